@@ -1,0 +1,52 @@
+"""The public names, nothing else: each is imported when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simkit.analyse.find import open as open
+    from simkit.analyse.trajectory import Trajectory as Trajectory
+    from simkit.declare.annotations import Unit as Unit
+    from simkit.declare.run import Run as Run
+    from simkit.declare.space import Space as Space
+    from simkit.declare.space import explore as explore
+    from simkit.declare.space import product as product
+    from simkit.declare.tags import experiment as experiment
+    from simkit.declare.tags import fixture as fixture
+    from simkit.declare.tags import parameter as parameter
+    from simkit.errors import SimkitError as SimkitError
+    from simkit.session import call as call
+    from simkit.session import run as run
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "experiment": "declare.tags",
+    "fixture": "declare.tags",
+    "parameter": "declare.tags",
+    "explore": "declare.space",
+    "product": "declare.space",
+    "Space": "declare.space",
+    "Unit": "declare.annotations",
+    "Run": "declare.run",
+    "SimkitError": "errors",
+    "open": "analyse.find",
+    "Trajectory": "analyse.trajectory",
+    "run": "session",
+    "call": "session",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'simkit' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"simkit.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

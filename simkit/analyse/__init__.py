@@ -1,0 +1,1 @@
+"""A recorded trajectory as a place to read."""

@@ -1,0 +1,203 @@
+"""Which of the project's code do the runs reach, and is it the same code as before?
+
+The unit is a top-level statement of a module: a function, a class, an assignment. From the experiment and
+its providers on, each name that a unit mentions leads to the unit that defines it, through imports into
+the project's other files. Two versions of a unit are the same if their syntax trees agree without
+docstrings, annotations' comments and simkit's decorators, so that neither a comment nor a grown grid
+is a change.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_DECORATORS = ("experiment", "explore", "product", "parameter", "fixture", "sample", "each", "adaptive", "after")
+
+
+def reachable(things: Iterable[Any], rootdir: Path) -> dict[str, str]:
+    """The source of every piece of project code that these functions and classes reach.
+
+    Returns
+    -------
+    dict of str to str
+        By ``file::name`` with the file relative to the rootdir, sorted.
+    """
+    found: dict[str, str] = {}
+    waiting = [(sys.modules.get(thing.__module__), thing.__qualname__.partition(".")[0]) for thing in things]
+    while waiting:
+        module, name = waiting.pop()
+        file = None if module is None else project_file(module, rootdir)
+        if module is None or file is None:
+            continue
+        source = _source(file)
+        key = f"{os.path.relpath(file, rootdir)}::{name}".replace(os.sep, "/")
+        if key in found or name not in source.units:
+            continue
+        found[key] = "\n".join(source.text(unit) for unit in source.units[name])
+        for unit in source.units[name]:
+            waiting.extend(_mentioned(unit, module, source))
+    return dict(sorted(found.items()))
+
+
+def project_file(module: ModuleType, rootdir: Path) -> Path | None:
+    """A module's file if it is the project's own, not an installed package."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return None
+    path = Path(os.path.abspath(file))
+    installed = (sysconfig.get_paths()[kind] for kind in ("purelib", "platlib", "stdlib"))
+    if not path.is_relative_to(rootdir) or any(path.is_relative_to(folder) for folder in installed):
+        return None
+    return path
+
+
+def normal_form(text: str) -> str:
+    """What counts of a piece of source: its syntax without docstrings and simkit's decorators."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # written for another Python: compare it letter by letter
+        return text
+    for node in ast.walk(tree):
+        if isinstance(node, _FUNCTIONS):
+            node.decorator_list = [d for d in node.decorator_list if not _is_ours(d)]
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The pieces of code that differ, in words: ``sim_a.py::f changed``."""
+    words = [f"{key} is new" for key in now if key not in before]
+    words += [f"{key} is gone" for key in before if key not in now]
+    both = (key for key in now if key in before and before[key] != now[key])
+    return sorted(words + [f"{key} changed" for key in both if normal_form(before[key]) != normal_form(now[key])])
+
+
+def _is_ours(decorator: ast.expr) -> bool:
+    """Simkit's decorators, however called: ``@simkit.product(…).where(…)`` and ``@grid`` for a space."""
+    node: ast.AST = decorator
+    while isinstance(node, (ast.Call, ast.Attribute, ast.BinOp)):
+        if isinstance(node, ast.Attribute) and node.attr in _DECORATORS:
+            return True
+        node = node.func if isinstance(node, ast.Call) else node.value if isinstance(node, ast.Attribute) else node.left
+    return isinstance(node, ast.Name) and node.id in _DECORATORS
+
+
+@attrs.frozen
+class _Source:
+    lines: tuple[str, ...]
+    units: Mapping[str, list[ast.stmt]]
+    imports: Mapping[str, tuple[str, str]]  # alias -> (module as written, name)
+
+    def text(self, unit: ast.stmt) -> str:
+        first = min([unit.lineno, *(d.lineno for d in getattr(unit, "decorator_list", []))])
+        return inspect.cleandoc("\n".join(self.lines[first - 1 : unit.end_lineno]))
+
+
+def _source(file: Path) -> _Source:
+    return _parsed(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _parsed(file: Path, changed: int) -> _Source:
+    text = file.read_text(encoding="utf-8")
+    units: dict[str, list[ast.stmt]] = {}
+    imports: dict[str, tuple[str, str]] = {}
+    for statement in ast.parse(text).body:
+        for name in _defined(statement):
+            units.setdefault(name, []).append(statement)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
+    return _Source(tuple(text.splitlines()), units, imports)
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, _FUNCTIONS):
+        yield statement.name
+        return
+    seen: set[str] = set()
+    for node in ast.walk(statement):
+        name = node.name if isinstance(node, _FUNCTIONS) else None
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            name = node.id
+        if name is not None and name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _mentioned(unit: ast.stmt, module: ModuleType, source: _Source) -> Iterator[tuple[ModuleType | None, str]]:
+    """What a unit's names lead to, as module and name; simkit's decorators do not count."""
+    skipped: set[int] = set()
+    for node in ast.walk(unit):
+        if isinstance(node, _FUNCTIONS):
+            ours = (d for d in node.decorator_list if _is_space(d, module))
+            skipped.update(id(inner) for decorator in ours for inner in ast.walk(decorator))
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Attribute) and isinstance(owner := _module_of(node.value, module), ModuleType):
+            yield owner, node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield from _named(node.id, module, source)
+
+
+def _is_space(decorator: ast.expr, module: ModuleType) -> bool:
+    from simkit.declare.space import Space
+
+    named = isinstance(decorator, ast.Name) and isinstance(vars(module).get(decorator.id), Space)
+    return named or _is_ours(decorator)
+
+
+def _module_of(node: ast.expr, module: ModuleType) -> Any:
+    """The module that ``lib`` or ``package.lib`` means, if it is one."""
+    if isinstance(node, ast.Name):
+        return vars(module).get(node.id)
+    if isinstance(node, ast.Attribute):
+        return getattr(_module_of(node.value, module), node.attr, None)
+    return None
+
+
+def _named(name: str, module: ModuleType, source: _Source) -> Iterator[tuple[ModuleType | None, str]]:
+    if name in source.units:
+        yield module, name
+        return
+    thing = vars(module).get(name)
+    if isinstance(thing, ModuleType):  # handed on as a whole: everything in it may be used
+        file = getattr(thing, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and not hasattr(thing, "__path__"):
+            yield from ((thing, unit) for unit in _source_names(thing))
+        return
+    if name in source.imports:
+        origin, original = source.imports[name]
+        yield sys.modules.get(_absolute(origin, module)), original
+    elif hasattr(thing, "__module__"):  # through ``from lib import *``
+        yield sys.modules.get(thing.__module__), getattr(thing, "__name__", name)
+
+
+def _source_names(module: ModuleType) -> list[str]:
+    try:
+        return list(_source(Path(os.path.abspath(str(module.__file__)))).units)
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return []
+
+
+def _absolute(name: str, module: ModuleType) -> str:
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    package = (module.__package__ or "").split(".")
+    base = package[: len(package) - level + 1]
+    return ".".join([*base, name[level:]] if name[level:] else base)

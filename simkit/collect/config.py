@@ -1,0 +1,110 @@
+"""Where the project begins, and what its ``[tool.simkit]`` says."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from simkit.errors import SimkitError, did_you_mean, listed, shown_path
+
+CONFIG = "pyproject.toml"
+SIMCONF = "simconf.py"
+
+
+@attrs.frozen
+class Config:
+    """The project's settings.
+
+    Attributes
+    ----------
+    rootdir
+        The folder that node ids are relative to.
+    files
+        Patterns of the files that hold experiments.
+    parameters
+        Values by (dotted) name, laid on top of what the code says.
+    workers
+        As ``-n``.
+    """
+
+    rootdir: Path
+    files: tuple[str, ...] = ("sim_*.py",)
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    workers: int | str | None = None
+
+    @property
+    def results(self) -> Path:
+        """The folder of the trajectories."""
+        return self.rootdir / "results"
+
+
+def find_rootdir(paths: Sequence[Path]) -> Path:
+    """The nearest ancestor with ``[tool.simkit]``, else the outermost simconf.py, else .git, else here."""
+    start = _common_folder(paths or [Path.cwd()])
+    ancestors = [start, *start.parents]
+    for folder in ancestors:
+        if _table(folder) is not None:
+            return folder
+    shared = [folder for folder in ancestors if (folder / SIMCONF).is_file()]
+    if shared:
+        return shared[-1]
+    versioned = next((folder for folder in ancestors if (folder / ".git").exists()), None)
+    here = Path.cwd()
+    return versioned or (here if start.is_relative_to(here) else start)
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    folders = [p if p.is_dir() else p.parent for p in (Path(os.path.abspath(p)) for p in paths)]
+    return Path(os.path.commonpath(folders))
+
+
+def _table(folder: Path) -> dict[str, Any] | None:
+    path = folder / CONFIG
+    if not path.is_file():
+        return None
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{shown_path(path)}: not valid TOML: {error}"
+        raise SimkitError(msg) from None
+    table = tool.get("simkit")
+    return table if isinstance(table, dict) else None
+
+
+def load_config(rootdir: Path) -> Config:
+    """Read ``[tool.simkit]``; an unknown key is an error that suggests the known one."""
+    table = _table(rootdir) or {}
+    where = f"{shown_path(rootdir / CONFIG)}: [tool.simkit]"
+    known = [field.name for field in attrs.fields(Config) if field.name != "rootdir"]
+    for key in table:
+        if key not in known:
+            msg = f"{where} unknown key {key!r}{did_you_mean(key, known)}\n    known: {listed(key, known)}"
+            raise SimkitError(msg)
+    files = table.get("files", ["sim_*.py"])
+    files = [files] if isinstance(files, str) else files
+    if not isinstance(files, list) or not all(isinstance(pattern, str) for pattern in files):
+        msg = f'{where} files must be a list of patterns such as ["sim_*.py"], not {files!r}'
+        raise SimkitError(msg)
+    parameters = table.get("parameters", {})
+    if not isinstance(parameters, dict):
+        msg = f"{where} parameters must be a table: [tool.simkit.parameters]"
+        raise SimkitError(msg)
+    workers = table.get("workers")
+    if workers is not None and workers != "auto" and (type(workers) is not int or workers < 0):
+        msg = f'{where} workers must be a number of processes or "auto", not {workers!r}'
+        raise SimkitError(msg)
+    return Config(rootdir, tuple(files), flattened(parameters), workers)
+
+
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested TOML tables as dotted names: ``[parameters.neuron] tau = 1`` is ``neuron.tau``."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        name = prefix + key
+        flat.update(flattened(value, name + ".") if isinstance(value, dict) else {name: value})
+    return flat

@@ -1,0 +1,102 @@
+"""Import a user's file, each once, under a name that pickling and neighbours can find again."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from simkit.collect.config import SIMCONF
+from simkit.errors import SimkitError, is_ours, shown_path
+
+
+def load(path: Path, rootdir: Path) -> ModuleType:
+    """The module of a file; imported before under any name, it is that same module.
+
+    Its folder and the rootdir are importable from it, and ``import simconf`` gives the nearest one.
+
+    Raises
+    ------
+    SimkitError
+        When the import fails, with the traceback from the user's first line on.
+    """
+    path = Path(os.path.abspath(path))
+    for module in list(sys.modules.values()):
+        if _file(module) == path and getattr(module, "__name__", "") != "__main__":
+            return module
+    for folder in (rootdir, path.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    nearest = simconfs(path, rootdir)
+    with _simconf_is(load(nearest[0], rootdir) if nearest else None):
+        return _execute(path, rootdir)
+
+
+def simconfs(path: Path, rootdir: Path) -> list[Path]:
+    """The simconf.py files that serve a file, nearest first, up to the rootdir."""
+    folders = [path.parent, *path.parent.parents]
+    if rootdir in folders:
+        folders = folders[: folders.index(rootdir) + 1]
+    else:
+        folders = folders[:1]
+    found = [folder / SIMCONF for folder in folders]
+    return [file for file in found if file.is_file() and file != path]
+
+
+def _file(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(os.path.abspath(file)) if isinstance(file, str) else None
+
+
+def _execute(path: Path, rootdir: Path) -> ModuleType:
+    name = _name(path, rootdir)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = f"{shown_path(path)}: not a Python file"
+        raise SimkitError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SimkitError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise SimkitError(f"{shown_path(path)}: cannot be imported\n{_users_part(error)}") from None
+    return module
+
+
+def _name(path: Path, rootdir: Path) -> str:
+    """The stem, as a neighbour would import it; the dotted path where that name is another file's."""
+    if path.name != SIMCONF and path.stem not in sys.modules and path.stem not in sys.stdlib_module_names:
+        return path.stem
+    inside = path.is_relative_to(rootdir)
+    parts = (path.relative_to(rootdir) if inside else path).with_suffix("").parts
+    return ".".join(part for part in parts if part != path.anchor)
+
+
+def _users_part(error: BaseException) -> str:
+    steps = traceback.TracebackException.from_exception(error)
+    kept = [f for f in steps.stack if not (is_ours(f.filename) or f.filename.startswith("<frozen importlib"))]
+    steps.stack = traceback.StackSummary.from_list(kept)
+    return "".join("    " + line for line in "".join(steps.format()).splitlines(keepends=True)).rstrip()
+
+
+@contextmanager
+def _simconf_is(module: ModuleType | None) -> Iterator[None]:
+    """While a file is imported, ``from simconf import …`` means the nearest simconf.py above it."""
+    before = sys.modules.pop("simconf", None)
+    if module is not None:
+        sys.modules["simconf"] = module
+    try:
+        yield
+    finally:
+        sys.modules.pop("simconf", None)
+        if before is not None:
+            sys.modules["simconf"] = before

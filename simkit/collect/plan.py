@@ -1,0 +1,124 @@
+"""The checked plan of one experiment: how each value that it needs is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from simkit.declare.space import Space
+
+NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin"]
+BUILTINS = ("run", "rng", "seed", "workdir")
+
+
+@attrs.frozen(eq=False)
+class Need:
+    """One argument of a call, and the key of the node that gives its value."""
+
+    argument: str
+    key: str
+    keyword: bool = False
+
+
+@attrs.frozen(eq=False)
+class Node:
+    """How one named value is made.
+
+    Attributes
+    ----------
+    key
+        The name; ``neuron@1`` for a definition that a nearer one wraps, ``rng@stimulus`` for the
+        experiment's own stream as its provider ``stimulus`` gets it.
+    kind
+        ``explored`` from the space (``needs`` then names the normal value, where the space may lack it);
+        ``constant`` from a default or from outside; ``derived`` by a parameter function; ``group`` by a
+        parameter class; ``overlay``, a group with some fields replaced; ``fixture``; ``builtin``.
+    make
+        The function or class to call; None for constants, explored values and built-ins.
+    varying
+        Whether it may differ between runs.
+    origin
+        Where it comes from, for people: ``simconf.py:12``, ``--set``.
+    """
+
+    key: str
+    kind: NodeKind
+    make: Callable[..., Any] | None = None
+    value: Any = None
+    needs: tuple[Need, ...] = ()
+    varying: bool = False
+    scope: Literal["run", "experiment"] = "run"
+    origin: str = ""
+    comment: str = ""
+    unit: str = ""
+
+    @property
+    def name(self) -> str:
+        """The user's name for it."""
+        return self.key.partition("@")[0]
+
+    @property
+    def is_outermost(self) -> bool:
+        """Whether this is the value that users see under its name."""
+        return "@" not in self.key
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is a value for the record, and so protected: no fixture, no built-in."""
+        return self.kind not in ("fixture", "builtin")
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it is recorded under its name."""
+        return self.is_outermost and self.is_recorded
+
+    def bound(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of one call to ``make``."""
+        positional = [values[need.key] for need in self.needs if not need.keyword]
+        return positional, {need.argument: values[need.key] for need in self.needs if need.keyword}
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """One experiment, everything it needs, and the points it visits.
+
+    Attributes
+    ----------
+    nodes
+        By key, each after those it needs.
+    needs
+        The experiment's own arguments.
+    path, rootdir
+        The file that defines it; the node id is relative to the rootdir.
+    code
+        The source of each piece of the project's code that the runs reach, by ``file::name``.
+    """
+
+    name: str
+    node_id: str
+    function: Callable[..., Any]
+    nodes: Mapping[str, Node]
+    needs: tuple[Need, ...]
+    space: Space
+    path: Path
+    rootdir: Path
+    module: str
+    code: Mapping[str, str]
+
+    @property
+    def doc(self) -> str:
+        """The experiment's docstring."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def parameters(self) -> dict[str, Node]:
+        """The nodes that are recorded, by user name."""
+        return {node.name: node for node in self.nodes.values() if node.is_parameter}
+
+    def with_space(self, space: Space) -> Plan:
+        """The same plan over other points."""
+        return attrs.evolve(self, space=space)

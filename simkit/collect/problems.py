@@ -1,0 +1,188 @@
+"""What can be wrong with a closure, said so that a beginner can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from simkit.collect.groups import group_fields, is_group
+from simkit.collect.plan import Node
+from simkit.collect.providers import Provider
+from simkit.collect.requests import Requester
+from simkit.errors import SimkitError, did_you_mean, listed, paragraphs
+from simkit.values.encode import explain
+
+
+def _chain(chain: Sequence[Requester]) -> str:
+    return "requested by " + ", which is requested by ".join(str(asker) for asker in reversed(chain))
+
+
+def unknown(name: str, chain: Sequence[Requester], available: Iterable[str], *, explored: bool) -> SimkitError:
+    """An argument that nothing provides."""
+    asker = chain[-1]
+    what = "some points do not explore it, and nothing else gives its value" if explored else "nothing provides it"
+    names = [n for n in available if n != name]
+    return SimkitError(
+        paragraphs(
+            [
+                f"{asker.where}: {asker.words} needs {name!r}, but {what}{did_you_mean(name, names)}",
+                _chain(chain),
+                f"available: {listed(name, names)}",
+                f"give the argument a default, explore it, or write a @parameter or @fixture named {name!r}",
+            ]
+        )
+    )
+
+
+def cycle(name: str, chain: Sequence[Requester]) -> SimkitError:
+    """Providers that need each other."""
+    start = next(i for i, asker in enumerate(chain) if asker.key == name)
+    ring = [str(asker) for asker in chain[start:]] + [name]
+    return SimkitError(
+        paragraphs(
+            [
+                f"{chain[-1].where}: {name!r} needs itself",
+                " → ".join(ring),
+                "break the circle: one of them must not ask for the next",
+            ]
+        )
+    )
+
+
+def unused(name: str, asker: Requester, used: Iterable[str], fields: Iterable[str]) -> SimkitError:
+    """An explored name that nothing asks for."""
+    names = [n for n in used if n not in ("run", "rng", "workdir")]
+    near = did_you_mean(name, [*names, *fields])
+    return SimkitError(
+        paragraphs(
+            [
+                f"{asker.where}: {name!r} is explored, but nothing in {asker.words} uses it{near}",
+                f"used: {listed(name, names)}",
+                f"add {name!r} to the arguments of the experiment or of a provider that it needs",
+            ]
+        )
+    )
+
+
+def unused_outside(name: str, source: str, used: Iterable[str], experiments: Sequence[str]) -> SimkitError:
+    """A name from outside that no collected experiment asks for."""
+    names = list(dict.fromkeys(used))
+    which = experiments[0] if len(experiments) == 1 else f"none of the {len(experiments)} experiments"
+    what = f"{which} does not use" if len(experiments) == 1 else f"{which} uses"
+    return SimkitError(
+        f"{source}: {what} {name!r}{did_you_mean(name, names)}\n    parameters: {listed(name, names)}"
+    )
+
+
+def set_explored(name: str, source: str) -> SimkitError:
+    """``--set`` of an explored name."""
+    value = source.partition("=")[2] or "…"
+    return SimkitError(
+        f"{source}: {name!r} is explored, so it has no single value\n"
+        f"    replace its axis: --product {name}={value}, or keep only some points: --where '{name} == {value}'"
+    )
+
+
+def two_values(name: str, known: Node, asker: Requester, other: Any) -> SimkitError:
+    """One name with two values."""
+    first = f"{known.value!r} ({known.origin})" if known.kind == "constant" else f"provided by {known.origin}"
+    second = f"provided at {other.where}" if isinstance(other, Provider) else f"{other!r} (default of {asker})"
+    return SimkitError(
+        paragraphs(
+            [
+                f"{asker.where}: {name!r} has two values in one experiment",
+                first,
+                second,
+                "a name has one value: give one of them another name, remove one default, or make a group\n"
+                f"with a @parameter class, so that they are two fields such as first.{name} and second.{name}",
+            ]
+        )
+    )
+
+
+def shared_needs_varying(
+    provider: Provider, key: str, nodes: Mapping[str, Node], chain: Sequence[Requester]
+) -> SimkitError:
+    """An experiment-scoped fixture that needs what differs between runs."""
+    way = [key]
+    while nodes[way[-1]].kind not in ("explored", "builtin"):
+        step = next((need.key for need in nodes[way[-1]].needs if nodes[need.key].varying), None)
+        if step is None:
+            break
+        way.append(step)
+    last = nodes[way[-1]]
+    why = "is explored" if last.kind == "explored" else "is made for every run"
+    return SimkitError(
+        paragraphs(
+            [
+                f"{provider.where}: fixture {provider.name!r} is shared by all runs (scope='experiment'), "
+                f"but needs {last.name!r}, which {why}",
+                " → ".join([provider.name, *(nodes[k].name for k in way)]),
+                _chain(chain[:-1]) if len(chain) > 1 else "",
+                f"make it @fixture (scope='run'), or do not let it need {last.name!r}",
+            ]
+        ).replace("\n    \n", "\n")
+    )
+
+
+def unknown_field(provider: Provider, name: str, known: list[str], outside: Mapping[str, Any]) -> SimkitError:
+    """A dotted name whose group has no such field."""
+    full = f"{provider.name}.{name}"
+    source = f"{outside[full].source}: " if full in outside else ""
+    return SimkitError(
+        f"{source}{provider.name!r} ({provider.where}) has no field {name!r}{did_you_mean(name, known)}\n"
+        f"    fields: {listed(name, known)}"
+    )
+
+
+def no_value(provider: Provider, name: str, chain: Sequence[Requester]) -> SimkitError:
+    """A group's field without a default that nothing gives."""
+    full = f"{provider.name}.{name}"
+    return SimkitError(
+        paragraphs(
+            [
+                f"{provider.where}: {full} has no value",
+                _chain(chain),
+                f"give the field a default, explore it: product({{{full!r}: […]}}), or --set {full}=…",
+            ]
+        )
+    )
+
+
+def check_names(where: str, explored: Sequence[str], outside: Mapping[str, Any]) -> None:
+    """A name is either a leaf or a group."""
+    names = [*explored, *outside]
+    for name in names:
+        inner = next((n for n in explored if n.startswith(name + ".")), None)
+        if inner is not None:
+            msg = (
+                f"{where}: {name!r} is given as a whole, and {inner!r} as a part of it\n"
+                "    a name is either a leaf or a group: explore the group or its fields"
+            )
+            raise SimkitError(msg)
+
+
+def check_storable(name: str, value: Any, origin: str) -> None:
+    """A parameter must have a form in the file."""
+    if is_group(value):
+        for field, inner in group_fields(value).items():
+            check_storable(f"{name}.{field}", inner, origin)
+        return
+    problem = explain(value, name)
+    if problem is not None:
+        msg = (
+            f"{origin}: parameter {problem}\n"
+            "    what can't be recorded is no parameter: provide it with a @fixture, or give a name or a number "
+            "that the experiment turns into it"
+        )
+        raise SimkitError(msg)
+
+
+def check_is_group(node: Node, full: str) -> None:
+    """A dotted name needs a group: the fields of anything else can't be replaced."""
+    if node.kind in ("fixture", "builtin", "explored") or (node.kind == "constant" and not is_group(node.value)):
+        msg = (
+            f"{full!r} names a field of {node.name!r}, which is no group ({node.origin})\n"
+            f"    make {node.name!r} a @parameter class, or give it as a whole"
+        )
+        raise SimkitError(msg)

@@ -1,0 +1,313 @@
+"""Resolve an experiment's arguments, and all that they need, into a checked plan."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from simkit.collect import problems
+from simkit.collect.plan import BUILTINS, Need, Node
+from simkit.collect.providers import Level, Provider
+from simkit.collect.requests import MISSING, Request, Requester, fields, requester, requests
+from simkit.collect.text import convert
+from simkit.declare.annotations import Note, note, notes
+from simkit.declare.forms import TRIAL
+from simkit.declare.space import Space
+from simkit.errors import location
+from simkit.values.same import same
+
+Chain = tuple[Requester, ...]
+
+
+@attrs.frozen
+class Outside:
+    """A value that does not come from the code, and where it comes from."""
+
+    value: Any
+    source: str
+
+
+@attrs.define(eq=False)
+class Resolver:
+    """Collects the nodes of one experiment, asking each provider for what it needs in turn."""
+
+    space: Space
+    levels: Sequence[Level]
+    outside: Mapping[str, Outside]
+    nodes: dict[str, Node] = attrs.field(factory=dict)
+    used: set[str] = attrs.field(factory=set)
+
+    def experiment(self, function: Callable[..., Any]) -> tuple[Need, ...]:
+        """Resolve everything that the experiment needs and check that all that was given is used."""
+        asker = Requester("", f"experiment {function.__name__}", location(function))
+        problems.check_names(asker.where, self.space.names, self.outside)
+        needs = self.call(requests(function), (asker,))
+        unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
+        if unused:
+            raise problems.unused(unused[0], asker, [node.name for node in self.nodes.values()], self.fields())
+        return needs
+
+    def fields(self) -> list[str]:
+        """The names of all group fields within reach."""
+        groups = [p for level in self.levels for p in level.values() if p.is_group]
+        return [f"{group.name}.{field}" for group in groups for field in fields(group.thing)]
+
+    def call(self, asked: list[Request], chain: Chain) -> tuple[Need, ...]:
+        """The needs of one call, arguments with defaults first: a default may serve the others."""
+        by_default = sorted(asked, key=lambda request: request.default is MISSING)
+        keys = {request.name: self.request(request, chain) for request in by_default}
+        return tuple(Need(request.name, keys[request.name], request.keyword) for request in asked)
+
+    def request(self, request: Request, chain: Chain) -> str:
+        """The key of the node that gives this argument."""
+        name = request.name
+        if any(asker.key == name for asker in chain):
+            raise problems.cycle(name, chain)
+        known = self.nodes.get(name)
+        if known is None:
+            self.nodes[name] = self.make(request, chain)
+        elif name not in self.used:
+            self.check_one_value(known, request, chain)
+        return name
+
+    def check_one_value(self, known: Node, request: Request, chain: Chain) -> None:
+        """A name has one value in an experiment, whoever asks for it."""
+        asker = chain[-1]
+        if request.default is not MISSING:
+            agree = known.kind == "constant" and same(known.value, request.default)
+            if not agree:
+                raise problems.two_values(request.name, known, asker, request.default)
+        elif known.kind == "constant" and (provider := self.find(request.name, 0)):
+            raise problems.two_values(request.name, known, asker, provider)
+
+    def make(self, request: Request, chain: Chain) -> Node:
+        """The node of a name, whatever is laid on top of what the code says included."""
+        name = request.name
+        if name in self.space.names:
+            return self.explored(request, chain)
+        node = self.constant(request, chain) or self.normal(request, chain)
+        overlaid = [n for n in (*self.space.names, *self.outside) if n.startswith(name + ".")]
+        if overlaid and node.kind != "group":
+            problems.check_is_group(node, overlaid[0])
+            return self.overlay(node, request, overlaid, chain)
+        return node
+
+    def explored(self, request: Request, chain: Chain) -> Node:
+        """A value that the space gives; where it may lack it, the normal one stands in."""
+        name = request.name
+        given = self.outside.get(name)
+        if given is not None and given.source.startswith("--set"):
+            raise problems.set_explored(name, given.source)
+        self.used.add(name)
+        needs: tuple[Need, ...] = ()
+        if name in self.space.optional:
+            base = self.constant(request, chain) or self.normal(request, chain, explored=True)
+            self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
+            needs = (Need(name, f"{name}@normal"),)
+        about = request.note
+        return Node(name, "explored", needs=needs, varying=True, origin="explored", comment=about.comment, unit=about.unit)
+
+    def constant(self, request: Request, chain: Chain) -> Node | None:
+        """A value from outside."""
+        given = self.outside.get(request.name)
+        if given is None:
+            return None
+        self.used.add(request.name)
+        about, kind = self.about(request)
+        value = convert(given.value, request.name, kind, given.source)
+        return self.fixed(request.name, value, about, given.source)
+
+    def about(self, request: Request) -> tuple[Note, Any]:
+        """What is known of a name's type: from the argument, else from the provider that it hides."""
+        provider = self.find(request.name, 0)
+        if request.kind is None and provider is not None and not provider.is_group:
+            returned = notes(provider.thing).get("return", Note())
+            return returned, returned.type
+        return request.note, request.kind
+
+    def fixed(self, name: str, value: Any, about: Note, origin: str) -> Node:
+        """A constant, checked to be storable now rather than after a night of runs."""
+        problems.check_storable(name, value, origin)
+        return Node(name, "constant", value=value, origin=origin, comment=about.comment, unit=about.unit)
+
+    def normal(self, request: Request, chain: Chain, *, explored: bool = False) -> Node:
+        """The value that the code gives: a default, the nearest provider, or a built-in."""
+        if request.default is not MISSING:
+            return self.fixed(request.name, request.default, request.note, f"default of {chain[-1]}")
+        found = self.find(request.name, 0)
+        if found is not None:
+            return self.provided(found, 0, chain)
+        if request.name in BUILTINS:
+            return self.builtin(request.name, chain)
+        available = [*self.space.names, *BUILTINS, *(name for level in self.levels for name in level)]
+        raise problems.unknown(request.name, chain, available, explored=explored)
+
+    def find(self, name: str, start: int) -> Provider | None:
+        """The nearest provider of a name, from a level on."""
+        return next((level[name] for level in self.levels[start:] if name in level), None)
+
+    def builtin(self, name: str, chain: Chain) -> Node:
+        """A run's own object; ``rng`` is made from ``seed``, whoever gives that."""
+        needs: tuple[Need, ...] = ()
+        if name == "rng":
+            needs = (Need("seed", self.request(Request("seed", MISSING, Note()), chain)),)
+        return Node(name, "builtin", needs=needs, varying=True, origin="built in")
+
+    def provided(self, provider: Provider, start: int, chain: Chain) -> Node:
+        """The node of a provider, with all that it asks for."""
+        start = next(i for i, level in enumerate(self.levels) if i >= start and provider in level.values())
+        key = provider.name if start == 0 or not self.is_asking(provider, chain) else f"{provider.name}@{start}"
+        asker = requester(provider.tag.kind or "", key, provider.thing)
+        if provider.is_group:
+            return self.group(provider, key, (*chain, asker))
+        asked = requests(provider.thing)
+        streams = [r for r in asked if r.name in ("rng", "seed") and self.is_builtin(r)]
+        own = [r for r in asked if r.name == provider.name]
+        others = [r for r in asked if r not in streams and r not in own]
+        keys = {need.argument: need.key for need in self.call(others, (*chain, asker))}
+        keys.update({r.name: self.outer(provider, start, (*chain, asker)) for r in own})
+        varying = any(self.nodes[k].varying for k in keys.values())
+        per_run = varying or (provider.tag.kind == "fixture" and provider.tag.scope == "run")
+        keys.update({r.name: self.stream(r, key, (*chain, asker), per_run=per_run) for r in streams})
+        needs = tuple(Need(r.name, keys[r.name], r.keyword) for r in asked)
+        if provider.tag.kind == "fixture":
+            return self.fixture(provider, key, needs, (*chain, asker))
+        returned = notes(provider.thing).get("return", note(None))
+        comment = returned.comment or (provider.thing.__doc__ or "").strip()
+        return Node(
+            key, "derived", provider.thing, needs=needs, varying=per_run, origin=provider.where,
+            comment=comment, unit=returned.unit,
+        )  # fmt: skip
+
+    def is_asking(self, provider: Provider, chain: Chain) -> bool:
+        """Whether a nearer provider of this name asks for it: then this one is the wrapped value."""
+        return any(asker.key.partition("@")[0] == provider.name for asker in chain)
+
+    def outer(self, provider: Provider, start: int, chain: Chain) -> str:
+        """The key of the next outer provider of the same name."""
+        found = self.find(provider.name, start + 1)
+        if found is None:
+            available = [name for level in self.levels[start + 1 :] for name in level]
+            raise problems.unknown(provider.name, chain, available, explored=False)
+        node = self.provided(found, start + 1, chain)
+        key = node.key if "@" in node.key else f"{node.key}@{start + 1}"
+        self.nodes[key] = attrs.evolve(node, key=key)
+        return key
+
+    def is_builtin(self, request: Request) -> bool:
+        """Whether a stream's name means the built-in one."""
+        name = request.name
+        mine = name in self.space.names or name in self.outside or request.default is not MISSING
+        return not mine and self.find(name, 0) is None and name not in self.used
+
+    def stream(self, request: Request, key: str, chain: Chain, *, per_run: bool) -> str:
+        """The run's random stream, or the experiment's own where the value is shared by all runs."""
+        if per_run:
+            return self.request(request, chain)
+        seed = f"seed@{key}"
+        self.nodes[seed] = Node(seed, "builtin", scope="experiment", origin="built in")
+        if request.name == "seed":
+            return seed
+        rng = f"rng@{key}"
+        self.nodes[rng] = Node(rng, "builtin", needs=(Need("seed", seed),), scope="experiment", origin="built in")
+        return rng
+
+    def fixture(self, provider: Provider, key: str, needs: tuple[Need, ...], chain: Chain) -> Node:
+        """A fixture; one that the runs share may not need what differs between them."""
+        shared = provider.tag.scope == "experiment"
+        culprit = next((n for n in needs if self.nodes[n.key].varying), None) if shared else None
+        if culprit is not None:
+            raise problems.shared_needs_varying(provider, culprit.key, self.nodes, chain)
+        return Node(
+            key, "fixture", provider.thing, needs=needs, varying=not shared, scope=provider.tag.scope,
+            origin=provider.where,
+        )  # fmt: skip
+
+    def group(self, provider: Provider, key: str, chain: Chain) -> Node:
+        """A parameter class, its fields replaced by what was explored or given from outside."""
+        known = fields(provider.thing)
+        given = self.given_fields(provider.name) if "@" not in key else []
+        for name in given:
+            if name not in known:
+                raise problems.unknown_field(provider, name, list(known), self.outside)
+        for name, request in known.items():
+            if request.default is MISSING and name not in given:
+                raise problems.no_value(provider, name, chain)
+        needs = tuple(self.field(provider.name, known[name], chain) for name in given)
+        varying = any(self.nodes[need.key].varying for need in needs)
+        comment = _own_doc(provider.thing)
+        return Node(key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment)
+
+    def given_fields(self, group: str) -> list[str]:
+        """The fields of a group that the space or the outside names."""
+        names = dict.fromkeys(n for n in (*self.space.names, *self.outside) if n.startswith(group + "."))
+        return [name.removeprefix(group + ".") for name in names]
+
+    def field(self, group: str, request: Request, chain: Chain) -> Need:
+        """The node of one replaced field."""
+        name = f"{group}.{request.name}"
+        dotted = attrs.evolve(request, name=name)
+        if name not in self.nodes:
+            made = self.explored(dotted, chain) if name in self.space.names else self.constant(dotted, chain)
+            assert made is not None  # a given field is explored or comes from outside
+            self.nodes[name] = made
+        return Need(request.name, name, keyword=True)
+
+    def overlay(self, node: Node, request: Request, overlaid: list[str], chain: Chain) -> Node:
+        """A group that a function or a default gives, with some of its fields replaced."""
+        name = request.name
+        base = f"{name}@base"
+        self.nodes[base] = attrs.evolve(node, key=base)
+        needs = [Need("group", base)]
+        for full in dict.fromkeys(overlaid):
+            field = full.removeprefix(name + ".")
+            self.nodes.setdefault(f"{full}@normal", _attribute_of(base, full, field, node))
+            needs.append(self.replaced(Request(field, MISSING, Note()), name, chain))
+        varying = any(self.nodes[need.key].varying for need in needs)
+        return attrs.evolve(node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None)
+
+    def replaced(self, request: Request, group: str, chain: Chain) -> Need:
+        """The node of a field that replaces one of a computed group."""
+        name = f"{group}.{request.name}"
+        if name in self.space.names:
+            self.used.add(name)
+            needs = (Need(request.name, f"{name}@normal"),) if name in self.space.optional else ()
+            self.nodes[name] = Node(name, "explored", needs=needs, varying=True, origin="explored")
+        else:
+            made = self.constant(attrs.evolve(request, name=name), chain)
+            assert made is not None
+            self.nodes[name] = made
+        return Need(request.name, name, keyword=True)
+
+
+def evolved(group: Any, /, **replaced: Any) -> Any:
+    """A group with some fields replaced."""
+    return attrs.evolve(group, **replaced)
+
+
+def _attribute_of(base: str, full: str, field: str, node: Node) -> Node:
+    getter = operator.attrgetter(field)
+    return Node(f"{full}@normal", "derived", getter, needs=(Need(field, base),), varying=node.varying, origin=node.origin)
+
+
+def _own_doc(group: type) -> str:
+    doc = vars(group).get("__doc__") or ""
+    return "" if doc.startswith("Method generated by attrs") else doc.strip()
+
+
+def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """The nodes within reach, each after those that it needs, in the order of the signatures."""
+    found: dict[str, Node] = {}
+
+    def visit(key: str) -> None:
+        if key not in found:
+            for need in nodes[key].needs:
+                visit(need.key)
+            found[key] = nodes[key]
+
+    for need in needs:
+        visit(need.key)
+    return found

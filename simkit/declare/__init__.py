@@ -1,0 +1,1 @@
+"""What users write: tags, spaces, the Run they hold."""

@@ -1,0 +1,255 @@
+"""How a space is built up: each form gives the values at any points without listing them all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from itertools import chain
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from simkit.declare.axes import Array, Index, Values, joined
+from simkit.declare.expressions import evaluate
+from simkit.errors import SimkitError, caller
+
+TRIAL = "trial"
+BLOCK = 65_536
+Test = str | Callable[..., Any]
+
+
+class Form(Protocol):
+    """Points in order, each a value for every name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the points give, in declaration order."""
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The names that some points may lack."""
+
+    def __len__(self) -> int: ...
+
+    def at(self, index: Index) -> dict[str, Values]:
+        """The values at these points."""
+
+
+@attrs.frozen(eq=False)
+class Zip:
+    """Names that move together."""
+
+    columns: Mapping[str, Values]
+    size: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return frozenset(name for name, column in self.columns.items() if column.present is not None)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def at(self, index: Index) -> dict[str, Values]:
+        return {name: column.take(index) for name, column in self.columns.items()}
+
+
+@attrs.frozen(eq=False)
+class Times:
+    """Every point of each part with every point of the others, the last part fastest."""
+
+    parts: tuple[Form, ...]
+    names: tuple[str, ...]
+    size: int
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return frozenset().union(*(part.optional for part in self.parts))
+
+    def __len__(self) -> int:
+        return self.size
+
+    def at(self, index: Index) -> dict[str, Values]:
+        blocks: list[dict[str, Values]] = []
+        for part in reversed(self.parts):
+            index, position = np.divmod(index, max(1, len(part)))
+            blocks.append(part.at(position))
+        return dict(chain.from_iterable(block.items() for block in reversed(blocks)))
+
+
+@attrs.frozen(eq=False)
+class Plus:
+    """First one form's points, then the other's."""
+
+    first: Form
+    second: Form
+    names: tuple[str, ...]
+
+    @property
+    def optional(self) -> frozenset[str]:
+        lacking = set(self.first.names) ^ set(self.second.names)
+        return self.first.optional | self.second.optional | lacking
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def at(self, index: Index) -> dict[str, Values]:
+        before = index < len(self.first)
+        here, there = np.flatnonzero(before), np.flatnonzero(~before)
+        first = self.first.at(index[here])
+        second = self.second.at(index[there] - len(self.first))
+        return {
+            name: joined(len(index), [(here, first.get(name)), (there, second.get(name))])
+            for name in self.names
+        }
+
+
+@attrs.frozen(eq=False)
+class Repeat:
+    """Each point several times, told apart by the trial number."""
+
+    inner: Form
+    times: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.inner.names, TRIAL)
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return self.inner.optional
+
+    def __len__(self) -> int:
+        return len(self.inner) * self.times
+
+    def at(self, index: Index) -> dict[str, Values]:
+        point, trial = np.divmod(index, self.times)
+        return {**self.inner.at(point), TRIAL: Values(trial, native=True)}
+
+
+@attrs.frozen(eq=False)
+class Taken:
+    """Chosen points of a form, in any order."""
+
+    inner: Form
+    index: Index
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.inner.names
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return self.inner.optional
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def at(self, index: Index) -> dict[str, Values]:
+        return self.inner.at(self.index[index])
+
+
+@attrs.frozen(eq=False, slots=False)
+class Kept:
+    """The points that pass a test, found when they are first asked for."""
+
+    inner: Form
+    test: Test
+    where: str
+
+    @cached_property
+    def index(self) -> Index:
+        blocks = range(0, len(self.inner), BLOCK)
+        kept = [
+            start + np.flatnonzero(passing(self.test, self.inner.at(_block(start, len(self.inner))), self.where))
+            for start in blocks
+        ]
+        return np.concatenate(kept) if kept else np.empty(0, np.int64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.inner.names
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return self.inner.optional
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def at(self, index: Index) -> dict[str, Values]:
+        return self.inner.at(self.index[index])
+
+
+def _block(start: int, size: int) -> Index:
+    return np.arange(start, min(start + BLOCK, size))
+
+
+def passing(test: Test, columns: Mapping[str, Values], where: str) -> Array:
+    """Which points pass an expression or a function of some of the names.
+
+    A point that lacks a name in the test does not pass.
+    """
+    size = len(next(iter(columns.values()))) if columns else 1
+    if isinstance(test, str):
+        used: list[Values] = []
+
+        def column(name: str) -> Array:
+            used.append(columns[name])
+            return columns[name].array
+
+        passed = np.broadcast_to(evaluate(test, columns, column, where), (size,))
+        return _and_present(passed, used)
+    names = _arguments(test, tuple(columns), where)
+    lists = [columns[name].elements() for name in names]
+    known = _and_present(np.ones(size, bool), [columns[name] for name in names])
+    points = zip(*lists, strict=True) if lists else iter([()] * size)
+    verdicts = (ok and bool(test(*point)) for ok, point in zip(known.tolist(), points, strict=True))
+    return np.fromiter(verdicts, bool, size)
+
+
+def _and_present(passed: Array, used: list[Values]) -> Array:
+    for values in used:
+        if values.present is not None:
+            passed = passed & values.present
+    return passed
+
+
+def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
+    wanted = list(inspect.signature(test).parameters)
+    for name in wanted:
+        if name not in names:
+            msg = f"{where}: where() asks for {name!r}, which is not explored\n    explored: {', '.join(names)}"
+            raise SimkitError(msg)
+    return wanted
+
+
+def times(parts: tuple[Form, ...]) -> Form:
+    """The product of forms; products of products become one."""
+    flat: list[Form] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, Times) else (part,))
+    if len(flat) == 1:
+        return flat[0]
+    names = tuple(chain.from_iterable(part.names for part in flat))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = (
+            f"{caller()}: explored twice: {', '.join(twice)}\n"
+            "    give each name one axis, or list points one after the other with +"
+        )
+        raise SimkitError(msg)
+    size = 1
+    for part in flat:
+        size *= len(part)
+    return Times(tuple(flat), names, size)
+
+
+def plus(first: Form, second: Form) -> Form:
+    """One form's points after the other's."""
+    return Plus(first, second, tuple(dict.fromkeys((*first.names, *second.names))))

@@ -1,0 +1,217 @@
+"""Which points of the parameter space to visit: a lazy value with an algebra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from simkit.declare.axes import Array, Index, Values, declared, from_list, joined
+from simkit.declare.forms import TRIAL, Form, Kept, Repeat, Taken, Test, Zip, plus, times
+from simkit.errors import SimkitError, caller
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+F = TypeVar("F")
+
+
+class Space:
+    """The points that an experiment visits, in order; made by `explore` and `product`.
+
+    A space decorates an experiment, and is a value: ``a * b`` is every point of ``a`` with every point
+    of ``b`` (``a`` slowest), ``a + b`` is a's points, then b's. ``len(space)``, ``space[i]`` and
+    iteration give points as dictionaries; nothing is listed before it is asked for.
+    """
+
+    __slots__ = ("form",)
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The explored names in declaration order; ``trial`` is among them after `repeat`."""
+        return self.form.names
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The names that some points leave to their normal value."""
+        return self.form.optional
+
+    def __call__(self, function: F) -> F:
+        from simkit.declare.tags import add_space
+
+        return add_space(function, self)
+
+    def __mul__(self, other: Space) -> Space:
+        return Space(times((self.form, other.form))) if isinstance(other, Space) else NotImplemented
+
+    def __add__(self, other: Space) -> Space:
+        return Space(plus(self.form, other.form)) if isinstance(other, Space) else NotImplemented
+
+    def where(self, test: Test) -> Space:
+        """Only the points that pass.
+
+        Parameters
+        ----------
+        test
+            A condition such as ``"x < y"``, or a function of some of the names, called per point.
+            A point that lacks a name in the test does not pass.
+        """
+        return Space(Kept(self.form, test, caller()))
+
+    def repeat(self, times: int) -> Space:
+        """Each point ``times`` times, with a recorded ``trial`` number and its own random stream.
+
+        Raises
+        ------
+        SimkitError
+            For a number below one, or when the space is repeated already.
+        """
+        if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
+            msg = f"{caller()}: repeat({times!r}): give a whole number of at least 1"
+            raise SimkitError(msg)
+        if TRIAL in self.names:
+            msg = f"{caller()}: the space has trials already; multiply the numbers instead"
+            raise SimkitError(msg)
+        return Space(Repeat(self.form, int(times)))
+
+    def take(self, index: Sequence[int] | Index) -> Space:
+        """The points at these positions, in this order."""
+        return Space(Taken(self.form, np.asarray(index, np.int64)))
+
+    def __len__(self) -> int:
+        return len(self.form)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        n = len(self)
+        if not -n <= i < n:
+            msg = f"point {i} of a space with {n} points"
+            raise IndexError(msg)
+        values = self.form.at(np.array([i % n]))
+        return {k: v.elements()[0] for k, v in values.items() if v.present is None or v.present[0]}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(len(self)))
+
+    def at(self, index: Index) -> dict[str, Values]:
+        """The declared values at these positions, ready to become arguments."""
+        return self.form.at(index)
+
+    def columns(self, start: int = 0, stop: int | None = None) -> dict[str, Array]:
+        """The points ``start`` to ``stop`` as one array per name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Shape ``(stop - start,)`` each, longer for array-valued axes; masked where a sum of spaces
+            leaves a name to its normal value.
+        """
+        first, last, _ = slice(start, stop).indices(len(self))
+        return {k: v.shown() for k, v in self.form.at(np.arange(first, max(first, last))).items()}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """All points as a table, one row per point."""
+        import pandas as pd
+
+        columns = self.form.at(np.arange(len(self)))
+        table = {k: list(v.array) if v.array.ndim > 1 else v.array for k, v in columns.items()}
+        frame = pd.DataFrame(table, index=pd.RangeIndex(len(self)), columns=list(self.names))
+        for name, values in columns.items():
+            if values.present is not None:
+                frame[name] = frame[name].where(values.present)
+        return frame
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names) or "no names"
+        return f"<Space of {len(self)} point{'s' if len(self) != 1 else ''}: {names}>"
+
+
+def explore(points: Any = None, /, **axes: Any) -> Space:
+    """Points at which several names move together.
+
+    Parameters
+    ----------
+    points
+        A mapping of (dotted) names to values, a DataFrame whose rows are the points, or a list of
+        points as dictionaries; a point that lacks a name takes its normal value.
+    **axes
+        One list or array per name, all of the same length.
+
+    Raises
+    ------
+    SimkitError
+        For unequal lengths, a name given twice, or something that is no list of values.
+    """
+    columns = _columns(points)
+    columns.update(_axes("explore", axes, columns))
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        sizes = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        msg = (
+            f"{caller()}: explore() moves its names together, but {sizes}\n"
+            "    give lists of one length, or use product() for all combinations"
+        )
+        raise SimkitError(msg)
+    return Space(Zip(columns, next(iter(lengths.values()), 1)))
+
+
+def product(points: Mapping[str, Any] | None = None, /, **axes: Any) -> Space:
+    """All combinations of the given values, the last name fastest.
+
+    Parameters
+    ----------
+    points
+        A mapping for dotted names: ``product({"syn.w": [1, 2]}, dt=[0.1])``.
+    **axes
+        One list or array per name.
+    """
+    given = _axes("product", dict(points or {}), {})
+    given.update(_axes("product", axes, given))
+    parts = tuple(Zip({name: column}, len(column)) for name, column in given.items())
+    return Space(times(parts) if parts else Zip({}, 1))
+
+
+def _axes(verb: str, axes: Mapping[str, Any], taken: Mapping[str, Values]) -> dict[str, Values]:
+    for name in axes:
+        if name in taken:
+            msg = f"{caller()}: {verb}() gives {name!r} twice"
+            raise SimkitError(msg)
+    return {_checked(name): declared(name, given) for name, given in axes.items()}
+
+
+def _checked(name: str) -> str:
+    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+        msg = f"{caller()}: {name!r} cannot name a parameter: use identifiers, joined by dots for groups"
+        raise SimkitError(msg)
+    if name == TRIAL:
+        msg = f"{caller()}: 'trial' is the number that repeat() counts: choose another name, or use repeat()"
+        raise SimkitError(msg)
+    return name
+
+
+def _columns(points: Any) -> dict[str, Values]:
+    if points is None:
+        return {}
+    if isinstance(points, Mapping):
+        return _axes("explore", points, {})
+    if hasattr(points, "columns") and hasattr(points, "iloc"):  # a DataFrame, without importing pandas
+        return _axes("explore", {name: points[name] for name in points.columns}, {})
+    if isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points):
+        return _from_points(points)
+    msg = f"{caller()}: explore() takes a mapping, a DataFrame or a list of points, not {type(points).__name__}"
+    raise SimkitError(msg)
+
+
+def _from_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
+    names = dict.fromkeys(_checked(name) for point in points for name in point)
+    return {name: _column(name, points) for name in names}
+
+
+def _column(name: str, points: Sequence[Mapping[str, Any]]) -> Values:
+    at = [i for i, point in enumerate(points) if name in point]
+    column = from_list([points[i][name] for i in at])
+    return column if len(at) == len(points) else joined(len(points), [(np.array(at), column)])
+

@@ -1,0 +1,158 @@
+"""Decorators that tag a function or class and return it unchanged."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform, overload
+
+import attrs
+
+from simkit.errors import SimkitError, caller, location
+
+if TYPE_CHECKING:
+    from simkit.declare.space import Space
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+Kind = Literal["experiment", "parameter", "fixture"]
+Scope = Literal["run", "experiment"]
+
+_ATTRIBUTE = "__simkit__"
+
+
+@attrs.frozen
+class Tag:
+    """What the decorators said about one object."""
+
+    kind: Kind | None = None
+    name: str | None = None
+    scope: Scope = "run"
+    spaces: tuple[Space, ...] = ()
+
+
+def tag_of(thing: Any) -> Tag | None:
+    """The tag of a function or class; a subclass does not inherit one."""
+    tag = getattr(thing, "__dict__", {}).get(_ATTRIBUTE)
+    return tag if isinstance(tag, Tag) else None
+
+
+def _mark(thing: Any, **changes: Any) -> None:
+    tag = tag_of(thing) or Tag()
+    kind = changes.get("kind")
+    if tag.kind is not None and kind is not None:
+        msg = f"{location(thing)}: {thing.__name__} is tagged as {tag.kind} and as {kind}: it can be one of them"
+        raise SimkitError(msg)
+    setattr(thing, _ATTRIBUTE, attrs.evolve(tag, **changes))
+
+
+def add_space(thing: T, space: Space) -> T:
+    """Stack a space onto a function: decorators apply from the bottom up, and the top one is slowest."""
+    if not inspect.isfunction(thing):
+        msg = f"{caller()}: a space decorates an experiment, which is a function, not {thing!r}"
+        raise SimkitError(msg)
+    tag = tag_of(thing) or Tag()
+    _mark(thing, spaces=(space, *tag.spaces))
+    return thing
+
+
+@overload
+def experiment(function: F, /) -> F: ...
+@overload
+def experiment() -> Callable[[F], F]: ...
+def experiment(function: Any = None, /) -> Any:
+    """Mark a function as an experiment: ``simkit`` finds it and runs it at every point of its space.
+
+    Its arguments are injected by name, its return value is recorded: one result per key of a mapping (or
+    field of a NamedTuple, attrs class or dataclass), otherwise one result named ``result``. The function
+    itself is returned unchanged.
+    """
+    if function is None:
+        return experiment
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: @experiment marks a function, not {function!r}"
+        raise SimkitError(msg)
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"
+        raise SimkitError(msg)
+    _mark(function, kind="experiment")
+    return function
+
+
+@overload
+def fixture(function: F, /) -> F: ...
+@overload
+def fixture(*, name: str | None = None, scope: Scope = "run") -> Callable[[F], F]: ...
+def fixture(function: Any = None, /, *, name: str | None = None, scope: Scope = "run") -> Any:
+    """Mark a function that provides any object by name; it is never recorded.
+
+    Parameters
+    ----------
+    name
+        What it provides, if not the function's own name.
+    scope
+        ``"run"``: made for every run. ``"experiment"``: made once per worker and shared by its runs;
+        it may not need ``run``, ``workdir`` or anything explored. After a ``yield`` it tears down.
+    """
+    if function is None:
+        return lambda f: fixture(f, name=name, scope=scope)
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: @fixture marks a function, not {function!r}"
+        raise SimkitError(msg)
+    if scope not in ("run", "experiment"):
+        msg = f"{location(function)}: fixture scope {scope!r}: choose 'run' or 'experiment'"
+        raise SimkitError(msg)
+    _mark(function, kind="fixture", name=name or function.__name__, scope=scope)
+    return function
+
+
+@overload
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def parameter(thing: T, /) -> T: ...
+@overload
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def parameter(*, name: str | None = None) -> Callable[[T], T]: ...
+def parameter(thing: Any = None, /, *, name: str | None = None) -> Any:
+    """Mark a provider of a recorded value.
+
+    A function computes a derived parameter from its arguments: once, or per run if it depends on
+    something explored. A class is a group: it becomes a frozen, keyword-only attrs class in place, and
+    provides its name in snake case (``LIFNeuron`` provides ``lif_neuron``).
+
+    Parameters
+    ----------
+    name
+        What it provides, if not that.
+    """
+    if thing is None:
+        return lambda t: parameter(t, name=name)
+    if inspect.isclass(thing):
+        if "__attrs_attrs__" not in vars(thing):
+            _check_fields(thing)
+            thing = attrs.define(thing, frozen=True, kw_only=True, slots=False)
+        _mark(thing, kind="parameter", name=name or snake_case(thing.__name__))
+        return thing
+    if not inspect.isfunction(thing) or inspect.isgeneratorfunction(thing):
+        msg = f"{caller()}: @parameter marks a function that returns a value, or a class, not {thing!r}"
+        raise SimkitError(msg)
+    _mark(thing, kind="parameter", name=name or thing.__name__)
+    return thing
+
+
+def _check_fields(group: type) -> None:
+    annotated = vars(group).get("__annotations__") or inspect.get_annotations(group)
+    for name, value in vars(group).items():
+        plain = not (name.startswith("__") or callable(value) or hasattr(value, "__get__"))
+        if plain and name not in annotated:
+            kind = type(value).__name__
+            msg = (
+                f"{location(group)}: {group.__name__}.{name} has no annotation, so it would not be a parameter\n"
+                f"    write {name}: {kind} = {value!r}"
+            )
+            raise SimkitError(msg)
+
+
+def snake_case(name: str) -> str:
+    """``LIFNeuron`` → ``lif_neuron``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,111 @@
+"""What can go wrong, and where in the user's code."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from types import CodeType
+from typing import Any
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class SimkitError(Exception):
+    """Something the user can mend: usage, collection, configuration or a file.
+
+    The message says where, what, what was available and how to fix it.
+    """
+
+    exit_code = 4
+
+
+class NothingToRun(SimkitError):
+    """No experiment was found, or its space holds no point."""
+
+    exit_code = 5
+
+
+class ProviderFailed(SimkitError):
+    """A parameter that all runs share could not be computed."""
+
+    exit_code = 1
+
+
+class StorageFailed(SimkitError):
+    """The trajectory file could not be written, as on a full disk; what was committed is safe."""
+
+    exit_code = 1
+
+
+class Unstorable(SimkitError):
+    """A value has no lossless form in the file: ``path`` leads to it."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: cannot store {what}")
+        self.path, self.what = path, what
+
+    def __reduce__(self) -> tuple[type[Unstorable], tuple[str, str]]:
+        return Unstorable, (self.path, self.what)
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path as the user would type it: relative where it lies below the working directory."""
+    full = os.path.abspath(path)
+    try:
+        relative = os.path.relpath(full)
+    except ValueError:  # another drive on Windows
+        return full
+    return full if relative.startswith("..") else relative
+
+
+def location(thing: Any) -> str:
+    """``file:line`` of a function, class or code object, or its repr where there is none."""
+    try:
+        code = thing if isinstance(thing, CodeType) else getattr(thing, "__code__", None)
+        if code is not None:
+            return f"{shown_path(code.co_filename)}:{code.co_firstlineno}"
+        source = inspect.getsourcefile(thing)
+        return f"{shown_path(source or '?')}:{inspect.getsourcelines(thing)[1]}"
+    except (TypeError, OSError):
+        return repr(thing)
+
+
+def caller() -> str:
+    """``file:line`` of the nearest frame outside simkit."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a file belongs to simkit itself."""
+    return filename.startswith(_PACKAGE)
+
+
+def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
+    """The names most like ``name``, best first."""
+    return difflib.get_close_matches(name, list(available), count, 0.6)
+
+
+def listed(name: str, available: Iterable[str], most: int = 20) -> str:
+    """All available names in one line, the closest first."""
+    names = list(dict.fromkeys(available))
+    close = nearest(name, names)
+    ordered = close + sorted(n for n in names if n not in close)
+    rest = f", … ({len(ordered) - most} more)" if len(ordered) > most else ""
+    return (", ".join(ordered[:most]) + rest) or "none"
+
+
+def did_you_mean(name: str, available: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` or nothing."""
+    close = nearest(name, available, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def paragraphs(lines: Sequence[str]) -> str:
+    """A headline and its indented details."""
+    return "\n".join([lines[0], *("    " + line for text in lines[1:] for line in text.split("\n"))])

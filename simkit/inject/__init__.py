@@ -1,0 +1,1 @@
+"""A plan compiled: one run's arguments, seeds and fixtures."""

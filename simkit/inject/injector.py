@@ -1,0 +1,280 @@
+"""A plan compiled: batches of points in, batches of columns out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from contextlib import ExitStack
+from itertools import repeat
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from simkit.collect.groups import leaves
+from simkit.collect.plan import Node, Plan
+from simkit.declare.axes import Array, Index, Values
+from simkit.declare.forms import TRIAL
+from simkit.declare.run import Run
+from simkit.inject.failure import user_traceback
+from simkit.inject.outcome import Names, Rejected, as_columns, named_results, with_added
+from simkit.inject.protect import given, is_copied
+from simkit.inject.seeds import generators, run_seeds
+from simkit.inject.shared import has_fixed_fields, make_shared
+from simkit.inject.steps import Step, compiled
+from simkit.values.batch import Batch
+from simkit.values.decode import ABSENT
+from simkit.values.status import Status
+
+Points = Mapping[str, Values]
+OnError = Callable[[BaseException], None]
+
+
+class Log(Protocol):
+    """Where a run's output goes, if anybody collects it."""
+
+    def position(self) -> int:
+        """How much was written so far."""
+
+    def text(self, start: int, stop: int) -> str:
+        """What was written between two positions."""
+
+
+@attrs.define(eq=False)
+class Outcomes:
+    """A batch under way: what each run gave, and what became of it."""
+
+    runs: list[int]
+    results: list[Any]
+    started: Array
+    seconds: Array
+    status: Array
+    handles: list[Run] | None
+    errors: dict[int, str] = attrs.field(factory=dict)
+    marks: list[int] = attrs.field(factory=list)
+
+    def fail(self, position: int, text: str) -> None:
+        """Make this run a failed one; the first reason stays."""
+        if self.status[position] == Status.DONE:
+            self.status[position] = Status.FAILED
+            self.errors[self.runs[position]] = text
+
+
+class Injector:
+    """Executes runs of one plan in this process.
+
+    Parameters
+    ----------
+    shared
+        The parameters that do not vary, by node key, as `shared_values` computed them.
+    on_error
+        Called with a run's exception, as a debugger does.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        root: int,
+        shared: Mapping[str, Any],
+        *,
+        parameters: tuple[str, ...] = (),
+        on_error: OnError | None = None,
+    ) -> None:
+        self.plan, self.root, self.on_error = plan, root, on_error
+        self.values = dict(shared)
+        self.teardown = ExitStack()
+        self.names = Names(parameters or tuple(plan.parameters))
+        self.steps: list[Step] = compiled(plan)
+        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
+        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {n.name for n in self.recorded}
+        self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
+        self.broken: str | None = None
+        self.ready = False
+
+    def prepare(self) -> None:
+        """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
+        self.ready = True
+        try:
+            for key, node in self.plan.nodes.items():
+                if not node.varying and key not in self.values:
+                    self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)
+        except Exception as error:  # noqa: BLE001 - whatever the user's fixture raises
+            self.broken = str(error)
+
+    def close(self) -> None:
+        """Tear down the shared fixtures."""
+        self.teardown.close()
+
+    def batch(self, runs: Index, points: Points, beat: MutableSequence[float], log: Log | None = None) -> Batch:
+        """Execute these runs.
+
+        Parameters
+        ----------
+        runs
+            Run numbers, shape ``(n,)``.
+        points
+            The explored values at these runs.
+        beat
+            ``[run, start]`` is written here as each run begins, the start by ``time.perf_counter``.
+        """
+        if not self.ready:
+            self.prepare()
+        columns, seeds, handles = self.inputs(runs, points)
+        n = len(runs)
+        out = Outcomes(
+            runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
+            np.full(n, Status.DONE, "u1"), handles,
+        )  # fmt: skip
+        epoch = time.time() - time.perf_counter()
+        start = log.position() if log else 0
+        mark = log.position if log else None
+        recorded: list[Mapping[str, Any] | None] = []
+        if self.broken is not None:
+            for position in range(n):
+                out.fail(position, self.broken)
+        elif self.steps or self.on_error:
+            recorded = self.stepwise(columns, out, beat, mark)
+        else:
+            self.straight(columns, out, beat, mark)
+        beat[0] = -1.0
+        out.started += epoch
+        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
+        return Batch(
+            runs, out.status, out.started, out.seconds, parameters, self.result_columns(out), seeds,
+            out.errors, _logs(log, start, out), _notes(handles, out.runs),
+        )  # fmt: skip
+
+    def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, list[Run] | None]:
+        """The values that differ between runs and need no call, each an iterable over the runs."""
+        columns: dict[str, Any] = {}
+        for name, values in points.items():
+            elements = values.elements()
+            copied = values.array.dtype == object and any(map(is_copied, elements))
+            if values.present is not None:
+                lacking = np.flatnonzero(~values.present)
+                for position in lacking.tolist():
+                    elements[position] = ABSENT
+            columns[name] = map(given, elements) if copied else elements
+        seeds = None
+        if "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin":
+            seeds = run_seeds(self.root, self.plan.name, runs)
+            columns["seed"] = seeds.tolist()
+            if "rng" in self.wants:
+                columns["rng"] = generators(seeds)
+        if "run" not in self.wants:
+            return columns, seeds, None
+        trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
+        handles = [Run(run, trial) for run, trial in zip(runs.tolist(), trials, strict=False)]
+        columns["run"] = handles
+        return columns, seeds, handles
+
+    def straight(self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any) -> None:
+        """The loop for experiments whose arguments need no call: nothing in it but the essentials."""
+        positional = [self.source(need.key, columns) for need in self.plan.needs if not need.keyword]
+        names = [need.argument for need in self.plan.needs if need.keyword]
+        keywords = [self.source(need.key, columns) for need in self.plan.needs if need.keyword]
+        function, clock, started, seconds = self.plan.function, time.perf_counter, out.started, out.seconds
+        named = (dict(zip(names, row, strict=True)) for row in zip(*keywords, strict=False)) if names else repeat({})
+        rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
+        for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
+            beat[1] = begun = started[position] = clock()
+            beat[0] = run
+            try:
+                out.results[position] = function(*row, **keyword)
+            except (Exception, SystemExit) as error:
+                out.fail(position, user_traceback(error))
+            seconds[position] = clock() - begun
+            if mark:
+                out.marks.append(mark())
+
+    def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
+        """One argument's values, run by run."""
+        if key in columns:
+            return iter(columns[key])
+        value = self.values[key]
+        copied = self.plan.nodes[key].is_recorded and is_copied(value)
+        return map(given, repeat(value)) if copied else repeat(value)
+
+    def stepwise(
+        self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any
+    ) -> list[Mapping[str, Any] | None]:
+        """The loop for experiments that need derived parameters or fixtures made for every run."""
+        iterators = {key: iter(column) for key, column in columns.items()}
+        recorded: list[Mapping[str, Any] | None] = []
+        for position, run in enumerate(out.runs):
+            begun = time.perf_counter()
+            beat[1], beat[0] = begun, run
+            out.started[position] = begun
+            environment = {**self.values, **{key: next(column) for key, column in iterators.items()}}
+            try:
+                with ExitStack() as teardown:
+                    out.results[position] = self.one(environment, teardown)
+            except (Exception, SystemExit) as error:
+                out.fail(position, user_traceback(error) + _kept_folder(environment))
+                if self.on_error:
+                    self.on_error(error)
+            out.seconds[position] = time.perf_counter() - begun
+            recorded.append(self.computed(environment))
+            if mark:
+                out.marks.append(mark())
+        return recorded
+
+    def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
+        """One run: its steps in order, then the experiment itself."""
+        for step in self.steps:
+            environment[step.key] = step.make(environment, teardown)
+        passed = {}
+        for need in self.plan.needs:
+            value = environment[need.key]
+            passed[need.key] = given(value) if self.plan.nodes[need.key].is_recorded else value
+        positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
+        keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
+        return self.plan.function(*positional, **keywords)
+
+    def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The varying parameters that one run came to compute, by name."""
+        found: dict[str, Any] = {}
+        for node in self.recorded:
+            if node.key in environment:
+                found.update(leaves(node.name, environment[node.key]))
+        return {name: value for name, value in found.items() if name not in self.explored}
+
+    def result_columns(self, out: Outcomes) -> Mapping[str, Any]:
+        """The columns of the results of all runs that are done."""
+        done: list[Any] = [None] * len(out.runs)
+        for position, returned in enumerate(out.results):
+            if out.status[position] != Status.DONE:
+                continue
+            try:
+                results = with_added(returned, out.handles[position]) if out.handles else named_results(returned)
+                self.names.check(results)
+                done[position] = results
+            except Rejected as reason:
+                out.fail(position, str(reason))
+        return as_columns(done, out.fail)
+
+
+def _is_recorded_per_run(node: Node) -> bool:
+    if not node.varying or "." in node.name:
+        return False
+    if node.kind == "explored":
+        return bool(node.needs)
+    return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
+
+
+def _kept_folder(environment: Mapping[str, Any]) -> str:
+    folder = environment.get("workdir")
+    return f"\n(its working directory is kept: {folder})" if folder is not None else ""
+
+
+def _logs(log: Log | None, start: int, out: Outcomes) -> dict[int, str]:
+    if log is None or not out.marks or out.marks[-1] == start:
+        return {}
+    bounds = zip([start, *out.marks], out.marks, out.runs, strict=False)
+    return {run: log.text(a, b) for a, b, run in bounds if b > a}
+
+
+def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:
+    if handles is None:
+        return ()
+    return tuple((run, *note) for run, handle in zip(runs, handles, strict=True) for note in handle.notes)

@@ -1,0 +1,123 @@
+"""What runs returned and added, as columns of named results; what can't be kept fails its own run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.declare.run import Run
+from simkit.errors import Unstorable
+from simkit.values.columns import Column
+from simkit.values.encode import encode, explain
+
+Fail = Callable[[int, str], None]
+
+
+class Rejected(Exception):
+    """A run's results can't be kept under the names that it gave them."""
+
+
+def named_results(returned: Any) -> Mapping[str, Any]:
+    """A return value as results by name: the fields of what has fields, else one ``result``."""
+    if type(returned) is dict:
+        return returned
+    if returned is None:
+        return {}
+    if isinstance(returned, tuple) and hasattr(returned, "_asdict"):
+        return dict(returned._asdict())
+    if isinstance(returned, Mapping):
+        return dict(returned)
+    if attrs.has(type(returned)):
+        return {field.name: getattr(returned, field.name) for field in attrs.fields(type(returned))}
+    if dataclasses.is_dataclass(returned) and not isinstance(returned, type):
+        return {field.name: getattr(returned, field.name) for field in dataclasses.fields(returned)}
+    return {"result": returned}
+
+
+def with_added(returned: Any, run: Run) -> Mapping[str, Any]:
+    """What a run returned together with what it added."""
+    results, added = named_results(returned), run.results
+    if not added:
+        return results
+    twice = next((name for name in results if name in added), None)
+    if twice is not None:
+        msg = f"result {twice!r} was added with run.add() and is returned as well: give it once"
+        raise Rejected(msg)
+    return {**added, **results}
+
+
+class Names:
+    """Which result names may stand beside the parameters; each set of names is checked once."""
+
+    def __init__(self, parameters: Sequence[str]) -> None:
+        self.parameters = frozenset(parameters)
+        self.approved: set[tuple[str, ...]] = set()
+
+    def check(self, results: Mapping[str, Any]) -> None:
+        """Raise `Rejected` for a name that is no name, is taken, or is a leaf and a group at once."""
+        names = tuple(results)
+        if names in self.approved:
+            return
+        for name in names:
+            self.check_one(name, names)
+        self.approved.add(names)
+
+    def check_one(self, name: Any, names: Sequence[str]) -> None:
+        """Check one name among all."""
+        if not isinstance(name, str):
+            msg = f"results are named by strings, not by {name!r}; return {{'table': …}} to keep a mapping as one result"
+            raise Rejected(msg)
+        if not all(name.split(".")) or "/" in name or "\0" in name or "@" in name:
+            msg = f"{name!r} cannot name a result: use identifiers, joined by dots for groups"
+            raise Rejected(msg)
+        if name in self.parameters:
+            msg = f"result {name!r} has the name of a parameter: give it another name, such as {name + '_end'!r}"
+            raise Rejected(msg)
+        for other in (*names, *self.parameters):
+            if isinstance(other, str) and (other.startswith(name + ".") or name.startswith(other + ".")):
+                group, leaf = sorted((name, other), key=len)
+                msg = f"{group!r} is a leaf and, through {leaf!r}, a group: a name is one of them"
+                raise Rejected(msg)
+
+
+def as_columns(results: list[Mapping[str, Any] | None], fail: Fail, what: str = "result") -> dict[str, Column]:
+    """One column per name; a run whose results are None has no row in it.
+
+    Parameters
+    ----------
+    results
+        Each run's values by name. A run with a value that can't be kept becomes None here.
+    fail
+        Called with the position of such a run and the reason.
+    """
+    first = next((r for r in results if r is not None), None)
+    if first is None:
+        return {}
+    names = first.keys()
+    if all(r is not None and r.keys() == names for r in results):
+        try:
+            return {name: encode([r[name] for r in results]) for name in names}  # type: ignore[index]
+        except (Unstorable, RecursionError):
+            pass
+    _fail_unstorable(results, fail, what)
+    every = dict.fromkeys(name for r in results if r is not None for name in r)
+    return {name: _sparse(name, results) for name in every}
+
+
+def _fail_unstorable(results: list[Mapping[str, Any] | None], fail: Fail, what: str) -> None:
+    for position, values in enumerate(results):
+        causes = (explain(value, f"{what} {name}") for name, value in (values or {}).items())
+        cause = next((cause for cause in causes if cause is not None), None)
+        if cause is not None:
+            fail(position, str(cause))
+            results[position] = None
+
+
+def _sparse(name: str, results: Sequence[Mapping[str, Any] | None]) -> Column:
+    at = [i for i, values in enumerate(results) if values is not None and name in values]
+    column = encode([results[i][name] for i in at])  # type: ignore[index]
+    return column if len(at) == len(results) else column.spread(len(results), np.array(at))

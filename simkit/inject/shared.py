@@ -1,0 +1,149 @@
+"""Values that all runs share: computed once, before the first run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from simkit.collect.groups import fields_depend, leaf_notes, leaves
+from simkit.collect.plan import Node, Plan
+from simkit.collect.problems import check_storable
+from simkit.declare.annotations import Note
+from simkit.errors import ProviderFailed, SimkitError, location
+from simkit.inject.failure import user_traceback
+from simkit.inject.protect import given, protected
+from simkit.inject.seeds import shared_seed
+
+_PARAMETERS = ("constant", "derived", "group", "overlay")
+
+
+def shared_values(plan: Plan, root: int, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parameters that do not vary, by node key.
+
+    Parameters
+    ----------
+    known
+        Values that need not be computed again.
+
+    Raises
+    ------
+    ProviderFailed
+        When one can't be computed or recorded; the message holds the user's traceback.
+    """
+    values: dict[str, Any] = dict(known or {})
+    with ExitStack() as teardown:
+        for key in _wanted(plan, values):
+            node = plan.nodes[key]
+            value = make_shared(node, plan, values, root, teardown)
+            if node.kind in ("derived", "overlay") and node.is_outermost:
+                check_storable(node.name, value, node.origin)
+            values[key] = value
+    return {key: value for key, value in values.items() if plan.nodes[key].kind in _PARAMETERS}
+
+
+def _wanted(plan: Plan, known: Mapping[str, Any]) -> list[str]:
+    """The parameters that do not vary and are not known, and what they need, in order."""
+    wanted: set[str] = set()
+    for key, node in reversed(plan.nodes.items()):
+        parameter = node.kind in _PARAMETERS and not node.varying
+        if (parameter or key in wanted) and key not in known:
+            wanted |= {key, *(need.key for need in node.needs)}
+    return [key for key in plan.nodes if key in wanted and key not in known]
+
+
+def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, teardown: ExitStack) -> Any:
+    """One value that all runs share."""
+    if node.kind == "constant":
+        return protected(node.value)
+    if node.kind == "builtin":
+        return _stream(node, plan, values, root)
+    try:
+        positional, named = bound(node, plan, values)
+        assert node.make is not None
+        made = node.make(*positional, **named)
+        return entered(made, teardown, node) if node.kind == "fixture" else protected(made)
+    except SimkitError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = "fixture" if node.kind == "fixture" else "parameter"
+        msg = f"{node.origin}: {what} {node.name!r} failed, and all runs of {plan.name} need it\n{user_traceback(error)}"
+        raise ProviderFailed(msg) from None
+
+
+def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any:
+    provider = node.key.partition("@")[2]
+    if node.name == "rng":
+        return np.random.default_rng(values[node.needs[0].key])
+    return shared_seed(root, plan.name, provider)
+
+
+def bound(node: Node, plan: Plan, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of one call: parameters protected, fixtures as they are."""
+    passed = {
+        need.key: given(values[need.key]) if plan.nodes[need.key].is_recorded else values[need.key]
+        for need in node.needs
+    }
+    return node.bound(passed)
+
+
+def entered(made: Any, teardown: ExitStack, node: Node) -> Any:
+    """A fixture's value; a generator is resumed after its ``yield`` when the stack closes."""
+    if not inspect.isgenerator(made):
+        return made
+    try:
+        value = next(made)
+    except StopIteration:
+        msg = f"{location(node.make)}: fixture {node.name!r} did not yield a value"
+        raise SimkitError(msg) from None
+    teardown.callback(_finish, made, node)
+    return value
+
+
+def _finish(generator: Any, node: Node) -> None:
+    try:
+        next(generator)
+    except StopIteration:
+        return
+    generator.close()
+    msg = f"{location(node.make)}: fixture {node.name!r} yields more than once"
+    raise SimkitError(msg)
+
+
+def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, tuple[Any, Note, str]]:
+    """What is recorded once: value, comment and unit, and origin by name; groups as their fields."""
+    recorded: dict[str, tuple[Any, Note, str]] = {}
+    for name, node in plan.parameters.items():
+        if "." in name or (node.varying and not has_fixed_fields(node)):
+            continue
+        if node.varying:
+            found = _fixed_fields(node, plan, values)
+        else:
+            found = values[name]
+        about = leaf_notes(name, found) or {name: Note(None, node.comment, node.unit)}
+        explored = {need.key for need in node.needs if plan.nodes[need.key].varying}
+        for leaf, value in leaves(name, found).items():
+            if leaf not in explored:
+                source = plan.nodes[leaf].origin if leaf in plan.nodes else node.origin
+                recorded[leaf] = (value, about.get(leaf, Note()), source)
+    return recorded
+
+
+def has_fixed_fields(node: Node) -> bool:
+    """Whether a varying group's fields, the explored ones aside, are the same at every point."""
+    return node.kind == "group" and not fields_depend(node.make)  # type: ignore[arg-type]
+
+
+def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
+    """A group at the first point: its fields that are not explored are the same at every point."""
+    first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}
+    present = plan.space[0]
+    fields = {
+        need.argument: first[need.key] if need.key in present else values.get(need.key, values.get(f"{need.key}@normal"))
+        for need in node.needs
+    }
+    assert node.make is not None
+    return node.make(**fields)

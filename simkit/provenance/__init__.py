@@ -1,0 +1,1 @@
+"""Under which circumstances a session ran."""

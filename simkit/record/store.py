@@ -1,0 +1,203 @@
+"""One HDF5 file, open for one writer at a time; what is committed is safe."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from simkit.errors import SimkitError, StorageFailed, shown_path
+from simkit.record.transaction import TransactionalFile, log_path, recover
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+_OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
+_CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
+
+
+class WriterLock:
+    """Says that this process writes a file, in ``FILE.lock`` beside it.
+
+    Raises
+    ------
+    SimkitError
+        When another process does, with its host and number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = Path(f"{path}.lock")
+        while True:
+            self.fd = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)
+            if not self._locked():
+                holder = os.read(self.fd, 200).decode(errors="replace").strip() or "another process"
+                os.close(self.fd)
+                msg = f"{shown_path(path)} is being written by {holder}: wait until it is done, or use another file"
+                raise SimkitError(msg)
+            if self._is_current():
+                break
+            os.close(self.fd)  # its last holder removed it in between
+        os.truncate(self.file, 0)
+        os.write(self.fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+    def _locked(self) -> bool:
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+        return True
+
+    def _is_current(self) -> bool:
+        try:
+            there = os.stat(self.file)
+        except FileNotFoundError:
+            return False
+        return fcntl is None or there.st_ino == os.fstat(self.fd).st_ino
+
+    def release(self) -> None:
+        """Let others write; removing comes first, so that nobody locks a file about to vanish."""
+        if fcntl is not None:
+            self.file.unlink(missing_ok=True)
+        os.close(self.fd)
+        if fcntl is None:
+            self.file.unlink(missing_ok=True)
+
+
+class Store:
+    """An HDF5 file open for writing.
+
+    Attributes
+    ----------
+    file
+        The h5py file; changes count when `commit` returns.
+    path
+        Where it will stand; a new file gets that name with its first commit.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        self.path = path
+        self.lock = WriterLock(path)
+        self.hidden: Path | None = None
+        try:
+            created = not path.exists() or path.stat().st_size == 0
+            if created:
+                self.hidden = path.with_name(f".{path.name}.new")
+            self.medium = TransactionalFile(str(self.hidden or path), create=created, durable=durable)
+            mode, extra = ("w", _CREATION) if created else ("r+", {})
+            self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+        except OSError as error:
+            self.lock.release()
+            msg = f"{shown_path(path)}: cannot be written: {error}"
+            raise SimkitError(msg) from None
+        self.created = created
+        self.cost = 0.0
+
+    def commit(self) -> None:
+        """Make everything written so far count.
+
+        Raises
+        ------
+        StorageFailed
+            When the disk is full or broken; what was committed before stays.
+        """
+        start = time.perf_counter()
+        try:
+            self.file.flush()
+            self.medium.commit()
+        except OSError as error:
+            raise self._failed(error) from None
+        if self.hidden is not None:
+            self._show()
+        self.cost = time.perf_counter() - start
+
+    def _show(self) -> None:
+        assert self.hidden is not None
+        os.replace(self.hidden, self.path)
+        if os.path.exists(log_path(str(self.hidden))):
+            os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
+        self.medium.path, self.hidden = str(self.path), None
+
+    def _failed(self, error: OSError) -> StorageFailed:
+        return StorageFailed(
+            f"{shown_path(self.path)}: could not be written: {error.strerror or error}\n"
+            "    every run that was reported done is in the file; make room and type the same command again"
+        )
+
+    def close(self, *, failed: bool = False) -> None:
+        """Commit and close; after a failure only close, which leaves the last commit."""
+        try:
+            if failed:
+                self.medium.abandon()
+                self._close_file()
+            else:
+                self.commit()
+                self._close_file()
+                self.medium.commit(final=True)
+        except OSError as error:
+            raise self._failed(error) from None
+        finally:
+            self.medium.close()
+            if self.hidden is not None:
+                self.hidden.unlink(missing_ok=True)
+            self.lock.release()
+
+    def _close_file(self) -> None:
+        try:
+            self.file.close()
+        except (OSError, RuntimeError):
+            if self.medium.failed is None:
+                raise
+
+
+def open_for_reading(path: Path) -> h5py.File:
+    """A recorded file, after replaying what a killed writer had committed.
+
+    Raises
+    ------
+    SimkitError
+        When it is missing or no HDF5 file.
+    """
+    if not path.is_file():
+        msg = f"no such file: {path}"
+        raise SimkitError(msg)
+    if os.path.exists(log_path(str(path))):
+        _replay(path)
+    for attempt in range(50):
+        try:
+            return h5py.File(path, "r")
+        except BlockingIOError:  # a writer is applying a commit this very moment
+            time.sleep(0.002 * (attempt + 1))
+        except OSError as error:
+            msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
+            raise SimkitError(msg) from None
+    msg = f"{shown_path(path)}: another program holds the file locked"
+    raise SimkitError(msg)
+
+
+def _reason(error: OSError) -> str:
+    text = str(error)
+    return "it is not an HDF5 file" if "signature not found" in text else text
+
+
+def _replay(path: Path) -> None:
+    """Replay the log unless its writer is alive: then the file is a valid snapshot as it is."""
+    try:
+        lock = WriterLock(path)
+    except (SimkitError, OSError):
+        return
+    try:
+        recover(str(path))
+    except OSError:
+        pass  # a read-only place
+    finally:
+        lock.release()

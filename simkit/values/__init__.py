@@ -1,0 +1,1 @@
+"""A value as columns and back: pure, no files."""

@@ -1,0 +1,142 @@
+"""Columns back to Python values, and to the arrays that users compute with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from simkit.declare.axes import Array, objects
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
+
+
+class Absent:
+    """Stands where a row has no value."""
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+
+ABSENT: Final = Absent()
+
+
+def decode(column: Column) -> list[Any]:
+    """Each row's value as it was recorded; `ABSENT` where there is none."""
+    whole = column.whole
+    if whole is not None:
+        return _values(whole)
+    values: list[Any] = [ABSENT] * column.n
+    for positions, node in column.variants:
+        at = range(column.n) if positions is None else positions.tolist()
+        for i, value in zip(at, _values(node), strict=True):
+            values[i] = value
+    return values
+
+
+def _values(node: Node) -> list[Any]:
+    match node:
+        case Leaf():
+            return _leaf_values(node)
+        case Ragged():
+            return _ragged_values(node)
+        case Items():
+            items = iter(decode(node.items))
+            lists = [[next(items) for _ in range(count)] for count in node.counts.tolist()]
+            return [tuple(v) for v in lists] if node.type == "tuple" else lists
+        case Record(type="dict"):
+            columns = [decode(field) for field in node.fields.values()]
+            names = list(node.fields)
+            return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        case Record():
+            keys, values = decode(node.fields["keys"]), decode(node.fields["values"])
+            return [dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True)]
+        case Nothing():
+            return [None] * node.n
+
+
+def _leaf_values(leaf: Leaf) -> list[Any]:
+    rows = leaf.rows
+    if isinstance(rows, list):
+        return [int(text) for text in rows] if leaf.type == "int" else list(rows)
+    if leaf.type == "array":
+        return list(rows) if rows.ndim > 1 else [np.array(v, rows.dtype) for v in rows]
+    if leaf.type == "scalar":
+        return list(rows)
+    if leaf.type == "tuple":
+        return [tuple(row) for row in rows.tolist()]
+    return rows.tolist()
+
+
+def _ragged_values(node: Ragged) -> list[Any]:
+    sizes = np.prod(node.shapes, axis=1, dtype=np.int64)
+    flat = np.split(node.values, np.cumsum(sizes)[:-1]) if len(sizes) else []
+    if node.type == "bytes":
+        return [piece.tobytes() for piece in flat]
+    if node.type == "str":
+        return [piece.tobytes().decode("utf-8", "surrogatepass") for piece in flat]
+    arrays = [piece.reshape(shape) for piece, shape in zip(flat, node.shapes, strict=True)]
+    if node.type == "array":
+        return arrays
+    lists = [array.tolist() for array in arrays]
+    return [tuple(v) for v in lists] if node.type == "tuple" else lists
+
+
+def as_array(column: Column) -> Array:
+    """The column as users compute with it.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n, *shape)``. Where rows are absent: NaN or NaT if the type has it, otherwise a masked
+        array. An object array where values are ragged, text, composite or of types that do not mix
+        without loss.
+    """
+    dense = _dense(column)
+    missing = ~column.present()
+    if dense is None:
+        dense = objects([None if value is ABSENT else value for value in decode(column)])
+    if missing.any() and dense.dtype.kind not in "fcmM":
+        return np.ma.MaskedArray(dense, np.broadcast_to(_tall(missing, dense.ndim), dense.shape))
+    return dense
+
+
+def _tall(mask: Array, ndim: int) -> Array:
+    return mask.reshape(-1, *[1] * (ndim - 1))
+
+
+def _dense(column: Column) -> Array | None:
+    """Numeric rows of one shape in one array, or nothing."""
+    leaves = [node for _, node in column.variants]
+    if not leaves or not all(isinstance(leaf, Leaf) and _is_numeric(leaf) for leaf in leaves):
+        return None
+    arrays = [np.asarray(leaf.rows) for leaf in leaves if isinstance(leaf, Leaf)]
+    if column.whole is not None:
+        return arrays[0]
+    if len({a.shape[1:] for a in arrays}) > 1:
+        return None
+    dtype = arrays[0].dtype if len(arrays) == 1 else _common(arrays)
+    if dtype is None:
+        return None
+    out = _empty((column.n, *arrays[0].shape[1:]), dtype)
+    for (positions, _), array in zip(column.variants, arrays, strict=True):
+        out[slice(None) if positions is None else positions] = array
+    return out
+
+
+def _is_numeric(leaf: Leaf) -> bool:
+    return leaf.type in ("bool", "int", "float", "complex", "scalar", "array") and leaf.dtype != "str"
+
+
+def _common(arrays: list[Array]) -> np.dtype[Any] | None:
+    """The type that holds all these numbers exactly, if there is one."""
+    if {a.dtype.kind for a in arrays} - set("iufc"):
+        return None
+    dtype = np.result_type(*arrays)
+    exact = all(a.dtype.kind == dtype.kind or np.array_equal(a.astype(dtype).astype(a.dtype), a) for a in arrays)
+    return dtype if exact else None
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    if dtype.kind in "mM":
+        return np.full(shape, "NaT", dtype)
+    return np.full(shape, np.nan, dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
