@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simkit.declare.tags import fixture as fixture
     from simkit.declare.tags import parameter as parameter
     from simkit.errors import SimkitError as SimkitError
-    from simkit.session import call as call
+    from simkit.inject.call import call as call
     from simkit.session import run as run
 
 __version__ = "0.1.0"
@@ -35,7 +35,7 @@ _HOME = {
     "open": "analyse.find",
     "Trajectory": "analyse.trajectory",
     "run": "session",
-    "call": "session",
+    "call": "inject.call",
 }
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604

@@ -162,12 +162,16 @@ class Kept:
     test: Test
     where: str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Taken, (self.inner, self.index)  # the test may be a lambda, and has done its work
+
     @cached_property
     def index(self) -> Index:
         blocks = range(0, len(self.inner), BLOCK)
         kept = [
-            start + np.flatnonzero(passing(self.test, self.inner.at(_block(start, len(self.inner))), self.where))
+            start + np.flatnonzero(passing(self.test, self.inner.at(block), len(block), self.where))
             for start in blocks
+            for block in [_block(start, len(self.inner))]
         ]
         return np.concatenate(kept) if kept else np.empty(0, np.int64)
 
@@ -190,12 +194,11 @@ def _block(start: int, size: int) -> Index:
     return np.arange(start, min(start + BLOCK, size))
 
 
-def passing(test: Test, columns: Mapping[str, Values], where: str) -> Array:
+def passing(test: Test, columns: Mapping[str, Values], size: int, where: str) -> Array:
     """Which points pass an expression or a function of some of the names.
 
     A point that lacks a name in the test does not pass.
     """
-    size = len(next(iter(columns.values()))) if columns else 1
     if isinstance(test, str):
         used: list[Values] = []
 

@@ -18,6 +18,7 @@ from simkit.inject.failure import user_traceback
 from simkit.inject.protect import given, protected
 from simkit.inject.seeds import shared_seed
 
+Constant = tuple[Any, Note, str]  # value, comment and unit, origin
 _PARAMETERS = ("constant", "derived", "group", "overlay")
 
 
@@ -113,9 +114,9 @@ def _finish(generator: Any, node: Node) -> None:
     raise SimkitError(msg)
 
 
-def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, tuple[Any, Note, str]]:
+def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     """What is recorded once: value, comment and unit, and origin by name; groups as their fields."""
-    recorded: dict[str, tuple[Any, Note, str]] = {}
+    recorded: dict[str, Constant] = {}
     for name, node in plan.parameters.items():
         if "." in name or (node.varying and not has_fixed_fields(node)):
             continue

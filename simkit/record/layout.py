@@ -114,8 +114,8 @@ def _fill_value(dtype: Any, logical: str) -> Any:
 
 def create_flat(parent: h5py.Group, name: str, dtype: Any) -> h5py.Dataset:
     """An empty dataset that is appended to."""
-    rows = _CHUNK_BYTES // 8 // (2 if dtype is TEXT else max(1, np.dtype(dtype).itemsize // 8))
-    return parent.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(max(1, rows),))
+    rows = 64 if dtype is TEXT else 1024
+    return parent.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,))
 
 
 def append(dataset: h5py.Dataset, values: Any) -> int:

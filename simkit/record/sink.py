@@ -60,6 +60,8 @@ class Sink:
         required
             Which rows count as absent where the column lacks them; the others are of no interest.
         """
+        for _, node in column.variants:
+            self.variant(node)  # all of them are there before a row is written
         for positions, node in column.variants:
             rows = at if positions is None else at[positions]
             number, fitting = self.variant(node)

@@ -86,8 +86,11 @@ class Store:
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
         self.path = path
-        self.lock = WriterLock(path)
         self.hidden: Path | None = None
+        try:
+            self.lock = WriterLock(path)
+        except OSError as error:
+            raise _not_writable(path, error) from None
         try:
             created = not path.exists() or path.stat().st_size == 0
             if created:
@@ -97,8 +100,7 @@ class Store:
             self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
         except OSError as error:
             self.lock.release()
-            msg = f"{shown_path(path)}: cannot be written: {error}"
-            raise SimkitError(msg) from None
+            raise _not_writable(path, error) from None
         self.created = created
         self.cost = 0.0
 
@@ -157,6 +159,13 @@ class Store:
         except (OSError, RuntimeError):
             if self.medium.failed is None:
                 raise
+
+
+def _not_writable(path: Path, error: OSError) -> SimkitError:
+    return SimkitError(
+        f"{shown_path(path)}: cannot be written: {error.strerror or error}\n"
+        "    make the folder writable, or choose another place with --output FILE.h5"
+    )
 
 
 def open_for_reading(path: Path) -> h5py.File:

@@ -94,6 +94,12 @@ class TransactionalFile:
     def flush(self) -> None:
         """Nothing: `commit` decides what counts."""
 
+    def read(self, size: int = -1) -> bytes:
+        """The bytes from the position on; h5py takes an object for a file if it can do this."""
+        buffer = bytearray(self._end - self._position if size < 0 else size)
+        self.readinto(buffer)
+        return bytes(buffer)
+
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")

@@ -1,0 +1,52 @@
+"""A trajectory at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simkit.record.continuing import tally
+from simkit.record.recorded import Recorded
+from simkit.values.columns import Column, Leaf, Ragged
+from simkit.values.decode import decode
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+_MOST = 12
+
+
+def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
+    """A few lines: how many runs, what was explored, what was found."""
+    counts = tally(trajectory._run_column("status"))
+    states = ", ".join(f"{count} {word}" for word, count in counts.items())
+    lines = [f"<Trajectory {trajectory.name}: {len(trajectory)} runs, {states or 'none'}>"]
+    for section in ("parameters", "results", "summary"):
+        names = recorded.names(section)
+        if names:
+            lines.append(f"  {section}")
+            width = max(len(name) for name in names[:_MOST])
+            lines += [f"    {name:<{width}}  {told(recorded, name)}" for name in names[:_MOST]]
+            lines += [f"    … and {len(names) - _MOST} more"] * (len(names) > _MOST)
+    return "\n".join([*lines, f"  {path}"])
+
+
+def told(recorded: Recorded, name: str) -> str:
+    """One name's type or value, unit and comment."""
+    about = recorded.about(name)
+    unit = f" {about.unit}" if about.unit else ""
+    comment = f"   {about.comment.splitlines()[0]}" if about.comment else ""
+    if about.constant:
+        value = repr(decode(recorded.constant(name))[0]).replace("\n", " ")
+        return f"= {value if len(value) <= 60 else value[:57] + '…'}{unit}{comment}"
+    kind = recorded.kind(name)
+    return f"{kind}{unit}{', explored' if about.explored else ''}{comment}"
+
+
+def shape_of(column: Column) -> str:
+    """One run's value in a few words: its type, and the shape of an array."""
+    parts: list[Any] = [node for _, node in column.variants]
+    if len(parts) == 1 and isinstance(parts[0], Leaf) and parts[0].shape:
+        return f"{parts[0].type} {parts[0].dtype} {parts[0].shape}"
+    if len(parts) == 1 and isinstance(parts[0], Ragged) and parts[0].type == "array":
+        return f"array {parts[0].dtype} {tuple(parts[0].shapes[0].tolist())}"
+    return parts[0].type if parts else "absent"

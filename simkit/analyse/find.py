@@ -1,0 +1,76 @@
+"""Open a trajectory by its file, by its experiment's name, or simply the newest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from simkit.analyse.trajectory import Trajectory
+from simkit.collect.config import find_rootdir, load_config
+from simkit.errors import SimkitError, listed, shown_path
+from simkit.record.catalogue import existing
+from simkit.record.recorded import Recorded, experiments
+
+
+def open(path: str | os.PathLike[str] | None = None, name: str | None = None) -> Trajectory:
+    """Open a recorded trajectory for reading.
+
+    Parameters
+    ----------
+    path
+        A file; or the name of an experiment, whose newest trajectory in the project's ``results`` is
+        opened; or nothing, for the newest of all.
+    name
+        Which of several experiments in the file.
+
+    Raises
+    ------
+    SimkitError
+        When there is no such file or name, when the file is no trajectory, or when a name is ambiguous.
+    """
+    if path is None:
+        return Trajectory(Recorded.open(_newest(_results()), name))
+    if isinstance(path, str) and path.isidentifier() and not Path(path).exists():
+        return _by_name(path)
+    return Trajectory(Recorded.open(Path(path), name))
+
+
+def _results() -> Path:
+    return load_config(find_rootdir([])).results
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def _newest(folder: Path) -> Path:
+    found = _files(folder)
+    if not found:
+        msg = f"no trajectory in {shown_path(folder)}: run simkit first, or give the path of a file"
+        raise SimkitError(msg)
+    return found[-1]
+
+
+def _by_name(name: str) -> Trajectory:
+    folder = _results()
+    slots = existing(folder, name)
+    if not slots:
+        known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
+        msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
+        raise SimkitError(msg)
+    newest = Recorded.open(slots[0].path, slots[0].group)
+    others = {origin for slot in slots[1:] for origin in _node_ids(slot.path, name)} - {newest.attributes["node_id"]}
+    if others:
+        ids = ", ".join(sorted({str(newest.attributes["node_id"]), *others}))
+        newest.close()
+        msg = f"{name!r} is ambiguous: {ids}\n    open the file by its path, such as {shown_path(slots[0].path)}"
+        raise SimkitError(msg)
+    return Trajectory(newest)
+
+
+def _node_ids(path: Path, name: str) -> Iterator[str]:
+    if name in experiments(path):
+        recorded = Recorded.open(path, name)
+        yield str(recorded.attributes["node_id"])
+        recorded.close()

@@ -1,0 +1,55 @@
+"""Which runs match a condition, a function or given values?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simkit.declare.axes import Array, Values
+from simkit.declare.forms import Test, passing
+from simkit.errors import SimkitError, did_you_mean, listed
+
+Read = Callable[[str], tuple[Array, Array]]
+
+
+class _Columns(Mapping[str, Values]):
+    """Columns by name, read when they are touched."""
+
+    def __init__(self, read: Read, names: Sequence[str]) -> None:
+        self.read, self.names = read, names
+
+    def __getitem__(self, name: str) -> Values:
+        array, present = self.read(name)
+        return Values(array, native=array.dtype == object, present=None if present.all() else present)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def matching(read: Read, names: Sequence[str], n: int, test: Test | None, equal: Mapping[str, Any]) -> Array:
+    """A boolean per run.
+
+    Raises
+    ------
+    SimkitError
+        For a name that is not recorded.
+    """
+    chosen = np.ones(n, bool)
+    if test is not None:
+        chosen &= passing(test, _Columns(read, names), n, "where")
+    for name, wanted in equal.items():
+        if name not in names:
+            msg = f"where: unknown name {name!r}{did_you_mean(name, names)}\n    available: {listed(name, names)}"
+            raise SimkitError(msg)
+        array, present = read(name)
+        if array.dtype == object or isinstance(wanted, (list, tuple, dict, np.ndarray)):
+            same = np.array([bool(np.all(value == wanted)) for value in array], bool)
+        else:
+            same = np.asarray(array == wanted, bool)
+        chosen &= same & present
+    return chosen

@@ -1,0 +1,343 @@
+"""A recorded trajectory: columns over its runs, runs by number, and verbs on both."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import attrs
+import numpy as np
+
+from simkit.analyse.naming import Names, Unknown
+from simkit.analyse.rows import Rows
+from simkit.analyse.select import matching
+from simkit.declare.axes import Array, Index, objects
+from simkit.declare.space import Space, explore
+from simkit.errors import did_you_mean, listed, shown_path
+from simkit.record.recorded import RUN_COLUMNS, About, Recorded
+from simkit.values.columns import Column
+from simkit.values.decode import ABSENT, as_array, decode
+from simkit.values.status import WORDS, Status
+from simkit.values.take import take
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@attrs.frozen
+class Info:
+    """What is known of a trajectory as a whole.
+
+    Attributes
+    ----------
+    root_seed
+        All random streams of the runs derive from it.
+    sessions
+        The circumstances of each session that executed runs: command, versions, host, code.
+    """
+
+    name: str
+    node_id: str
+    doc: str
+    root_seed: int
+    created: datetime.datetime
+    sessions: tuple[Mapping[str, Any], ...]
+
+
+class Runs(Sequence["Names"]):
+    """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
+
+    def __init__(self, trajectory: Trajectory, index: Index) -> None:
+        self._trajectory, self._index = trajectory, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, i: int) -> Names: ...
+    @overload
+    def __getitem__(self, i: slice) -> Runs: ...
+    def __getitem__(self, i: int | slice) -> Names | Runs:
+        if isinstance(i, slice):
+            return Runs(self._trajectory, self._index[i])
+        if not -len(self) <= i < len(self):
+            msg = f"run {i} of a trajectory with {len(self)} runs"
+            raise IndexError(msg)
+        return self._trajectory._run(int(self._index[i]))
+
+    def __iter__(self) -> Iterator[Names]:
+        return (self._trajectory._run(run) for run in self._index.tolist())
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} runs of {self._trajectory.name}>"
+
+
+class Trajectory:
+    """All runs of one experiment, as recorded; made by `simkit.open` and `simkit.run`.
+
+    ``traj["z"]`` is a column over the runs, ``traj.runs[3].z`` one run's value, ``traj.parameters.dt`` a
+    parameter, ``traj.where("x > 2")`` the trajectory of some runs. Nothing is read before it is asked for.
+    """
+
+    def __init__(self, recorded: Recorded, index: Index | None = None) -> None:
+        self._recorded, self._index = recorded, index
+        self._rows = Rows(recorded)
+
+    # Facts
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self._recorded.name
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._recorded.path
+
+    @property
+    def index(self) -> Index:
+        """The run numbers, shape ``(n,)``."""
+        return np.arange(len(self._recorded)) if self._index is None else self._index
+
+    @property
+    def status(self) -> Array:
+        """What became of each run, as words, shape ``(n,)``: pending, done, failed, timeout, crashed."""
+        return np.array(WORDS)[self._run_column("status")]
+
+    @property
+    def seconds(self) -> Array:
+        """How long each run took, in seconds, shape ``(n,)``; NaN where it did not run."""
+        return np.where(self._run_column("status") == Status.PENDING, np.nan, self._run_column("seconds"))
+
+    @property
+    def seeds(self) -> Array | None:
+        """The seed of each run, shape ``(n,)``, where one was requested; else None."""
+        column = self._recorded.run_column("seed")
+        return None if column is None else self._chosen(column)
+
+    @property
+    def explored(self) -> tuple[str, ...]:
+        """The names that the space gives."""
+        return tuple(n for n in self._recorded.names("parameters") if self._recorded.about(n).explored)
+
+    @property
+    def space(self) -> Space:
+        """The points of these runs, as a space again."""
+        return explore({name: decode(self._column(name)) for name in self.explored})
+
+    @property
+    def info(self) -> Info:
+        """Seed, code, machine and versions of each session."""
+        fact = self._recorded.attributes
+        created = datetime.datetime.fromtimestamp(float(fact["created"]), datetime.UTC)
+        return Info(
+            self.name, str(fact["node_id"]), str(fact["doc"]), int(fact["root_seed"]), created,
+            tuple(self._recorded.sessions),
+        )  # fmt: skip
+
+    def describe(self, name: str) -> About:
+        """Comment, unit, origin of a parameter or result, and whether it is constant or explored."""
+        self._known(name)
+        return self._recorded.about(name)
+
+    # Names
+
+    @property
+    def parameters(self) -> Names:
+        """Parameters by natural naming: a constant is its value, an explored one its column."""
+        return Names(self._recorded.names("parameters"), self._parameter, "parameters")
+
+    @property
+    def results(self) -> Names:
+        """Results by natural naming, each a column."""
+        return Names(self._recorded.names("results"), self.__getitem__, "results")
+
+    @property
+    def runs(self) -> Runs:
+        """The runs in order."""
+        return Runs(self, self.index)
+
+    def __getitem__(self, name: str) -> Any:
+        """A column over the runs.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
+            an object array where values are ragged, text or composite; a constant repeats.
+        """
+        if name in ("status", "seconds") and self._recorded.section_of(name) is None:
+            return getattr(self, name)
+        if name in ("run", "trial", "seed") and self._recorded.section_of(name) is None:
+            return self.index if name == "run" else self._chosen(self._present_run_column(name))
+        holder = self._holder(name)
+        column = self._column(holder)
+        if holder != name:
+            keys = name[len(holder) + 1 :].split(".")
+            return objects([_at(value, keys) for value in decode(column)])
+        return as_array(column)
+
+    def _parameter(self, name: str) -> Any:
+        if self._recorded.is_constant(name):
+            return decode(self._recorded.constant(name))[0]
+        return self[name]
+
+    def _holder(self, name: str) -> str:
+        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
+        holder = name
+        while holder and self._recorded.section_of(holder) is None:
+            holder = holder.rpartition(".")[0]
+        return holder or self._known(name)
+
+    def _known(self, name: str) -> str:
+        """The name itself, or an error that names the nearest."""
+        if self._recorded.section_of(name) is None:
+            names = [*self._names(), "status", "seconds", "run"]
+            hint = did_you_mean(name, names)
+            msg = f"{self.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
+            raise Unknown(msg)
+        return name
+
+    def _names(self) -> list[str]:
+        return [name for section in ("parameters", "results", "summary") for name in self._recorded.names(section)]
+
+    def _column(self, name: str) -> Column:
+        n = len(self._recorded)
+        if self._recorded.is_constant(name):
+            return take(self._recorded.constant(name), np.zeros(len(self), np.int64))
+        if self._index is None or not len(self._index):
+            whole = self._recorded.column(name, slice(0, n))
+            return whole if self._index is None else take(whole, self._index)
+        first, last = int(self._index.min()), int(self._index.max())
+        return take(self._recorded.column(name, slice(first, last + 1)), self._index - first)
+
+    def _chosen(self, column: Array) -> Array:
+        return column if self._index is None else column[self._index]
+
+    def _run_column(self, name: str) -> Array:
+        return self._chosen(self._present_run_column(name))
+
+    def _present_run_column(self, name: str) -> Array:
+        column = self._recorded.run_column(name)
+        if column is None:
+            self._known(name)
+        return np.asarray(column)
+
+    def _run(self, run: int) -> Names:
+        names = [*self._recorded.names("parameters"), *self._recorded.names("results")]
+        return Names(names, lambda name: self._value(name, run), f"run {run}")
+
+    def _value(self, name: str, run: int) -> Any:
+        value = self._rows.value(name, run)
+        if value is ABSENT:
+            status = Status(int(self._recorded.run_column("status", slice(run, run + 1))[0])).word  # type: ignore[index]
+            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
+            msg = f"run {run} has no {name!r}: its status is {status}{why}"
+            raise LookupError(msg)
+        return value
+
+    # One run's texts
+
+    def error(self, run: int) -> str:
+        """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
+        status = self._recorded.run_column("status", slice(run, run + 1))
+        texts = self._recorded.texts("error", run)
+        return texts[-1] if texts and status is not None and status[0] != Status.DONE else ""
+
+    def log(self, run: int) -> str:
+        """What a run wrote to its standard output and error, the latest attempt's."""
+        texts = self._recorded.texts("log", run)
+        return texts[-1] if texts else ""
+
+    def notes(self, run: int) -> list[str]:
+        """The remarks of a run; those on a result begin with its name."""
+        pairs = zip(self._recorded.note_names(run), self._recorded.texts("notes", run), strict=True)
+        return [f"{name}: {text}" if name else text for name, text in pairs]
+
+    # Verbs
+
+    def where(self, test: str | Callable[..., Any] | None = None, /, **equal: Any) -> Trajectory:
+        """The trajectory of the runs that match.
+
+        Parameters
+        ----------
+        test
+            A condition on parameters, results, ``status``, ``seconds``, ``trial`` and ``run``, such as
+            ``"x > 2 and status == 'done'"``, or a function of some of them, called per run. A run that
+            lacks a value in the test does not match.
+        **equal
+            Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
+        """
+        chosen = matching(self._values, self._test_names(), len(self), test, equal)
+        return Trajectory(self._recorded, self.index[chosen])
+
+    def _test_names(self) -> list[str]:
+        return [*self._names(), *(n for n in ("run", "status", "seconds", "trial") if n not in self._names())]
+
+    def _values(self, name: str) -> tuple[Array, Array]:
+        """A column for a test, and where it is present."""
+        if self._recorded.section_of(name) is None:
+            array = self[name]
+            return array, np.ones(len(array), bool)
+        column = self._column(name)
+        return np.ma.getdata(as_array(column)), column.present()
+
+    def to_dataframe(self, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """The runs as a table, indexed by run number.
+
+        Parameters
+        ----------
+        names
+            Which parameters and results; by default all that vary between runs and are scalars or text.
+
+        Returns
+        -------
+        DataFrame
+            One row per run, and the columns ``status`` and ``seconds`` (with the prefix ``run_`` where a
+            user's name is the same). Missing integers and booleans have pandas' nullable types.
+        """
+        from simkit.analyse.frames import dataframe
+
+        return dataframe(self, self._columns_for_table() if names is None else names)
+
+    def _columns_for_table(self) -> list[str]:
+        names = [n for n in self._names() if not self._recorded.is_constant(n) and self._recorded.is_scalar(n)]
+        trial = ["trial"] if self._recorded.run_column("trial", slice(0, 0)) is not None else []
+        explored = [name for name in names if name in self.explored]
+        return [*explored, *trial, *(name for name in names if name not in explored)]
+
+    def __len__(self) -> int:
+        return len(self._recorded) if self._index is None else len(self._index)
+
+    def __iter__(self) -> Iterator[Names]:
+        return iter(self.runs)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._recorded.section_of(name) is not None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._recorded.close()
+
+    def __enter__(self) -> Trajectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self._names(), *RUN_COLUMNS]
+
+    def __repr__(self) -> str:
+        from simkit.analyse.describe import summary
+
+        return summary(self, self._recorded, shown_path(self.path))
+
+
+def _at(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

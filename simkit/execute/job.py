@@ -1,0 +1,35 @@
+"""What an engine executes: an experiment compiled in this process, with its points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableSequence
+from typing import Protocol
+
+import attrs
+
+from simkit.declare.axes import Index
+from simkit.declare.space import Space
+from simkit.inject.injector import Injector, Log
+from simkit.values.batch import Batch
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """An injector and the points of its runs, by run number."""
+
+    injector: Injector
+    space: Space
+
+    def batch(self, runs: Index, beat: MutableSequence[float], log: Log | None = None) -> Batch:
+        """Execute these runs."""
+        return self.injector.batch(runs, self.space.at(runs), beat, log)
+
+
+# Makes the job in a worker: called once there, and picklable where workers are not forked.
+Source = Callable[[], Job]
+
+
+class Stop(Protocol):
+    """Whether no further runs shall be started."""
+
+    def __call__(self) -> bool: ...

@@ -1,0 +1,175 @@
+"""Execute runs in supervised processes: one that dies costs one run, and is replaced."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, MutableSequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.declare.axes import Index
+from simkit.errors import SimkitError
+from simkit.execute.batches import Queue, next_size
+from simkit.execute.job import Source, Stop
+from simkit.execute.nursery import Method, Nursery, signal_name
+from simkit.execute.wire import pack_runs, receive
+from simkit.execute.worker import BEAT, Place, open_beats
+from simkit.values.batch import Batch
+from simkit.values.status import Status
+
+_TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
+_SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next one in advance
+
+
+def start_method(wanted: Method | None = None) -> Method:
+    """fork where it is safe, else spawn."""
+    if wanted is not None:
+        return wanted
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+@attrs.define(eq=False)
+class Worker:
+    """A worker as the owner sees it."""
+
+    place: Place
+    connection: Connection
+    beat: MutableSequence[float]
+    flight: list[Index] = attrs.field(factory=list)
+    size: int = 1
+    seconds: float = 1e9  # of its last batch
+    started: bool = False
+
+    @property
+    def capacity(self) -> int:
+        """How many batches it may hold: a second one only where waiting for it would cost."""
+        return (2 if self.seconds < _SHORT else 1) if self.started else 0
+
+
+class Pool:
+    """``n`` workers.
+
+    Parameters
+    ----------
+    source
+        Makes the job in each worker.
+    method
+        How processes are started.
+    show
+        Leave the workers' output on the terminal.
+    """
+
+    def __init__(self, source: Source, n: int, *, method: Method, show: bool = False) -> None:
+        handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
+        os.truncate(self.beats, n * BEAT)
+        os.close(handle)
+        self.show, self.made = show, 0
+        self.nursery = Nursery(source, method)
+        self.workers: dict[Any, Worker] = {}
+        for slot in range(n):
+            self._start(slot)
+
+    def _start(self, slot: int) -> None:
+        self.made += 1
+        place = Place(slot, self.made, self.beats, self.show)
+        beat = open_beats(self.beats, slot)
+        beat[0] = -1.0
+        connection = self.nursery.start(place)
+        self.workers[connection] = Worker(place, connection, beat)
+
+    def run(self, runs: Index | range, stop: Stop, *, tick: float = 0.1) -> Iterator[Batch | None]:
+        """Batches as they are done, in any order; None when nothing came for a while.
+
+        Raises
+        ------
+        SimkitError
+            When a worker cannot start.
+        """
+        queue = Queue(runs)
+        while True:
+            if not stop():
+                self._feed(queue)
+            if not any(worker.flight for worker in self.workers.values()) and (stop() or not len(queue)):
+                return
+            ready = wait(list(self.workers), tick)
+            for connection in ready:
+                batch = self._hear(self.workers[connection], queue, stop)
+                if batch is not None:
+                    yield batch
+            if not ready:
+                yield None
+
+    def _feed(self, queue: Queue) -> None:
+        for worker in self.workers.values():
+            while len(worker.flight) < worker.capacity and len(queue):
+                fair = len(queue) // (2 * len(self.workers))
+                taken = queue.take(max(1, min(worker.size, fair)))
+                worker.flight.append(taken)
+                try:
+                    worker.connection.send_bytes(pack_runs(taken))
+                except OSError:
+                    break  # it died; its connection says so next
+
+    def _hear(self, worker: Worker, queue: Queue, stop: Stop) -> Batch | None:
+        try:
+            answer = receive(worker.connection)
+        except (EOFError, OSError):
+            return self._replace(worker, queue, stop)
+        if answer.problem:
+            msg = f"a worker could not start\n{answer.problem}"
+            raise SimkitError(msg)
+        if answer.batch is None:
+            worker.started = True
+            return None
+        worker.flight.pop(0)
+        worker.seconds = answer.seconds
+        worker.size = next_size(worker.size, len(answer.batch.runs), answer.seconds, answer.nbytes)
+        return answer.batch  # type: ignore[no-any-return]
+
+    def _replace(self, worker: Worker, queue: Queue, stop: Stop) -> Batch | None:
+        """A worker died: its beat names the run that killed it; the others of its batches are done again."""
+        del self.workers[worker.connection]
+        worker.connection.close()
+        why = signal_name(self.nursery.exit_code(worker.place.number))
+        if not worker.started:
+            msg = f"a worker could not start: {why}"
+            raise SimkitError(msg)
+        held = [int(run) for runs in worker.flight for run in runs]
+        culprit = int(worker.beat[0]) if worker.flight else -1
+        if culprit not in held:
+            culprit = held[0] if len(held) == 1 else -1
+        queue.put_back([run for run in held if run != culprit])
+        began = worker.beat[1]
+        if not stop() or len(queue):
+            self._start(worker.place.slot)
+        return None if culprit < 0 else _crashed(culprit, why, time.perf_counter() - began, worker.place.number)
+
+    def close(self, *, kill: bool = False) -> None:
+        """Let the workers tear down their fixtures and end, or kill them."""
+        for worker in [] if kill else self.workers.values():
+            try:
+                worker.connection.send_bytes(b"")
+            except OSError:
+                pass
+        for worker in [] if kill else self.workers.values():
+            self.nursery.exit_code(worker.place.number, _TEARDOWN)
+        for worker in self.workers.values():
+            worker.connection.close()
+        self.nursery.close(kill=kill)
+        os.unlink(self.beats)
+
+
+def _crashed(run: int, why: str, seconds: float, number: int) -> Batch:
+    text = f"the worker that executed this run died: {why}"
+    status = np.array([Status.CRASHED], "u1")
+    return Batch(
+        np.array([run]), status, np.array([time.time() - seconds]), np.array([seconds], "f4"),
+        errors={run: text}, worker=number,
+    )  # fmt: skip

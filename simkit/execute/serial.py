@@ -1,0 +1,30 @@
+"""Execute runs in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, MutableSequence
+
+from simkit.declare.axes import Index
+from simkit.execute.batches import Queue, next_size
+from simkit.execute.job import Job, Stop
+from simkit.values.batch import Batch
+
+
+def serial(job: Job, runs: Index | range, stop: Stop, beat: MutableSequence[float]) -> Iterator[Batch]:
+    """Batches of executed runs, in order.
+
+    Parameters
+    ----------
+    stop
+        Asked before each batch.
+    beat
+        Tells which run is under way, or -1 between batches.
+    """
+    queue, size = Queue(runs), 1
+    while len(queue) and not stop():
+        taken = queue.take(size)
+        start = time.perf_counter()
+        batch = job.batch(taken, beat)
+        size = next_size(size, len(taken), time.perf_counter() - start, batch.nbytes)
+        yield batch

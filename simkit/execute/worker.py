@@ -1,0 +1,90 @@
+"""What a worker process does: receive run numbers, send back columns, until nobody asks any more."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import time
+import traceback
+from collections.abc import MutableSequence
+from typing import Any
+
+import attrs
+from threadpoolctl import threadpool_limits
+
+from simkit.execute.job import Job, Source
+from simkit.execute.logs import OutputLog
+from simkit.execute.wire import receive, send, unpack_runs
+
+BEAT = 16  # bytes per worker in the shared file: the run it is in (or -1), and since when
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+
+@attrs.frozen
+class Answer:
+    """A worker's message: a batch and how long it took, or why it cannot start."""
+
+    batch: Any = None
+    seconds: float = 0.0
+    nbytes: int = 0
+    problem: str = ""
+
+
+@attrs.frozen
+class Place:
+    """Where a worker stands: its slot, its number, the file of the beats, and whether output is shown."""
+
+    slot: int
+    number: int
+    beats: str
+    show: bool
+
+
+def work(connection: Any, source: Source, place: Place) -> None:
+    """Be a worker; ends when the owner closes the connection or is gone."""
+    ignore_signals()
+    try:
+        if not any(name in os.environ for name in _THREADS):
+            threadpool_limits(1)
+        beat = open_beats(place.beats, place.slot)
+        log = None if place.show else OutputLog()
+        job = source()
+    except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
+        send(connection, Answer(problem=traceback.format_exc()))
+        return
+    send(connection, Answer())
+    try:
+        _serve(connection, job, beat, log, place.number)
+    except (EOFError, OSError):
+        pass  # the owner is gone
+    finally:
+        job.injector.close()
+
+
+def _serve(connection: Any, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int) -> None:
+    while request := connection.recv_bytes():
+        runs = unpack_runs(request)
+        start = time.perf_counter()
+        batch = attrs.evolve(job.batch(runs, beat, log), worker=number)
+        if log is not None:
+            log.forget()
+        send(connection, Answer(batch, time.perf_counter() - start, batch.nbytes))
+
+
+def open_beats(path: str, slot: int) -> MutableSequence[float]:
+    """The two numbers that a worker shares with the owner."""
+    with open(path, "r+b") as file:
+        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
+    size = BEAT // 8
+    return shared[slot * size : (slot + 1) * size]  # type: ignore[return-value]
+
+
+def ignore_signals() -> None:
+    """The owner decides when to stop. Ctrl-C reaches every process of the terminal, SIGTERM all of a job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A handler rather than SIG_IGN: programs that a run starts shall still be stoppable.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+
+__all__ = ["BEAT", "Answer", "Place", "ignore_signals", "open_beats", "receive", "work"]

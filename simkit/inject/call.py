@@ -1,0 +1,86 @@
+"""One injected run without a file, for tests and for trying things out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from simkit.collect.collection import Found, Request, node_id, resolve
+from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.plan import Plan
+from simkit.collect.providers import levels
+from simkit.collect.resolve import Outside
+from simkit.declare.space import Space, explore
+from simkit.declare.tags import Tag, tag_of
+from simkit.errors import SimkitError, location
+from simkit.inject.injector import Injector
+from simkit.inject.shared import constants, shared_values
+from simkit.values.decode import decode
+from simkit.values.status import Status
+
+
+def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]) -> Plan:
+    """The plan of a function of a script, a notebook or any module.
+
+    Parameters
+    ----------
+    space
+        Instead of the one that decorates the function.
+    outside
+        Values laid on top, after the project's ``[tool.simkit.parameters]``.
+    """
+    module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
+    file = getattr(module, "__file__", None)
+    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / "notebook"
+    config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
+    configured = {name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()}
+    tag = tag_of(function) or Tag("experiment")
+    found = Found(function, tag, path, module, node_id(path, function, config.rootdir))
+    request = Request(outside={**configured, **outside}, reshape=lambda declared: declared if space is None else space)
+    plan = resolve(found, levels(path, config.rootdir, module), request, config.rootdir)
+    unknown = next((name for name in outside if name not in plan.nodes), None)
+    if unknown is not None:
+        msg = f"{location(function)}: {function.__name__} does not use {unknown!r}\n    it uses: {', '.join(plan.parameters)}"
+        raise SimkitError(msg)
+    return plan
+
+
+def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
+    """Make one injected run of an experiment, without a file.
+
+    Parameters
+    ----------
+    **values
+        Parameters to give by name; the others are resolved as ``simkit`` does. ``seed`` is 0 unless given.
+
+    Returns
+    -------
+    dict of str to object
+        The results by name, as they would be read from a trajectory.
+
+    Raises
+    ------
+    Exception
+        Whatever the experiment raises.
+    """
+    given = {name: [value] for name, value in values.items()}
+    plan = plan_of(function, explore(given), {})
+    errors: list[BaseException] = []
+    shared = shared_values(plan, 0)
+    names = (*plan.parameters, *constants(plan, shared))
+    injector = Injector(plan, 0, shared, parameters=names, on_error=errors.append)
+    try:
+        batch = injector.batch(np.arange(1), plan.space.at(np.arange(1)), [-1.0, 0.0])
+    finally:
+        injector.close()
+    if errors:
+        raise errors[0]
+    if batch.status[0] != Status.DONE:
+        raise SimkitError(batch.errors[0])
+    return {name: decode(column)[0] for name, column in batch.results.items()}

@@ -1,0 +1,78 @@
+"""Which trajectories of an experiment exist, and where the next one goes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import attrs
+import h5py
+
+from simkit.errors import SimkitError
+from simkit.record.recorded import Recorded
+from simkit.record.store import WriterLock, open_for_reading
+from simkit.values.status import Status
+
+
+@attrs.frozen
+class Slot:
+    """A place for a trajectory: a file, and the group in it."""
+
+    path: Path
+    group: str
+
+    def open(self) -> Recorded:
+        """Open what is recorded there."""
+        return Recorded.open(self.path, self.group)
+
+
+def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
+    """The recorded trajectories of experiments of this name, newest first."""
+    if output is not None:
+        return _in_file(output, name) if output.exists() and output.stat().st_size else []
+    numbered = [(number, path) for path in folder.glob(f"{name}-*.h5") if (number := _number(path.stem, name))]
+    return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if path.stat().st_size]
+
+
+def following(folder: Path, name: str, output: Path | None = None) -> Slot:
+    """Where the next trajectory goes."""
+    if output is not None:
+        taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
+        return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
+    numbers = [_number(path.name.partition(".h5")[0], name) for path in folder.glob(f"{name}-*.h5*")]
+    hidden = [_number(path.name[1:].partition(".h5")[0], name) for path in folder.glob(f".{name}-*.h5.new")]
+    return Slot(folder / f"{name}-{max([*numbers, *hidden], default=0) + 1:03d}.h5", name)
+
+
+def _number(stem: str, name: str) -> int:
+    match = re.fullmatch(rf"{re.escape(name)}-(\d+)", stem)
+    return int(match[1]) if match else 0
+
+
+def _in_file(path: Path, name: str) -> list[Slot]:
+    with open_for_reading(path) as file:
+        groups = [key for key in file if "simkit_format" in file[key].attrs]
+    mine = [group for group in groups if group == name or _number(group, name)]
+    return [Slot(path, group) for group in sorted(mine, key=lambda group: _number(group, name), reverse=True)]
+
+
+def is_empty(recorded: Recorded) -> bool:
+    """Whether no run is done: such a trajectory is simply started again."""
+    status = recorded.run_column("status")
+    return status is None or not (status == Status.DONE).any()
+
+
+def discard(slot: Slot) -> bool:
+    """Remove a trajectory of which nothing is done, unless it is being written; whether it is gone."""
+    try:
+        lock = WriterLock(slot.path)
+    except SimkitError:
+        return False
+    try:
+        with h5py.File(slot.path, "r") as file:
+            alone = len(file) == 1
+        if alone:
+            slot.path.unlink()
+        return alone
+    finally:
+        lock.release()

@@ -1,0 +1,177 @@
+"""Which of a plan's points are recorded, which are to be run, and which are new?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.plan import Plan
+from simkit.declare.axes import Array, Index
+from simkit.declare.forms import TRIAL
+from simkit.declare.space import Space
+from simkit.record.recorded import Recorded
+from simkit.values.columns import Column, Leaf, Node
+from simkit.values.decode import ABSENT, decode
+from simkit.values.encode import encode, encode_values
+from simkit.values.same import digest
+from simkit.values.status import Status
+
+
+@attrs.frozen(eq=False)
+class Points:
+    """The plan's points in the order of the file.
+
+    Attributes
+    ----------
+    space
+        Point i is run i; None stands for recorded runs that are not declared any more.
+    todo
+        The runs to execute, ascending.
+    recorded
+        How many runs the file holds already.
+    declared
+        Which of the runs are declared, shape ``(n,)``; None means all.
+    """
+
+    space: Space
+    todo: Index | range
+    recorded: int
+    n: int
+    declared: Array | None = None
+
+
+def fresh_points(space: Space) -> Points:
+    """All points, in order."""
+    return Points(space, range(len(space)), 0, len(space))
+
+
+def continued_points(plan: Plan, recorded: Recorded) -> Points:
+    """Which points are done, which are to be done, and which are new."""
+    space, size = plan.space, len(recorded)
+    status = recorded.run_column("status")
+    assert status is not None
+    if len(space) >= size and _is_prefix(plan, recorded, size):
+        pending = np.flatnonzero(status != Status.DONE)
+        todo = np.concatenate([pending, np.arange(size, len(space))]) if len(pending) else range(size, len(space))
+        return Points(space, todo, size, len(space))
+    mine, theirs = _identities(plan, recorded, size)
+    position = {identity: i for i, identity in enumerate(mine.tolist())}
+    rows = np.array([position.get(identity, -1) for identity in theirs.tolist()], np.int64)
+    new = np.setdiff1d(np.arange(len(space)), rows[rows >= 0], assume_unique=False)
+    declared = np.concatenate([rows >= 0, np.ones(len(new), bool)])
+    # A run that is not declared any more keeps its row; its point is never asked for.
+    order = np.concatenate([np.where(rows >= 0, rows, 0), new])
+    todo = np.concatenate([np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))])
+    return Points(space.take(order), todo, size, size + len(new), declared)
+
+
+def _names(plan: Plan) -> list[str]:
+    """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
+    return [n for n in plan.space.names if n == TRIAL or not _is_partly_computed(plan, n)]
+
+
+def _is_partly_computed(plan: Plan, name: str) -> bool:
+    node = plan.nodes.get(name)
+    return node is not None and any(plan.nodes[need.key].varying for need in node.needs)
+
+
+def _recorded_column(recorded: Recorded, name: str, rows: slice) -> Column:
+    if name == TRIAL:
+        trials = recorded.run_column(TRIAL, rows)
+        return Column(rows.stop - rows.start, ((None, Leaf("int", trials)),))  # type: ignore[arg-type]
+    return recorded.column(name, rows)
+
+
+def explored_columns(plan: Plan, shared: Mapping[str, Any], index: Index) -> dict[str, Column]:
+    """What is recorded of these points before they run: the explored values, and constant ones that stand in."""
+    columns = {}
+    for name, values in plan.space.at(index).items():
+        column = encode_values(values)
+        node = plan.nodes.get(name)
+        if values.present is not None and node is not None and node.needs:
+            key = node.needs[0].key
+            if key in shared:
+                column = _filled(column, values.present, shared[key])
+        columns[name] = column
+    return columns
+
+
+def _filled(column: Column, present: Array, value: Any) -> Column:
+    lacking = np.flatnonzero(~present)
+    constant = encode([value] * len(lacking)).spread(column.n, lacking)
+    return Column(column.n, (*column.variants, *constant.variants))
+
+
+def _is_prefix(plan: Plan, recorded: Recorded, size: int) -> bool:
+    """Whether the first declared points are the recorded ones, compared block by block."""
+    for start in range(0, size, 65_536):
+        stop = min(start + 65_536, size)
+        mine = explored_columns(plan, _constants(plan), np.arange(start, stop))
+        for name in _names(plan):
+            if not _equal(mine[name], _recorded_column(recorded, name, slice(start, stop))):
+                return False
+    return True
+
+
+def _constants(plan: Plan) -> dict[str, Any]:
+    return {key: node.value for key, node in plan.nodes.items() if node.kind == "constant"}
+
+
+def _identities(plan: Plan, recorded: Recorded, size: int) -> tuple[Array, Array]:
+    """One number per point, equal for equal points with equal occurrence numbers."""
+    mine = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
+    both = np.zeros(len(plan.space) + size, np.int64)
+    for name in _names(plan):
+        one, other = _codes(mine[name], _recorded_column(recorded, name, slice(0, size)))
+        joined = np.concatenate([one, other])
+        both = np.unique(np.stack([both, joined], 1), axis=0, return_inverse=True)[1].reshape(-1)
+    split = len(plan.space)
+    times = np.concatenate([_occurrence(both[:split]), _occurrence(both[split:])])
+    numbers = both * (int(times.max(initial=0)) + 1) + times
+    return numbers[:split], numbers[split:]
+
+
+def _occurrence(codes: Array) -> Array:
+    """How often each code came before."""
+    order = np.argsort(codes, kind="stable")
+    ranked = codes[order]
+    first = np.concatenate([[True], ranked[1:] != ranked[:-1]]) if len(codes) else np.empty(0, bool)
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(codes)), 0))
+    times = np.empty(len(codes), np.int64)
+    times[order] = np.arange(len(codes)) - starts
+    return times
+
+
+def _equal(one: Column, other: Column) -> bool:
+    simple = _simple(one), _simple(other)
+    if simple[0] is not None and simple[1] is not None:
+        return simple[0][0] == simple[1][0] and np.array_equal(simple[0][1], simple[1][1])
+    return bool(np.array_equal(*_codes(one, other)))
+
+
+def _codes(one: Column, other: Column) -> tuple[Array, Array]:
+    """Two columns as numbers that are equal where type and bits of the values are."""
+    simple = _simple(one), _simple(other)
+    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
+        joined = np.concatenate([simple[0][1], simple[1][1]])
+        codes = np.unique(joined, return_inverse=True)[1].reshape(-1)
+        return codes[: one.n], codes[one.n :]
+    numbers: dict[Any, int] = {}
+    coded = [np.array([numbers.setdefault(_key(v), len(numbers)) for v in decode(c)], np.int64) for c in (one, other)]
+    return coded[0], coded[1]
+
+
+def _simple(column: Column) -> tuple[Any, Array] | None:
+    node: Node | None = column.whole
+    if isinstance(node, Leaf) and isinstance(node.rows, np.ndarray) and node.rows.ndim == 1 and node.rows.dtype.itemsize in (1, 2, 4, 8) and node.rows.dtype.kind in "biufmM":
+        return node.signature, np.ascontiguousarray(node.rows).view(f"u{node.rows.dtype.itemsize}")
+    return None
+
+
+def _key(value: Any) -> Any:
+    if value is ABSENT:
+        return ABSENT
+    return (type(value), value) if isinstance(value, (str, bool, int)) else digest(value)

@@ -1,0 +1,206 @@
+"""One recorded experiment, read lazily: nothing is loaded before it is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+import h5py
+import numpy as np
+
+from simkit.declare.axes import Array
+from simkit.errors import SimkitError, listed, shown_path
+from simkit.record.layout import names_in, place
+from simkit.record.source import read, read_constant
+from simkit.record.store import open_for_reading
+from simkit.values.columns import Column
+from simkit.values.status import Status
+
+RUN_COLUMNS = ("status", "started", "seconds", "worker", "seed", "trial")
+
+
+@attrs.frozen
+class About:
+    """What is known of a recorded name."""
+
+    name: str
+    section: str
+    constant: bool
+    explored: bool
+    comment: str
+    unit: str
+    origin: str
+
+
+class Recorded:
+    """The group of one experiment in an open file."""
+
+    def __init__(self, path: Path, file: h5py.File, name: str) -> None:
+        self.path, self.file, self.name = path, file, name
+        self.root: h5py.Group = file[name]
+        self.attributes: Mapping[str, Any] = dict(self.root.attrs)
+
+    @classmethod
+    def open(cls, path: Path, name: str | None = None) -> Recorded:
+        """Open one experiment of a file.
+
+        Raises
+        ------
+        SimkitError
+            When it is no trajectory file, or holds several experiments and none is named.
+        """
+        file = open_for_reading(path)
+        names = [key for key in file if "simkit_format" in file[key].attrs]
+        problem = _problem(path, names, name)
+        if problem:
+            file.close()
+            raise SimkitError(problem)
+        return cls(path, file, name or names[0])
+
+    def __len__(self) -> int:
+        return len(self.root["runs/status"])
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    @cached_property
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """What holds each name, by section."""
+        return {
+            section: dict(names_in(self.root[section]))
+            for section in ("parameters", "results", "summary")
+            if section in self.root
+        }
+
+    def names(self, section: str) -> list[str]:
+        """The names of a section, in the order in which they were declared or turned up."""
+        return list(self.sections.get(section, {}))
+
+    def section_of(self, name: str) -> str | None:
+        """Where a name stands."""
+        return next((section for section, names in self.sections.items() if name in names), None)
+
+    def about(self, name: str) -> About:
+        """Comment, unit and origin of a name."""
+        section = self.section_of(name) or ""
+        attributes = self.sections[section][name].attrs
+        flags = (bool(attributes.get("constant", False)), bool(attributes.get("explored", False)))
+        texts = (str(attributes.get(key, "")) for key in ("comment", "unit", "origin"))
+        return About(name, section, *flags, *texts)
+
+    def group_comment(self, section: str, name: str) -> str:
+        """The comment of a group of names."""
+        return str(self.root[place(section, name)].attrs.get("comment", ""))
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a name has one value for all runs."""
+        return self.about(name).constant
+
+    def row_bytes(self, name: str) -> int | None:
+        """The bytes of one row where all rows share one type and shape, else None."""
+        thing = self.sections[self.section_of(name) or ""][name]
+        if not isinstance(thing, h5py.Dataset):
+            return None
+        return int(thing.dtype.itemsize * np.prod(thing.shape[1:], dtype=np.int64))
+
+    def is_scalar(self, name: str) -> bool:
+        """Whether each run's value is a number or a text."""
+        thing = self.sections[self.section_of(name) or ""][name]
+        if thing.attrs.get("layout") == "variants":
+            return all(isinstance(part, h5py.Dataset) and part.ndim == 1 or part.attrs.get("layout") == "none" for part in thing.values())
+        return isinstance(thing, h5py.Dataset) and thing.ndim == 1
+
+    def kind(self, name: str) -> str:
+        """A name's type in a few words: ``float``, ``float64 (3, 4)``, ``ragged int64``."""
+        return _kind(self.sections[self.section_of(name) or ""][name])
+
+    def constant(self, name: str) -> Column:
+        """A constant as a column of one row."""
+        section = self.section_of(name) or ""
+        return read_constant(self.sections[section][name])
+
+    def column(self, name: str, rows: slice) -> Column:
+        """Consecutive rows of a name."""
+        section = self.section_of(name) or ""
+        path = place(section, name)
+        parent, _, key = path.rpartition("/")
+        if section == "parameters" and self.about(name).explored:
+            there = None
+        else:
+            status = self.root["runs/status"][rows]
+            there = status == Status.DONE if section == "results" else status != Status.PENDING
+        return read(self.root[parent], key, rows, there)
+
+    def run_column(self, name: str, rows: slice | None = None) -> Array | None:
+        """Status, times, seeds, trials; None where a column was not used."""
+        dataset = self.root.get(f"runs/{name}")
+        return None if dataset is None else dataset[rows if rows is not None else slice(None)]
+
+    def texts(self, kind: str, run: int) -> list[str]:
+        """The errors, logs or notes of a run, the newest last."""
+        group = self.root.get(f"runs/{kind}")
+        if group is None:
+            return []
+        at = np.flatnonzero(group["run"][:] == run)
+        return [str(group["text"].asstr()[i]) for i in at]
+
+    def note_names(self, run: int) -> list[str]:
+        """Which results a run's notes are on; empty for the run itself."""
+        group = self.root.get("runs/notes")
+        if group is None:
+            return []
+        return [str(group["name"].asstr()[i]) for i in np.flatnonzero(group["run"][:] == run)]
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """The circumstances of each session."""
+        found = []
+        for group in self.root["info"].values():
+            facts = dict(group.attrs)
+            facts.update({key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)})
+            found.append({key: _plain(value) for key, value in facts.items()})
+        return found
+
+    def fact(self, name: str) -> Any:
+        """An attribute of the experiment, JSON ones decoded."""
+        value = self.attributes.get(name)
+        return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else _plain(value)
+
+
+def experiments(path: Path) -> list[str]:
+    """The names of the experiments in a file."""
+    with open_for_reading(path) as file:
+        return [key for key in file if "simkit_format" in file[key].attrs]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _kind(thing: Any) -> str:
+    layout = thing.attrs.get("layout")
+    if layout == "variants":
+        return " or ".join(dict.fromkeys(_kind(part) for part in thing.values()))
+    codec = str(thing.attrs.get("codec", ""))
+    if layout == "ragged" and codec in ("array", "list", "tuple"):
+        return f"ragged {thing['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
+    if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
+        return codec
+    dtype = str(thing.attrs.get("dtype", thing.dtype))
+    return f"{dtype} {thing.shape[1:]}" if thing.ndim > 1 else dtype
+
+
+def _problem(path: Path, names: list[str], name: str | None) -> str:
+    where = shown_path(path)
+    if not names:
+        return f"{where}: an HDF5 file, but no trajectory of simkit's is in it"
+    if name is not None and name not in names:
+        return f"{where} has no experiment {name!r}\n    experiments there: {listed(name, names)}"
+    if name is None and len(names) > 1:
+        return f'{where} holds several experiments: {", ".join(names)}\n    name one: simkit.open("{where}", "{names[0]}")'
+    return ""

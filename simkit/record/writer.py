@@ -1,0 +1,256 @@
+"""The owner's pen: one experiment's runs into its file, committed as often as it pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from simkit.declare.annotations import Note
+from simkit.declare.axes import Array, Index
+from simkit.declare.forms import TRIAL
+from simkit.errors import SimkitError
+from simkit.record.layout import FORMAT, TEXT, append, create_column, create_flat, home, names_in, place, put, stored_dtype, to_stored
+from simkit.record.sink import Sink
+from simkit.record.store import Store
+from simkit.values.batch import Batch
+from simkit.values.columns import Column, Leaf
+from simkit.values.encode import encode
+from simkit.values.status import Status
+
+INTERVAL = 0.25  # seconds between commits while runs keep coming
+_SHARE = 20  # a commit may take one twentieth of the time
+_BYTES = 64 << 20
+_RUN_COLUMNS = {"started": "f8", "seconds": "f4", "worker": "i2"}
+
+
+class Writer:
+    """Writes one experiment's group.
+
+    Parameters
+    ----------
+    store
+        The open file.
+    name
+        The group, made if it is not there.
+    n
+        How many runs the trajectory has, the recorded ones included.
+    """
+
+    def __init__(self, store: Store, name: str, n: int) -> None:
+        self.store = store
+        self.is_new = name not in store.file
+        self.root: h5py.Group = store.file.create_group(name, track_order=True) if self.is_new else store.file[name]
+        if self.is_new:
+            self._create(n)
+        self.status: h5py.Dataset = self.root["runs/status"]
+        self.known: Array = self.status[:]
+        self.n = len(self.known)
+        self.sinks: dict[tuple[str, str], Sink] = {}
+        for section in ("parameters", "results"):
+            for known, thing in names_in(self.root[section]):
+                if not thing.attrs.get("constant", False):
+                    self._sink(section, known)
+        if self.n < n:
+            self._grow(n)
+        self.about: dict[tuple[str, str], tuple[Note, str, bool]] = {}
+        self.last = time.perf_counter()
+        self.waiting = 0
+
+    def _create(self, n: int) -> None:
+        for section in ("parameters", "results", "runs", "info"):
+            self.root.create_group(section, track_order=True)
+        words = {status.word: int(status) for status in Status}
+        runs = self.root["runs"]
+        create_column(runs, "status", n, h5py.enum_dtype(words, "u1"))
+        for name, dtype in _RUN_COLUMNS.items():
+            create_column(runs, name, n, np.dtype(dtype))
+
+    def _grow(self, n: int) -> None:
+        for dataset in self.root["runs"].values():
+            if isinstance(dataset, h5py.Dataset):
+                dataset.resize(n, 0)
+        for sink in self.sinks.values():
+            sink.grow(n)
+        self.known = np.concatenate([self.known, np.zeros(n - self.n, "u1")])
+        self.n = n
+
+    # Before the first run
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Say what the experiment is."""
+        self.root.attrs.update({"simkit_format": FORMAT, "created": time.time(), **attributes})
+
+    def constant(self, name: str, value: Any, note: Note, origin: str) -> None:
+        """A parameter that does not vary."""
+        parent, key = home(self.root, place("parameters", name))
+        if key in parent:
+            return
+        node = encode([value]).whole
+        if isinstance(node, Leaf):
+            dtype, logical = stored_dtype(node)
+            thing = parent.create_dataset(key, data=to_stored(node.rows if isinstance(node.rows, np.ndarray) else np.array(node.rows))[0], dtype=dtype)
+            thing.attrs["codec"] = node.type
+            if logical:
+                thing.attrs["dtype"] = logical
+        else:
+            Sink(parent, key, 1, lambda: np.zeros(1, bool)).write(np.arange(1), encode([value]))
+            thing = parent[key]
+        thing.attrs["constant"] = True
+        self.annotate(thing, note, origin)
+
+    def annotate(self, thing: Any, note: Note, origin: str, *, explored: bool = False) -> None:
+        """Comment, unit and origin, where there are any."""
+        facts = {"comment": note.comment, "unit": note.unit, "origin": origin}
+        thing.attrs.update({key: text for key, text in facts.items() if text})
+        if explored:
+            thing.attrs["explored"] = True
+
+    def groups(self, comments: Mapping[str, str]) -> None:
+        """What the groups of parameters are."""
+        for name, comment in comments.items():
+            if (path := place("parameters", name)) in self.root:
+                self.root[path].attrs["comment"] = comment
+
+    def explored(self, start: int, columns: Mapping[str, Column]) -> None:
+        """The points of the runs from ``start`` on."""
+        for name, column in columns.items():
+            rows = np.arange(start, start + column.n)
+            if name == TRIAL:
+                self._run_column(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
+            else:
+                self._write("parameters", name, rows, column, np.zeros(column.n, bool))
+
+    def session(self, facts: Mapping[str, Any]) -> h5py.Group:
+        """Under which circumstances the following runs are made."""
+        info = self.root["info"]
+        group = info.create_group(f"{len(info) + 1:03d}", track_order=True)
+        for name, value in facts.items():
+            if isinstance(value, str) and len(value) > 1000:
+                group.create_dataset(name, data=value, dtype=TEXT)
+            else:
+                group.attrs[name] = value
+        return group
+
+    # While runs come in
+
+    def put(self, batch: Batch) -> None:
+        """Write a batch; it counts with the next `commit`."""
+        rows, done = batch.runs, batch.status == Status.DONE
+        attempted = np.ones(len(rows), bool)
+        refused = self._section("results", batch.results, rows, done, self._done)
+        self._section("parameters", batch.parameters, rows, attempted, self._attempted)
+        runs = self.root["runs"]
+        put(runs["started"], rows, batch.started)
+        put(runs["seconds"], rows, batch.seconds)
+        put(runs["worker"], rows, np.full(len(rows), batch.worker, "i2"))
+        if batch.seeds is not None:
+            put(self._run_column("seed", "u8"), rows, batch.seeds)
+        status = np.where(refused, np.uint8(Status.FAILED), batch.status) if refused is not None else batch.status
+        put(self.status, rows, status)
+        self.known[rows] = status
+        self._texts("error", batch.errors)
+        self._texts("log", batch.logs)
+        self._notes(batch.notes)
+        self.waiting += batch.nbytes
+
+    def _section(self, section: str, columns: Mapping[str, Column], rows: Index, required: Array, earlier: Any) -> Array | None:
+        refused: Array | None = None
+        for name, column in columns.items():
+            sink = self.sinks.get((section, name))
+            if sink is None:
+                clash = self._clash(section, name)
+                if clash:
+                    refused = column.present() if refused is None else refused | column.present()
+                    self._texts("error", dict.fromkeys(rows[column.present()].tolist(), clash))
+                    continue
+                if earlier().any():
+                    self._sink(section, name).make_mask(rows[:0], np.empty(0, bool))
+            self._write(section, name, rows, column, required)
+        for (part, name), sink in self.sinks.items():
+            if part == section and name not in columns and not self._is_complete(part, name):
+                sink.absent(rows, required)
+        return refused
+
+    def _write(self, section: str, name: str, rows: Index, column: Column, required: Array) -> None:
+        sink = self._sink(section, name)
+        first = not sink.held
+        sink.write(rows, column, required)
+        if first and sink.held and (section, name) in self.about:
+            note, origin, explored = self.about[section, name]
+            self.annotate(sink.parent[sink.name], note, origin, explored=explored)
+
+    def _is_complete(self, section: str, name: str) -> bool:
+        return section == "parameters" and bool(self.root[place(section, name)].attrs.get("explored", False))
+
+    def _clash(self, section: str, name: str) -> str:
+        """A name that other runs use as a group, or under a leaf."""
+        for part, other in self.sinks:
+            if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
+                group, leaf = sorted((name, other), key=len)
+                return f"{group!r} is a result of some runs and, through {leaf!r}, a group in others: a name is one of them"
+        return ""
+
+    def _done(self) -> Array:
+        return self.known == Status.DONE
+
+    def _attempted(self) -> Array:
+        return self.known != Status.PENDING
+
+    def _sink(self, section: str, name: str) -> Sink:
+        sink = self.sinks.get((section, name))
+        if sink is None:
+            parent, key = home(self.root, place(section, name))
+            earlier = self._done if section == "results" else self._attempted
+            sink = self.sinks[section, name] = Sink(parent, key, self.n, earlier)
+        return sink
+
+    def _run_column(self, name: str, dtype: str) -> h5py.Dataset:
+        runs = self.root["runs"]
+        return runs[name] if name in runs else create_column(runs, name, self.n, np.dtype(dtype))
+
+    def _texts(self, kind: str, texts: Mapping[int, str]) -> None:
+        if texts:
+            self._append(kind, {"run": ("i8", list(texts)), "text": (TEXT, [clean(t) for t in texts.values()])})
+
+    def _notes(self, notes: Sequence[tuple[int, str, str]]) -> None:
+        if notes:
+            runs, names, texts = zip(*notes, strict=True)
+            self._append("notes", {"run": ("i8", runs), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))})
+
+    def _append(self, kind: str, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:
+        group = self.root["runs"].require_group(kind)
+        for name, (dtype, values) in columns.items():
+            dataset = group[name] if name in group else create_flat(group, name, dtype)
+            append(dataset, np.array(values, object) if dtype is TEXT else values)
+
+    # Committing
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a commit pays now although more runs are coming in."""
+        elapsed = time.perf_counter() - self.last
+        return self.waiting > _BYTES or (self.waiting > 0 and elapsed > max(INTERVAL, _SHARE * self.store.cost))
+
+    def commit(self) -> None:
+        """Make all batches count that were put so far."""
+        self.store.commit()
+        self.last, self.waiting = time.perf_counter(), 0
+
+
+def clean(text: str) -> str:
+    """Text as HDF5 strings hold it: NUL and lone surrogates shown as escapes."""
+    if "\0" not in text and text.isprintable():
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _leaf_rows(column: Column) -> Any:
+    node = column.whole
+    if not isinstance(node, Leaf):
+        msg = "trial numbers are one column"
+        raise SimkitError(msg)
+    return node.rows

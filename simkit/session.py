@@ -1,0 +1,300 @@
+"""The story on one page: match, compute what is shared, start workers, open, execute, record, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from simkit.collect.collection import Item
+from simkit.collect.plan import Plan
+from simkit.collect.resolve import Outside
+from simkit.collect.selection import selected
+from simkit.declare.axes import Index
+from simkit.errors import NothingToRun, StorageFailed
+from simkit.execute.interrupt import Interrupt
+from simkit.execute.job import Job
+from simkit.execute.nursery import Method
+from simkit.execute.pool import Pool, start_method
+from simkit.execute.recipe import portable
+from simkit.execute.serial import serial
+from simkit.inject.injector import Injector, OnError
+from simkit.inject.notes import column_notes, group_comments
+from simkit.inject.shared import Constant, constants, shared_values
+from simkit.provenance.facts import session_facts
+from simkit.record.continuing import Continuation, decide, restricted
+from simkit.record.match import fingerprint
+from simkit.record.points import explored_columns
+from simkit.record.store import Store
+from simkit.record.writer import Writer
+from simkit.values.batch import Batch
+from simkit.values.status import Status
+
+_BLOCK = 65_536
+_KEPT_FAILURES = 20
+
+
+@attrs.frozen
+class Options:
+    """How to run, whatever is run.
+
+    Attributes
+    ----------
+    workers
+        Processes; 0 runs in this one.
+    root
+        The root seed of new trajectories where ``seed`` asks for none.
+    most_failures
+        Stop after that many; 0 means never.
+    on_error
+        Called with each exception, in this process: a debugger.
+    replay
+        Execute the selected runs without recording, done ones too.
+    """
+
+    workers: int = 1
+    method: Method | None = None
+    seed: int | None = None
+    root: int | None = None
+    fresh: bool = False
+    output: Path | None = None
+    where: str = ""
+    most_failures: int = 0
+    show_output: bool = False
+    on_error: OnError | None = None
+    replay: bool = False
+    argv: tuple[str, ...] = ()
+    outside: Mapping[str, Outside] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Failure:
+    """A run that is not done, for the report."""
+
+    run: int
+    status: str
+    text: str
+    values: Mapping[str, Any]
+
+
+@attrs.define(eq=False)
+class Progress:
+    """How far one experiment is."""
+
+    plan: Plan
+    total: int
+    path: Path
+    size: int
+    started: float = attrs.field(factory=time.perf_counter)
+    counts: dict[str, int] = attrs.field(factory=dict)
+    failures: list[Failure] = attrs.field(factory=list)
+    slowest: list[tuple[float, int]] = attrs.field(factory=list)
+    remarks: tuple[str, ...] = ()
+    recorded_done: int = 0
+    interrupted: bool = False
+    busy: float = 0.0  # seconds of work in all runs
+    problem: str = ""
+
+    @property
+    def done(self) -> int:
+        """Runs that were executed, whatever became of them."""
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """Runs that are not done."""
+        return self.done - self.counts.get(Status.DONE.word, 0)
+
+    def take(self, batch: Batch, values: Callable[[int], Mapping[str, Any]]) -> None:
+        """Count a batch, and keep what the report needs of it."""
+        numbers = np.bincount(batch.status, minlength=len(Status))
+        for status in Status:
+            if numbers[status]:
+                self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
+        self.busy += float(np.nansum(batch.seconds))
+        for position in np.flatnonzero(batch.status != Status.DONE)[: _KEPT_FAILURES - len(self.failures)].tolist():
+            run = int(batch.runs[position])
+            word = Status(int(batch.status[position])).word
+            self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))
+        order = np.argsort(-batch.seconds)[:20].tolist()
+        longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
+        self.slowest = sorted(longest, key=lambda pair: -pair[0])[:20]
+
+
+class Reporter(Protocol):
+    """Whoever wants to know how it goes."""
+
+    def begin(self, progress: Progress) -> None:
+        """An experiment starts."""
+
+    def advance(self, progress: Progress) -> None:
+        """Some runs were executed, or a while has passed."""
+
+    def end(self, progress: Progress) -> None:
+        """An experiment is over."""
+
+    def interrupted(self, count: int) -> None:
+        """A signal asked to stop."""
+
+
+def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Progress:
+    """Execute one experiment's selected runs and record them.
+
+    Raises
+    ------
+    NothingToRun
+        For an empty space or selection.
+    StorageFailed
+        When the file can't be written any more.
+    """
+    plan = item.plan
+    if not len(plan.space):
+        msg = f"{plan.node_id}: its space is empty: no point is left to run"
+        raise NothingToRun(msg)
+    target = decide(plan, folder, output=options.output, seed=options.seed, root=options.root, fresh=options.fresh)
+    plan = plan.with_space(target.points.space)
+    chosen = selected(plan.space, item.runs, options.where, plan.node_id)
+    runs = restricted(target.points, chosen, again=options.replay)
+    progress = _progress(plan, target, len(runs))
+    reporter.begin(progress)
+    if len(runs):
+        shared = shared_values(plan, target.root, target.known)
+        execution = Execution(plan, target, shared, options, progress, reporter)
+        execution.replay(runs) if options.replay else execution.record(runs)
+    reporter.end(progress)
+    return progress
+
+
+def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
+    done = 0 if target.status is None else int((target.status == Status.DONE).sum())
+    return Progress(plan, total, target.slot.path, target.points.n, remarks=target.remarks, recorded_done=done)
+
+
+@attrs.frozen(eq=False)
+class Execution:
+    """The runs of one experiment under way."""
+
+    plan: Plan
+    target: Continuation
+    shared: Mapping[str, Any]
+    options: Options
+    progress: Progress
+    reporter: Reporter
+    beat: list[float] = attrs.field(factory=lambda: [-1.0, 0.0])
+
+    def replay(self, runs: Index | range) -> None:
+        """Execute runs here, record nothing."""
+        job = self.job(constants(self.plan, self.shared))
+        for batch in serial(job, runs, lambda: False, self.beat):
+            self.progress.take(batch, self.values)
+        job.injector.close()
+
+    def record(self, runs: Index | range) -> None:
+        """Execute runs and record them."""
+        fixed = constants(self.plan, self.shared)
+        with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
+
+            def stop() -> bool:
+                most = self.options.most_failures
+                return interrupt.requested or bool(most and self.progress.failed >= most)
+
+            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed) as writer:
+                self.consume(batches, writer, interrupt)
+            self.progress.interrupted = interrupt.requested
+
+    def consume(self, batches: Iterator[Batch | None], writer: Writer, interrupt: Interrupt) -> None:
+        """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
+        try:
+            for batch in batches:
+                if batch is not None:
+                    writer.put(batch)
+                    self.progress.take(batch, self.values)
+                if writer.is_due or (batch is None and writer.waiting):
+                    writer.commit()
+                self.reporter.advance(self.progress)
+                if interrupt.now:
+                    break
+        except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
+            pass
+
+    def job(self, fixed: Mapping[str, Constant]) -> Job:
+        """The experiment compiled in this process."""
+        injector = Injector(
+            self.plan, self.target.root, self.shared,
+            parameters=self.names(fixed), on_error=self.options.on_error,
+        )  # fmt: skip
+        return Job(injector, self.plan.space)
+
+    def names(self, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
+        """The names that no result may take."""
+        return tuple(dict.fromkeys((*self.plan.parameters, *fixed)))
+
+    @contextmanager
+    def engine(
+        self, runs: Index | range, fixed: Mapping[str, Constant], interrupt: Interrupt, stop: Callable[[], bool]
+    ) -> Iterator[Iterator[Batch | None]]:
+        """Workers, started before the file is opened, and their batches."""
+        job = self.job(fixed)
+        if not self.options.workers:
+            with ExitStack() as teardown:
+                teardown.callback(job.injector.close)
+                yield serial(job, runs, stop, self.beat)
+            return
+        method = start_method(self.options.method)
+        forked = method == "fork"
+        source = (lambda: job) if forked else portable(
+            self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
+        )  # fmt: skip
+        pool = Pool(source, min(self.options.workers, len(runs)), method=method, show=self.options.show_output)
+        peaceful = False
+        try:
+            yield pool.run(runs, stop)
+            peaceful = not interrupt.now
+        finally:
+            pool.close(kill=not peaceful)
+
+    @contextmanager
+    def writer(self, fixed: Mapping[str, Constant]) -> Iterator[Writer]:
+        """The open file, with everything in it that is known before the first run."""
+        self.target.slot.path.parent.mkdir(parents=True, exist_ok=True)
+        store = Store(self.target.slot.path)
+        failed = True
+        try:
+            writer = Writer(store, self.target.slot.group, self.target.points.n)
+            self.prepare(writer, fixed)
+            yield writer
+            failed = False
+        except StorageFailed:
+            raise
+        except BaseException:
+            failed = False  # what is written so far is whole: keep it
+            raise
+        finally:
+            store.close(failed=failed)
+
+    def prepare(self, writer: Writer, fixed: Mapping[str, Constant]) -> None:
+        """Commit the constants and the points before the first run starts."""
+        plan, points = self.plan, self.target.points
+        if writer.is_new:
+            about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
+            writer.describe({**about, "fingerprint": json.dumps(fingerprint(plan))})
+        writer.about.update(column_notes(plan))
+        for name, constant in fixed.items():
+            writer.constant(name, *constant)
+        writer.groups(group_comments(plan))
+        for start in range(points.recorded, points.n, _BLOCK):
+            index = np.arange(start, min(start + _BLOCK, points.n))
+            writer.explored(start, explored_columns(plan, self.shared, index))
+        engine = start_method(self.options.method) if self.options.workers else "owner"
+        writer.session(session_facts(plan, self.options.argv, engine=engine, workers=self.options.workers))
+        writer.commit()
+
+    def values(self, run: int) -> Mapping[str, Any]:
+        """A run's explored values."""
+        return self.plan.space[run]
