@@ -34,6 +34,12 @@ class ProviderFailed(SimkitError):
     exit_code = 1
 
 
+class RunFailed(SimkitError):
+    """A run is not done, and the caller wanted to know at once."""
+
+    exit_code = 1
+
+
 class StorageFailed(SimkitError):
     """The trajectory file could not be written, as on a full disk; what was committed is safe."""
 

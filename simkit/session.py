@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-import time
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item
+from simkit.collect.config import load_config
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
 from simkit.declare.axes import Index
-from simkit.errors import NothingToRun, StorageFailed
+from simkit.declare.space import Space
+from simkit.errors import NothingToRun, RunFailed, StorageFailed
 from simkit.execute.interrupt import Interrupt
 from simkit.execute.job import Job
 from simkit.execute.nursery import Method
 from simkit.execute.pool import Pool, start_method
+from simkit.execute.progress import Progress, Reporter, Silent
 from simkit.execute.recipe import portable
 from simkit.execute.serial import serial
+from simkit.inject.call import plan_of
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.notes import column_notes, group_comments
 from simkit.inject.shared import Constant, constants, shared_values
@@ -37,7 +42,6 @@ from simkit.values.batch import Batch
 from simkit.values.status import Status
 
 _BLOCK = 65_536
-_KEPT_FAILURES = 20
 
 
 @attrs.frozen
@@ -73,76 +77,6 @@ class Options:
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class Failure:
-    """A run that is not done, for the report."""
-
-    run: int
-    status: str
-    text: str
-    values: Mapping[str, Any]
-
-
-@attrs.define(eq=False)
-class Progress:
-    """How far one experiment is."""
-
-    plan: Plan
-    total: int
-    path: Path
-    size: int
-    started: float = attrs.field(factory=time.perf_counter)
-    counts: dict[str, int] = attrs.field(factory=dict)
-    failures: list[Failure] = attrs.field(factory=list)
-    slowest: list[tuple[float, int]] = attrs.field(factory=list)
-    remarks: tuple[str, ...] = ()
-    recorded_done: int = 0
-    interrupted: bool = False
-    busy: float = 0.0  # seconds of work in all runs
-    problem: str = ""
-
-    @property
-    def done(self) -> int:
-        """Runs that were executed, whatever became of them."""
-        return sum(self.counts.values())
-
-    @property
-    def failed(self) -> int:
-        """Runs that are not done."""
-        return self.done - self.counts.get(Status.DONE.word, 0)
-
-    def take(self, batch: Batch, values: Callable[[int], Mapping[str, Any]]) -> None:
-        """Count a batch, and keep what the report needs of it."""
-        numbers = np.bincount(batch.status, minlength=len(Status))
-        for status in Status:
-            if numbers[status]:
-                self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
-        self.busy += float(np.nansum(batch.seconds))
-        for position in np.flatnonzero(batch.status != Status.DONE)[: _KEPT_FAILURES - len(self.failures)].tolist():
-            run = int(batch.runs[position])
-            word = Status(int(batch.status[position])).word
-            self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))
-        order = np.argsort(-batch.seconds)[:20].tolist()
-        longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
-        self.slowest = sorted(longest, key=lambda pair: -pair[0])[:20]
-
-
-class Reporter(Protocol):
-    """Whoever wants to know how it goes."""
-
-    def begin(self, progress: Progress) -> None:
-        """An experiment starts."""
-
-    def advance(self, progress: Progress) -> None:
-        """Some runs were executed, or a while has passed."""
-
-    def end(self, progress: Progress) -> None:
-        """An experiment is over."""
-
-    def interrupted(self, count: int) -> None:
-        """A signal asked to stop."""
-
-
 def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Progress:
     """Execute one experiment's selected runs and record them.
 
@@ -173,7 +107,7 @@ def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Pro
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
     done = 0 if target.status is None else int((target.status == Status.DONE).sum())
-    return Progress(plan, total, target.slot.path, target.points.n, remarks=target.remarks, recorded_done=done)
+    return Progress(plan, total, target, target.points.n, recorded_done=done)
 
 
 @attrs.frozen(eq=False)
@@ -298,3 +232,56 @@ class Execution:
     def values(self, run: int) -> Mapping[str, Any]:
         """A run's explored values."""
         return self.plan.space[run]
+
+
+def run(
+    function: Callable[..., Any],
+    space: Space | None = None,
+    *,
+    workers: int = 0,
+    seed: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    check: bool = False,
+) -> Trajectory:
+    """Run an experiment from a script, a notebook or a test, by the rules of the command.
+
+    Parameters
+    ----------
+    function
+        An experiment, or any function.
+    space
+        The points, instead of those that decorate the function.
+    workers
+        Supervised processes; 0 runs in this one.
+    seed
+        The root seed of all random streams.
+    set
+        Values by (dotted) name, laid on top of what the code says.
+    output
+        The file; by default the next one in the project's ``results``.
+    fresh
+        Begin a new trajectory even if one could be continued.
+    check
+        Raise the first failure.
+
+    Raises
+    ------
+    RunFailed
+        With ``check``, when a run is not done; the trajectory is recorded all the same.
+    """
+    outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
+    plan = plan_of(function, space, outside)
+    options = Options(
+        workers=workers, seed=seed, fresh=fresh, output=None if output is None else Path(output),
+        argv=(f"simkit.run({plan.name})",), outside=outside,
+    )  # fmt: skip
+    progress = study(Item(plan), load_config(plan.rootdir).results, options, Silent())
+    if check and progress.failures:
+        first = progress.failures[0]
+        msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"
+        raise RunFailed(msg)
+    if progress.interrupted:
+        raise KeyboardInterrupt
+    return Trajectory(progress.target.slot.open())

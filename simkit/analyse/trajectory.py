@@ -201,6 +201,15 @@ class Trajectory:
             raise Unknown(msg)
         return name
 
+    def names(self, section: str) -> list[str]:
+        """The full names of a section: ``parameters``, ``results`` or ``summary``."""
+        return self._recorded.names(section)
+
+    def constants(self) -> dict[str, Any]:
+        """The parameters that have one value, by name."""
+        names = self._recorded.names("parameters")
+        return {name: self._parameter(name) for name in names if self._recorded.is_constant(name)}
+
     def _names(self) -> list[str]:
         return [name for section in ("parameters", "results", "summary") for name in self._recorded.names(section)]
 

@@ -18,13 +18,14 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
-from simkit.collect.resolve import Outside, Resolver, ordered
+from simkit.collect.resolve import Outside, Resolver, kind_of, ordered
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import NothingToRun, SimkitError, listed, location, shown_path
 
-Reshape = Callable[[Space], Space]
+KindOf = Callable[[str], Any]
+Reshape = Callable[[Space, KindOf], Space]
 
 
 @attrs.frozen
@@ -40,13 +41,14 @@ class Request:
     outside
         Values laid on top, by name; the last source wins.
     reshape
-        What the options ``--product``, ``--explore``, ``--repeat`` make of a declared space.
+        What the options ``--product``, ``--explore``, ``--repeat`` make of a declared space, given the
+        type that each name expects.
     """
 
     targets: Sequence[Target] = ()
     keyword: str = ""
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
-    reshape: Reshape = lambda space: space
+    reshape: Reshape = lambda space, kind_of: space
 
 
 @attrs.frozen(eq=False)
@@ -159,7 +161,7 @@ def plan(found: Found, config: Config, request: Request) -> Plan:
 
 def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Path) -> Plan:
     """The plan of an experiment among these providers."""
-    space = request.reshape(_declared(found.tag))
+    space = request.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
     resolver = Resolver(space, inside, request.outside)
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)

@@ -47,7 +47,7 @@ class Recipe:
         found = Found(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
-        request = Request(outside=self.outside, reshape=lambda _: space)
+        request = Request(outside=self.outside, reshape=lambda *_: space)
         plan = resolve(found, levels(self.path, self.rootdir, module), request, self.rootdir)
         different = changes(self.code, plan.code)
         if different:

@@ -42,7 +42,7 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     configured = {name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()}
     tag = tag_of(function) or Tag("experiment")
     found = Found(function, tag, path, module, node_id(path, function, config.rootdir))
-    request = Request(outside={**configured, **outside}, reshape=lambda declared: declared if space is None else space)
+    request = Request(outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space)
     plan = resolve(found, levels(path, config.rootdir, module), request, config.rootdir)
     unknown = next((name for name in outside if name not in plan.nodes), None)
     if unknown is not None:

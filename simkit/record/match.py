@@ -70,7 +70,7 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
-    before = json.loads(sessions[-1].get("code", "{}")) if sessions else {}
+    before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     return Difference(other, changed, tuple(changes(before, plan.code)))
 

@@ -163,13 +163,9 @@ class Recorded:
         for group in self.root["info"].values():
             facts = dict(group.attrs)
             facts.update({key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)})
-            found.append({key: _plain(value) for key, value in facts.items()})
+            found.append({key: _decoded(value) for key, value in facts.items()})
         return found
 
-    def fact(self, name: str) -> Any:
-        """An attribute of the experiment, JSON ones decoded."""
-        value = self.attributes.get(name)
-        return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else _plain(value)
 
 
 def experiments(path: Path) -> list[str]:
@@ -178,7 +174,9 @@ def experiments(path: Path) -> list[str]:
         return [key for key in file if "simkit_format" in file[key].attrs]
 
 
-def _plain(value: Any) -> Any:
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("{"):
+        return json.loads(value)
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -1,0 +1,207 @@
+"""``simkit [TARGET …]``: from options to a study of every experiment that they select."""
+
+from __future__ import annotations
+
+import os
+import pdb
+import secrets
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simkit.cli.listing import list_experiments, list_parameters
+from simkit.cli.report import Report
+from simkit.collect.collection import Item, KindOf, Request, Reshape, collect
+from simkit.collect.config import Config, find_rootdir, flattened, load_config
+from simkit.collect.resolve import Outside
+from simkit.collect.targets import Target, parse
+from simkit.collect.text import convert, parse_axis
+from simkit.collect.text import parse as parse_value
+from simkit.declare.reshape import first_value, with_axis, with_trials
+from simkit.declare.space import Space, explore
+from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.inject.failure import first_user_frame
+from simkit.session import Options, study
+
+if TYPE_CHECKING:
+    import argparse
+
+FAILED, INTERRUPTED, NOTHING = 1, 2, 5
+
+
+def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Collect, then list or run; the exit code."""
+    targets = [parse(argument) for argument in options.targets]
+    config = load_config(find_rootdir([target.path for target in targets]))
+    outside = outside_values(config, options.params, options.set)
+    reshape = reshaping(options.product, options.explore, options.repeat)
+    items = collect(config, Request(targets, options.k, outside, reshape))
+    if options.parameters:
+        return list_parameters(items)
+    if options.collect_only:
+        return list_experiments(items, options.where, verbose=options.verbose, quiet=options.quiet)
+    report = Report(config.rootdir, verbose=options.verbose, quiet=options.quiet, again=again(arguments))
+    settings = session_options(options, config, outside, arguments, targets)
+    return run_all(items, config, settings, report, durations=options.durations)
+
+
+def run_all(items: Sequence[Item], config: Config, settings: Options, report: Report, *, durations: int | None) -> int:
+    """Study the experiments one after the other; the exit code."""
+    nothing: list[NothingToRun] = []
+    code = 0
+    try:
+        for item in items:
+            report.workers = settings.workers
+            try:
+                progress = study(item, config.results, settings, report)
+            except NothingToRun as problem:
+                nothing.append(problem)
+                continue
+            except ProviderFailed as problem:
+                report.problem(item.plan.node_id, str(problem))
+                code = FAILED
+                continue
+            code = code or (FAILED if progress.failed else 0)
+            if progress.interrupted or (settings.most_failures and progress.failed >= settings.most_failures):
+                code = INTERRUPTED if progress.interrupted else FAILED
+                break
+    finally:
+        report.close(durations or 0, replayed=settings.replay)
+    for problem in nothing:
+        print(f"simkit: {problem}", file=sys.stderr)
+    return NOTHING if len(nothing) == len(items) else code
+
+
+def session_options(
+    options: argparse.Namespace, config: Config, outside: Mapping[str, Outside], arguments: Sequence[str],
+    targets: Sequence[Target],
+) -> Options:  # fmt: skip
+    """The command's options as a session takes them."""
+    workers = worker_count(options.workers if options.workers is not None else config.workers)
+    if options.seed is not None and options.seed < 0:
+        msg = f"--seed {options.seed}: a seed is a whole number from 0 on"
+        raise SimkitError(msg)
+    return Options(
+        workers=0 if options.pdb else workers,
+        method=options.start_method,
+        seed=options.seed,
+        root=secrets.randbits(32),
+        fresh=options.fresh,
+        output=Path(options.output) if options.output else None,
+        where=options.where,
+        most_failures=options.maxfail or 0,
+        show_output=options.show_output,
+        on_error=debug if options.pdb else None,
+        replay=options.pdb and any(target.runs is not None for target in targets),
+        argv=("simkit", *arguments),
+        outside=outside,
+    )
+
+
+def debug(error: BaseException) -> None:
+    """Open the debugger where a run failed."""
+    print(f"\n{type(error).__name__}: {error}")
+    pdb.post_mortem(first_user_frame(error).__traceback__)
+
+
+def worker_count(text: int | str | None) -> int:
+    """``-n``: a number, or all cores that this process may use."""
+    if text is None:
+        return 1
+    if text == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        msg = f"-n {text}: give a number of processes, or 'auto'"
+        raise SimkitError(msg)
+    return number
+
+
+def outside_values(config: Config, files: Sequence[str], settings: Sequence[str]) -> dict[str, Outside]:
+    """Values that do not come from the code, the strongest last."""
+    found = {name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()}
+    for file in files:
+        found.update({name: Outside(value, f"--params {file}") for name, value in from_file(file).items()})
+    for setting in settings:
+        name, text = assignment(setting, "--set")
+        found[name] = Outside(parse_value(text), f"--set {setting}")
+    return found
+
+
+def from_file(file: str) -> Mapping[str, Any]:
+    """The values of a TOML file, or the constants of a trajectory."""
+    path = Path(file)
+    if not path.is_file():
+        msg = f"--params {file}: no such file"
+        raise SimkitError(msg)
+    if path.suffix in (".h5", ".hdf5"):
+        from simkit.analyse.find import open as open_trajectory
+
+        with open_trajectory(path) as trajectory:
+            return trajectory.constants()
+    try:
+        return flattened(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"--params {file}: not valid TOML: {error}"
+        raise SimkitError(msg) from None
+
+
+def assignment(text: str, option: str) -> tuple[str, str]:
+    """``NAME=VALUE``."""
+    name, separator, value = text.partition("=")
+    if not separator or not all(part.isidentifier() for part in name.strip().split(".")):
+        msg = f"{option} {text}: write {option} NAME=VALUE"
+        raise SimkitError(msg)
+    return name.strip(), value
+
+
+def reshaping(products: Sequence[str], explored: Sequence[str], repeat: int | None) -> Reshape:
+    """What ``--explore``, ``--product`` and ``--repeat`` make of a declared space, in this order."""
+
+    def reshape(space: Space, kind_of: KindOf) -> Space:
+        if explored:
+            space = explore({name: axis(space, name, text, kind_of, "--explore") for name, text in pairs(explored, "--explore")})
+        for name, text in pairs(products, "--product"):
+            space = with_axis(space, name, axis(space, name, text, kind_of, "--product"))
+        return space if repeat is None else with_trials(space, repeat)
+
+    return reshape
+
+
+def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
+    """Several ``NAME=V,V``."""
+    return [assignment(text, option) for text in texts]
+
+
+def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
+    """An axis from the command line, its values of the type that the code has there."""
+    example = first_value(space, name)
+    kind = type(example) if example is not None else kind_of(name)
+    return [convert(value, name, kind, f"{option} {name}={text}") for value in parse_axis(text)]
+
+
+_SELECTING = ("--pdb", "-x", "-q", "-v", "-s", "--quiet", "--verbose", "--fresh")
+_WITH_VALUE = ("-n", "-k", "--where", "--maxfail", "--durations", "--start-method")
+
+
+def again(arguments: Sequence[str]) -> list[str]:
+    """The arguments that a replay needs too: values and points, without targets and selection."""
+    kept: list[str] = []
+    values = iter(arguments)
+    for argument in values:
+        if argument in _SELECTING or argument.partition("=")[0] in (*_WITH_VALUE, "--seed"):
+            if argument in (*_WITH_VALUE, "--seed"):
+                next(values, None)
+        elif argument in ("--set", "--params", "--product", "--repeat", "--output"):
+            kept += [argument, next(values, "")]
+        elif argument.startswith("--") and "=" in argument:
+            kept.append(argument)
+        elif argument == "--explore" or (kept and "--explore" in kept and "=" in argument):
+            kept.append(argument)
+    return kept
+

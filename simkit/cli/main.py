@@ -1,0 +1,82 @@
+"""What does ``simkit`` do with its arguments, and with which exit code does it end?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import simkit
+from simkit.errors import SimkitError
+
+if TYPE_CHECKING:
+    import argparse
+
+INTERRUPTED, BUG, USAGE = 2, 3, 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns
+    -------
+    int
+        The exit code; see ``simkit --help``.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _show(arguments[1:]) if arguments[:1] == ["show"] else _run(arguments)
+    except SimkitError as error:
+        print(f"simkit: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("simkit: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001 - whatever it is, it is ours
+        return _bug()
+
+
+def _run(arguments: list[str]) -> int:
+    from simkit.cli.options import parser
+
+    options = _parsed(parser(), arguments)
+    if isinstance(options, int):
+        return options
+    if options.version:
+        print(f"simkit {simkit.__version__}")
+        return 0
+    from simkit.cli.command import command
+
+    return command(options, arguments)
+
+
+def _show(arguments: list[str]) -> int:
+    from simkit.cli.options import show_parser
+
+    options = _parsed(show_parser(), arguments)
+    if isinstance(options, int):
+        return options
+    from simkit.cli.show import show
+
+    return show(options.file, options.name, options.run)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:
+    """The options, or the exit code where argparse has had the last word."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except SystemExit as end:
+        return USAGE if end.code else 0
+
+
+def _bug() -> int:
+    import traceback
+
+    traceback.print_exc()
+    print(f"\nsimkit {simkit.__version__}: this is a bug in simkit; what was committed is safe.", file=sys.stderr)
+    print("Please report it with the lines above and the command that you typed.", file=sys.stderr)
+    return BUG

@@ -1,0 +1,76 @@
+"""The command's options, in the words that pytest users know."""
+
+from __future__ import annotations
+
+import argparse
+
+EPILOG = """\
+exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
+            3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
+
+on files:   simkit show FILE [--run N]
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit [PATH | FILE::NAME | FILE::NAME[3:7] …]``."""
+    top = argparse.ArgumentParser(
+        prog="simkit",
+        description="Find the experiments of a project, run every point of their spaces, record every run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("targets", nargs="*", metavar="TARGET", help="folder, file, FILE::NAME, FILE::NAME[3], [3:7] or [x=1.0]")
+    _select(top.add_argument_group("which runs"))
+    _values(top.add_argument_group("parameters and points"))
+    _execution(top.add_argument_group("how to run"))
+    _output(top.add_argument_group("what to show"))
+    return top
+
+
+def _select(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-k", metavar="EXPR", default="", help="only experiments whose node id matches, as in 'lorenz and not slow'")
+    add("--where", metavar="EXPR", default="", help="only the points that pass, as in 'x > 2 and y == 7'")
+    add("--co", "--collect-only", action="store_true", dest="collect_only", help="show what would run")
+    add("--parameters", action="store_true", help="show all parameters: value, unit, comment, where it is defined")
+
+
+def _values(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--set", metavar="NAME=VALUE", action="append", default=[], help="give a parameter this value in all runs")
+    add("--params", metavar="FILE", action="append", default=[], help="values from a TOML file, or the constants of a trajectory")
+    add("--product", metavar="NAME=V,V…", action="append", default=[], help="replace this axis, or multiply a new one")
+    add("--explore", metavar="NAME=V,V…", nargs="+", default=[], help="replace the space by these axes, moving together")
+    add("--repeat", metavar="N", type=int, help="each point N times, with different random numbers")
+    add("--seed", metavar="N", type=int, help="root seed of all random streams")
+
+
+def _execution(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto' for all cores, 0 for none (default 1)")
+    add("-x", action="store_const", const=1, dest="maxfail", help="stop at the first failure")
+    add("--maxfail", metavar="N", type=int, dest="maxfail", default=0, help="stop after N failures")
+    add("--pdb", action="store_true", help="debug a failing run; with FILE::NAME[3], replay it without recording")
+    add("--output", metavar="FILE.h5", help="record into this file, which may hold several experiments")
+    add("--fresh", action="store_true", help="begin a new trajectory, even if one could be continued")
+    add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
+
+
+def _output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-q", "--quiet", action="count", default=0, help="less")
+    add("-v", "--verbose", action="count", default=0, help="more: every failure, every run with --co")
+    add("-s", action="store_true", dest="show_output", help="show what runs print, instead of recording it")
+    add("--durations", metavar="N", type=int, help="show the N slowest runs")
+    add("--version", action="store_true", help="show the version")
+
+
+def show_parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit show``."""
+    top = argparse.ArgumentParser(prog="simkit show", description="What is recorded in a trajectory file.")
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
+    return top

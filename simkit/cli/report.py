@@ -1,0 +1,147 @@
+"""What a session tells: a header, progress, failures once, and where the data are."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import simkit
+from simkit.cli.progress import Meter
+from simkit.cli.words import assignments, counted, duration, rule, size
+from simkit.errors import shown_path
+from simkit.execute.progress import Failure, Progress
+
+_SHOWN = 5
+_LONG = 30.0  # seconds of a study in which idle cores are worth a hint
+
+
+class Report:
+    """The reporter of the command.
+
+    Parameters
+    ----------
+    again
+        The arguments that a replay needs besides the node id.
+    """
+
+    def __init__(self, rootdir: Path, *, verbose: int = 0, quiet: int = 0, again: Sequence[str] = ()) -> None:
+        self.rootdir, self.verbose, self.quiet, self.again = rootdir, verbose, quiet, again
+        self.workers = 1
+        self.meter = Meter(silent=quiet > 0)
+        self.started = time.perf_counter()
+        self.studied: list[Progress] = []
+        self.problems: list[tuple[str, str]] = []
+        self.has_header = False
+
+    def begin(self, progress: Progress) -> None:
+        """Header before the first experiment; then what is special about this one."""
+        self.say_header(progress)
+        self.studied.append(progress)
+        if self.quiet:
+            return
+        target = progress.target
+        for remark in target.remarks:
+            print(f"{remark}; starting {shown_path(target.slot.path)}")
+        if progress.total and target.points.recorded:
+            done = f"{progress.recorded_done} of {progress.size} runs are done"
+            print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
+        if not progress.plan.space.names:
+            argument = next((need.argument for need in progress.plan.needs), "x")
+            print(f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])")
+        self.meter.begin()
+
+    def say_header(self, progress: Progress) -> None:
+        """Version, rootdir, seed and workers, once."""
+        if self.has_header or self.quiet:
+            return
+        self.has_header = True
+        print(rule(f"simkit {'.'.join(simkit.__version__.split('.')[:2])}"))
+        print(f"rootdir: {self.rootdir.name or self.rootdir}   seed: {progress.target.root}   workers: {self.workers}")
+
+    def advance(self, progress: Progress) -> None:
+        """Show how far it is."""
+        self.meter.advance(progress)
+
+    def end(self, progress: Progress) -> None:
+        """Say how the experiment ended."""
+        self.meter.end(progress)
+
+    def interrupted(self, count: int) -> None:
+        """Ctrl-C was heard."""
+        first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
+        self.meter.note(f"\n{first if count == 1 else 'stopping; what is done is kept'}")
+
+    def problem(self, node_id: str, text: str) -> None:
+        """An experiment that could not begin."""
+        self.problems.append((node_id, text))
+
+    def close(self, durations: int, *, replayed: bool) -> None:
+        """Failures, slowest runs, and the closing lines."""
+        failures = [(progress, failure) for progress in self.studied for failure in progress.failures]
+        if failures or self.problems:
+            self.show_failures(failures)
+        if durations:
+            self.show_durations(durations)
+        if self.studied:
+            self.closing(replayed=replayed)
+
+    def show_failures(self, failures: list[tuple[Progress, Failure]]) -> None:
+        """Each once: parameters, traceback, and how to replay it."""
+        print(rule("failures"))
+        for node_id, text in self.problems:
+            print(f"{rule(node_id, '_')}\n{text}\n")
+        shown = failures if self.verbose else failures[:_SHOWN]
+        for progress, failure in shown:
+            node = f"{progress.plan.node_id}[{failure.run}]"
+            print(rule(node, "_"))
+            if failure.values:
+                print(f"{assignments(failure.values)}\n")
+            print(f"{failure.text}\n")
+            print(f"replay: {shlex.join(['simkit', node, '--pdb', *self.again])}\n")
+        rest = sum(progress.failed for progress, _ in dict.fromkeys((p, None) for p, _ in failures)) - len(shown)
+        if rest > 0:
+            print(f"… and {counted(rest, 'more failure')}: traj.error(i) gives the traceback of run i\n")
+
+    def show_durations(self, count: int) -> None:
+        """The slowest runs of all."""
+        runs = [(seconds, run, p) for p in self.studied for seconds, run in p.slowest]
+        print(rule(f"slowest {counted(min(count, len(runs)), 'run')}"))
+        for seconds, run, progress in sorted(runs, key=lambda item: -item[0])[:count]:
+            print(f"{seconds:10.3g} s  {progress.plan.node_id}[{run}]  {assignments(progress.plan.space[run])}")
+
+    def closing(self, *, replayed: bool) -> None:
+        """How many runs, how long, where they are, how to open them."""
+        counts: Counter[str] = Counter()
+        for progress in self.studied:
+            counts.update(progress.counts)
+        elapsed = time.perf_counter() - self.started
+        told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
+        stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
+        print(rule(f"{told} in {duration(elapsed)}{stopped}"))
+        if replayed:
+            print("replayed without recording")
+            return
+        recorded = [progress for progress in self.studied if progress.path.exists()]
+        for progress in recorded:
+            print(self.file_line(progress))
+        if recorded and not self.quiet:
+            path = shown_path(recorded[-1].path)
+            name = "" if recorded[-1].target.slot.path.stem.startswith(recorded[-1].plan.name) else f', "{recorded[-1].target.slot.group}"'
+            print(f'    import simkit; traj = simkit.open("{path}"{name}); traj.to_dataframe()')
+        self.hint(elapsed)
+
+    def file_line(self, progress: Progress) -> str:
+        """``results/multiply-001.h5   12 of 12 runs   21 kB``."""
+        done = progress.recorded_done + progress.counts.get("done", 0)
+        line = f"{shown_path(progress.path)}   {done} of {progress.size} runs   {size(progress.path.stat().st_size)}"
+        return line if done == progress.size else f"{line}   the rest: type the same command again"
+
+    def hint(self, elapsed: float) -> None:
+        """Idle cores in a long study."""
+        cores = os.cpu_count() or 1
+        if not self.quiet and elapsed > _LONG and self.workers <= 1 < cores and sum(p.done for p in self.studied) > 1:
+            print(f"hint: {cores - 1} of {cores} cores were idle; -n auto uses them all")

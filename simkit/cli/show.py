@@ -1,0 +1,55 @@
+"""``simkit show``: what is recorded in a file, as a whole or of one run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simkit.analyse.find import open as open_trajectory
+from simkit.analyse.trajectory import Trajectory
+from simkit.cli.words import rule, short
+from simkit.errors import SimkitError
+from simkit.record.recorded import experiments
+
+
+def show(file: str, name: str | None, run: int | None) -> int:
+    """Print a file's experiments, or one run of one."""
+    path = Path(file)
+    names = [name] if name is not None or run is not None else experiments(path) or [None]
+    for each in names:
+        with open_trajectory(path, each) as trajectory:
+            print(trajectory if run is None else told(trajectory, run))
+    return 0
+
+
+def told(trajectory: Trajectory, run: int) -> str:
+    """One run: parameters, results, notes, log, traceback, and the command that replays it."""
+    if not 0 <= run < len(trajectory):
+        msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
+        raise SimkitError(msg)
+    status, seconds = trajectory.status[run], trajectory.seconds[run]
+    lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}   seconds: {seconds:.3g}"]
+    for title, names in (("parameters", trajectory.names("parameters")), ("results", trajectory.names("results"))):
+        found = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
+        if found:
+            width = max(map(len, found))
+            lines += ["", title, *(f"    {name:<{width}}  {value}" for name, value in found.items())]
+    texts = (("notes", "\n".join(trajectory.notes(run))), ("log", trajectory.log(run)), ("error", trajectory.error(run)))
+    for title, text in texts:
+        if text:
+            lines += ["", title, *("    " + line for line in text.rstrip().splitlines())]
+    replay = shlex.join(["simkit", f"{trajectory.info.node_id}[{run}]", "--pdb"])
+    return "\n".join([*lines, "", f"replay: {replay}"])
+
+
+def _value(trajectory: Trajectory, run: int, name: str) -> str | None:
+    try:
+        value: Any = trajectory.runs[run][name]
+    except KeyError:
+        return None
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"array {value.dtype} {value.shape}"
+    return short(value)

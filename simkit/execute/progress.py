@@ -1,0 +1,109 @@
+"""How far one experiment is, and who wants to know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from simkit.collect.plan import Plan
+from simkit.record.continuing import Continuation
+from simkit.values.batch import Batch
+from simkit.values.status import Status
+
+_KEPT = 20
+
+
+@attrs.frozen
+class Failure:
+    """A run that is not done, for the report."""
+
+    run: int
+    status: str
+    text: str
+    values: Mapping[str, Any]
+
+
+@attrs.define(eq=False)
+class Progress:
+    """How far one experiment is."""
+
+    plan: Plan
+    total: int
+    target: Continuation
+    size: int
+    started: float = attrs.field(factory=time.perf_counter)
+    counts: dict[str, int] = attrs.field(factory=dict)
+    failures: list[Failure] = attrs.field(factory=list)
+    slowest: list[tuple[float, int]] = attrs.field(factory=list)
+    recorded_done: int = 0
+    interrupted: bool = False
+    busy: float = 0.0  # seconds of work in all runs
+
+    @property
+    def path(self) -> Path:
+        """The trajectory's file."""
+        return self.target.slot.path
+
+    @property
+    def done(self) -> int:
+        """Runs that were executed, whatever became of them."""
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """Runs that are not done."""
+        return self.done - self.counts.get(Status.DONE.word, 0)
+
+    def take(self, batch: Batch, values: Callable[[int], Mapping[str, Any]]) -> None:
+        """Count a batch, and keep what the report needs of it."""
+        numbers = np.bincount(batch.status, minlength=len(Status))
+        for status in Status:
+            if numbers[status]:
+                self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
+        self.busy += float(np.nansum(batch.seconds))
+        for position in np.flatnonzero(batch.status != Status.DONE)[: _KEPT - len(self.failures)].tolist():
+            run = int(batch.runs[position])
+            word = Status(int(batch.status[position])).word
+            self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))
+        order = np.argsort(-batch.seconds)[:_KEPT].tolist()
+        longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
+        self.slowest = sorted(longest, key=lambda pair: -pair[0])[:_KEPT]
+
+
+class Reporter(Protocol):
+    """Whoever wants to know how it goes."""
+
+    def begin(self, progress: Progress) -> None:
+        """An experiment starts."""
+
+    def advance(self, progress: Progress) -> None:
+        """Some runs were executed, or a while has passed."""
+
+    def end(self, progress: Progress) -> None:
+        """An experiment is over."""
+
+    def interrupted(self, count: int) -> None:
+        """A signal asked to stop."""
+
+
+
+
+class Silent:
+    """Nobody wants to know."""
+
+    def begin(self, progress: Progress) -> None:
+        """Say nothing."""
+
+    def advance(self, progress: Progress) -> None:
+        """Say nothing."""
+
+    def end(self, progress: Progress) -> None:
+        """Say nothing."""
+
+    def interrupted(self, count: int) -> None:
+        """Say nothing."""
