@@ -91,7 +91,9 @@ def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Pro
     if not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
-    target = decide(plan, folder, output=options.output, seed=options.seed, root=options.root, fresh=options.fresh)
+    target = decide(
+        plan, folder, output=options.output, seed=options.seed, root=options.root, fresh=options.fresh
+    )
     plan = plan.with_space(target.points.space)
     chosen = selected(plan.space, item.runs, options.where, plan.node_id)
     runs = restricted(target.points, chosen, again=options.replay)
@@ -171,7 +173,11 @@ class Execution:
 
     @contextmanager
     def engine(
-        self, runs: Index | range, fixed: Mapping[str, Constant], interrupt: Interrupt, stop: Callable[[], bool]
+        self,
+        runs: Index | range,
+        fixed: Mapping[str, Constant],
+        interrupt: Interrupt,
+        stop: Callable[[], bool],
     ) -> Iterator[Iterator[Batch | None]]:
         """Workers, started before the file is opened, and their batches."""
         job = self.job(fixed)
@@ -185,7 +191,9 @@ class Execution:
         source = (lambda: job) if forked else portable(
             self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
         )  # fmt: skip
-        pool = Pool(source, min(self.options.workers, len(runs)), method=method, show=self.options.show_output)
+        pool = Pool(
+            source, min(self.options.workers, len(runs)), method=method, show=self.options.show_output
+        )
         peaceful = False
         try:
             yield pool.run(runs, stop)

@@ -60,7 +60,9 @@ def _by_name(name: str) -> Trajectory:
         msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
         raise SimkitError(msg)
     newest = Recorded.open(slots[0].path, slots[0].group)
-    others = {origin for slot in slots[1:] for origin in _node_ids(slot.path, name)} - {newest.attributes["node_id"]}
+    others = {origin for slot in slots[1:] for origin in _node_ids(slot.path, name)} - {
+        newest.attributes["node_id"]
+    }
     if others:
         ids = ", ".join(sorted({str(newest.attributes["node_id"]), *others}))
         newest.close()

@@ -32,7 +32,9 @@ def _series(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(column)
         nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}.get(column.dtype.kind)
-        values = pd.array(column.filled(0), dtype=nullable) if nullable else column.filled(None).astype(object)
+        values = (
+            pd.array(column.filled(0), dtype=nullable) if nullable else column.filled(None).astype(object)
+        )
         if nullable:
             values[mask.reshape(len(column), -1).any(axis=1)] = pd.NA
         return values

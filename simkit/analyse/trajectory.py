@@ -211,7 +211,9 @@ class Trajectory:
         return {name: self._parameter(name) for name in names if self._recorded.is_constant(name)}
 
     def _names(self) -> list[str]:
-        return [name for section in ("parameters", "results", "summary") for name in self._recorded.names(section)]
+        return [
+            name for section in ("parameters", "results", "summary") for name in self._recorded.names(section)
+        ]
 
     def _column(self, name: str) -> Column:
         n = len(self._recorded)
@@ -313,7 +315,9 @@ class Trajectory:
         return dataframe(self, self._columns_for_table() if names is None else names)
 
     def _columns_for_table(self) -> list[str]:
-        names = [n for n in self._names() if not self._recorded.is_constant(n) and self._recorded.is_scalar(n)]
+        names = [
+            n for n in self._names() if not self._recorded.is_constant(n) and self._recorded.is_scalar(n)
+        ]
         trial = ["trial"] if self._recorded.run_column("trial", slice(0, 0)) is not None else []
         explored = [name for name in names if name in self.explored]
         return [*explored, *trial, *(name for name in names if name not in explored)]

@@ -42,14 +42,16 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return list_parameters(items)
     if options.collect_only:
         return list_experiments(items, options.where, verbose=options.verbose, quiet=options.quiet)
-    report = Report(config.rootdir, verbose=options.verbose, quiet=options.quiet, again=again(arguments))
+    report = Report(config.rootdir, verbose=options.verbose, quiet=options.quiet, again=again(options))
     settings = session_options(options, config, outside, arguments, targets)
     return run_all(items, config, settings, report, durations=options.durations)
 
 
-def run_all(items: Sequence[Item], config: Config, settings: Options, report: Report, *, durations: int | None) -> int:
+def run_all(
+    items: Sequence[Item], config: Config, settings: Options, report: Report, *, durations: int | None
+) -> int:
     """Study the experiments one after the other; the exit code."""
-    nothing: list[NothingToRun] = []
+    nothing: list[str] = []
     code = 0
     try:
         for item in items:
@@ -57,7 +59,7 @@ def run_all(items: Sequence[Item], config: Config, settings: Options, report: Re
             try:
                 progress = study(item, config.results, settings, report)
             except NothingToRun as problem:
-                nothing.append(problem)
+                nothing.append(str(problem))
                 continue
             except ProviderFailed as problem:
                 report.problem(item.plan.node_id, str(problem))
@@ -69,8 +71,8 @@ def run_all(items: Sequence[Item], config: Config, settings: Options, report: Re
                 break
     finally:
         report.close(durations or 0, replayed=settings.replay)
-    for problem in nothing:
-        print(f"simkit: {problem}", file=sys.stderr)
+    for text in nothing:
+        print(f"simkit: {text}", file=sys.stderr)
     return NOTHING if len(nothing) == len(items) else code
 
 
@@ -165,7 +167,12 @@ def reshaping(products: Sequence[str], explored: Sequence[str], repeat: int | No
 
     def reshape(space: Space, kind_of: KindOf) -> Space:
         if explored:
-            space = explore({name: axis(space, name, text, kind_of, "--explore") for name, text in pairs(explored, "--explore")})
+            space = explore(
+                {
+                    name: axis(space, name, text, kind_of, "--explore")
+                    for name, text in pairs(explored, "--explore")
+                }
+            )
         for name, text in pairs(products, "--product"):
             space = with_axis(space, name, axis(space, name, text, kind_of, "--product"))
         return space if repeat is None else with_trials(space, repeat)
@@ -185,23 +192,11 @@ def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> li
     return [convert(value, name, kind, f"{option} {name}={text}") for value in parse_axis(text)]
 
 
-_SELECTING = ("--pdb", "-x", "-q", "-v", "-s", "--quiet", "--verbose", "--fresh")
-_WITH_VALUE = ("-n", "-k", "--where", "--maxfail", "--durations", "--start-method")
-
-
-def again(arguments: Sequence[str]) -> list[str]:
-    """The arguments that a replay needs too: values and points, without targets and selection."""
+def again(options: argparse.Namespace) -> list[str]:
+    """The arguments that a replay needs besides the node id: those that shape points and values."""
     kept: list[str] = []
-    values = iter(arguments)
-    for argument in values:
-        if argument in _SELECTING or argument.partition("=")[0] in (*_WITH_VALUE, "--seed"):
-            if argument in (*_WITH_VALUE, "--seed"):
-                next(values, None)
-        elif argument in ("--set", "--params", "--product", "--repeat", "--output"):
-            kept += [argument, next(values, "")]
-        elif argument.startswith("--") and "=" in argument:
-            kept.append(argument)
-        elif argument == "--explore" or (kept and "--explore" in kept and "=" in argument):
-            kept.append(argument)
-    return kept
-
+    for option in ("set", "params", "product", "repeat", "output"):
+        given = getattr(options, option)
+        for value in given if isinstance(given, list) else [given] if given is not None else []:
+            kept += [f"--{option}", str(value)]
+    return [*kept, "--explore", *options.explore] if options.explore else kept

@@ -29,7 +29,9 @@ def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: 
         count = len(plan.space) if chosen is None else int(chosen.sum())
         total += count
         doc = plan.doc.partition("\n")[0]
-        print(plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{'   ' + doc if doc else ''}")
+        print(
+            plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{'   ' + doc if doc else ''}"
+        )
         if verbose:
             list_runs(plan, np.arange(len(plan.space)) if chosen is None else np.flatnonzero(chosen))
     if not quiet:
@@ -67,7 +69,9 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     if node.kind == "constant" and not is_group(node.value):
         return [(node.name, short(node.value) + unit, about)]
     if node.kind == "constant":
-        return [(f"{node.name}.{name}", short(value), about) for name, value in group_fields(node.value).items()]
+        return [
+            (f"{node.name}.{name}", short(value), about) for name, value in group_fields(node.value).items()
+        ]
     if node.kind == "group" and node.make is not None:
         return [(node.name, "group", about), *_fields(node, plan)]
     return [(node.name, "computed for each run" if node.varying else "computed once", about)]
@@ -75,7 +79,7 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
 
 def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     rows = []
-    for name, request in fields(node.make).items():  # type: ignore[arg-type]
+    for name, request in fields(node.make).items():
         full = f"{node.name}.{name}"
         if full not in plan.nodes:
             unit = f" {request.note.unit}" if request.note.unit else ""

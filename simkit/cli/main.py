@@ -77,6 +77,9 @@ def _bug() -> int:
     import traceback
 
     traceback.print_exc()
-    print(f"\nsimkit {simkit.__version__}: this is a bug in simkit; what was committed is safe.", file=sys.stderr)
+    print(
+        f"\nsimkit {simkit.__version__}: this is a bug in simkit; what was committed is safe.",
+        file=sys.stderr,
+    )
     print("Please report it with the lines above and the command that you typed.", file=sys.stderr)
     return BUG

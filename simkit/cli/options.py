@@ -21,7 +21,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument("targets", nargs="*", metavar="TARGET", help="folder, file, FILE::NAME, FILE::NAME[3], [3:7] or [x=1.0]")
+    top.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="folder, file, FILE::NAME, FILE::NAME[3], [3:7] or [x=1.0]",
+    )
     _select(top.add_argument_group("which runs"))
     _values(top.add_argument_group("parameters and points"))
     _execution(top.add_argument_group("how to run"))
@@ -31,28 +36,70 @@ def parser() -> argparse.ArgumentParser:
 
 def _select(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-k", metavar="EXPR", default="", help="only experiments whose node id matches, as in 'lorenz and not slow'")
+    add(
+        "-k",
+        metavar="EXPR",
+        default="",
+        help="only experiments whose node id matches, as in 'lorenz and not slow'",
+    )
     add("--where", metavar="EXPR", default="", help="only the points that pass, as in 'x > 2 and y == 7'")
     add("--co", "--collect-only", action="store_true", dest="collect_only", help="show what would run")
-    add("--parameters", action="store_true", help="show all parameters: value, unit, comment, where it is defined")
+    add(
+        "--parameters",
+        action="store_true",
+        help="show all parameters: value, unit, comment, where it is defined",
+    )
 
 
 def _values(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--set", metavar="NAME=VALUE", action="append", default=[], help="give a parameter this value in all runs")
-    add("--params", metavar="FILE", action="append", default=[], help="values from a TOML file, or the constants of a trajectory")
-    add("--product", metavar="NAME=V,V…", action="append", default=[], help="replace this axis, or multiply a new one")
-    add("--explore", metavar="NAME=V,V…", nargs="+", default=[], help="replace the space by these axes, moving together")
+    add(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="give a parameter this value in all runs",
+    )
+    add(
+        "--params",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="values from a TOML file, or the constants of a trajectory",
+    )
+    add(
+        "--product",
+        metavar="NAME=V,V…",
+        action="append",
+        default=[],
+        help="replace this axis, or multiply a new one",
+    )
+    add(
+        "--explore",
+        metavar="NAME=V,V…",
+        nargs="+",
+        default=[],
+        help="replace the space by these axes, moving together",
+    )
     add("--repeat", metavar="N", type=int, help="each point N times, with different random numbers")
     add("--seed", metavar="N", type=int, help="root seed of all random streams")
 
 
 def _execution(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto' for all cores, 0 for none (default 1)")
+    add(
+        "-n",
+        metavar="N",
+        dest="workers",
+        help="worker processes: a number, 'auto' for all cores, 0 for none (default 1)",
+    )
     add("-x", action="store_const", const=1, dest="maxfail", help="stop at the first failure")
     add("--maxfail", metavar="N", type=int, dest="maxfail", default=0, help="stop after N failures")
-    add("--pdb", action="store_true", help="debug a failing run; with FILE::NAME[3], replay it without recording")
+    add(
+        "--pdb",
+        action="store_true",
+        help="debug a failing run; with FILE::NAME[3], replay it without recording",
+    )
     add("--output", metavar="FILE.h5", help="record into this file, which may hold several experiments")
     add("--fresh", action="store_true", help="begin a new trajectory, even if one could be continued")
     add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")

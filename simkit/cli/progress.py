@@ -37,19 +37,32 @@ class Meter:
             self._draw(progress)
         else:
             percent = 100 * progress.done // max(1, progress.total)
-            print(f"{progress.plan.node_id}  {progress.done}/{progress.total}  {percent}%  {pace(progress)}", flush=True)
+            print(
+                f"{progress.plan.node_id}  {progress.done}/{progress.total}  {percent}%  {pace(progress)}",
+                flush=True,
+            )
 
     def _draw(self, progress: Progress) -> None:
         if self.bar is None:
             from rich.progress import BarColumn, TaskProgressColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[pace]}", markup=False))
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[pace]}", markup=False),
+            )
             self.bar = Bar(*columns, transient=True, auto_refresh=False)
             self.bar.start()
             title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
             self.task = self.bar.add_task(title, total=progress.total, pace="")
-        self.bar.update(self.task, completed=progress.done, pace=f"{progress.done}/{progress.total}  {pace(progress)}", refresh=True)
+        self.bar.update(
+            self.task,
+            completed=progress.done,
+            pace=f"{progress.done}/{progress.total}  {pace(progress)}",
+            refresh=True,
+        )
 
     def note(self, text: str) -> None:
         """A line above the bar."""

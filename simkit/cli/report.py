@@ -51,7 +51,9 @@ class Report:
             print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
         if not progress.plan.space.names:
             argument = next((need.argument for need in progress.plan.needs), "x")
-            print(f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])")
+            print(
+                f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
+            )
         self.meter.begin()
 
     def say_header(self, progress: Progress) -> None:
@@ -60,7 +62,9 @@ class Report:
             return
         self.has_header = True
         print(rule(f"simkit {'.'.join(simkit.__version__.split('.')[:2])}"))
-        print(f"rootdir: {self.rootdir.name or self.rootdir}   seed: {progress.target.root}   workers: {self.workers}")
+        print(
+            f"rootdir: {self.rootdir.name or self.rootdir}   seed: {progress.target.root}   workers: {self.workers}"
+        )
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
@@ -102,7 +106,9 @@ class Report:
                 print(f"{assignments(failure.values)}\n")
             print(f"{failure.text}\n")
             print(f"replay: {shlex.join(['simkit', node, '--pdb', *self.again])}\n")
-        rest = sum(progress.failed for progress, _ in dict.fromkeys((p, None) for p, _ in failures)) - len(shown)
+        rest = sum(progress.failed for progress, _ in dict.fromkeys((p, None) for p, _ in failures)) - len(
+            shown
+        )
         if rest > 0:
             print(f"… and {counted(rest, 'more failure')}: traj.error(i) gives the traceback of run i\n")
 
@@ -111,7 +117,9 @@ class Report:
         runs = [(seconds, run, p) for p in self.studied for seconds, run in p.slowest]
         print(rule(f"slowest {counted(min(count, len(runs)), 'run')}"))
         for seconds, run, progress in sorted(runs, key=lambda item: -item[0])[:count]:
-            print(f"{seconds:10.3g} s  {progress.plan.node_id}[{run}]  {assignments(progress.plan.space[run])}")
+            print(
+                f"{seconds:10.3g} s  {progress.plan.node_id}[{run}]  {assignments(progress.plan.space[run])}"
+            )
 
     def closing(self, *, replayed: bool) -> None:
         """How many runs, how long, where they are, how to open them."""
@@ -130,7 +138,11 @@ class Report:
             print(self.file_line(progress))
         if recorded and not self.quiet:
             path = shown_path(recorded[-1].path)
-            name = "" if recorded[-1].target.slot.path.stem.startswith(recorded[-1].plan.name) else f', "{recorded[-1].target.slot.group}"'
+            name = (
+                ""
+                if recorded[-1].target.slot.path.stem.startswith(recorded[-1].plan.name)
+                else f', "{recorded[-1].target.slot.group}"'
+            )
             print(f'    import simkit; traj = simkit.open("{path}"{name}); traj.to_dataframe()')
         self.hint(elapsed)
 
@@ -143,5 +155,10 @@ class Report:
     def hint(self, elapsed: float) -> None:
         """Idle cores in a long study."""
         cores = os.cpu_count() or 1
-        if not self.quiet and elapsed > _LONG and self.workers <= 1 < cores and sum(p.done for p in self.studied) > 1:
+        if (
+            not self.quiet
+            and elapsed > _LONG
+            and self.workers <= 1 < cores
+            and sum(p.done for p in self.studied) > 1
+        ):
             print(f"hint: {cores - 1} of {cores} cores were idle; -n auto uses them all")

@@ -18,7 +18,8 @@ from simkit.record.recorded import experiments
 def show(file: str, name: str | None, run: int | None) -> int:
     """Print a file's experiments, or one run of one."""
     path = Path(file)
-    names = [name] if name is not None or run is not None else experiments(path) or [None]
+    everything: list[str | None] = [*experiments(path)] or [None]
+    names = everything if name is None and run is None else [name]
     for each in names:
         with open_trajectory(path, each) as trajectory:
             print(trajectory if run is None else told(trajectory, run))
@@ -32,12 +33,19 @@ def told(trajectory: Trajectory, run: int) -> str:
         raise SimkitError(msg)
     status, seconds = trajectory.status[run], trajectory.seconds[run]
     lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}   seconds: {seconds:.3g}"]
-    for title, names in (("parameters", trajectory.names("parameters")), ("results", trajectory.names("results"))):
+    for title, names in (
+        ("parameters", trajectory.names("parameters")),
+        ("results", trajectory.names("results")),
+    ):
         found = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
         if found:
             width = max(map(len, found))
             lines += ["", title, *(f"    {name:<{width}}  {value}" for name, value in found.items())]
-    texts = (("notes", "\n".join(trajectory.notes(run))), ("log", trajectory.log(run)), ("error", trajectory.error(run)))
+    texts = (
+        ("notes", "\n".join(trajectory.notes(run))),
+        ("log", trajectory.log(run)),
+        ("error", trajectory.error(run)),
+    )
     for title, text in texts:
         if text:
             lines += ["", title, *("    " + line for line in text.rstrip().splitlines())]

@@ -23,7 +23,17 @@ from typing import Any
 import attrs
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_DECORATORS = ("experiment", "explore", "product", "parameter", "fixture", "sample", "each", "adaptive", "after")
+_DECORATORS = (
+    "experiment",
+    "explore",
+    "product",
+    "parameter",
+    "fixture",
+    "sample",
+    "each",
+    "adaptive",
+    "after",
+)
 
 
 def reachable(things: Iterable[Any], rootdir: Path) -> dict[str, str]:
@@ -82,7 +92,9 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     words = [f"{key} is new" for key in now if key not in before]
     words += [f"{key} is gone" for key in before if key not in now]
     both = (key for key in now if key in before and before[key] != now[key])
-    return sorted(words + [f"{key} changed" for key in both if normal_form(before[key]) != normal_form(now[key])])
+    return sorted(
+        words + [f"{key} changed" for key in both if normal_form(before[key]) != normal_form(now[key])]
+    )
 
 
 def _is_ours(decorator: ast.expr) -> bool:
@@ -91,7 +103,13 @@ def _is_ours(decorator: ast.expr) -> bool:
     while isinstance(node, (ast.Call, ast.Attribute, ast.BinOp)):
         if isinstance(node, ast.Attribute) and node.attr in _DECORATORS:
             return True
-        node = node.func if isinstance(node, ast.Call) else node.value if isinstance(node, ast.Attribute) else node.left
+        node = (
+            node.func
+            if isinstance(node, ast.Call)
+            else node.value
+            if isinstance(node, ast.Attribute)
+            else node.left
+        )
     return isinstance(node, ast.Name) and node.id in _DECORATORS
 
 
@@ -139,7 +157,9 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
             yield name
 
 
-def _mentioned(unit: ast.stmt, module: ModuleType, source: _Source) -> Iterator[tuple[ModuleType | None, str]]:
+def _mentioned(
+    unit: ast.stmt, module: ModuleType, source: _Source
+) -> Iterator[tuple[ModuleType | None, str]]:
     """What a unit's names lead to, as module and name; simkit's decorators do not count."""
     skipped: set[int] = set()
     for node in ast.walk(unit):
@@ -148,7 +168,9 @@ def _mentioned(unit: ast.stmt, module: ModuleType, source: _Source) -> Iterator[
             skipped.update(id(inner) for decorator in ours for inner in ast.walk(decorator))
         if id(node) in skipped:
             continue
-        if isinstance(node, ast.Attribute) and isinstance(owner := _module_of(node.value, module), ModuleType):
+        if isinstance(node, ast.Attribute) and isinstance(
+            owner := _module_of(node.value, module), ModuleType
+        ):
             yield owner, node.attr
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield from _named(node.id, module, source)

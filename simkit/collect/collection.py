@@ -18,6 +18,7 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
+from simkit.collect.requests import fields
 from simkit.collect.resolve import Outside, Resolver, kind_of, ordered
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore
@@ -126,14 +127,20 @@ def _check_spaces(modules: Sequence[tuple[Path, ModuleType]]) -> None:
     for _, module in modules:
         for thing in vars(module).values():
             tag = tag_of(thing)
-            if tag is not None and tag.kind != "experiment" and tag.spaces and thing.__module__ == module.__name__:
+            if (
+                tag is not None
+                and tag.kind != "experiment"
+                and tag.spaces
+                and thing.__module__ == module.__name__
+            ):
                 msg = f"{location(thing)}: {thing.__name__} has a space but is no experiment: add @experiment"
                 raise SimkitError(msg)
 
 
 def _is_asked_for(item: Found, targets: Sequence[Target]) -> bool:
     return not targets or any(
-        target.experiment in (None, item.function.__name__) and _covers(target.path, item.path) for target in targets
+        target.experiment in (None, item.function.__name__) and _covers(target.path, item.path)
+        for target in targets
     )
 
 
@@ -143,7 +150,9 @@ def _covers(target: Path, path: Path) -> bool:
 
 
 def _runs(item: Found, targets: Sequence[Target]) -> tuple[Runs, ...]:
-    mine = [t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)]
+    mine = [
+        t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)
+    ]
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
 
@@ -213,8 +222,13 @@ def _nothing(config: Config, request: Request, found: Sequence[Found], hints: Se
 def _check_outside(items: Sequence[Item], outside: Mapping[str, Outside]) -> None:
     """A name given on the command line must mean something to one experiment at least."""
     used = [name for item in items for name in item.plan.nodes if "@" not in name]
-    groups = [f"{n.name}.{f.name}" for i in items for n in i.plan.nodes.values() if n.kind == "group" and n.make
-              for f in attrs.fields(n.make)]  # type: ignore[arg-type] # fmt: skip
+    groups = [
+        f"{node.name}.{name}"
+        for item in items
+        for node in item.plan.nodes.values()
+        if node.kind == "group"
+        for name in fields(node.make)
+    ]
     for name, given in outside.items():
         if given.source.startswith("--") and name not in used:
             experiments = [item.plan.name for item in items]

@@ -43,7 +43,7 @@ def leaf_notes(name: str, value: Any) -> dict[str, Note]:
     return found
 
 
-def fields_depend(group: type) -> bool:
+def fields_depend(group: Any) -> bool:
     """Whether some fields of a group are computed from others when it is made."""
-    by_self = (isinstance(f.default, attrs.Factory) and f.default.takes_self for f in attrs.fields(group))  # type: ignore[arg-type]
+    by_self = (getattr(field.default, "takes_self", False) for field in attrs.fields(group))
     return hasattr(group, "__attrs_post_init__") or any(by_self)

@@ -40,10 +40,7 @@ def load(path: Path, rootdir: Path) -> ModuleType:
 def simconfs(path: Path, rootdir: Path) -> list[Path]:
     """The simconf.py files that serve a file, nearest first, up to the rootdir."""
     folders = [path.parent, *path.parent.parents]
-    if rootdir in folders:
-        folders = folders[: folders.index(rootdir) + 1]
-    else:
-        folders = folders[:1]
+    folders = folders[: folders.index(rootdir) + 1] if rootdir in folders else folders[:1]
     found = [folder / SIMCONF for folder in folders]
     return [file for file in found if file.is_file() and file != path]
 
@@ -66,7 +63,7 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
     except SimkitError:
         del sys.modules[name]
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's file raises
         del sys.modules[name]
         raise SimkitError(f"{shown_path(path)}: cannot be imported\n{_users_part(error)}") from None
     return module

@@ -17,10 +17,16 @@ def _chain(chain: Sequence[Requester]) -> str:
     return "requested by " + ", which is requested by ".join(str(asker) for asker in reversed(chain))
 
 
-def unknown(name: str, chain: Sequence[Requester], available: Iterable[str], *, explored: bool) -> SimkitError:
+def unknown(
+    name: str, chain: Sequence[Requester], available: Iterable[str], *, explored: bool
+) -> SimkitError:
     """An argument that nothing provides."""
     asker = chain[-1]
-    what = "some points do not explore it, and nothing else gives its value" if explored else "nothing provides it"
+    what = (
+        "some points do not explore it, and nothing else gives its value"
+        if explored
+        else "nothing provides it"
+    )
     names = [n for n in available if n != name]
     return SimkitError(
         paragraphs(
@@ -86,14 +92,16 @@ def set_explored(name: str, source: str) -> SimkitError:
 def two_values(name: str, known: Node, asker: Requester, other: Any) -> SimkitError:
     """One name with two values."""
     first = f"{known.value!r} ({known.origin})" if known.kind == "constant" else f"provided by {known.origin}"
-    second = f"provided at {other.where}" if isinstance(other, Provider) else f"{other!r} (default of {asker})"
+    second = (
+        f"provided at {other.where}" if isinstance(other, Provider) else f"{other!r} (default of {asker})"
+    )
     return SimkitError(
         paragraphs(
             [
                 f"{asker.where}: {name!r} has two values in one experiment",
                 first,
                 second,
-                "a name has one value: give one of them another name, remove one default, or make a group\n"
+                "a name has one value: give one of them another name, remove one default, or make a group",
                 f"with a @parameter class, so that they are two fields such as first.{name} and second.{name}",
             ]
         )
@@ -112,11 +120,11 @@ def shared_needs_varying(
         way.append(step)
     last = nodes[way[-1]]
     why = "is explored" if last.kind == "explored" else "is made for every run"
+    what = f"{provider.where}: fixture {provider.name!r} is shared by all runs (scope='experiment')"
     return SimkitError(
         paragraphs(
             [
-                f"{provider.where}: fixture {provider.name!r} is shared by all runs (scope='experiment'), "
-                f"but needs {last.name!r}, which {why}",
+                f"{what}, but needs {last.name!r}, which {why}",
                 " → ".join([provider.name, *(nodes[k].name for k in way)]),
                 _chain(chain[:-1]) if len(chain) > 1 else "",
                 f"make it @fixture (scope='run'), or do not let it need {last.name!r}",
@@ -180,7 +188,9 @@ def check_storable(name: str, value: Any, origin: str) -> None:
 
 def check_is_group(node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
-    if node.kind in ("fixture", "builtin", "explored") or (node.kind == "constant" and not is_group(node.value)):
+    if node.kind in ("fixture", "builtin", "explored") or (
+        node.kind == "constant" and not is_group(node.value)
+    ):
         msg = (
             f"{full!r} names a field of {node.name!r}, which is no group ({node.origin})\n"
             f"    make {node.name!r} a @parameter class, or give it as a whole"

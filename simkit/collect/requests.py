@@ -52,7 +52,7 @@ def requests(function: Callable[..., Any]) -> list[Request]:
     ]
 
 
-def fields(group: type) -> dict[str, Request]:
+def fields(group: Any) -> dict[str, Request]:
     """The fields of a parameter class that its constructor takes."""
     known = notes(group)
     return {
@@ -65,7 +65,7 @@ def fields(group: type) -> dict[str, Request]:
 def _default(field: Any) -> Any:
     if field.default is attrs.NOTHING:
         return MISSING
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+    if hasattr(field.default, "takes_self"):  # an attrs.Factory
         return None if field.default.takes_self else field.default.factory()
     return field.default
 

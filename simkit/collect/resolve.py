@@ -47,7 +47,9 @@ class Resolver:
         needs = self.call(requests(function), (asker,))
         unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
         if unused:
-            raise problems.unused(unused[0], asker, [node.name for node in self.nodes.values()], self.fields())
+            raise problems.unused(
+                unused[0], asker, [node.name for node in self.nodes.values()], self.fields()
+            )
         return needs
 
     def fields(self) -> list[str]:
@@ -108,7 +110,15 @@ class Resolver:
             self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
             needs = (Need(name, f"{name}@normal"),)
         about = request.note
-        return Node(name, "explored", needs=needs, varying=True, origin="explored", comment=about.comment, unit=about.unit)
+        return Node(
+            name,
+            "explored",
+            needs=needs,
+            varying=True,
+            origin="explored",
+            comment=about.comment,
+            unit=about.unit,
+        )
 
     def constant(self, request: Request, chain: Chain) -> Node | None:
         """A value from outside."""
@@ -159,7 +169,9 @@ class Resolver:
     def provided(self, provider: Provider, start: int, chain: Chain) -> Node:
         """The node of a provider, with all that it asks for."""
         start = next(i for i, level in enumerate(self.levels) if i >= start and provider in level.values())
-        key = provider.name if start == 0 or not self.is_asking(provider, chain) else f"{provider.name}@{start}"
+        key = (
+            provider.name if start == 0 or not self.is_asking(provider, chain) else f"{provider.name}@{start}"
+        )
         asker = requester(provider.tag.kind or "", key, provider.thing)
         if provider.is_group:
             return self.group(provider, key, (*chain, asker))
@@ -212,7 +224,9 @@ class Resolver:
         if request.name == "seed":
             return seed
         rng = f"rng@{key}"
-        self.nodes[rng] = Node(rng, "builtin", needs=(Need("seed", seed),), scope="experiment", origin="built in")
+        self.nodes[rng] = Node(
+            rng, "builtin", needs=(Need("seed", seed),), scope="experiment", origin="built in"
+        )
         return rng
 
     def fixture(self, provider: Provider, key: str, needs: tuple[Need, ...], chain: Chain) -> Node:
@@ -239,7 +253,9 @@ class Resolver:
         needs = tuple(self.field(provider.name, known[name], chain) for name in given)
         varying = any(self.nodes[need.key].varying for need in needs)
         comment = _own_doc(provider.thing)
-        return Node(key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment)
+        return Node(
+            key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment
+        )
 
     def given_fields(self, group: str) -> list[str]:
         """The fields of a group that the space or the outside names."""
@@ -267,7 +283,9 @@ class Resolver:
             self.nodes.setdefault(f"{full}@normal", _attribute_of(base, full, field, node))
             needs.append(self.replaced(Request(field, MISSING, Note()), name, chain))
         varying = any(self.nodes[need.key].varying for need in needs)
-        return attrs.evolve(node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None)
+        return attrs.evolve(
+            node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None
+        )
 
     def replaced(self, request: Request, group: str, chain: Chain) -> Need:
         """The node of a field that replaces one of a computed group."""
@@ -290,7 +308,14 @@ def evolved(group: Any, /, **replaced: Any) -> Any:
 
 def _attribute_of(base: str, full: str, field: str, node: Node) -> Node:
     getter = operator.attrgetter(field)
-    return Node(f"{full}@normal", "derived", getter, needs=(Need(field, base),), varying=node.varying, origin=node.origin)
+    return Node(
+        f"{full}@normal",
+        "derived",
+        getter,
+        needs=(Need(field, base),),
+        varying=node.varying,
+        origin=node.origin,
+    )
 
 
 def _own_doc(group: type) -> str:

@@ -40,7 +40,7 @@ class Values:
     def elements(self) -> list[Any]:
         """The declared elements as Python objects, one per point."""
         if self.native:
-            return self.array.tolist()
+            return list(self.array.tolist())
         if self.array.ndim > 1:
             self.array.flags.writeable = False  # its rows are handed out
         return list(self.array)

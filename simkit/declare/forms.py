@@ -227,7 +227,9 @@ def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> 
     wanted = list(inspect.signature(test).parameters)
     for name in wanted:
         if name not in names:
-            msg = f"{where}: where() asks for {name!r}, which is not explored\n    explored: {', '.join(names)}"
+            msg = (
+                f"{where}: where() asks for {name!r}, which is not explored\n    explored: {', '.join(names)}"
+            )
             raise SimkitError(msg)
     return wanted
 

@@ -47,7 +47,9 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
         case Times():
             return times(tuple(_replaced(part, name, axis) for part in form.parts))
         case Plus():
-            return attrs.evolve(form, first=_replaced(form.first, name, axis), second=_replaced(form.second, name, axis))
+            return attrs.evolve(
+                form, first=_replaced(form.first, name, axis), second=_replaced(form.second, name, axis)
+            )
         case Repeat():
             return attrs.evolve(form, inner=_replaced(form.inner, name, axis))
         case Kept():

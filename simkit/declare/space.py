@@ -41,6 +41,7 @@ class Space:
         return self.form.optional
 
     def __call__(self, function: F) -> F:
+        """Decorate an experiment."""
         from simkit.declare.tags import add_space
 
         return add_space(function, self)
@@ -201,7 +202,9 @@ def _columns(points: Any) -> dict[str, Values]:
         return _axes("explore", {name: points[name] for name in points.columns}, {})
     if isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points):
         return _from_points(points)
-    msg = f"{caller()}: explore() takes a mapping, a DataFrame or a list of points, not {type(points).__name__}"
+    msg = (
+        f"{caller()}: explore() takes a mapping, a DataFrame or a list of points, not {type(points).__name__}"
+    )
     raise SimkitError(msg)
 
 
@@ -214,4 +217,3 @@ def _column(name: str, points: Sequence[Mapping[str, Any]]) -> Values:
     at = [i for i, point in enumerate(points) if name in point]
     column = from_list([points[i][name] for i in at])
     return column if len(at) == len(points) else joined(len(points), [(np.array(at), column)])
-

@@ -96,7 +96,11 @@ def fixture(function: Any = None, /, *, name: str | None = None, scope: Scope = 
         it may not need ``run``, ``workdir`` or anything explored. After a ``yield`` it tears down.
     """
     if function is None:
-        return lambda f: fixture(f, name=name, scope=scope)
+        return lambda f: _fixture(f, name, scope)
+    return _fixture(function, name, scope)
+
+
+def _fixture(function: Any, name: str | None, scope: Scope) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @fixture marks a function, not {function!r}"
         raise SimkitError(msg)
@@ -126,7 +130,11 @@ def parameter(thing: Any = None, /, *, name: str | None = None) -> Any:
         What it provides, if not that.
     """
     if thing is None:
-        return lambda t: parameter(t, name=name)
+        return lambda t: _parameter(t, name)
+    return _parameter(thing, name)
+
+
+def _parameter(thing: Any, name: str | None) -> Any:
     if inspect.isclass(thing):
         if "__attrs_attrs__" not in vars(thing):
             _check_fields(thing)

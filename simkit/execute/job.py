@@ -32,4 +32,5 @@ Source = Callable[[], Job]
 class Stop(Protocol):
     """Whether no further runs shall be started."""
 
-    def __call__(self) -> bool: ...
+    def __call__(self) -> bool:
+        """Ask."""

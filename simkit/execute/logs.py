@@ -20,8 +20,12 @@ class OutputLog:
         os.dup2(self.file.fileno(), 1)
         os.dup2(self.file.fileno(), 2)
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
-        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True)
-        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True)
+        sys.stdout = io.TextIOWrapper(
+            io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        )
+        sys.stderr = io.TextIOWrapper(
+            io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        )
 
     def position(self) -> int:
         """How much was written so far, in bytes."""

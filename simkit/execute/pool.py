@@ -29,7 +29,7 @@ _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next one in
 
 
 def start_method(wanted: Method | None = None) -> Method:
-    """fork where it is safe, else spawn."""
+    """Fork where it is safe, else spawn."""
     if wanted is not None:
         return wanted
     return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
@@ -149,7 +149,9 @@ class Pool:
         began = worker.beat[1]
         if not stop() or len(queue):
             self._start(worker.place.slot)
-        return None if culprit < 0 else _crashed(culprit, why, time.perf_counter() - began, worker.place.number)
+        return (
+            None if culprit < 0 else _crashed(culprit, why, time.perf_counter() - began, worker.place.number)
+        )
 
     def close(self, *, kill: bool = False) -> None:
         """Let the workers tear down their fixtures and end, or kill them."""

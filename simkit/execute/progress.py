@@ -91,8 +91,6 @@ class Reporter(Protocol):
         """A signal asked to stop."""
 
 
-
-
 class Silent:
     """Nobody wants to know."""
 

@@ -41,6 +41,7 @@ class Recipe:
     payload: bytes  # the space and the shared values
 
     def __call__(self) -> Job:
+        """Make the job."""
         space, shared, parameters = dill.loads(self.payload)
         module = load(self.path, self.rootdir)
         function = getattr(module, self.experiment)
@@ -63,11 +64,18 @@ class Parcel:
     payload: bytes
 
     def __call__(self) -> Job:
+        """Make the job."""
         plan, root, shared, parameters = dill.loads(self.payload)
         return Job(Injector(plan, root, shared, parameters=parameters), plan.space)
 
 
-def portable(plan: Plan, root: int, shared: Mapping[str, Any], parameters: tuple[str, ...], outside: Mapping[str, Outside]) -> Source:
+def portable(
+    plan: Plan,
+    root: int,
+    shared: Mapping[str, Any],
+    parameters: tuple[str, ...],
+    outside: Mapping[str, Outside],
+) -> Source:
     """A source that can be sent to another process.
 
     Raises
@@ -80,7 +88,9 @@ def portable(plan: Plan, root: int, shared: Mapping[str, Any], parameters: tuple
             bare = attrs.evolve(plan, code={})
             return Parcel(dill.dumps((bare, root, dict(shared), parameters), recurse=True))
         payload = dill.dumps((plan.space, dict(shared), parameters), recurse=True)
-    except Exception as error:
-        msg = f"{plan.node_id}: cannot be sent to a worker process: {error}\n    run it with -n 0, or with --start-method fork"
-        raise SimkitError(msg) from None
+    except Exception as error:  # noqa: BLE001 - pickling raises anything
+        cure = "run it with -n 0, or with --start-method fork"
+        raise SimkitError(
+            f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
+        ) from None
     return Recipe(plan.path, plan.rootdir, plan.name, outside, plan.code, root, payload)

@@ -62,7 +62,9 @@ def work(connection: Any, source: Source, place: Place) -> None:
         job.injector.close()
 
 
-def _serve(connection: Any, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int) -> None:
+def _serve(
+    connection: Any, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int
+) -> None:
     while request := connection.recv_bytes():
         runs = unpack_runs(request)
         start = time.perf_counter()

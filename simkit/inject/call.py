@@ -39,14 +39,19 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     file = getattr(module, "__file__", None)
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / "notebook"
     config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
-    configured = {name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()}
+    configured = {
+        name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()
+    }
     tag = tag_of(function) or Tag("experiment")
     found = Found(function, tag, path, module, node_id(path, function, config.rootdir))
-    request = Request(outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space)
+    request = Request(
+        outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
+    )
     plan = resolve(found, levels(path, config.rootdir, module), request, config.rootdir)
     unknown = next((name for name in outside if name not in plan.nodes), None)
     if unknown is not None:
-        msg = f"{location(function)}: {function.__name__} does not use {unknown!r}\n    it uses: {', '.join(plan.parameters)}"
+        used = ", ".join(plan.parameters)
+        msg = f"{location(function)}: {function.__name__} does not use {unknown!r}\n    it uses: {used}"
         raise SimkitError(msg)
     return plan
 

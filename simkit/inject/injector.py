@@ -86,7 +86,9 @@ class Injector:
         self.names = Names(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
         self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
-        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {n.name for n in self.recorded}
+        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {
+            n.name for n in self.recorded
+        }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.broken: str | None = None
         self.ready = False
@@ -105,7 +107,9 @@ class Injector:
         """Tear down the shared fixtures."""
         self.teardown.close()
 
-    def batch(self, runs: Index, points: Points, beat: MutableSequence[float], log: Log | None = None) -> Batch:
+    def batch(
+        self, runs: Index, points: Points, beat: MutableSequence[float], log: Log | None = None
+    ) -> Batch:
         """Execute these runs.
 
         Parameters
@@ -168,20 +172,26 @@ class Injector:
         columns["run"] = handles
         return columns, seeds, handles
 
-    def straight(self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any) -> None:
+    def straight(
+        self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any
+    ) -> None:
         """The loop for experiments whose arguments need no call: nothing in it but the essentials."""
         positional = [self.source(need.key, columns) for need in self.plan.needs if not need.keyword]
         names = [need.argument for need in self.plan.needs if need.keyword]
         keywords = [self.source(need.key, columns) for need in self.plan.needs if need.keyword]
         function, clock, started, seconds = self.plan.function, time.perf_counter, out.started, out.seconds
-        named = (dict(zip(names, row, strict=True)) for row in zip(*keywords, strict=False)) if names else repeat({})
+        named = (
+            (dict(zip(names, row, strict=True)) for row in zip(*keywords, strict=False))
+            if names
+            else repeat({})
+        )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             beat[1] = begun = started[position] = clock()
             beat[0] = run
             try:
                 out.results[position] = function(*row, **keyword)
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad run costs one run
                 out.fail(position, user_traceback(error))
             seconds[position] = clock() - begun
             if mark:
@@ -209,7 +219,7 @@ class Injector:
             try:
                 with ExitStack() as teardown:
                     out.results[position] = self.one(environment, teardown)
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad run costs one run
                 out.fail(position, user_traceback(error) + _kept_folder(environment))
                 if self.on_error:
                     self.on_error(error)
@@ -246,7 +256,9 @@ class Injector:
             if out.status[position] != Status.DONE:
                 continue
             try:
-                results = with_added(returned, out.handles[position]) if out.handles else named_results(returned)
+                results = (
+                    with_added(returned, out.handles[position]) if out.handles else named_results(returned)
+                )
                 self.names.check(results)
                 done[position] = results
             except Rejected as reason:

@@ -34,4 +34,6 @@ def _result_notes(plan: Plan) -> Mapping[str, Note]:
 
 def group_comments(plan: Plan) -> dict[str, str]:
     """The docstrings of parameter groups."""
-    return {name: node.comment for name, node in plan.parameters.items() if node.kind == "group" and node.comment}
+    return {
+        name: node.comment for name, node in plan.parameters.items() if node.kind == "group" and node.comment
+    }

@@ -69,7 +69,7 @@ class Names:
     def check_one(self, name: Any, names: Sequence[str]) -> None:
         """Check one name among all."""
         if not isinstance(name, str):
-            msg = f"results are named by strings, not by {name!r}; return {{'table': …}} to keep a mapping as one result"
+            msg = f"results are named by strings, not by {name!r}; return {{'table': …}} for a mapping as one result"
             raise Rejected(msg)
         if not all(name.split(".")) or "/" in name or "\0" in name or "@" in name:
             msg = f"{name!r} cannot name a result: use identifiers, joined by dots for groups"
@@ -84,7 +84,9 @@ class Names:
                 raise Rejected(msg)
 
 
-def as_columns(results: list[Mapping[str, Any] | None], fail: Fail, what: str = "result") -> dict[str, Column]:
+def as_columns(
+    results: list[Mapping[str, Any] | None], fail: Fail, what: str = "result"
+) -> dict[str, Column]:
     """One column per name; a run whose results are None has no row in it.
 
     Parameters

@@ -28,7 +28,9 @@ def protected(value: Any) -> Any:
 
 def is_copied(value: Any) -> bool:
     """Whether each function gets a copy of its own."""
-    return isinstance(value, _COPIED) or (is_group(value) and any(map(is_copied, group_fields(value).values())))
+    return isinstance(value, _COPIED) or (
+        is_group(value) and any(map(is_copied, group_fields(value).values()))
+    )
 
 
 def given(value: Any) -> Any:

@@ -36,8 +36,9 @@ def run_seeds(root: int, name: str, runs: Index) -> Array:
     ndarray of uint64
         Shape ``(len(runs),)``, each below 2**63.
     """
-    entropy = _padded(root) + [np.uint32(experiment_key(name)), np.asarray(runs).astype(np.uint32)]
-    return _state(_mixed(entropy), 2).view("<u8")[:, 0] >> np.uint64(1)
+    entropy = [*_padded(root), np.uint32(experiment_key(name)), np.asarray(runs).astype(np.uint32)]
+    words: Array = _state(_mixed(entropy), 2).view("<u8")[:, 0]
+    return words >> np.uint64(1)
 
 
 def shared_seed(root: int, name: str, provider: str) -> int:
@@ -51,7 +52,8 @@ def generators(seeds: Array) -> Iterator[np.random.Generator]:
     """``numpy.random.default_rng(seed)`` for each seed."""
     generator, bits = np.random.Generator, np.random.PCG64
     words = zip(seeds.tolist(), _states(seeds), strict=True)
-    return (generator(bits(_Ready(seed, state))) for seed, state in words)
+    ready: Iterator[Any] = (_Ready(seed, state) for seed, state in words)
+    return (generator(bits(sequence)) for sequence in ready)
 
 
 def _states(seeds: Array) -> Array:
@@ -59,7 +61,8 @@ def _states(seeds: Array) -> Array:
     seeds = seeds.astype(np.uint64)
     low, high = (seeds & np.uint64(_MASK)).astype(np.uint32), (seeds >> np.uint64(32)).astype(np.uint32)
     # A seed below 2**32 is one word to NumPy, not two; a second word of zero hashes the same.
-    return _state(_mixed([low, high]), 8).view("<u8")
+    words: Array = _state(_mixed([low, high]), 8).view("<u8")
+    return words
 
 
 def _padded(root: int) -> list[Any]:
@@ -82,11 +85,11 @@ def _mixed(entropy: Sequence[Any]) -> list[Array]:
         value = value ^ np.uint32(constant)
         constant = constant * _MULT_A & _MASK
         value = value * np.uint32(constant)
-        return value ^ (value >> np.uint32(16))
+        return np.asarray(value ^ (value >> np.uint32(16)), np.uint32)
 
     def mix(x: Array, y: Array) -> Array:
-        mixed = x * np.uint32(_MIX_L) - y * np.uint32(_MIX_R)
-        return mixed ^ (mixed >> np.uint32(16))
+        mixed: Any = x * np.uint32(_MIX_L) - y * np.uint32(_MIX_R)
+        return np.asarray(mixed ^ (mixed >> np.uint32(16)), np.uint32)
 
     zero = np.asarray(0, np.uint32)
     with np.errstate(over="ignore"):

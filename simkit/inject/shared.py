@@ -49,7 +49,7 @@ def shared_values(plan: Plan, root: int, known: Mapping[str, Any] | None = None)
 def _wanted(plan: Plan, known: Mapping[str, Any]) -> list[str]:
     """The parameters that do not vary and are not known, and what they need, in order."""
     wanted: set[str] = set()
-    for key, node in reversed(plan.nodes.items()):
+    for key, node in reversed(list(plan.nodes.items())):
         parameter = node.kind in _PARAMETERS and not node.varying
         if (parameter or key in wanted) and key not in known:
             wanted |= {key, *(need.key for need in node.needs)}
@@ -69,10 +69,10 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
         return entered(made, teardown, node) if node.kind == "fixture" else protected(made)
     except SimkitError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
         what = "fixture" if node.kind == "fixture" else "parameter"
-        msg = f"{node.origin}: {what} {node.name!r} failed, and all runs of {plan.name} need it\n{user_traceback(error)}"
-        raise ProviderFailed(msg) from None
+        headline = f"{node.origin}: {what} {node.name!r} failed, and all runs of {plan.name} need it"
+        raise ProviderFailed(f"{headline}\n{user_traceback(error)}") from None
 
 
 def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any:
@@ -120,10 +120,7 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     for name, node in plan.parameters.items():
         if "." in name or (node.varying and not has_fixed_fields(node)):
             continue
-        if node.varying:
-            found = _fixed_fields(node, plan, values)
-        else:
-            found = values[name]
+        found = _fixed_fields(node, plan, values) if node.varying else values[name]
         about = leaf_notes(name, found) or {name: Note(None, node.comment, node.unit)}
         explored = {need.key for need in node.needs if plan.nodes[need.key].varying}
         for leaf, value in leaves(name, found).items():
@@ -135,7 +132,7 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
 
 def has_fixed_fields(node: Node) -> bool:
     """Whether a varying group's fields, the explored ones aside, are the same at every point."""
-    return node.kind == "group" and not fields_depend(node.make)  # type: ignore[arg-type]
+    return node.kind == "group" and not fields_depend(node.make)
 
 
 def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
@@ -143,7 +140,9 @@ def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
     first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}
     present = plan.space[0]
     fields = {
-        need.argument: first[need.key] if need.key in present else values.get(need.key, values.get(f"{need.key}@normal"))
+        need.argument: first[need.key]
+        if need.key in present
+        else values.get(need.key, values.get(f"{need.key}@normal"))
         for need in node.needs
     }
     assert node.make is not None

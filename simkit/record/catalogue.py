@@ -30,7 +30,9 @@ def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
     """The recorded trajectories of experiments of this name, newest first."""
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
-    numbered = [(number, path) for path in folder.glob(f"{name}-*.h5") if (number := _number(path.stem, name))]
+    numbered = [
+        (number, path) for path in folder.glob(f"{name}-*.h5") if (number := _number(path.stem, name))
+    ]
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if path.stat().st_size]
 
 

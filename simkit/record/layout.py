@@ -21,7 +21,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from simkit.declare.axes import Array
 from simkit.values.columns import Leaf
 from simkit.values.encode import BIG
 

@@ -25,7 +25,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         if node.kind == "constant":
             constants.update(_digests(node.name, node.value))
         elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}  # type: ignore[arg-type]
+            defaults = {name: request.default for name, request in fields(node.make).items()}
             for name, default in defaults.items():
                 if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
                     constants.update(_digests(f"{node.key}.{name}", default))
@@ -75,12 +75,18 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
     return Difference(other, changed, tuple(changes(before, plan.code)))
 
 
-def _changed_constants(plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def _changed_constants(
+    plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
+) -> list[str]:
     words = []
     for name in [*known, *(name for name in now if name not in known)]:
         if known.get(name) == now.get(name):
             continue
-        before = repr(decode(recorded.constant(name))[0]) if name in recorded.names("parameters") and recorded.is_constant(name) else "not set"
+        before = (
+            repr(decode(recorded.constant(name))[0])
+            if name in recorded.names("parameters") and recorded.is_constant(name)
+            else "not set"
+        )
         node = plan.nodes.get(name)
         after = repr(node.value) if node is not None and node.kind == "constant" else "another value"
         words.append(f"{name} was {before}, now {after}")

@@ -145,7 +145,11 @@ class LeafHeld:
             return False
         _, codec, dtype, shape = self.signature
         ndim = node.shapes.shape[1] if isinstance(node, Ragged) else len(node.shape)
-        return codec in ("array", "list", "tuple") and (codec, dtype, len(shape)) == (node.type, node.dtype, ndim)
+        return codec in ("array", "list", "tuple") and (codec, dtype, len(shape)) == (
+            node.type,
+            node.dtype,
+            ndim,
+        )
 
     def as_ragged(self, _: MakePart) -> RaggedHeld:
         """Move the rows written so far into a ragged column at the same place."""
@@ -197,7 +201,11 @@ class RaggedHeld:
         return node if node.signature == self.signature else None
 
     def write(self, rows: Index, node: Ragged) -> None:
-        put(self.rows, rows, _bounds(append(self.values, to_stored(node.values)), np.prod(node.shapes, axis=1, dtype="i8")))
+        put(
+            self.rows,
+            rows,
+            _bounds(append(self.values, to_stored(node.values)), np.prod(node.shapes, axis=1, dtype="i8")),
+        )
         if self.shapes is not None:
             put(self.shapes, rows, node.shapes)
 

@@ -55,7 +55,11 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
     assert status is not None
     if len(space) >= size and _is_prefix(plan, recorded, size):
         pending = np.flatnonzero(status != Status.DONE)
-        todo = np.concatenate([pending, np.arange(size, len(space))]) if len(pending) else range(size, len(space))
+        todo = (
+            np.concatenate([pending, np.arange(size, len(space))])
+            if len(pending)
+            else range(size, len(space))
+        )
         return Points(space, todo, size, len(space))
     mine, theirs = _identities(plan, recorded, size)
     position = {identity: i for i, identity in enumerate(mine.tolist())}
@@ -64,7 +68,9 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
     declared = np.concatenate([rows >= 0, np.ones(len(new), bool)])
     # A run that is not declared any more keeps its row; its point is never asked for.
     order = np.concatenate([np.where(rows >= 0, rows, 0), new])
-    todo = np.concatenate([np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))])
+    todo = np.concatenate(
+        [np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))]
+    )
     return Points(space.take(order), todo, size, size + len(new), declared)
 
 
@@ -160,13 +166,22 @@ def _codes(one: Column, other: Column) -> tuple[Array, Array]:
         codes = np.unique(joined, return_inverse=True)[1].reshape(-1)
         return codes[: one.n], codes[one.n :]
     numbers: dict[Any, int] = {}
-    coded = [np.array([numbers.setdefault(_key(v), len(numbers)) for v in decode(c)], np.int64) for c in (one, other)]
+    coded = [
+        np.array([numbers.setdefault(_key(v), len(numbers)) for v in decode(c)], np.int64)
+        for c in (one, other)
+    ]
     return coded[0], coded[1]
 
 
 def _simple(column: Column) -> tuple[Any, Array] | None:
     node: Node | None = column.whole
-    if isinstance(node, Leaf) and isinstance(node.rows, np.ndarray) and node.rows.ndim == 1 and node.rows.dtype.itemsize in (1, 2, 4, 8) and node.rows.dtype.kind in "biufmM":
+    if (
+        isinstance(node, Leaf)
+        and isinstance(node.rows, np.ndarray)
+        and node.rows.ndim == 1
+        and node.rows.dtype.itemsize in (1, 2, 4, 8)
+        and node.rows.dtype.kind in "biufmM"
+    ):
         return node.signature, np.ascontiguousarray(node.rows).view(f"u{node.rows.dtype.itemsize}")
     return None
 

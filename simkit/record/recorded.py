@@ -112,7 +112,10 @@ class Recorded:
         """Whether each run's value is a number or a text."""
         thing = self.sections[self.section_of(name) or ""][name]
         if thing.attrs.get("layout") == "variants":
-            return all(isinstance(part, h5py.Dataset) and part.ndim == 1 or part.attrs.get("layout") == "none" for part in thing.values())
+            return all(
+                (isinstance(part, h5py.Dataset) and part.ndim == 1) or part.attrs.get("layout") == "none"
+                for part in thing.values()
+            )
         return isinstance(thing, h5py.Dataset) and thing.ndim == 1
 
     def kind(self, name: str) -> str:
@@ -162,10 +165,11 @@ class Recorded:
         found = []
         for group in self.root["info"].values():
             facts = dict(group.attrs)
-            facts.update({key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)})
+            facts.update(
+                {key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)}
+            )
             found.append({key: _decoded(value) for key, value in facts.items()})
         return found
-
 
 
 def experiments(path: Path) -> list[str]:
@@ -200,5 +204,6 @@ def _problem(path: Path, names: list[str], name: str | None) -> str:
     if name is not None and name not in names:
         return f"{where} has no experiment {name!r}\n    experiments there: {listed(name, names)}"
     if name is None and len(names) > 1:
-        return f'{where} holds several experiments: {", ".join(names)}\n    name one: simkit.open("{where}", "{names[0]}")'
+        cure = f'name one: simkit.open("{where}", "{names[0]}")'
+        return f"{where} holds several experiments: {', '.join(names)}\n    {cure}"
     return ""

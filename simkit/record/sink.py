@@ -138,4 +138,3 @@ class Sink:
             self.mask.resize(n, 0)
         for held in self.held:
             held.grow(n)
-

@@ -14,8 +14,6 @@ from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Re
 from simkit.values.take import take, take_node
 
 
-
-
 def read(parent: h5py.Group, name: str, rows: slice, there: Array | None = None) -> Column:
     """The column of a name.
 

@@ -110,7 +110,10 @@ class TransactionalFile:
             for number in range(start // PAGE, (min(start + size, self._committed_end) - 1) // PAGE + 1):
                 page = self._pages.get(number)
                 if page is not None:
-                    low, high = max(start, number * PAGE), min(start + size, (number + 1) * PAGE, self._committed_end)
+                    low, high = (
+                        max(start, number * PAGE),
+                        min(start + size, (number + 1) * PAGE, self._committed_end),
+                    )
                     view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
         self._position = start + size
         return size

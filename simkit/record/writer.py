@@ -13,7 +13,19 @@ from simkit.declare.annotations import Note
 from simkit.declare.axes import Array, Index
 from simkit.declare.forms import TRIAL
 from simkit.errors import SimkitError
-from simkit.record.layout import FORMAT, TEXT, append, create_column, create_flat, home, names_in, place, put, stored_dtype, to_stored
+from simkit.record.layout import (
+    FORMAT,
+    TEXT,
+    append,
+    create_column,
+    create_flat,
+    home,
+    names_in,
+    place,
+    put,
+    stored_dtype,
+    to_stored,
+)
 from simkit.record.sink import Sink
 from simkit.record.store import Store
 from simkit.values.batch import Batch
@@ -43,7 +55,9 @@ class Writer:
     def __init__(self, store: Store, name: str, n: int) -> None:
         self.store = store
         self.is_new = name not in store.file
-        self.root: h5py.Group = store.file.create_group(name, track_order=True) if self.is_new else store.file[name]
+        self.root: h5py.Group = (
+            store.file.create_group(name, track_order=True) if self.is_new else store.file[name]
+        )
         if self.is_new:
             self._create(n)
         self.status: h5py.Dataset = self.root["runs/status"]
@@ -92,7 +106,11 @@ class Writer:
         node = encode([value]).whole
         if isinstance(node, Leaf):
             dtype, logical = stored_dtype(node)
-            thing = parent.create_dataset(key, data=to_stored(node.rows if isinstance(node.rows, np.ndarray) else np.array(node.rows))[0], dtype=dtype)
+            thing = parent.create_dataset(
+                key,
+                data=to_stored(node.rows if isinstance(node.rows, np.ndarray) else np.array(node.rows))[0],
+                dtype=dtype,
+            )
             thing.attrs["codec"] = node.type
             if logical:
                 thing.attrs["dtype"] = logical
@@ -149,7 +167,9 @@ class Writer:
         put(runs["worker"], rows, np.full(len(rows), batch.worker, "i2"))
         if batch.seeds is not None:
             put(self._run_column("seed", "u8"), rows, batch.seeds)
-        status = np.where(refused, np.uint8(Status.FAILED), batch.status) if refused is not None else batch.status
+        status = (
+            np.where(refused, np.uint8(Status.FAILED), batch.status) if refused is not None else batch.status
+        )
         put(self.status, rows, status)
         self.known[rows] = status
         self._texts("error", batch.errors)
@@ -157,7 +177,9 @@ class Writer:
         self._notes(batch.notes)
         self.waiting += batch.nbytes
 
-    def _section(self, section: str, columns: Mapping[str, Column], rows: Index, required: Array, earlier: Any) -> Array | None:
+    def _section(
+        self, section: str, columns: Mapping[str, Column], rows: Index, required: Array, earlier: Any
+    ) -> Array | None:
         refused: Array | None = None
         for name, column in columns.items():
             sink = self.sinks.get((section, name))
@@ -191,14 +213,15 @@ class Writer:
         for part, other in self.sinks:
             if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
                 group, leaf = sorted((name, other), key=len)
-                return f"{group!r} is a result of some runs and, through {leaf!r}, a group in others: a name is one of them"
+                kinds = f"{group!r} is a result of some runs and, through {leaf!r}, a group in others"
+                return f"{kinds}: a name is one of them"
         return ""
 
     def _done(self) -> Array:
-        return self.known == Status.DONE
+        return np.asarray(self.known == Status.DONE)
 
     def _attempted(self) -> Array:
-        return self.known != Status.PENDING
+        return np.asarray(self.known != Status.PENDING)
 
     def _sink(self, section: str, name: str) -> Sink:
         sink = self.sinks.get((section, name))
@@ -214,12 +237,16 @@ class Writer:
 
     def _texts(self, kind: str, texts: Mapping[int, str]) -> None:
         if texts:
-            self._append(kind, {"run": ("i8", list(texts)), "text": (TEXT, [clean(t) for t in texts.values()])})
+            self._append(
+                kind, {"run": ("i8", list(texts)), "text": (TEXT, [clean(t) for t in texts.values()])}
+            )
 
     def _notes(self, notes: Sequence[tuple[int, str, str]]) -> None:
         if notes:
             runs, names, texts = zip(*notes, strict=True)
-            self._append("notes", {"run": ("i8", runs), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))})
+            self._append(
+                "notes", {"run": ("i8", runs), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))}
+            )
 
     def _append(self, kind: str, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:
         group = self.root["runs"].require_group(kind)
@@ -233,7 +260,9 @@ class Writer:
     def is_due(self) -> bool:
         """Whether a commit pays now although more runs are coming in."""
         elapsed = time.perf_counter() - self.last
-        return self.waiting > _BYTES or (self.waiting > 0 and elapsed > max(INTERVAL, _SHARE * self.store.cost))
+        return self.waiting > _BYTES or (
+            self.waiting > 0 and elapsed > max(INTERVAL, _SHARE * self.store.cost)
+        )
 
     def commit(self) -> None:
         """Make all batches count that were put so far."""

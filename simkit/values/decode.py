@@ -64,7 +64,7 @@ def _leaf_values(leaf: Leaf) -> list[Any]:
         return list(rows)
     if leaf.type == "tuple":
         return [tuple(row) for row in rows.tolist()]
-    return rows.tolist()
+    return list(rows.tolist())
 
 
 def _ragged_values(node: Ragged) -> list[Any]:
@@ -132,7 +132,9 @@ def _common(arrays: list[Array]) -> np.dtype[Any] | None:
     if {a.dtype.kind for a in arrays} - set("iufc"):
         return None
     dtype = np.result_type(*arrays)
-    exact = all(a.dtype.kind == dtype.kind or np.array_equal(a.astype(dtype).astype(a.dtype), a) for a in arrays)
+    exact = all(
+        a.dtype.kind == dtype.kind or np.array_equal(a.astype(dtype).astype(a.dtype), a) for a in arrays
+    )
     return dtype if exact else None
 
 

@@ -122,7 +122,9 @@ def _integers(values: Sequence[Any]) -> list[Part]:
         parts: list[Part] = []
         for at, group in _split(values, lambda v: -(2**63) <= v < 2**63):
             small = -(2**63) <= group[0] < 2**63
-            parts.append((at, Leaf("int", np.array(group, "i8") if small else [format(v, "d") for v in group])))
+            parts.append(
+                (at, Leaf("int", np.array(group, "i8") if small else [format(v, "d") for v in group]))
+            )
         return parts
 
 
@@ -207,7 +209,7 @@ def _flat(name: str, arrays: list[Any]) -> Leaf | Ragged:
 
 
 def _dictionaries(values: Sequence[Any]) -> list[Part]:
-    groups = _split(values, lambda v: tuple(v))
+    groups = _split(values, tuple)
     parts: list[Part] = []
     others: list[int] = []
     for at, group in groups:

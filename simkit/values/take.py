@@ -16,7 +16,9 @@ def take(column: Column, index: Index) -> Column:
     variants = []
     for positions, node in column.variants:
         at = np.full(column.n, -1)
-        at[slice(None) if positions is None else positions] = np.arange(column.n if positions is None else len(positions))
+        at[slice(None) if positions is None else positions] = np.arange(
+            column.n if positions is None else len(positions)
+        )
         inner = at[index]
         chosen = np.flatnonzero(inner >= 0)
         if len(chosen):
@@ -35,7 +37,9 @@ def take_node(node: Node, index: Index) -> Node:
             stops = np.cumsum(np.prod(node.shapes, axis=1, dtype=np.int64))
             pieces = np.split(node.values, stops[:-1])
             chosen = [pieces[i] for i in index.tolist()]
-            return Ragged(node.type, np.concatenate(chosen) if chosen else node.values[:0], node.shapes[index])
+            return Ragged(
+                node.type, np.concatenate(chosen) if chosen else node.values[:0], node.shapes[index]
+            )
         case Items():
             return _take_items(node, index)
         case Record():
