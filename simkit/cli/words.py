@@ -26,7 +26,8 @@ def duration(seconds: float) -> str:
 
 def short(value: Any, most: int = 60) -> str:
     """A value on one line."""
-    text = " ".join(repr(value).split())
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    text = " ".join(repr(plain).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -19,7 +19,7 @@ from simkit.errors import SimkitError
 from simkit.execute.batches import Queue, next_size
 from simkit.execute.job import Source, Stop
 from simkit.execute.nursery import Method, Nursery, signal_name
-from simkit.execute.wire import pack_runs, receive
+from simkit.execute.wire import Receiver, pack_runs
 from simkit.execute.worker import BEAT, Place, open_beats
 from simkit.values.batch import Batch
 from simkit.values.status import Status
@@ -40,12 +40,17 @@ class Worker:
     """A worker as the owner sees it."""
 
     place: Place
-    connection: Connection
+    receiver: Receiver
     beat: MutableSequence[float]
     flight: list[Index] = attrs.field(factory=list)
     size: int = 1
     seconds: float = 1e9  # of its last batch
     started: bool = False
+
+    @property
+    def connection(self) -> Connection:
+        """The pipe to it."""
+        return self.receiver.connection  # type: ignore[no-any-return]
 
     @property
     def capacity(self) -> int:
@@ -82,7 +87,7 @@ class Pool:
         beat = open_beats(self.beats, slot)
         beat[0] = -1.0
         connection = self.nursery.start(place)
-        self.workers[connection] = Worker(place, connection, beat)
+        self.workers[connection] = Worker(place, Receiver(connection), beat)
 
     def run(self, runs: Index | range, stop: Stop, *, tick: float = 0.1) -> Iterator[Batch | None]:
         """Batches as they are done, in any order; None when nothing came for a while.
@@ -119,7 +124,7 @@ class Pool:
 
     def _hear(self, worker: Worker, queue: Queue, stop: Stop) -> Batch | None:
         try:
-            answer = receive(worker.connection)
+            answer = worker.receiver.receive()
         except (EOFError, OSError):
             return self._replace(worker, queue, stop)
         if answer.problem:

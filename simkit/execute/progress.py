@@ -70,7 +70,9 @@ class Progress:
             run = int(batch.runs[position])
             word = Status(int(batch.status[position])).word
             self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))
-        order = np.argsort(-batch.seconds)[:_KEPT].tolist()
+        bar = self.slowest[-1][0] if len(self.slowest) == _KEPT else -1.0
+        slow = np.flatnonzero(batch.seconds > bar)
+        order = slow[np.argsort(-batch.seconds[slow])[:_KEPT]].tolist()
         longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
         self.slowest = sorted(longest, key=lambda pair: -pair[0])[:_KEPT]
 

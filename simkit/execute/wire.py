@@ -1,36 +1,132 @@
-"""Batches as bytes between processes: one message, and large buffers beside it without a copy."""
+"""Batches as bytes between processes; large arrays through memory that both ends share.
+
+A pipe moves a megabyte in half a millisecond, a shared page in a tenth of that. The worker keeps two
+halves of a mapped file and fills them in turn. It may, because the owner asks for a batch only after it
+has recorded the last but one.
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
 import pickle
+import sys
+import tempfile
+from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.declare.axes import Index
 
-
-def send(connection: Any, message: Any) -> None:
-    """Send an object; its arrays follow as they lie in memory."""
-    buffers: list[pickle.PickleBuffer] = []
-    data = pickle.dumps(message, 5, buffer_callback=buffers.append)
-    connection.send_bytes(len(buffers).to_bytes(4, "little") + data)
-    for buffer in buffers:
-        connection.send_bytes(buffer.raw())
+LARGE = 65_536  # bytes from which a buffer does not travel in the message
+_HALF = 16 << 20
+_FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
+_PIPE = -1  # the offset of a buffer that follows on the pipe
 
 
-def receive(connection: Any) -> Any:
-    """Receive what `send` sent.
+@attrs.frozen
+class _Head:
+    """What stands before a message: the shared file when it is new, and where each large buffer lies."""
 
-    Raises
-    ------
-    EOFError, OSError
-        When the other process is gone.
-    """
-    data = connection.recv_bytes()
-    count = int.from_bytes(data[:4], "little")
-    buffers = [connection.recv_bytes() for _ in range(count)]
-    return pickle.loads(memoryview(data)[4:], buffers=buffers)
+    file: str | None
+    places: Sequence[tuple[int, int]]  # offset, size
+
+
+class Sender:
+    """A worker's end."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.shared: mmap.mmap | None = None
+        self.usable = sys.platform != "win32"  # a mapped file can't be removed there
+        self.half = 0
+
+    def send(self, message: Any) -> None:
+        """Send an object; its arrays are not copied into the message."""
+        large: list[memoryview] = []
+
+        def beside(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes < LARGE:
+                return True  # keep it in the message
+            large.append(raw)
+            return False
+
+        data = pickle.dumps(message, 5, buffer_callback=beside)
+        file = self._open() if large and self.shared is None and self.usable else None
+        places = self._place(large)
+        head = pickle.dumps(_Head(file, places))
+        self.connection.send_bytes(len(head).to_bytes(4, "little") + head + data)
+        for buffer, (offset, _) in zip(large, places, strict=True):
+            if offset == _PIPE:
+                self.connection.send_bytes(buffer)
+
+    def _open(self) -> str | None:
+        """Make the shared file, its space reserved: a full memory file system would kill with SIGBUS."""
+        try:
+            handle, path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
+            try:
+                os.posix_fallocate(handle, 0, 2 * _HALF) if hasattr(os, "posix_fallocate") else os.truncate(
+                    handle, 2 * _HALF
+                )
+                self.shared = mmap.mmap(handle, 2 * _HALF)
+            finally:
+                os.close(handle)
+        except OSError:
+            self.usable = False
+            return None
+        return path
+
+    def _place(self, buffers: Sequence[memoryview]) -> list[tuple[int, int]]:
+        offset, end = self.half * _HALF, (self.half + 1) * _HALF
+        self.half = 1 - self.half
+        places = []
+        for buffer in buffers:
+            size = buffer.nbytes
+            if self.shared is None or offset + size > end:
+                places.append((_PIPE, size))
+                continue
+            self.shared[offset : offset + size] = buffer
+            places.append((offset, size))
+            offset += (size + 63) // 64 * 64
+        return places
+
+
+class Receiver:
+    """The owner's end. Arrays of the last but one message are overwritten by the next."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.shared: memoryview | None = None
+
+    def receive(self) -> Any:
+        """Receive what was sent.
+
+        Raises
+        ------
+        EOFError, OSError
+            When the other process is gone.
+        """
+        data = memoryview(self.connection.recv_bytes())
+        size = int.from_bytes(data[:4], "little")
+        head: _Head = pickle.loads(data[4 : 4 + size])
+        if head.file is not None:
+            self._open(head.file)
+        buffers = [self._buffer(offset, size) for offset, size in head.places]
+        return pickle.loads(data[4 + size :], buffers=buffers)
+
+    def _open(self, path: str) -> None:
+        with open(path, "r+b") as file:
+            self.shared = memoryview(mmap.mmap(file.fileno(), 0))
+        os.unlink(path)
+
+    def _buffer(self, offset: int, size: int) -> Any:
+        if offset == _PIPE:
+            return self.connection.recv_bytes()
+        assert self.shared is not None  # the worker said where it is before
+        return self.shared[offset : offset + size]
 
 
 def pack_runs(runs: Index) -> bytes:

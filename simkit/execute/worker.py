@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from simkit.execute.job import Job, Source
 from simkit.execute.logs import OutputLog
-from simkit.execute.wire import receive, send, unpack_runs
+from simkit.execute.wire import Sender, unpack_runs
 
 BEAT = 16  # bytes per worker in the shared file: the run it is in (or -1), and since when
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
@@ -44,6 +44,7 @@ class Place:
 def work(connection: Any, source: Source, place: Place) -> None:
     """Be a worker; ends when the owner closes the connection or is gone."""
     ignore_signals()
+    sender = Sender(connection)
     try:
         if not any(name in os.environ for name in _THREADS):
             threadpool_limits(1)
@@ -51,11 +52,11 @@ def work(connection: Any, source: Source, place: Place) -> None:
         log = None if place.show else OutputLog()
         job = source()
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
-        send(connection, Answer(problem=traceback.format_exc()))
+        sender.send(Answer(problem=traceback.format_exc()))
         return
-    send(connection, Answer())
+    sender.send(Answer())
     try:
-        _serve(connection, job, beat, log, place.number)
+        _serve(sender, job, beat, log, place.number)
     except (EOFError, OSError):
         pass  # the owner is gone
     finally:
@@ -63,15 +64,15 @@ def work(connection: Any, source: Source, place: Place) -> None:
 
 
 def _serve(
-    connection: Any, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int
+    sender: Sender, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int
 ) -> None:
-    while request := connection.recv_bytes():
+    while request := sender.connection.recv_bytes():
         runs = unpack_runs(request)
         start = time.perf_counter()
         batch = attrs.evolve(job.batch(runs, beat, log), worker=number)
         if log is not None:
             log.forget()
-        send(connection, Answer(batch, time.perf_counter() - start, batch.nbytes))
+        sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes))
 
 
 def open_beats(path: str, slot: int) -> MutableSequence[float]:
@@ -87,6 +88,3 @@ def ignore_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A handler rather than SIG_IGN: programs that a run starts shall still be stoppable.
     signal.signal(signal.SIGTERM, lambda *_: None)
-
-
-__all__ = ["BEAT", "Answer", "Place", "ignore_signals", "open_beats", "receive", "work"]

@@ -16,18 +16,22 @@ from simkit.collect.plan import Node, Plan
 from simkit.declare.axes import Array, Index, Values
 from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
+from simkit.errors import Unstorable
 from simkit.inject.failure import user_traceback
-from simkit.inject.outcome import Names, Rejected, as_columns, named_results, with_added
+from simkit.inject.outcome import ONE, Names, Rejected, as_columns, is_one_result, named_results, with_added
 from simkit.inject.protect import given, is_copied
 from simkit.inject.seeds import generators, run_seeds
 from simkit.inject.shared import has_fixed_fields, make_shared
 from simkit.inject.steps import Step, compiled
 from simkit.values.batch import Batch
+from simkit.values.columns import Column
 from simkit.values.decode import ABSENT
+from simkit.values.encode import encode
 from simkit.values.status import Status
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
+_DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
 
 class Log(Protocol):
@@ -55,7 +59,7 @@ class Outcomes:
 
     def fail(self, position: int, text: str) -> None:
         """Make this run a failed one; the first reason stays."""
-        if self.status[position] == Status.DONE:
+        if self.status[position] == _DONE:
             self.status[position] = Status.FAILED
             self.errors[self.runs[position]] = text
 
@@ -249,21 +253,42 @@ class Injector:
                 found.update(leaves(node.name, environment[node.key]))
         return {name: value for name, value in found.items() if name not in self.explored}
 
-    def result_columns(self, out: Outcomes) -> Mapping[str, Any]:
+    def result_columns(self, out: Outcomes) -> Mapping[str, Column]:
         """The columns of the results of all runs that are done."""
-        done: list[Any] = [None] * len(out.runs)
-        for position, returned in enumerate(out.results):
-            if out.status[position] != Status.DONE:
-                continue
+        kinds = set(map(type, out.results))
+        if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
+            return self.single_column(out)
+        if kinds == {dict} and not out.handles and not out.errors and self.share_names(out.results):
+            return as_columns(out.results, out.fail)
+        results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
+        for position in np.flatnonzero(out.status == _DONE).tolist():
+            returned = out.results[position]
             try:
-                results = (
+                named = (
                     with_added(returned, out.handles[position]) if out.handles else named_results(returned)
                 )
-                self.names.check(results)
-                done[position] = results
+                self.names.check(named)
+                results[position] = named
             except Rejected as reason:
                 out.fail(position, str(reason))
-        return as_columns(done, out.fail)
+        return as_columns(results, out.fail)
+
+    def share_names(self, results: list[dict[str, Any]]) -> bool:
+        """Whether all dictionaries have the same approved names: then no run needs a look of its own."""
+        names = results[0].keys()
+        return tuple(names) in self.names.approved and all(result.keys() == names for result in results)
+
+    def single_column(self, out: Outcomes) -> Mapping[str, Column]:
+        """The one result of runs that return a plain value each: no mapping per run is made."""
+        try:
+            self.names.check({ONE: None})
+            return {ONE: encode(out.results)}
+        except (Rejected, Unstorable, RecursionError) as reason:
+            if isinstance(reason, Rejected):
+                for position in range(len(out.runs)):
+                    out.fail(position, str(reason))
+                return {}
+            return as_columns([{ONE: value} for value in out.results], out.fail)
 
 
 def _is_recorded_per_run(node: Node) -> bool:

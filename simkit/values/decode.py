@@ -56,6 +56,8 @@ def _values(node: Node) -> list[Any]:
 
 def _leaf_values(leaf: Leaf) -> list[Any]:
     rows = leaf.rows
+    if isinstance(rows, list) and leaf.type == "scalar":
+        return [np.str_(text) for text in rows]
     if isinstance(rows, list):
         return [int(text) for text in rows] if leaf.type == "int" else list(rows)
     if leaf.type == "array":
@@ -70,6 +72,8 @@ def _leaf_values(leaf: Leaf) -> list[Any]:
 def _ragged_values(node: Ragged) -> list[Any]:
     sizes = np.prod(node.shapes, axis=1, dtype=np.int64)
     flat = np.split(node.values, np.cumsum(sizes)[:-1]) if len(sizes) else []
+    if node.type == "scalar":
+        return [np.bytes_(piece.tobytes()) for piece in flat]
     if node.type == "bytes":
         return [piece.tobytes() for piece in flat]
     if node.type == "str":

@@ -147,14 +147,27 @@ def _strings(values: Sequence[Any]) -> list[Part]:
     return parts
 
 
+def _plain_strings(values: list[str]) -> list[tuple[Index | None, Leaf]]:
+    if not _is_plain("".join(values)):
+        raise Unstorable("", "text with NUL or lone surrogates as a NumPy scalar")
+    return [(None, Leaf("str", values))]
+
+
 def _byte_strings(name: str, values: Sequence[bytes]) -> Ragged:
     shapes = np.array([[len(v)] for v in values], np.int64)
     return Ragged(name, np.frombuffer(b"".join(values), "u1"), shapes)
 
 
 def _scalars(values: Sequence[Any]) -> list[Part]:
+    kind = values[0].dtype.kind
+    if kind == "U":  # each has a dtype of its own length
+        return [(at, Leaf("scalar", node.rows)) for at, node in _plain_strings(list(map(str, values)))]
+    if kind == "S":
+        return [(None, _byte_strings("scalar", values))]
     parts: list[Part] = []
-    for at, group in _split(values, lambda v: v.dtype):
+    # Only types with a unit or fields have several dtypes.
+    groups = _split(values, lambda v: v.dtype) if kind in "mMV" else [(None, list(values))]
+    for at, group in groups:
         array = np.array(group, group[0].dtype)
         _check_dtype(array)
         parts.append((at, Leaf("scalar", array)))
