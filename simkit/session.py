@@ -33,7 +33,7 @@ from simkit.inject.injector import Injector, OnError
 from simkit.inject.notes import column_notes, group_comments
 from simkit.inject.shared import Constant, constants, shared_values
 from simkit.provenance.facts import session_facts
-from simkit.record.continuing import Continuation, decide, restricted
+from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.record.match import fingerprint
 from simkit.record.points import explored_columns
 from simkit.record.store import Store
@@ -50,10 +50,10 @@ class Options:
 
     Attributes
     ----------
+    wish
+        Which trajectory shall be written.
     workers
         Processes; 0 runs in this one.
-    root
-        The root seed of new trajectories where ``seed`` asks for none.
     most_failures
         Stop after that many; 0 means never.
     on_error
@@ -62,12 +62,9 @@ class Options:
         Execute the selected runs without recording, done ones too.
     """
 
+    wish: Wish
     workers: int = 1
     method: Method | None = None
-    seed: int | None = None
-    root: int | None = None
-    fresh: bool = False
-    output: Path | None = None
     where: str = ""
     most_failures: int = 0
     show_output: bool = False
@@ -75,9 +72,10 @@ class Options:
     replay: bool = False
     argv: tuple[str, ...] = ()
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
+    durable: bool = False
 
 
-def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Progress:
+def study(item: Item, options: Options, reporter: Reporter) -> Progress:
     """Execute one experiment's selected runs and record them.
 
     Raises
@@ -91,11 +89,11 @@ def study(item: Item, folder: Path, options: Options, reporter: Reporter) -> Pro
     if not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
-    target = decide(
-        plan, folder, output=options.output, seed=options.seed, root=options.root, fresh=options.fresh
-    )
+    target = decide(plan, options.wish)
     plan = plan.with_space(target.points.space)
     chosen = selected(plan.space, item.runs, options.where, plan.node_id)
+    if options.wish.shard is not None:
+        chosen = in_part(options.wish.shard, chosen, target.points.n)
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
     reporter.begin(progress)
@@ -140,7 +138,7 @@ class Execution:
                 most = self.options.most_failures
                 return interrupt.requested or bool(most and self.progress.failed >= most)
 
-            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed) as writer:
+            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed, runs) as writer:
                 self.consume(batches, writer, interrupt)
             self.progress.interrupted = interrupt.requested
 
@@ -192,7 +190,11 @@ class Execution:
             self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
         )  # fmt: skip
         pool = Pool(
-            source, min(self.options.workers, len(runs)), method=method, show=self.options.show_output
+            source,
+            min(self.options.workers, len(runs)),
+            method=method,
+            limits=self.plan.limits,
+            show=self.options.show_output,
         )
         peaceful = False
         try:
@@ -202,14 +204,14 @@ class Execution:
             pool.close(kill=not peaceful)
 
     @contextmanager
-    def writer(self, fixed: Mapping[str, Constant]) -> Iterator[Writer]:
+    def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
         """The open file, with everything in it that is known before the first run."""
         self.target.slot.path.parent.mkdir(parents=True, exist_ok=True)
-        store = Store(self.target.slot.path)
+        store = Store(self.target.slot.path, durable=self.options.durable)
         failed = True
         try:
             writer = Writer(store, self.target.slot.group, self.target.points.n)
-            self.prepare(writer, fixed)
+            self.prepare(writer, fixed, runs)
             yield writer
             failed = False
         except StorageFailed:
@@ -220,21 +222,25 @@ class Execution:
         finally:
             store.close(failed=failed)
 
-    def prepare(self, writer: Writer, fixed: Mapping[str, Constant]) -> None:
+    def prepare(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
         """Commit the constants and the points before the first run starts."""
         plan, points = self.plan, self.target.points
         if writer.is_new:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
-            writer.describe({**about, "fingerprint": json.dumps(fingerprint(plan))})
+            writer.describe(about)
+        writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
         writer.about.update(column_notes(plan))
         for name, constant in fixed.items():
             writer.constant(name, *constant)
+        if self.target.changed:
+            writer.vary({name: constant[0] for name, constant in fixed.items()}, runs)
         writer.groups(group_comments(plan))
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
             writer.explored(start, explored_columns(plan, self.shared, index))
         engine = start_method(self.options.method) if self.options.workers else "owner"
-        writer.session(session_facts(plan, self.options.argv, engine=engine, workers=self.options.workers))
+        facts = session_facts(plan, self.options.argv, engine=engine, workers=self.options.workers)
+        writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
 
     def values(self, run: int) -> Mapping[str, Any]:
@@ -251,6 +257,7 @@ def run(
     set: Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     fresh: bool = False,
+    into: str | os.PathLike[str] | None = None,
     check: bool = False,
 ) -> Trajectory:
     """Run an experiment from a script, a notebook or a test, by the rules of the command.
@@ -271,6 +278,8 @@ def run(
         The file; by default the next one in the project's ``results``.
     fresh
         Begin a new trajectory even if one could be continued.
+    into
+        Continue this file although code or constants differ.
     check
         Raise the first failure.
 
@@ -281,11 +290,19 @@ def run(
     """
     outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
     plan = plan_of(function, space, outside)
+    config = load_config(plan.rootdir)
+    wish = Wish(
+        config.results,
+        output=None if output is None else Path(output),
+        seed=seed,
+        fresh=fresh,
+        into=None if into is None else Path(into),
+        on_change=config.on_change,
+    )
     options = Options(
-        workers=workers, seed=seed, fresh=fresh, output=None if output is None else Path(output),
-        argv=(f"simkit.run({plan.name})",), outside=outside,
-    )  # fmt: skip
-    progress = study(Item(plan), load_config(plan.rootdir).results, options, Silent())
+        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
+    )
+    progress = study(Item(plan), options, Silent())
     if check and progress.failures:
         first = progress.failures[0]
         msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"

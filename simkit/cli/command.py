@@ -19,10 +19,14 @@ from simkit.collect.resolve import Outside
 from simkit.collect.targets import Target, parse
 from simkit.collect.text import convert, parse_axis
 from simkit.collect.text import parse as parse_value
+from simkit.declare.limits import seconds
 from simkit.declare.reshape import first_value, with_axis, with_trials
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
 from simkit.inject.failure import first_user_frame
+from simkit.record.catalogue import Shard
+from simkit.record.continuing import Wish
+from simkit.record.recorded import Recorded, experiments
 from simkit.session import Options, study
 
 if TYPE_CHECKING:
@@ -37,7 +41,10 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     config = load_config(find_rootdir([target.path for target in targets]))
     outside = outside_values(config, options.params, options.set)
     reshape = reshaping(options.product, options.explore, options.repeat)
-    items = collect(config, Request(targets, options.k, outside, reshape))
+    timeout = None if options.timeout is None else seconds(options.timeout, "--timeout")
+    items = collect(config, Request(targets, options.k, outside, reshape, timeout))
+    if options.into:
+        items = [item for item in items if item.plan.node_id in recorded_ids(Path(options.into))] or items
     if options.parameters:
         return list_parameters(items)
     if options.collect_only:
@@ -57,7 +64,7 @@ def run_all(
         for item in items:
             report.workers = settings.workers
             try:
-                progress = study(item, config.results, settings, report)
+                progress = study(item, settings, report)
             except NothingToRun as problem:
                 nothing.append(str(problem))
                 continue
@@ -81,17 +88,12 @@ def session_options(
     targets: Sequence[Target],
 ) -> Options:  # fmt: skip
     """The command's options as a session takes them."""
+    wish = wanted(options, config)
     workers = worker_count(options.workers if options.workers is not None else config.workers)
-    if options.seed is not None and options.seed < 0:
-        msg = f"--seed {options.seed}: a seed is a whole number from 0 on"
-        raise SimkitError(msg)
     return Options(
+        wish,
         workers=0 if options.pdb else workers,
         method=options.start_method,
-        seed=options.seed,
-        root=secrets.randbits(32),
-        fresh=options.fresh,
-        output=Path(options.output) if options.output else None,
         where=options.where,
         most_failures=options.maxfail or 0,
         show_output=options.show_output,
@@ -99,7 +101,49 @@ def session_options(
         replay=options.pdb and any(target.runs is not None for target in targets),
         argv=("simkit", *arguments),
         outside=outside,
+        durable=config.durable,
     )
+
+
+def wanted(options: argparse.Namespace, config: Config) -> Wish:
+    """Which trajectory the options ask for."""
+    if options.seed is not None and options.seed < 0:
+        msg = f"--seed {options.seed}: a seed is a whole number from 0 on"
+        raise SimkitError(msg)
+    contrary = [name for name in ("fresh", "into", "lf") if getattr(options, name)]
+    if len(contrary) > 1:
+        msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
+        raise SimkitError(msg)
+    return Wish(
+        config.results,
+        output=Path(options.output) if options.output else None,
+        seed=options.seed,
+        root=secrets.randbits(32),
+        fresh=options.fresh,
+        into=Path(options.into) if options.into else None,
+        only_failed=options.lf,
+        on_change=config.on_change,
+        shard=shard(options.shard) if options.shard else None,
+    )
+
+
+def recorded_ids(path: Path) -> set[str]:
+    """The experiments that a file holds runs of."""
+    found = set()
+    for name in experiments(path):
+        recorded = Recorded.open(path, name)
+        found.add(str(recorded.attributes["node_id"]))
+        recorded.close()
+    return found
+
+
+def shard(text: str) -> Shard:
+    """``--shard i/n``."""
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
+        msg = f"--shard {text}: write I/N with I from 0 to N-1, as in --shard 3/20"
+        raise SimkitError(msg)
+    return Shard(int(first), int(second))
 
 
 def debug(error: BaseException) -> None:

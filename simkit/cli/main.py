@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _show(arguments[1:]) if arguments[:1] == ["show"] else _run(arguments)
+        verb = _VERBS.get(arguments[0]) if arguments else None
+        return _run(arguments) if verb is None else verb(arguments[1:])
     except SimkitError as error:
         print(f"simkit: {error}", file=sys.stderr)
         return error.exit_code
@@ -63,6 +64,20 @@ def _show(arguments: list[str]) -> int:
     from simkit.cli.show import show
 
     return show(options.file, options.name, options.run)
+
+
+def _repair(arguments: list[str]) -> int:
+    from simkit.cli.options import repair_parser
+
+    options = _parsed(repair_parser(), arguments)
+    if isinstance(options, int):
+        return options
+    from simkit.cli.repair import repair
+
+    return repair(options.files)
+
+
+_VERBS = {"show": _show, "repair": _repair}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

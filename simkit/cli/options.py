@@ -8,7 +8,7 @@ EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
             3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
 
-on files:   simkit show FILE [--run N]
+on files:   simkit show FILE [--run N]      simkit repair FILE
 """
 
 
@@ -102,6 +102,18 @@ def _execution(group: argparse._ArgumentGroup) -> None:
     )
     add("--output", metavar="FILE.h5", help="record into this file, which may hold several experiments")
     add("--fresh", action="store_true", help="begin a new trajectory, even if one could be continued")
+    add(
+        "--into",
+        metavar="FILE.h5",
+        help="continue this trajectory although code or constants changed; done runs stay",
+    )
+    add(
+        "--lf",
+        action="store_true",
+        help="run again what failed in the newest trajectory, whatever changed since",
+    )
+    add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
+    add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
     add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
 
 
@@ -120,4 +132,14 @@ def show_parser() -> argparse.ArgumentParser:
     top.add_argument("file", metavar="FILE", help="a trajectory")
     top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
+    return top
+
+
+def repair_parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit repair``."""
+    top = argparse.ArgumentParser(
+        prog="simkit repair",
+        description="Replay what a killed simkit had committed to FILE.wal, so that any HDF5 tool reads it.",
+    )
+    top.add_argument("files", metavar="FILE", nargs="+", help="a trajectory")
     return top

@@ -44,12 +44,15 @@ class Request:
     reshape
         What the options ``--product``, ``--explore``, ``--repeat`` make of a declared space, given the
         type that each name expects.
+    timeout
+        Seconds that a run may take, whatever its experiment says.
     """
 
     targets: Sequence[Target] = ()
     keyword: str = ""
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
     reshape: Reshape = lambda space, kind_of: space
+    timeout: float | None = None
 
 
 @attrs.frozen(eq=False)
@@ -186,6 +189,9 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
         rootdir=rootdir,
         module=found.module.__name__,
         code=reachable([found.function, *things], rootdir),
+        limits=found.tag.limits
+        if request.timeout is None
+        else attrs.evolve(found.tag.limits, timeout=request.timeout),
     )
 
 

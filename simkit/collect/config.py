@@ -30,12 +30,19 @@ class Config:
         Values by (dotted) name, laid on top of what the code says.
     workers
         As ``-n``.
+    durable
+        Whether each commit waits for the disk, so that a power loss costs nothing committed.
+    on_change
+        What happens when code or constants differ from those recorded: ``next`` trajectory, ``into`` the
+        same, or ``stop``; None is the next one, but stop before throwing away more than a minute of runs.
     """
 
     rootdir: Path
     files: tuple[str, ...] = ("sim_*.py",)
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     workers: int | str | None = None
+    durable: bool = False
+    on_change: str | None = None
 
     @property
     def results(self) -> Path:
@@ -87,18 +94,25 @@ def load_config(rootdir: Path) -> Config:
             raise SimkitError(msg)
     files = table.get("files", ["sim_*.py"])
     files = [files] if isinstance(files, str) else files
-    if not isinstance(files, list) or not all(isinstance(pattern, str) for pattern in files):
-        msg = f'{where} files must be a list of patterns such as ["sim_*.py"], not {files!r}'
-        raise SimkitError(msg)
-    parameters = table.get("parameters", {})
-    if not isinstance(parameters, dict):
-        msg = f"{where} parameters must be a table: [tool.simkit.parameters]"
-        raise SimkitError(msg)
-    workers = table.get("workers")
-    if workers is not None and workers != "auto" and (type(workers) is not int or workers < 0):
-        msg = f'{where} workers must be a number of processes or "auto", not {workers!r}'
-        raise SimkitError(msg)
-    return Config(rootdir, tuple(files), flattened(parameters), workers)
+    strings = isinstance(files, list) and all(isinstance(pattern, str) for pattern in files)
+    parameters, workers = table.get("parameters", {}), table.get("workers")
+    durable, on_change = table.get("durable", False), table.get("on_change")
+    is_count = workers in (None, "auto") or (type(workers) is int and workers >= 0)
+    rules = [
+        (strings, f'files must be a list of patterns such as ["sim_*.py"], not {files!r}'),
+        (isinstance(parameters, dict), "parameters must be a table: [tool.simkit.parameters]"),
+        (is_count, f'workers must be a number of processes or "auto", not {workers!r}'),
+        (isinstance(durable, bool), f"durable must be true or false, not {durable!r}"),
+        (
+            on_change in (None, "next", "into", "stop"),
+            f'on_change must be "next", "into" or "stop", not {on_change!r}',
+        ),
+    ]
+    for holds, problem in rules:
+        if not holds:
+            msg = f"{where} {problem}"
+            raise SimkitError(msg)
+    return Config(rootdir, tuple(files), flattened(parameters), workers, durable, on_change)
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

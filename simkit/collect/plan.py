@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from simkit.declare.limits import Limits
 from simkit.declare.space import Space
 
 NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin"]
@@ -108,6 +109,7 @@ class Plan:
     rootdir: Path
     module: str
     code: Mapping[str, str]
+    limits: Limits = Limits()
 
     @property
     def doc(self) -> str:

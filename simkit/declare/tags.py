@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform, ov
 
 import attrs
 
+from simkit.declare.limits import Limits, limits
 from simkit.errors import SimkitError, caller, location
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Tag:
     name: str | None = None
     scope: Scope = "run"
     spaces: tuple[Space, ...] = ()
+    limits: Limits = Limits()
 
 
 def tag_of(thing: Any) -> Tag | None:
@@ -60,23 +62,50 @@ def add_space(thing: T, space: Space) -> T:
 @overload
 def experiment(function: F, /) -> F: ...
 @overload
-def experiment() -> Callable[[F], F]: ...
-def experiment(function: Any = None, /) -> Any:
+def experiment(
+    *, timeout: str | float | None = None, retries: int = 0, memory: str | int | None = None, nice: int = 0
+) -> Callable[[F], F]: ...
+def experiment(
+    function: Any = None,
+    /,
+    *,
+    timeout: str | float | None = None,
+    retries: int = 0,
+    memory: str | int | None = None,
+    nice: int = 0,
+) -> Any:
     """Mark a function as an experiment: ``simkit`` finds it and runs it at every point of its space.
 
     Its arguments are injected by name, its return value is recorded: one result per key of a mapping (or
     field of a NamedTuple, attrs class or dataclass), otherwise one result named ``result``. The function
     itself is returned unchanged.
+
+    Parameters
+    ----------
+    timeout
+        How long a run may take, in seconds or as ``"10min"``; a longer one is stopped and recorded as
+        ``timeout``. Needs a worker process.
+    retries
+        How often a run that is not done is tried again, with the same random numbers.
+    memory
+        How much memory a worker may use, in bytes or as ``"4 GB"``.
+    nice
+        How much workers lower their priority (Unix).
     """
     if function is None:
-        return experiment
+        allowed = limits(timeout, retries, memory, nice, caller())
+        return lambda f: _experiment(f, allowed)
+    return _experiment(function, Limits())
+
+
+def _experiment(function: Any, allowed: Limits) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @experiment marks a function, not {function!r}"
         raise SimkitError(msg)
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"
         raise SimkitError(msg)
-    _mark(function, kind="experiment")
+    _mark(function, kind="experiment", limits=allowed)
     return function
 
 

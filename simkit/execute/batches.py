@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from simkit.declare.axes import Index
+from simkit.values.batch import Batch
+from simkit.values.status import Status
 
 SECONDS = 0.02  # of work per batch
 RUNS = 20_000
@@ -18,11 +21,14 @@ class Queue:
     ----------
     runs
         Ascending run numbers, as an array or a range.
+    retries
+        How often a run that is not done may try again.
     """
 
-    def __init__(self, runs: Index | range) -> None:
-        self.runs, self.next = runs, 0
+    def __init__(self, runs: Index | range, retries: int = 0) -> None:
+        self.runs, self.next, self.retries = runs, 0, retries
         self.again: list[int] = []
+        self.tried: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.runs) - self.next + len(self.again)
@@ -34,6 +40,16 @@ class Queue:
         runs = self.runs[self.next : self.next + count]
         self.next += len(runs)
         return np.arange(runs.start, runs.stop) if isinstance(runs, range) else runs
+
+    def settle(self, batch: Batch) -> Batch:
+        """Take back runs of a batch that are not done and may try again; the batch says which."""
+        if not self.retries or (batch.status == Status.DONE).all():
+            return batch
+        failed = batch.runs[batch.status != Status.DONE].tolist()
+        again = [run for run in failed if self.tried.get(run, 0) < self.retries]
+        self.tried.update({run: self.tried.get(run, 0) + 1 for run in again})
+        self.put_back(again)
+        return attrs.evolve(batch, again=tuple(again))
 
     def put_back(self, runs: list[int]) -> None:
         """Execute these again, each by itself."""

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.axes import Index
+from simkit.declare.limits import Limits
 from simkit.errors import SimkitError
 from simkit.execute.batches import Queue, next_size
 from simkit.execute.job import Source, Stop
@@ -25,6 +26,7 @@ from simkit.values.batch import Batch
 from simkit.values.status import Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
+_NO_LIMITS = Limits()
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next one in advance
 
 
@@ -46,6 +48,7 @@ class Worker:
     size: int = 1
     seconds: float = 1e9  # of its last batch
     started: bool = False
+    doomed: tuple[float, float] | None = None  # run and start of the one that took too long
 
     @property
     def connection(self) -> Connection:
@@ -67,11 +70,16 @@ class Pool:
         Makes the job in each worker.
     method
         How processes are started.
+    limits
+        How long a run may take, and how often it may try.
     show
         Leave the workers' output on the terminal.
     """
 
-    def __init__(self, source: Source, n: int, *, method: Method, show: bool = False) -> None:
+    def __init__(
+        self, source: Source, n: int, *, method: Method, limits: Limits = _NO_LIMITS, show: bool = False
+    ) -> None:
+        self.n, self.limits = n, limits
         handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
@@ -97,19 +105,27 @@ class Pool:
         SimkitError
             When a worker cannot start.
         """
-        queue = Queue(runs)
+        queue = Queue(runs, self.limits.retries)
         while True:
             if not stop():
+                self._replace(queue)
                 self._feed(queue)
             if not any(worker.flight for worker in self.workers.values()) and (stop() or not len(queue)):
                 return
             ready = wait(list(self.workers), tick)
             for connection in ready:
-                batch = self._hear(self.workers[connection], queue, stop)
+                batch = self._hear(self.workers[connection], queue)
                 if batch is not None:
-                    yield batch
+                    yield queue.settle(batch)
+            self._stop_slow()
             if not ready:
                 yield None
+
+    def _replace(self, queue: Queue) -> None:
+        """Start workers for those that died, if there is work for them."""
+        taken = {worker.place.slot for worker in self.workers.values()}
+        for slot in set(range(self.n)) - taken if len(queue) else ():
+            self._start(slot)
 
     def _feed(self, queue: Queue) -> None:
         for worker in self.workers.values():
@@ -122,11 +138,21 @@ class Pool:
                 except OSError:
                     break  # it died; its connection says so next
 
-    def _hear(self, worker: Worker, queue: Queue, stop: Stop) -> Batch | None:
+    def _stop_slow(self) -> None:
+        """Kill workers whose run takes too long; `_bury` finds out which run it was in when it died."""
+        if self.limits.timeout is None:
+            return
+        for worker in self.workers.values():
+            run, began = worker.beat[0], worker.beat[1]
+            if run >= 0 and worker.doomed is None and time.perf_counter() - began > self.limits.timeout:
+                worker.doomed = (run, began)
+                self.nursery.kill(worker.place)
+
+    def _hear(self, worker: Worker, queue: Queue) -> Batch | None:
         try:
             answer = worker.receiver.receive()
         except (EOFError, OSError):
-            return self._replace(worker, queue, stop)
+            return self._bury(worker, queue)
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
@@ -138,7 +164,7 @@ class Pool:
         worker.size = next_size(worker.size, len(answer.batch.runs), answer.seconds, answer.nbytes)
         return answer.batch  # type: ignore[no-any-return]
 
-    def _replace(self, worker: Worker, queue: Queue, stop: Stop) -> Batch | None:
+    def _bury(self, worker: Worker, queue: Queue) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its batches are done again."""
         del self.workers[worker.connection]
         worker.connection.close()
@@ -151,12 +177,20 @@ class Pool:
         if culprit not in held:
             culprit = held[0] if len(held) == 1 else -1
         queue.put_back([run for run in held if run != culprit])
-        began = worker.beat[1]
-        if not stop() or len(queue):
-            self._start(worker.place.slot)
-        return (
-            None if culprit < 0 else _crashed(culprit, why, time.perf_counter() - began, worker.place.number)
-        )
+        run, began = worker.beat[0], worker.beat[1]
+        if worker.doomed not in (None, (run, began)):
+            queue.put_back(
+                [culprit] if culprit >= 0 else []
+            )  # it had only just begun: the slow one was before it
+            return None
+        if culprit < 0:
+            return None
+        elapsed, number = time.perf_counter() - began, worker.place.number
+        if worker.doomed is not None:
+            text = f"stopped after {elapsed:.3g} s: its timeout is {self.limits.timeout:g} s"
+            return _ended(culprit, Status.TIMEOUT, text, elapsed, number)
+        text = f"the worker that executed this run died: {why}"
+        return _ended(culprit, Status.CRASHED, text, elapsed, number)
 
     def close(self, *, kill: bool = False) -> None:
         """Let the workers tear down their fixtures and end, or kill them."""
@@ -173,10 +207,8 @@ class Pool:
         os.unlink(self.beats)
 
 
-def _crashed(run: int, why: str, seconds: float, number: int) -> Batch:
-    text = f"the worker that executed this run died: {why}"
-    status = np.array([Status.CRASHED], "u1")
+def _ended(run: int, status: Status, text: str, seconds: float, number: int) -> Batch:
     return Batch(
-        np.array([run]), status, np.array([time.time() - seconds]), np.array([seconds], "f4"),
+        np.array([run]), np.array([status], "u1"), np.array([time.time() - seconds]), np.array([seconds], "f4"),
         errors={run: text}, worker=number,
     )  # fmt: skip

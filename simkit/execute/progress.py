@@ -61,12 +61,15 @@ class Progress:
 
     def take(self, batch: Batch, values: Callable[[int], Mapping[str, Any]]) -> None:
         """Count a batch, and keep what the report needs of it."""
-        numbers = np.bincount(batch.status, minlength=len(Status))
+        final = ~np.isin(batch.runs, batch.again) if batch.again else np.ones(len(batch.runs), bool)
+        numbers = np.bincount(batch.status[final], minlength=len(Status))
         for status in Status:
             if numbers[status]:
                 self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
         self.busy += float(np.nansum(batch.seconds))
-        for position in np.flatnonzero(batch.status != Status.DONE)[: _KEPT - len(self.failures)].tolist():
+        for position in np.flatnonzero(final & (batch.status != Status.DONE))[
+            : _KEPT - len(self.failures)
+        ].tolist():
             run = int(batch.runs[position])
             word = Status(int(batch.status[position])).word
             self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))

@@ -21,10 +21,10 @@ def serial(job: Job, runs: Index | range, stop: Stop, beat: MutableSequence[floa
     beat
         Tells which run is under way, or -1 between batches.
     """
-    queue, size = Queue(runs), 1
+    queue, size = Queue(runs, job.injector.plan.limits.retries), 1
     while len(queue) and not stop():
         taken = queue.take(size)
         start = time.perf_counter()
         batch = job.batch(taken, beat)
         size = next_size(size, len(taken), time.perf_counter() - start, batch.nbytes)
-        yield batch
+        yield queue.settle(batch)

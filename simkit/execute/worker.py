@@ -13,9 +13,15 @@ from typing import Any
 import attrs
 from threadpoolctl import threadpool_limits
 
+from simkit.declare.limits import Limits
 from simkit.execute.job import Job, Source
 from simkit.execute.logs import OutputLog
 from simkit.execute.wire import Sender, unpack_runs
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 BEAT = 16  # bytes per worker in the shared file: the run it is in (or -1), and since when
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
@@ -51,6 +57,7 @@ def work(connection: Any, source: Source, place: Place) -> None:
         beat = open_beats(place.beats, place.slot)
         log = None if place.show else OutputLog()
         job = source()
+        _apply(job.injector.plan.limits)
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
         return
@@ -73,6 +80,14 @@ def _serve(
         if log is not None:
             log.forget()
         sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes))
+
+
+def _apply(limits: Limits) -> None:
+    """Keep this process within what its experiment may take, where the system can."""
+    if limits.memory is not None and resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+    if limits.nice and hasattr(os, "nice"):
+        os.nice(limits.nice)
 
 
 def open_beats(path: str, slot: int) -> MutableSequence[float]:

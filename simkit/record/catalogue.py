@@ -26,24 +26,44 @@ class Slot:
         return Recorded.open(self.path, self.group)
 
 
-def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
+@attrs.frozen
+class Shard:
+    """Part ``i`` of ``n`` of the points."""
+
+    i: int
+    n: int
+
+    @property
+    def suffix(self) -> str:
+        """Of the file's name."""
+        width = max(2, len(str(self.n)))
+        return f".shard-{self.i:0{width}}of{self.n:0{width}}"
+
+    def part(self, size: int) -> slice:
+        """The runs of this part: consecutive, so that shards merge chunk by chunk."""
+        return slice(self.i * size // self.n, (self.i + 1) * size // self.n)
+
+
+def existing(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> list[Slot]:
     """The recorded trajectories of experiments of this name, newest first."""
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
-    numbered = [
-        (number, path) for path in folder.glob(f"{name}-*.h5") if (number := _number(path.stem, name))
-    ]
+    suffix = shard.suffix if shard else ""
+    paths = folder.glob(f"{name}-*{suffix}.h5")
+    numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), name))]
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if path.stat().st_size]
 
 
-def following(folder: Path, name: str, output: Path | None = None) -> Slot:
+def following(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> Slot:
     """Where the next trajectory goes."""
     if output is not None:
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
-    numbers = [_number(path.name.partition(".h5")[0], name) for path in folder.glob(f"{name}-*.h5*")]
-    hidden = [_number(path.name[1:].partition(".h5")[0], name) for path in folder.glob(f".{name}-*.h5.new")]
-    return Slot(folder / f"{name}-{max([*numbers, *hidden], default=0) + 1:03d}.h5", name)
+    suffix = f"{shard.suffix if shard else ''}.h5"
+    seen = [path.name for path in folder.glob(f"{name}-*{suffix}*")]
+    seen += [path.name[1:] for path in folder.glob(f".{name}-*{suffix}.new")]
+    numbers = [_number(file.partition(suffix)[0], name) for file in seen]
+    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}{suffix}", name)
 
 
 def _number(stem: str, name: str) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,53 @@ import attrs
 import numpy as np
 
 from simkit.collect.plan import Plan
-from simkit.errors import SimkitError, shown_path
-from simkit.record.catalogue import Slot, discard, existing, following, is_empty
-from simkit.record.match import Difference, difference
+from simkit.declare.axes import Array
+from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.record.catalogue import Shard, Slot, discard, existing, following, is_empty
+from simkit.record.match import Difference, difference, fingerprint
 from simkit.record.points import Points, continued_points, fresh_points
 from simkit.record.recorded import Recorded
 from simkit.values.decode import decode
 from simkit.values.status import Status
+
+_WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
+
+
+@attrs.frozen
+class Wish:
+    """What was asked for.
+
+    Attributes
+    ----------
+    folder
+        Where trajectories are numbered.
+    output
+        One file instead, which may hold several experiments.
+    seed
+        The root seed that the trajectory must have.
+    root
+        The root seed of a new trajectory, where none was asked for.
+    fresh
+        Begin the next one in any case.
+    into
+        Continue this file although code or constants differ.
+    only_failed
+        Run again what failed in the newest trajectory, whatever changed since.
+    on_change
+        As in the configuration.
+    shard
+        A part of the points, in a file of its own.
+    """
+
+    folder: Path
+    output: Path | None = None
+    seed: int | None = None
+    root: int | None = None
+    fresh: bool = False
+    into: Path | None = None
+    only_failed: bool = False
+    on_change: str | None = None
+    shard: Shard | None = None
 
 
 @attrs.frozen(eq=False)
@@ -35,6 +78,8 @@ class Continuation:
         Constant parameters that were computed before, by node key.
     status
         The recorded runs' status; None for a new trajectory.
+    changed
+        What differs from the sessions before, where it is continued all the same.
     remarks
         Why nothing older is continued, for people.
     """
@@ -43,46 +88,76 @@ class Continuation:
     root: int
     points: Points
     known: dict[str, Any]
-    status: Any = None
+    status: Array | None = None
+    changed: Difference = Difference()
     remarks: tuple[str, ...] = ()
 
 
-def decide(
-    plan: Plan, folder: Path, *, output: Path | None = None, seed: int | None = None, root: int | None = None,
-    fresh: bool = False,
-) -> Continuation:  # fmt: skip
+def decide(plan: Plan, wish: Wish) -> Continuation:
     """Continue the newest trajectory that matches, or begin the next one.
 
-    Parameters
-    ----------
-    seed
-        The root seed that was asked for.
-    root
-        The root seed of a new trajectory, where none was asked for.
-    fresh
-        Begin the next one in any case.
+    Raises
+    ------
+    SimkitError
+        When code or constants changed and the configuration says to stop, or more than a minute of recorded
+        runs would be set aside; the message holds the commands to go on either way.
     """
-    remarks: list[str] = []
+    if wish.into is not None:
+        return _into(plan, wish, wish.into)
     empty: Slot | None = None
-    for slot in [] if fresh else existing(folder, plan.name, output):
+    differing: tuple[Slot, Difference, float] | None = None
+    for slot in [] if wish.fresh else existing(wish.folder, plan.name, wish.output, wish.shard):
         recorded = _opened(slot)
-        if recorded is None or recorded.attributes["node_id"] != plan.node_id:
+        if recorded is None:
             continue
         try:
-            found = difference(plan, recorded, seed)
-            if not found:
-                return _continued(plan, slot, recorded)
-            if is_empty(recorded):
+            found = difference(plan, recorded, wish.seed)
+            if not found or (found.is_bridgeable and (wish.only_failed or wish.on_change == "into")):
+                return _continued(plan, slot, recorded, wish, found)
+            if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
                 empty = empty or slot
-            elif not remarks:
-                remarks.append(_remark(slot, found))
+            elif differing is None and recorded.attributes["node_id"] == plan.node_id:
+                differing = (slot, found, _seconds(recorded))
         finally:
             recorded.close()
-    slot = following(folder, plan.name, output)
-    if empty is not None and output is None and discard(empty):
+    if differing is not None:
+        _check_change(*differing, wish)
+    return _next(plan, wish, empty, differing)
+
+
+def _next(
+    plan: Plan, wish: Wish, empty: Slot | None, differing: tuple[Slot, Difference, float] | None
+) -> Continuation:
+    if wish.only_failed:
+        msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
+        raise NothingToRun(msg)
+    slot = following(wish.folder, plan.name, wish.output, wish.shard)
+    if empty is not None and wish.output is None and discard(empty):
         slot = empty
-    chosen = seed if seed is not None else root if root is not None else secrets.randbits(32)
-    return Continuation(slot, chosen, fresh_points(plan.space), {}, None, tuple(remarks))
+    remarks = () if differing is None else (_remark(*differing[:2]),)
+    return Continuation(slot, _root(plan, wish), fresh_points(plan.space), {}, None, Difference(), remarks)
+
+
+def _root(plan: Plan, wish: Wish) -> int:
+    if wish.seed is not None:
+        return wish.seed
+    if wish.shard is not None:  # all shards must draw from one root, though none knows of the others
+        told = json.dumps([fingerprint(plan), dict(plan.code)], sort_keys=True)
+        return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
+    return wish.root if wish.root is not None else secrets.randbits(32)
+
+
+def _into(plan: Plan, wish: Wish, path: Path) -> Continuation:
+    slot = next((s for s in existing(path.parent, plan.name, path)), None)
+    recorded = Recorded.open(path) if slot is None else slot.open()
+    try:
+        found = difference(plan, recorded, wish.seed)
+        if not found.is_bridgeable:
+            msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
+            raise SimkitError(msg)
+        return _continued(plan, Slot(path, recorded.name), recorded, wish, found)
+    finally:
+        recorded.close()
 
 
 def _opened(slot: Slot) -> Recorded | None:
@@ -92,22 +167,51 @@ def _opened(slot: Slot) -> Recorded | None:
         return None
 
 
+def _seconds(recorded: Recorded) -> float:
+    status, seconds = recorded.run_column("status"), recorded.run_column("seconds")
+    assert status is not None
+    assert seconds is not None
+    return float(np.nansum(seconds[status == Status.DONE]))
+
+
+def _check_change(slot: Slot, found: Difference, seconds: float, wish: Wish) -> None:
+    only_code = bool(found.code) and not (found.constants or found.other)
+    stops = wish.on_change == "stop" or (wish.on_change is None and only_code and seconds > _WORTH_ASKING)
+    if stops and found.is_bridgeable:
+        msg = (
+            f"{_remark(slot, found)}\n"
+            f"    keep its done runs and go on:  simkit --into {shlex.quote(shown_path(slot.path))}\n"
+            "    begin the next trajectory:     simkit --fresh"
+        )
+        raise SimkitError(msg)
+
+
 def _remark(slot: Slot, found: Difference) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
 
 
-def _continued(plan: Plan, slot: Slot, recorded: Recorded) -> Continuation:
+def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Difference) -> Continuation:
     points = continued_points(plan, recorded)
-    known = {
+    status = recorded.run_column("status")
+    assert status is not None
+    if wish.only_failed:
+        failed = (status != Status.DONE) & (status != Status.PENDING)
+        failed &= True if points.declared is None else points.declared[: len(status)]
+        points = attrs.evolve(points, todo=np.flatnonzero(failed))
+    known = {} if found else _computed(plan, recorded)
+    return Continuation(slot, int(recorded.attributes["root_seed"]), points, known, status, found)
+
+
+def _computed(plan: Plan, recorded: Recorded) -> dict[str, Any]:
+    """Derived constants, read back: their code and inputs are the same."""
+    return {
         name: decode(recorded.constant(name))[0]
         for name, node in plan.parameters.items()
         if node.kind == "derived" and not node.varying and name in recorded.names("parameters")
     }
-    status = recorded.run_column("status")
-    return Continuation(slot, int(recorded.attributes["root_seed"]), points, known, status)
 
 
-def restricted(points: Points, chosen: np.ndarray[Any, Any] | None, *, again: bool = False) -> Any:
+def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
     """The runs to execute among the chosen ones; ``again`` takes done ones too."""
     if chosen is None:
         return points.todo
@@ -117,7 +221,14 @@ def restricted(points: Points, chosen: np.ndarray[Any, Any] | None, *, again: bo
     return todo[chosen[todo]]
 
 
-def tally(status: Any) -> dict[str, int]:
+def in_part(shard: Shard, chosen: Array | None, size: int) -> Array:
+    """The chosen runs that belong to a shard."""
+    part = np.zeros(size, bool)
+    part[shard.part(size)] = True
+    return part if chosen is None else part & chosen
+
+
+def tally(status: Array) -> dict[str, int]:
     """How many runs have each status."""
     counts = np.bincount(status, minlength=len(Status))
     return {one.word: int(counts[one]) for one in Status if counts[one]}

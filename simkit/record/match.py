@@ -50,6 +50,11 @@ class Difference:
     constants: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
 
+    @property
+    def is_bridgeable(self) -> bool:
+        """Whether the trajectory can be continued all the same: its points and seeds are of the same kind."""
+        return not self.other
+
     def __bool__(self) -> bool:
         return bool(self.other or self.constants or self.code)
 

@@ -193,6 +193,29 @@ def open_for_reading(path: Path) -> h5py.File:
     raise SimkitError(msg)
 
 
+def repaired(path: Path) -> int:
+    """Replay what a killed writer had committed; returns how many commits that were.
+
+    Raises
+    ------
+    SimkitError
+        When there is no such file, it can't be written, or its writer is alive.
+    """
+    if not path.is_file():
+        msg = f"no such file: {path}"
+        raise SimkitError(msg)
+    if not os.path.exists(log_path(str(path))):
+        return 0
+    try:
+        lock = WriterLock(path)
+        try:
+            return recover(str(path))
+        finally:
+            lock.release()
+    except OSError as error:
+        raise _not_writable(path, error) from None
+
+
 def _reason(error: OSError) -> str:
     text = str(error)
     return "it is not an HDF5 file" if "signature not found" in text else text

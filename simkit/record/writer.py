@@ -27,11 +27,15 @@ from simkit.record.layout import (
     to_stored,
 )
 from simkit.record.sink import Sink
+from simkit.record.source import read_constant
 from simkit.record.store import Store
 from simkit.values.batch import Batch
 from simkit.values.columns import Column, Leaf
+from simkit.values.decode import decode
 from simkit.values.encode import encode
+from simkit.values.same import same
 from simkit.values.status import Status
+from simkit.values.take import take
 
 INTERVAL = 0.25  # seconds between commits while runs keep coming
 _SHARE = 20  # a commit may take one twentieth of the time
@@ -70,6 +74,7 @@ class Writer:
                     self._sink(section, known)
         if self.n < n:
             self._grow(n)
+        self.session_number = 1
         self.about: dict[tuple[str, str], tuple[Note, str, bool]] = {}
         self.last = time.perf_counter()
         self.waiting = 0
@@ -96,7 +101,8 @@ class Writer:
 
     def describe(self, attributes: Mapping[str, Any]) -> None:
         """Say what the experiment is."""
-        self.root.attrs.update({"simkit_format": FORMAT, "created": time.time(), **attributes})
+        fresh = {} if "created" in self.root.attrs else {"simkit_format": FORMAT, "created": time.time()}
+        self.root.attrs.update({**fresh, **attributes})
 
     def constant(self, name: str, value: Any, note: Note, origin: str) -> None:
         """A parameter that does not vary."""
@@ -127,6 +133,26 @@ class Writer:
         if explored:
             thing.attrs["explored"] = True
 
+    def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range) -> None:
+        """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
+        rows = np.asarray(runs)
+        for name, value in values.items():
+            path = place("parameters", name)
+            sink = self.sinks.get(("parameters", name))
+            if sink is None:
+                before = read_constant(self.root[path])
+                if same(decode(before)[0], value):
+                    continue
+                attributes = {
+                    k: v for k, v in self.root[path].attrs.items() if k in ("comment", "unit", "origin")
+                }
+                del self.root[path]
+                sink = self._sink("parameters", name)
+                old = np.flatnonzero(self._attempted())
+                sink.write(old, take(before, np.zeros(len(old), np.int64)))
+                self.root[path].attrs.update(attributes)
+            sink.write(rows, take(encode([value]), np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
+
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""
         for name, comment in comments.items():
@@ -146,6 +172,9 @@ class Writer:
         """Under which circumstances the following runs are made."""
         info = self.root["info"]
         group = info.create_group(f"{len(info) + 1:03d}", track_order=True)
+        self.session_number = len(info)
+        if self.session_number > 1 and "session" not in self.root["runs"]:
+            self._run_column("session", "u2")[:] = np.where(self._attempted(), 1, 0)
         for name, value in facts.items():
             if isinstance(value, str) and len(value) > 1000:
                 group.create_dataset(name, data=value, dtype=TEXT)
@@ -165,6 +194,9 @@ class Writer:
         put(runs["started"], rows, batch.started)
         put(runs["seconds"], rows, batch.seconds)
         put(runs["worker"], rows, np.full(len(rows), batch.worker, "i2"))
+        if self.session_number > 1:
+            put(runs["session"], rows, np.full(len(rows), self.session_number, "u2"))
+        self._count_attempts(rows)
         if batch.seeds is not None:
             put(self._run_column("seed", "u8"), rows, batch.seeds)
         status = (
@@ -176,6 +208,18 @@ class Writer:
         self._texts("log", batch.logs)
         self._notes(batch.notes)
         self.waiting += batch.nbytes
+
+    def _count_attempts(self, rows: Index) -> None:
+        """Which try of each run this is; counted once a run is tried again."""
+        again = self.known[rows] != Status.PENDING
+        if not again.any() and "attempt" not in self.root["runs"]:
+            return
+        fresh = "attempt" not in self.root["runs"]
+        column = self._run_column("attempt", "u2")
+        if fresh:
+            column[:] = self._attempted()
+        first, stop = int(rows[0]), int(rows[-1]) + 1
+        put(column, rows, column[first:stop][rows - first] + 1)
 
     def _section(
         self, section: str, columns: Mapping[str, Column], rows: Index, required: Array, earlier: Any

@@ -36,6 +36,8 @@ class Batch:
         ``(run number, name, text)``; the name is empty for a remark on the run.
     worker
         The number of the process; 0 is the owner.
+    again
+        Runs that are not done and will be tried once more in this session.
     """
 
     runs: Index
@@ -49,6 +51,7 @@ class Batch:
     logs: Mapping[int, str] = attrs.field(factory=dict)
     notes: tuple[tuple[int, str, str], ...] = ()
     worker: int = 0
+    again: tuple[int, ...] = ()
 
     @property
     def nbytes(self) -> int:
