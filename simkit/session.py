@@ -32,6 +32,7 @@ from simkit.inject.call import plan_of
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.notes import column_notes, group_comments
 from simkit.inject.shared import Constant, constants, shared_values
+from simkit.inject.vault import Vault
 from simkit.provenance.facts import session_facts
 from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.record.match import fingerprint
@@ -39,6 +40,7 @@ from simkit.record.points import explored_columns
 from simkit.record.store import Store
 from simkit.record.writer import Writer
 from simkit.values.batch import Batch
+from simkit.values.checkpoint import Checkpoint, Checkpoints
 from simkit.values.status import Status
 
 _BLOCK = 65_536
@@ -99,7 +101,9 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
     reporter.begin(progress)
     if len(runs):
         shared = shared_values(plan, target.root, target.known)
-        execution = Execution(plan, target, shared, options, progress, reporter)
+        execution = Execution(
+            plan, target, shared, options, progress, reporter, Checkpoints(target.checkpoints)
+        )
         execution.replay(runs) if options.replay else execution.record(runs)
     reporter.end(progress)
     return progress
@@ -120,12 +124,14 @@ class Execution:
     options: Options
     progress: Progress
     reporter: Reporter
+    checkpoints: Checkpoints
     beat: list[float] = attrs.field(factory=lambda: [-1.0, 0.0])
+    writers: list[Writer] = attrs.field(factory=list)  # the open one
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
         job = self.job(constants(self.plan, self.shared))
-        for batch in serial(job, runs, lambda: False, self.beat):
+        for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
             self.progress.take(batch, self.values)
         job.injector.close()
 
@@ -142,12 +148,17 @@ class Execution:
                 self.consume(batches, writer, interrupt)
             self.progress.interrupted = interrupt.requested
 
-    def consume(self, batches: Iterator[Batch | None], writer: Writer, interrupt: Interrupt) -> None:
+    def consume(
+        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+    ) -> None:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
             for batch in batches:
-                if batch is not None:
+                if isinstance(batch, Checkpoint):
+                    self.keep(batch, writer)
+                elif batch is not None:
                     writer.put(batch)
+                    self.checkpoints.forget(batch.runs[batch.status == Status.DONE].tolist())
                     self.progress.take(batch, self.values)
                 if writer.is_due or (batch is None and writer.waiting):
                     writer.commit()
@@ -156,6 +167,14 @@ class Execution:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
+
+    def keep(self, checkpoint: Checkpoint, writer: Writer) -> None:
+        """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+        under_way, self.beat[0] = self.beat[0], -1.0  # no interrupt may be raised within HDF5
+        writer.checkpoint(checkpoint)
+        self.checkpoints.take(checkpoint)
+        writer.commit()
+        self.beat[0] = under_way
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
         """The experiment compiled in this process."""
@@ -176,13 +195,14 @@ class Execution:
         fixed: Mapping[str, Constant],
         interrupt: Interrupt,
         stop: Callable[[], bool],
-    ) -> Iterator[Iterator[Batch | None]]:
+    ) -> Iterator[Iterator[Batch | Checkpoint | None]]:
         """Workers, started before the file is opened, and their batches."""
         job = self.job(fixed)
         if not self.options.workers:
+            job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
             with ExitStack() as teardown:
                 teardown.callback(job.injector.close)
-                yield serial(job, runs, stop, self.beat)
+                yield serial(job, runs, stop, self.beat, self.checkpoints)
             return
         method = start_method(self.options.method)
         forked = method == "fork"
@@ -198,7 +218,7 @@ class Execution:
         )
         peaceful = False
         try:
-            yield pool.run(runs, stop)
+            yield pool.run(runs, stop, self.checkpoints)
             peaceful = not interrupt.now
         finally:
             pool.close(kill=not peaceful)
@@ -212,6 +232,7 @@ class Execution:
         try:
             writer = Writer(store, self.target.slot.group, self.target.points.n)
             self.prepare(writer, fixed, runs)
+            self.writers.append(writer)
             yield writer
             failed = False
         except StorageFailed:

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from simkit.errors import SimkitError
 
 _SCALARS = (bool, int, float, complex, np.generic)
+
+
+class Vault(Protocol):
+    """Where checkpoints are kept."""
+
+    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
+        """Commit a checkpoint: the state, and the new rows of each series."""
+
+    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+        """The state, the added results and the series of the last checkpoint."""
+
+
+class _Memory:
+    """Keeps nothing beyond this process: for runs that only collect."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] | None = None
+        self.rows: dict[str, list[Any]] = {}
+
+    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
+        self.kept = {"state": dict(state["state"]), "added": dict(state["added"])}
+        for name, new in rows.items():
+            self.rows.setdefault(name, []).extend(new)
+
+    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+        return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
 
 
 class Run:
@@ -25,10 +51,12 @@ class Run:
         Which repetition of its point it is, from 0.
     """
 
-    __slots__ = ("_notes", "_results", "_series", "index", "trial")
+    __slots__ = ("_notes", "_results", "_saved", "_series", "_vault", "index", "trial")
 
-    def __init__(self, index: int = 0, trial: int = 0) -> None:
+    def __init__(self, index: int = 0, trial: int = 0, vault: Vault | None = None) -> None:
         self.index, self.trial = index, trial
+        self._vault = vault or _Memory()
+        self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
         self._results: dict[str, Any] = {}
         self._series: dict[str, list[Any]] = {}
         self._notes: list[tuple[str, str]] = []
@@ -61,6 +89,40 @@ class Run:
                 msg = f"run.append(): {name!r} is a result of run {self.index} already"
                 raise SimkitError(msg)
             self._series.setdefault(name, []).append(row)
+
+    def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Commit a state, and what was added and appended so far, while the run goes on.
+
+        Parameters
+        ----------
+        state, **named
+            What `restore` shall give back: numbers, text, arrays, NumPy generators, lists and dictionaries
+            of these, anything that can be a result.
+
+        Raises
+        ------
+        Unstorable
+            For a state that has no lossless form, with the path to it.
+        """
+        saved = self._saved or {}
+        rows = {name: rows[saved.get(name, 0) :] for name, rows in self._series.items()}
+        whole = {"state": {**(state or {}), **named}, "added": self._results}
+        self._vault.save(self.index, whole, rows, first=self._saved is None)
+        self._saved = {name: len(rows) for name, rows in self._series.items()}
+
+    def restore(self) -> dict[str, Any] | None:
+        """The state of the last checkpoint if an earlier attempt of this run made one, else None.
+
+        What was added and appended until that checkpoint is there again.
+        """
+        found = self._vault.find(self.index)
+        if found is None:
+            return None
+        state, added, series = found
+        self._results = dict(added)
+        self._series = {name: list(rows) for name, rows in series.items()}
+        self._saved = {name: len(rows) for name, rows in series.items()}
+        return state
 
     def note(self, text: str = "", /, **named: str) -> None:
         """Remark something on this run, or on some of its results by name."""

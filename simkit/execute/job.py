@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Mapping, MutableSequence
 from typing import Protocol
 
 import attrs
@@ -11,6 +11,7 @@ from simkit.declare.axes import Index
 from simkit.declare.space import Space
 from simkit.inject.injector import Injector, Log
 from simkit.values.batch import Batch
+from simkit.values.checkpoint import Restored
 
 
 @attrs.frozen(eq=False)
@@ -20,8 +21,16 @@ class Job:
     injector: Injector
     space: Space
 
-    def batch(self, runs: Index, beat: MutableSequence[float], log: Log | None = None) -> Batch:
-        """Execute these runs."""
+    def batch(
+        self,
+        runs: Index,
+        beat: MutableSequence[float],
+        log: Log | None = None,
+        restorable: Mapping[int, Restored] | None = None,
+    ) -> Batch:
+        """Execute these runs; those that are restorable may go on from a checkpoint."""
+        if self.injector.vault is not None:
+            self.injector.vault.restorable = restorable or {}
         return self.injector.batch(runs, self.space.at(runs), beat, log)
 
 

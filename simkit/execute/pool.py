@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from simkit.execute.nursery import Method, Nursery, signal_name
 from simkit.execute.wire import Receiver, pack_runs
 from simkit.execute.worker import BEAT, Place, open_beats
 from simkit.values.batch import Batch
+from simkit.values.checkpoint import Checkpoint, Checkpoints
 from simkit.values.status import Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
@@ -97,8 +99,10 @@ class Pool:
         connection = self.nursery.start(place)
         self.workers[connection] = Worker(place, Receiver(connection), beat)
 
-    def run(self, runs: Index | range, stop: Stop, *, tick: float = 0.1) -> Iterator[Batch | None]:
-        """Batches as they are done, in any order; None when nothing came for a while.
+    def run(
+        self, runs: Index | range, stop: Stop, checkpoints: Checkpoints, *, tick: float = 0.1
+    ) -> Iterator[Batch | Checkpoint | None]:
+        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
 
         Raises
         ------
@@ -109,14 +113,16 @@ class Pool:
         while True:
             if not stop():
                 self._replace(queue)
-                self._feed(queue)
+                self._feed(queue, checkpoints)
             if not any(worker.flight for worker in self.workers.values()) and (stop() or not len(queue)):
                 return
             ready = wait(list(self.workers), tick)
             for connection in ready:
                 batch = self._hear(self.workers[connection], queue)
-                if batch is not None:
+                if isinstance(batch, Batch):
                     yield queue.settle(batch)
+                elif batch is not None:
+                    yield batch
             self._stop_slow()
             if not ready:
                 yield None
@@ -127,14 +133,15 @@ class Pool:
         for slot in set(range(self.n)) - taken if len(queue) else ():
             self._start(slot)
 
-    def _feed(self, queue: Queue) -> None:
+    def _feed(self, queue: Queue, checkpoints: Checkpoints) -> None:
         for worker in self.workers.values():
             while len(worker.flight) < worker.capacity and len(queue):
                 fair = len(queue) // (2 * len(self.workers))
                 taken = queue.take(max(1, min(worker.size, fair)))
                 worker.flight.append(taken)
                 try:
-                    worker.connection.send_bytes(pack_runs(taken))
+                    request = (pack_runs(taken), checkpoints.of(taken.tolist()) or None)
+                    worker.connection.send_bytes(pickle.dumps(request))
                 except OSError:
                     break  # it died; its connection says so next
 
@@ -148,7 +155,7 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.place)
 
-    def _hear(self, worker: Worker, queue: Queue) -> Batch | None:
+    def _hear(self, worker: Worker, queue: Queue) -> Batch | Checkpoint | None:
         try:
             answer = worker.receiver.receive()
         except (EOFError, OSError):
@@ -156,6 +163,8 @@ class Pool:
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
+        if answer.checkpoint is not None:
+            return answer.checkpoint  # type: ignore[no-any-return]
         if answer.batch is None:
             worker.started = True
             return None

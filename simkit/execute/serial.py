@@ -9,9 +9,12 @@ from simkit.declare.axes import Index
 from simkit.execute.batches import Queue, next_size
 from simkit.execute.job import Job, Stop
 from simkit.values.batch import Batch
+from simkit.values.checkpoint import Checkpoints
 
 
-def serial(job: Job, runs: Index | range, stop: Stop, beat: MutableSequence[float]) -> Iterator[Batch]:
+def serial(
+    job: Job, runs: Index | range, stop: Stop, beat: MutableSequence[float], checkpoints: Checkpoints
+) -> Iterator[Batch]:
     """Batches of executed runs, in order.
 
     Parameters
@@ -20,11 +23,13 @@ def serial(job: Job, runs: Index | range, stop: Stop, beat: MutableSequence[floa
         Asked before each batch.
     beat
         Tells which run is under way, or -1 between batches.
+    checkpoints
+        What interrupted runs go on from.
     """
     queue, size = Queue(runs, job.injector.plan.limits.retries), 1
     while len(queue) and not stop():
         taken = queue.take(size)
         start = time.perf_counter()
-        batch = job.batch(taken, beat)
+        batch = job.batch(taken, beat, None, checkpoints.of(taken.tolist()))
         size = next_size(size, len(taken), time.perf_counter() - start, batch.nbytes)
         yield queue.settle(batch)

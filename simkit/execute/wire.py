@@ -43,8 +43,15 @@ class Sender:
         self.usable = sys.platform != "win32"  # a mapped file can't be removed there
         self.half = 0
 
-    def send(self, message: Any) -> None:
-        """Send an object; its arrays are not copied into the message."""
+    def send(self, message: Any, *, shared: bool = False) -> None:
+        """Send an object; its arrays are not copied into the message.
+
+        Parameters
+        ----------
+        shared
+            Whether large arrays may go through the shared file: only messages that answer a request may,
+            since only the requests tell that the owner has read the last but one.
+        """
         large: list[memoryview] = []
 
         def beside(buffer: pickle.PickleBuffer) -> bool:
@@ -55,8 +62,8 @@ class Sender:
             return False
 
         data = pickle.dumps(message, 5, buffer_callback=beside)
-        file = self._open() if large and self.shared is None and self.usable else None
-        places = self._place(large)
+        file = self._open() if shared and large and self.shared is None and self.usable else None
+        places = self._place(large) if shared else [(_PIPE, buffer.nbytes) for buffer in large]
         head = pickle.dumps(_Head(file, places))
         self.connection.send_bytes(len(head).to_bytes(4, "little") + head + data)
         for buffer, (offset, _) in zip(large, places, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import pickle
 import signal
 import time
 import traceback
@@ -17,6 +18,8 @@ from simkit.declare.limits import Limits
 from simkit.execute.job import Job, Source
 from simkit.execute.logs import OutputLog
 from simkit.execute.wire import Sender, unpack_runs
+from simkit.inject.vault import Vault
+from simkit.values.checkpoint import Checkpoint
 
 try:
     import resource
@@ -29,12 +32,13 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 
 @attrs.frozen
 class Answer:
-    """A worker's message: a batch and how long it took, or why it cannot start."""
+    """A worker's message: a batch and how long it took, a checkpoint, or why it cannot start."""
 
     batch: Any = None
     seconds: float = 0.0
     nbytes: int = 0
     problem: str = ""
+    checkpoint: Checkpoint | None = None
 
 
 @attrs.frozen
@@ -73,13 +77,15 @@ def work(connection: Any, source: Source, place: Place) -> None:
 def _serve(
     sender: Sender, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int
 ) -> None:
+    job.injector.vault = Vault(lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
     while request := sender.connection.recv_bytes():
-        runs = unpack_runs(request)
+        packed, restorable = pickle.loads(request)
+        runs = unpack_runs(packed)
         start = time.perf_counter()
-        batch = attrs.evolve(job.batch(runs, beat, log), worker=number)
+        batch = attrs.evolve(job.batch(runs, beat, log, restorable), worker=number)
         if log is not None:
             log.forget()
-        sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes))
+        sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes), shared=True)
 
 
 def _apply(limits: Limits) -> None:

@@ -23,6 +23,7 @@ from simkit.inject.protect import given, is_copied
 from simkit.inject.seeds import generators, run_seeds
 from simkit.inject.shared import has_fixed_fields, make_shared
 from simkit.inject.steps import Step, compiled
+from simkit.inject.vault import Vault
 from simkit.values.batch import Batch
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT
@@ -94,6 +95,7 @@ class Injector:
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
+        self.vault: Vault | None = None
         self.broken: str | None = None
         self.ready = False
 
@@ -172,7 +174,7 @@ class Injector:
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
-        handles = [Run(run, trial) for run, trial in zip(runs.tolist(), trials, strict=False)]
+        handles = [Run(run, trial, self.vault) for run, trial in zip(runs.tolist(), trials, strict=False)]
         columns["run"] = handles
         return columns, seeds, handles
 

@@ -19,6 +19,7 @@ from simkit.record.catalogue import Shard, Slot, discard, existing, following, i
 from simkit.record.match import Difference, difference, fingerprint
 from simkit.record.points import Points, continued_points, fresh_points
 from simkit.record.recorded import Recorded
+from simkit.values.checkpoint import Restored
 from simkit.values.decode import decode
 from simkit.values.status import Status
 
@@ -78,6 +79,8 @@ class Continuation:
         Constant parameters that were computed before, by node key.
     status
         The recorded runs' status; None for a new trajectory.
+    checkpoints
+        What interrupted runs go on from.
     changed
         What differs from the sessions before, where it is continued all the same.
     remarks
@@ -89,6 +92,7 @@ class Continuation:
     points: Points
     known: dict[str, Any]
     status: Array | None = None
+    checkpoints: dict[int, Restored] = attrs.field(factory=dict)
     changed: Difference = Difference()
     remarks: tuple[str, ...] = ()
 
@@ -135,7 +139,7 @@ def _next(
     if empty is not None and wish.output is None and discard(empty):
         slot = empty
     remarks = () if differing is None else (_remark(*differing[:2]),)
-    return Continuation(slot, _root(plan, wish), fresh_points(plan.space), {}, None, Difference(), remarks)
+    return Continuation(slot, _root(plan, wish), fresh_points(plan.space), {}, remarks=remarks)
 
 
 def _root(plan: Plan, wish: Wish) -> int:
@@ -199,7 +203,10 @@ def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Di
         failed &= True if points.declared is None else points.declared[: len(status)]
         points = attrs.evolve(points, todo=np.flatnonzero(failed))
     known = {} if found else _computed(plan, recorded)
-    return Continuation(slot, int(recorded.attributes["root_seed"]), points, known, status, found)
+    checkpoints = {} if found else recorded.checkpoints()
+    return Continuation(
+        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
+    )
 
 
 def _computed(plan: Plan, recorded: Recorded) -> dict[str, Any]:

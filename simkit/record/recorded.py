@@ -17,7 +17,9 @@ from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.layout import names_in, place
 from simkit.record.source import read, read_constant
 from simkit.record.store import open_for_reading
+from simkit.values.checkpoint import Restored, restored
 from simkit.values.columns import Column
+from simkit.values.decode import decode
 from simkit.values.status import Status
 
 RUN_COLUMNS = ("status", "started", "seconds", "worker", "seed", "trial")
@@ -158,6 +160,18 @@ class Recorded:
         if group is None:
             return []
         return [str(group["name"].asstr()[i]) for i in np.flatnonzero(group["run"][:] == run)]
+
+    def checkpoints(self) -> dict[int, Restored]:
+        """What runs that are not done committed last."""
+        vault = self.root.get("runs/checkpoint", {})
+        found = {}
+        for run, group in vault.items():
+            lengths = group["series"].attrs
+            series = {
+                name: decode(read(group["series"], name, slice(0, int(n)))) for name, n in lengths.items()
+            }
+            found[int(run)] = restored(read(group, "state", slice(0, 1)), series)
+        return found
 
     @property
     def sessions(self) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from simkit.record.sink import Sink
 from simkit.record.source import read_constant
 from simkit.record.store import Store
 from simkit.values.batch import Batch
+from simkit.values.checkpoint import Checkpoint
 from simkit.values.columns import Column, Leaf
 from simkit.values.decode import decode
 from simkit.values.encode import encode
@@ -204,10 +205,36 @@ class Writer:
         )
         put(self.status, rows, status)
         self.known[rows] = status
+        self._forget_checkpoints(rows[status == Status.DONE].tolist())
         self._texts("error", batch.errors)
         self._texts("log", batch.logs)
         self._notes(batch.notes)
         self.waiting += batch.nbytes
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep a run's state and new rows; they count with the next `commit`."""
+        vault = self.root["runs"].require_group("checkpoint")
+        key = str(checkpoint.run)
+        if checkpoint.first and key in vault:
+            del vault[key]
+        group = vault.require_group(key)
+        if "state" in group:
+            del group["state"]
+        Sink(group, "state", 1, lambda: np.zeros(1, bool)).write(np.arange(1), checkpoint.state)
+        series = group.require_group("series")
+        for name, column in checkpoint.rows.items():
+            start = int(series.attrs.get(name, 0))
+            sink = Sink(series, name, start, lambda start=start: np.arange(start) >= 0)  # type: ignore[misc]
+            sink.grow(start + column.n)
+            sink.write(np.arange(start, start + column.n), column)
+            series.attrs[name] = start + column.n
+        self.waiting += checkpoint.nbytes
+
+    def _forget_checkpoints(self, runs: list[int]) -> None:
+        vault = self.root["runs"].get("checkpoint")
+        for run in runs if vault is not None and len(vault) else ():
+            if str(run) in vault:
+                del vault[str(run)]
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""

@@ -47,11 +47,30 @@ def _values(node: Node) -> list[Any]:
             columns = [decode(field) for field in node.fields.values()]
             names = list(node.fields)
             return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        case Record(type="generator"):
+            return [_generator(state) for state in decode(node.fields["state"])]
         case Record():
             keys, values = decode(node.fields["keys"]), decode(node.fields["values"])
             return [dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True)]
         case Nothing():
             return [None] * node.n
+
+
+def _generator(state: dict[str, Any]) -> np.random.Generator:
+    """NumPy's own bit generators only: a file names no other class to be called."""
+    kinds = {
+        kind.__name__: kind
+        for kind in (
+            np.random.PCG64,
+            np.random.PCG64DXSM,
+            np.random.MT19937,
+            np.random.Philox,
+            np.random.SFC64,
+        )
+    }
+    bits = kinds[state["bit_generator"]]()
+    bits.state = state
+    return np.random.Generator(bits)
 
 
 def _leaf_values(leaf: Leaf) -> list[Any]:

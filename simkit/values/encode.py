@@ -244,6 +244,11 @@ def as_mapping(values: Sequence[dict[Any, Any]]) -> Record:
     return Record("mapping", {"keys": keys, "values": encode([list(value.values()) for value in values])})
 
 
+def _generators(values: Sequence[np.random.Generator]) -> list[Part]:
+    states = encode([value.bit_generator.state for value in values])
+    return [(None, Record("generator", {"state": states}))]
+
+
 def _is_member(key: Any) -> bool:
     return type(key) is str and key.isidentifier()
 
@@ -261,6 +266,7 @@ _ENCODERS: dict[type, Callable[[Sequence[Any]], list[Part]]] = {
     bytes: lambda values: [(None, _byte_strings("bytes", values))],
     type(None): _nothing,
     np.ndarray: _arrays,
+    np.random.Generator: _generators,
     list: _sequences("list"),
     tuple: _sequences("tuple"),
     dict: _dictionaries,
