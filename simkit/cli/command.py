@@ -50,6 +50,7 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if options.collect_only:
         return list_experiments(items, options.where, verbose=options.verbose, quiet=options.quiet)
     report = Report(config.rootdir, verbose=options.verbose, quiet=options.quiet, again=again(options))
+    report.silenced = config.silence
     settings = session_options(options, config, outside, arguments, targets)
     return run_all(items, config, settings, report, durations=options.durations)
 

@@ -31,6 +31,7 @@ class Report:
     def __init__(self, rootdir: Path, *, verbose: int = 0, quiet: int = 0, again: Sequence[str] = ()) -> None:
         self.rootdir, self.verbose, self.quiet, self.again = rootdir, verbose, quiet, again
         self.workers = 1
+        self.silenced: Sequence[str] = ()
         self.meter = Meter(silent=quiet > 0)
         self.started = time.perf_counter()
         self.studied: list[Progress] = []
@@ -88,6 +89,7 @@ class Report:
         failures = [(progress, failure) for progress in self.studied for failure in progress.failures]
         if failures or self.problems:
             self.show_failures(failures)
+        self.show_warnings()
         if durations:
             self.show_durations(durations)
         if self.studied:
@@ -111,6 +113,14 @@ class Report:
         )
         if rest > 0:
             print(f"… and {counted(rest, 'more failure')}: traj.error(i) gives the traceback of run i\n")
+
+    def show_warnings(self) -> None:
+        """What the first run of an experiment did behind its author's back."""
+        for progress in self.studied:
+            for name, text in progress.warnings.items():
+                if name not in self.silenced:
+                    print(f"warning: {progress.plan.node_id}: {text}")
+                    print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')
 
     def show_durations(self, count: int) -> None:
         """The slowest runs of all."""

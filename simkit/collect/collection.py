@@ -20,6 +20,7 @@ from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
 from simkit.collect.requests import fields
 from simkit.collect.resolve import Outside, Resolver, kind_of, ordered
+from simkit.collect.streams import global_streams
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore
 from simkit.declare.tags import Tag, tag_of
@@ -178,6 +179,7 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)
     things = [node.make for node in nodes.values() if node.origin and _is_code(node.make)]
+    code = reachable([found.function, *things], rootdir)
     return Plan(
         name=found.function.__name__,
         node_id=found.node_id,
@@ -188,7 +190,8 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
         path=found.path,
         rootdir=rootdir,
         module=found.module.__name__,
-        code=reachable([found.function, *things], rootdir),
+        code=code,
+        streams=global_streams(code, rootdir),
         limits=found.tag.limits
         if request.timeout is None
         else attrs.evolve(found.tag.limits, timeout=request.timeout),

@@ -14,6 +14,7 @@ from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 
 CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
+WARNINGS = ("unseeded_random", "mutated_parameter", "large_return")
 
 
 @attrs.frozen
@@ -35,6 +36,8 @@ class Config:
     on_change
         What happens when code or constants differ from those recorded: ``next`` trajectory, ``into`` the
         same, or ``stop``; None is the next one, but stop before throwing away more than a minute of runs.
+    silence
+        The warnings of the first run that are not wanted.
     """
 
     rootdir: Path
@@ -43,6 +46,7 @@ class Config:
     workers: int | str | None = None
     durable: bool = False
     on_change: str | None = None
+    silence: tuple[str, ...] = ()
 
     @property
     def results(self) -> Path:
@@ -96,6 +100,7 @@ def load_config(rootdir: Path) -> Config:
     files = [files] if isinstance(files, str) else files
     strings = isinstance(files, list) and all(isinstance(pattern, str) for pattern in files)
     parameters, workers = table.get("parameters", {}), table.get("workers")
+    silence = table.get("silence", [])
     durable, on_change = table.get("durable", False), table.get("on_change")
     is_count = workers in (None, "auto") or (type(workers) is int and workers >= 0)
     rules = [
@@ -108,11 +113,15 @@ def load_config(rootdir: Path) -> Config:
             f'on_change must be "next", "into" or "stop", not {on_change!r}',
         ),
     ]
+    rules += [
+        (name in WARNINGS, f"silence knows no warning {name!r}; there are: {', '.join(WARNINGS)}")
+        for name in silence
+    ]
     for holds, problem in rules:
         if not holds:
             msg = f"{where} {problem}"
             raise SimkitError(msg)
-    return Config(rootdir, tuple(files), flattened(parameters), workers, durable, on_change)
+    return Config(rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence))
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

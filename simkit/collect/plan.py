@@ -97,6 +97,8 @@ class Plan:
         The file that defines it; the node id is relative to the rootdir.
     code
         The source of each piece of the project's code that the runs reach, by ``file::name``.
+    streams
+        The global random generators that this code draws from.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Plan:
     module: str
     code: Mapping[str, str]
     limits: Limits = Limits()
+    streams: frozenset[str] = frozenset()
 
     @property
     def doc(self) -> str:

@@ -18,6 +18,7 @@ from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
 from simkit.errors import Unstorable
 from simkit.inject.failure import user_traceback
+from simkit.inject.health import Watch, seed_globals
 from simkit.inject.outcome import ONE, Names, Rejected, as_columns, is_one_result, named_results, with_added
 from simkit.inject.protect import given, is_copied
 from simkit.inject.seeds import generators, run_seeds
@@ -32,6 +33,7 @@ from simkit.values.status import Status
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
+GLOBAL_SEED = "seed@global"
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
 
@@ -96,6 +98,7 @@ class Injector:
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.vault: Vault | None = None
+        self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.broken: str | None = None
         self.ready = False
 
@@ -129,6 +132,8 @@ class Injector:
         """
         if not self.ready:
             self.prepare()
+        if self.watch:
+            self.watch.begin()
         columns, seeds, handles = self.inputs(runs, points)
         n = len(runs)
         out = Outcomes(
@@ -142,16 +147,19 @@ class Injector:
         if self.broken is not None:
             for position in range(n):
                 out.fail(position, self.broken)
-        elif self.steps or self.on_error:
+        elif self.steps or self.on_error or self.watch or self.plan.streams:
             recorded = self.stepwise(columns, out, beat, mark)
         else:
             self.straight(columns, out, beat, mark)
         beat[0] = -1.0
         out.started += epoch
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
+        results = self.result_columns(out)
+        warnings = self.watch.warnings(results) if self.watch else ()
+        self.watch = None
         return Batch(
-            runs, out.status, out.started, out.seconds, parameters, self.result_columns(out), seeds,
-            out.errors, _logs(log, start, out), _notes(handles, out.runs),
+            runs, out.status, out.started, out.seconds, parameters, results, seeds,
+            out.errors, _logs(log, start, out), _notes(handles, out.runs), warnings=warnings,
         )  # fmt: skip
 
     def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, list[Run] | None]:
@@ -166,11 +174,14 @@ class Injector:
                     elements[position] = ABSENT
             columns[name] = map(given, elements) if copied else elements
         seeds = None
-        if "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin":
+        asked = "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
+        if asked or self.plan.streams:
             seeds = run_seeds(self.root, self.plan.name, runs)
-            columns["seed"] = seeds.tolist()
-            if "rng" in self.wants:
-                columns["rng"] = generators(seeds)
+            columns[GLOBAL_SEED] = seeds.tolist()
+        if asked:
+            columns["seed"] = columns[GLOBAL_SEED]
+        if asked and seeds is not None and "rng" in self.wants:
+            columns["rng"] = generators(seeds)
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
@@ -221,7 +232,10 @@ class Injector:
             begun = time.perf_counter()
             beat[1], beat[0] = begun, run
             out.started[position] = begun
-            environment = {**self.values, **{key: next(column) for key, column in iterators.items()}}
+            environment: dict[str, Any] = {
+                **self.values,
+                **{key: next(column) for key, column in iterators.items()},
+            }
             try:
                 with ExitStack() as teardown:
                     out.results[position] = self.one(environment, teardown)
@@ -237,12 +251,16 @@ class Injector:
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
         """One run: its steps in order, then the experiment itself."""
+        if self.plan.streams:
+            seed_globals(self.plan.streams, environment[GLOBAL_SEED])
         for step in self.steps:
             environment[step.key] = step.make(environment, teardown)
         passed = {}
         for need in self.plan.needs:
             value = environment[need.key]
             passed[need.key] = given(value) if self.plan.nodes[need.key].is_recorded else value
+        if self.watch:
+            self.watch.passed, self.watch.environment = passed, environment
         positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
         keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
         return self.plan.function(*positional, **keywords)

@@ -36,6 +36,8 @@ class Batch:
         ``(run number, name, text)``; the name is empty for a remark on the run.
     worker
         The number of the process; 0 is the owner.
+    warnings
+        What the first run did that its author may not know of: the name that silences it, and the text.
     again
         Runs that are not done and will be tried once more in this session.
     """
@@ -52,6 +54,7 @@ class Batch:
     notes: tuple[tuple[int, str, str], ...] = ()
     worker: int = 0
     again: tuple[int, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
 
     @property
     def nbytes(self) -> int:

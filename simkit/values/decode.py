@@ -69,7 +69,7 @@ def _generator(state: dict[str, Any]) -> np.random.Generator:
         )
     }
     bits = kinds[state["bit_generator"]]()
-    bits.state = state
+    bits.state = state  # type: ignore[assignment] # as it was taken from one
     return np.random.Generator(bits)
 
 
