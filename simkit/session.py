@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ class Execution:
         job = self.job(constants(self.plan, self.shared))
         for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
             self.progress.take(batch, self.values)
-        job.injector.close()
+        self.progress.take_problems([job.injector.close()])
 
     def record(self, runs: Index | range) -> None:
         """Execute runs and record them."""
@@ -200,9 +200,10 @@ class Execution:
         job = self.job(fixed)
         if not self.options.workers:
             job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
-            with ExitStack() as teardown:
-                teardown.callback(job.injector.close)
+            try:
                 yield serial(job, runs, stop, self.beat, self.checkpoints)
+            finally:
+                self.progress.take_problems([job.injector.close()])
             return
         method = start_method(self.options.method)
         forked = method == "fork"
@@ -216,12 +217,15 @@ class Execution:
             limits=self.plan.limits,
             show=self.options.show_output,
         )
-        peaceful = False
         try:
             yield pool.run(runs, stop, self.checkpoints)
-            peaceful = not interrupt.now
-        finally:
-            pool.close(kill=not peaceful)
+        except BaseException:
+            pool.kill()
+            raise
+        if interrupt.now:
+            pool.kill()
+        else:
+            self.progress.take_problems(pool.close())
 
     @contextmanager
     def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:

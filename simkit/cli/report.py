@@ -73,6 +73,7 @@ class Report:
 
     def end(self, progress: Progress) -> None:
         """Say how the experiment ended."""
+        self.problems.extend((progress.plan.node_id, problem) for problem in progress.problems)
         self.meter.end(progress)
 
     def interrupted(self, count: int) -> None:

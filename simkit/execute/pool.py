@@ -201,15 +201,33 @@ class Pool:
         text = f"the worker that executed this run died: {why}"
         return _ended(culprit, Status.CRASHED, text, elapsed, number)
 
-    def close(self, *, kill: bool = False) -> None:
-        """Let the workers tear down their fixtures and end, or kill them."""
-        for worker in [] if kill else self.workers.values():
+    def close(self) -> list[str]:
+        """Let the workers tear down their fixtures and end; what went wrong in doing so."""
+        for worker in self.workers.values():
             try:
                 worker.connection.send_bytes(b"")
             except OSError:
                 pass
-        for worker in [] if kill else self.workers.values():
-            self.nursery.exit_code(worker.place.number, _TEARDOWN)
+        problems = [self._last_words(worker) for worker in self.workers.values()]
+        self._end(kill=False)
+        return list(dict.fromkeys(problem for problem in problems if problem))
+
+    def _last_words(self, worker: Worker) -> str:
+        try:
+            while worker.connection.poll(_TEARDOWN):
+                answer = worker.receiver.receive()
+                if answer.batch is None and answer.checkpoint is None and worker.started:
+                    return str(answer.problem)
+                worker.started = True
+        except (EOFError, OSError):
+            pass
+        return ""
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        self._end(kill=True)
+
+    def _end(self, *, kill: bool) -> None:
         for worker in self.workers.values():
             worker.connection.close()
         self.nursery.close(kill=kill)

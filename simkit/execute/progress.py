@@ -45,6 +45,12 @@ class Progress:
     warnings: dict[str, str] = attrs.field(factory=dict)  # by the name that silences them
     busy: float = 0.0  # seconds of work in all runs
 
+    problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
+
+    def take_problems(self, problems: list[str]) -> None:
+        """What went wrong outside of the runs."""
+        self.problems.extend(problem for problem in problems if problem)
+
     @property
     def path(self) -> Path:
         """The trajectory's file."""

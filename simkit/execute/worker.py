@@ -32,7 +32,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 
 @attrs.frozen
 class Answer:
-    """A worker's message: a batch and how long it took, a checkpoint, or why it cannot start."""
+    """A worker's message: a batch and how long it took, a checkpoint, or why it can't start or end in peace."""
 
     batch: Any = None
     seconds: float = 0.0
@@ -68,10 +68,9 @@ def work(connection: Any, source: Source, place: Place) -> None:
     sender.send(Answer())
     try:
         _serve(sender, job, beat, log, place.number)
+        sender.send(Answer(problem=job.injector.close()))
     except (EOFError, OSError):
-        pass  # the owner is gone
-    finally:
-        job.injector.close()
+        job.injector.close()  # the owner is gone
 
 
 def _serve(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
+from itertools import dropwhile
 
 from simkit.errors import is_ours
+
+_SCAFFOLD = (contextlib.__file__,)  # what stands between simkit and a fixture's teardown
 
 
 def user_traceback(error: BaseException) -> str:
@@ -12,8 +16,8 @@ def user_traceback(error: BaseException) -> str:
     report = traceback.TracebackException.from_exception(error)
     inner: traceback.TracebackException | None = report
     while inner is not None:
-        kept = [frame for frame in inner.stack if not is_ours(frame.filename)]
-        inner.stack = traceback.StackSummary.from_list(kept)
+        frames = dropwhile(lambda frame: frame.filename in _SCAFFOLD or is_ours(frame.filename), inner.stack)
+        inner.stack = traceback.StackSummary.from_list([f for f in frames if not is_ours(f.filename)])
         inner = inner.__cause__ or inner.__context__
     return "".join(report.format()).rstrip()
 

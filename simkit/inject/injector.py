@@ -112,9 +112,13 @@ class Injector:
         except Exception as error:  # noqa: BLE001 - whatever the user's fixture raises
             self.broken = str(error)
 
-    def close(self) -> None:
-        """Tear down the shared fixtures."""
-        self.teardown.close()
+    def close(self) -> str:
+        """Tear down the shared fixtures; the traceback if one fails, which costs no run."""
+        try:
+            self.teardown.close()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's fixture raises
+            return f"a fixture failed when it was torn down after the runs\n{user_traceback(error)}"
+        return ""
 
     def batch(
         self, runs: Index, points: Points, beat: MutableSequence[float], log: Log | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 
 from simkit.errors import SimkitError, StorageFailed, shown_path
-from simkit.record.transaction import TransactionalFile, log_path, recover
+from simkit.record.transaction import LoggedView, TransactionalFile, log_path, recover
 
 try:
     import fcntl
@@ -179,8 +179,8 @@ def open_for_reading(path: Path) -> h5py.File:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if os.path.exists(log_path(str(path))):
-        _replay(path)
+    if os.path.exists(log_path(str(path))) and not _replay(path):
+        return h5py.File(LoggedView(str(path)), "r")
     for attempt in range(50):
         try:
             return h5py.File(path, "r")
@@ -221,15 +221,24 @@ def _reason(error: OSError) -> str:
     return "it is not an HDF5 file" if "signature not found" in text else text
 
 
-def _replay(path: Path) -> None:
-    """Replay the log unless its writer is alive: then the file is a valid snapshot as it is."""
+def _replay(path: Path) -> bool:
+    """Replay the log, unless its writer is alive: then the file is a valid snapshot as it is.
+
+    Returns
+    -------
+    bool
+        False in a place where nothing can be written.
+    """
     try:
         lock = WriterLock(path)
-    except (SimkitError, OSError):
-        return
+    except SimkitError:
+        return True
+    except OSError:
+        return False
     try:
         recover(str(path))
     except OSError:
-        pass  # a read-only place
+        return False
     finally:
         lock.release()
+    return True

@@ -251,6 +251,55 @@ class TransactionalFile:
             _remove(log_path(self.path))
 
 
+class LoggedView:
+    """A file seen through its log, for reading where nothing may be written.
+
+    Raises
+    ------
+    OSError
+        When the file can't be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - open as long as HDF5 reads
+        self._pages: dict[int, bytes] = {}
+        self._end = os.fstat(self._file.fileno()).st_size
+        self._position = 0
+        for end, pages in read_frames(log_path(path)):
+            self._pages.update(pages)
+            self._end = end
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to an offset from the start, the position or the end."""
+        self._position = offset + (0, self._position, self._end)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """The present offset."""
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """The bytes from the position on."""
+        buffer = bytearray(self._end - self._position if size < 0 else size)
+        self.readinto(buffer)
+        return bytes(buffer)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from the position on, with zeros beyond the end."""
+        view = memoryview(buffer).cast("B")
+        start, size = self._position, len(view)
+        self._file.seek(start)
+        got = self._file.readinto(view)
+        view[got:] = bytes(size - got)
+        for number in range(start // PAGE, (start + size - 1) // PAGE + 1) if self._pages else ():
+            page = self._pages.get(number)
+            if page is not None:
+                low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page))
+                view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+        self._position = start + size
+        return size
+
+
 def log_path(path: str) -> str:
     """The redo log beside a file."""
     return path + ".wal"
