@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 
+from simkit.analyse.info import Info, info
 from simkit.analyse.naming import Names, Unknown
 from simkit.analyse.rows import Rows
+from simkit.analyse.runs import Runs
 from simkit.analyse.select import matching
 from simkit.declare.axes import Array, Index, objects
 from simkit.declare.space import Space, explore
@@ -24,54 +24,6 @@ from simkit.values.take import take
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@attrs.frozen
-class Info:
-    """What is known of a trajectory as a whole.
-
-    Attributes
-    ----------
-    root_seed
-        All random streams of the runs derive from it.
-    sessions
-        The circumstances of each session that executed runs: command, versions, host, code.
-    """
-
-    name: str
-    node_id: str
-    doc: str
-    root_seed: int
-    created: datetime.datetime
-    sessions: tuple[Mapping[str, Any], ...]
-
-
-class Runs(Sequence["Names"]):
-    """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
-
-    def __init__(self, trajectory: Trajectory, index: Index) -> None:
-        self._trajectory, self._index = trajectory, index
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    @overload
-    def __getitem__(self, i: int) -> Names: ...
-    @overload
-    def __getitem__(self, i: slice) -> Runs: ...
-    def __getitem__(self, i: int | slice) -> Names | Runs:
-        if isinstance(i, slice):
-            return Runs(self._trajectory, self._index[i])
-        if not -len(self) <= i < len(self):
-            msg = f"run {i} of a trajectory with {len(self)} runs"
-            raise IndexError(msg)
-        return self._trajectory._run(int(self._index[i]))
-
-    def __iter__(self) -> Iterator[Names]:
-        return (self._trajectory._run(run) for run in self._index.tolist())
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} runs of {self._trajectory.name}>"
 
 
 class Trajectory:
@@ -131,12 +83,7 @@ class Trajectory:
     @property
     def info(self) -> Info:
         """Seed, code, machine and versions of each session."""
-        fact = self._recorded.attributes
-        created = datetime.datetime.fromtimestamp(float(fact["created"]), datetime.UTC)
-        return Info(
-            self.name, str(fact["node_id"]), str(fact["doc"]), int(fact["root_seed"]), created,
-            tuple(self._recorded.sessions),
-        )  # fmt: skip
+        return info(self._recorded)
 
     def describe(self, name: str) -> About:
         """Comment, unit, origin of a parameter or result, and whether it is constant or explored."""
@@ -237,7 +184,8 @@ class Trajectory:
             self._known(name)
         return np.asarray(column)
 
-    def _run(self, run: int) -> Names:
+    def run(self, run: int) -> Names:
+        """One run by its number in the file."""
         names = [*self._recorded.names("parameters"), *self._recorded.names("results")]
         return Names(names, lambda name: self._value(name, run), f"run {run}")
 

@@ -23,11 +23,12 @@ from simkit.declare.limits import seconds
 from simkit.declare.reshape import first_value, with_axis, with_trials
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.execute.execution import Options
 from simkit.inject.failure import first_user_frame
 from simkit.record.catalogue import Shard
 from simkit.record.continuing import Wish
 from simkit.record.recorded import Recorded, experiments
-from simkit.session import Options, study
+from simkit.session import study
 
 if TYPE_CHECKING:
     import argparse
@@ -77,8 +78,10 @@ def run_all(
             if progress.interrupted or (settings.most_failures and progress.failed >= settings.most_failures):
                 code = INTERRUPTED if progress.interrupted else FAILED
                 break
-    finally:
+    except SimkitError:
         report.close(durations or 0, replayed=settings.replay)
+        raise
+    report.close(durations or 0, replayed=settings.replay)
     for text in nothing:
         print(f"simkit: {text}", file=sys.stderr)
     return NOTHING if len(nothing) == len(items) else code

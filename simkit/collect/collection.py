@@ -14,12 +14,13 @@ import attrs
 from simkit.collect import keyword
 from simkit.collect.code import reachable
 from simkit.collect.config import Config
+from simkit.collect.kinds import kind_of
 from simkit.collect.modules import load
-from simkit.collect.plan import Plan
+from simkit.collect.plan import Plan, ordered
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
 from simkit.collect.requests import fields
-from simkit.collect.resolve import Outside, Resolver, kind_of, ordered
+from simkit.collect.resolve import Outside, Resolver
 from simkit.collect.streams import global_streams
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore

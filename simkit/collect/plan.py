@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,3 +127,18 @@ class Plan:
     def with_space(self, space: Space) -> Plan:
         """The same plan over other points."""
         return attrs.evolve(self, space=space)
+
+
+def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """The nodes within reach, each after those that it needs, in the order of the signatures."""
+    found: dict[str, Node] = {}
+
+    def visit(key: str) -> None:
+        if key not in found:
+            for need in nodes[key].needs:
+                visit(need.key)
+            found[key] = nodes[key]
+
+    for need in needs:
+        visit(need.key)
+    return found

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from itertools import repeat
 from typing import Any, Protocol
 
-import attrs
 import numpy as np
 
 from simkit.collect.groups import leaves
@@ -16,19 +15,17 @@ from simkit.collect.plan import Node, Plan
 from simkit.declare.axes import Array, Index, Values
 from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
-from simkit.errors import Unstorable
 from simkit.inject.failure import user_traceback
 from simkit.inject.health import Watch, seed_globals
-from simkit.inject.outcome import ONE, Names, Rejected, as_columns, is_one_result, named_results, with_added
+from simkit.inject.outcome import Names, as_columns
 from simkit.inject.protect import given, is_copied
+from simkit.inject.results import Outcomes, result_columns
 from simkit.inject.seeds import generators, run_seeds
 from simkit.inject.shared import has_fixed_fields, make_shared
 from simkit.inject.steps import Step, compiled
 from simkit.inject.vault import Vault
 from simkit.values.batch import Batch
-from simkit.values.columns import Column
 from simkit.values.decode import ABSENT
-from simkit.values.encode import encode
 from simkit.values.status import Status
 
 Points = Mapping[str, Values]
@@ -45,26 +42,6 @@ class Log(Protocol):
 
     def text(self, start: int, stop: int) -> str:
         """What was written between two positions."""
-
-
-@attrs.define(eq=False)
-class Outcomes:
-    """A batch under way: what each run gave, and what became of it."""
-
-    runs: list[int]
-    results: list[Any]
-    started: Array
-    seconds: Array
-    status: Array
-    handles: list[Run] | None
-    errors: dict[int, str] = attrs.field(factory=dict)
-    marks: list[int] = attrs.field(factory=list)
-
-    def fail(self, position: int, text: str) -> None:
-        """Make this run a failed one; the first reason stays."""
-        if self.status[position] == _DONE:
-            self.status[position] = Status.FAILED
-            self.errors[self.runs[position]] = text
 
 
 class Injector:
@@ -158,7 +135,7 @@ class Injector:
         beat[0] = -1.0
         out.started += epoch
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
-        results = self.result_columns(out)
+        results = result_columns(self.names, out)
         warnings = self.watch.warnings(results) if self.watch else ()
         self.watch = None
         return Batch(
@@ -276,43 +253,6 @@ class Injector:
             if node.key in environment:
                 found.update(leaves(node.name, environment[node.key]))
         return {name: value for name, value in found.items() if name not in self.explored}
-
-    def result_columns(self, out: Outcomes) -> Mapping[str, Column]:
-        """The columns of the results of all runs that are done."""
-        kinds = set(map(type, out.results))
-        if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
-            return self.single_column(out)
-        if kinds == {dict} and not out.handles and not out.errors and self.share_names(out.results):
-            return as_columns(out.results, out.fail)
-        results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
-        for position in np.flatnonzero(out.status == _DONE).tolist():
-            returned = out.results[position]
-            try:
-                named = (
-                    with_added(returned, out.handles[position]) if out.handles else named_results(returned)
-                )
-                self.names.check(named)
-                results[position] = named
-            except Rejected as reason:
-                out.fail(position, str(reason))
-        return as_columns(results, out.fail)
-
-    def share_names(self, results: list[dict[str, Any]]) -> bool:
-        """Whether all dictionaries have the same approved names: then no run needs a look of its own."""
-        names = results[0].keys()
-        return tuple(names) in self.names.approved and all(result.keys() == names for result in results)
-
-    def single_column(self, out: Outcomes) -> Mapping[str, Column]:
-        """The one result of runs that return a plain value each: no mapping per run is made."""
-        try:
-            self.names.check({ONE: None})
-            return {ONE: encode(out.results)}
-        except (Rejected, Unstorable, RecursionError) as reason:
-            if isinstance(reason, Rejected):
-                for position in range(len(out.runs)):
-                    out.fail(position, str(reason))
-                return {}
-            return as_columns([{ONE: value} for value in out.results], out.fail)
 
 
 def _is_recorded_per_run(node: Node) -> bool:

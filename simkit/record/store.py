@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 
 from simkit.errors import SimkitError, StorageFailed, shown_path
-from simkit.record.transaction import LoggedView, TransactionalFile, log_path, recover
+from simkit.record.log import LoggedView, log_path, recover
+from simkit.record.transaction import TransactionalFile
 
 try:
     import fcntl

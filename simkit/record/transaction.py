@@ -18,24 +18,13 @@ error is kept, further writes stay in memory, and `commit` raises it.
 from __future__ import annotations
 
 import os
-import struct
-import time
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows: readers there can't be held off, and open between two applies
-    fcntl = None  # type: ignore[assignment]
+from simkit.record.disk import exclusive, read_at, remove, sync, write_at
+from simkit.record.log import PAGE, frame, log_path, recover
 
-PAGE = 4096
-_MAGIC = b"SKWAL1\0\0"
-_HEADER = struct.Struct("<8sQQQQI")  # magic, old end, new end, pages, bytes of body, crc32 of body
-_PAGE_HEADER = struct.Struct("<QI")
 _NOWHERE = 1 << 62
-_PATIENCE = 1.0  # seconds to wait for readers at the end
 
 
 class TransactionalFile:
@@ -56,7 +45,7 @@ class TransactionalFile:
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o644)
         if create:
-            _remove(log_path(path))
+            remove(log_path(path))
         else:
             recover(path)
         self._log = os.open(log_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
@@ -104,7 +93,7 @@ class TransactionalFile:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        got = _read_at(self._fd, view, start)
+        got = read_at(self._fd, view, start)
         view[got:] = bytes(size - got)
         if self._pages and start < self._committed_end:
             for number in range(start // PAGE, (min(start + size, self._committed_end) - 1) // PAGE + 1):
@@ -127,7 +116,7 @@ class TransactionalFile:
             self._write_pages(view[:inside], start)
         if inside < size:
             try:
-                _write_at(self._fd, view[inside:], start + inside)
+                write_at(self._fd, view[inside:], start + inside)
             except OSError as error:
                 self._give_up(error)
                 self._write_pages(view[inside:], start + inside)
@@ -149,7 +138,7 @@ class TransactionalFile:
     def _page_from_file(self, number: int) -> bytearray:
         known = max(0, min(PAGE, self._committed_end - number * PAGE))
         page = bytearray(PAGE)
-        got = _read_at(self._fd, memoryview(page)[:known], number * PAGE)
+        got = read_at(self._fd, memoryview(page)[:known], number * PAGE)
         page[got:known] = bytes(known - got)
         self._before[number] = bytes(page)
         self._pages[number] = page
@@ -192,7 +181,7 @@ class TransactionalFile:
         if grown and os.fstat(self._fd).st_size < self._end:
             os.ftruncate(self._fd, self._end)
         if self.durable and grown:
-            _sync(self._fd)
+            sync(self._fd)
         if changed or self._end != self._committed_end:
             self._append_frame(changed)
         self._unapplied.update(changed)
@@ -203,19 +192,18 @@ class TransactionalFile:
         number, within = divmod(self._committed_end, PAGE)
         page = self._pages.get(number)
         if page is not None and within:
-            _read_at(self._fd, memoryview(page)[within:], self._committed_end)
+            read_at(self._fd, memoryview(page)[within:], self._committed_end)
 
     def _append_frame(self, pages: Mapping[int, bytes]) -> None:
-        body = b"".join(_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items())
-        header = _HEADER.pack(_MAGIC, self._committed_end, self._end, len(pages), len(body), zlib.crc32(body))
+        record = frame(self._committed_end, self._end, pages)
         try:
-            _write_at(self._log, memoryview(header + body), self._log_end)
+            write_at(self._log, memoryview(record), self._log_end)
         except OSError:
             os.ftruncate(self._log, self._log_end)
             raise
-        self._log_end += len(header) + len(body)
+        self._log_end += len(record)
         if self.durable:
-            _sync(self._log)
+            sync(self._log)
 
     def _apply(self, *, final: bool) -> None:
         """Write the logged pages in place, unless a reader wants the file to stay as it is."""
@@ -223,14 +211,14 @@ class TransactionalFile:
         self._before = dict(self._unapplied)
         if not self._log_end:
             return
-        with _exclusive(self._fd, wait=final) as alone:
+        with exclusive(self._fd, wait=final) as alone:
             if not alone:
                 return
             for number, page in self._unapplied.items():
                 size = max(0, min(PAGE, self._committed_end - number * PAGE))
-                _write_at(self._fd, memoryview(page)[:size], number * PAGE)
+                write_at(self._fd, memoryview(page)[:size], number * PAGE)
             if self.durable:
-                _sync(self._fd)
+                sync(self._fd)
             os.ftruncate(self._log, 0)
         self._log_end = 0
         self._unapplied, self._pages, self._before = {}, {}, {}
@@ -248,168 +236,4 @@ class TransactionalFile:
         os.close(self._fd)
         os.close(self._log)
         if applied:
-            _remove(log_path(self.path))
-
-
-class LoggedView:
-    """A file seen through its log, for reading where nothing may be written.
-
-    Raises
-    ------
-    OSError
-        When the file can't be opened.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 - open as long as HDF5 reads
-        self._pages: dict[int, bytes] = {}
-        self._end = os.fstat(self._file.fileno()).st_size
-        self._position = 0
-        for end, pages in read_frames(log_path(path)):
-            self._pages.update(pages)
-            self._end = end
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to an offset from the start, the position or the end."""
-        self._position = offset + (0, self._position, self._end)[whence]
-        return self._position
-
-    def tell(self) -> int:
-        """The present offset."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """The bytes from the position on."""
-        buffer = bytearray(self._end - self._position if size < 0 else size)
-        self.readinto(buffer)
-        return bytes(buffer)
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer from the position on, with zeros beyond the end."""
-        view = memoryview(buffer).cast("B")
-        start, size = self._position, len(view)
-        self._file.seek(start)
-        got = self._file.readinto(view)
-        view[got:] = bytes(size - got)
-        for number in range(start // PAGE, (start + size - 1) // PAGE + 1) if self._pages else ():
-            page = self._pages.get(number)
-            if page is not None:
-                low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page))
-                view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
-        self._position = start + size
-        return size
-
-
-def log_path(path: str) -> str:
-    """The redo log beside a file."""
-    return path + ".wal"
-
-
-def recover(path: str) -> int:
-    """Replay the complete frames of a log that was left behind; a torn tail never counted.
-
-    Returns
-    -------
-    int
-        How many commits were replayed.
-    """
-    frames = list(read_frames(log_path(path)))
-    if frames:
-        fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-        try:
-            for end, pages in frames:
-                if os.fstat(fd).st_size < end:
-                    os.ftruncate(fd, end)
-                for number, page in pages.items():
-                    size = max(0, min(len(page), end - number * PAGE))
-                    _write_at(fd, memoryview(page)[:size], number * PAGE)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-    _remove(log_path(path))
-    return len(frames)
-
-
-def read_frames(log: str) -> Iterator[tuple[int, dict[int, bytes]]]:
-    """The committed frames of a log: the end of file and the pages of each."""
-    try:
-        with open(log, "rb") as file:
-            record = file.read()
-    except FileNotFoundError:
-        return
-    position = 0
-    while len(record) - position >= _HEADER.size:
-        magic, _, end, count, size, crc = _HEADER.unpack_from(record, position)
-        body = record[position + _HEADER.size : position + _HEADER.size + size]
-        if magic != _MAGIC or len(body) != size or zlib.crc32(body) != crc:
-            return
-        yield end, _pages(body, count)
-        position += _HEADER.size + size
-
-
-def _pages(body: bytes, count: int) -> dict[int, bytes]:
-    pages, position = {}, 0
-    for _ in range(count):
-        number, size = _PAGE_HEADER.unpack_from(body, position)
-        position += _PAGE_HEADER.size
-        pages[number] = body[position : position + size]
-        position += size
-    return pages
-
-
-@contextmanager
-def _exclusive(fd: int, *, wait: bool) -> Iterator[bool]:
-    """HDF5's readers hold a shared lock on the file; yields whether none does."""
-    if fcntl is None:
-        yield True
-        return
-    deadline = time.monotonic() + (_PATIENCE if wait else 0)
-    while not (locked := _try_lock(fd)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if not locked:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks, where HDF5's readers have none either
-        return True
-    return True
-
-
-def _read_at(fd: int, view: memoryview, offset: int) -> int:
-    if hasattr(os, "preadv"):
-        return os.preadv(fd, [view], offset)
-    os.lseek(fd, offset, os.SEEK_SET)
-    data = os.read(fd, len(view))
-    view[: len(data)] = data
-    return len(data)
-
-
-def _write_at(fd: int, view: memoryview, offset: int) -> None:
-    while len(view):
-        if hasattr(os, "pwrite"):
-            written = os.pwrite(fd, view, offset)
-        else:
-            os.lseek(fd, offset, os.SEEK_SET)
-            written = os.write(fd, view)
-        view, offset = view[written:], offset + written
-
-
-def _sync(fd: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(fd)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+            remove(log_path(self.path))

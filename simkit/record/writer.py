@@ -16,9 +16,7 @@ from simkit.errors import SimkitError
 from simkit.record.layout import (
     FORMAT,
     TEXT,
-    append,
     create_column,
-    create_flat,
     home,
     names_in,
     place,
@@ -28,6 +26,7 @@ from simkit.record.layout import (
 )
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant
+from simkit.record.sparse import forget_checkpoints, write_checkpoint, write_notes, write_texts
 from simkit.record.store import Store
 from simkit.values.batch import Batch
 from simkit.values.checkpoint import Checkpoint
@@ -205,36 +204,16 @@ class Writer:
         )
         put(self.status, rows, status)
         self.known[rows] = status
-        self._forget_checkpoints(rows[status == Status.DONE].tolist())
-        self._texts("error", batch.errors)
-        self._texts("log", batch.logs)
-        self._notes(batch.notes)
+        forget_checkpoints(runs, rows[status == Status.DONE].tolist())
+        write_texts(runs, "error", batch.errors)
+        write_texts(runs, "log", batch.logs)
+        write_notes(runs, batch.notes)
         self.waiting += batch.nbytes
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a run's state and new rows; they count with the next `commit`."""
-        vault = self.root["runs"].require_group("checkpoint")
-        key = str(checkpoint.run)
-        if checkpoint.first and key in vault:
-            del vault[key]
-        group = vault.require_group(key)
-        if "state" in group:
-            del group["state"]
-        Sink(group, "state", 1, lambda: np.zeros(1, bool)).write(np.arange(1), checkpoint.state)
-        series = group.require_group("series")
-        for name, column in checkpoint.rows.items():
-            start = int(series.attrs.get(name, 0))
-            sink = Sink(series, name, start, lambda start=start: np.arange(start) >= 0)  # type: ignore[misc]
-            sink.grow(start + column.n)
-            sink.write(np.arange(start, start + column.n), column)
-            series.attrs[name] = start + column.n
+        write_checkpoint(self.root["runs"], checkpoint)
         self.waiting += checkpoint.nbytes
-
-    def _forget_checkpoints(self, runs: list[int]) -> None:
-        vault = self.root["runs"].get("checkpoint")
-        for run in runs if vault is not None and len(vault) else ():
-            if str(run) in vault:
-                del vault[str(run)]
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""
@@ -258,7 +237,9 @@ class Writer:
                 clash = self._clash(section, name)
                 if clash:
                     refused = column.present() if refused is None else refused | column.present()
-                    self._texts("error", dict.fromkeys(rows[column.present()].tolist(), clash))
+                    write_texts(
+                        self.root["runs"], "error", dict.fromkeys(rows[column.present()].tolist(), clash)
+                    )
                     continue
                 if earlier().any():
                     self._sink(section, name).make_mask(rows[:0], np.empty(0, bool))
@@ -306,25 +287,6 @@ class Writer:
         runs = self.root["runs"]
         return runs[name] if name in runs else create_column(runs, name, self.n, np.dtype(dtype))
 
-    def _texts(self, kind: str, texts: Mapping[int, str]) -> None:
-        if texts:
-            self._append(
-                kind, {"run": ("i8", list(texts)), "text": (TEXT, [clean(t) for t in texts.values()])}
-            )
-
-    def _notes(self, notes: Sequence[tuple[int, str, str]]) -> None:
-        if notes:
-            runs, names, texts = zip(*notes, strict=True)
-            self._append(
-                "notes", {"run": ("i8", runs), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))}
-            )
-
-    def _append(self, kind: str, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:
-        group = self.root["runs"].require_group(kind)
-        for name, (dtype, values) in columns.items():
-            dataset = group[name] if name in group else create_flat(group, name, dtype)
-            append(dataset, np.array(values, object) if dtype is TEXT else values)
-
     # Committing
 
     @property
@@ -339,13 +301,6 @@ class Writer:
         """Make all batches count that were put so far."""
         self.store.commit()
         self.last, self.waiting = time.perf_counter(), 0
-
-
-def clean(text: str) -> str:
-    """Text as HDF5 strings hold it: NUL and lone surrogates shown as escapes."""
-    if "\0" not in text and text.isprintable():
-        return text
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _leaf_rows(column: Column) -> Any:

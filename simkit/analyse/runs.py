@@ -1,0 +1,40 @@
+"""The runs of a trajectory, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+from simkit.analyse.naming import Names
+from simkit.declare.axes import Index
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+
+class Runs(Sequence["Names"]):
+    """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
+
+    def __init__(self, trajectory: Trajectory, index: Index) -> None:
+        self._trajectory, self._index = trajectory, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, i: int) -> Names: ...
+    @overload
+    def __getitem__(self, i: slice) -> Runs: ...
+    def __getitem__(self, i: int | slice) -> Names | Runs:
+        if isinstance(i, slice):
+            return Runs(self._trajectory, self._index[i])
+        if not -len(self) <= i < len(self):
+            msg = f"run {i} of a trajectory with {len(self)} runs"
+            raise IndexError(msg)
+        return self._trajectory.run(int(self._index[i]))
+
+    def __iter__(self) -> Iterator[Names]:
+        return (self._trajectory.run(run) for run in self._index.tolist())
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} runs of {self._trajectory.name}>"

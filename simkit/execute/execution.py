@@ -1,0 +1,226 @@
+"""The runs of one experiment under way: workers, the open file, and what passes between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.plan import Plan
+from simkit.collect.resolve import Outside
+from simkit.declare.axes import Index
+from simkit.errors import StorageFailed
+from simkit.execute.interrupt import Interrupt
+from simkit.execute.job import Job
+from simkit.execute.nursery import Method
+from simkit.execute.pool import Pool, start_method
+from simkit.execute.progress import Progress, Reporter
+from simkit.execute.recipe import portable
+from simkit.execute.serial import serial
+from simkit.inject.injector import Injector, OnError
+from simkit.inject.notes import column_notes, group_comments
+from simkit.inject.shared import Constant, constants
+from simkit.inject.vault import Vault
+from simkit.record.continuing import Continuation, Wish
+from simkit.record.match import fingerprint
+from simkit.record.points import explored_columns
+from simkit.record.store import Store
+from simkit.record.writer import Writer
+from simkit.values.batch import Batch
+from simkit.values.checkpoint import Checkpoint, Checkpoints
+from simkit.values.status import Status
+
+_BLOCK = 65_536
+
+
+@attrs.frozen
+class Options:
+    """How to run, whatever is run.
+
+    Attributes
+    ----------
+    wish
+        Which trajectory shall be written.
+    workers
+        Processes; 0 runs in this one.
+    most_failures
+        Stop after that many; 0 means never.
+    on_error
+        Called with each exception, in this process: a debugger.
+    replay
+        Execute the selected runs without recording, done ones too.
+    """
+
+    wish: Wish
+    workers: int = 1
+    method: Method | None = None
+    where: str = ""
+    most_failures: int = 0
+    show_output: bool = False
+    on_error: OnError | None = None
+    replay: bool = False
+    argv: tuple[str, ...] = ()
+    outside: Mapping[str, Outside] = attrs.field(factory=dict)
+    durable: bool = False
+
+
+@attrs.frozen(eq=False)
+class Execution:
+    """The runs of one experiment under way."""
+
+    plan: Plan
+    target: Continuation
+    shared: Mapping[str, Any]
+    options: Options
+    progress: Progress
+    reporter: Reporter
+    facts: Mapping[str, Any]
+    checkpoints: Checkpoints
+    beat: list[float] = attrs.field(factory=lambda: [-1.0, 0.0])
+    writers: list[Writer] = attrs.field(factory=list)  # the open one
+
+    def replay(self, runs: Index | range) -> None:
+        """Execute runs here, record nothing."""
+        job = self.job(constants(self.plan, self.shared))
+        for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
+            self.progress.take(batch, self.values)
+        self.progress.take_problems([job.injector.close()])
+
+    def record(self, runs: Index | range) -> None:
+        """Execute runs and record them."""
+        fixed = constants(self.plan, self.shared)
+        with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
+
+            def stop() -> bool:
+                most = self.options.most_failures
+                return interrupt.requested or bool(most and self.progress.failed >= most)
+
+            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed, runs) as writer:
+                self.consume(batches, writer, interrupt)
+            self.progress.interrupted = interrupt.requested
+
+    def consume(
+        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+    ) -> None:
+        """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
+        try:
+            for batch in batches:
+                if isinstance(batch, Checkpoint):
+                    self.keep(batch, writer)
+                elif batch is not None:
+                    writer.put(batch)
+                    self.checkpoints.forget(batch.runs[batch.status == Status.DONE].tolist())
+                    self.progress.take(batch, self.values)
+                if writer.is_due or (batch is None and writer.waiting):
+                    writer.commit()
+                self.reporter.advance(self.progress)
+                if interrupt.now:
+                    break
+        except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
+            pass
+
+    def keep(self, checkpoint: Checkpoint, writer: Writer) -> None:
+        """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+        under_way, self.beat[0] = self.beat[0], -1.0  # no interrupt may be raised within HDF5
+        writer.checkpoint(checkpoint)
+        self.checkpoints.take(checkpoint)
+        writer.commit()
+        self.beat[0] = under_way
+
+    def job(self, fixed: Mapping[str, Constant]) -> Job:
+        """The experiment compiled in this process."""
+        injector = Injector(
+            self.plan, self.target.root, self.shared,
+            parameters=self.names(fixed), on_error=self.options.on_error,
+        )  # fmt: skip
+        return Job(injector, self.plan.space)
+
+    def names(self, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
+        """The names that no result may take."""
+        return tuple(dict.fromkeys((*self.plan.parameters, *fixed)))
+
+    @contextmanager
+    def engine(
+        self,
+        runs: Index | range,
+        fixed: Mapping[str, Constant],
+        interrupt: Interrupt,
+        stop: Callable[[], bool],
+    ) -> Iterator[Iterator[Batch | Checkpoint | None]]:
+        """Workers, started before the file is opened, and their batches."""
+        job = self.job(fixed)
+        if not self.options.workers:
+            job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
+            try:
+                yield serial(job, runs, stop, self.beat, self.checkpoints)
+            finally:
+                self.progress.take_problems([job.injector.close()])
+            return
+        method = start_method(self.options.method)
+        forked = method == "fork"
+        source = (lambda: job) if forked else portable(
+            self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
+        )  # fmt: skip
+        pool = Pool(
+            source,
+            min(self.options.workers, len(runs)),
+            method=method,
+            limits=self.plan.limits,
+            show=self.options.show_output,
+        )
+        try:
+            yield pool.run(runs, stop, self.checkpoints)
+        except BaseException:
+            pool.kill()
+            raise
+        if interrupt.now:
+            pool.kill()
+        else:
+            self.progress.take_problems(pool.close())
+
+    @contextmanager
+    def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
+        """The open file, with everything in it that is known before the first run."""
+        self.target.slot.path.parent.mkdir(parents=True, exist_ok=True)
+        store = Store(self.target.slot.path, durable=self.options.durable)
+        failed = True
+        try:
+            writer = Writer(store, self.target.slot.group, self.target.points.n)
+            self.prepare(writer, fixed, runs)
+            self.writers.append(writer)
+            yield writer
+            failed = False
+        except StorageFailed:
+            raise
+        except BaseException:
+            failed = False  # what is written so far is whole: keep it
+            raise
+        finally:
+            store.close(failed=failed)
+
+    def prepare(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
+        """Commit the constants and the points before the first run starts."""
+        plan, points = self.plan, self.target.points
+        if writer.is_new:
+            about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
+            writer.describe(about)
+        writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        writer.about.update(column_notes(plan))
+        for name, constant in fixed.items():
+            writer.constant(name, *constant)
+        if self.target.changed:
+            writer.vary({name: constant[0] for name, constant in fixed.items()}, runs)
+        writer.groups(group_comments(plan))
+        for start in range(points.recorded, points.n, _BLOCK):
+            index = np.arange(start, min(start + _BLOCK, points.n))
+            writer.explored(start, explored_columns(plan, self.shared, index))
+        writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
+        writer.commit()
+
+    def values(self, run: int) -> Mapping[str, Any]:
+        """A run's explored values."""
+        return self.plan.space[run]

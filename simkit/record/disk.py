@@ -1,0 +1,78 @@
+"""Positioned reads and writes, and locks, as every platform has them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+try:
+    import fcntl
+except ImportError:  # Windows: readers there can't be held off, and open between two applies
+    fcntl = None  # type: ignore[assignment]
+
+READ_WRITE = os.O_RDWR | getattr(os, "O_BINARY", 0)
+_PATIENCE = 1.0  # seconds to wait for readers at the end
+
+
+@contextmanager
+def exclusive(fd: int, *, wait: bool) -> Iterator[bool]:
+    """HDF5's readers hold a shared lock on the file; yields whether none does."""
+    if fcntl is None:
+        yield True
+        return
+    deadline = time.monotonic() + (_PATIENCE if wait else 0)
+    while not (locked := _try_lock(fd)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if not locked:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, where HDF5's readers have none either
+        return True
+    return True
+
+
+def read_at(fd: int, view: memoryview, offset: int) -> int:
+    """Fill a buffer from an offset; how many bytes were there."""
+    if hasattr(os, "preadv"):
+        return os.preadv(fd, [view], offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    data = os.read(fd, len(view))
+    view[: len(data)] = data
+    return len(data)
+
+
+def write_at(fd: int, view: memoryview, offset: int) -> None:
+    """Write all of a buffer at an offset."""
+    while len(view):
+        if hasattr(os, "pwrite"):
+            written = os.pwrite(fd, view, offset)
+        else:
+            os.lseek(fd, offset, os.SEEK_SET)
+            written = os.write(fd, view)
+        view, offset = view[written:], offset + written
+
+
+def sync(fd: int) -> None:
+    """Wait until the disk has it."""
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def remove(path: str) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

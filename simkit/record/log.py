@@ -1,0 +1,128 @@
+"""The redo log beside a file: frames of changed pages, each complete or without effect."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from simkit.record.disk import READ_WRITE, remove, write_at
+
+PAGE = 4096
+_MAGIC = b"SKWAL1\0\0"
+_HEADER = struct.Struct("<8sQQQQI")  # magic, old end, new end, pages, bytes of body, crc32 of body
+_PAGE_HEADER = struct.Struct("<QI")
+
+
+def frame(old_end: int, new_end: int, pages: Mapping[int, bytes]) -> bytes:
+    """One commit: the changed pages by number, and where the file ended before and ends now."""
+    body = b"".join(_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items())
+    return _HEADER.pack(_MAGIC, old_end, new_end, len(pages), len(body), zlib.crc32(body)) + body
+
+
+def log_path(path: str) -> str:
+    """The redo log beside a file."""
+    return path + ".wal"
+
+
+def recover(path: str) -> int:
+    """Replay the complete frames of a log that was left behind; a torn tail never counted.
+
+    Returns
+    -------
+    int
+        How many commits were replayed.
+    """
+    frames = list(read_frames(log_path(path)))
+    if frames:
+        fd = os.open(path, READ_WRITE)
+        try:
+            for end, pages in frames:
+                if os.fstat(fd).st_size < end:
+                    os.ftruncate(fd, end)
+                for number, page in pages.items():
+                    size = max(0, min(len(page), end - number * PAGE))
+                    write_at(fd, memoryview(page)[:size], number * PAGE)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    remove(log_path(path))
+    return len(frames)
+
+
+def read_frames(log: str) -> Iterator[tuple[int, dict[int, bytes]]]:
+    """The committed frames of a log: the end of file and the pages of each."""
+    try:
+        with open(log, "rb") as file:
+            record = file.read()
+    except FileNotFoundError:
+        return
+    position = 0
+    while len(record) - position >= _HEADER.size:
+        magic, _, end, count, size, crc = _HEADER.unpack_from(record, position)
+        body = record[position + _HEADER.size : position + _HEADER.size + size]
+        if magic != _MAGIC or len(body) != size or zlib.crc32(body) != crc:
+            return
+        yield end, _pages(body, count)
+        position += _HEADER.size + size
+
+
+def _pages(body: bytes, count: int) -> dict[int, bytes]:
+    pages, position = {}, 0
+    for _ in range(count):
+        number, size = _PAGE_HEADER.unpack_from(body, position)
+        position += _PAGE_HEADER.size
+        pages[number] = body[position : position + size]
+        position += size
+    return pages
+
+
+class LoggedView:
+    """A file seen through its log, for reading where nothing may be written.
+
+    Raises
+    ------
+    OSError
+        When the file can't be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - open as long as HDF5 reads
+        self._pages: dict[int, bytes] = {}
+        self._end = os.fstat(self._file.fileno()).st_size
+        self._position = 0
+        for end, pages in read_frames(log_path(path)):
+            self._pages.update(pages)
+            self._end = end
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to an offset from the start, the position or the end."""
+        self._position = offset + (0, self._position, self._end)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """The present offset."""
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """The bytes from the position on."""
+        buffer = bytearray(self._end - self._position if size < 0 else size)
+        self.readinto(buffer)
+        return bytes(buffer)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from the position on, with zeros beyond the end."""
+        view = memoryview(buffer).cast("B")
+        start, size = self._position, len(view)
+        self._file.seek(start)
+        got = self._file.readinto(view)
+        view[got:] = bytes(size - got)
+        for number in range(start // PAGE, (start + size - 1) // PAGE + 1) if self._pages else ():
+            page = self._pages.get(number)
+            if page is not None:
+                low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page))
+                view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+        self._position = start + size
+        return size
