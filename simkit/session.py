@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ def run(
         wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
     )
     progress = study(Item(plan), options, Silent())
+    for problem in progress.problems:
+        warnings.warn(problem, stacklevel=2)
     if check and progress.failures:
         first = progress.failures[0]
         msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"

@@ -17,8 +17,7 @@ from simkit.collect.collection import Item, KindOf, Request, Reshape, collect
 from simkit.collect.config import Config, find_rootdir, flattened, load_config
 from simkit.collect.resolve import Outside
 from simkit.collect.targets import Target, parse
-from simkit.collect.text import convert, parse_axis
-from simkit.collect.text import parse as parse_value
+from simkit.collect.text import Typed, convert, parse_axis
 from simkit.declare.limits import seconds
 from simkit.declare.reshape import first_value, with_axis, with_trials
 from simkit.declare.space import Space, explore
@@ -179,7 +178,7 @@ def outside_values(config: Config, files: Sequence[str], settings: Sequence[str]
         found.update({name: Outside(value, f"--params {file}") for name, value in from_file(file).items()})
     for setting in settings:
         name, text = assignment(setting, "--set")
-        found[name] = Outside(parse_value(text), f"--set {setting}")
+        found[name] = Outside(Typed(text), f"--set {setting}")
     return found
 
 

@@ -10,10 +10,10 @@ is a change.
 from __future__ import annotations
 
 import ast
-import inspect
 import os
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 import attrs
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_SPACES = ("explore", "product", "sample", "each")
 _DECORATORS = (
     "experiment",
     "explore",
@@ -55,7 +56,7 @@ def reachable(things: Iterable[Any], rootdir: Path) -> dict[str, str]:
         key = f"{os.path.relpath(file, rootdir)}::{name}".replace(os.sep, "/")
         if key in found or name not in source.units:
             continue
-        found[key] = "\n".join(source.text(unit) for unit in source.units[name])
+        found[key] = "\n".join(source.text(unit, _spaces(unit, module)) for unit in source.units[name])
         for unit in source.units[name]:
             waiting.extend(_mentioned(unit, module, source))
     return dict(sorted(found.items()))
@@ -98,19 +99,25 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def _is_ours(decorator: ast.expr) -> bool:
-    """Simkit's decorators, however called: ``@simkit.product(…).where(…)`` and ``@grid`` for a space."""
-    node: ast.AST = decorator
-    while isinstance(node, (ast.Call, ast.Attribute, ast.BinOp)):
-        if isinstance(node, ast.Attribute) and node.attr in _DECORATORS:
-            return True
-        node = (
-            node.func
-            if isinstance(node, ast.Call)
-            else node.value
-            if isinstance(node, ast.Attribute)
-            else node.left
-        )
-    return isinstance(node, ast.Name) and node.id in _DECORATORS
+    """Simkit's decorators, however they are called: ``@simkit.product(…).where(…)``."""
+    return not set(_DECORATORS).isdisjoint(_names(decorator))
+
+
+def _names(decorator: ast.expr) -> Iterator[str]:
+    """The attributes of a decorator from its end on, then the name that it begins with."""
+    node: ast.expr = decorator
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.BinOp):
+            node = node.left
+        else:
+            yield ""
+            return
+    yield node.id
 
 
 @attrs.frozen
@@ -118,10 +125,14 @@ class _Source:
     lines: tuple[str, ...]
     units: Mapping[str, list[ast.stmt]]
     imports: Mapping[str, tuple[str, str]]  # alias -> (module as written, name)
+    modules: Mapping[str, str]  # alias -> module
 
-    def text(self, unit: ast.stmt) -> str:
+    def text(self, unit: ast.stmt, left_out: Iterable[ast.expr] = ()) -> str:
+        """A unit's lines, decorators included but for those left out."""
         first = min([unit.lineno, *(d.lineno for d in getattr(unit, "decorator_list", []))])
-        return inspect.cleandoc("\n".join(self.lines[first - 1 : unit.end_lineno]))
+        skipped = {line for d in left_out for line in range(d.lineno, (d.end_lineno or d.lineno) + 1)}
+        numbers = range(first, (unit.end_lineno or first) + 1)
+        return textwrap.dedent("\n".join(self.lines[n - 1] for n in numbers if n not in skipped))
 
 
 def _source(file: Path) -> _Source:
@@ -133,6 +144,7 @@ def _parsed(file: Path, changed: int) -> _Source:
     text = file.read_text(encoding="utf-8")
     units: dict[str, list[ast.stmt]] = {}
     imports: dict[str, tuple[str, str]] = {}
+    modules: dict[str, str] = {}
     for statement in ast.parse(text).body:
         for name in _defined(statement):
             units.setdefault(name, []).append(statement)
@@ -140,7 +152,15 @@ def _parsed(file: Path, changed: int) -> _Source:
             if isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
                 imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
-    return _Source(tuple(text.splitlines()), units, imports)
+            elif isinstance(node, ast.Import):
+                modules.update(dict(map(_bound, node.names)))
+    return _Source(tuple(text.splitlines()), units, imports, modules)
+
+
+def _bound(alias: ast.alias) -> tuple[str, str]:
+    """The name that ``import package.lib`` binds, and the module that it means."""
+    top = alias.name.partition(".")[0]
+    return (alias.asname, alias.name) if alias.asname else (top, top)
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
@@ -164,31 +184,36 @@ def _mentioned(
     skipped: set[int] = set()
     for node in ast.walk(unit):
         if isinstance(node, _FUNCTIONS):
-            ours = (d for d in node.decorator_list if _is_space(d, module))
-            skipped.update(id(inner) for decorator in ours for inner in ast.walk(decorator))
+            skipped.update(id(inner) for decorator in _spaces(node, module) for inner in ast.walk(decorator))
         if id(node) in skipped:
             continue
-        if isinstance(node, ast.Attribute) and isinstance(
-            owner := _module_of(node.value, module), ModuleType
-        ):
+        owner = _module_of(node.value, module, source) if isinstance(node, ast.Attribute) else None
+        if isinstance(node, ast.Attribute) and isinstance(owner, ModuleType):
+            skipped.update(id(inner) for inner in ast.walk(node.value))
             yield owner, node.attr
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield from _named(node.id, module, source)
 
 
+def _spaces(unit: ast.AST, module: ModuleType) -> list[ast.expr]:
+    """The decorators that say which points to visit: they are no part of the code."""
+    return [d for d in getattr(unit, "decorator_list", []) if _is_space(d, module)]
+
+
 def _is_space(decorator: ast.expr, module: ModuleType) -> bool:
     from simkit.declare.space import Space
 
-    named = isinstance(decorator, ast.Name) and isinstance(vars(module).get(decorator.id), Space)
-    return named or _is_ours(decorator)
+    names = list(_names(decorator))
+    return not set(_SPACES).isdisjoint(names) or isinstance(vars(module).get(names[-1]), Space)
 
 
-def _module_of(node: ast.expr, module: ModuleType) -> Any:
-    """The module that ``lib`` or ``package.lib`` means, if it is one."""
+def _module_of(node: ast.expr, module: ModuleType, source: _Source) -> Any:
+    """The module that ``lib`` or ``package.lib`` means, if it is one; it may be imported within a function."""
     if isinstance(node, ast.Name):
-        return vars(module).get(node.id)
+        found = vars(module).get(node.id)
+        return found if found is not None else sys.modules.get(source.modules.get(node.id, ""))
     if isinstance(node, ast.Attribute):
-        return getattr(_module_of(node.value, module), node.attr, None)
+        return getattr(_module_of(node.value, module, source), node.attr, None)
     return None
 
 

@@ -70,12 +70,14 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
 
 
 def _name(path: Path, rootdir: Path) -> str:
-    """The stem, as a neighbour would import it; the dotted path where that name is another file's."""
-    if path.name != SIMCONF and path.stem not in sys.modules and path.stem not in sys.stdlib_module_names:
-        return path.stem
+    """The stem, as a neighbour would import it; a longer name where that is another file's."""
     inside = path.is_relative_to(rootdir)
     parts = (path.relative_to(rootdir) if inside else path).with_suffix("").parts
-    return ".".join(part for part in parts if part != path.anchor)
+    dotted = ".".join(part for part in parts if part != path.anchor)
+    if path.name == SIMCONF:  # the plain name means another file in every folder: see `_simconf_is`
+        return f"simkit_user.{dotted}"
+    taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
+    return path.stem if not taken else dotted if dotted != path.stem else f"simkit_user.{dotted}"
 
 
 def _users_part(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from simkit.collect.text import convert
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.forms import TRIAL
 from simkit.declare.space import Space
-from simkit.errors import location
+from simkit.errors import SimkitError, location
 from simkit.values.same import same
 
 Chain = tuple[Requester, ...]
@@ -39,12 +39,15 @@ class Resolver:
     outside: Mapping[str, Outside]
     nodes: dict[str, Node] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
+    missing: dict[str, SimkitError] = attrs.field(factory=dict)  # until another argument's default turns up
 
     def experiment(self, function: Callable[..., Any]) -> tuple[Need, ...]:
         """Resolve everything that the experiment needs and check that all that was given is used."""
         asker = Requester("", f"experiment {function.__name__}", location(function))
         problems.check_names(asker.where, self.space.names, self.outside)
         needs = self.call(requests(function), (asker,))
+        if self.missing:
+            raise next(iter(self.missing.values()))
         unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
         if unused:
             raise problems.unused(
@@ -78,6 +81,11 @@ class Resolver:
     def check_one_value(self, known: Node, request: Request, chain: Chain) -> None:
         """A name has one value in an experiment, whoever asks for it."""
         asker = chain[-1]
+        if request.name in self.missing:
+            if request.default is not MISSING:
+                del self.missing[request.name]
+                self.nodes[request.name] = self.normal(request, chain)
+            return
         if request.default is not MISSING:
             agree = known.kind == "constant" and same(known.value, request.default)
             if not agree:
@@ -153,7 +161,11 @@ class Resolver:
         if request.name in BUILTINS:
             return self.builtin(request.name, chain)
         available = [*self.space.names, *BUILTINS, *(name for level in self.levels for name in level)]
-        raise problems.unknown(request.name, chain, available, explored=explored)
+        problem = problems.unknown(request.name, chain, available, explored=explored)
+        if explored:
+            raise problem
+        self.missing[request.name] = problem
+        return Node(request.name, "constant")
 
     def find(self, name: str, start: int) -> Provider | None:
         """The nearest provider of a name, from a level on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from simkit.collect.text import split
 from simkit.errors import SimkitError
 
 _SKIPPED = ("__pycache__", "node_modules", "build", "dist", "results", "venv", "*.egg", "*.egg-info", ".*")
@@ -73,14 +73,9 @@ def _runs(argument: str, inside: str) -> Runs:
         return Runs(inside, int(match[1]), int(match[1]) + 1)
     if match := re.fullmatch(r"\s*(\d*)\s*:\s*(\d*)\s*", inside):
         return Runs(inside, int(match[1] or 0), int(match[2]) if match[2] else None)
-    try:
-        call = ast.parse(f"_({inside})", mode="eval").body
-    except SyntaxError:
-        call = None
-    if isinstance(call, ast.Call) and call.keywords and not call.args and all(k.arg for k in call.keywords):
-        return Runs(inside, values=tuple((str(k.arg), ast.unparse(k.value)) for k in call.keywords))
-    if values := re.findall(r"\s*([\w.]+)=([^,]+)", inside):  # dotted names, bare words
-        return Runs(inside, values=tuple((name, text.strip()) for name, text in values))
+    values = [re.fullmatch(r"\s*([\w.]+)\s*=\s*(.+?)\s*", part, re.DOTALL) for part in split(inside)]
+    if all(values):
+        return Runs(inside, values=tuple((match[1], match[2]) for match in values if match))
     msg = f"{argument}: cannot read [{inside}]: write [3], [3:7] or [x=1.0,y=6.0]"
     raise SimkitError(msg)
 

@@ -11,22 +11,45 @@ from simkit.errors import SimkitError
 _WORDS = {"true": True, "false": False, "none": None, "nan": float("nan"), "inf": float("inf")}
 
 
+class Typed(str):
+    """A value as it was typed on the command line; what it means depends on the type that is expected."""
+
+    __slots__ = ()
+
+
 def parse(text: str) -> Any:
     """A Python literal, ``true``/``false``/``none``, or the text itself."""
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return _WORDS.get(text.strip().lower(), text)
+        return _WORDS.get(text.strip().lower(), str(text))
 
 
-def parse_axis(text: str) -> list[Any]:
-    """``1,2,3`` as the values of one axis; brackets and quotes protect commas."""
-    try:
-        values = ast.literal_eval(f"[{text.strip()}]")
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return [parse(part.strip()) for part in text.split(",")]
-    inner = values[0] if len(values) == 1 else None
-    return inner if isinstance(inner, list) else values
+def split(text: str) -> list[str]:
+    """The parts between commas; brackets and quotes protect the commas in them."""
+    parts, depth, quote, start = [], 0, "", 0
+    for i, mark in enumerate(text):
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in "'\"":
+            quote = mark
+        elif mark in "([{":
+            depth += 1
+        elif mark in ")]}":
+            depth -= 1
+        elif mark == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [part.strip() for part in [*parts, text[start:]]]
+
+
+def parse_axis(text: str) -> list[Typed]:
+    """``1,2,3`` or ``[1, 2, 3]`` as the values of one axis."""
+    inside = text.strip()
+    parts = split(inside)
+    if len(parts) == 1 and inside[:1] == "[" and inside[-1:] == "]":
+        parts = [part for part in split(inside[1:-1]) if part]
+    return [Typed(part) for part in parts]
 
 
 def convert(value: Any, name: str, kind: Any, source: str) -> Any:
@@ -44,11 +67,13 @@ def convert(value: Any, name: str, kind: Any, source: str) -> Any:
     SimkitError
         Where the value is not of that type and would lose something on the way.
     """
+    if isinstance(value, Typed):
+        value = _text(value) if kind is str else parse(value)
     if not inspect.isclass(kind) or type(value) is kind:
         return value
-    if kind is float and type(value) is int and int(float(value)) == value:
-        return float(value)
-    if kind is complex and type(value) in (int, float):
+    if kind in (float, complex) and type(value) is int and abs(value) <= 2**53:
+        return kind(value)
+    if kind is complex and type(value) is float:
         return complex(value)
     if kind is int and type(value) is float and value.is_integer():
         return int(value)
@@ -60,6 +85,15 @@ def convert(value: Any, name: str, kind: Any, source: str) -> Any:
         msg = f"{source}: {name} is {_article(kind.__name__)}, and {value!r} is {_article(type(value).__name__)}"
         raise SimkitError(msg)
     return value
+
+
+def _text(typed: Typed) -> str:
+    """Text for text: as it was typed, without quotes around it."""
+    try:
+        literal = ast.literal_eval(typed.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        literal = None
+    return literal if isinstance(literal, str) else str(typed)
 
 
 def _article(word: str) -> str:

@@ -103,7 +103,7 @@ class _Evaluation:
                 return [self.value(item) for item in node.elts]
             case ast.BoolOp():
                 join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-                parts = [self.value(part) for part in node.values]
+                parts = [self.truth(part) for part in node.values]
                 return join.reduce(np.broadcast_arrays(*parts))
             case ast.UnaryOp():
                 return self.apply(_UNARY[type(node.op)], node, node.operand)
@@ -115,11 +115,18 @@ class _Evaluation:
                 return self.apply(_FUNCTIONS[name], node, *node.args)
         raise self.error(f"does not understand {ast.unparse(node)!r}")
 
+    def truth(self, node: ast.expr) -> Any:
+        """A part of ``and`` and ``or``."""
+        value = np.asarray(self.value(node))
+        if value.dtype.kind not in "biuf":
+            raise self.error(f"takes {ast.unparse(node)!r} for a condition, which it is not")
+        return value.astype(bool)
+
     def apply(self, function: Callable[..., Any], node: ast.expr, *operands: ast.expr) -> Any:
         values = [self.value(operand) for operand in operands]
         try:
             return function(*values)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(f"cannot compute {ast.unparse(node)!r}: {error}") from None
 
     def named(self, node: ast.expr) -> Any:
@@ -143,7 +150,7 @@ class _Evaluation:
             if isinstance(op, (ast.Is, ast.IsNot)):
                 raise self.error(f"does not understand {ast.unparse(node)!r}")
             return np.asarray(_COMPARE[type(op)](left, right), bool)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(f"cannot compare in {ast.unparse(node)!r}: {error}") from None
 
     def error(self, what: str) -> SimkitError:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from simkit.declare.snapshot import snapshot
 from simkit.errors import SimkitError
 
 _SCALARS = (bool, int, float, complex, np.generic)
@@ -77,7 +78,7 @@ class Run:
                 "    use run.append() for a series"
             )
             raise SimkitError(msg)
-        self._results.update(given)
+        self._results.update({name: snapshot(value) for name, value in given.items()})
 
     def append(self, rows: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record one more row of each of these series.
@@ -88,7 +89,7 @@ class Run:
             if name in self._results:
                 msg = f"run.append(): {name!r} is a result of run {self.index} already"
                 raise SimkitError(msg)
-            self._series.setdefault(name, []).append(row)
+            self._series.setdefault(name, []).append(snapshot(row))
 
     def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Commit a state, and what was added and appended so far, while the run goes on.
@@ -151,5 +152,6 @@ def _series(rows: list[Any]) -> Any:
     arrays = kinds == {np.ndarray} and len({(row.shape, row.dtype) for row in rows}) == 1
     if arrays or (len(kinds) == 1 and issubclass(next(iter(kinds)), _SCALARS)):
         stacked = np.array(rows)
-        return rows if stacked.dtype == object else stacked
+        exact = kinds != {int} or stacked.dtype.kind == "i"  # integers beyond 64 bits stay a list
+        return rows if stacked.dtype == object or not exact else stacked
     return rows

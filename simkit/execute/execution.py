@@ -218,6 +218,7 @@ class Execution:
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
             writer.explored(start, explored_columns(plan, self.shared, index))
+        writer.mark_explored(list(explored_columns(plan, self.shared, np.arange(1))), plan.space.names)
         writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
 

@@ -15,6 +15,7 @@ from simkit.collect.plan import Node, Plan
 from simkit.declare.axes import Array, Index, Values
 from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
+from simkit.declare.snapshot import snapshot
 from simkit.inject.failure import user_traceback
 from simkit.inject.health import Watch, seed_globals
 from simkit.inject.outcome import Names, as_columns
@@ -188,7 +189,7 @@ class Injector:
             beat[1] = begun = started[position] = clock()
             beat[0] = run
             try:
-                out.results[position] = function(*row, **keyword)
+                out.results[position] = snapshot(function(*row, **keyword))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad run costs one run
                 out.fail(position, user_traceback(error))
             seconds[position] = clock() - begun
@@ -244,7 +245,7 @@ class Injector:
             self.watch.passed, self.watch.environment = passed, environment
         positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
         keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
-        return self.plan.function(*positional, **keywords)
+        return snapshot(self.plan.function(*positional, **keywords))
 
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""

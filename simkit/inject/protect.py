@@ -27,10 +27,12 @@ def protected(value: Any) -> Any:
 
 
 def is_copied(value: Any) -> bool:
-    """Whether each function gets a copy of its own."""
-    return isinstance(value, _COPIED) or (
-        is_group(value) and any(map(is_copied, group_fields(value).values()))
-    )
+    """Whether each function gets a copy of its own: of lists, dictionaries, and what holds them or arrays."""
+    if isinstance(value, tuple):
+        return any(isinstance(item, np.ndarray) or is_copied(item) for item in value)
+    if is_group(value):
+        return any(map(is_copied, group_fields(value).values()))
+    return isinstance(value, _COPIED)
 
 
 def given(value: Any) -> Any:

@@ -9,9 +9,10 @@ import attrs
 import numpy as np
 
 from simkit.declare.axes import Array
+from simkit.declare.returned import ONE, is_one_result, named_results
 from simkit.declare.run import Run
 from simkit.errors import Unstorable
-from simkit.inject.outcome import ONE, Names, Rejected, as_columns, is_one_result, named_results, with_added
+from simkit.inject.outcome import Names, Rejected, as_columns, with_added
 from simkit.values.columns import Column
 from simkit.values.encode import encode
 from simkit.values.status import Status

@@ -44,6 +44,29 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
+def share(fd: int) -> None:
+    """Hold a reader's lock until the file is closed, where there are locks.
+
+    Raises
+    ------
+    BlockingIOError
+        While a writer is applying a commit.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return
+
+
+def is_unread(fd: int) -> bool:
+    """Whether no reader holds the file; takes the lock for itself if so."""
+    return fcntl is None or _try_lock(fd)
+
+
 def read_at(fd: int, view: memoryview, offset: int) -> int:
     """Fill a buffer from an offset; how many bytes were there."""
     if hasattr(os, "preadv"):

@@ -79,10 +79,16 @@ def to_stored(rows: Any) -> Any:
     return rows.astype(object) if rows.dtype.kind == "U" else rows
 
 
+def is_text(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset holds text of any length; fixed-width bytes are NumPy's ``S``."""
+    info = h5py.check_string_dtype(dataset.dtype)
+    return info is not None and info.length is None
+
+
 def read_rows(dataset: h5py.Dataset, selection: Any) -> Any:
     """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types."""
     logical = dataset.attrs.get("dtype", "")
-    if h5py.check_string_dtype(dataset.dtype) is not None:
+    if is_text(dataset):
         rows = dataset.asstr()[selection]
         return np.asarray(rows, logical) if logical else rows
     rows = dataset[selection]
@@ -134,7 +140,7 @@ def put(dataset: h5py.Dataset, rows: Any, values: Any) -> None:
     if stop - first == len(rows):
         dataset[first:stop] = values
         return
-    text = h5py.check_string_dtype(dtype := dataset.dtype) is not None
+    text, dtype = is_text(dataset), dataset.dtype
     block = dataset.asstr()[first:stop] if text else dataset[first:stop]
     block[np.asarray(rows) - first] = values
     dataset[first:stop] = block.astype(object if text else dtype)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simkit.record.disk import READ_WRITE, remove, write_at
+from simkit.record.disk import READ_WRITE, read_at, remove, share, write_at
 
 PAGE = 4096
 _MAGIC = b"SKWAL1\0\0"
@@ -19,7 +19,13 @@ _PAGE_HEADER = struct.Struct("<QI")
 def frame(old_end: int, new_end: int, pages: Mapping[int, bytes]) -> bytes:
     """One commit: the changed pages by number, and where the file ended before and ends now."""
     body = b"".join(_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items())
-    return _HEADER.pack(_MAGIC, old_end, new_end, len(pages), len(body), zlib.crc32(body)) + body
+    return _header(old_end, new_end, len(pages), body) + body
+
+
+def _header(old_end: int, new_end: int, count: int, body: bytes) -> bytes:
+    """Everything before the body; the checksum covers the header's own numbers too."""
+    numbers = _HEADER.pack(_MAGIC, old_end, new_end, count, len(body), 0)
+    return _HEADER.pack(_MAGIC, old_end, new_end, count, len(body), zlib.crc32(body, zlib.crc32(numbers)))
 
 
 def log_path(path: str) -> str:
@@ -61,9 +67,12 @@ def read_frames(log: str) -> Iterator[tuple[int, dict[int, bytes]]]:
         return
     position = 0
     while len(record) - position >= _HEADER.size:
-        magic, _, end, count, size, crc = _HEADER.unpack_from(record, position)
+        _, start, end, count, size, _ = _HEADER.unpack_from(record, position)
         body = record[position + _HEADER.size : position + _HEADER.size + size]
-        if magic != _MAGIC or len(body) != size or zlib.crc32(body) != crc:
+        if (
+            len(body) != size
+            or _header(start, end, count, body) != record[position : position + _HEADER.size]
+        ):
             return
         yield end, _pages(body, count)
         position += _HEADER.size + size
@@ -80,22 +89,32 @@ def _pages(body: bytes, count: int) -> dict[int, bytes]:
 
 
 class LoggedView:
-    """A file seen through its log, for reading where nothing may be written.
+    """A file as it was last committed: what stands in it, and over that what stands in its log.
+
+    It holds the lock that all HDF5 readers hold, so that a writer leaves both as they are meanwhile. Unlike
+    a plain ``h5py.File`` it is not shared with other readers in this process, and so never out of date.
 
     Raises
     ------
+    BlockingIOError
+        While a writer is applying a commit: try again.
     OSError
         When the file can't be opened.
     """
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 - open as long as HDF5 reads
+        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        share(self._fd)
         self._pages: dict[int, bytes] = {}
-        self._end = os.fstat(self._file.fileno()).st_size
+        self._end = os.fstat(self._fd).st_size
         self._position = 0
         for end, pages in read_frames(log_path(path)):
             self._pages.update(pages)
             self._end = end
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset from the start, the position or the end."""
@@ -116,8 +135,7 @@ class LoggedView:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        self._file.seek(start)
-        got = self._file.readinto(view)
+        got = read_at(self._fd, view, start)
         view[got:] = bytes(size - got)
         for number in range(start // PAGE, (start + size - 1) // PAGE + 1) if self._pages else ():
             page = self._pages.get(number)

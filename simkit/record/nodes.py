@@ -10,7 +10,16 @@ import h5py
 import numpy as np
 
 from simkit.declare.axes import Array, Index
-from simkit.record.layout import append, create_column, create_flat, put, read_rows, stored_dtype, to_stored
+from simkit.record.layout import (
+    append,
+    create_column,
+    create_flat,
+    is_text,
+    put,
+    read_rows,
+    stored_dtype,
+    to_stored,
+)
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
 from simkit.values.encode import ragged
 
@@ -92,8 +101,7 @@ def _group(parent: h5py.Group, name: str, layout: str, codec: str) -> h5py.Group
 
 def leaf_signature(dataset: h5py.Dataset) -> tuple[Any, ...]:
     """The signature of the leaf that a dataset holds."""
-    text = h5py.check_string_dtype(dataset.dtype) is not None
-    dtype = dataset.attrs.get("dtype") or ("str" if text else dataset.dtype.str)
+    dtype = dataset.attrs.get("dtype") or ("str" if is_text(dataset) else dataset.dtype.str)
     return ("leaf", dataset.attrs["codec"], dtype, dataset.shape[1:])
 
 
@@ -120,7 +128,7 @@ class LeafHeld:
 
     def write(self, rows: Index, leaf: Leaf) -> None:
         self.remember(rows)
-        if isinstance(leaf.rows, list) and leaf.dtype != "str" and self.dataset.chunks[0] == 1:
+        if isinstance(leaf.rows, list) and not is_text(self.dataset) and self.dataset.chunks[0] == 1:
             self.write_chunks(rows, leaf.rows)
         else:
             put(self.dataset, rows, to_stored(np.array(leaf.rows) if leaf.dtype != "str" else leaf.rows))

@@ -8,14 +8,16 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.groups import is_group, leaves
 from simkit.collect.plan import Plan
-from simkit.declare.axes import Array, Index
+from simkit.declare.axes import Array, Index, Values, objects
 from simkit.declare.forms import TRIAL
 from simkit.declare.space import Space
+from simkit.errors import SimkitError, Unstorable
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column, Leaf, Node
 from simkit.values.decode import ABSENT, decode
-from simkit.values.encode import encode, encode_values
+from simkit.values.encode import encode, encode_values, explain
 from simkit.values.same import digest
 from simkit.values.status import Status
 
@@ -76,7 +78,8 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
 
 def _names(plan: Plan) -> list[str]:
     """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
-    return [n for n in plan.space.names if n == TRIAL or not _is_partly_computed(plan, n)]
+    found = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
+    return [n for n in found if n == TRIAL or not _is_partly_computed(plan, n)]
 
 
 def _is_partly_computed(plan: Plan, name: str) -> bool:
@@ -92,17 +95,52 @@ def _recorded_column(recorded: Recorded, name: str, rows: slice) -> Column:
 
 
 def explored_columns(plan: Plan, shared: Mapping[str, Any], index: Index) -> dict[str, Column]:
-    """What is recorded of these points before they run: the explored values, and constant ones that stand in."""
+    """What is recorded of these points before they run, by leaf name.
+
+    The explored values, constants that stand in where a sum of spaces lacks a name, and the fields of
+    explored groups.
+
+    Raises
+    ------
+    SimkitError
+        For a value that has no form in the file, with the path to it.
+    """
     columns = {}
     for name, values in plan.space.at(index).items():
-        column = encode_values(values)
         node = plan.nodes.get(name)
-        if values.present is not None and node is not None and node.needs:
-            key = node.needs[0].key
-            if key in shared:
-                column = _filled(column, values.present, shared[key])
-        columns[name] = column
+        for leaf, part in _leaf_values(name, values).items():
+            try:
+                column = encode_values(part)
+            except (Unstorable, RecursionError):
+                raise _unstorable(plan, leaf, part) from None
+            if values.present is not None and node is not None and node.needs and node.needs[0].key in shared:
+                column = _filled(column, values.present, leaves(name, shared[node.needs[0].key])[leaf])
+            columns[leaf] = column
     return columns
+
+
+def _leaf_values(name: str, values: Values) -> dict[str, Values]:
+    """The values themselves, or those of each field where they are groups."""
+    if values.array.dtype != object:
+        return {name: values}
+    here = [value for value in values.elements() if value is not None]
+    if not here or not all(map(is_group, here)):
+        return {name: values}
+    rows = [leaves(name, value) if is_group(value) else {} for value in values.elements()]
+    names = dict.fromkeys(leaf for row in rows for leaf in row)
+    return {
+        leaf: Values(objects([row.get(leaf) for row in rows]), native=True, present=values.present)
+        for leaf in names
+    }
+
+
+def _unstorable(plan: Plan, name: str, values: Values) -> SimkitError:
+    problems = (explain(value, name) for value in values.elements())
+    problem = next((problem for problem in problems if problem is not None), None)
+    return SimkitError(
+        f"{plan.node_id}: explored {problem}\n"
+        "    explore a name or a number instead, and let the experiment or a fixture turn it into that"
+    )
 
 
 def _filled(column: Column, present: Array, value: Any) -> Column:

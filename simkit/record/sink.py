@@ -68,14 +68,20 @@ class Sink:
             self.held[number - 1].write(rows, fitting)
             if self.mask is not None:
                 put(self.mask, rows, np.full(len(rows), number, "u1"))
-        if self.mask is None and column.whole is None:
-            present = column.present()
-            if not (present if required is None else present[required]).all():
-                self.make_mask(at, present)
+        if column.whole is not None:
+            return
+        present = column.present()
+        lacking = ~present if required is None else ~present & required
+        if self.mask is not None:
+            put(self.mask, at[lacking], np.zeros(int(lacking.sum()), "u1"))
+        elif lacking.any():
+            self.make_mask(at, present)
 
     def absent(self, at: Index, required: Array) -> None:
         """Rows that have no value under this name."""
-        if self.mask is None and required.any():
+        if self.mask is not None:
+            put(self.mask, at[required], np.zeros(int(required.sum()), "u1"))
+        elif required.any():
             self.make_mask(at, np.zeros(len(at), bool))
 
     def make_mask(self, at: Index, present: Array) -> None:

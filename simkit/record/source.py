@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.axes import Array, Index
-from simkit.record.layout import MASK, read_rows
+from simkit.record.layout import MASK, is_text, read_rows
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.take import take, take_node
 
@@ -60,7 +60,7 @@ def read_node(thing: Any, rows: slice) -> Node:
     codec = thing.attrs["codec"]
     if isinstance(thing, h5py.Dataset):
         values = read_rows(thing, rows)
-        text = h5py.check_string_dtype(thing.dtype) is not None and "dtype" not in thing.attrs
+        text = is_text(thing) and "dtype" not in thing.attrs
         return Leaf(codec, values.tolist() if text else values)
     layout = thing.attrs["layout"]
     if layout == "ragged":

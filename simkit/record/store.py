@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 
 from simkit.errors import SimkitError, StorageFailed, shown_path
+from simkit.record.disk import is_unread
 from simkit.record.log import LoggedView, log_path, recover
 from simkit.record.transaction import TransactionalFile
 
@@ -180,11 +181,11 @@ def open_for_reading(path: Path) -> h5py.File:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if os.path.exists(log_path(str(path))) and not _replay(path):
-        return h5py.File(LoggedView(str(path)), "r")
+    if os.path.exists(log_path(str(path))):
+        _replay(path)
     for attempt in range(50):
         try:
-            return h5py.File(path, "r")
+            return h5py.File(LoggedView(str(path)), "r")
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
         except OSError as error:
@@ -222,24 +223,19 @@ def _reason(error: OSError) -> str:
     return "it is not an HDF5 file" if "signature not found" in text else text
 
 
-def _replay(path: Path) -> bool:
-    """Replay the log, unless its writer is alive: then the file is a valid snapshot as it is.
-
-    Returns
-    -------
-    bool
-        False in a place where nothing can be written.
+def _replay(path: Path) -> None:
+    """Replay a log that a killed writer left behind, unless somebody else has the file or nothing can be written:
+    then it is read through its log.
     """
     try:
         lock = WriterLock(path)
-    except SimkitError:
-        return True
-    except OSError:
-        return False
+    except (SimkitError, OSError):
+        return
     try:
-        recover(str(path))
+        with path.open("r+b") as file:
+            if is_unread(file.fileno()):
+                recover(str(path))
     except OSError:
-        return False
+        return
     finally:
         lock.release()
-    return True

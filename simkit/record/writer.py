@@ -168,6 +168,12 @@ class Writer:
             else:
                 self._write("parameters", name, rows, column, np.zeros(column.n, bool))
 
+    def mark_explored(self, names: Sequence[str], declared: Sequence[str]) -> None:
+        """Say that these columns are explored: the fields of a group that is explored as a whole."""
+        for name in names:
+            if name not in declared:
+                self.annotate(self.root[place("parameters", name)], Note(), "explored", explored=True)
+
     def session(self, facts: Mapping[str, Any]) -> h5py.Group:
         """Under which circumstances the following runs are made."""
         info = self.root["info"]

@@ -44,13 +44,15 @@ class Leaf:
     @property
     def dtype(self) -> str:
         """The NumPy type of the elements, ``str`` for text."""
-        first = self.rows[0] if isinstance(self.rows, list) else self.rows
+        first = self.rows[0] if isinstance(self.rows, list) and self.rows else self.rows
         return first.dtype.str if isinstance(first, np.ndarray) else "str"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one row."""
-        return self.rows.shape[1:] if isinstance(self.rows, np.ndarray) else np.shape(self.rows[0])
+        if isinstance(self.rows, np.ndarray):
+            return tuple(self.rows.shape[1:])
+        return tuple(np.shape(self.rows[0])) if self.rows else ()
 
     @property
     def signature(self) -> tuple[Any, ...]:

@@ -155,10 +155,15 @@ def _common(arrays: list[Array]) -> np.dtype[Any] | None:
     if {a.dtype.kind for a in arrays} - set("iufc"):
         return None
     dtype = np.result_type(*arrays)
-    exact = all(
-        a.dtype.kind == dtype.kind or np.array_equal(a.astype(dtype).astype(a.dtype), a) for a in arrays
-    )
-    return dtype if exact else None
+    return dtype if all(_fits(array, dtype) for array in arrays) else None
+
+
+def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether a wider type holds these numbers exactly: floats hold integers up to their mantissa."""
+    if array.dtype.kind not in "iu" or dtype.kind in "iu" or not array.size:
+        return True
+    most: int = 2 ** (int(np.finfo(dtype).nmant) + 1)
+    return -most <= int(array.min()) and int(array.max()) <= most
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

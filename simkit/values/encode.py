@@ -191,7 +191,7 @@ def _arrays(values: Sequence[Any]) -> list[Part]:
         elif group[0].nbytes >= BIG:
             parts.append((at, Leaf("array", [np.ascontiguousarray(v) for v in group])))
         else:
-            parts.append((at, Leaf("array", np.array(group))))
+            parts.append((at, Leaf("array", np.array(group, group[0].dtype))))
     return parts
 
 

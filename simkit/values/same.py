@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from simkit.declare.axes import Array
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
 from simkit.values.encode import encode
@@ -49,12 +50,20 @@ def _feed_node(hasher: Any, node: Node) -> None:
         case Leaf(rows=list() as rows) if not isinstance(rows[0], np.ndarray):
             hasher.update(repr(rows).encode())
         case Leaf():
-            hasher.update(np.ascontiguousarray(node.rows).tobytes())
+            hasher.update(_bits(np.asarray(node.rows)))
         case Ragged():
-            hasher.update(node.shapes.tobytes() + np.ascontiguousarray(node.values).tobytes())
+            hasher.update(node.shapes.tobytes() + _bits(node.values))
         case Items():
             hasher.update(node.counts.tobytes())
             _feed(hasher, node.items)
         case Record():
             for field in node.fields.values():
                 _feed(hasher, field)
+
+
+def _bits(array: Array) -> bytes:
+    """The elements' bytes; long doubles as text, since their padding is not part of the value."""
+    if array.dtype.kind in "fc" and array.dtype.char in "gG":
+        parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
+        return repr([[np.format_float_scientific(x) for x in part.ravel()] for part in parts]).encode()
+    return np.ascontiguousarray(array).tobytes()

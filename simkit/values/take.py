@@ -30,6 +30,8 @@ def take_node(node: Node, index: Index) -> Node:
     """The rows of a node at these positions."""
     match node:
         case Leaf(rows=list() as rows):
+            if not len(index) and rows and isinstance(rows[0], np.ndarray):
+                return Leaf(node.type, np.empty((0, *node.shape), node.dtype))
             return Leaf(node.type, [rows[i] for i in index.tolist()])
         case Leaf():
             return Leaf(node.type, np.asarray(node.rows)[index])

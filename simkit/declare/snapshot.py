@@ -1,0 +1,74 @@
+"""A value as it is now, whatever its maker does to it later.
+
+Runs are executed in batches and recorded afterwards. A simulation that fills one buffer again and again
+would otherwise have its last state recorded for all runs of a batch.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from simkit.declare.returned import fields_of
+
+_PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
+
+
+def snapshot(value: Any) -> Any:
+    """The value itself where nobody can change it any more, else a copy.
+
+    An array that only the caller's expression refers to is not copied: large results cost nothing.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is np.ndarray:
+        return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
+    fields = fields_of(value.__class__) if kind not in (dict, list, tuple) else None
+    try:
+        if fields is not None:  # taken apart now, while its fields are as they are
+            return {name: _held(inner) for name, inner in fields(value).items()}
+        return _container(value, kind)
+    except RecursionError:  # it contains itself: whoever records it says so
+        return value
+
+
+def _container(value: Any, kind: type) -> Any:
+    if kind is dict:
+        return {key: _held(value[key]) for key in value}
+    if kind is list:
+        return [_held(value[i]) for i in range(len(value))]
+    if kind is tuple:
+        return tuple(_held(value[i]) for i in range(len(value)))
+    return value
+
+
+def _held(value: Any) -> Any:
+    """A snapshot of what a container holds: one more reference than that of the container counts as shared."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is np.ndarray:
+        return value if value.base is None and sys.getrefcount(value) <= _HELD_ALONE else value.copy()
+    return _container(value, kind)
+
+
+# How many references an object has that nobody else refers to depends on the interpreter: ask it.
+_ALONE, _HELD_ALONE = 0, 0
+
+
+def _calibrated() -> tuple[int, int]:
+    counts: list[int] = []
+
+    def counted(value: Any) -> None:
+        counts.append(sys.getrefcount(value))
+
+    counted(np.zeros(1))
+    holder = {"only": np.zeros(1)}
+    counted(holder["only"])
+    return counts[0], counts[1]
+
+
+_ALONE, _HELD_ALONE = _calibrated()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from simkit import SimkitError
+from simkit.collect.config import Config, find_rootdir, flattened, load_config
+
+TABLE = "[tool.simkit]\n"
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """``a/b/c`` below an empty folder, which is the working directory."""
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["pyproject.toml", "a/pyproject.toml"], "a"),
+        (["pyproject.toml", "a/b/simconf.py", "a/b/c/.git"], "."),
+        (["a/simconf.py", "a/b/simconf.py", "a/b/c/.git"], "a"),
+        ([".git", "a/.git"], "a"),
+        ([], "."),
+    ],
+)
+def test_the_rootdir_is_the_nearest_table_else_the_outermost_simconf_else_git_else_here(
+    tree, files, expected
+):
+    for file in files:
+        (tree / file).write_text(TABLE if file.endswith("toml") else "")
+    assert find_rootdir([tree / "a/b/c"]) == (tree / expected).resolve()
+
+
+def test_a_pyproject_without_our_table_does_not_count(tree):
+    (tree / "a/b/pyproject.toml").write_text("[tool.other]\n")
+    (tree / "a/pyproject.toml").write_text(TABLE)
+    assert find_rootdir([tree / "a/b/c"]) == tree / "a"
+
+
+def test_the_rootdir_serves_all_arguments(tree):
+    (tree / "pyproject.toml").write_text(TABLE)
+    (tree / "a/b/pyproject.toml").write_text(TABLE)
+    (tree / "a/sim_x.py").write_text("")
+    assert find_rootdir([tree / "a/b/c", tree / "a/sim_x.py"]) == tree
+    assert find_rootdir([tree / "a/b/c", tree / "a/b"]) == tree / "a/b"
+
+
+def test_without_arguments_the_working_directory_decides(tree, monkeypatch):
+    (tree / "a/pyproject.toml").write_text(TABLE)
+    monkeypatch.chdir(tree / "a/b")
+    assert find_rootdir([]) == tree / "a"
+
+
+def test_defaults(tree):
+    assert load_config(tree) == Config(tree)
+    assert Config(tree).files == ("sim_*.py",)
+    assert Config(tree).results == tree / "results"
+
+
+def test_settings_are_read(tree):
+    (tree / "pyproject.toml").write_text(
+        TABLE + 'files = ["*_sim.py"]\nworkers = 3\n[tool.simkit.parameters]\nx = 1\n"syn.w" = 2\n'
+        "[tool.simkit.parameters.neuron]\ntau = 1.5\n"
+    )
+    config = load_config(tree)
+    assert config.files == ("*_sim.py",)
+    assert config.workers == 3
+    assert config.parameters == {"x": 1, "syn.w": 2, "neuron.tau": 1.5}
+
+
+def test_one_pattern_may_stand_alone(tree):
+    (tree / "pyproject.toml").write_text(TABLE + 'files = "run_*.py"\n')
+    assert load_config(tree).files == ("run_*.py",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file = []", "unknown key 'file'; did you mean 'files'?"),
+        ("zzz = 1", "known: files, parameters, workers"),
+        ("files = 3", "files must be a list of patterns"),
+        ("files = [1]", "files must be a list of patterns"),
+        ("parameters = 3", "parameters must be a table"),
+        ("workers = -1", 'workers must be a number of processes or "auto", not -1'),
+        ("workers = true", "workers must be a number"),
+        ('workers = "many"', "workers must be a number"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_with_file_and_cure(tree, text, message):
+    (tree / "pyproject.toml").write_text(TABLE + text + "\n")
+    with pytest.raises(SimkitError, match=re.escape("pyproject.toml: [tool.simkit]")) as error:
+        load_config(tree)
+    assert message in str(error.value) or message.startswith("known: ")
+    if message.startswith("known: "):
+        listed = str(error.value).partition("known: ")[2]
+        assert set(message.removeprefix("known: ").split(", ")) <= set(listed.split(", "))
+
+
+def test_invalid_toml_names_the_file(tree):
+    (tree / "pyproject.toml").write_text("[tool.simkit\n")
+    with pytest.raises(SimkitError, match=r"pyproject.toml: not valid TOML"):
+        find_rootdir([tree])
+
+
+def test_nested_tables_become_dotted_names():
+    assert flattened({"a": 1, "b": {"c": 2, "d": {"e": [3]}}}) == {"a": 1, "b.c": 2, "b.d.e": [3]}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from storable import identical
+
+from simkit import Run, SimkitError
+
+
+def test_a_run_collects_what_is_added():
+    run = Run()
+    run.add(z=1)
+    run.add({"spikes.t": [1.0]}, w="x")
+    run.add(**{"spikes.i": [2]})
+    assert run.results == {"z": 1, "spikes.t": [1.0], "w": "x", "spikes.i": [2]}
+
+
+def test_a_run_knows_its_index_and_trial():
+    assert (Run(3, trial=1).index, Run(3, trial=1).trial) == (3, 1)
+    assert (Run().index, Run().trial) == (0, 0)
+
+
+def test_adding_a_name_twice_is_an_error_that_suggests_append():
+    run = Run(7)
+    run.add(z=1)
+    with pytest.raises(SimkitError, match="result 'z' was added twice in run 7") as error:
+        run.add(z=2)
+    assert "run.append()" in str(error.value)
+    assert run.results == {"z": 1}
+
+
+def test_one_bad_name_adds_none_of_its_call():
+    run = Run()
+    run.add(z=1)
+    with pytest.raises(SimkitError):
+        run.add(a=1, z=2)
+    assert run.results == {"z": 1}
+
+
+@pytest.mark.parametrize("first", ["add", "append"])
+def test_a_name_is_either_added_or_appended(first):
+    run = Run()
+    second = "append" if first == "add" else "add"
+    getattr(run, first)(z=1)
+    with pytest.raises(SimkitError, match="'z'"):
+        getattr(run, second)(z=2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "series"),
+    [
+        ([1.0, 2.5], np.array([1.0, 2.5])),
+        ([1, 2], np.array([1, 2])),
+        ([True, False], np.array([True, False])),
+        ([np.float32(1), np.float32(2)], np.array([1, 2], "f4")),
+        ([np.zeros(2), np.ones(2)], np.array([[0.0, 0.0], [1.0, 1.0]])),
+        ([np.zeros(2), np.ones(3)], [np.zeros(2), np.ones(3)]),
+        ([np.zeros(2, "f4"), np.ones(2)], [np.zeros(2, "f4"), np.ones(2)]),
+        ([1, 2.0], [1, 2.0]),
+        (["a", "b"], ["a", "b"]),
+        ([None, 1.0], [None, 1.0]),
+        ([2**70, 1], [2**70, 1]),
+        ([2**63, -1], [2**63, -1]),
+        ([[1], [2]], [[1], [2]]),
+    ],
+)
+def test_appended_rows_of_one_type_and_shape_become_an_array_others_a_list(rows, series):
+    run = Run()
+    for row in rows:
+        run.append(v=row)
+    assert identical(run.results["v"], series)
+
+
+def test_a_row_is_kept_as_it_was_when_it_was_appended():
+    run, state = Run(), np.zeros(2)
+    for _ in range(3):
+        state += 1
+        run.append(v=state)
+    assert run.results["v"].tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+def test_several_series_grow_side_by_side():
+    run = Run()
+    run.append({"a.b": 1}, c=2.0)
+    run.append({"a.b": 3}, c=4.0)
+    assert {name: column.tolist() for name, column in run.results.items()} == {"a.b": [1, 3], "c": [2.0, 4.0]}
+
+
+def test_notes_are_on_the_run_or_on_a_result():
+    run = Run()
+    run.note("diverged")
+    run.note(z="first second only")
+    assert run.notes == [("", "diverged"), ("z", "first second only")]
+
+
+def test_repr_tells_what_is_there():
+    run = Run(2)
+    assert repr(run) == "<Run 2: no results yet>"
+    run.add(z=1)
+    assert repr(run) == "<Run 2: z>"

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import pickle
+from typing import ClassVar
+
+import attrs
+import pytest
+
+import simkit
+from simkit import SimkitError, experiment, explore, fixture, parameter, product
+
+
+@experiment
+@product(x=[1, 2])
+def multiply(x: float, y: float = 3) -> float:
+    return x * y
+
+
+@parameter
+class Neuron:
+    tau: float = 20.0
+
+    count: ClassVar[int] = 0
+
+    @property
+    def rate(self) -> float:
+        return 1 / self.tau
+
+
+def test_a_decorated_function_is_still_that_function():
+    def plain(x):
+        return x
+
+    assert experiment(plain) is plain
+    assert product(x=[1])(plain) is plain
+    assert multiply(2, 3) == 6
+
+
+@pytest.mark.parametrize("decorator", [fixture, fixture(scope="experiment"), parameter, parameter(name="q")])
+def test_a_provider_is_still_that_function(decorator):
+    def plain():
+        return 5
+
+    assert decorator(plain) is plain
+    assert plain() == 5
+
+
+def test_a_decorated_function_is_pickled_by_reference():
+    assert pickle.loads(pickle.dumps(multiply)) is multiply
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_order_of_experiment_and_space_is_free(flip, tmp_path):
+    def f(x):
+        return x
+
+    first, second = (experiment, product(x=[1, 2])) if flip else (product(x=[1, 2]), experiment)
+    second(first(f))
+    assert simkit.run(f, output=tmp_path / "f.h5")["result"].tolist() == [1, 2]
+
+
+def test_stacked_spaces_multiply_from_top_slowest_to_bottom_fastest(tmp_path):
+    @explore(x=[1, 2])
+    @experiment
+    @product(y=[3, 4])
+    def f(x, y):
+        return 10 * x + y
+
+    assert simkit.run(f, output=tmp_path / "f.h5")["result"].tolist() == [13, 14, 23, 24]
+
+
+def test_brackets_after_the_decorator_change_nothing():
+    @experiment()
+    def f():
+        return 1
+
+    @fixture()
+    def g():
+        return 2
+
+    assert (f(), g()) == (1, 2)
+
+
+def test_a_parameter_class_is_frozen_and_keyword_only_in_place():
+    class Plain:
+        tau: float = 20.0
+
+    assert parameter(Plain) is Plain
+    group = Plain(tau=3.0)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        group.tau = 4.0
+    with pytest.raises(TypeError):
+        Plain(3.0)
+
+
+def test_a_parameter_class_keeps_properties_and_class_variables():
+    assert Neuron(tau=4.0).rate == 0.25
+    assert [field.name for field in attrs.fields(Neuron)] == ["tau"]
+
+
+@pytest.mark.parametrize(
+    ("name", "provides"),
+    [
+        ("LIFNeuron", "lif_neuron"),
+        ("Neuron", "neuron"),
+        ("HTTPServer2", "http_server2"),
+        ("Syn", "syn"),
+        ("dt", "dt"),
+    ],
+)
+def test_a_parameter_class_provides_its_name_in_snake_case(name, provides, study):
+    text = f"""
+        from simkit import experiment, parameter
+
+        @parameter
+        class {name}:
+            w: int = 7
+
+        @experiment
+        def f({provides}):
+            return {provides}.w
+        """
+    assert study.call(text) == {"result": 7}
+
+
+def test_a_provider_may_have_another_name(study):
+    text = """
+        from simkit import experiment, fixture, parameter
+
+        @parameter(name="neuron")
+        class Whatever:
+            tau: int = 3
+
+        @parameter(name="dt")
+        def any_name():
+            return 0.5
+
+        @fixture(name="tool")
+        def make_tool():
+            return "hammer"
+
+        @experiment
+        def f(neuron, dt, tool):
+            return {"all": [neuron.tau, dt, tool]}
+        """
+    assert study.call(text) == {"all": [3, 0.5, "hammer"]}
+
+
+def test_an_attrs_class_keeps_its_own_definition():
+    @parameter
+    @attrs.frozen
+    class Group:
+        tau: float = 1.0
+
+    assert Group(2.0).tau == 2.0
+
+
+def test_a_field_without_annotation_is_refused_with_the_cure():
+    with pytest.raises(SimkitError, match=r"Group\.tau has no annotation") as error:
+
+        @parameter
+        class Group:
+            tau = 3
+
+    assert "write tau: int = 3" in str(error.value)
+    assert "test_tags.py:" in str(error.value)
+
+
+def test_one_function_can_be_one_thing_only():
+    with pytest.raises(SimkitError, match="tagged as experiment and as fixture") as error:
+
+        @fixture
+        @experiment
+        def f():
+            return 1
+
+    assert "test_tags.py:" in str(error.value)
+
+
+def test_an_experiment_returns_and_does_not_yield_or_await():
+    def generator():
+        yield 1
+
+    async def coroutine():
+        return 1
+
+    for function in (generator, coroutine):
+        with pytest.raises(SimkitError, match="must return its results, not yield or await"):
+            experiment(function)
+
+
+@pytest.mark.parametrize("thing", [3, "f", Neuron, len])
+def test_only_functions_are_experiments_and_fixtures(thing):
+    with pytest.raises(SimkitError, match="@experiment marks a function"):
+        experiment(thing)
+    with pytest.raises(SimkitError, match="@fixture marks a function"):
+        fixture(thing)
+    with pytest.raises(SimkitError, match="a space decorates an experiment, which is a function"):
+        product(x=[1])(thing)
+
+
+def test_a_parameter_function_returns_a_value():
+    with pytest.raises(SimkitError, match="@parameter marks a function that returns a value, or a class"):
+
+        @parameter
+        def p():
+            yield 1
+
+
+def test_a_fixture_has_one_of_two_scopes():
+    with pytest.raises(SimkitError, match="scope 'session': choose 'run' or 'experiment'"):
+
+        @fixture(scope="session")
+        def f():
+            return 1
+
+
+def test_a_subclass_of_a_group_is_no_provider(study):
+    text = """
+        from simkit import experiment, parameter
+
+        @parameter
+        class Neuron:
+            tau: int = 3
+
+        class Special(Neuron):
+            pass
+
+        @experiment
+        def f(special):
+            return special.tau
+        """
+    with pytest.raises(SimkitError, match="needs 'special', but nothing provides it"):
+        study.call(text)

@@ -1,0 +1,166 @@
+"""The vectorised streams are NumPy's own, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import simkit
+from simkit.inject.seeds import experiment_key, generators, run_seeds, shared_seed
+
+roots = st.integers(0, 2**32) | st.integers(0, 2**200)
+seeds = st.integers(0, 2**63 - 1) | st.integers(0, 2**33)
+
+
+@given(roots, st.text(min_size=1, max_size=9), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5))
+def test_run_seeds_equal_those_of_a_seed_sequence(root, name, runs):
+    expected = [
+        int(np.random.SeedSequence(root, spawn_key=(experiment_key(name), i)).generate_state(1, np.uint64)[0])
+        >> 1
+        for i in runs
+    ]
+    assert run_seeds(root, name, np.array(runs)).tolist() == expected
+
+
+def test_run_seeds_do_not_depend_on_the_batch():
+    whole = run_seeds(7, "f", np.arange(1000))
+    assert np.array_equal(whole[300:310], run_seeds(7, "f", np.arange(300, 310)))
+    assert len(np.unique(whole)) == 1000
+    assert whole.dtype == np.uint64
+    assert int(whole.max()) < 2**63
+
+
+@pytest.mark.parametrize("other", [(8, "f"), (7, "g")])
+def test_other_roots_and_experiments_have_other_seeds(other):
+    assert not np.isin(run_seeds(7, "f", np.arange(100)), run_seeds(*other, np.arange(100))).any()
+
+
+@given(st.lists(seeds, min_size=1, max_size=4))
+def test_generators_equal_default_rng(numbers):
+    made = list(generators(np.array(numbers, np.uint64)))
+    assert len(made) == len(numbers)
+    for seed, rng in zip(numbers, made, strict=True):
+        expected = np.random.default_rng(seed)
+        assert type(rng) is type(expected)
+        assert rng.bit_generator.state == expected.bit_generator.state
+        assert rng.random() == expected.random()
+
+
+@given(seeds)
+def test_spawned_generators_equal_those_of_default_rng(seed):
+    (rng,) = generators(np.array([seed], np.uint64))
+    expected = np.random.default_rng(seed)
+    for _ in range(2):  # spawning counts on
+        ours, theirs = rng.spawn(2), expected.spawn(2)
+        assert [g.bit_generator.state for g in ours] == [g.bit_generator.state for g in theirs]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda rng: pickle.loads(pickle.dumps(rng))])
+def test_a_generator_can_be_copied_in_the_middle_of_its_stream(duplicate):
+    (rng,) = generators(np.array([5], np.uint64))
+    rng.random(3)
+    again = duplicate(rng)
+    assert again.random(4).tolist() == rng.random(4).tolist()
+
+
+def test_the_seed_sequence_of_a_generator_gives_any_words():
+    (rng,) = generators(np.array([5], np.uint64))
+    sequence = np.random.SeedSequence(5)
+    for words, dtype in ((4, np.uint64), (4, np.uint32), (7, np.uint32), (2, np.uint64)):
+        np.testing.assert_array_equal(
+            rng.bit_generator.seed_seq.generate_state(words, dtype), sequence.generate_state(words, dtype)
+        )
+
+
+@given(roots)
+def test_the_shared_streams_differ_from_each_other_and_from_every_run(root):
+    shared = [
+        shared_seed(root, "f", "stimulus"),
+        shared_seed(root, "f", "other"),
+        shared_seed(root, "g", "stimulus"),
+    ]
+    assert len(set(shared)) == 3
+    assert all(0 <= seed < 2**63 for seed in shared)
+    assert not set(shared) & set(run_seeds(root, "f", np.arange(50)).tolist())
+
+
+TEXT = """
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=[1, 2, 3, 4, 5])
+    def f(x, rng, seed):
+        return {"z": rng.random(), "s": seed}
+    """
+
+
+def test_a_run_gets_default_rng_of_its_recorded_seed(study):
+    traj = study.run(TEXT, seed=11)
+    assert traj["s"].tolist() == traj.seeds.tolist() == run_seeds(11, "f", np.arange(5)).tolist()
+    assert traj["z"].tolist() == [np.random.default_rng(seed).random() for seed in traj.seeds.tolist()]
+    assert type(traj.runs[0].s) is int
+
+
+def test_the_same_run_draws_the_same_numbers_with_any_number_of_workers(study, tmp_path):
+    one = study.run(TEXT, seed=11)
+    two = simkit.run(study.module("sim_a.py").f, seed=11, workers=2, output=tmp_path / "two.h5")
+    assert one["z"].tolist() == two["z"].tolist()
+    assert one.seeds.tolist() == two.seeds.tolist()
+
+
+def test_trials_have_streams_of_their_own(study):
+    traj = study.run(TEXT.replace("5])", "5]).repeat(3)"), seed=1)
+    assert len(set(traj["z"].tolist())) == 15
+
+
+def test_a_resumed_trajectory_draws_what_a_whole_one_draws(study, tmp_path):
+    whole = study.run(TEXT, seed=11)["z"].tolist()
+    function, path = study.module("sim_a.py").f, tmp_path / "parts.h5"
+    for n in (2, 5):
+        with simkit.run(function, simkit.product(x=[1, 2, 3, 4, 5][:n]), seed=11, output=path) as traj:
+            drawn = traj["z"].tolist()
+    assert drawn == whole
+
+
+def test_without_a_request_no_seed_is_recorded(study):
+    assert study.run("def f(x=1):\n    return x\n").seeds is None
+
+
+def test_a_stream_above_the_runs_is_the_experiments_own(study):
+    text = """
+        from simkit import experiment, fixture, parameter, product
+
+        @parameter
+        def weights(rng):
+            return rng.random(2)
+
+        @fixture(scope="experiment")
+        def noise(seed):
+            return seed
+
+        @experiment
+        @product(x=[1, 2, 3])
+        def f(x, weights, noise, rng):
+            return {"w": weights, "n": noise, "own": rng.random()}
+        """
+    traj = study.run(text, seed=3)
+    expected = np.random.default_rng(shared_seed(3, "f", "weights")).random(2)
+    assert traj["w"].tolist() == [expected.tolist()] * 3
+    assert traj.parameters.weights.tolist() == expected.tolist()
+    assert traj["n"].tolist() == [shared_seed(3, "f", "noise")] * 3
+    assert len(set(traj["own"].tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    "header", ["@product(seed=[5, 6])\ndef f(seed, rng)", "@product(x=[1, 2])\ndef f(x, rng, seed=5)"]
+)
+def test_a_seed_of_ones_own_makes_the_generator(study, header):
+    text = f"from simkit import experiment, product\n@experiment\n{header}:\n    return rng.random()\n"
+    traj = study.run(text)
+    assert traj["result"].tolist() == [np.random.default_rng(s).random() for s in traj["seed"].tolist()]
+    assert traj["seed"].tolist()[0] == 5
