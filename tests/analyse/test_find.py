@@ -1,0 +1,160 @@
+"""``simkit.open``: a path, a name, or nothing."""
+
+from __future__ import annotations
+
+import os
+
+import h5py
+import pytest
+
+import simkit
+
+MULTIPLY = """
+from simkit import experiment, product
+
+@experiment
+@product(x=[1, 2])
+def {name}(x, gain=1):
+    return x * gain
+"""
+
+
+@pytest.fixture
+def here(project, monkeypatch):
+    """The project as the working directory."""
+    monkeypatch.chdir(project.path)
+    return project
+
+
+def opened(project, *arguments):
+    project.opened.append(simkit.open(*arguments))
+    return project.opened[-1]
+
+
+def test_by_path_name_or_nothing(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.file("sim_b.py", MULTIPLY.format(name="beta"))
+    here.ok("-k", "alpha")
+    here.ok("-k", "beta")
+    here.ok("-k", "alpha", "--set", "gain=3")
+
+    assert opened(here, "results/alpha-001.h5")["result"].tolist() == [1, 2]
+    assert opened(here, here.path / "results" / "alpha-002.h5")["result"].tolist() == [3, 6]
+    assert opened(here, "alpha")["result"].tolist() == [3, 6]  # the newest of that name
+    assert opened(here, "beta").path.name == "beta-001.h5"
+    assert opened(here).path.name == "alpha-002.h5"  # the newest of all
+    here.close()
+    # The newest is the one written last, not the one with the highest number.
+    here.ok("-k", "beta", "--product", "x=7")
+    assert opened(here).path.name == "beta-002.h5" or opened(here)["result"].tolist() == [1, 2, 7]
+
+    with pytest.raises(simkit.SimkitError) as caught:
+        simkit.open("alhpa")
+    assert "no trajectory of 'alhpa' in results" in str(caught.value)
+    assert "there: alpha, beta" in str(caught.value)
+
+
+def test_from_a_folder_below_the_rootdir(project, monkeypatch):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("deep/sim_a.py", MULTIPLY.format(name="alpha"))
+    project.ok()
+    monkeypatch.chdir(project.path / "deep")
+    assert opened(project, "alpha")["result"].tolist() == [1, 2]
+    assert opened(project)["result"].tolist() == [1, 2]
+
+
+def test_one_of_several_in_a_file(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha") + MULTIPLY.format(name="beta"))
+    here.ok("--output", "study.h5")
+    assert opened(here, "study.h5", "beta").name == "beta"
+    with pytest.raises(simkit.SimkitError) as caught:
+        simkit.open("study.h5")
+    assert "study.h5 holds several experiments: alpha, beta" in str(caught.value)
+    assert 'simkit.open("study.h5", "alpha")' in str(caught.value)
+    with pytest.raises(simkit.SimkitError) as caught:
+        simkit.open("study.h5", "alhpa")
+    assert "study.h5 has no experiment 'alhpa'" in str(caught.value)
+    assert "experiments there: alpha, beta" in str(caught.value)
+
+
+def test_an_ambiguous_name_is_an_error_that_names_both(here):
+    here.file("a/sim_a.py", MULTIPLY.format(name="alpha"))
+    here.file("b/sim_b.py", MULTIPLY.format(name="alpha"))
+    here.ok()
+    assert sorted(p.name for p in (here.path / "results").iterdir()) == ["alpha-001.h5", "alpha-002.h5"]
+    with pytest.raises(simkit.SimkitError) as caught:
+        simkit.open("alpha")
+    assert "'alpha' is ambiguous: a/sim_a.py::alpha, b/sim_b.py::alpha" in str(caught.value)
+    assert "open the file by its path, such as results/alpha-002.h5" in str(caught.value)
+    assert opened(here, "results/alpha-001.h5").info.node_id == "a/sim_a.py::alpha"
+    assert opened(here, "results/alpha-002.h5").info.node_id == "b/sim_b.py::alpha"
+    here.close()
+    assert "nothing to do" in here.ok().out  # each continues its own
+
+
+def test_nothing_there(here):
+    for name in ((), ("alpha",)):
+        with pytest.raises(simkit.SimkitError) as caught:
+            simkit.open(*name)
+        assert "no trajectory" in str(caught.value)
+        assert "results" in str(caught.value)
+    for path in ("gone.h5", here.path / "gone.h5", "results/gone.h5"):
+        with pytest.raises(simkit.SimkitError, match=r"no such file: .*gone\.h5"):
+            simkit.open(path)
+
+
+def test_files_that_are_no_trajectory(here):
+    here.file("notes.h5", "dear diary")
+    here.file("empty.h5")
+    with h5py.File("foreign.h5", "w") as file:
+        file["data"] = [1]
+    with pytest.raises(simkit.SimkitError, match=r"notes\.h5: not a trajectory file: it is not an HDF5 file"):
+        simkit.open("notes.h5")
+    with pytest.raises(simkit.SimkitError, match=r"empty\.h5: not a trajectory file"):
+        simkit.open("empty.h5")
+    with pytest.raises(simkit.SimkitError, match=r"foreign\.h5: an HDF5 file, but no trajectory"):
+        simkit.open("foreign.h5")
+    with pytest.raises(simkit.SimkitError, match="study"):
+        simkit.open(here.path)
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok()
+    whole = (here.path / "results" / "alpha-001.h5").read_bytes()
+    (here.path / "half.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(simkit.SimkitError, match=r"half\.h5"):
+        simkit.open("half.h5")
+
+
+def test_a_strange_file_among_the_results_does_not_hide_the_others(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok()
+    here.file("results/alpha-009.h5", "dear diary")
+    assert opened(here, "alpha")["result"].tolist() == [1, 2]
+    assert opened(here)["result"].tolist() == [1, 2]
+
+
+def test_opening_again_shows_what_came_since_even_with_an_older_one_still_open(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok("--where", "x == 1")
+    older = opened(here, "alpha")
+    assert older.status.tolist() == ["done", "pending"]
+    here.file("sim_a.py", MULTIPLY.format(name="alpha").replace("[1, 2]", "[1, 2, 3]"))
+    here.ok()
+    newer = opened(here, "alpha")
+    assert newer.status.tolist() == ["done", "done", "done"]
+    assert newer["result"].tolist() == [1, 2, 3]
+
+
+def test_an_open_reader_does_not_stop_a_session(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok("--where", "x == 1")
+    opened(here, "alpha")
+    assert here.ok().code == 0
+
+
+def test_opening_runs_no_code_of_the_project(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok()
+    here.file("sim_a.py", "import os\nos.abort()\n")
+    assert opened(here, "alpha")["result"].tolist() == [1, 2]
+    os.remove("sim_a.py")
+    assert opened(here)["result"].tolist() == [1, 2]

@@ -1,0 +1,135 @@
+"""A project folder, and the real command in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import attrs
+import pytest
+
+import simkit
+
+TIMEOUT = 60
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The long versions of the fault suites."""
+    group = parser.getgroup("simkit")
+    group.addoption("--kills", type=int, default=8, help="how many kill -9 in tests/faults/test_kill.py")
+    group.addoption("--cuts", type=int, default=60, help="how many power cuts in tests/faults/test_power.py")
+
+
+@attrs.frozen
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what pytest adds, on a terminal of 100 columns."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    return {**kept, "COLUMNS": "100"}
+
+
+class Project:
+    """A folder with a user's files; commands run in it in processes of their own."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.opened: list[simkit.Trajectory] = []
+
+    def file(self, name: str, source: str = "") -> Path:
+        """Write a file below the project; the source is dedented."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(source), encoding="utf-8")
+        return path
+
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start ``python …`` at the head of a process group of its own."""
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        settings = {"cwd": self.path, "env": clean_environment(), **streams, **options}
+        return subprocess.Popen([sys.executable, *command], text=True, start_new_session=True, **settings)
+
+    @contextmanager
+    def under_way(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The command while it runs; what is left of it when the test fails is killed."""
+        with self.start("-m", "simkit", *arguments) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def python(self, *command: str, stdin: str = "", **options: Any) -> Result:
+        """Run ``python …`` to its end."""
+        with self.start(*command, **options) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=TIMEOUT)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return Result(process.returncode, out, err)
+
+    def simkit(self, *arguments: str, stdin: str = "", **options: Any) -> Result:
+        """Run the command to its end."""
+        return self.python("-m", "simkit", *arguments, stdin=stdin, **options)
+
+    def ok(self, *arguments: str, **options: Any) -> Result:
+        """Run the command, which must succeed."""
+        result = self.simkit(*arguments, **options)
+        assert result.code == 0, result.out + result.err
+        return result
+
+    def open(self, file: str, name: str | None = None) -> simkit.Trajectory:
+        """Open ``results/<file>.h5``, or another file by its path; closed when the test ends."""
+        path = self.path / file if file.endswith(".h5") else self.path / "results" / f"{file}.h5"
+        self.opened.append(simkit.open(path, name))
+        return self.opened[-1]
+
+    def close(self) -> None:
+        """Close what was opened."""
+        while self.opened:
+            self.opened.pop().close()
+
+    def until(self, happened: Callable[[], Any], patience: float = 30) -> Any:
+        """Poll until something true comes, and return it; after ``patience`` seconds the test fails."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if found := happened():
+                return found
+            time.sleep(0.01)
+        pytest.fail(f"waited {patience} s in vain; there: {sorted(p.name for p in self.path.iterdir())}")
+
+    def has(self, *names: str) -> bool:
+        """Whether all these files are there."""
+        return all((self.path / name).exists() for name in names)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """An empty project named ``study``."""
+    made = Project(tmp_path / "study")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One project for all tests of a module, for those that only read."""
+    made = Project(tmp_path_factory.mktemp("shared") / "study")
+    yield made
+    made.close()

@@ -1,0 +1,225 @@
+"""Plain HDF5 readers while a study is being written: they see what was committed, whole and right."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from processes import alive, kill_group, recorded_runs
+
+import simkit
+from simkit.record.store import Store
+
+STUDY = """
+import time
+import numpy as np
+from simkit import experiment, product
+
+@experiment
+@product(x=range(800))
+def study(x, scale=0.5):
+    time.sleep(0.004)
+    found = {"z": x * scale, "a": np.full(300, x), "t": np.arange(x % 7) + x, "s": "wörd" * (x % 5)}
+    if x % 100 == 50:
+        found[f"only{x // 100}"] = x
+    return found
+"""  # 1.6 s with two workers
+
+# A process of its own, as a notebook is: opens the file again and again until it is told to end.
+READER = """
+import json, os, sys, time
+import h5py, numpy as np
+
+path, log = sys.argv[1], sys.argv[2]
+counts = {"reads": 0, "refused": 0, "refused in a row": 0, "torn": [], "failed": [], "done": []}
+row = 0
+while not os.path.exists(log):
+    time.sleep(0.003)
+    try:
+        file = h5py.File(path, "r")
+    except BlockingIOError:
+        counts["refused"] += 1
+        row += 1
+        counts["refused in a row"] = max(row, counts["refused in a row"])
+        time.sleep(0.001)
+        continue
+    except Exception as error:
+        counts["failed"].append(repr(error))
+        continue
+    row = 0
+    try:
+        with file:
+            root = file["study"]
+            done = np.flatnonzero(root["runs/status"][:] == 1)
+            counts["reads"] += 1
+            counts["done"].append(len(done))
+            if not len(done):
+                continue
+            results = root["results"]
+            right = np.array_equal(results["z"][:][done], done * 0.5)
+            right &= np.array_equal(results["a"][:][done], np.repeat(done[:, None], 300, 1))
+            texts = results["s"].asstr()[:]
+            right &= all(texts[i] == "wörd" * (i % 5) for i in done)
+            flat, rows = results["t/values"][:], results["t/rows"][:]
+            right &= all(np.array_equal(flat[slice(*rows[i])], np.arange(i % 7) + i) for i in done)
+            right &= np.array_equal(root["parameters/x"][:], np.arange(800))
+            for i in done[done % 100 == 50]:
+                right &= results[f"only{i // 100}"][i] == i
+            if not right:
+                counts["torn"].append(len(done))
+    except Exception as error:
+        counts["failed"].append(repr(error))
+json.dump(counts, open(log + ".json", "w"))
+"""
+
+
+def started(project, workers="2"):
+    """A study under way, its file there."""
+    project.file("sim_study.py", STUDY)
+    process = project.start("-m", "simkit", "-n", workers, stdout=subprocess.DEVNULL)
+    path = project.path / "results" / "study-001.h5"
+    project.until(path.exists)
+    return process, path
+
+
+@pytest.fixture
+def reader_holds():
+    """Lock a file as plain HDF5 readers do; let go when called, or at the end."""
+    held = []
+
+    def hold(path):
+        held.append(os.open(path, os.O_RDONLY))
+        fcntl.flock(held[-1], fcntl.LOCK_SH)
+        return lambda: os.close(held.pop())
+
+    yield hold
+    for fd in held:
+        os.close(fd)
+
+
+def test_plain_readers_never_fail_and_never_see_a_torn_value(project):
+    process, path = started(project)
+    end = project.path / "end"
+    with subprocess.Popen([sys.executable, "-c", READER, str(path), str(end)]) as reader:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        project.until(lambda: recorded_runs(path) >= set(range(800)))
+        end.touch()
+        assert reader.wait(30) == 0
+    counts = json.loads((project.path / "end.json").read_text())
+    print({**counts, "done": sorted(set(counts["done"]))})
+    assert counts["torn"] == []
+    assert counts["failed"] == []
+    assert counts["refused in a row"] < 30
+    assert counts["done"] == sorted(counts["done"])
+    assert len(set(counts["done"])) > 4, "the reader was there while the file grew"
+    assert counts["refused"] < counts["reads"]
+
+
+def test_a_file_that_stays_open_is_a_stable_snapshot_and_delays_nothing(project, reader_holds):
+    process, path = started(project)
+    project.until(lambda: recorded_runs(path))
+    with h5py.File(path, "r") as file:
+        there = file["study/runs/status"][:]
+        z = file["study/results/z"]
+        values = z[:]
+        _, err = process.communicate(timeout=60)  # the study ends although this reader stays
+        assert process.returncode == 0, err
+        z.refresh()
+        assert np.array_equal(z[:], values, equal_nan=True)
+        assert np.array_equal(file["study/runs/status"][:], there)
+        assert (there == 1).sum() < 800
+    log = path.with_name(path.name + ".wal")
+    assert log.exists()
+    assert log.stat().st_size < 64 << 20
+    with simkit.open(path) as traj:  # the next to open it brings it up to date
+        assert (traj.status == "done").all()
+        assert np.array_equal(traj["z"], np.arange(800) * 0.5)
+    assert not log.exists()
+    assert recorded_runs(path) == set(range(800))
+
+
+def test_the_log_of_a_long_held_file_is_kept_short(project, reader_holds):
+    """It holds the newest image of each page, not one for every commit."""
+    path = project.path / "a.h5"
+    store = Store(path)
+    column = store.file.create_dataset("z", data=np.zeros(20_000))
+    store.commit()
+    release = reader_holds(path)
+    before = path.read_bytes()
+    log = path.with_name("a.h5.wal")
+    sizes = []
+    for number in range(1, 601):
+        column[:] = number
+        store.commit()
+        sizes.append(log.stat().st_size)
+    assert path.read_bytes()[: len(before)] == before
+    assert max(sizes) < 64 << 20, f"{max(sizes) >> 20} MB of log for {column.nbytes} bytes of pages"
+    release()
+    column[:] = 601
+    store.commit()
+    assert not log.exists() or log.stat().st_size == 0
+    with h5py.File(path, "r") as file:
+        assert (file["z"][:] == 601).all()
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["open", "repair", "simkit"])
+def test_a_log_left_behind_is_not_replayed_under_a_readers_feet(project, reader_holds, how):
+    """A reader's snapshot holds whoever else opens the file, who sees the newest state all the same."""
+    process, path = started(project, "1")
+    project.until(lambda: recorded_runs(path))
+    release = reader_holds(path)
+    before = path.read_bytes()
+    log = path.with_name(path.name + ".wal")
+    project.until(lambda: log.exists() and log.stat().st_size > 50_000)
+    kill_group(process, project.path)
+    seen = len(recorded_runs(path))
+    if how == "open":
+        with simkit.open(path) as traj:
+            assert (traj.status == "done").sum() > seen
+    elif how == "repair":
+        project.simkit("repair", str(path))
+    else:
+        project.ok("--where", "x < 3", "-n", "0")
+    with path.open("rb") as file:
+        assert file.read(len(before)) == before, "pages that the reader relies on were changed"
+    release()
+    project.ok("-n", "2")
+    assert recorded_runs(path) == set(range(800))
+    with simkit.open(path) as traj:
+        assert np.array_equal(traj["z"], np.arange(800) * 0.5)
+
+
+def test_a_second_writer_is_told_who_writes(project):
+    process, path = started(project, "1")
+    second = project.simkit("-n", "0")
+    assert second.code == 4, second.out + second.err
+    assert f"results/{path.name} is being written by process {process.pid} on {os.uname().nodename}" in second.err
+    assert process.poll() is None
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+def test_the_owner_alone_is_killed(project):
+    """Every worker ends within a second, and the next session starts at once."""
+    process, path = started(project)
+    project.until(lambda: recorded_runs(path))
+    workers = alive(process.pid)
+    assert len(workers) >= 3
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 5
+    while (rest := alive(process.pid, project.path)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not rest
+    project.ok("-n", "2")
+    assert recorded_runs(path) == set(range(800))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

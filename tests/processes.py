@@ -1,0 +1,106 @@
+"""Who is alive, and what stands in two trajectories: for tests that kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import simkit
+
+ABSENT = "(absent)"
+
+
+def alive(group: int | None = None, folder: Path | None = None) -> list[int]:
+    """The processes of a process group, or those whose working directory is this folder; no zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            cwd = os.readlink(entry / "cwd") if folder else ""
+        except OSError:
+            continue
+        if fields[0] not in "ZX" and (int(fields[2]) == group or (folder and cwd == str(folder))):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_group(process: subprocess.Popen[str], folder: Path) -> None:
+    """``kill -9`` of everything that this process has started; nothing of it may live on."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while (rest := alive(process.pid, folder)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not rest, f"processes {rest} outlived their group"
+
+
+def recorded_runs(path: Path) -> set[int]:
+    """The runs that plain h5py finds done."""
+    with h5py.File(path, "r") as file:
+        (group,) = file.values()
+        return set(np.flatnonzero(group["runs/status"][:] == 1).tolist())
+
+
+def read_everything(path: Path) -> int:
+    """Read every dataset and attribute with plain h5py; how many objects there are."""
+    count = 0
+
+    def look(_: str, thing: Any) -> None:
+        nonlocal count
+        count += 1
+        list(thing.attrs.items())
+        if isinstance(thing, h5py.Dataset):
+            thing[()]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(look)
+    return count
+
+
+def values(trajectory: simkit.Trajectory, name: str) -> list[Any]:
+    """A name's values run by run, in a form that compares with ``==``."""
+    column = trajectory[name]
+    absent = np.ma.getmaskarray(column)
+    rows = np.ma.getdata(column)
+    plain = [_plain(row) for row in (rows.tolist() if rows.ndim == 1 else rows)]
+    if absent.ndim > 1:  # of empty arrays no mask tells whether they are there
+        absent = absent.reshape(len(rows), -1).all(1) & (absent[0].size > 0)
+    return [ABSENT if gone else row for gone, row in zip(absent, plain, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and value.size and np.isnan(value).all():
+            return ABSENT
+        return (value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, (list, tuple)):
+        return (type(value).__name__, *map(_plain, value))
+    if isinstance(value, dict):
+        return tuple((key, _plain(inner)) for key, inner in value.items())
+    return ABSENT if isinstance(value, float) and np.isnan(value) else (type(value).__name__, value)
+
+
+def wrong_values(trajectory: simkit.Trajectory, reference: simkit.Trajectory) -> list[str]:
+    """Where a done run's parameters, results or seed differ from the reference's."""
+    wrong = []
+    done = np.flatnonzero(trajectory.status == "done").tolist()
+    known = {*trajectory.names("parameters"), *trajectory.names("results")}
+    surplus = known - {*reference.names("parameters"), *reference.names("results")}
+    if surplus:
+        wrong.append(f"unknown names {surplus}")
+    for name in (*reference.names("parameters"), *reference.names("results")):
+        right = values(reference, name)
+        there = values(trajectory, name) if name in known else [ABSENT] * len(right)
+        wrong += [f"{name}[{i}]: {there[i]!r:.80}" for i in done if there[i] != right[i]]
+    if trajectory.seeds is not None and reference.seeds is not None and done:
+        wrong += [f"seed[{i}]" for i in done if trajectory.seeds[i] != reference.seeds[i]]
+    return wrong
