@@ -82,8 +82,10 @@ def location(thing: Any) -> str:
 def caller() -> str:
     """``file:line`` of the nearest frame outside simkit."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<attrs")):
         frame = frame.f_back
+    if frame.f_code.co_filename.startswith("<frozen"):
+        return "the command line"
     return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
@@ -94,7 +96,10 @@ def is_ours(filename: str) -> bool:
 
 def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
     """The names most like ``name``, best first."""
-    return difflib.get_close_matches(name, list(available), count, 0.6)
+    names = list(dict.fromkeys(available))
+    folded = {known.lower(): known for known in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), list(folded), count, 0.6)
+    return [folded[known] for known in close]
 
 
 def listed(name: str, available: Iterable[str], most: int = 20) -> str:

@@ -19,7 +19,8 @@ def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
     """A few lines: how many runs, what was explored, what was found."""
     counts = tally(trajectory._run_column("status"))
     states = ", ".join(f"{count} {word}" for word, count in counts.items())
-    lines = [f"<Trajectory {trajectory.name}: {len(trajectory)} runs, {states or 'none'}>"]
+    runs = "1 run" if len(trajectory) == 1 else f"{len(trajectory)} runs"
+    lines = [f"<Trajectory {trajectory.name}: {runs}, {states or 'none'}>"]
     for section in ("parameters", "results", "summary"):
         names = recorded.names(section)
         if names:

@@ -10,7 +10,7 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_config
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.catalogue import existing
-from simkit.record.recorded import Recorded, experiments
+from simkit.record.recorded import Recorded, experiments, is_trajectory
 
 
 def open(path: str | os.PathLike[str] | None = None, name: str | None = None) -> Trajectory:
@@ -41,7 +41,8 @@ def _results() -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime_ns)
+    found = [path for path in folder.glob("*.h5") if is_trajectory(path)]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
 
 
 def _newest(folder: Path) -> Path:
@@ -54,7 +55,7 @@ def _newest(folder: Path) -> Path:
 
 def _by_name(name: str) -> Trajectory:
     folder = _results()
-    slots = existing(folder, name)
+    slots = [slot for slot in existing(folder, name) if is_trajectory(slot.path)]
     if not slots:
         known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
         msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"

@@ -33,7 +33,9 @@ def _series(column: Any) -> Any:
         mask = np.ma.getmaskarray(column)
         nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}.get(column.dtype.kind)
         values = (
-            pd.array(column.filled(0), dtype=nullable) if nullable else column.filled(None).astype(object)
+            pd.array(column.filled(0), dtype=nullable)
+            if nullable
+            else _with_none(np.ma.getdata(column), mask)
         )
         if nullable:
             values[mask.reshape(len(column), -1).any(axis=1)] = pd.NA
@@ -43,3 +45,9 @@ def _series(column: Any) -> Any:
     if column.dtype == object and len(column) and all(type(value) is str for value in column):
         return pd.array(column, dtype="str")
     return column
+
+
+def _with_none(data: Any, mask: Any) -> Any:
+    values = data.astype(object)
+    values[mask] = None
+    return values

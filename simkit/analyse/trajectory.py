@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +75,7 @@ class Trajectory:
     @property
     def explored(self) -> tuple[str, ...]:
         """The names that the space gives."""
-        return tuple(n for n in self._recorded.names("parameters") if self._recorded.about(n).explored)
+        return self._recorded.explored
 
     @property
     def space(self) -> Space:
@@ -124,7 +126,10 @@ class Trajectory:
         column = self._column(holder)
         if holder != name:
             keys = name[len(holder) + 1 :].split(".")
-            return objects([_at(value, keys) for value in decode(column)])
+            values = decode(column)
+            if not any(_has(value, keys) for value in values):
+                self._known(name)
+            return objects([reduce(getitem, keys, v) if _has(v, keys) else None for v in values])
         return as_array(column)
 
     def _parameter(self, name: str) -> Any:
@@ -202,19 +207,29 @@ class Trajectory:
 
     def error(self, run: int) -> str:
         """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
+        run = self._number(run)
         status = self._recorded.run_column("status", slice(run, run + 1))
         texts = self._recorded.texts("error", run)
         return texts[-1] if texts and status is not None and status[0] != Status.DONE else ""
 
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
-        texts = self._recorded.texts("log", run)
+        texts = self._recorded.texts("log", self._number(run))
         return texts[-1] if texts else ""
 
     def notes(self, run: int) -> list[str]:
         """The remarks of a run; those on a result begin with its name."""
+        run = self._number(run)
         pairs = zip(self._recorded.note_names(run), self._recorded.texts("notes", run), strict=True)
         return [f"{name}: {text}" if name else text for name, text in pairs]
+
+    def _number(self, run: int) -> int:
+        """A run's number in the file; negative ones count from the end."""
+        n = len(self._recorded)
+        if not -n <= run < n:
+            msg = f"run {run} of a trajectory with {n} runs"
+            raise IndexError(msg)
+        return run % n
 
     # Verbs
 
@@ -267,7 +282,7 @@ class Trajectory:
             n for n in self._names() if not self._recorded.is_constant(n) and self._recorded.is_scalar(n)
         ]
         trial = ["trial"] if self._recorded.run_column("trial", slice(0, 0)) is not None else []
-        explored = [name for name in names if name in self.explored]
+        explored = [name for name in self.explored if name in names]
         return [*explored, *trial, *(name for name in names if name not in explored)]
 
     def __len__(self) -> int:
@@ -298,7 +313,10 @@ class Trajectory:
         return summary(self, self._recorded, shown_path(self.path))
 
 
-def _at(value: Any, keys: Sequence[str]) -> Any:
+def _has(value: Any, keys: Sequence[str]) -> bool:
+    """Whether a recorded dictionary leads along these keys."""
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True

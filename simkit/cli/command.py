@@ -113,6 +113,10 @@ def wanted(options: argparse.Namespace, config: Config) -> Wish:
     if options.seed is not None and options.seed < 0:
         msg = f"--seed {options.seed}: a seed is a whole number from 0 on"
         raise SimkitError(msg)
+    for name in ("maxfail", "durations"):
+        if (getattr(options, name) or 0) < 0:
+            msg = f"--{name} {getattr(options, name)}: give a whole number from 0 on"
+            raise SimkitError(msg)
     contrary = [name for name in ("fresh", "into", "lf") if getattr(options, name)]
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
@@ -211,6 +215,9 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 
 def reshaping(products: Sequence[str], explored: Sequence[str], repeat: int | None) -> Reshape:
     """What ``--explore``, ``--product`` and ``--repeat`` make of a declared space, in this order."""
+    if repeat is not None and repeat < 1:
+        msg = f"--repeat {repeat}: give a whole number of at least 1"
+        raise SimkitError(msg)
 
     def reshape(space: Space, kind_of: KindOf) -> Space:
         if explored:

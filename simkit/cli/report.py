@@ -161,7 +161,10 @@ class Report:
         """``results/multiply-001.h5   12 of 12 runs   21 kB``."""
         done = progress.recorded_done + progress.counts.get("done", 0)
         line = f"{shown_path(progress.path)}   {done} of {progress.size} runs   {size(progress.path.stat().st_size)}"
-        return line if done == progress.size else f"{line}   the rest: type the same command again"
+        whole = progress.recorded_done + progress.total >= progress.size  # nothing was left out on request
+        return (
+            line if done == progress.size or not whole else f"{line}   the rest: type the same command again"
+        )
 
     def hint(self, elapsed: float) -> None:
         """Idle cores in a long study."""

@@ -84,7 +84,10 @@ def _table(folder: Path) -> dict[str, Any] | None:
         msg = f"{shown_path(path)}: not valid TOML: {error}"
         raise SimkitError(msg) from None
     table = tool.get("simkit")
-    return table if isinstance(table, dict) else None
+    if table is not None and not isinstance(table, dict):
+        msg = f"{shown_path(path)}: simkit must be a table: [tool.simkit]"
+        raise SimkitError(msg)
+    return table
 
 
 def load_config(rootdir: Path) -> Config:

@@ -9,6 +9,7 @@ from simkit.collect.groups import group_fields, is_group
 from simkit.collect.plan import Node
 from simkit.collect.providers import Provider
 from simkit.collect.requests import Requester
+from simkit.declare.axes import Values
 from simkit.errors import SimkitError, did_you_mean, listed, paragraphs
 from simkit.values.encode import explain
 
@@ -196,3 +197,11 @@ def check_is_group(node: Node, full: str) -> None:
             f"    make {node.name!r} a @parameter class, or give it as a whole"
         )
         raise SimkitError(msg)
+
+
+def check_axis(where: str, name: str, values: Values) -> None:
+    """Each explored value must have a form in the file."""
+    if values.array.dtype != object:
+        return
+    for element in values.elements():
+        check_storable(name, element, f"{where}: explored")

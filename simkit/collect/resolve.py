@@ -14,7 +14,7 @@ from simkit.collect.providers import Level, Provider
 from simkit.collect.requests import MISSING, Request, Requester, fields, requester, requests
 from simkit.collect.text import convert
 from simkit.declare.annotations import Note, note, notes
-from simkit.declare.forms import TRIAL
+from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location
 from simkit.values.same import same
@@ -45,6 +45,8 @@ class Resolver:
         """Resolve everything that the experiment needs and check that all that was given is used."""
         asker = Requester("", f"experiment {function.__name__}", location(function))
         problems.check_names(asker.where, self.space.names, self.outside)
+        for name, values in axes(self.space.form):
+            problems.check_axis(asker.where, name, values)
         needs = self.call(requests(function), (asker,))
         if self.missing:
             raise next(iter(self.missing.values()))

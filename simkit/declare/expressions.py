@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -77,7 +78,8 @@ def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], wher
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        msg = f"{where}: cannot read the condition {text!r}: {error.msg}"
+        hint = "; compare with ==" if re.search(r"[^=<>!]=[^=]", text) else ""
+        msg = f"{where}: cannot read the condition {text!r}: {error.msg}{hint}"
         raise SimkitError(msg) from None
     result = _Evaluation(text, tuple(names), column, where).value(tree)
     if np.asarray(result).dtype != bool:
@@ -113,13 +115,13 @@ class _Evaluation:
                 return self.compared(node)
             case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
                 return self.apply(_FUNCTIONS[name], node, *node.args)
-        raise self.error(f"does not understand {ast.unparse(node)!r}")
+        raise self.error(f"cannot understand {ast.unparse(node)!r}")
 
     def truth(self, node: ast.expr) -> Any:
         """A part of ``and`` and ``or``."""
         value = np.asarray(self.value(node))
         if value.dtype.kind not in "biuf":
-            raise self.error(f"takes {ast.unparse(node)!r} for a condition, which it is not")
+            raise self.error(f"{ast.unparse(node)!r} is no condition")
         return value.astype(bool)
 
     def apply(self, function: Callable[..., Any], node: ast.expr, *operands: ast.expr) -> Any:
@@ -148,10 +150,10 @@ class _Evaluation:
                 inside = np.any([np.asarray(left == item, bool) for item in right], axis=0)
                 return inside if isinstance(op, ast.In) else np.logical_not(inside)
             if isinstance(op, (ast.Is, ast.IsNot)):
-                raise self.error(f"does not understand {ast.unparse(node)!r}")
+                raise self.error(f"cannot understand {ast.unparse(node)!r}")
             return np.asarray(_COMPARE[type(op)](left, right), bool)
         except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(f"cannot compare in {ast.unparse(node)!r}: {error}") from None
 
     def error(self, what: str) -> SimkitError:
-        return SimkitError(f"{self.where}: the condition {self.text!r} {what}")
+        return SimkitError(f"{self.where}: the condition {self.text!r}: {what}")

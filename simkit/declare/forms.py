@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from typing import Any, Protocol
@@ -258,3 +258,18 @@ def times(parts: tuple[Form, ...]) -> Form:
 def plus(first: Form, second: Form) -> Form:
     """One form's points after the other's."""
     return Plus(first, second, tuple(dict.fromkeys((*first.names, *second.names))))
+
+
+def axes(form: Form) -> Iterator[tuple[str, Values]]:
+    """The values of each name as they were declared, whatever the points are built from."""
+    match form:
+        case Zip():
+            yield from form.columns.items()
+        case Times():
+            for part in form.parts:
+                yield from axes(part)
+        case Plus():
+            yield from axes(form.first)
+            yield from axes(form.second)
+        case Repeat() | Taken() | Kept():
+            yield from axes(form.inner)

@@ -8,7 +8,7 @@ import attrs
 
 from simkit.declare.axes import from_list
 from simkit.declare.forms import Form, Kept, Plus, Repeat, Taken, Times, Zip, times
-from simkit.declare.space import Space
+from simkit.declare.space import Space, checked
 from simkit.errors import SimkitError
 
 
@@ -20,7 +20,7 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
     SimkitError
         When the name moves together with others.
     """
-    axis = Zip({name: from_list(values)}, len(values))
+    axis = Zip({checked(name): from_list(values)}, len(values))
     if name in space.names:
         return Space(_replaced(space.form, name, axis))
     return Space(times((space.form, axis)) if space.names else axis)

@@ -169,6 +169,14 @@ def product(points: Mapping[str, Any] | None = None, /, **axes: Any) -> Space:
     **axes
         One list or array per name.
     """
+    if points is not None and not isinstance(points, Mapping):
+        what = (
+            "product needs its axes: "
+            if callable(points)
+            else f"product() takes no {type(points).__name__}: "
+        )
+        msg = f"{caller()}: {what}give each a name and a list, as in product(x=[1, 2], y=[3, 4])"
+        raise SimkitError(msg)
     given = _axes("product", dict(points or {}), {})
     given.update(_axes("product", axes, given))
     parts = tuple(Zip({name: column}, len(column)) for name, column in given.items())
@@ -180,10 +188,17 @@ def _axes(verb: str, axes: Mapping[str, Any], taken: Mapping[str, Values]) -> di
         if name in taken:
             msg = f"{caller()}: {verb}() gives {name!r} twice"
             raise SimkitError(msg)
-    return {_checked(name): declared(name, given) for name, given in axes.items()}
+    return {checked(name): declared(name, given) for name, given in axes.items()}
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """A name that can be explored.
+
+    Raises
+    ------
+    SimkitError
+        For what can't name a parameter.
+    """
     if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
         msg = f"{caller()}: {name!r} cannot name a parameter: use identifiers, joined by dots for groups"
         raise SimkitError(msg)
@@ -209,7 +224,7 @@ def _columns(points: Any) -> dict[str, Values]:
 
 
 def _from_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
-    names = dict.fromkeys(_checked(name) for point in points for name in point)
+    names = dict.fromkeys(checked(name) for point in points for name in point)
     return {name: _column(name, points) for name in names}
 
 

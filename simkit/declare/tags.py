@@ -55,6 +55,13 @@ def add_space(thing: T, space: Space) -> T:
         msg = f"{caller()}: a space decorates an experiment, which is a function, not {thing!r}"
         raise SimkitError(msg)
     tag = tag_of(thing) or Tag()
+    twice = [name for below in tag.spaces for name in below.names if name in space.names]
+    if twice:
+        msg = (
+            f"{caller()}: explored twice: {', '.join(twice)}\n"
+            "    give each name one axis, or list points one after the other with +"
+        )
+        raise SimkitError(msg)
     _mark(thing, spaces=(space, *tag.spaces))
     return thing
 
@@ -101,6 +108,10 @@ def experiment(
 def _experiment(function: Any, allowed: Limits) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @experiment marks a function, not {function!r}"
+        raise SimkitError(msg)
+    owner = function.__qualname__.rpartition(".")[0]
+    if owner and not owner.endswith("<locals>"):
+        msg = f"{location(function)}: {function.__name__} is a method of class {owner}: an experiment is a function"
         raise SimkitError(msg)
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"

@@ -28,18 +28,29 @@ class Queue:
     def __init__(self, runs: Index | range, retries: int = 0) -> None:
         self.runs, self.next, self.retries = runs, 0, retries
         self.again: list[int] = []
+        self.rests: list[Index] = []
         self.tried: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self.runs) - self.next + len(self.again)
+        return len(self.runs) - self.next + len(self.again) + sum(map(len, self.rests))
 
     def take(self, count: int) -> Index:
         """The next runs; those that are done again come first, one at a time."""
         if self.again:
             return np.array([self.again.pop(0)])
+        if self.rests:
+            rest = self.rests.pop(0)
+            if len(rest) > count:
+                self.rests.insert(0, rest[count:])
+            return rest[:count]
         runs = self.runs[self.next : self.next + count]
         self.next += len(runs)
         return np.arange(runs.start, runs.stop) if isinstance(runs, range) else runs
+
+    def resume(self, taken: Index, executed: int) -> None:
+        """Take back the runs of a batch that it did not come to."""
+        if executed < len(taken):
+            self.rests.append(taken[executed:])
 
     def settle(self, batch: Batch) -> Batch:
         """Take back runs of a batch that are not done and may try again; the batch says which."""
@@ -58,6 +69,8 @@ class Queue:
 
 def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
     """How many runs the next batch shall have, after one of ``runs`` took this long and gave this much."""
+    if not runs:
+        return 1
     by_time = int(SECONDS * runs / max(seconds, 1e-9))
     by_bytes = int(BYTES * runs / max(nbytes, 1))
     return max(1, min(by_time, by_bytes, size * 4, RUNS))

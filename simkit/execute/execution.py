@@ -13,6 +13,7 @@ import numpy as np
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.declare.axes import Index
+from simkit.declare.forms import TRIAL
 from simkit.errors import StorageFailed
 from simkit.execute.interrupt import Interrupt
 from simkit.execute.job import Job
@@ -21,6 +22,7 @@ from simkit.execute.pool import Pool, start_method
 from simkit.execute.progress import Progress, Reporter
 from simkit.execute.recipe import portable
 from simkit.execute.serial import serial
+from simkit.inject.beat import RUN, Beat, local_beat
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.notes import column_notes, group_comments
 from simkit.inject.shared import Constant, constants
@@ -80,12 +82,13 @@ class Execution:
     reporter: Reporter
     facts: Mapping[str, Any]
     checkpoints: Checkpoints
-    beat: list[float] = attrs.field(factory=lambda: [-1.0, 0.0])
+    beat: Beat = attrs.field(factory=local_beat)
     writers: list[Writer] = attrs.field(factory=list)  # the open one
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
         job = self.job(constants(self.plan, self.shared))
+        job.injector.interruptible = True
         for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
             self.progress.take(batch, self.values)
         self.progress.take_problems([job.injector.close()])
@@ -112,9 +115,9 @@ class Execution:
                 if isinstance(batch, Checkpoint):
                     self.keep(batch, writer)
                 elif batch is not None:
-                    writer.put(batch)
-                    self.checkpoints.forget(batch.runs[batch.status == Status.DONE].tolist())
-                    self.progress.take(batch, self.values)
+                    put = writer.put(batch)
+                    self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
+                    self.progress.take(put, self.values)
                 if writer.is_due or (batch is None and writer.waiting):
                     writer.commit()
                 self.reporter.advance(self.progress)
@@ -125,11 +128,11 @@ class Execution:
 
     def keep(self, checkpoint: Checkpoint, writer: Writer) -> None:
         """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
-        under_way, self.beat[0] = self.beat[0], -1.0  # no interrupt may be raised within HDF5
+        under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
         writer.checkpoint(checkpoint)
         self.checkpoints.take(checkpoint)
         writer.commit()
-        self.beat[0] = under_way
+        self.beat[RUN] = under_way
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
         """The experiment compiled in this process."""
@@ -154,6 +157,8 @@ class Execution:
         """Workers, started before the file is opened, and their batches."""
         job = self.job(fixed)
         if not self.options.workers:
+            job.injector.interruptible = True
+            job.injector.most_failures = self.options.most_failures
             job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
             try:
                 yield serial(job, runs, stop, self.beat, self.checkpoints)
@@ -171,6 +176,7 @@ class Execution:
             method=method,
             limits=self.plan.limits,
             show=self.options.show_output,
+            most_failures=self.options.most_failures,
         )
         try:
             yield pool.run(runs, stop, self.checkpoints)
@@ -185,7 +191,6 @@ class Execution:
     @contextmanager
     def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
         """The open file, with everything in it that is known before the first run."""
-        self.target.slot.path.parent.mkdir(parents=True, exist_ok=True)
         store = Store(self.target.slot.path, durable=self.options.durable)
         failed = True
         try:
@@ -218,7 +223,9 @@ class Execution:
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
             writer.explored(start, explored_columns(plan, self.shared, index))
-        writer.mark_explored(list(explored_columns(plan, self.shared, np.arange(1))), plan.space.names)
+        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name != TRIAL]
+        writer.mark_explored(names, plan.space.names)
+        writer.describe({"explored": json.dumps(names)})
         writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from simkit.inject.beat import RUN, STOP, Beat
 
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -22,7 +24,7 @@ class Interrupt:
         Called with the count at each signal.
     """
 
-    def __init__(self, beat: MutableSequence[float], notify: Callable[[int], None]) -> None:
+    def __init__(self, beat: Beat, notify: Callable[[int], None]) -> None:
         self.beat, self.notify = beat, notify
         self.count = 0
         self.previous: dict[signal.Signals, Any] = {}
@@ -49,6 +51,7 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+        self.beat[STOP] = 1.0
         self.notify(self.count)
-        if self.now and self.beat[0] >= 0:
+        if self.now and self.beat[RUN] >= 0:
             raise KeyboardInterrupt

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableSequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
 
 from simkit.declare.axes import Index
 from simkit.declare.space import Space
+from simkit.inject.beat import Beat
 from simkit.inject.injector import Injector, Log
 from simkit.values.batch import Batch
 from simkit.values.checkpoint import Restored
@@ -24,7 +25,7 @@ class Job:
     def batch(
         self,
         runs: Index,
-        beat: MutableSequence[float],
+        beat: Beat,
         log: Log | None = None,
         restorable: Mapping[int, Restored] | None = None,
     ) -> Batch:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
+from typing import BinaryIO
 
 LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
 
 
 class OutputLog:
-    """Redirects this process's standard output and error, subprocesses and C code included."""
+    """Redirects this process's standard output and error, subprocesses and C code included.
 
-    def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the process
+    Parameters
+    ----------
+    path
+        Where it goes; the owner reads it there when this process dies.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os.dup2(self.file.fileno(), 1)
@@ -33,25 +39,36 @@ class OutputLog:
 
     def text(self, start: int, stop: int) -> str:
         """What was written between two positions; the middle of very long output is cut, and says so."""
-        size = stop - start
-        if size <= LIMIT:
-            return self._read(start, size)
-        half = LIMIT // 2
-        cut = f"\n… {size - LIMIT} bytes of output cut here …\n"
-        return self._read(start, half) + cut + self._read(stop - half, half)
-
-    def _read(self, start: int, size: int) -> str:
-        if hasattr(os, "pread"):
-            data = os.pread(self.file.fileno(), size, start)
-        else:
-            end = os.lseek(1, 0, os.SEEK_CUR)
-            os.lseek(1, start, os.SEEK_SET)
-            data = os.read(self.file.fileno(), size)
-            os.lseek(1, end, os.SEEK_SET)
-        return data.decode("utf-8", "backslashreplace")
+        end = self.position()
+        text = read_text(self.file, start, stop)
+        self.file.seek(end)  # the position is that of the redirected descriptors
+        return text
 
     def forget(self) -> None:
         """Start over once a batch's output was handed on, or the file would grow for ever."""
         if self.position() > 16 * LIMIT:
             os.lseek(1, 0, os.SEEK_SET)
             os.ftruncate(self.file.fileno(), 0)
+
+
+def read_text(file: BinaryIO | io.FileIO, start: int, stop: int) -> str:
+    """A part of a log as text, its middle cut where it is long."""
+
+    def part(at: int, size: int) -> str:
+        file.seek(at)
+        return (file.read(size) or b"").decode("utf-8", "backslashreplace")
+
+    size = stop - start
+    if size <= LIMIT:
+        return part(start, size)
+    half = LIMIT // 2
+    return f"{part(start, half)}\n… {size - LIMIT} bytes of output cut here …\n{part(stop - half, half)}"
+
+
+def last_words(path: str, start: int) -> str:
+    """What a worker that died wrote since a position."""
+    try:
+        with open(path, "rb") as file:
+            return read_text(file, start, os.fstat(file.fileno()).st_size)
+    except OSError:
+        return ""

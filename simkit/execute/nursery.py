@@ -26,6 +26,7 @@ from simkit.errors import SimkitError
 from simkit.execute.job import Source
 from simkit.execute.worker import Place, ignore_signals, work
 
+_KILLED = "the process that starts workers was killed; nothing that is committed is lost"
 Method = Literal["fork", "spawn", "forkserver"]
 
 
@@ -65,10 +66,13 @@ class Nursery:
     def start(self, place: Place) -> Connection:
         """Start a worker; the connection to it."""
         self._order(Order("start", place))
-        if not self.orders.poll(120):
-            msg = "the process that starts workers does not answer"
-            raise SimkitError(msg)
-        return _connection(reduction.recv_handle(self.orders))
+        try:
+            if self.orders.poll(120):
+                return _connection(reduction.recv_handle(self.orders))
+        except (EOFError, OSError, RuntimeError):
+            raise SimkitError(_KILLED) from None
+        msg = "the process that starts workers does not answer"
+        raise SimkitError(msg)
 
     def kill(self, place: Place) -> None:
         """Kill a worker; its connection reads as closed then."""
@@ -78,8 +82,7 @@ class Nursery:
         try:
             self.orders.send_bytes(pickle.dumps(order))
         except OSError:
-            msg = "the process that starts workers was killed; nothing that is committed is lost"
-            raise SimkitError(msg) from None
+            raise SimkitError(_KILLED) from None
 
     def exit_code(self, number: int, patience: float = 10.0) -> int | None:
         """How a worker ended, once its connection has closed."""

@@ -8,8 +8,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -20,9 +21,11 @@ from simkit.declare.limits import Limits
 from simkit.errors import SimkitError
 from simkit.execute.batches import Queue, next_size
 from simkit.execute.job import Source, Stop
+from simkit.execute.logs import last_words
 from simkit.execute.nursery import Method, Nursery, signal_name
 from simkit.execute.wire import Receiver, pack_runs
 from simkit.execute.worker import BEAT, Place, open_beats
+from simkit.inject.beat import BEGAN, LOGGED, RUN, STOP, Beat
 from simkit.values.batch import Batch
 from simkit.values.checkpoint import Checkpoint, Checkpoints
 from simkit.values.status import Status
@@ -45,7 +48,7 @@ class Worker:
 
     place: Place
     receiver: Receiver
-    beat: MutableSequence[float]
+    beat: Beat
     flight: list[Index] = attrs.field(factory=list)
     size: int = 1
     seconds: float = 1e9  # of its last batch
@@ -74,18 +77,27 @@ class Pool:
         How processes are started.
     limits
         How long a run may take, and how often it may try.
+    most_failures
+        After how many a worker starts no further run.
     show
         Leave the workers' output on the terminal.
     """
 
     def __init__(
-        self, source: Source, n: int, *, method: Method, limits: Limits = _NO_LIMITS, show: bool = False
+        self,
+        source: Source,
+        n: int,
+        *,
+        method: Method,
+        limits: Limits = _NO_LIMITS,
+        show: bool = False,
+        most_failures: int = 0,
     ) -> None:
         self.n, self.limits = n, limits
         handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.made = show, 0
+        self.show, self.made, self.most_failures = show, 0, most_failures
         self.nursery = Nursery(source, method)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
@@ -93,9 +105,9 @@ class Pool:
 
     def _start(self, slot: int) -> None:
         self.made += 1
-        place = Place(slot, self.made, self.beats, self.show)
+        place = Place(slot, self.made, self.beats, self.show, self.most_failures)
         beat = open_beats(self.beats, slot)
-        beat[0] = -1.0
+        beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
         connection = self.nursery.start(place)
         self.workers[connection] = Worker(place, Receiver(connection), beat)
 
@@ -111,7 +123,10 @@ class Pool:
         """
         queue = Queue(runs, self.limits.retries)
         while True:
-            if not stop():
+            if stop():
+                for worker in self.workers.values():
+                    worker.beat[STOP] = 1.0
+            else:
                 self._replace(queue)
                 self._feed(queue, checkpoints)
             if not any(worker.flight for worker in self.workers.values()) and (stop() or not len(queue)):
@@ -150,7 +165,7 @@ class Pool:
         if self.limits.timeout is None:
             return
         for worker in self.workers.values():
-            run, began = worker.beat[0], worker.beat[1]
+            run, began = worker.beat[RUN], worker.beat[BEGAN]
             if run >= 0 and worker.doomed is None and time.perf_counter() - began > self.limits.timeout:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.place)
@@ -160,6 +175,8 @@ class Pool:
             answer = worker.receiver.receive()
         except (EOFError, OSError):
             return self._bury(worker, queue)
+        if answer.bug:
+            raise RuntimeError(answer.bug)
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
@@ -168,10 +185,11 @@ class Pool:
         if answer.batch is None:
             worker.started = True
             return None
-        worker.flight.pop(0)
+        executed = len(answer.batch.runs)
+        queue.resume(worker.flight.pop(0), executed)
         worker.seconds = answer.seconds
-        worker.size = next_size(worker.size, len(answer.batch.runs), answer.seconds, answer.nbytes)
-        return answer.batch  # type: ignore[no-any-return]
+        worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
+        return answer.batch if executed else None
 
     def _bury(self, worker: Worker, queue: Queue) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its batches are done again."""
@@ -182,11 +200,11 @@ class Pool:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
         held = [int(run) for runs in worker.flight for run in runs]
-        culprit = int(worker.beat[0]) if worker.flight else -1
+        culprit = int(worker.beat[RUN]) if worker.flight else -1
         if culprit not in held:
             culprit = held[0] if len(held) == 1 else -1
         queue.put_back([run for run in held if run != culprit])
-        run, began = worker.beat[0], worker.beat[1]
+        run, began = worker.beat[RUN], worker.beat[BEGAN]
         if worker.doomed not in (None, (run, began)):
             queue.put_back(
                 [culprit] if culprit >= 0 else []
@@ -194,12 +212,12 @@ class Pool:
             return None
         if culprit < 0:
             return None
-        elapsed, number = time.perf_counter() - began, worker.place.number
+        elapsed = time.perf_counter() - began
         if worker.doomed is not None:
             text = f"stopped after {elapsed:.3g} s: its timeout is {self.limits.timeout:g} s"
-            return _ended(culprit, Status.TIMEOUT, text, elapsed, number)
+            return _ended(culprit, Status.TIMEOUT, text, elapsed, worker)
         text = f"the worker that executed this run died: {why}"
-        return _ended(culprit, Status.CRASHED, text, elapsed, number)
+        return _ended(culprit, Status.CRASHED, text, elapsed, worker)
 
     def close(self) -> list[str]:
         """Let the workers tear down their fixtures and end; what went wrong in doing so."""
@@ -232,10 +250,13 @@ class Pool:
             worker.connection.close()
         self.nursery.close(kill=kill)
         os.unlink(self.beats)
+        for slot in range(self.n):
+            Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
 
 
-def _ended(run: int, status: Status, text: str, seconds: float, number: int) -> Batch:
+def _ended(run: int, status: Status, text: str, seconds: float, worker: Worker) -> Batch:
+    log = "" if worker.place.show else last_words(worker.place.log, int(worker.beat[LOGGED]))
     return Batch(
         np.array([run]), np.array([status], "u1"), np.array([time.time() - seconds]), np.array([seconds], "f4"),
-        errors={run: text}, worker=number,
+        errors={run: text}, logs={run: log} if log else {}, worker=worker.place.number,
     )  # fmt: skip

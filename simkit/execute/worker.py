@@ -8,7 +8,6 @@ import pickle
 import signal
 import time
 import traceback
-from collections.abc import MutableSequence
 from typing import Any
 
 import attrs
@@ -18,6 +17,7 @@ from simkit.declare.limits import Limits
 from simkit.execute.job import Job, Source
 from simkit.execute.logs import OutputLog
 from simkit.execute.wire import Sender, unpack_runs
+from simkit.inject.beat import LOGGED, SIZE, Beat
 from simkit.inject.vault import Vault
 from simkit.values.checkpoint import Checkpoint
 
@@ -26,7 +26,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-BEAT = 16  # bytes per worker in the shared file: the run it is in (or -1), and since when
+BEAT = 8 * SIZE  # bytes per worker in the shared file
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
@@ -38,6 +38,7 @@ class Answer:
     seconds: float = 0.0
     nbytes: int = 0
     problem: str = ""
+    bug: str = ""
     checkpoint: Checkpoint | None = None
 
 
@@ -49,6 +50,12 @@ class Place:
     number: int
     beats: str
     show: bool
+    most_failures: int = 0
+
+    @property
+    def log(self) -> str:
+        """Where its output goes."""
+        return f"{self.beats}-{self.slot}.log"
 
 
 def work(connection: Any, source: Source, place: Place) -> None:
@@ -59,8 +66,9 @@ def work(connection: Any, source: Source, place: Place) -> None:
         if not any(name in os.environ for name in _THREADS):
             threadpool_limits(1)
         beat = open_beats(place.beats, place.slot)
-        log = None if place.show else OutputLog()
+        log = None if place.show else OutputLog(place.log)
         job = source()
+        job.injector.most_failures = place.most_failures
         _apply(job.injector.plan.limits)
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
@@ -71,11 +79,11 @@ def work(connection: Any, source: Source, place: Place) -> None:
         sender.send(Answer(problem=job.injector.close()))
     except (EOFError, OSError):
         job.injector.close()  # the owner is gone
+    except Exception:  # noqa: BLE001 - runs' errors are recorded: what arrives here is simkit's own
+        sender.send(Answer(bug=traceback.format_exc()))
 
 
-def _serve(
-    sender: Sender, job: Job, beat: MutableSequence[float], log: OutputLog | None, number: int
-) -> None:
+def _serve(sender: Sender, job: Job, beat: Beat, log: OutputLog | None, number: int) -> None:
     job.injector.vault = Vault(lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
     while request := sender.connection.recv_bytes():
         packed, restorable = pickle.loads(request)
@@ -84,6 +92,7 @@ def _serve(
         batch = attrs.evolve(job.batch(runs, beat, log, restorable), worker=number)
         if log is not None:
             log.forget()
+            beat[LOGGED] = log.position()
         sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes), shared=True)
 
 
@@ -95,12 +104,11 @@ def _apply(limits: Limits) -> None:
         os.nice(limits.nice)
 
 
-def open_beats(path: str, slot: int) -> MutableSequence[float]:
-    """The two numbers that a worker shares with the owner."""
+def open_beats(path: str, slot: int) -> Beat:
+    """The numbers that a worker shares with the owner."""
     with open(path, "r+b") as file:
         shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
-    size = BEAT // 8
-    return shared[slot * size : (slot + 1) * size]  # type: ignore[return-value]
+    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
 
 
 def ignore_signals() -> None:

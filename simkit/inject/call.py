@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
 from simkit.declare.space import Space, explore
 from simkit.declare.tags import Tag, tag_of
-from simkit.errors import SimkitError, location
+from simkit.errors import SimkitError, caller, did_you_mean, location
+from simkit.inject.beat import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.shared import constants, shared_values
 from simkit.values.decode import decode
@@ -35,6 +37,12 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     outside
         Values laid on top, after the project's ``[tool.simkit.parameters]``.
     """
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: an experiment is a function, not {function!r}"
+        raise SimkitError(msg)
+    if space is not None and not isinstance(space, Space):
+        msg = f"{caller()}: points are given as product(…) or explore(…), not as {space!r}"
+        raise SimkitError(msg)
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
     file = getattr(module, "__file__", None)
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / "notebook"
@@ -51,7 +59,8 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     unknown = next((name for name in outside if name not in plan.nodes), None)
     if unknown is not None:
         used = ", ".join(plan.parameters)
-        msg = f"{location(function)}: {function.__name__} does not use {unknown!r}\n    it uses: {used}"
+        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, plan.nodes)}"
+        msg = f"{location(function)}: {what}\n    it uses: {used}"
         raise SimkitError(msg)
     return plan
 
@@ -81,7 +90,7 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     names = (*plan.parameters, *constants(plan, shared))
     injector = Injector(plan, 0, shared, parameters=names, on_error=errors.append)
     try:
-        batch = injector.batch(np.arange(1), plan.space.at(np.arange(1)), [-1.0, 0.0])
+        batch = injector.batch(np.arange(1), plan.space.at(np.arange(1)), local_beat())
     finally:
         injector.close()
     if errors:

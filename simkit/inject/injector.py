@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import repeat
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from simkit.declare.axes import Array, Index, Values
 from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
+from simkit.inject.beat import BEGAN, LOGGED, RUN, STOP, Beat
 from simkit.inject.failure import user_traceback
 from simkit.inject.health import Watch, seed_globals
 from simkit.inject.outcome import Names, as_columns
@@ -31,6 +32,7 @@ from simkit.values.status import Status
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
+PATIENCE = 0.1  # seconds after which a batch is handed over although some of its runs are left
 GLOBAL_SEED = "seed@global"
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
@@ -77,6 +79,9 @@ class Injector:
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.vault: Vault | None = None
         self.watch: Watch | None = Watch(plan)  # until the first run is over
+        self.interruptible = False  # by Ctrl-C: in the owner
+        self.most_failures = 0  # after which no further run starts; 0 is no limit
+        self.failures = 0
         self.broken: str | None = None
         self.ready = False
 
@@ -98,9 +103,7 @@ class Injector:
             return f"a fixture failed when it was torn down after the runs\n{user_traceback(error)}"
         return ""
 
-    def batch(
-        self, runs: Index, points: Points, beat: MutableSequence[float], log: Log | None = None
-    ) -> Batch:
+    def batch(self, runs: Index, points: Points, beat: Beat, log: Log | None = None) -> Batch:
         """Execute these runs.
 
         Parameters
@@ -110,7 +113,12 @@ class Injector:
         points
             The explored values at these runs.
         beat
-            ``[run, start]`` is written here as each run begins, the start by ``time.perf_counter``.
+            Told which run begins and when; asked whether to go on.
+
+        Returns
+        -------
+        Batch
+            The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
         if not self.ready:
             self.prepare()
@@ -122,26 +130,31 @@ class Injector:
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
+        if log:
+            beat[LOGGED] = log.position()
         epoch = time.time() - time.perf_counter()
         start = log.position() if log else 0
         mark = log.position if log else None
         recorded: list[Mapping[str, Any] | None] = []
         if self.broken is not None:
+            out.executed = n
             for position in range(n):
                 out.fail(position, self.broken)
         elif self.steps or self.on_error or self.watch or self.plan.streams:
             recorded = self.stepwise(columns, out, beat, mark)
         else:
             self.straight(columns, out, beat, mark)
-        beat[0] = -1.0
+        beat[RUN] = -1.0
+        out.cut()
+        runs, seeds = runs[: out.executed], None if seeds is None else seeds[: out.executed]
         out.started += epoch
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         results = result_columns(self.names, out)
-        warnings = self.watch.warnings(results) if self.watch else ()
-        self.watch = None
+        warnings = self.watch.warnings(results) if self.watch and out.executed else ()
+        self.watch = None if out.executed else self.watch
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, _logs(log, start, out), _notes(handles, out.runs), warnings=warnings,
+            out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,
         )  # fmt: skip
 
     def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, list[Run] | None]:
@@ -171,9 +184,7 @@ class Injector:
         columns["run"] = handles
         return columns, seeds, handles
 
-    def straight(
-        self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any
-    ) -> None:
+    def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any) -> None:
         """The loop for experiments whose arguments need no call: nothing in it but the essentials."""
         positional = [self.source(need.key, columns) for need in self.plan.needs if not need.keyword]
         names = [need.argument for need in self.plan.needs if need.keyword]
@@ -185,16 +196,33 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
+        deadline = clock() + PATIENCE
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
-            beat[1] = begun = started[position] = clock()
-            beat[0] = run
+            begun = clock()
+            if beat[STOP] or begun > deadline:
+                break
+            beat[BEGAN] = started[position] = begun
+            beat[RUN] = run
             try:
                 out.results[position] = snapshot(function(*row, **keyword))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad run costs one run
-                out.fail(position, user_traceback(error))
+            except BaseException as error:  # noqa: BLE001 - one bad run costs one run
+                self.failed(position, error, "", out, beat)
             seconds[position] = clock() - begun
+            out.executed = position + 1
             if mark:
-                out.marks.append(mark())
+                beat[LOGGED] = at = mark()
+                out.marks.append(at)
+
+    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> None:
+        """Record a failure; stop after the last one that is wanted. Ctrl-C in the owner is none."""
+        if isinstance(error, KeyboardInterrupt) and self.interruptible:
+            raise error
+        out.fail(position, user_traceback(error) + more)
+        self.failures += 1
+        if self.failures == self.most_failures:
+            beat[STOP] = 1.0
+        if self.on_error:
+            self.on_error(error)
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
         """One argument's values, run by run."""
@@ -205,14 +233,17 @@ class Injector:
         return map(given, repeat(value)) if copied else repeat(value)
 
     def stepwise(
-        self, columns: dict[str, Any], out: Outcomes, beat: MutableSequence[float], mark: Any
+        self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any
     ) -> list[Mapping[str, Any] | None]:
         """The loop for experiments that need derived parameters or fixtures made for every run."""
         iterators = {key: iter(column) for key, column in columns.items()}
         recorded: list[Mapping[str, Any] | None] = []
+        deadline = time.perf_counter() + PATIENCE
         for position, run in enumerate(out.runs):
             begun = time.perf_counter()
-            beat[1], beat[0] = begun, run
+            if beat[STOP] or begun > deadline:
+                break
+            beat[BEGAN], beat[RUN] = begun, run
             out.started[position] = begun
             environment: dict[str, Any] = {
                 **self.values,
@@ -221,14 +252,14 @@ class Injector:
             try:
                 with ExitStack() as teardown:
                     out.results[position] = self.one(environment, teardown)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad run costs one run
-                out.fail(position, user_traceback(error) + _kept_folder(environment))
-                if self.on_error:
-                    self.on_error(error)
+            except BaseException as error:  # noqa: BLE001 - one bad run costs one run
+                self.failed(position, error, _kept_folder(environment), out, beat)
             out.seconds[position] = time.perf_counter() - begun
+            out.executed = position + 1
             recorded.append(self.computed(environment))
             if mark:
-                out.marks.append(mark())
+                beat[LOGGED] = at = mark()
+                out.marks.append(at)
         return recorded
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:

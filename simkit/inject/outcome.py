@@ -59,7 +59,7 @@ class Names:
         if name in self.parameters:
             msg = f"result {name!r} has the name of a parameter: give it another name, such as {name + '_end'!r}"
             raise Rejected(msg)
-        for other in (*names, *self.parameters):
+        for other in sorted((*names, *self.parameters), key=lambda known: -len(str(known))):
             if isinstance(other, str) and (other.startswith(name + ".") or name.startswith(other + ".")):
                 group, leaf = sorted((name, other), key=len)
                 msg = f"{group!r} is a leaf and, through {leaf!r}, a group: a name is one of them"

@@ -33,6 +33,15 @@ class Outcomes:
     errors: dict[int, str] = attrs.field(factory=dict)
     marks: list[int] = attrs.field(factory=list)
 
+    executed: int = 0
+
+    def cut(self) -> None:
+        """Leave out the runs that were not executed."""
+        n = self.executed
+        self.runs, self.results, self.started = self.runs[:n], self.results[:n], self.started[:n]
+        self.seconds, self.status = self.seconds[:n], self.status[:n]
+        self.handles = None if self.handles is None else self.handles[:n]
+
     def fail(self, position: int, text: str) -> None:
         """Make this run a failed one; the first reason stays."""
         if self.status[position] == _DONE:

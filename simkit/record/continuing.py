@@ -224,7 +224,7 @@ def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> 
         return points.todo
     if again:
         return np.flatnonzero(chosen)
-    todo = np.asarray(points.todo)
+    todo = np.asarray(points.todo, np.int64)
     return todo[chosen[todo]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +43,8 @@ class Recorded:
     """The group of one experiment in an open file."""
 
     def __init__(self, path: Path, file: h5py.File, name: str) -> None:
-        self.path, self.file, self.name = path, file, name
-        self.root: h5py.Group = file[name]
+        self.path, self.file, self.name = Path(os.path.abspath(path)), file, name
+        self._root: h5py.Group = file[name]
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
 
     @classmethod
@@ -66,6 +67,14 @@ class Recorded:
     def __len__(self) -> int:
         return len(self.root["runs/status"])
 
+    @property
+    def root(self) -> h5py.Group:
+        """The experiment's group."""
+        if not self.file:
+            msg = f"{shown_path(self.path)} is closed: open the trajectory again"
+            raise SimkitError(msg)
+        return self._root
+
     def close(self) -> None:
         """Close the file."""
         self.file.close()
@@ -78,6 +87,11 @@ class Recorded:
             for section in ("parameters", "results", "summary")
             if section in self.root
         }
+
+    @property
+    def explored(self) -> tuple[str, ...]:
+        """The explored names, in the order in which they were declared."""
+        return tuple(json.loads(self.attributes.get("explored", "[]")))
 
     def names(self, section: str) -> list[str]:
         """The names of a section, in the order in which they were declared or turned up."""
@@ -190,6 +204,14 @@ def experiments(path: Path) -> list[str]:
     """The names of the experiments in a file."""
     with open_for_reading(path) as file:
         return [key for key in file if "simkit_format" in file[key].attrs]
+
+
+def is_trajectory(path: Path) -> bool:
+    """Whether a file holds any experiment of simkit's."""
+    try:
+        return bool(experiments(path))
+    except SimkitError:
+        return False
 
 
 def _decoded(value: Any) -> Any:

@@ -90,6 +90,7 @@ class Store:
         self.path = path
         self.hidden: Path | None = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self.lock = WriterLock(path)
         except OSError as error:
             raise _not_writable(path, error) from None

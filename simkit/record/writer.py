@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 
@@ -75,6 +76,7 @@ class Writer:
         if self.n < n:
             self._grow(n)
         self.session_number = 1
+        self.refusals: dict[int, str] = {}
         self.about: dict[tuple[str, str], tuple[Note, str, bool]] = {}
         self.last = time.perf_counter()
         self.waiting = 0
@@ -190,8 +192,14 @@ class Writer:
 
     # While runs come in
 
-    def put(self, batch: Batch) -> None:
-        """Write a batch; it counts with the next `commit`."""
+    def put(self, batch: Batch) -> Batch:
+        """Write a batch; it counts with the next `commit`.
+
+        Returns
+        -------
+        Batch
+            As it was recorded: a run whose results stand in the way of other runs' is a failed one.
+        """
         rows, done = batch.runs, batch.status == Status.DONE
         attempted = np.ones(len(rows), bool)
         refused = self._section("results", batch.results, rows, done, self._done)
@@ -215,6 +223,9 @@ class Writer:
         write_texts(runs, "log", batch.logs)
         write_notes(runs, batch.notes)
         self.waiting += batch.nbytes
+        if refused is None:
+            return batch
+        return attrs.evolve(batch, status=status, errors={**batch.errors, **self.refusals})
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a run's state and new rows; they count with the next `commit`."""
@@ -243,9 +254,8 @@ class Writer:
                 clash = self._clash(section, name)
                 if clash:
                     refused = column.present() if refused is None else refused | column.present()
-                    write_texts(
-                        self.root["runs"], "error", dict.fromkeys(rows[column.present()].tolist(), clash)
-                    )
+                    self.refusals = dict.fromkeys(rows[column.present()].tolist(), clash)
+                    write_texts(self.root["runs"], "error", self.refusals)
                     continue
                 if earlier().any():
                     self._sink(section, name).make_mask(rows[:0], np.empty(0, bool))
