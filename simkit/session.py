@@ -15,7 +15,7 @@ from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
 from simkit.declare.space import Space
-from simkit.errors import NothingToRun, RunFailed
+from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.execute.execution import Execution, Options
 from simkit.execute.pool import start_method
 from simkit.execute.progress import Progress, Reporter, Silent
@@ -105,6 +105,9 @@ def run(
     RunFailed
         With ``check``, when a run is not done; the trajectory is recorded all the same.
     """
+    if type(workers) is not int or workers < 0:
+        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
+        raise SimkitError(msg)
     outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
     plan = plan_of(function, space, outside)
     config = load_config(plan.rootdir)

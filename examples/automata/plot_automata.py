@@ -1,4 +1,4 @@
-"""Draw the patterns of the newest trajectory: run `simkit` in this folder first.
+"""Draw the patterns of the newest trajectory: run `simkit .` in this folder first.
 
 usage: python plot_automata.py [TRAJECTORY.h5 [PICTURE.png]]
 """

@@ -1,4 +1,4 @@
-"""Read the newest trajectory of `multiply`: run `simkit` in this folder first."""
+"""Read the newest trajectory of `multiply`: run `simkit .` in this folder first."""
 
 import simkit
 

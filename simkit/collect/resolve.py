@@ -111,7 +111,7 @@ class Resolver:
         """A value that the space gives; where it may lack it, the normal one stands in."""
         name = request.name
         given = self.outside.get(name)
-        if given is not None and given.source.startswith("--set"):
+        if given is not None and given.source.startswith(("--set", "set=")):
             raise problems.set_explored(name, given.source)
         self.used.add(name)
         needs: tuple[Need, ...] = ()

@@ -178,6 +178,7 @@ class Execution:
             show=self.options.show_output,
             most_failures=self.options.most_failures,
         )
+        interrupt.halts.append(pool.halt)
         try:
             yield pool.run(runs, stop, self.checkpoints)
         except BaseException:

@@ -27,6 +27,7 @@ class Interrupt:
     def __init__(self, beat: Beat, notify: Callable[[int], None]) -> None:
         self.beat, self.notify = beat, notify
         self.count = 0
+        self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
         self.previous: dict[signal.Signals, Any] = {}
 
     @property
@@ -52,6 +53,8 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
         self.beat[STOP] = 1.0
+        for halt in self.halts:
+            halt()
         self.notify(self.count)
         if self.now and self.beat[RUN] >= 0:
             raise KeyboardInterrupt

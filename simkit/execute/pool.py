@@ -124,8 +124,7 @@ class Pool:
         queue = Queue(runs, self.limits.retries)
         while True:
             if stop():
-                for worker in self.workers.values():
-                    worker.beat[STOP] = 1.0
+                self.halt()
             else:
                 self._replace(queue)
                 self._feed(queue, checkpoints)
@@ -141,6 +140,11 @@ class Pool:
             self._stop_slow()
             if not ready:
                 yield None
+
+    def halt(self) -> None:
+        """Let no worker start a further run; they finish those that they are in."""
+        for worker in list(self.workers.values()):
+            worker.beat[STOP] = 1.0
 
     def _replace(self, queue: Queue) -> None:
         """Start workers for those that died, if there is work for them."""

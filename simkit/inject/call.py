@@ -41,7 +41,7 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
         msg = f"{caller()}: an experiment is a function, not {function!r}"
         raise SimkitError(msg)
     if space is not None and not isinstance(space, Space):
-        msg = f"{caller()}: points are given as product(…) or explore(…), not as {space!r}"
+        msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
         raise SimkitError(msg)
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
     file = getattr(module, "__file__", None)

@@ -281,8 +281,9 @@ class Writer:
         for part, other in self.sinks:
             if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
                 group, leaf = sorted((name, other), key=len)
-                kinds = f"{group!r} is a result of some runs and, through {leaf!r}, a group in others"
-                return f"{kinds}: a name is one of them"
+                return (
+                    f"{group!r} is a leaf and, through {leaf!r}, a group in other runs: a name is one of them"
+                )
         return ""
 
     def _done(self) -> Array:

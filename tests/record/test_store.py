@@ -110,13 +110,12 @@ def test_after_a_kill_the_committed_state_is_read(store, path, tmp_path):
     assert not os.path.exists(f"{copy}.wal")
 
 
-@pytest.mark.parametrize("folder", ["missing", "file"])
-def test_a_place_that_can_not_be_written_suggests_output(tmp_path, folder):
+def test_a_place_that_can_not_be_written_suggests_output(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SimkitError, match="cannot be written: ") as error:
-        Store(tmp_path / folder / "f.h5")
+        Store(tmp_path / "file" / "f.h5")
     assert "--output FILE.h5" in str(error.value)
-    assert f"{folder}/f.h5" in str(error.value)
+    assert "file/f.h5" in str(error.value)
 
 
 def test_a_full_disk_is_a_storage_failure_that_says_what_to_do(path):
