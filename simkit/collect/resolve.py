@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from simkit.collect import problems
+from simkit.collect.grouping import group, overlay
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.providers import Level, Provider
 from simkit.collect.requests import MISSING, Request, Requester, fields, requester, requests
@@ -104,7 +104,7 @@ class Resolver:
         overlaid = [n for n in (*self.space.names, *self.outside) if n.startswith(name + ".")]
         if overlaid and node.kind != "group":
             problems.check_is_group(node, overlaid[0])
-            return self.overlay(node, request, overlaid, chain)
+            return overlay(self, node, request, overlaid, chain)
         return node
 
     def explored(self, request: Request, chain: Chain) -> Node:
@@ -188,7 +188,7 @@ class Resolver:
         )
         asker = requester(provider.tag.kind or "", key, provider.thing)
         if provider.is_group:
-            return self.group(provider, key, (*chain, asker))
+            return group(self, provider, key, (*chain, asker))
         asked = requests(provider.thing)
         streams = [r for r in asked if r.name in ("rng", "seed") and self.is_builtin(r)]
         own = [r for r in asked if r.name == provider.name]
@@ -253,85 +253,3 @@ class Resolver:
             key, "fixture", provider.thing, needs=needs, varying=not shared, scope=provider.tag.scope,
             origin=provider.where,
         )  # fmt: skip
-
-    def group(self, provider: Provider, key: str, chain: Chain) -> Node:
-        """A parameter class, its fields replaced by what was explored or given from outside."""
-        known = fields(provider.thing)
-        given = self.given_fields(provider.name) if "@" not in key else []
-        for name in given:
-            if name not in known:
-                raise problems.unknown_field(provider, name, list(known), self.outside)
-        for name, request in known.items():
-            if request.default is MISSING and name not in given:
-                raise problems.no_value(provider, name, chain)
-        needs = tuple(self.field(provider.name, known[name], chain) for name in given)
-        varying = any(self.nodes[need.key].varying for need in needs)
-        comment = _own_doc(provider.thing)
-        return Node(
-            key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment
-        )
-
-    def given_fields(self, group: str) -> list[str]:
-        """The fields of a group that the space or the outside names."""
-        names = dict.fromkeys(n for n in (*self.space.names, *self.outside) if n.startswith(group + "."))
-        return [name.removeprefix(group + ".") for name in names]
-
-    def field(self, group: str, request: Request, chain: Chain) -> Need:
-        """The node of one replaced field."""
-        name = f"{group}.{request.name}"
-        dotted = attrs.evolve(request, name=name)
-        if name not in self.nodes:
-            made = self.explored(dotted, chain) if name in self.space.names else self.constant(dotted, chain)
-            assert made is not None  # a given field is explored or comes from outside
-            self.nodes[name] = made
-        return Need(request.name, name, keyword=True)
-
-    def overlay(self, node: Node, request: Request, overlaid: list[str], chain: Chain) -> Node:
-        """A group that a function or a default gives, with some of its fields replaced."""
-        name = request.name
-        base = f"{name}@base"
-        self.nodes[base] = attrs.evolve(node, key=base)
-        needs = [Need("group", base)]
-        for full in dict.fromkeys(overlaid):
-            field = full.removeprefix(name + ".")
-            self.nodes.setdefault(f"{full}@normal", _attribute_of(base, full, field, node))
-            needs.append(self.replaced(Request(field, MISSING, Note()), name, chain))
-        varying = any(self.nodes[need.key].varying for need in needs)
-        return attrs.evolve(
-            node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None
-        )
-
-    def replaced(self, request: Request, group: str, chain: Chain) -> Need:
-        """The node of a field that replaces one of a computed group."""
-        name = f"{group}.{request.name}"
-        if name in self.space.names:
-            self.used.add(name)
-            needs = (Need(request.name, f"{name}@normal"),) if name in self.space.optional else ()
-            self.nodes[name] = Node(name, "explored", needs=needs, varying=True, origin="explored")
-        else:
-            made = self.constant(attrs.evolve(request, name=name), chain)
-            assert made is not None
-            self.nodes[name] = made
-        return Need(request.name, name, keyword=True)
-
-
-def evolved(group: Any, /, **replaced: Any) -> Any:
-    """A group with some fields replaced."""
-    return attrs.evolve(group, **replaced)
-
-
-def _attribute_of(base: str, full: str, field: str, node: Node) -> Node:
-    getter = operator.attrgetter(field)
-    return Node(
-        f"{full}@normal",
-        "derived",
-        getter,
-        needs=(Need(field, base),),
-        varying=node.varying,
-        origin=node.origin,
-    )
-
-
-def _own_doc(group: type) -> str:
-    doc = vars(group).get("__doc__") or ""
-    return "" if doc.startswith("Method generated by attrs") else doc.strip()

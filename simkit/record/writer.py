@@ -14,6 +14,7 @@ from simkit.declare.annotations import Note
 from simkit.declare.axes import Array, Index
 from simkit.declare.forms import TRIAL
 from simkit.errors import SimkitError
+from simkit.record.constants import annotate, write_constant
 from simkit.record.layout import (
     FORMAT,
     TEXT,
@@ -22,8 +23,6 @@ from simkit.record.layout import (
     names_in,
     place,
     put,
-    stored_dtype,
-    to_stored,
 )
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant
@@ -108,32 +107,7 @@ class Writer:
 
     def constant(self, name: str, value: Any, note: Note, origin: str) -> None:
         """A parameter that does not vary."""
-        parent, key = home(self.root, place("parameters", name))
-        if key in parent:
-            return
-        node = encode([value]).whole
-        if isinstance(node, Leaf):
-            dtype, logical = stored_dtype(node)
-            thing = parent.create_dataset(
-                key,
-                data=to_stored(node.rows if isinstance(node.rows, np.ndarray) else np.array(node.rows))[0],
-                dtype=dtype,
-            )
-            thing.attrs["codec"] = node.type
-            if logical:
-                thing.attrs["dtype"] = logical
-        else:
-            Sink(parent, key, 1, lambda: np.zeros(1, bool)).write(np.arange(1), encode([value]))
-            thing = parent[key]
-        thing.attrs["constant"] = True
-        self.annotate(thing, note, origin)
-
-    def annotate(self, thing: Any, note: Note, origin: str, *, explored: bool = False) -> None:
-        """Comment, unit and origin, where there are any."""
-        facts = {"comment": note.comment, "unit": note.unit, "origin": origin}
-        thing.attrs.update({key: text for key, text in facts.items() if text})
-        if explored:
-            thing.attrs["explored"] = True
+        write_constant(self.root, name, value, note, origin)
 
     def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range) -> None:
         """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
@@ -174,7 +148,7 @@ class Writer:
         """Say that these columns are explored: the fields of a group that is explored as a whole."""
         for name in names:
             if name not in declared:
-                self.annotate(self.root[place("parameters", name)], Note(), "explored", explored=True)
+                annotate(self.root[place("parameters", name)], Note(), "explored", explored=True)
 
     def session(self, facts: Mapping[str, Any]) -> h5py.Group:
         """Under which circumstances the following runs are made."""
@@ -271,7 +245,7 @@ class Writer:
         sink.write(rows, column, required)
         if first and sink.held and (section, name) in self.about:
             note, origin, explored = self.about[section, name]
-            self.annotate(sink.parent[sink.name], note, origin, explored=explored)
+            annotate(sink.parent[sink.name], note, origin, explored=explored)
 
     def _is_complete(self, section: str, name: str) -> bool:
         return section == "parameters" and bool(self.root[place(section, name)].attrs.get("explored", False))
