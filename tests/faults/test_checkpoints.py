@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from processes import alive, kill_group
 
+import simkit
+
 # The run draws ten numbers, makes a checkpoint after each, and kills whom ``victim`` says at step five.
 SERIES = """
 import os, signal
@@ -62,18 +64,19 @@ def test_a_worker_that_dies_goes_on_in_the_next_attempt(project):
     assert "3 done" in result.out
     check_series(project, 4)
     assert project.has("began-1-0", "began-1-5")
-    traj = project.open("series-001")
-    assert "SIGKILL" in traj.error(1)
-    traj.close()
     with h5py.File(project.path / "results" / "series-001.h5", "r") as file:
-        assert file["series/runs/attempt"][:].tolist() == [1, 2, 1]
+        runs = file["series/runs"]
+        assert runs["attempt"][:].tolist() == [1, 2, 1]
+        assert runs["error/run"][:].tolist() == [1]
+        assert "it was killed by SIGKILL" in runs["error/text"].asstr()[0]  # of the first attempt
 
 
 def test_a_crashed_run_goes_on_when_simkit_is_typed_again(project):
     project.file("sim_series.py", source(victim="worker"))
     result = project.simkit("-n", "2", "--seed", "4")
     assert result.code == 1
-    assert "2 done, 1 crashed" in result.out
+    assert "1 crashed" in result.out
+    assert "2 done" in result.out
     assert "the worker that executed this run died: it was killed by SIGKILL" in result.out
     project.ok("-n", "1")
     check_series(project, 4)
@@ -85,7 +88,9 @@ def test_without_a_checkpoint_partial_rows_are_dropped(project):
     assert project.simkit("-n", "1", "--seed", "4").code == 1
     traj = project.open("series-001")
     assert traj.status.tolist() == ["done", "crashed", "done"]
-    assert "no results" in repr(traj.runs[1]) or "v" not in dir(traj.runs[1]) or traj.runs[0].v.shape == (10,)
+    assert traj.runs[0].v.shape == (10,)
+    with pytest.raises(AttributeError, match="crashed"):
+        _ = traj.runs[1].v
     traj.close()
     project.ok("-n", "1")
     check_series(project, 4)
@@ -191,8 +196,8 @@ def test_state_comes_back_as_it_was(project, workers):
     assert traj["first"].tolist() == [True] * 5  # added before the checkpoint
 
 
-def test_a_failed_run_starts_from_its_checkpoint_once_its_cause_is_mended_in_other_code_it_does_not(project):
-    """Other code may not understand the state: `--into` starts the run anew."""
+def test_other_code_does_not_go_on_from_a_checkpoint(project):
+    """It may not understand the state: the run starts anew."""
     project.file("sim_keep.py", STATES)
     assert project.simkit("-n", "0").code == 1
     text = (project.path / "sim_keep.py").read_text()
@@ -218,19 +223,16 @@ def test_a_state_that_cannot_be_stored_names_its_path(project, workers):
     )
     result = project.simkit("-n", workers)
     assert result.code == 1
-    assert "2 done, 1 failed" in result.out
+    assert "1 failed" in result.out
     traj = project.open("bad-001")
     assert traj.status.tolist() == ["done", "failed", "done"]
     error = traj.error(1)
-    assert "checkpoint.model['layers'][1]: cannot store" in error.replace('"', "'") or (
-        "model" in error and "layers" in error and "[1]" in error and "cannot store" in error
-    )
+    for part in ("checkpoint", "model", "layers", "[1]", "cannot store"):
+        assert part in error
     assert "run.checkpoint(step=1" in error  # the user's line
 
 
 def test_a_run_that_only_collects_keeps_its_checkpoints_too():
-    import simkit
-
     run = simkit.Run()
     assert run.restore() is None
     run.append(v=1)

@@ -14,12 +14,14 @@ from processes import read_everything
 import simkit
 
 FILL = """
+import time
 import numpy as np
 from simkit import experiment, product
 
 @experiment
 @product(x=range(400))
 def fill(x, rng, scale=2):
+    time.sleep(0.005)  # so that there are several commits
     return {"a": rng.normal(size=2000), "z": x * scale, "s": "wörd" * (x % 5), "r": np.arange(x % 7)}
 """  # 6.4 MB
 CURE = "every run that was reported done is in the file; make room and type the same command again"
@@ -47,6 +49,17 @@ def small_disk(project):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+def fill_up(folder):
+    """Write a file that takes every free page."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return ballast
+
+
 def limited(megabytes):
     """Options of a process whose files may not grow beyond this."""
     nbytes = megabytes << 20
@@ -62,6 +75,7 @@ def check_error(result, name="results/fill-001.h5"):
     assert lines[1].strip() == CURE
     for word in ("Traceback", "this is a bug", "Exception ignored", "Segmentation"):
         assert word not in result.err + result.out
+    assert "400 of 400 runs" not in result.out, "runs that were not committed are reported done"
 
 
 def check_values(path, *, complete=False):
@@ -87,9 +101,11 @@ def test_a_full_file_system(project, small_disk, workers, megabytes):
     project.file("sim_fill.py", FILL)
     path = project.path / "results" / "fill-001.h5"
     small_disk(megabytes)
-    check_error(project.simkit("-n", workers))
+    result = project.simkit("-n", workers)
+    check_error(result)
     first = check_values(path)
     assert first < 400
+    assert f"results/fill-001.h5   {first} of 400 runs" in result.out
     check_error(project.simkit("-n", workers))  # still no room: nothing gets worse
     assert check_values(path) >= first
     small_disk(64)
@@ -104,10 +120,7 @@ def test_a_disk_that_another_program_fills_completely(project, small_disk):
     path = project.path / "results" / "fill-001.h5"
     small_disk(64)
     project.ok("--where", "x < 50")
-    ballast = path.with_name("ballast")
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(4096))
+    ballast = fill_up(path.parent)
     check_error(project.simkit("-n", "1"))
     assert check_values(path) == 50
     ballast.unlink()
@@ -117,16 +130,14 @@ def test_a_disk_that_another_program_fills_completely(project, small_disk):
 
 def test_a_disk_without_room_for_the_first_commit(project, small_disk):
     project.file("sim_fill.py", FILL)
-    with (project.path / "results" / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError):  # noqa: PT011
-        while True:
-            file.write(bytes(4096))
+    ballast = fill_up(project.path / "results")
     result = project.simkit("-n", "1")
     assert result.code == 1, result.out + result.err
     assert "results/fill-001.h5: " in result.err
     assert "No space left on device" in result.err
     assert "Traceback" not in result.err
     assert [p.name for p in (project.path / "results").iterdir()] == ["ballast"]
-    (project.path / "results" / "ballast").unlink()
+    ballast.unlink()
     small_disk(64)
     project.ok()
     assert check_values(project.path / "results" / "fill-001.h5", complete=True) == 400
@@ -138,14 +149,28 @@ def test_a_limit_on_the_size_of_files(project, workers):
     path = project.path / "results" / "fill-001.h5"
     check_error(project.simkit("-n", workers, **limited(2)))
     first = check_values(path)
-    assert 0 <= first < 400
-    check_error(project.simkit("-n", workers, **limited(3)))
+    assert 0 < first < 400
+    check_error(project.simkit("-n", workers, **limited(4)))
     assert first < check_values(path) < 400
     project.ok("-n", workers)
     assert check_values(path, complete=True) == 400
-    assert shutil.which("h5dump") is None or not subprocess.run(
-        ["h5dump", "-H", str(path)], capture_output=True, check=False
-    ).returncode
+    assert (
+        shutil.which("h5dump") is None
+        or not subprocess.run(["h5dump", "-H", str(path)], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_the_very_last_commit_fails(project, workers):
+    """Everything is computed before the first commit is due: the file can't be written when it is closed."""
+    quick = re.sub(r"    time.sleep.*\n", "", FILL)
+    project.file("sim_fill.py", quick)
+    path = project.path / "results" / "fill-001.h5"
+    for _ in range(3):
+        check_error(project.simkit("-n", workers, **limited(2)))
+        check_values(path)
+    project.ok("-n", workers)
+    assert check_values(path, complete=True) == 400
 
 
 def test_other_experiments_are_told_too(project):

@@ -202,7 +202,10 @@ def test_a_second_writer_is_told_who_writes(project):
     process, path = started(project, "1")
     second = project.simkit("-n", "0")
     assert second.code == 4, second.out + second.err
-    assert f"results/{path.name} is being written by process {process.pid} on {os.uname().nodename}" in second.err
+    assert (
+        f"results/{path.name} is being written by process {process.pid} on {os.uname().nodename}"
+        in second.err
+    )
     assert process.poll() is None
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

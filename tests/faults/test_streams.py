@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from processes import values
@@ -78,8 +80,6 @@ def test_the_users_own_seed_in_a_run_wins(project):
         """,
     )
     project.ok("-n", "1")
-    import random
-
     assert project.open("own-001")["result"].tolist() == [random.Random(1).random()] * 3
 
 
@@ -104,7 +104,9 @@ SILENCE = '(silence it in pyproject.toml: [tool.simkit] silence = ["{}"])'
 def test_a_stream_that_moved_though_nothing_was_found_is_told(project, workers, module, function, name):
     project.file("sim_hidden.py", HIDDEN.format(module=module, function=function))
     result = project.ok("-n", workers)
-    text = f"warning: sim_hidden.py::hidden: a run drew from the global generator of {name}, which is not seeded"
+    text = (
+        f"warning: sim_hidden.py::hidden: a run drew from the global generator of {name}, which is not seeded"
+    )
     assert result.out.count(text) == 1
     assert "use the argument rng instead" in result.out
     assert SILENCE.format("unseeded_random") in result.out
@@ -171,7 +173,9 @@ def test_silence_knows_its_names(project):
     project.file("pyproject.toml", '[tool.simkit]\nsilence = ["large_retrun"]\n')
     result = project.simkit()
     assert result.code == 4
-    known = "silence knows no warning 'large_retrun'; there are: unseeded_random, mutated_parameter, large_return"
+    known = (
+        "silence knows no warning 'large_retrun'; there are: unseeded_random, mutated_parameter, large_return"
+    )
     assert known in result.err
 
 

@@ -56,7 +56,7 @@ def test_runs_of_other_results_lack_the_name(record):
 def test_a_name_that_is_leaf_in_one_run_and_group_in_another_fails_the_later_one(record):
     traj = record([{"a": 1}, {"a.b": 2}, {"a": 3}])
     assert traj.status.tolist() == ["done", "failed", "done"]
-    assert "'a' is a result of some runs and, through 'a.b', a group in others" in traj.error(1)
+    assert "'a' is a leaf and, through 'a.b', a group in other runs" in traj.error(1)
     assert traj["a"].compressed().tolist() == [1, 3]
 
 
