@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what runs print may be anything: show it all the same
+            stream.reconfigure(errors="backslashreplace")
     try:
         verb = _VERBS.get(arguments[0]) if arguments else None
         return _run(arguments) if verb is None else verb(arguments[1:])

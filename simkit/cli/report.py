@@ -14,6 +14,7 @@ from simkit.cli.progress import Meter
 from simkit.cli.words import assignments, counted, duration, rule, size
 from simkit.errors import shown_path
 from simkit.execute.progress import Failure, Progress
+from simkit.record.sparse import clean
 
 _SHOWN = 5
 _LONG = 30.0  # seconds of a study in which idle cores are worth a hint
@@ -107,7 +108,7 @@ class Report:
             print(rule(node, "_"))
             if failure.values:
                 print(f"{assignments(failure.values)}\n")
-            print(f"{failure.text}\n")
+            print(f"{clean(failure.text)}\n")
             print(f"replay: {shlex.join(['simkit', node, '--pdb', *self.again])}\n")
         rest = sum(progress.failed for progress, _ in dict.fromkeys((p, None) for p, _ in failures)) - len(
             shown
@@ -118,7 +119,7 @@ class Report:
     def show_warnings(self) -> None:
         """What the first run of an experiment did behind its author's back."""
         for progress in self.studied:
-            for name, text in progress.warnings.items():
+            for text, name in progress.warnings.items():
                 if name not in self.silenced:
                     print(f"warning: {progress.plan.node_id}: {text}")
                     print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')

@@ -42,7 +42,7 @@ class Progress:
     slowest: list[tuple[float, int]] = attrs.field(factory=list)
     recorded_done: int = 0
     interrupted: bool = False
-    warnings: dict[str, str] = attrs.field(factory=dict)  # by the name that silences them
+    warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
 
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
@@ -73,7 +73,7 @@ class Progress:
         for status in Status:
             if numbers[status]:
                 self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
-        self.warnings.update(batch.warnings)
+        self.warnings.update({text: name for name, text in batch.warnings})
         self.busy += float(np.nansum(batch.seconds))
         for position in np.flatnonzero(final & (batch.status != Status.DONE))[
             : _KEPT - len(self.failures)

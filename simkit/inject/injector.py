@@ -206,23 +206,26 @@ class Injector:
             try:
                 out.results[position] = snapshot(function(*row, **keyword))
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                self.failed(position, error, "", out, beat)
+                if not self.failed(position, error, "", out, beat):
+                    break
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
                 beat[LOGGED] = at = mark()
                 out.marks.append(at)
 
-    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> None:
-        """Record a failure; stop after the last one that is wanted. Ctrl-C in the owner is none."""
+    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
+        """Record a failure; False for Ctrl-C in the owner, which is none: the run stays to be done."""
         if isinstance(error, KeyboardInterrupt) and self.interruptible:
-            raise error
+            beat[STOP] = 1.0
+            return False
         out.fail(position, user_traceback(error) + more)
         self.failures += 1
-        if self.failures == self.most_failures:
+        if self.failures == self.most_failures:  # the last one that is wanted
             beat[STOP] = 1.0
         if self.on_error:
             self.on_error(error)
+        return True
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
         """One argument's values, run by run."""
@@ -253,7 +256,8 @@ class Injector:
                 with ExitStack() as teardown:
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                self.failed(position, error, _kept_folder(environment), out, beat)
+                if not self.failed(position, error, _kept_folder(environment), out, beat):
+                    break
             out.seconds[position] = time.perf_counter() - begun
             out.executed = position + 1
             recorded.append(self.computed(environment))

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.code import reachable
 from simkit.collect.plan import Plan
 from simkit.declare.axes import Array
 from simkit.errors import NothingToRun, SimkitError, shown_path
@@ -202,20 +203,31 @@ def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Di
         failed = (status != Status.DONE) & (status != Status.PENDING)
         failed &= True if points.declared is None else points.declared[: len(status)]
         points = attrs.evolve(points, todo=np.flatnonzero(failed))
-    known = {} if found else _computed(plan, recorded)
+    known = _computed(plan, recorded, found)
     checkpoints = {} if found else recorded.checkpoints()
     return Continuation(
         slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
     )
 
 
-def _computed(plan: Plan, recorded: Recorded) -> dict[str, Any]:
-    """Derived constants, read back: their code and inputs are the same."""
-    return {
-        name: decode(recorded.constant(name))[0]
-        for name, node in plan.parameters.items()
-        if node.kind == "derived" and not node.varying and name in recorded.names("parameters")
-    }
+def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, Any]:
+    """Derived constants, read back where their own code and inputs are the same."""
+    changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
+    known = {}
+    for name, node in plan.parameters.items():
+        if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
+            continue
+        upstream = _upstream(plan, name)
+        things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
+        code = reachable([thing for thing in things if hasattr(thing, "__qualname__")], plan.rootdir)
+        if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
+            known[name] = decode(recorded.constant(name))[0]
+    return known
+
+
+def _upstream(plan: Plan, key: str) -> set[str]:
+    """A node and all that it needs."""
+    return {key}.union(*(_upstream(plan, need.key) for need in plan.nodes[key].needs))
 
 
 def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:

@@ -126,7 +126,7 @@ class Writer:
                 sink = self._sink("parameters", name)
                 old = np.flatnonzero(self._attempted())
                 sink.write(old, take(before, np.zeros(len(old), np.int64)))
-                self.root[path].attrs.update(attributes)
+                self.root[path].attrs.update({**attributes, "per_session": True})
             sink.write(rows, take(encode([value]), np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
 
     def groups(self, comments: Mapping[str, str]) -> None:
@@ -248,7 +248,9 @@ class Writer:
             annotate(sink.parent[sink.name], note, origin, explored=explored)
 
     def _is_complete(self, section: str, name: str) -> bool:
-        return section == "parameters" and bool(self.root[place(section, name)].attrs.get("explored", False))
+        """Whether a column's rows are not brought by the runs: explored values, constants of a session."""
+        attributes = self.root[place(section, name)].attrs
+        return bool(attributes.get("explored", False) or attributes.get("per_session", False))
 
     def _clash(self, section: str, name: str) -> str:
         """A name that other runs use as a group, or under a leaf."""
