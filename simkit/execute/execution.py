@@ -218,8 +218,9 @@ class Execution:
         writer.about.update(column_notes(plan))
         for name, constant in fixed.items():
             writer.constant(name, *constant)
-        if self.target.changed:
-            writer.vary({name: constant[0] for name, constant in fixed.items()}, runs)
+        if not writer.is_new:
+            values = {name: constant[0] for name, constant in fixed.items()}
+            writer.vary(values, runs, changed=bool(self.target.changed))
         writer.groups(group_comments(plan))
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))

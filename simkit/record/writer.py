@@ -109,12 +109,14 @@ class Writer:
         """A parameter that does not vary."""
         write_constant(self.root, name, value, note, origin)
 
-    def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range) -> None:
+    def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range, *, changed: bool) -> None:
         """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
         rows = np.asarray(runs)
         for name, value in values.items():
             path = place("parameters", name)
             sink = self.sinks.get(("parameters", name))
+            if sink is None and not changed:
+                continue
             if sink is None:
                 before = read_constant(self.root[path])
                 if same(decode(before)[0], value):
