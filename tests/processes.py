@@ -86,7 +86,13 @@ def _plain(value: Any) -> Any:
         return (type(value).__name__, *map(_plain, value))
     if isinstance(value, dict):
         return tuple((key, _plain(inner)) for key, inner in value.items())
-    return ABSENT if isinstance(value, float) and np.isnan(value) else (type(value).__name__, value)
+    return ABSENT if isinstance(value, float) and np.isnan(value) else value
+
+
+def kinds(trajectory: simkit.Trajectory, name: str) -> list[Any]:
+    """The types of a column and of its values; numbers of two types make one column of the wider."""
+    column = np.ma.getdata(trajectory[name])
+    return [column.dtype, [type(value) for value in column.tolist()] if column.dtype == object else []]
 
 
 def wrong_values(trajectory: simkit.Trajectory, reference: simkit.Trajectory) -> list[str]:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -138,6 +139,7 @@ def _nurse(source: Source, method: Method, owner: int, orders: Any, tells: Any, 
         connection.close()
     ignore_signals()
     workers: dict[int, Any] = {}
+    left: set[str] = set()  # files that the owner removes, unless it is killed
     try:
         while True:
             sentinels = {process.sentinel: number for number, process in workers.items()}
@@ -146,11 +148,15 @@ def _nurse(source: Source, method: Method, owner: int, orders: Any, tells: Any, 
                 if sentinel in sentinels:
                     _bury(workers, sentinels[sentinel], tells)
             if orders in ready:
-                _obey(pickle.loads(orders.recv_bytes()), source, method, owner, orders, tells, workers)
+                order = pickle.loads(orders.recv_bytes())
+                left.update(() if order == "all" else (order.place.beats, order.place.log))
+                _obey(order, source, method, owner, orders, tells, workers)
     except (EOFError, OSError):
         pass
     finally:
         _end(workers)
+        for file in left:
+            Path(file).unlink(missing_ok=True)
 
 
 def _obey(

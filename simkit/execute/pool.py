@@ -253,7 +253,7 @@ class Pool:
         for worker in self.workers.values():
             worker.connection.close()
         self.nursery.close(kill=kill)
-        os.unlink(self.beats)
+        Path(self.beats).unlink(missing_ok=True)
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
 
