@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import pytest
+from studies import Study
 
 import simkit
 
@@ -133,3 +134,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made = Project(tmp_path_factory.mktemp("shared") / "study")
     yield made
     made.close()
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """An empty study folder; what is imported from it is forgotten afterwards."""
+    root = tmp_path / "study"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = dict(sys.modules)
+    yield Study(root)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(root)):
+            del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name not in sys.modules})
