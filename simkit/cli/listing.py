@@ -12,6 +12,7 @@ from simkit.collect.groups import group_fields, is_group
 from simkit.collect.plan import Node, Plan
 from simkit.collect.requests import MISSING, fields
 from simkit.collect.selection import selected
+from simkit.declare.forms import axes
 from simkit.errors import NothingToRun
 
 _MOST = 1000
@@ -63,9 +64,14 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     about = "   ".join(text for text in (node.comment.partition("\n")[0], node.origin) if text)
     unit = f" {node.unit}" if node.unit else ""
     if node.kind == "explored":
-        values = plan.space.columns(0, 4).get(node.name)
-        some = ", ".join(short(value, 20) for value in (values.tolist() if values is not None else []))
-        return [(node.name, f"explored: {some}{', …' if len(plan.space) > 4 else ''}{unit}", about)]
+        declared = [values for name, values in axes(plan.space.form) if name == node.name]
+        some = [
+            short(value, 20)
+            for values in declared
+            for value in values.take(np.arange(min(4, len(values)))).elements()
+        ]
+        more = ", …" if sum(map(len, declared)) > len(some) else ""
+        return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
     if node.kind == "constant" and not is_group(node.value):
         return [(node.name, short(node.value) + unit, about)]
     if node.kind == "constant":
