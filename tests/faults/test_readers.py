@@ -146,6 +146,30 @@ def test_a_file_that_stays_open_is_a_stable_snapshot_and_delays_nothing(project,
     assert recorded_runs(path) == set(range(800))
 
 
+def test_the_file_catches_up_when_the_reader_leaves_though_nothing_new_is_committed(project, reader_holds):
+    """A run may take hours: what was committed before must not wait for its end."""
+    wait = "while x == 20 and not Path('go').exists():\n        time.sleep(0.01)\n    found ="
+    source = STUDY.replace("import time", "import time\nfrom pathlib import Path").replace("found =", wait, 1)
+    project.file("sim_study.py", source)
+    process = project.start("-m", "simkit", "-n", "1", stdout=subprocess.DEVNULL)
+    path = project.path / "results" / "study-001.h5"
+    project.until(path.exists)
+    release = reader_holds(path)
+    log = path.with_name(path.name + ".wal")
+
+    def all_twenty_are_committed():
+        with simkit.open(path) as traj:
+            return (traj.status == "done").sum() == 20
+
+    project.until(all_twenty_are_committed)
+    release()
+    project.until(lambda: recorded_runs(path) == set(range(20)), 10)
+    project.until(lambda: log.stat().st_size == 0, 5)
+    project.file("go")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
 def test_the_log_of_a_long_held_file_is_kept_short(project, reader_holds):
     """It holds the newest image of each page, not one for every commit."""
     path = project.path / "a.h5"
