@@ -126,7 +126,6 @@ EXAMPLES = {
     "nan scalars": [np.float16("nan"), np.float32("-0.0"), np.float64("nan")],
     "datetime64": [np.datetime64("2020-01-01T00:00:00.5", "ms"), np.datetime64("NaT", "ms")],
     "datetime64 units": [np.datetime64("2020", "Y"), np.datetime64("2020-01-01", "D")],
-    "generic NaT": [np.datetime64("NaT"), np.datetime64("NaT", "s")],
     "odd units": [np.timedelta64(3, "25s"), np.timedelta64("NaT", "25s")],
     "np.str_": [np.str_("a"), np.str_("long one"), np.str_("")],
     "np.bytes_": [np.bytes_(b"a"), np.bytes_(b"")],

@@ -475,7 +475,7 @@ def test_what_a_run_prints_is_kept_with_it(project, workers):
     environment = {**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8:strict"}
     result = project.simkit("-n", workers, env=environment)
     assert result.code == 1, result.out + result.err
-    assert "ValueError: é\\udcff\\x00" in result.out
+    assert "ValueError: é\\udcff" in result.out
     with project.open("study-001") as traj:
         assert traj.status.tolist() == ["done"] * 4 + ["failed", "done"]
         logs = [traj.log(i) for i in range(6)]

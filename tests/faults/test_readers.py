@@ -150,6 +150,7 @@ def test_the_file_catches_up_when_the_reader_leaves_though_nothing_new_is_commit
     """A run may take hours: what was committed before must not wait for its end."""
     wait = "while x == 20 and not Path('go').exists():\n        time.sleep(0.01)\n    found ="
     source = STUDY.replace("import time", "import time\nfrom pathlib import Path").replace("found =", wait, 1)
+    source = source.replace("time.sleep(0.004)", "time.sleep(0.03 if x < 21 else 0)")  # one run per batch
     project.file("sim_study.py", source)
     process = project.start("-m", "simkit", "-n", "1", stdout=subprocess.DEVNULL)
     path = project.path / "results" / "study-001.h5"
