@@ -120,6 +120,9 @@ class Execution:
                     self.progress.take(put, self.values)
                 if writer.is_due or (batch is None and writer.waiting):
                     writer.commit()
+                    self.progress.committed()
+                elif batch is None:
+                    writer.store.catch_up()
                 self.reporter.advance(self.progress)
                 if interrupt.now:
                     break
@@ -201,12 +204,17 @@ class Execution:
             yield writer
             failed = False
         except StorageFailed:
+            self.progress.lost()
             raise
         except BaseException:
             failed = False  # what is written so far is whole: keep it
             raise
         finally:
-            store.close(failed=failed)
+            try:
+                store.close(failed=failed)
+            except StorageFailed:
+                self.progress.lost()
+                raise
 
     def prepare(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
         """Commit the constants and the points before the first run starts."""

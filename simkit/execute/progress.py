@@ -41,6 +41,7 @@ class Progress:
     failures: list[Failure] = attrs.field(factory=list)
     slowest: list[tuple[float, int]] = attrs.field(factory=list)
     recorded_done: int = 0
+    waiting: dict[str, int] = attrs.field(factory=dict)  # of these counts, since the last commit
     interrupted: bool = False
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
@@ -66,6 +67,16 @@ class Progress:
         """Runs that are not done."""
         return self.done - self.counts.get(Status.DONE.word, 0)
 
+    def committed(self) -> None:
+        """All that was counted so far is safe."""
+        self.waiting = {}
+
+    def lost(self) -> None:
+        """What was counted since the last commit is not in the file."""
+        for word, number in self.waiting.items():
+            self.counts[word] -= number
+        self.waiting = {}
+
     def take(self, batch: Batch, values: Callable[[int], Mapping[str, Any]]) -> None:
         """Count a batch, and keep what the report needs of it."""
         final = ~np.isin(batch.runs, batch.again) if batch.again else np.ones(len(batch.runs), bool)
@@ -73,6 +84,7 @@ class Progress:
         for status in Status:
             if numbers[status]:
                 self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
+                self.waiting[status.word] = self.waiting.get(status.word, 0) + int(numbers[status])
         self.warnings.update({text: name for name, text in batch.warnings})
         self.busy += float(np.nansum(batch.seconds))
         for position in np.flatnonzero(final & (batch.status != Status.DONE))[

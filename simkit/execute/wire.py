@@ -72,6 +72,7 @@ class Sender:
 
     def _open(self) -> str | None:
         """Make the shared file, its space reserved: a full memory file system would kill with SIGBUS."""
+        path = ""
         try:
             handle, path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
             try:
@@ -83,6 +84,8 @@ class Sender:
                 os.close(handle)
         except OSError:
             self.usable = False
+            if path:
+                os.unlink(path)
             return None
         return path
 

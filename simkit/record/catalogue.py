@@ -60,10 +60,27 @@ def following(folder: Path, name: str, output: Path | None = None, shard: Shard 
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
     suffix = f"{shard.suffix if shard else ''}.h5"
+    _clear(folder, name, suffix)
     seen = [path.name for path in folder.glob(f"{name}-*{suffix}*")]
-    seen += [path.name[1:] for path in folder.glob(f".{name}-*{suffix}.new")]
     numbers = [_number(file.partition(suffix)[0], name) for file in seen]
     return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}{suffix}", name)
+
+
+def _clear(folder: Path, name: str, suffix: str) -> None:
+    """Remove what sessions left that were killed before their first commit; living ones hold their lock."""
+    begun = {Path(str(path).removesuffix(".lock")) for path in folder.glob(f"{name}-*{suffix}.lock")}
+    begun |= {
+        path.with_name(path.name[1:].removesuffix(".new")) for path in folder.glob(f".{name}-*{suffix}.new")
+    }
+    for path in begun:
+        try:
+            lock = WriterLock(path)
+        except (SimkitError, OSError):
+            continue
+        hidden = path.with_name(f".{path.name}.new")
+        hidden.unlink(missing_ok=True)
+        Path(f"{hidden}.wal").unlink(missing_ok=True)
+        lock.release()
 
 
 def _number(stem: str, name: str) -> int:

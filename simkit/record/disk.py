@@ -99,3 +99,14 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def sync_folder(folder: os.PathLike[str]) -> None:
+    """Wait until the disk has a folder's names, where a folder can be waited for."""
+    if os.name != "posix":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -12,20 +12,27 @@ from simkit.record.disk import READ_WRITE, read_at, remove, share, write_at
 
 PAGE = 4096
 _MAGIC = b"SKWAL1\0\0"
-_HEADER = struct.Struct("<8sQQQQI")  # magic, old end, new end, pages, bytes of body, crc32 of body
+_HEADER = struct.Struct("<8sQQQQI")  # magic, generation, end, pages, bytes of body, crc32
 _PAGE_HEADER = struct.Struct("<QI")
 
 
-def frame(old_end: int, new_end: int, pages: Mapping[int, bytes]) -> bytes:
-    """One commit: the changed pages by number, and where the file ended before and ends now."""
+def frame(generation: int, end: int, pages: Mapping[int, bytes]) -> bytes:
+    """One commit: the changed pages by number, and where the file ends.
+
+    Parameters
+    ----------
+    generation
+        The same in all frames from one emptying of the log to the next: what a disk that lost the emptying
+        shows behind the newest frame belongs to an older one, and does not count.
+    """
     body = b"".join(_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items())
-    return _header(old_end, new_end, len(pages), body) + body
+    return _header(generation, end, len(pages), body) + body
 
 
-def _header(old_end: int, new_end: int, count: int, body: bytes) -> bytes:
+def _header(generation: int, end: int, count: int, body: bytes) -> bytes:
     """Everything before the body; the checksum covers the header's own numbers too."""
-    numbers = _HEADER.pack(_MAGIC, old_end, new_end, count, len(body), 0)
-    return _HEADER.pack(_MAGIC, old_end, new_end, count, len(body), zlib.crc32(body, zlib.crc32(numbers)))
+    numbers = _HEADER.pack(_MAGIC, generation, end, count, len(body), 0)
+    return _HEADER.pack(_MAGIC, generation, end, count, len(body), zlib.crc32(body, zlib.crc32(numbers)))
 
 
 def log_path(path: str) -> str:
@@ -65,15 +72,18 @@ def read_frames(log: str) -> Iterator[tuple[int, dict[int, bytes]]]:
             record = file.read()
     except FileNotFoundError:
         return
-    position = 0
+    position, first = 0, None
     while len(record) - position >= _HEADER.size:
-        _, start, end, count, size, _ = _HEADER.unpack_from(record, position)
+        _, generation, end, count, size, _ = _HEADER.unpack_from(record, position)
         body = record[position + _HEADER.size : position + _HEADER.size + size]
         if (
             len(body) != size
-            or _header(start, end, count, body) != record[position : position + _HEADER.size]
+            or _header(generation, end, count, body) != record[position : position + _HEADER.size]
         ):
             return
+        if first not in (None, generation):
+            return
+        first = generation
         yield end, _pages(body, count)
         position += _HEADER.size + size
 

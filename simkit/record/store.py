@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import h5py
 
 from simkit.errors import SimkitError, StorageFailed, shown_path
-from simkit.record.disk import is_unread
+from simkit.record.disk import is_unread, sync_folder
 from simkit.record.log import LoggedView, log_path, recover
 from simkit.record.transaction import TransactionalFile
 
@@ -45,8 +46,11 @@ class WriterLock:
             if self._is_current():
                 break
             os.close(self.fd)  # its last holder removed it in between
-        os.truncate(self.file, 0)
-        os.write(self.fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        try:
+            os.truncate(self.file, 0)
+            os.write(self.fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        except OSError:
+            pass  # no room to say who: the lock holds all the same
 
     def _locked(self) -> bool:
         if fcntl is None:
@@ -125,9 +129,18 @@ class Store:
             self._show()
         self.cost = time.perf_counter() - start
 
+    def catch_up(self) -> None:
+        """Write to the file what waits in its log for readers to go, if they have gone."""
+        try:
+            self.medium.apply()
+        except OSError as error:
+            raise self._failed(error) from None
+
     def _show(self) -> None:
         assert self.hidden is not None
         os.replace(self.hidden, self.path)
+        if self.medium.durable:
+            sync_folder(self.path.parent)
         if os.path.exists(log_path(str(self.hidden))):
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
@@ -145,8 +158,10 @@ class Store:
                 self.medium.abandon()
                 self._close_file()
             else:
-                self.commit()
-                self._close_file()
+                try:
+                    self.commit()
+                finally:
+                    self._close_file()  # HDF5 must not be left open: it would close at exit, without Python
                 self.medium.commit(final=True)
         except OSError as error:
             raise self._failed(error) from None
@@ -164,7 +179,13 @@ class Store:
                 raise
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def _not_writable(path: Path, error: OSError) -> SimkitError:
+    if error.errno in _FULL:
+        told = f"{shown_path(path)}: could not be written: {error.strerror}"
+        return StorageFailed(f"{told}\n    make room, and type the same command again")
     return SimkitError(
         f"{shown_path(path)}: cannot be written: {error.strerror or error}\n"
         "    make the folder writable, or choose another place with --output FILE.h5"
@@ -212,7 +233,11 @@ def repaired(path: Path) -> int:
     try:
         lock = WriterLock(path)
         try:
-            return recover(str(path))
+            with path.open("r+b") as file:
+                if not is_unread(file.fileno()):
+                    msg = f"{shown_path(path)}: another program is reading it: close that first"
+                    raise SimkitError(msg)
+                return recover(str(path))
         finally:
             lock.release()
     except OSError as error:

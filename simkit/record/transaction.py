@@ -18,13 +18,15 @@ error is kept, further writes stay in memory, and `commit` raises it.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.record.disk import exclusive, read_at, remove, sync, write_at
+from simkit.record.disk import READ_WRITE, exclusive, read_at, remove, sync, write_at
 from simkit.record.log import PAGE, frame, log_path, recover
 
 _NOWHERE = 1 << 62
+_ROOMY = 1 << 20  # bytes of log that are not worth rewriting
 
 
 class TransactionalFile:
@@ -50,6 +52,7 @@ class TransactionalFile:
             recover(path)
         self._log = os.open(log_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._log_end = 0
+        self._generation = secrets.randbits(63)
         self._committed_end = self._end = os.fstat(self._fd).st_size
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
@@ -195,7 +198,7 @@ class TransactionalFile:
             read_at(self._fd, memoryview(page)[within:], self._committed_end)
 
     def _append_frame(self, pages: Mapping[int, bytes]) -> None:
-        record = frame(self._committed_end, self._end, pages)
+        record = frame(self._generation, self._end, pages)
         try:
             write_at(self._log, memoryview(record), self._log_end)
         except OSError:
@@ -205,6 +208,14 @@ class TransactionalFile:
         if self.durable:
             sync(self._log)
 
+    def apply(self) -> None:
+        """Write what waits in the log in place, if its readers have gone by now."""
+        if self._log_end and self._error is None and not self._pages_changed():
+            self._apply(final=False)
+
+    def _pages_changed(self) -> bool:
+        return any(page != self._before[number] for number, page in self._pages.items())
+
     def _apply(self, *, final: bool) -> None:
         """Write the logged pages in place, unless a reader wants the file to stay as it is."""
         self._pages = {n: bytearray(page) for n, page in self._unapplied.items()}
@@ -213,6 +224,7 @@ class TransactionalFile:
             return
         with exclusive(self._fd, wait=final) as alone:
             if not alone:
+                self._compact()
                 return
             for number, page in self._unapplied.items():
                 size = max(0, min(PAGE, self._committed_end - number * PAGE))
@@ -220,8 +232,27 @@ class TransactionalFile:
             if self.durable:
                 sync(self._fd)
             os.ftruncate(self._log, 0)
-        self._log_end = 0
+        self._log_end, self._generation = 0, secrets.randbits(63)
         self._unapplied, self._pages, self._before = {}, {}, {}
+
+    def _compact(self) -> None:
+        """While a reader stays, keep of the log what counts: the newest version of each page."""
+        if self._log_end < _ROOMY + 4 * PAGE * len(self._unapplied):
+            return
+        record = frame(self._generation, self._committed_end, self._unapplied)
+        path = log_path(self.path)
+        fd = os.open(f"{path}.new", READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            write_at(fd, memoryview(record), 0)
+            if self.durable:
+                sync(fd)
+        except OSError:  # no room for a second log: the first goes on
+            os.close(fd)
+            remove(f"{path}.new")
+            return
+        os.replace(f"{path}.new", path)
+        os.close(self._log)
+        self._log, self._log_end = fd, len(record)
 
     def abandon(self) -> None:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""
