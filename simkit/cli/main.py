@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         verb = _VERBS.get(arguments[0]) if arguments else None
-        return _run(arguments) if verb is None else verb(arguments[1:])
+        code = _run(arguments) if verb is None else verb(arguments[1:])
+        sys.stdout.flush()  # here rather than at exit, where a closed pipe can't be handled any more
     except SimkitError as error:
         print(f"simkit: {error}", file=sys.stderr)
         return error.exit_code
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
+    return code
 
 
 def _run(arguments: list[str]) -> int:

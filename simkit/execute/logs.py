@@ -21,8 +21,8 @@ class OutputLog:
 
     def __init__(self, path: str) -> None:
         self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        self.early = (sys.stdout, sys.stderr)  # a module may have kept one of them, or a logging handler
+        self.flush_early()
         os.dup2(self.file.fileno(), 1)
         os.dup2(self.file.fileno(), 2)
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
@@ -33,8 +33,14 @@ class OutputLog:
             io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
         )
 
+    def flush_early(self) -> None:
+        """Let what was written to the streams of before stand where it belongs."""
+        for stream in self.early:
+            stream.flush()
+
     def position(self) -> int:
         """How much was written so far, in bytes."""
+        self.flush_early()
         return os.lseek(1, 0, os.SEEK_CUR)
 
     def text(self, start: int, stop: int) -> str:
