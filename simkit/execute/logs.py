@@ -23,6 +23,9 @@ class OutputLog:
         self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
         self.early = (sys.stdout, sys.stderr)  # a module may have kept one of them, or a logging handler
         self.flush_early()
+        for stream in self.early:
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)
         os.dup2(self.file.fileno(), 1)
         os.dup2(self.file.fileno(), 2)
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
