@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import SourceLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -53,13 +54,16 @@ def _file(module: ModuleType) -> Path | None:
 def _execute(path: Path, rootdir: Path) -> ModuleType:
     name = _name(path, rootdir)
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         msg = f"{shown_path(path)}: not a Python file"
         raise SimkitError(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # From the source, never from a cached .pyc: that of a file which was changed within a second, and
+        # kept its size, is the old code.
+        code = spec.loader.source_to_code(spec.loader.get_data(str(path)), str(path))
+        exec(code, vars(module))
     except SimkitError:
         del sys.modules[name]
         raise
