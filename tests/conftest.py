@@ -21,6 +21,10 @@ import simkit
 
 TIMEOUT = 60
 
+# Tests change a module within the second and size by which Python tells a stale .pyc.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The long versions of the fault suites."""
