@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -65,11 +66,8 @@ class Meter:
         )
 
     def note(self, text: str) -> None:
-        """A line above the bar."""
-        if self.bar is not None:
-            self.bar.console.print(text, markup=False, highlight=False)
-        else:
-            print(text, flush=True)
+        """A line at once, also from a signal handler: ``print`` may be under way itself."""
+        os.write(1, f"{text}\n".encode())
 
     def end(self, progress: Progress) -> None:
         """Leave one line that says how it ended."""

@@ -56,7 +56,7 @@ def test_an_equal_value_made_anew_is_the_same(kind):
 def test_nan_is_the_same_as_nan():
     assert same(float("nan"), float("nan"))
     assert same([np.nan, {"a": np.array([np.nan])}], [np.nan, {"a": np.array([np.nan])}])
-    assert same(np.datetime64("NaT"), np.datetime64("NaT"))
+    assert same(np.datetime64("NaT", "s"), np.datetime64("NaT", "s"))
 
 
 def test_the_padding_of_long_doubles_means_nothing():
