@@ -126,7 +126,7 @@ def run(
     for problem in progress.problems:
         warnings.warn(problem, stacklevel=2)
     if check and progress.failures:
-        first = progress.failures[0]
+        first = min(progress.failures, key=lambda failure: failure.run)
         msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"
         raise RunFailed(msg)
     if progress.interrupted:
