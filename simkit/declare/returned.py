@@ -9,12 +9,23 @@ from typing import Any
 
 import attrs
 
+from simkit.declare.codec import OWN
+
 ONE = "result"  # the name of a value that has no fields
 
 
-@lru_cache(maxsize=1024)
+_LIBRARIES = ("xarray", "pandas", "scipy", "brian2")  # their mappings are values, with codecs of simkit's
+
+
 def fields_of(kind: type) -> Callable[[Any], Mapping[str, Any]] | None:
     """How values of a type are taken apart into named results; None for one that is a result itself."""
+    return None if kind in OWN.by_type else _fields_of(kind)
+
+
+@lru_cache(maxsize=1024)
+def _fields_of(kind: type) -> Callable[[Any], Mapping[str, Any]] | None:
+    if kind.__module__.partition(".")[0] in _LIBRARIES:
+        return None
     if kind is type(None):
         return lambda _: {}
     if issubclass(kind, Mapping):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simkit.declare.snapshot import snapshot
+from simkit.declare.snapshot import Other, snapshot, unchanged
 from simkit.errors import SimkitError
 
 _SCALARS = (bool, int, float, complex, np.generic)
@@ -52,10 +52,12 @@ class Run:
         Which repetition of its point it is, from 0.
     """
 
-    __slots__ = ("_notes", "_results", "_saved", "_series", "_vault", "index", "trial")
+    __slots__ = ("_notes", "_other", "_results", "_saved", "_series", "_vault", "index", "trial")
 
-    def __init__(self, index: int = 0, trial: int = 0, vault: Vault | None = None) -> None:
-        self.index, self.trial = index, trial
+    def __init__(
+        self, index: int = 0, trial: int = 0, vault: Vault | None = None, other: Other = unchanged
+    ) -> None:
+        self.index, self.trial, self._other = index, trial, other
         self._vault = vault or _Memory()
         self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
         self._results: dict[str, Any] = {}
@@ -78,7 +80,7 @@ class Run:
                 "    use run.append() for a series"
             )
             raise SimkitError(msg)
-        self._results.update({name: snapshot(value) for name, value in given.items()})
+        self._results.update({name: snapshot(value, self._other) for name, value in given.items()})
 
     def append(self, rows: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record one more row of each of these series.
@@ -89,7 +91,7 @@ class Run:
             if name in self._results:
                 msg = f"run.append(): {name!r} is a result of run {self.index} already"
                 raise SimkitError(msg)
-            self._series.setdefault(name, []).append(snapshot(row))
+            self._series.setdefault(name, []).append(snapshot(row, self._other))
 
     def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Commit a state, and what was added and appended so far, while the run goes on.

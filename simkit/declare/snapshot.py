@@ -7,7 +7,8 @@ would otherwise have its last state recorded for all runs of a batch.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,10 +17,23 @@ from simkit.declare.returned import fields_of
 _PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
-def snapshot(value: Any) -> Any:
+Other: TypeAlias = Callable[[Any], Any]
+
+
+def unchanged(value: Any) -> Any:
+    """A value of a type that is not known here, as it is."""
+    return value
+
+
+def snapshot(value: Any, other: Other = unchanged) -> Any:
     """The value itself where nobody can change it any more, else a copy.
 
     An array that only the caller's expression refers to is not copied: large results cost nothing.
+
+    Parameters
+    ----------
+    other
+        Makes the snapshot of anything but numbers, text, plain arrays and containers.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -29,30 +43,30 @@ def snapshot(value: Any) -> Any:
     fields = fields_of(value.__class__) if kind not in (dict, list, tuple) else None
     try:
         if fields is not None:  # taken apart now, while its fields are as they are
-            return {name: _held(inner) for name, inner in fields(value).items()}
-        return _container(value, kind)
+            return {name: _held(inner, other) for name, inner in fields(value).items()}
+        return _container(value, kind, other)
     except RecursionError:  # it contains itself: whoever records it says so
         return value
 
 
-def _container(value: Any, kind: type) -> Any:
+def _container(value: Any, kind: type, other: Other) -> Any:
     if kind is dict:
-        return {key: _held(value[key]) for key in value}
+        return {key: _held(value[key], other) for key in value}
     if kind is list:
-        return [_held(value[i]) for i in range(len(value))]
+        return [_held(value[i], other) for i in range(len(value))]
     if kind is tuple:
-        return tuple(_held(value[i]) for i in range(len(value)))
-    return value
+        return tuple(_held(value[i], other) for i in range(len(value)))
+    return other(value)
 
 
-def _held(value: Any) -> Any:
+def _held(value: Any, other: Other) -> Any:
     """A snapshot of what a container holds: one more reference than that of the container counts as shared."""
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is np.ndarray:
         return value if value.base is None and sys.getrefcount(value) <= _HELD_ALONE else value.copy()
-    return _container(value, kind)
+    return _container(value, kind, other)
 
 
 # How many references an object has that nobody else refers to depends on the interpreter: ask it.

@@ -28,6 +28,7 @@ from simkit.inject.steps import Step, compiled
 from simkit.inject.vault import Vault
 from simkit.values.batch import Batch
 from simkit.values.decode import ABSENT
+from simkit.values.taken import taken
 from simkit.values.status import Status
 
 Points = Mapping[str, Values]
@@ -180,7 +181,8 @@ class Injector:
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
-        handles = [Run(run, trial, self.vault) for run, trial in zip(runs.tolist(), trials, strict=False)]
+        numbered = zip(runs.tolist(), trials, strict=False)
+        handles = [Run(run, trial, self.vault, taken) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
@@ -204,7 +206,7 @@ class Injector:
             beat[BEGAN] = started[position] = begun
             beat[RUN] = run
             try:
-                out.results[position] = snapshot(function(*row, **keyword))
+                out.results[position] = snapshot(function(*row, **keyword), taken)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, "", out, beat):
                     break
@@ -280,7 +282,7 @@ class Injector:
             self.watch.passed, self.watch.environment = passed, environment
         positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
         keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
-        return snapshot(self.plan.function(*positional, **keywords))
+        return snapshot(self.plan.function(*positional, **keywords), taken)
 
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import copy
+import dataclasses
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.collect.groups import group_fields, is_group
 
-_COPIED = (list, dict, set)
+_COPIED = (list, dict, set, bytearray, collections.deque)
+_LIBRARIES = ("pandas", "scipy", "xarray")  # their tables and matrices can be changed in place
 
 
 def protected(value: Any) -> Any:
@@ -27,12 +31,14 @@ def protected(value: Any) -> Any:
 
 
 def is_copied(value: Any) -> bool:
-    """Whether each function gets a copy of its own: of lists, dictionaries, and what holds them or arrays."""
+    """Whether each function gets a copy of its own: of lists, dictionaries, tables, and what holds them or arrays."""
     if isinstance(value, tuple):
         return any(isinstance(item, np.ndarray) or is_copied(item) for item in value)
     if is_group(value):
         return any(map(is_copied, group_fields(value).values()))
-    return isinstance(value, _COPIED)
+    if isinstance(value, _COPIED) or type(value).__module__.partition(".")[0] in _LIBRARIES:
+        return True
+    return attrs.has(type(value)) or dataclasses.is_dataclass(value)
 
 
 def given(value: Any) -> Any:

@@ -5,7 +5,8 @@ group whose ``layout`` attribute says what stands in it:
 
 ``ragged``    ``values`` (flat), ``rows`` [n, 2] (start, stop), and ``shapes`` [n, ndim] unless ndim is 1
 ``items``     ``rows`` [n, 2] and the column ``items``
-``record``    a column per field, in the order of the attribute ``fields``
+``record``    a column per field, in the order of the attribute ``fields``; what its codec knows of all rows
+              stands in the attribute ``attributes`` as JSON (empty: each row has its own)
 ``none``      nothing
 ``variants``  the columns ``1``, ``2`` …; the mask tells which of them holds a row
 
@@ -22,7 +23,7 @@ import h5py
 import numpy as np
 
 from simkit.values.columns import Leaf
-from simkit.values.encode import BIG
+from simkit.values.plain import BIG
 
 FORMAT = 1
 MASK = ".present"

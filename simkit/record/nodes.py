@@ -20,8 +20,8 @@ from simkit.record.layout import (
     stored_dtype,
     to_stored,
 )
-from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
-from simkit.values.encode import ragged
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, record_signature
+from simkit.values.plain import ragged
 
 _REMEMBERED = 1024
 
@@ -74,6 +74,9 @@ def created(part: MakePart, parent: h5py.Group, name: str, n: int, node: Node) -
         case Record():
             group = _group(parent, name, "record", node.type)
             group.attrs["fields"] = json.dumps(list(node.fields))
+            if node.attributes != "{}":
+                group.attrs["attributes"] = node.attributes
+            group.attrs.update(node.hints)
             return RecordHeld(part, group)
         case Nothing():
             return NothingHeld(_group(parent, name, "none", "none"))
@@ -265,7 +268,8 @@ class RecordHeld:
 
     def __init__(self, part: MakePart, group: h5py.Group) -> None:
         self.names = json.loads(group.attrs["fields"])
-        self.signature = ("record", group.attrs["codec"], tuple(self.names))
+        told = group.attrs.get("attributes", "{}")
+        self.signature = record_signature(group.attrs["codec"], self.names, told)
         self.parts = {name: part(group, name) for name in self.names}
 
     def fitted(self, node: Node) -> Node | None:

@@ -13,7 +13,8 @@ from simkit.record.layout import MASK, create_column, put
 from simkit.record.nodes import Held, LeafHeld, created, found
 from simkit.values.columns import Column, Node, Record, whole_column
 from simkit.values.decode import decode
-from simkit.values.encode import as_mapping
+from simkit.values.encode import MOST_ALIKE, as_mapping
+from simkit.values.loosen import is_alike, loosened
 
 Rows = Callable[[], Array]
 _MOST_VARIANTS = 255
@@ -107,6 +108,10 @@ class Sink:
         if has_dicts and isinstance(node, Record) and node.type == "dict":
             # Keys that vary between runs are kept as lists, not as ever more columns.
             return self.variant(as_mapping(decode(whole_column(node))))
+        if sum(is_alike(held.signature, node) for held in self.held) >= MOST_ALIKE:
+            looser = loosened(node)
+            if looser is not None:
+                return self.variant(looser)
         return self.add(node), node
 
     def add(self, node: Node) -> int:

@@ -69,7 +69,8 @@ def read_node(thing: Any, rows: slice) -> Node:
         return _items(thing, codec, rows)
     if layout == "record":
         names = json.loads(thing.attrs["fields"])
-        return Record(codec, {name: read(thing, name, rows) for name in names})
+        fields = {name: read(thing, name, rows) for name in names}
+        return Record(codec, fields, thing.attrs.get("attributes", "{}"))
     return Nothing(rows.stop - rows.start)
 
 

@@ -15,7 +15,7 @@ values, all of one Python type:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -67,7 +67,7 @@ class Ragged:
     Attributes
     ----------
     type
-        ``array list tuple bytes str``; ``bytes`` and unusual ``str`` are arrays of bytes.
+        ``array list tuple bytes scalar str np.str``; bytes and unusual text are arrays of bytes.
     values
         All elements, flat, shape ``(total,)``.
     shapes
@@ -105,15 +105,34 @@ class Items:
 
 @attrs.frozen(eq=False)
 class Record:
-    """Values of named parts; a ``dict`` of these keys, or a ``mapping`` as lists of keys and values."""
+    """Values of named parts: a dictionary, or whatever a codec takes apart.
+
+    Attributes
+    ----------
+    type
+        ``dict`` of these keys, ``mapping`` as lists of keys and values, or the name of a codec.
+    fields
+        At least one.
+    attributes
+        What a codec knows of all rows alike, as JSON; empty where rows have attributes of their own (`loose`).
+    hints
+        For people who look into the file (unit, class); nothing is read back from them.
+    """
 
     type: str
     fields: Mapping[str, Column]
+    attributes: str = "{}"
+    hints: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one group."""
-        return ("record", self.type, tuple(self.fields))
+        return record_signature(self.type, self.fields, self.attributes)
+
+
+def record_signature(name: str, fields: Iterable[str], attributes: str) -> tuple[Any, ...]:
+    """What rows of a record must share; attributes count where there are any."""
+    return ("record", name, tuple(fields), *([attributes] if attributes != "{}" else []))
 
 
 @attrs.frozen(eq=False)

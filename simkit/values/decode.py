@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from simkit.declare.axes import Array, objects
+from simkit.values.codecs import Missing, codec_named
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
+from simkit.values.encode import NO_FIELD
+from simkit.values.stored import Stored
 
 
 class Absent:
@@ -47,30 +52,37 @@ def _values(node: Node) -> list[Any]:
             columns = [decode(field) for field in node.fields.values()]
             names = list(node.fields)
             return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-        case Record(type="generator"):
-            return [_generator(state) for state in decode(node.fields["state"])]
-        case Record():
+        case Record(type="mapping"):
             keys, values = decode(node.fields["keys"]), decode(node.fields["values"])
             return [dict(zip(k, v, strict=True)) for k, v in zip(keys, values, strict=True)]
+        case Record():
+            return _put_together(node)
         case Nothing():
             return [None] * node.n
 
 
-def _generator(state: dict[str, Any]) -> np.random.Generator:
-    """NumPy's own bit generators only: a file names no other class to be called."""
-    kinds = {
-        kind.__name__: kind
-        for kind in (
-            np.random.PCG64,
-            np.random.PCG64DXSM,
-            np.random.MT19937,
-            np.random.Philox,
-            np.random.SFC64,
-        )
-    }
-    bits = kinds[state["bit_generator"]]()
-    bits.state = state  # type: ignore[assignment] # as it was taken from one
-    return np.random.Generator(bits)
+def taken_apart(record: Record) -> list[tuple[Mapping[str, Any], str]]:
+    """A codec's record as the parts and the attributes of each row."""
+    if record.attributes == "":  # see `loose`
+        fields, told = decode(record.fields["fields"]), decode(record.fields["attributes"])
+        return list(zip(fields, told, strict=True))
+    names = [name for name in record.fields if name != NO_FIELD]
+    if not names:
+        return [({}, record.attributes)] * record.fields[NO_FIELD].n
+    columns = [decode(record.fields[name]) for name in names]
+    return [(dict(zip(names, row, strict=True)), record.attributes) for row in zip(*columns, strict=True)]
+
+
+def _put_together(record: Record) -> list[Any]:
+    """The values of a codec's record; their bare parts where the codec is not here."""
+    rows = taken_apart(record)
+    try:
+        codec = codec_named(record.type)
+    except Missing as missing:
+        label = f"value of codec {record.type!r} ({missing.words})"
+        return [Stored(record.type, fields, told, label) for fields, told in rows]
+    known = {told: json.loads(told) for told in {told for _, told in rows}}
+    return [codec.decode(fields, known[told]) for fields, told in rows]
 
 
 def _leaf_values(leaf: Leaf) -> list[Any]:
@@ -95,6 +107,8 @@ def _ragged_values(node: Ragged) -> list[Any]:
         return [np.bytes_(piece.tobytes()) for piece in flat]
     if node.type == "bytes":
         return [piece.tobytes() for piece in flat]
+    if node.type == "np.str":
+        return [np.str_(piece.tobytes().decode("utf-8", "surrogatepass")) for piece in flat]
     if node.type == "str":
         return [piece.tobytes().decode("utf-8", "surrogatepass") for piece in flat]
     arrays = [piece.reshape(shape) for piece, shape in zip(flat, node.shapes, strict=True)]
@@ -115,12 +129,31 @@ def as_array(column: Column) -> Array:
         without loss.
     """
     dense = _dense(column)
+    if dense is None:
+        dense = _gathered(column)
     missing = ~column.present()
     if dense is None:
         dense = objects([None if value is ABSENT else value for value in decode(column)])
     if missing.any() and dense.dtype.kind not in "fcmM":
         return np.ma.MaskedArray(dense, np.broadcast_to(_tall(missing, dense.ndim), dense.shape))
     return dense
+
+
+def _gathered(column: Column) -> Array | None:
+    """Values of one codec that has an array for many of them, as quantities and times have."""
+    if len(column.variants) != 1:
+        return None
+    at, node = column.variants[0]
+    if not isinstance(node, Record) or node.type in ("dict", "mapping") or not node.attributes:
+        return None
+    try:
+        gather = codec_named(node.type).gather
+    except Missing:
+        return None
+    fields = node.fields if at is None else {k: v.spread(column.n, at) for k, v in node.fields.items()}
+    if gather is None:
+        return None
+    return gather({name: as_array(field) for name, field in fields.items()}, json.loads(node.attributes))
 
 
 def _tall(mask: Array, ndim: int) -> Array:

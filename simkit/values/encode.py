@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from simkit.declare.axes import Index, Values
+from simkit.declare.axes import Values
+from simkit.declare.codec import OWN
 from simkit.errors import Unstorable
-from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
+from simkit.values.codecs import Kept, Parts, codec_of
+from simkit.values.columns import Column, Items, Leaf, Nothing, Ragged, Record, whole_column
+from simkit.values.explain import described, inside
+from simkit.values.plain import (
+    STORED_KINDS,
+    Encoder,
+    Part,
+    arrays,
+    byte_strings,
+    integers,
+    is_plain,
+    native,
+    placed,
+    ragged,
+    scalars,
+    split,
+    strings,
+)
+from simkit.values.stored import Stored, stored_parts
+from simkit.values.taken import Taken
 
-# Arrays of this size stay apart, so that each can become a chunk of its own without another copy.
-BIG = 65_536
+# More kinds of one codec's values under one name than this are kept row by row (`loose`), not a column each.
+MOST_ALIKE = 8
+NO_FIELD = "0"  # of a record whose value has no parts; no part of a user's can have that name
 
-Part = tuple[Index | None, Node]
 _FLAT = {bool: "?", int: "i8", float: "f8", complex: "c16"}
-_STORED_KINDS = "biufcmMSU"
 
 
 def encode(values: Sequence[Any]) -> Column:
@@ -37,8 +56,7 @@ def encode(values: Sequence[Any]) -> Column:
     for kind in kinds:
         at = np.array([i for i, value in enumerate(values) if type(value) is kind])
         chosen = [values[i] for i in at]
-        for inner, node in _encoder(chosen[0])(chosen):
-            parts.append((at if inner is None else at[inner], node))
+        parts += placed(at, _encoder(chosen[0])(chosen))
     return Column(n, tuple(parts))
 
 
@@ -59,149 +77,100 @@ def explain(value: Any, path: str) -> Unstorable | None:
     try:
         encode([value])
     except Unstorable as error:
-        parts: list[tuple[str, Any]] = []
-        if type(value) in (list, tuple):
-            parts = [(f"{path}[{i}]", item) for i, item in enumerate(value)]
-        elif type(value) is dict:
-            parts = [(f"{path}.{k}" if isinstance(k, str) else f"{path}[{k!r}]", v) for k, v in value.items()]
-        causes = (explain(inner, name) for name, inner in parts)
+        causes = (explain(inner, name) for name, inner in inside(value, path))
         return next((cause for cause in causes if cause), Unstorable(path, error.what))
     except RecursionError:
         return Unstorable(path, "a value that contains itself")
     return None
 
 
-def _encoder(value: Any) -> Callable[[Sequence[Any]], list[Part]]:
-    found = _ENCODERS.get(type(value))
-    if found is None and isinstance(value, np.generic):
-        return _scalars
+def _encoder(value: Any) -> Encoder:
+    kind = type(value)
+    if kind in OWN.by_type:
+        return _composites(codec_of(kind))
+    found = _ENCODERS.get(kind) or _composed(kind)  # type: ignore[arg-type] # a class is hashable
     if found is None:
-        raise Unstorable("", _described(value))
+        raise Unstorable("", described(value))
     return found
 
 
-def _described(value: Any) -> str:
-    simple: tuple[tuple[Any, str], ...] = (
-        (types.LambdaType, "a function"),
-        (types.BuiltinFunctionType, "a function"),
-        (types.MethodType, "a method"),
-        (types.GeneratorType, "a generator"),
-        (types.ModuleType, "a module"),
-        (type, "a class"),
-    )
-    for kind, words in simple:
-        if isinstance(value, kind):
-            return words
-    if hasattr(value, "fileno") and hasattr(value, "read"):
-        return "an open file"
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"a value of type {name}"
+@lru_cache(maxsize=4096)
+def _composed(kind: type) -> Encoder | None:
+    """The encoder of a type that is not among the commonest, nor a user's with a codec."""
+    if issubclass(kind, np.generic) and not issubclass(kind, np.void):
+        return scalars
+    codec = codec_of(kind)
+    return None if codec is None else _composites(codec)
 
 
-def _split(values: Sequence[Any], key: Callable[[Any], Hashable]) -> list[tuple[Index | None, list[Any]]]:
-    groups: dict[Hashable, list[int]] = {}
-    for i, value in enumerate(values):
-        groups.setdefault(key(value), []).append(i)
-    if len(groups) == 1:
-        return [(None, list(values))]
-    return [(np.array(at), [values[i] for i in at]) for at in groups.values()]
-
-
-def _native(name: str, dtype: str) -> Callable[[Sequence[Any]], list[Part]]:
+def _composites(codec: Kept | None) -> Encoder:
     def encoder(values: Sequence[Any]) -> list[Part]:
-        return [(None, Leaf(name, np.array(values, dtype)))]
+        assert codec is not None
+        return records(codec.name, list(map(codec.encode, values)))
 
     return encoder
 
 
-def _integers(values: Sequence[Any]) -> list[Part]:
-    try:
-        return [(None, Leaf("int", np.array(values, "i8")))]
-    except OverflowError:
-        parts: list[Part] = []
-        for at, group in _split(values, lambda v: -(2**63) <= v < 2**63):
-            small = -(2**63) <= group[0] < 2**63
-            parts.append(
-                (at, Leaf("int", np.array(group, "i8") if small else [format(v, "d") for v in group]))
-            )
-        return parts
-
-
-def _is_plain(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
-
-
-def _strings(values: Sequence[Any]) -> list[Part]:
-    if _is_plain("".join(values)):
-        return [(None, Leaf("str", list(values)))]
-    parts: list[Part] = []
-    for at, group in _split(values, _is_plain):
-        plain = _is_plain(group[0])
-        raw = [] if plain else [v.encode("utf-8", "surrogatepass") for v in group]
-        parts.append((at, Leaf("str", group) if plain else _byte_strings("str", raw)))
-    return parts
-
-
-def _plain_strings(values: list[str]) -> list[tuple[Index | None, Leaf]]:
-    if not _is_plain("".join(values)):
-        raise Unstorable("", "text with NUL or lone surrogates as a NumPy scalar")
-    return [(None, Leaf("str", values))]
-
-
-def _byte_strings(name: str, values: Sequence[bytes]) -> Ragged:
-    shapes = np.array([[len(v)] for v in values], np.int64)
-    return Ragged(name, np.frombuffer(b"".join(values), "u1"), shapes)
-
-
-def _scalars(values: Sequence[Any]) -> list[Part]:
-    kind = values[0].dtype.kind
-    if kind == "U":  # each has a dtype of its own length
-        return [(at, Leaf("scalar", node.rows)) for at, node in _plain_strings(list(map(str, values)))]
-    if kind == "S":
-        return [(None, _byte_strings("scalar", values))]
-    parts: list[Part] = []
-    # Only types with a unit or fields have several dtypes.
-    groups = _split(values, lambda v: v.dtype) if kind in "mMV" else [(None, list(values))]
+def records(name: str, taken: list[Parts]) -> list[Part]:
+    """What a codec took apart, as columns: one record for all values whose attributes agree."""
+    groups = split(taken, lambda parts: (parts.attributes, tuple(parts.fields)))
+    if len(groups) > MOST_ALIKE:
+        return [(None, loose(name, [parts.attributes for parts in taken], [parts.fields for parts in taken]))]
+    found: list[Part] = []
     for at, group in groups:
-        array = np.array(group, group[0].dtype)
-        _check_dtype(array)
-        parts.append((at, Leaf("scalar", array)))
+        names = group[0].fields or (NO_FIELD,)
+        fields = {key: encode([parts.fields.get(key) for parts in group]) for key in names}
+        hints = group[0].hints
+        told = hints() if callable(hints) else hints
+        found.append((at, Record(name, fields, group[0].attributes, told)))
+    return found
+
+
+def loose(name: str, attributes: list[str], fields: Sequence[Mapping[str, Any]]) -> Record:
+    """Values that have little in common: each row with attributes and parts of its own."""
+    inner = whole_column(as_mapping([dict(parts) for parts in fields]))
+    return Record(name, {"attributes": encode(attributes), "fields": inner}, "")
+
+
+def _stored(values: Sequence[Stored]) -> list[Part]:
+    """Values that could not be put together are written as they were read."""
+    parts: list[Part] = []
+    for at, group in split([stored_parts(value) for value in values], lambda taken: taken[0]):
+        parts += placed(at, records(group[0][0], [Parts(fields, told) for _, fields, told in group]))
     return parts
 
 
-def _check_dtype(array: Any) -> None:
-    if array.dtype.kind not in _STORED_KINDS:
-        raise Unstorable("", f"an array of dtype {array.dtype}")
-    if array.dtype.kind == "U" and not _is_plain("".join(array.ravel().tolist())):
-        raise Unstorable("", "an array of text with NUL or lone surrogates")
+def _taken(values: Sequence[Taken]) -> list[Part]:
+    """Values that were taken apart when they were returned."""
+    parts: list[Part] = []
+    for at, group in split(values, lambda value: value.codec):
+        parts += placed(at, records(group[0].codec, [value.parts for value in group]))
+    return parts
 
 
 def _arrays(values: Sequence[Any]) -> list[Part]:
     parts: list[Part] = []
-    for at, group in _split(values, lambda v: (v.dtype, v.ndim)):
-        _check_dtype(group[0] if group[0].dtype.kind != "U" else np.concatenate([v.ravel() for v in group]))
-        same = len({v.shape for v in group}) == 1
-        if not same:
-            parts.append((at, ragged("array", group)))
-        elif group[0].nbytes >= BIG:
-            parts.append((at, Leaf("array", [np.ascontiguousarray(v) for v in group])))
+    for at, group in split(values, lambda v: (v.dtype, v.ndim)):
+        dtype = group[0].dtype
+        if dtype.kind in STORED_KINDS and (dtype.kind != "U" or _are_plain(group)):
+            parts += placed(at, arrays(group))
         else:
-            parts.append((at, Leaf("array", np.array(group, group[0].dtype))))
+            parts += placed(at, _composites(array_codec(dtype))(group))
     return parts
 
 
-def ragged(name: str, arrays: Sequence[Any]) -> Ragged:
-    """Arrays of one dtype and number of dimensions, laid end to end."""
-    shapes = np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), arrays[0].ndim)
-    return Ragged(name, np.concatenate([np.ravel(a) for a in arrays]), shapes)
+def array_codec(dtype: np.dtype[Any]) -> Kept:
+    """The codec of arrays that HDF5 has no type for, or none that holds all of their values."""
+    from simkit.values.arrays import codec_for
+
+    return codec_for(dtype)
 
 
-def _sequences(name: str) -> Callable[[Sequence[Any]], list[Part]]:
+def _are_plain(texts: Sequence[Any]) -> bool:
+    return all(is_plain("".join(array.ravel().tolist())) for array in texts)
+
+
+def _sequences(name: str) -> Encoder:
     def encoder(values: Sequence[Any]) -> list[Part]:
         kinds = set(map(type, chain.from_iterable(values)))
         dtype = _FLAT.get(next(iter(kinds))) if len(kinds) == 1 else None
@@ -216,13 +185,13 @@ def _sequences(name: str) -> Callable[[Sequence[Any]], list[Part]]:
     return encoder
 
 
-def _flat(name: str, arrays: list[Any]) -> Leaf | Ragged:
-    same = len({len(a) for a in arrays}) == 1
-    return Leaf(name, np.array(arrays)) if same else ragged(name, arrays)
+def _flat(name: str, rows: list[Any]) -> Leaf | Ragged:
+    same = len({len(a) for a in rows}) == 1
+    return Leaf(name, np.array(rows)) if same else ragged(name, rows)
 
 
 def _dictionaries(values: Sequence[Any]) -> list[Part]:
-    groups = _split(values, tuple)
+    groups = split(values, tuple)
     parts: list[Part] = []
     others: list[int] = []
     for at, group in groups:
@@ -244,11 +213,6 @@ def as_mapping(values: Sequence[dict[Any, Any]]) -> Record:
     return Record("mapping", {"keys": keys, "values": encode([list(value.values()) for value in values])})
 
 
-def _generators(values: Sequence[np.random.Generator]) -> list[Part]:
-    states = encode([value.bit_generator.state for value in values])
-    return [(None, Record("generator", {"state": states}))]
-
-
 def _is_member(key: Any) -> bool:
     return type(key) is str and key.isidentifier()
 
@@ -257,16 +221,17 @@ def _nothing(values: Sequence[Any]) -> list[Part]:
     return [(None, Nothing(len(values)))]
 
 
-_ENCODERS: dict[type, Callable[[Sequence[Any]], list[Part]]] = {
-    bool: _native("bool", "?"),
-    int: _integers,
-    float: _native("float", "f8"),
-    complex: _native("complex", "c16"),
-    str: _strings,
-    bytes: lambda values: [(None, _byte_strings("bytes", values))],
+_ENCODERS: dict[type, Encoder] = {
+    bool: native("bool", "?"),
+    int: integers,
+    float: native("float", "f8"),
+    complex: native("complex", "c16"),
+    str: strings,
+    bytes: lambda values: [(None, byte_strings("bytes", values))],
     type(None): _nothing,
     np.ndarray: _arrays,
-    np.random.Generator: _generators,
+    Stored: _stored,
+    Taken: _taken,
     list: _sequences("list"),
     tuple: _sequences("tuple"),
     dict: _dictionaries,

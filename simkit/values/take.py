@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from simkit.declare.axes import Index
@@ -45,7 +46,9 @@ def take_node(node: Node, index: Index) -> Node:
         case Items():
             return _take_items(node, index)
         case Record():
-            return Record(node.type, {name: take(field, index) for name, field in node.fields.items()})
+            return attrs.evolve(
+                node, fields={name: take(field, index) for name, field in node.fields.items()}
+            )
         case Nothing():
             return Nothing(len(index))
 

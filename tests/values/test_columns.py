@@ -211,16 +211,8 @@ Pair = collections.namedtuple("Pair", "a b")
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({1, 2}, "a value of type set"),
-        (frozenset(), "a value of type frozenset"),
-        (bytearray(b"a"), "a value of type bytearray"),
-        (range(3), "a value of type range"),
         (object(), "a value of type object"),
-        (decimal.Decimal(1), "decimal.Decimal"),
-        (Color.RED, "Color"),
         (Words("a"), "Words"),
-        (Pair(1, 2), "Pair"),
-        (collections.OrderedDict(a=1), "collections.OrderedDict"),
         (lambda: 1, "a function"),
         (len, "a function"),
         ("".join, "a function"),
@@ -228,11 +220,6 @@ Pair = collections.namedtuple("Pair", "a b")
         (np, "a module"),
         ((i for i in ()), "a generator"),
         (io.StringIO(), "an open file"),
-        (np.array([1, None]), "an array of dtype object"),
-        (np.zeros(2, "i4,f8"), "an array of dtype"),
-        (np.zeros(2, "i4,f8")[0], "dtype"),
-        (np.ma.array([1, 2], mask=[0, 1]), "MaskedArray"),
-        (np.array(["a\0b"]), "NUL or lone surrogates"),
     ],
 )
 def test_what_has_no_lossless_form_is_refused_by_its_type(value, words):
@@ -245,16 +232,16 @@ def test_what_has_no_lossless_form_is_refused_by_its_type(value, words):
 @pytest.mark.parametrize(
     ("value", "path"),
     [
-        ({"a": [1, {"f": {1}}]}, "z.a[1].f"),
-        ([1, (2, {3})], "z[1][1]"),
-        ({3: {4}}, "z[3]"),
-        ({"two words": {4}}, "z.two words"),
-        ([[0.5], [{1}]], "z[1][0]"),
+        ({"a": [1, {"f": len}]}, "z.a[1].f"),
+        ([1, (2, len)], "z[1][1]"),
+        ({3: len}, "z[3]"),
+        ({"two words": len}, "z.two words"),
+        ([[0.5], [len]], "z[1][0]"),
     ],
 )
 def test_the_path_leads_to_the_part_that_is_to_blame(value, path):
     problem = explain(value, "z")
-    assert str(problem) == f"{path}: cannot store a value of type set"
+    assert str(problem) == f"{path}: cannot store a function"
 
 
 def test_a_list_that_contains_itself_is_refused():
