@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from simkit.analyse.find import open as open
     from simkit.analyse.trajectory import Trajectory as Trajectory
     from simkit.declare.annotations import Unit as Unit
+    from simkit.declare.codec import Codec as Codec
+    from simkit.declare.hooks import hookimpl as hookimpl
     from simkit.declare.run import Run as Run
     from simkit.declare.space import Space as Space
     from simkit.declare.space import explore as explore
@@ -30,6 +32,8 @@ _HOME = {
     "product": "declare.space",
     "Space": "declare.space",
     "Unit": "declare.annotations",
+    "Codec": "declare.codec",
+    "hookimpl": "declare.hooks",
     "Run": "declare.run",
     "SimkitError": "errors",
     "open": "analyse.find",

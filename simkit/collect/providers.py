@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from simkit.collect.modules import load, simconfs
+from simkit.collect.plugins import know_codecs
 from simkit.declare.tags import Kind, Tag, tag_of
 from simkit.errors import SimkitError, location
 
@@ -77,4 +78,6 @@ def level(module: ModuleType) -> Level:
 
 def levels(path: Path, rootdir: Path, module: ModuleType) -> list[Level]:
     """The module's own providers, then those of each simconf.py from its folder up to the rootdir."""
-    return [level(module), *(level(load(file, rootdir)) for file in simconfs(path, rootdir))]
+    modules = [module, *(load(file, rootdir) for file in simconfs(path, rootdir))]
+    know_codecs(reversed(modules))
+    return [level(each) for each in modules]

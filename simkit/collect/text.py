@@ -6,6 +6,7 @@ import ast
 import inspect
 from typing import Any
 
+from simkit.collect.units import is_quantity, quantity
 from simkit.errors import SimkitError
 
 _WORDS = {"true": True, "false": False, "none": None, "nan": float("nan"), "inf": float("inf")}
@@ -67,6 +68,8 @@ def convert(value: Any, name: str, kind: Any, source: str) -> Any:
     SimkitError
         Where the value is not of that type and would lose something on the way.
     """
+    if is_quantity(kind):
+        return _quantity(value, name, kind, source)
     if isinstance(value, Typed):
         value = _text(value) if kind is str else parse(value)
     if not inspect.isclass(kind) or type(value) is kind:
@@ -85,6 +88,16 @@ def convert(value: Any, name: str, kind: Any, source: str) -> Any:
         msg = f"{source}: {name} is {_article(kind.__name__)}, and {value!r} is {_article(type(value).__name__)}"
         raise SimkitError(msg)
     return value
+
+
+def _quantity(value: Any, name: str, kind: Any, source: str) -> Any:
+    """A value with a unit; a bare number has none, and is a mistake."""
+    if isinstance(value, str):
+        value = quantity(value, name, source)
+    if isinstance(value, (bool, int, float)):
+        msg = f"{source}: {name} is a quantity, and {value!r} has no unit: write it with one, as in {value!r}*ms"
+        raise SimkitError(msg)
+    return kind(value) if is_quantity(type(value)) and kind.__name__ == "Quantity" else value
 
 
 def _text(typed: Typed) -> str:

@@ -16,6 +16,7 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
+from simkit.declare.codec import OWN
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError
 from simkit.execute.job import Job, Source
@@ -65,7 +66,9 @@ class Parcel:
 
     def __call__(self) -> Job:
         """Make the job."""
-        plan, root, shared, parameters = dill.loads(self.payload)
+        plan, root, shared, parameters, codecs = dill.loads(self.payload)
+        for codec in codecs:
+            OWN.add(codec)
         return Job(Injector(plan, root, shared, parameters=parameters), plan.space)
 
 
@@ -85,8 +88,9 @@ def portable(
     """
     try:
         if plan.module == "__main__" or getattr(sys.modules.get(plan.module), "__file__", None) is None:
+            codecs = tuple(OWN.by_name.values())
             bare = attrs.evolve(plan, code={})
-            return Parcel(dill.dumps((bare, root, dict(shared), parameters), recurse=True))
+            return Parcel(dill.dumps((bare, root, dict(shared), parameters, codecs), recurse=True))
         payload = dill.dumps((plan.space, dict(shared), parameters), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"

@@ -23,6 +23,7 @@ from simkit.errors import SimkitError, caller, did_you_mean, location
 from simkit.inject.beat import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.shared import constants, shared_values
+from simkit.values.classes import loaded, revived
 from simkit.values.decode import decode
 from simkit.values.status import Status
 
@@ -97,4 +98,4 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
         raise errors[0]
     if batch.status[0] != Status.DONE:
         raise SimkitError(batch.errors[0])
-    return {name: decode(column)[0] for name, column in batch.results.items()}
+    return {name: revived(decode(column)[0], loaded) for name, column in batch.results.items()}

@@ -51,8 +51,9 @@ class Watch:
     def moved(self) -> Iterable[Warned]:
         """Global streams that were drawn from although the code that was looked at does not name them."""
         after = _states()
+        seeded = {*self.plan.streams, *([NUMPY] if BRIAN2 in self.plan.streams else [])}  # Brian2 seeds both
         for name, state in self.before.items():
-            if name not in self.plan.streams and after[name] != state:
+            if name not in seeded and after[name] != state:
                 text = f"a run drew from the global generator of {name}, which is not seeded for it: "
                 yield "unseeded_random", text + "its results can't be repeated; use the argument rng instead"
 

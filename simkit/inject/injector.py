@@ -28,8 +28,8 @@ from simkit.inject.steps import Step, compiled
 from simkit.inject.vault import Vault
 from simkit.values.batch import Batch
 from simkit.values.decode import ABSENT
-from simkit.values.taken import taken
 from simkit.values.status import Status
+from simkit.values.taken import taken
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]

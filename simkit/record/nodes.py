@@ -20,6 +20,7 @@ from simkit.record.layout import (
     stored_dtype,
     to_stored,
 )
+from simkit.values.codecs import is_simkits
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, record_signature
 from simkit.values.plain import ragged
 
@@ -77,9 +78,18 @@ def created(part: MakePart, parent: h5py.Group, name: str, n: int, node: Node) -
             if node.attributes != "{}":
                 group.attrs["attributes"] = node.attributes
             group.attrs.update(node.hints)
+            if not is_simkits(node.type):
+                _tell_codec(group, node.type)
             return RecordHeld(part, group)
         case Nothing():
             return NothingHeld(_group(parent, name, "none", "none"))
+
+
+def _tell_codec(group: h5py.Group, codec: str) -> None:
+    """List a user's codec at the experiment, where whoever opens the file looks for it."""
+    root = group.file[group.name.split("/")[1]]
+    known = json.loads(root.attrs.get("codecs", "[]"))
+    root.attrs["codecs"] = json.dumps(sorted({*known, codec}))
 
 
 def found(part: MakePart, parent: h5py.Group, name: str) -> Held:

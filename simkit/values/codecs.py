@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
-import numpy as np
 
 from simkit.declare.axes import Array
 from simkit.declare.codec import OWN, Codec
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, Unstorable
 
 
 @attrs.frozen(eq=False)
@@ -116,32 +115,30 @@ def is_simkits(name: str) -> bool:
 
 
 def adapted(codec: Codec) -> Kept:
-    """A user's codec in simkit's form, with what it gives checked."""
+    """A user's codec in simkit's form; what it raises, or gives wrongly, costs the run and names the codec."""
 
     def encode(value: Any) -> Parts:
         try:
             arrays, attributes = codec.encode(value)
-            text = json.dumps(dict(attributes), sort_keys=True)
-        except (TypeError, ValueError) as error:
-            msg = f"codec {codec.name!r}: encode() must return (arrays, attributes), attributes as JSON: {error}"
-            raise SimkitError(msg) from error
-        for name in arrays:
-            if not isinstance(name, str) or not name.isidentifier():
-                msg = f"codec {codec.name!r}: {name!r} cannot name a part: use identifiers"
-                raise SimkitError(msg)
-        return Parts(dict(arrays), text, {"class": f"{codec.type.__module__}.{codec.type.__qualname__}"})
+            wrong = next((name for name in arrays if not str(name).isidentifier()), None)
+            if wrong is None:
+                return Parts(dict(arrays), json.dumps(dict(attributes), sort_keys=True), hints)
+            problem = f"gave a part named {wrong!r}, which is no identifier"
+        except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+            problem = f"must return (arrays, attributes), and raised {type(error).__name__}: {error}"
+        raise Unstorable("", f"a value of codec {codec.name!r}: its encode() {problem}")
 
-    return Kept(codec.name, encode, codec.decode)
+    def decode(arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Any:
+        try:
+            return codec.decode(arrays, attributes)
+        except Exception as error:
+            msg = f"codec {codec.name!r}: its decode() raised {type(error).__name__}: {error}"
+            raise SimkitError(msg) from error
+
+    hints = {"class": f"{codec.type.__module__}.{codec.type.__qualname__}"}
+    return Kept(codec.name, encode, decode)
 
 
 def attributes_of(**facts: Any) -> str:
     """Attributes as text; equal facts give equal text."""
     return json.dumps(facts, sort_keys=True, ensure_ascii=False)
-
-
-def object_rows(values: list[Any]) -> Array:
-    """Values as a one-dimensional object array."""
-    rows = np.empty(len(values), object)
-    for i, value in enumerate(values):
-        rows[i] = value
-    return rows

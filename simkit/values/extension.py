@@ -74,7 +74,7 @@ def _interval_back(parts: Facts, facts: Facts) -> Any:
 
 
 def _text(array: Any) -> tuple[Facts, Facts]:
-    missing = "nan" if array.dtype.na_value is np.nan else "NA"
+    missing = "nan" if isinstance(array.dtype.na_value, float) else "NA"
     cells = array.to_numpy(object, na_value=None).tolist()
     return {"cells": cells}, {"storage": array.dtype.storage, "missing": missing}
 
