@@ -170,10 +170,12 @@ def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
 def plan(found: Found, config: Config, request: Request) -> Plan:
     """Resolve one experiment."""
     inside = levels(found.path, config.rootdir, found.module)
-    return resolve(found, inside, request, config.rootdir)
+    return resolve(found, inside, request, config.rootdir, compress=config.compress)
 
 
-def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Path) -> Plan:
+def resolve(
+    found: Found, inside: Sequence[Level], request: Request, rootdir: Path, *, compress: bool
+) -> Plan:
     """The plan of an experiment among these providers."""
     space = request.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
     resolver = Resolver(space, inside, request.outside)
@@ -196,6 +198,7 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
         limits=found.tag.limits
         if request.timeout is None
         else attrs.evolve(found.tag.limits, timeout=request.timeout),
+        compress=compress if found.tag.compress is None else found.tag.compress,
     )
 
 

@@ -38,6 +38,8 @@ class Config:
         same, or ``stop``; None is the next one, but stop before throwing away more than a minute of runs.
     silence
         The warnings of the first run that are not wanted.
+    compress
+        Whether arrays are compressed where the experiment does not say.
     """
 
     rootdir: Path
@@ -47,6 +49,7 @@ class Config:
     durable: bool = False
     on_change: str | None = None
     silence: tuple[str, ...] = ()
+    compress: bool = False
 
     @property
     def results(self) -> Path:
@@ -105,12 +108,14 @@ def load_config(rootdir: Path) -> Config:
     parameters, workers = table.get("parameters", {}), table.get("workers")
     silence = table.get("silence", [])
     durable, on_change = table.get("durable", False), table.get("on_change")
+    compress = table.get("compress", False)
     is_count = workers in (None, "auto") or (type(workers) is int and workers >= 0)
     rules = [
         (strings, f'files must be a list of patterns such as ["sim_*.py"], not {files!r}'),
         (isinstance(parameters, dict), "parameters must be a table: [tool.simkit.parameters]"),
         (is_count, f'workers must be a number of processes or "auto", not {workers!r}'),
         (isinstance(durable, bool), f"durable must be true or false, not {durable!r}"),
+        (isinstance(compress, bool), f"compress must be true or false, not {compress!r}"),
         (
             on_change in (None, "next", "into", "stop"),
             f'on_change must be "next", "into" or "stop", not {on_change!r}',
@@ -124,7 +129,9 @@ def load_config(rootdir: Path) -> Config:
         if not holds:
             msg = f"{where} {problem}"
             raise SimkitError(msg)
-    return Config(rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence))
+    return Config(
+        rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence), compress
+    )
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

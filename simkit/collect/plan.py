@@ -112,6 +112,7 @@ class Plan:
     module: str
     code: Mapping[str, str]
     limits: Limits = Limits()
+    compress: bool = False
     streams: frozenset[str] = frozenset()
 
     @property

@@ -32,6 +32,7 @@ class Tag:
     scope: Scope = "run"
     spaces: tuple[Space, ...] = ()
     limits: Limits = Limits()
+    compress: bool | None = None
 
 
 def tag_of(thing: Any) -> Tag | None:
@@ -70,7 +71,12 @@ def add_space(thing: T, space: Space) -> T:
 def experiment(function: F, /) -> F: ...
 @overload
 def experiment(
-    *, timeout: str | float | None = None, retries: int = 0, memory: str | int | None = None, nice: int = 0
+    *,
+    timeout: str | float | None = None,
+    retries: int = 0,
+    memory: str | int | None = None,
+    nice: int = 0,
+    compress: bool | None = None,
 ) -> Callable[[F], F]: ...
 def experiment(
     function: Any = None,
@@ -80,6 +86,7 @@ def experiment(
     retries: int = 0,
     memory: str | int | None = None,
     nice: int = 0,
+    compress: bool | None = None,
 ) -> Any:
     """Mark a function as an experiment: ``simkit`` finds it and runs it at every point of its space.
 
@@ -98,14 +105,20 @@ def experiment(
         How much memory a worker may use, in bytes or as ``"4 GB"``.
     nice
         How much workers lower their priority (Unix).
+    compress
+        Whether arrays of 4 kB and more are compressed (shuffle and gzip, in the worker); by default as
+        ``[tool.simkit] compress`` says. Arrays that do not shrink are kept as they are.
     """
     if function is None:
         allowed = limits(timeout, retries, memory, nice, caller())
-        return lambda f: _experiment(f, allowed)
-    return _experiment(function, Limits())
+        if compress is not None and not isinstance(compress, bool):
+            msg = f"{caller()}: compress={compress!r}: give True or False"
+            raise SimkitError(msg)
+        return lambda f: _experiment(f, allowed, compress)
+    return _experiment(function, Limits(), None)
 
 
-def _experiment(function: Any, allowed: Limits) -> Any:
+def _experiment(function: Any, allowed: Limits, compress: bool | None) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @experiment marks a function, not {function!r}"
         raise SimkitError(msg)
@@ -116,7 +129,7 @@ def _experiment(function: Any, allowed: Limits) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"
         raise SimkitError(msg)
-    _mark(function, kind="experiment", limits=allowed)
+    _mark(function, kind="experiment", limits=allowed, compress=compress)
     return function
 
 

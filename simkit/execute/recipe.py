@@ -40,6 +40,7 @@ class Recipe:
     code: Mapping[str, str]
     root: int
     payload: bytes  # the space and the shared values
+    compress: bool
 
     def __call__(self) -> Job:
         """Make the job."""
@@ -50,7 +51,8 @@ class Recipe:
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
         request = Request(outside=self.outside, reshape=lambda *_: space)
-        plan = resolve(found, levels(self.path, self.rootdir, module), request, self.rootdir)
+        inside = levels(self.path, self.rootdir, module)
+        plan = resolve(found, inside, request, self.rootdir, compress=self.compress)
         different = changes(self.code, plan.code)
         if different:
             msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"
@@ -97,4 +99,4 @@ def portable(
         raise SimkitError(
             f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
         ) from None
-    return Recipe(plan.path, plan.rootdir, plan.name, outside, plan.code, root, payload)
+    return Recipe(plan.path, plan.rootdir, plan.name, outside, plan.code, root, payload, plan.compress)

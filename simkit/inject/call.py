@@ -56,7 +56,8 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     request = Request(
         outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
     )
-    plan = resolve(found, levels(path, config.rootdir, module), request, config.rootdir)
+    inside = levels(path, config.rootdir, module)
+    plan = resolve(found, inside, request, config.rootdir, compress=config.compress)
     unknown = next((name for name in outside if name not in plan.nodes), None)
     if unknown is not None:
         used = ", ".join(plan.parameters)

@@ -28,6 +28,7 @@ from simkit.inject.steps import Step, compiled
 from simkit.inject.vault import Vault
 from simkit.values.batch import Batch
 from simkit.values.decode import ABSENT
+from simkit.values.packed import compressed
 from simkit.values.status import Status
 from simkit.values.taken import taken
 
@@ -153,6 +154,7 @@ class Injector:
         results = result_columns(self.names, out)
         warnings = self.watch.warnings(results) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
+        results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
             out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,

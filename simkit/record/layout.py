@@ -23,12 +23,15 @@ import h5py
 import numpy as np
 
 from simkit.values.columns import Leaf
+from simkit.values.packed import LEVEL
 from simkit.values.plain import BIG
 
 FORMAT = 1
 MASK = ".present"
 TEXT = h5py.string_dtype()
 _CHUNK_BYTES = 65_536
+_FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": LEVEL}
+SKIP_FILTERS = 0b11  # the mask of a chunk that went through neither of them
 
 
 def place(section: str, name: str) -> str:
@@ -97,15 +100,19 @@ def read_rows(dataset: h5py.Dataset, selection: Any) -> Any:
 
 
 def create_column(
-    parent: h5py.Group, name: str, n: int, dtype: Any, shape: tuple[int, ...] = (), logical: str = ""
-) -> h5py.Dataset:
-    """A dataset with ``n`` rows of this shape, able to grow; chunks are 64 KiB, or one run if that is more."""
+    parent: h5py.Group, name: str, n: int, dtype: Any, shape: tuple[int, ...] = (), logical: str = "",
+    *, compress: bool = False,
+) -> h5py.Dataset:  # fmt: skip
+    """A dataset with ``n`` rows of this shape, able to grow.
+
+    Chunks are 64 KiB, or one run if that is more; one run each where they come compressed.
+    """
     size = (16 if dtype is TEXT else np.dtype(dtype).itemsize) * int(np.prod(shape, dtype=np.int64))
-    rows = 1 if size >= BIG else max(1, min(max(n, 64), 8192, _CHUNK_BYTES // max(1, size)))
+    rows = 1 if size >= BIG or compress else max(1, min(max(n, 64), 8192, _CHUNK_BYTES // max(1, size)))
     chunk = tuple(max(1, extent) for extent in shape)
     return parent.create_dataset(
         name, (n, *shape), dtype, maxshape=(None, *(extent or None for extent in shape)),
-        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical),
+        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical), **(_FILTERS if compress else {}),
     )  # fmt: skip
 
 
@@ -118,10 +125,11 @@ def _fill_value(dtype: Any, logical: str) -> Any:
     return np.array(np.nan, dtype)
 
 
-def create_flat(parent: h5py.Group, name: str, dtype: Any) -> h5py.Dataset:
+def create_flat(parent: h5py.Group, name: str, dtype: Any, *, compress: bool = False) -> h5py.Dataset:
     """An empty dataset that is appended to."""
-    rows = 64 if dtype is TEXT else 1024
-    return parent.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,))
+    rows = 64 if dtype is TEXT else 8192 if compress else 1024
+    filters = _FILTERS if compress and dtype is not TEXT else {}
+    return parent.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), **filters)
 
 
 def append(dataset: h5py.Dataset, values: Any) -> int:

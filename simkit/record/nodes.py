@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import attrs
 import h5py
 import numpy as np
 
 from simkit.declare.axes import Array, Index
 from simkit.record.layout import (
+    SKIP_FILTERS,
     append,
     create_column,
     create_flat,
@@ -22,6 +24,7 @@ from simkit.record.layout import (
 )
 from simkit.values.codecs import is_simkits
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, record_signature
+from simkit.values.packed import Packed
 from simkit.values.plain import ragged
 
 _REMEMBERED = 1024
@@ -130,7 +133,8 @@ class LeafHeld:
     def create(cls, parent: h5py.Group, name: str, n: int, leaf: Leaf) -> LeafHeld:
         """A dataset for such values."""
         dtype, logical = stored_dtype(leaf)
-        dataset = create_column(parent, name, n, dtype, leaf.shape, logical)
+        is_packed = isinstance(leaf.rows, list) and isinstance(leaf.rows[0], Packed)
+        dataset = create_column(parent, name, n, dtype, leaf.shape, logical, compress=is_packed)
         dataset.attrs["codec"] = leaf.type
         if logical:
             dataset.attrs["dtype"] = logical
@@ -143,15 +147,21 @@ class LeafHeld:
         self.remember(rows)
         if isinstance(leaf.rows, list) and not is_text(self.dataset) and self.dataset.chunks[0] == 1:
             self.write_chunks(rows, leaf.rows)
+        elif isinstance(leaf.rows, list) and isinstance(leaf.rows[0], Packed):
+            put(self.dataset, rows, to_stored(np.stack([np.asarray(row) for row in leaf.rows])))
         else:
             put(self.dataset, rows, to_stored(np.array(leaf.rows) if leaf.dtype != "str" else leaf.rows))
 
-    def write_chunks(self, rows: Index, arrays: list[Array]) -> None:
+    def write_chunks(self, rows: Index, arrays: list[Any]) -> None:
         """Each row is a chunk: hand its bytes over as they are."""
         corner = (0,) * (self.dataset.ndim - 1)
-        write = self.dataset.id.write_direct_chunk
+        write, filtered = self.dataset.id.write_direct_chunk, self.dataset.compression is not None
         for row, array in zip(rows.tolist(), arrays, strict=True):
-            write((row, *corner), np.ascontiguousarray(to_stored(array)))
+            if isinstance(array, Packed) and (filtered or array.raw):
+                write((row, *corner), array.data, SKIP_FILTERS if array.raw and filtered else 0)
+            else:
+                octets = np.ascontiguousarray(to_stored(np.asarray(array)))
+                write((row, *corner), octets, SKIP_FILTERS if filtered else 0)
 
     def remember(self, rows: Index) -> None:
         """Keep which rows were written, while they are few enough to be moved."""
@@ -178,10 +188,12 @@ class LeafHeld:
         codec = self.signature[1]
         arrays = [read_rows(self.dataset, slice(row, row + 1))[0] for row in rows.tolist()]
         n, attributes = len(self.dataset), dict(self.dataset.attrs)
+        compress = self.dataset.compression is not None
         del self.parent[self.name]
-        held = RaggedHeld.create(self.parent, self.name, n, ragged(codec, arrays))
+        moved = attrs.evolve(ragged(codec, arrays), compress=compress)
+        held = RaggedHeld.create(self.parent, self.name, n, moved)
         held.group.attrs.update({k: v for k, v in attributes.items() if k not in ("codec", "dtype")})
-        held.write(rows, ragged(codec, arrays))
+        held.write(rows, moved)
         return held
 
     def grow(self, n: int) -> None:
@@ -206,7 +218,7 @@ class RaggedHeld:
         """A group for such values."""
         group = _group(parent, name, "ragged", node.type)
         dtype, logical = stored_dtype(Leaf("array", node.values))
-        values = create_flat(group, "values", dtype)
+        values = create_flat(group, "values", dtype, compress=node.compress)
         if logical:
             values.attrs["dtype"] = logical
         create_column(group, "rows", n, np.dtype("i8"), (2,))

@@ -34,8 +34,8 @@ class Leaf:
         The Python type of one value: ``bool int float complex str scalar array list tuple``, where a
         ``scalar`` is NumPy's and ``list`` and ``tuple`` hold native scalars.
     rows
-        Shape ``(n, *shape)``; for big arrays a list of n arrays; a list of n strings for ``str`` and for
-        integers beyond 64 bits (as decimals).
+        Shape ``(n, *shape)``; for big arrays a list of n arrays, or of compressed ones (`Packed`); a list of n
+        strings for ``str`` and for integers beyond 64 bits (as decimals).
     """
 
     type: str
@@ -45,14 +45,15 @@ class Leaf:
     def dtype(self) -> str:
         """The NumPy type of the elements, ``str`` for text."""
         first = self.rows[0] if isinstance(self.rows, list) and self.rows else self.rows
-        return first.dtype.str if isinstance(first, np.ndarray) else "str"
+        dtype = getattr(first, "dtype", None)
+        return "str" if dtype is None else str(dtype.str)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one row."""
         if isinstance(self.rows, np.ndarray):
             return tuple(self.rows.shape[1:])
-        return tuple(np.shape(self.rows[0])) if self.rows else ()
+        return tuple(getattr(self.rows[0], "shape", ())) if self.rows else ()
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -72,11 +73,14 @@ class Ragged:
         All elements, flat, shape ``(total,)``.
     shapes
         Shape ``(n, ndim)``.
+    compress
+        Whether the elements are worth compressing in the file.
     """
 
     type: str
     values: Array
     shapes: Index
+    compress: bool = False
 
     @property
     def dtype(self) -> str:
