@@ -58,7 +58,7 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
         msg = f"{shown_path(path)}: not a Python file"
         raise SimkitError(msg)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    _settle(name, module)
     try:
         # From the source, never from a cached .pyc: that of a file which was changed within a second, and
         # kept its size, is the old code.
@@ -82,6 +82,18 @@ def _name(path: Path, rootdir: Path) -> str:
         return f"simkit_user.{dotted}"
     taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
     return path.stem if not taken else dotted if dotted != path.stem else f"simkit_user.{dotted}"
+
+
+def _settle(name: str, module: ModuleType) -> None:
+    """Make a module importable by its name, packages of ours above it included: pickle looks classes up there."""
+    sys.modules[name] = module
+    parent, _, last = name.rpartition(".") if name.startswith("simkit_user.") else ("", "", name)
+    if parent and parent not in sys.modules:
+        package = ModuleType(parent)
+        package.__path__ = []
+        _settle(parent, package)
+    if parent:
+        setattr(sys.modules[parent], last, module)
 
 
 def _users_part(error: BaseException) -> str:

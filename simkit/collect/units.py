@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from simkit.errors import SimkitError, did_you_mean, nearest
 
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
@@ -43,14 +45,17 @@ def quantity(text: str, name: str, source: str) -> Any:
         For anything but numbers, units, lists and arithmetic on them.
     """
     try:
-        value = _value(ast.parse(text.strip(), mode="eval").body, name, source)
+        tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise SimkitError(
-            f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms"
-        ) from None
-    except (TypeError, ZeroDivisionError, OverflowError) as error:
+        msg = f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms"
+        raise SimkitError(msg) from None
+    try:
+        with np.errstate(all="raise"):
+            return _value(tree, name, source)
+    except SimkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - units that do not match, a division by zero
         raise SimkitError(f"{source}: {name}: {error}") from None
-    return value
 
 
 def _value(node: ast.expr, name: str, source: str) -> Any:

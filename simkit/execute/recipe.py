@@ -44,14 +44,14 @@ class Recipe:
 
     def __call__(self) -> Job:
         """Make the job."""
-        space, shared, parameters = dill.loads(self.payload)
         module = load(self.path, self.rootdir)
+        inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
+        space, shared, parameters = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         found = Found(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
         request = Request(outside=self.outside, reshape=lambda *_: space)
-        inside = levels(self.path, self.rootdir, module)
         plan = resolve(found, inside, request, self.rootdir, compress=self.compress)
         different = changes(self.code, plan.code)
         if different:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simkit.values.columns import Column, Record
+from simkit.declare.axes import Index
+from simkit.values.columns import Column, Node, Record
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 from simkit.values.stored import Stored
@@ -18,7 +19,7 @@ def part(column: Column, name: str) -> Column | None:
     Column or None
         With as many rows; absent where a value has no such part. None if no value has it.
     """
-    variants = []
+    variants: list[tuple[Index | None, Node]] = []
     for at, node in column.variants:
         if not isinstance(node, Record):
             continue
