@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-Kind = Literal["experiment", "parameter", "fixture"]
+Kind = Literal["experiment", "parameter", "fixture", "after"]
 Scope = Literal["run", "experiment"]
 
 _ATTRIBUTE = "__simkit__"
@@ -32,6 +32,17 @@ class Tag:
     scope: Scope = "run"
     spaces: tuple[Space, ...] = ()
     limits: Limits = Limits()
+    afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
+    follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
+
+    def __reduce__(self) -> Any:
+        """What follows an experiment is called by the owner: workers never get to see it."""
+        kept = attrs.asdict(attrs.evolve(self, afters=(), follows=()), recurse=False)
+        return _remade, (kept,)
+
+
+def _remade(fields: dict[str, Any]) -> Tag:
+    return Tag(**fields)
 
 
 def tag_of(thing: Any) -> Tag | None:
@@ -47,6 +58,20 @@ def _mark(thing: Any, **changes: Any) -> None:
         msg = f"{location(thing)}: {thing.__name__} is tagged as {tag.kind} and as {kind}: it can be one of them"
         raise SimkitError(msg)
     setattr(thing, _ATTRIBUTE, attrs.evolve(tag, **changes))
+
+
+def follow(function: Any, experiment: Any) -> None:
+    """Let a function follow an experiment; in a notebook, the newest definition of its name counts."""
+    tag = tag_of(function) or Tag()
+    kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
+    _mark(function, **kind, follows=(*tag.follows, experiment))
+    told = tag_of(experiment) or Tag("experiment")
+    others = [f for f in told.afters if (f.__module__, f.__qualname__) != _identity(function)]
+    _mark(experiment, afters=(*others, function))
+
+
+def _identity(function: Any) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
 
 
 def add_space(thing: T, space: Space) -> T:
