@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from simkit.record.continuing import tally
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column, Leaf, Ragged
@@ -26,7 +28,8 @@ def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
         if names:
             lines.append(f"  {section}")
             width = max(len(name) for name in names[:_MOST])
-            lines += [f"    {name:<{width}}  {told(recorded, name)}" for name in names[:_MOST]]
+            tell = told_derived if section == "summary" else told
+            lines += [f"    {name:<{width}}  {tell(recorded, name)}" for name in names[:_MOST]]
             lines += [f"    … and {len(names) - _MOST} more"] * (len(names) > _MOST)
     return "\n".join([*lines, f"  {path}"])
 
@@ -37,10 +40,22 @@ def told(recorded: Recorded, name: str) -> str:
     unit = f" {about.unit}" if about.unit else ""
     comment = f"   {about.comment.splitlines()[0]}" if about.comment else ""
     if about.constant:
-        value = repr(decode(recorded.constant(name))[0]).replace("\n", " ")
-        return f"= {value if len(value) <= 60 else value[:57] + '…'}{unit}{comment}"
+        return f"= {_short(decode(recorded.constant(name))[0])}{unit}{comment}"
     kind = recorded.kind(name)
     return f"{kind}{unit}{', explored' if about.explored else ''}{comment}"
+
+
+def told_derived(recorded: Recorded, name: str) -> str:
+    """One derived value: itself, or its type and shape where it is an array."""
+    value = decode(recorded.derived(name))[0]
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"array {value.dtype} {value.shape}"
+    return f"= {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def shape_of(column: Column) -> str:

@@ -77,7 +77,9 @@ def _file(function: Callable[..., Any], plan: Plan) -> Path:
 
 
 def _unknown(problem: SimkitError) -> SimkitError:
-    return SimkitError(f'{problem}\n    results are columns of the trajectory: trajectory["z"]')
+    return SimkitError(
+        f'{problem}\n    what the runs gave are columns of the argument trajectory: trajectory["z"]'
+    )
 
 
 def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:

@@ -1,0 +1,56 @@
+"""A recorded trajectory open for additions, each of which counts at once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from simkit.errors import SimkitError, shown_path
+from simkit.record.recorded import Recorded
+from simkit.record.store import Store
+
+
+def open_for_editing(path: Path, name: str | None = None) -> Recorded:
+    """Open one experiment of a file for reading and additions; nobody else writes it meanwhile.
+
+    Raises
+    ------
+    SimkitError
+        When it is no trajectory file, when several experiments are in it and none is named, or when
+        somebody else is writing it.
+    """
+    seen = Recorded.open(path, name)  # before a file is made or a log replayed where none should be
+    seen.close()
+    store = Store(path)
+    return Recorded(path, store.file, seen.name, store)
+
+
+@contextmanager
+def editing(recorded: Recorded) -> Iterator[Any]:
+    """The experiment's group to write into; committed at the end, or as it was before if that fails.
+
+    Raises
+    ------
+    SimkitError
+        When the file is open for reading only.
+    StorageFailed
+        When the disk is full; the file is closed then.
+    """
+    store = recorded.store
+    if store is None:
+        where = shown_path(recorded.path)
+        msg = f'{where} is open for reading only: simkit.open("{where}", mode="r+") opens it for additions'
+        raise SimkitError(msg)
+    try:
+        yield recorded.root
+        store.commit()
+    except BaseException:
+        if isinstance(recorded.release, weakref.finalize):
+            recorded.release.detach()
+        store.close(failed=True)
+        raise
+    finally:
+        recorded.__dict__.pop("sections", None)  # what was read before the change
