@@ -50,7 +50,7 @@ def told_derived(recorded: Recorded, name: str) -> str:
     value = decode(recorded.derived(name))[0]
     if isinstance(value, np.ndarray) and value.size > 6:
         return f"array {value.dtype} {value.shape}"
-    return f"= {_short(value)}"
+    return f"= {_short(value.item() if isinstance(value, np.generic) else value)}"
 
 
 def _short(value: Any) -> str:

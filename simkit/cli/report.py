@@ -12,7 +12,7 @@ from pathlib import Path
 import simkit
 from simkit.cli.progress import Meter
 from simkit.cli.words import assignments, counted, duration, rule, size
-from simkit.errors import shown_path
+from simkit.errors import location, shown_path
 from simkit.execute.progress import Failure, Progress, Stage
 from simkit.record.sparse import clean
 
@@ -84,7 +84,7 @@ class Report:
             print(f"{stage.plan.node_id}  after {progress.plan.name}  {stage.status}{took}", flush=True)
         if stage.text:
             debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
-            text = f"all runs are kept\n\n{clean(stage.text)}\n\ndebug: {debug}"
+            text = f"{location(stage.plan.function)}: it failed; all runs are kept\n\n{clean(stage.text)}\n\ndebug: {debug}"
             self.problems.append((stage.plan.node_id, text))
 
     def interrupted(self, count: int) -> None:

@@ -13,12 +13,19 @@ from simkit.record.sink import Sink
 from simkit.values.columns import Column, Leaf
 from simkit.values.encode import encode
 
+AFTER = "after"  # the attribute of what an `@after` gave or asked for
+
 
 def write_constant(root: h5py.Group, name: str, value: Any, note: Note, origin: str) -> None:
-    """Write a parameter's one value, unless it is there: a dataset without a row axis where it fits in one."""
+    """Write a parameter's one value, unless it is there: a dataset without a row axis where it fits in one.
+
+    What only an ``@after`` asked for so far is replaced: it says nothing of any run.
+    """
     parent, key = home(root, place("parameters", name))
     if key in parent:
-        return
+        if AFTER not in parent[key].attrs:
+            return
+        del parent[key]
     thing = write_single(parent, key, encode([value]))
     annotate(thing, note, origin)
 

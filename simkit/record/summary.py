@@ -15,12 +15,12 @@ import numpy as np
 
 from simkit.declare.annotations import Note
 from simkit.declare.axes import Index
-from simkit.record.constants import annotate, write_constant, write_single
+from simkit.record.constants import AFTER, annotate, write_constant, write_single
 from simkit.record.layout import TEXT, append, create_flat, home, names_in, place
 from simkit.record.sparse import clean
 from simkit.values.columns import Column
 
-AFTER, ADDED = "after", "added"
+ADDED = "added"
 _SECTIONS = ("parameters", "results", "summary")
 
 
@@ -39,15 +39,8 @@ def remove_summary(root: h5py.Group, wanted: Callable[[Any], bool]) -> None:
     if "summary" not in root:
         return
     for name, thing in list(names_in(root["summary"])):
-        if not wanted(thing.attrs):
-            continue
-        path = place("summary", name)
-        while path != "summary":
-            parent, _, key = path.rpartition("/")
-            del root[parent][key]
-            if len(root[parent]):
-                break
-            path = parent
+        if wanted(thing.attrs):
+            _remove(root, place("summary", name))
 
 
 def owner_of(root: h5py.Group, name: str) -> str | None:
@@ -133,16 +126,37 @@ def write_outcome(
     remove_summary(root, lambda attributes: attributes.get(AFTER) == after)
     for name, (column, note) in values.items():
         write_summary(root, name, column, note, str(facts["function"])).attrs[AFTER] = after
-    for name, constant in parameters.items():
-        path = place("parameters", name)
-        if path in root and AFTER in root[path].attrs:
-            del root[path]
-        if path not in root:
-            write_constant(root, name, *constant)
-            root[path].attrs[AFTER] = after
+    _write_parameters(root, after, parameters)
     state = _write_state(root, after, facts)
     if notes:
         write_remarks(state.create_group("notes"), notes)
+
+
+def _write_parameters(root: h5py.Group, after: str, parameters: Mapping[str, tuple[Any, Note, str]]) -> None:
+    """Record what only what follows the runs asked for; ``after`` lists who did."""
+    for name, thing in list(names_in(root["parameters"])):
+        askers = str(thing.attrs.get(AFTER, "")).split()
+        if after in askers:
+            askers.remove(after)
+            thing.attrs[AFTER] = " ".join(askers)
+            if not askers:
+                _remove(root, place("parameters", name))
+    for name, constant in parameters.items():
+        there = root.get(place("parameters", name))
+        if there is None or AFTER in there.attrs:
+            askers = [] if there is None else str(there.attrs[AFTER]).split()
+            write_constant(root, name, *constant)
+            root[place("parameters", name)].attrs[AFTER] = " ".join([*askers, after])
+
+
+def _remove(root: h5py.Group, path: str) -> None:
+    """Remove what stands at a path, and the groups that are empty then."""
+    while "/" in path:
+        parent, _, key = path.rpartition("/")
+        del root[parent][key]
+        if len(root[parent]):
+            return
+        path = parent
 
 
 def _write_state(root: h5py.Group, name: str, facts: Mapping[str, Any]) -> h5py.Group:
