@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -22,10 +21,10 @@ from simkit.execute.progress import Progress, Reporter, Stage
 from simkit.inject.after import Outcome, call_after
 from simkit.inject.notes import column_notes
 from simkit.record.catalogue import Slot
+from simkit.record.editing import writing
 from simkit.record.match import fingerprint
 from simkit.record.recorded import Recorded
-from simkit.record.store import Store
-from simkit.record.summary import read_state, write_outcome
+from simkit.record.summary import failed_of_others, forget, read_state, runs_digest, write_outcome
 from simkit.values.status import Status
 
 
@@ -46,8 +45,8 @@ def call_afters(
     StorageFailed
         When the file can't be written.
     """
-    slot = progress.target.slot
-    if not plan.afters or not slot.path.exists() or _is_pending(slot, progress):
+    is_recorded = progress.target.status is not None or progress.total
+    if not is_recorded or not _are_due(plan, progress, durable=options.durable):
         return
     for after in plan.afters:
         stage = _called(after, plan, progress, options, known)
@@ -60,15 +59,20 @@ def call_afters(
             break
 
 
-def _is_pending(slot: Slot, progress: Progress) -> bool:
-    """Whether a declared run was never tried."""
+def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
+    """Whether there are any, and every declared run was tried; failures of those that are no more are forgotten."""
+    slot = progress.target.slot
     recorded = slot.open()
     try:
+        gone = failed_of_others(recorded.root, [after.name for after in plan.afters])
         pending = np.asarray(recorded.run_column("status")) == Status.PENDING
     finally:
         recorded.close()
+    if gone:
+        with writing(slot, durable=durable) as root:
+            forget(root, gone)
     declared = progress.target.points.declared
-    return bool((pending if declared is None else pending & declared).any())
+    return bool(plan.afters) and not (pending if declared is None else pending & declared).any()
 
 
 def _called(
@@ -102,18 +106,9 @@ def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     return {
         "code": json.dumps(after.code),
         "constants": json.dumps(fingerprint(after)["constants"]),
-        "runs": _digest(recorded),
+        "runs": runs_digest(recorded.root),
         "before": json.dumps(before),
     }
-
-
-def _digest(recorded: Recorded) -> str:
-    """A fingerprint of the runs: what became of each, and which attempt was done."""
-    status = np.asarray(recorded.run_column("status"))
-    started = np.asarray(recorded.run_column("started"))
-    hasher = hashlib.blake2b(status.tobytes(), digest_size=16)
-    hasher.update(started[status == Status.DONE].tobytes())
-    return hasher.hexdigest()
 
 
 def _is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
@@ -152,11 +147,6 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
     about = {
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"
     }
-    store = Store(slot.path, durable=durable)
-    failed = True
-    try:
-        values = {name: (column, about.get(name, Note())) for name, column in outcome.results.items()}
-        write_outcome(store.file[slot.group], after.name, facts, values, outcome.parameters, outcome.notes)
-        failed = False
-    finally:
-        store.close(failed=failed)
+    values = {name: (column, about.get(name, Note())) for name, column in outcome.results.items()}
+    with writing(slot, durable=durable) as root:
+        write_outcome(root, after.name, facts, values, outcome.parameters, outcome.notes)

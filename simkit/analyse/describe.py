@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse.edit import state_of_summary
 from simkit.record.continuing import tally
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column, Leaf, Ragged
@@ -25,9 +26,10 @@ def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
     lines = [f"<Trajectory {trajectory.name}: {runs}, {states or 'none'}>"]
     for section in ("parameters", "results", "summary"):
         names = recorded.names(section)
-        if names:
-            lines.append(f"  {section}")
-            width = max(len(name) for name in names[:_MOST])
+        remark = state_of_summary(recorded) if section == "summary" else ""
+        if names or remark:
+            lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
+            width = max((len(name) for name in names[:_MOST]), default=0)
             tell = told_derived if section == "summary" else told
             lines += [f"    {name:<{width}}  {tell(recorded, name)}" for name in names[:_MOST]]
             lines += [f"    … and {len(names) - _MOST} more"] * (len(names) > _MOST)

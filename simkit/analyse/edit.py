@@ -12,6 +12,7 @@ from simkit.analyse.naming import Names
 from simkit.analyse.runs import Runs
 from simkit.declare.annotations import Note
 from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.record.constants import AFTER
 from simkit.record.editing import editing
 from simkit.record.recorded import Recorded
 from simkit.record.sparse import write_notes
@@ -19,12 +20,15 @@ from simkit.record.summary import (
     ADDED,
     owner_of,
     read_links,
+    read_state,
     remarks_on,
     remarks_on_runs,
+    runs_digest,
     write_link,
     write_remarks,
     write_summary,
 )
+from simkit.values.decode import decode
 from simkit.values.encode import encode, explain
 
 if TYPE_CHECKING:
@@ -127,6 +131,36 @@ def refusal(
     return f"{group!r} is a value and, through {leaf!r}, a group: a name is one of them"
 
 
+def summary(trajectory: Trajectory) -> Names:
+    """The derived values, by natural naming."""
+    recorded = trajectory._recorded
+    remark = state_of_summary(recorded)
+
+    def get(name: str) -> Any:
+        return decode(recorded.derived(name))[0]
+
+    return Names(recorded.names("summary"), get, f"summary ({remark})" if remark else "summary")
+
+
+def error_of(trajectory: Trajectory, after: str) -> str:
+    """Why what followed the runs failed; empty if it did not."""
+    root = trajectory._recorded.root
+    if after not in (known := list(root.get(AFTER, {}))):
+        msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
+        raise SimkitError(msg)
+    return str(read_state(root, after)["error"])
+
+
+def state_of_summary(recorded: Recorded) -> str:
+    """What to know of the derived values before using them, or nothing."""
+    states = {name: read_state(recorded.root, name) for name in recorded.root.get(AFTER, {})}
+    failed = [name for name, state in states.items() if state["status"] != "done"]
+    if failed:
+        return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
+    now = runs_digest(recorded.root) if states else ""
+    return "older than the newest runs" if any(state["runs"] != now for state in states.values()) else ""
+
+
 def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:
     """Give something a second name; see `Trajectory.link`."""
     known = read_links(trajectory._recorded.root)
@@ -152,10 +186,9 @@ def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
     if isinstance(target, str):
         return trajectory._known(target)
     chosen = target if target is not None or trajectory._index is None else trajectory
-    if isinstance(chosen, Trajectory) and chosen._recorded.path == trajectory._recorded.path:
-        return chosen.index
-    if isinstance(chosen, Runs) and chosen._trajectory._recorded.path == trajectory._recorded.path:
-        return np.asarray(chosen._index)
+    of = chosen._trajectory if isinstance(chosen, Runs) else chosen
+    if isinstance(of, Trajectory) and (of.path, of.name) == (trajectory.path, trajectory.name):
+        return np.asarray(chosen._index if isinstance(chosen, Runs) else chosen.index)
     msg = (
         'traj.link(): a link stands for a run, as in traj.link("best", run=3), for a selection of the same '
         'file, traj.link("fast", traj.where("seconds < 1")), or for a name, traj.link("rate", "spikes.rate")'
@@ -165,12 +198,16 @@ def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
 
 def links(trajectory: Trajectory) -> Names:
     """The second names, by natural naming."""
-    found = read_links(trajectory._recorded.root)
+    recorded = trajectory._recorded
+    found = read_links(recorded.root)
 
     def get(name: str) -> Any:
         target = found[name]
         if isinstance(target, int):
             return trajectory.run(target)
-        return trajectory[target] if isinstance(target, str) else trajectory._at(target)
+        if not isinstance(target, str):
+            return trajectory._at(target)
+        sections = {"parameters": trajectory.parameters, "summary": trajectory.summary}
+        return sections.get(recorded.section_of(target) or "", trajectory)[target]
 
     return Names(list(found), get, "links")

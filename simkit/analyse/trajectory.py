@@ -108,7 +108,7 @@ class Trajectory:
     @property
     def summary(self) -> Names:
         """What `after` functions and `add` derived from the runs, by natural naming."""
-        return Names(self._recorded.names("summary"), self._derived, "summary")
+        return edit.summary(self)
 
     @property
     def links(self) -> Names:
@@ -149,9 +149,6 @@ class Trajectory:
         if self._recorded.is_constant(name):
             return decode(self._recorded.constant(name))[0]
         return self[name]
-
-    def _derived(self, name: str) -> Any:
-        return decode(self._recorded.derived(name))[0]
 
     def _at(self, runs: Index) -> Trajectory:
         """The trajectory of these run numbers."""
@@ -225,8 +222,10 @@ class Trajectory:
 
     # One run's texts
 
-    def error(self, run: int) -> str:
-        """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
+    def error(self, run: int | str) -> str:
+        """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
+        if isinstance(run, str):
+            return edit.error_of(self, run)
         run = self._number(run)
         status = self._recorded.run_column("status", slice(run, run + 1))
         texts = self._recorded.texts("error", run)

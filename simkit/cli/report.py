@@ -84,7 +84,8 @@ class Report:
             print(f"{stage.plan.node_id}  after {progress.plan.name}  {stage.status}{took}", flush=True)
         if stage.text:
             debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
-            text = f"{location(stage.plan.function)}: it failed; all runs are kept\n\n{clean(stage.text)}\n\ndebug: {debug}"
+            kept = f"{location(stage.plan.function)}: it failed; all runs are kept"
+            text = f"{kept}\n\n{clean(stage.text)}\n\ndebug: {debug}"
             self.problems.append((stage.plan.node_id, text))
 
     def interrupted(self, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform, overload
@@ -61,17 +62,21 @@ def _mark(thing: Any, **changes: Any) -> None:
 
 
 def follow(function: Any, experiment: Any) -> None:
-    """Let a function follow an experiment; in a notebook, the newest definition of its name counts."""
+    """Let a function follow an experiment; a cell of a notebook that is run again replaces what it defined."""
     tag = tag_of(function) or Tag()
     kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
     _mark(function, **kind, follows=(*tag.follows, experiment))
     told = tag_of(experiment) or Tag("experiment")
-    others = [f for f in told.afters if (f.__module__, f.__qualname__) != _identity(function)]
+    others = [other for other in told.afters if not _replaces(function, other)]
     _mark(experiment, afters=(*others, function))
 
 
-def _identity(function: Any) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
+def _replaces(function: Any, other: Any) -> bool:
+    if (function.__module__, function.__qualname__) != (other.__module__, other.__qualname__):
+        return False
+    one, before = function.__code__, other.__code__
+    same_file = one.co_filename == before.co_filename and os.path.exists(one.co_filename)
+    return not same_file or one.co_firstlineno == before.co_firstlineno
 
 
 def add_space(thing: T, space: Space) -> T:

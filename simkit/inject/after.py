@@ -15,6 +15,7 @@ from simkit.collect.plan import Plan
 from simkit.declare.axes import Values, objects
 from simkit.errors import SimkitError
 from simkit.inject.beat import local_beat
+from simkit.inject.failure import user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.shared import Constant, constants, make_shared, shared_values
 from simkit.values.batch import Batch
@@ -70,21 +71,31 @@ def call_after(
         None after Ctrl-C.
     """
     start = time.perf_counter()
-    with ExitStack() as teardown:
-        try:
-            values, fixed = _shared(attrs.evolve(plan, name=experiment), root, known, teardown)
-        except SimkitError as failure:  # ProviderFailed among them: the message holds the user's traceback
-            return Outcome(time.perf_counter() - start, error=str(failure))
-        # A stream of its own: no experiment's name holds an @.
-        stage = attrs.evolve(plan, name=f"{experiment}@{plan.name}")
-        injector = Injector(stage, root, values, parameters=tuple(fixed), on_error=on_error)
-        injector.interruptible = True
-        given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
-        batch = injector.batch(np.arange(1), given, local_beat())
-        problem = injector.close()
+    teardown = ExitStack()
+    try:
+        values, fixed = _shared(attrs.evolve(plan, name=experiment), root, known, teardown)
+    except SimkitError as failure:  # ProviderFailed among them: the message holds the user's traceback
+        error = "\n".join(filter(None, (str(failure), _torn_down(teardown))))
+        return Outcome(time.perf_counter() - start, error=error)
+    # A stream of its own: no experiment's name holds an @.
+    stage = attrs.evolve(plan, name=f"{experiment}@{plan.name}")
+    injector = Injector(stage, root, values, parameters=tuple(fixed), on_error=on_error)
+    injector.interruptible = True
+    given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
+    batch = injector.batch(np.arange(1), given, local_beat())
+    problem = _torn_down(teardown)
     if not len(batch.runs):
         return None
     return _outcome(batch, fixed, problem, time.perf_counter() - start)
+
+
+def _torn_down(teardown: ExitStack) -> str:
+    """Finish the fixtures; the traceback if one fails."""
+    try:
+        teardown.close()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's fixture raises
+        return f"a fixture failed when it was torn down\n{user_traceback(error)}"
+    return ""
 
 
 def _shared(

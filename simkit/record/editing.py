@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.errors import SimkitError, shown_path
+from simkit.record.catalogue import Slot
 from simkit.record.recorded import Recorded
 from simkit.record.store import Store
 
@@ -54,3 +55,15 @@ def editing(recorded: Recorded) -> Iterator[Any]:
         raise
     finally:
         recorded.__dict__.pop("sections", None)  # what was read before the change
+
+
+@contextmanager
+def writing(slot: Slot, *, durable: bool) -> Iterator[Any]:
+    """The group of a recorded experiment to write into; committed at the end, or left as it was if that fails."""
+    store = Store(slot.path, durable=durable)
+    failed = True
+    try:
+        yield store.file[slot.group]
+        failed = False
+    finally:
+        store.close(failed=failed)

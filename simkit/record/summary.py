@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -19,6 +20,7 @@ from simkit.record.constants import AFTER, annotate, write_constant, write_singl
 from simkit.record.layout import TEXT, append, create_flat, home, names_in, place
 from simkit.record.sparse import clean
 from simkit.values.columns import Column
+from simkit.values.status import Status
 
 ADDED = "added"
 _SECTIONS = ("parameters", "results", "summary")
@@ -132,6 +134,20 @@ def write_outcome(
         write_remarks(state.create_group("notes"), notes)
 
 
+def failed_of_others(root: h5py.Group, living: Collection[str]) -> list[str]:
+    """Functions that failed when they were called last, and are no more."""
+    states = root.get(AFTER, {})
+    return [name for name in states if name not in living and states[name].attrs["status"] != "done"]
+
+
+def forget(root: h5py.Group, afters: Iterable[str]) -> None:
+    """Remove all that is known of these functions."""
+    for after in afters:
+        remove_summary(root, lambda attributes, after=after: attributes.get(AFTER) == after)  # type: ignore[misc]
+        _write_parameters(root, after, {})
+        del root[AFTER][after]
+
+
 def _write_parameters(root: h5py.Group, after: str, parameters: Mapping[str, tuple[Any, Note, str]]) -> None:
     """Record what only what follows the runs asked for; ``after`` lists who did."""
     for name, thing in list(names_in(root["parameters"])):
@@ -180,3 +196,11 @@ def read_state(root: h5py.Group, name: str) -> dict[str, Any]:
         return {}
     texts = {key: thing.asstr()[()] for key, thing in state.items() if isinstance(thing, h5py.Dataset)}
     return {**dict(state.attrs), **texts}
+
+
+def runs_digest(root: h5py.Group) -> str:
+    """A fingerprint of the runs: what became of each, and which attempt was done."""
+    status, started = root["runs/status"][:], root["runs/started"][:]
+    hasher = hashlib.blake2b(status.tobytes(), digest_size=16)
+    hasher.update(started[status == Status.DONE].tobytes())
+    return hasher.hexdigest()
