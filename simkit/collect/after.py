@@ -14,7 +14,7 @@ from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.requests import Requester, requests
 from simkit.collect.streams import global_streams
 from simkit.declare.space import explore
-from simkit.errors import SimkitError, location, paragraphs
+from simkit.errors import SimkitError, did_you_mean, location, paragraphs
 
 if TYPE_CHECKING:
     from simkit.collect.resolve import Resolver
@@ -50,8 +50,8 @@ def after_plans(functions: Sequence[Callable[..., Any]], plan: Plan, resolver: R
 def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
     asker = Requester("", f"after {function.__name__}", location(function))
     needs = resolver.call(requests(function), (asker,))
-    if resolver.missing:
-        raise _unknown(next(iter(resolver.missing.values())))
+    for name, problem in resolver.missing.items():
+        raise _unknown(name, problem)
     nodes = ordered(needs, resolver.nodes)
     _check_single(asker, nodes)
     code = reachable([function, *providers_of(nodes)], plan.rootdir)
@@ -76,10 +76,10 @@ def _file(function: Callable[..., Any], plan: Plan) -> Path:
     return path if path.exists() else plan.path  # a cell of a notebook
 
 
-def _unknown(problem: SimkitError) -> SimkitError:
-    return SimkitError(
-        f'{problem}\n    what the runs gave are columns of the argument trajectory: trajectory["z"]'
-    )
+def _unknown(name: str, problem: SimkitError) -> SimkitError:
+    hint = did_you_mean(name, [TRAJECTORY]).removeprefix("; ")
+    columns = 'what the runs gave are columns of the argument trajectory: trajectory["z"]'
+    return SimkitError(f"{problem}\n    {hint or columns}")
 
 
 def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:
@@ -87,7 +87,7 @@ def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:
     for node in nodes.values():
         if node.varying and node.is_recorded:
             why = "is explored" if node.kind == "explored" else "is computed for each run"
-            first = f"{asker.where}: {asker.words} needs {node.name!r}, which {why}: after them it has no one value"
+            first = f"{asker.where}: {asker.words} needs {node.name!r}, which {why}: it has no one value for all runs"
             raise SimkitError(
                 paragraphs(
                     [
