@@ -46,7 +46,7 @@ def call_afters(
         When the file can't be written.
     """
     is_recorded = progress.target.status is not None or progress.total
-    if not is_recorded or not _are_due(plan, progress, durable=options.durable):
+    if not plan.afters or not is_recorded or not _are_due(plan, progress, durable=options.durable):
         return
     for after in plan.afters:
         stage = _called(after, plan, progress, options, known)
@@ -60,7 +60,7 @@ def call_afters(
 
 
 def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
-    """Whether there are any, and every declared run was tried; failures of those that are no more are forgotten."""
+    """Whether every declared run was tried; failures of functions that are no more are forgotten."""
     slot = progress.target.slot
     recorded = slot.open()
     try:
@@ -72,7 +72,7 @@ def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
         with writing(slot, durable=durable) as root:
             forget(root, gone)
     declared = progress.target.points.declared
-    return bool(plan.afters) and not (pending if declared is None else pending & declared).any()
+    return not (pending if declared is None else pending & declared).any()
 
 
 def _called(

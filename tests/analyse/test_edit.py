@@ -337,10 +337,8 @@ def test_what_can_not_be_added_changes_nothing(traj, values, words):
 
 
 def test_what_an_after_gave_belongs_to_it(project):
-    project.file(
-        "sim_a.py",
-        "from simkit import *\n@experiment\ndef f(): return 1\n@after(f)\ndef m(): return {'m': 1}\n",
-    )
+    source = "from simkit import *\n@experiment\ndef f(): return 1\n@after(f)\ndef m(): return {'m': 1}\n"
+    project.file("sim_a.py", source)
     project.ok()
     path = project.path / "results" / "f-001.h5"
     with simkit.open(path, mode="r+") as traj:
