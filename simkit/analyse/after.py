@@ -17,8 +17,10 @@ from simkit.collect.plan import Plan
 from simkit.declare.annotations import Note
 from simkit.errors import location
 from simkit.execute.execution import Options
+from simkit.execute.interrupt import Interrupt
 from simkit.execute.progress import Progress, Reporter, Stage
 from simkit.inject.after import Outcome, call_after
+from simkit.inject.beat import Beat, local_beat
 from simkit.inject.notes import column_notes
 from simkit.record.catalogue import Slot
 from simkit.record.editing import writing
@@ -48,15 +50,16 @@ def call_afters(
     is_recorded = progress.target.status is not None or progress.total
     if not plan.afters or not is_recorded or not _are_due(plan, progress, durable=options.durable):
         return
-    for after in plan.afters:
-        stage = _called(after, plan, progress, options, known)
-        if stage is None:
-            continue
-        progress.stages.append(stage)
-        reporter.stage(progress, stage)
-        progress.interrupted = stage.status == "interrupted"
-        if progress.interrupted or (options.most_failures and stage.text):
-            break
+    beat = local_beat()
+    with Interrupt(beat, reporter.interrupted) as interrupt:
+        for after in plan.afters:
+            stage = _called(after, plan, progress, options, known, beat)
+            if stage is not None:
+                progress.stages.append(stage)
+                reporter.stage(progress, stage)
+            if interrupt.requested or (options.most_failures and stage is not None and stage.text):
+                break
+    progress.interrupted = interrupt.requested
 
 
 def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
@@ -76,7 +79,7 @@ def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
 
 
 def _called(
-    after: Plan, plan: Plan, progress: Progress, options: Options, known: Mapping[str, Any]
+    after: Plan, plan: Plan, progress: Progress, options: Options, known: Mapping[str, Any], beat: Beat
 ) -> Stage | None:
     """Call one function; None if what it gave is up to date."""
     slot = progress.target.slot
@@ -86,7 +89,9 @@ def _called(
         if _is_current(read_state(recorded.root, after.name), basis):
             return None
         trajectory = Trajectory(recorded)
-        outcome = call_after(after, plan.name, progress.target.root, known, trajectory, options.on_error)
+        outcome = call_after(
+            after, plan.name, progress.target.root, known, trajectory, options.on_error, beat
+        )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
         refused = _refused(outcome, after, plan, recorded)

@@ -14,7 +14,7 @@ from simkit.collect.after import TRAJECTORY
 from simkit.collect.plan import Plan
 from simkit.declare.axes import Values, objects
 from simkit.errors import SimkitError
-from simkit.inject.beat import local_beat
+from simkit.inject.beat import Beat
 from simkit.inject.failure import user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.shared import Constant, constants, make_shared, shared_values
@@ -53,6 +53,7 @@ def call_after(
     known: Mapping[str, Any],
     trajectory: Any,
     on_error: OnError | None,
+    beat: Beat,
 ) -> Outcome | None:
     """Call a function that follows an experiment, as one run.
 
@@ -64,11 +65,13 @@ def call_after(
         Values that the runs share, by node key.
     on_error
         Called with its exception, as a debugger does.
+    beat
+        Tells when the call is under way, and may be interrupted.
 
     Returns
     -------
     Outcome or None
-        None after Ctrl-C.
+        None where Ctrl-C stopped it.
     """
     start = time.perf_counter()
     teardown = ExitStack()
@@ -82,7 +85,7 @@ def call_after(
     injector = Injector(stage, root, values, parameters=tuple(fixed), on_error=on_error)
     injector.interruptible = True
     given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
-    batch = injector.batch(np.arange(1), given, local_beat())
+    batch = injector.batch(np.arange(1), given, beat)
     problem = _torn_down(teardown)
     if not len(batch.runs):
         return None

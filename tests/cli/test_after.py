@@ -51,6 +51,12 @@ def calls(project):
     return words
 
 
+def begun(project):
+    """What was called, as far as it is written."""
+    file = project.path / "calls"
+    return file.exists() and file.read_text()
+
+
 def edit(project, old, new):
     file = project.path / "sim_a.py"
     assert old in file.read_text()
@@ -226,28 +232,43 @@ def test_pdb_debugs_a_failing_one(study):
     assert calls(study) == []
 
 
-def test_ctrl_c_in_it_keeps_the_runs_and_what_was_there(study):
-    edit(
-        study,
-        "    done = trajectory",
-        "    import time; time.sleep(30 * Path('slow').exists())\n    done = trajectory",
-    )
+WAIT = """    import time
+    while Path("slow").exists():
+        time.sleep(0.01)
+    done = trajectory"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_it_finish_and_a_second_one_stops_it(study, number):
+    edit(study, "    done = trajectory", WAIT)
     study.ok()
-    (study.path / "slow").touch()
     edit(study, "x=[1, 2, 3, 4]", "x=[1, 2, 3, 4, 5]")
+    (study.path / "slow").touch()
     calls(study)
-    with study.under_way("-n", "0") as process:
-        study.until(lambda: calls(study))
-        os.kill(process.pid, signal.SIGINT)
+    with study.under_way("-n", "0") as process:  # twice
+        study.until(lambda: begun(study))
+        os.kill(process.pid, number)
+        assert "finishing" in "".join(iter(process.stdout.readline, "\n")) + process.stdout.readline()
+        os.kill(process.pid, number)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 2, out + err
     assert "sim_a.py::total  after f  interrupted" in out
     with study.open("f-001") as traj:
         assert traj["z"].tolist() == [2, 4, 6, 8, 10]
-        assert traj.summary.total == 200
-    (study.path / "slow").unlink()
+        assert traj.summary.total == 200  # of the runs before, and it says so
+        assert "older than the newest runs" in repr(traj)
+    calls(study)
+    with study.under_way("-n", "0") as process:  # once
+        study.until(lambda: begun(study))
+        os.kill(process.pid, number)
+        assert "finishing" in "".join(iter(process.stdout.readline, "\n")) + process.stdout.readline()
+        (study.path / "slow").unlink()
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 2, out + err
+    assert "sim_a.py::total  after f  done in" in out
+    assert calls(study) == ["total"]  # the second one has not begun
     study.ok()
-    assert calls(study) == ["total", "more"]
+    assert calls(study) == ["more"]
 
 
 def test_kill_in_it_keeps_the_runs(study):
