@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
         raise _unknown(name, problem)
     nodes = ordered(needs, resolver.nodes)
     _check_single(asker, nodes)
-    code = reachable([function, *providers_of(nodes)], plan.rootdir)
+    code = reachable([function, *providers_of(nodes)], plan.rootdir) or _cells(function)
     path = _file(function, plan)
     return attrs.evolve(
         plan,
@@ -74,6 +76,23 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
 def _file(function: Callable[..., Any], plan: Plan) -> Path:
     path = Path(os.path.abspath(function.__code__.co_filename))
     return path if path.exists() else plan.path  # a cell of a notebook
+
+
+def _cells(function: Callable[..., Any]) -> dict[str, str]:
+    """The source of a notebook's function and of those that it names: no file holds them."""
+    found: dict[str, str] = {}
+    waiting = [function]
+    while waiting:
+        one = waiting.pop()
+        if one.__qualname__ in found:
+            continue
+        try:
+            found[one.__qualname__] = textwrap.dedent(inspect.getsource(one))
+        except OSError:
+            found[one.__qualname__] = repr((one.__code__.co_code, one.__code__.co_consts))
+        named = (one.__globals__.get(name) for name in one.__code__.co_names)
+        waiting += [n for n in named if inspect.isfunction(n) and n.__module__ == function.__module__]
+    return found
 
 
 def _unknown(name: str, problem: SimkitError) -> SimkitError:

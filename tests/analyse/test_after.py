@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -202,3 +206,40 @@ def test_global_generators_are_seeded_for_it(study):
     text += "\n@after(f)\ndef a(): return {'m': draw()}\n"
     with study.run(text, seed=1, output="one.h5") as one, study.run(text, seed=1, output="two.h5") as two:
         assert one.summary.m == two.summary.m  # the project's own use of the global generator is seeded
+
+
+CELLS = (
+    "@experiment\n@product(x=[1, 2])\ndef f(x): return {'z': x}\n",
+    "def helper(z): return z.sum()\n",
+    "@after(f)\ndef total(trajectory): calls.append(1); return {'total': helper(trajectory['z'])}\n",
+)
+
+
+def test_cells_of_a_notebook_that_are_changed(tmp_path, monkeypatch):
+    """Run as IPython does: the source of each cell is in linecache, under a name that is no file."""
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("notebook")
+    monkeypatch.setitem(sys.modules, "notebook", module)
+    vars(module).update(experiment=simkit.experiment, product=simkit.product, after=simkit.after, calls=[])
+
+    def cell(number, source):
+        name = f"<ipython-input-{number}>"
+        monkeypatch.setitem(
+            linecache.cache, name, (len(source), None, source.splitlines(keepends=True), name)
+        )
+        exec(compile(source, name, "exec"), vars(module))
+
+    def total():
+        with simkit.run(module.f, output="f.h5") as traj:
+            return int(traj.summary.total), len(module.calls)
+
+    for number, source in enumerate(CELLS):
+        cell(number, source)
+    assert total() == (3, 1)
+    assert total() == (3, 1)
+    cell(3, CELLS[2])  # run again as it is
+    assert total() == (3, 1)
+    cell(4, CELLS[1].replace("sum", "max"))
+    assert total() == (2, 2)
+    cell(5, CELLS[2].replace("helper(", "10 * helper("))
+    assert total() == (20, 3)
