@@ -26,7 +26,7 @@ from simkit.record.catalogue import Slot
 from simkit.record.editing import writing
 from simkit.record.match import fingerprint
 from simkit.record.recorded import Recorded
-from simkit.record.summary import failed_of_others, forget, read_state, runs_digest, write_outcome
+from simkit.record.summary import failed_of_others, forget, read_state, write_outcome
 from simkit.values.status import Status
 
 
@@ -111,7 +111,7 @@ def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     return {
         "code": json.dumps(after.code),
         "constants": json.dumps(fingerprint(after)["constants"]),
-        "runs": runs_digest(recorded.root),
+        "runs": recorded.digest,
         "before": json.dumps(before),
     }
 

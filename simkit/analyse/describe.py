@@ -9,13 +9,14 @@ import numpy as np
 from simkit.analyse.edit import state_of_summary
 from simkit.record.continuing import tally
 from simkit.record.recorded import Recorded
+from simkit.record.summary import read_links, remarks_on
 from simkit.values.columns import Column, Leaf, Ragged
 from simkit.values.decode import decode
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
 
-_MOST = 12
+_MOST, _FEW = 12, 5
 
 
 def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
@@ -33,7 +34,16 @@ def summary(trajectory: Trajectory, recorded: Recorded, path: str) -> str:
             tell = told_derived if section == "summary" else told
             lines += [f"    {name:<{width}}  {tell(recorded, name)}" for name in names[:_MOST]]
             lines += [f"    … and {len(names) - _MOST} more"] * (len(names) > _MOST)
-    return "\n".join([*lines, f"  {path}"])
+    return "\n".join([*lines, *_additions(recorded), f"  {path}"])
+
+
+def _additions(recorded: Recorded) -> list[str]:
+    """The newest notes on the trajectory, and the links."""
+    remarks, links = remarks_on(recorded.root, ""), read_links(recorded.root)
+    lines = ["  notes"] * bool(remarks)
+    lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
+    lines += [f"    {_line(text)}" for text in remarks[-_FEW:]]
+    return lines + [f"  links\n    {_line(', '.join(links))}"] * bool(links)
 
 
 def told(recorded: Recorded, name: str) -> str:
@@ -56,8 +66,12 @@ def told_derived(recorded: Recorded, name: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return _line(repr(value))
+
+
+def _line(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 60 else f"{words[:57]}…"
 
 
 def shape_of(column: Column) -> str:

@@ -23,7 +23,6 @@ from simkit.record.summary import (
     read_state,
     remarks_on,
     remarks_on_runs,
-    runs_digest,
     write_link,
     write_remarks,
     write_summary,
@@ -157,7 +156,7 @@ def state_of_summary(recorded: Recorded) -> str:
     failed = [name for name, state in states.items() if state["status"] != "done"]
     if failed:
         return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
-    now = runs_digest(recorded.root) if states else ""
+    now = recorded.digest if states else ""
     return "older than the newest runs" if any(state["runs"] != now for state in states.values()) else ""
 
 

@@ -19,6 +19,7 @@ from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.layout import names_in, place
 from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
+from simkit.record.summary import runs_digest
 from simkit.values.checkpoint import Restored, restored
 from simkit.values.columns import Column
 from simkit.values.decode import decode
@@ -96,6 +97,11 @@ class Recorded:
             for section in ("parameters", "results", "summary")
             if section in self.root
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the runs, as `runs_digest` makes it."""
+        return runs_digest(self.root)
 
     @property
     def explored(self) -> tuple[str, ...]:

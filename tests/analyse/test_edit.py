@@ -169,6 +169,19 @@ def test_a_full_disk_costs_the_addition_only(project, file):
         assert traj["z"].tolist() == [10, 20, 30, 40]
 
 
+def test_the_trajectory_at_a_glance_shows_what_was_added(traj):
+    for number in range(7):
+        traj.note(f"note\n{number}")
+    traj.link("best", run=2)
+    traj.link("deep.z", "z")
+    assert repr(traj).splitlines()[-9:-1] == [
+        "    … 2 older",
+        *(f"    note {number}" for number in range(2, 7)),
+        "  links",
+        "    best, deep.z",
+    ]
+
+
 # Notes
 
 
