@@ -57,7 +57,8 @@ def call_afters(
             if stage is not None:
                 progress.stages.append(stage)
                 reporter.stage(progress, stage)
-            if interrupt.requested or (options.most_failures and stage is not None and stage.text):
+            too_many = 0 < options.most_failures <= progress.failed_in_all
+            if interrupt.requested or (too_many and stage is not None):
                 break
     progress.interrupted = interrupt.requested
 

@@ -79,9 +79,9 @@ class Progress:
         return self.done - self.counts.get(Status.DONE.word, 0)
 
     @property
-    def is_good(self) -> bool:
-        """Whether no run, nothing that followed and nothing in between failed."""
-        return not self.failed and not self.problems and not any(stage.text for stage in self.stages)
+    def failed_in_all(self) -> int:
+        """Runs that are not done, and failures of what followed them."""
+        return self.failed + sum(bool(stage.text) for stage in self.stages)
 
     def committed(self) -> None:
         """All that was counted so far is safe."""

@@ -203,10 +203,17 @@ def test_a_failing_one_keeps_all_runs_is_shown_and_is_tried_again(study):
         assert traj.error("total") == ""
 
 
-def test_x_stops_at_the_first_that_fails(study):
+def test_x_stops_at_the_first_that_fails_and_maxfail_at_the_nth(study):
     edit(study, "    done = trajectory", "    raise KeyError('bug')\n    done = trajectory")
+    study.file("sim_b.py", "from simkit import experiment\n@experiment\ndef later(): return 1\n")
     assert study.simkit("-x").code == 1
     assert calls(study) == ["total"]
+    assert not study.has("results/later-001.h5")
+    assert study.simkit("--maxfail", "2").code == 1
+    assert calls(study) == ["total", "more"]
+    assert not study.has("results/later-001.h5")
+    assert study.simkit("--maxfail", "3").code == 1
+    assert study.has("results/later-001.h5")
 
 
 def test_a_failing_one_that_is_gone_is_forgotten(study):
