@@ -156,8 +156,8 @@ def state_of_summary(recorded: Recorded) -> str:
     failed = [name for name, state in states.items() if state["status"] != "done"]
     if failed:
         return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
-    now = recorded.digest if states else ""
-    return "older than the newest runs" if any(state["runs"] != now for state in states.values()) else ""
+    old = [name for name, state in states.items() if state["runs"] != recorded.digest]
+    return f"after {', '.join(old)}: older than the newest runs" if old else ""
 
 
 def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:
