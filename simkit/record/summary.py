@@ -177,7 +177,7 @@ def _remove(root: h5py.Group, path: str) -> None:
 
 def _write_state(root: h5py.Group, name: str, facts: Mapping[str, Any]) -> h5py.Group:
     """What is known of the last call of an ``@after``: short facts as attributes, long ones as text."""
-    states = root.require_group(AFTER)
+    states, _ = home(root, f"{AFTER}/{name}")
     if name in states:
         del states[name]
     state = states.create_group(name, track_order=True)
