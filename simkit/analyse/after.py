@@ -89,6 +89,7 @@ def _called(
         basis = _basis(after, plan, recorded)
         if _is_current(read_state(recorded.root, after.name), basis):
             return None
+        recorded.advice = "in an @after, run.add() and run.note() record, with run as an argument"
         trajectory = Trajectory(recorded)
         outcome = call_after(
             after, plan.name, progress.target.root, known, trajectory, options.on_error, beat

@@ -297,6 +297,14 @@ class Trajectory:
         """Refuse: recorded values can't be changed."""
         raise unchangeable(name)
 
+    if not TYPE_CHECKING:  # a type checker shall go on to complain
+
+        def __getattr__(self, name: str) -> Any:
+            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._names())
+            hint = f': a column is trajectory["{name}"], natural naming trajectory.results' if known else ""
+            msg = f"'Trajectory' object has no attribute {name!r}{hint}"
+            raise AttributeError(msg)
+
     # Verbs
 
     def where(self, test: str | Callable[..., Any] | None = None, /, **equal: Any) -> Trajectory:

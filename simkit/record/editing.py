@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,7 @@ def open_for_editing(path: Path, name: str | None = None) -> Recorded:
     return Recorded(path, store.file, seen.name, store)
 
 
-@contextmanager
-def editing(recorded: Recorded) -> Iterator[Any]:
+def editing(recorded: Recorded) -> AbstractContextManager[Any]:
     """The experiment's group to write into; committed at the end, or as it was before if that fails.
 
     Raises
@@ -40,11 +39,16 @@ def editing(recorded: Recorded) -> Iterator[Any]:
     StorageFailed
         When the disk is full; the file is closed then.
     """
-    store = recorded.store
-    if store is None:
+    if recorded.store is None:
         where = shown_path(recorded.path)
-        msg = f'{where} is open for reading only: simkit.open("{where}", mode="r+") opens it for additions'
+        advice = recorded.advice or f'simkit.open("{where}", mode="r+") opens it for additions'
+        msg = f"{where} is open for reading only: {advice}"
         raise SimkitError(msg)
+    return _editing(recorded, recorded.store)
+
+
+@contextmanager
+def _editing(recorded: Recorded, store: Store) -> Iterator[Any]:
     try:
         yield recorded.root
         store.commit()

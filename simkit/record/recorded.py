@@ -48,13 +48,15 @@ class Recorded:
     ----------
     store
         What writes to the file, where it is open for that too; closed at the latest with the process.
+    advice
+        How to add to it otherwise, if not by opening it again.
     """
 
     def __init__(self, path: Path, file: h5py.File, name: str, store: Store | None = None) -> None:
         self.path, self.file, self.name = Path(os.path.abspath(path)), file, name
         self._root: h5py.Group = file[name]
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
-        self.store = store
+        self.store, self.advice = store, ""
         self.release = file.close if store is None else weakref.finalize(self, store.close)
 
     @classmethod

@@ -127,7 +127,10 @@ def test_the_trajectory_is_read_only_and_closed_afterwards(study):
         "    try:\n        trajectory.note('x')\n    except Exception as error:\n        return {'why': str(error)}\n"
     )
     with study.run(text) as traj:
-        assert "f-001.h5 is open for reading only" in traj.summary.why
+        assert (
+            "f-001.h5 is open for reading only: in an @after, run.add() and run.note() record"
+            in traj.summary.why
+        )
     with pytest.raises(simkit.SimkitError, match="is closed: open the trajectory again"):
         study.module("sim_a.py").kept[0]["z"]
 

@@ -182,6 +182,14 @@ def test_the_trajectory_at_a_glance_shows_what_was_added(traj):
     ]
 
 
+def test_a_recorded_name_as_an_attribute_of_the_trajectory(traj):
+    with pytest.raises(AttributeError, match=r"no attribute 'z': a column is trajectory\[\"z\"\]"):
+        traj.z  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'Trajectory' object has no attribute 'zz'$"):
+        traj.zz  # noqa: B018
+    assert not hasattr(traj, "_repr_png_")
+
+
 # Notes
 
 
