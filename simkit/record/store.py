@@ -83,11 +83,10 @@ def _me() -> str:
 
 
 def _locked(path: Path, holder: str) -> SimkitError:
+    cure = "wait until it is done, or use another file"
     if holder == _me():
-        what = "is open for writing in this process: close it there first, as with traj.close()"
-    else:
-        what = f"is being written by {holder}: wait until it is done, or use another file"
-    return SimkitError(f"{shown_path(path)} {what}")
+        holder, cure = f"{holder} (this one)", f"close it there first, as with traj.close(), {cure}"
+    return SimkitError(f"{shown_path(path)} is being written by {holder}: {cure}")
 
 
 class Store:
