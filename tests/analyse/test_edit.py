@@ -97,10 +97,8 @@ def test_a_second_writer_is_refused(project):
     with simkit.open(path, mode="r+") as traj:
         with pytest.raises(simkit.SimkitError) as caught:
             simkit.open(path, mode="r+")
-        assert (
-            "f-001.h5 is open for writing in this process: close it there first, as with traj.close()"
-            in str(caught.value)
-        )
+        assert f"f-001.h5 is being written by process {os.getpid()} on " in str(caught.value)
+        assert "(this one): close it there first, as with traj.close()" in str(caught.value)
         result = project.simkit()
         assert result.code == 4
         assert f"f-001.h5 is being written by process {os.getpid()} on " in result.err
