@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simkit.analyse.find import open as open
     from simkit.analyse.trajectory import Trajectory as Trajectory
+    from simkit.declare.after import after as after
     from simkit.declare.annotations import Unit as Unit
     from simkit.declare.codec import Codec as Codec
     from simkit.declare.hooks import hookimpl as hookimpl
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "experiment": "declare.tags",
+    "after": "declare.after",
     "fixture": "declare.tags",
     "parameter": "declare.tags",
     "explore": "declare.space",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from simkit.analyse.after import call_afters
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item
 from simkit.collect.config import load_config
@@ -49,6 +50,7 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
     reporter.begin(progress)
+    shared = target.known
     if len(runs):
         shared = shared_values(plan, target.root, target.known)
         engine = start_method(options.method) if options.workers else "owner"
@@ -57,6 +59,8 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
         execution = Execution(plan, target, shared, options, progress, reporter, facts, checkpoints)
         execution.replay(runs) if options.replay else execution.record(runs)
     reporter.end(progress)
+    if not options.replay and not progress.interrupted:
+        call_afters(plan, progress, options, shared, reporter)
     return progress
 
 
@@ -103,7 +107,8 @@ def run(
     Raises
     ------
     RunFailed
-        With ``check``, when a run is not done; the trajectory is recorded all the same.
+        With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
+        all the same.
     """
     if type(workers) is not int or workers < 0:
         msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
@@ -123,8 +128,11 @@ def run(
         wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
     )
     progress = study(Item(plan), options, Silent())
-    for problem in progress.problems:
+    failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
+    for problem in (*progress.problems, *(() if check else failed)):
         warnings.warn(problem, stacklevel=2)
+    if check and failed and not progress.failures:
+        raise RunFailed(failed[0])
     if check and progress.failures:
         first = min(progress.failures, key=lambda failure: failure.run)
         msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"

@@ -10,11 +10,14 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_config
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.catalogue import existing
+from simkit.record.editing import open_for_editing
 from simkit.record.recorded import Recorded, experiments, is_trajectory
 
 
-def open(path: str | os.PathLike[str] | None = None, name: str | None = None) -> Trajectory:
-    """Open a recorded trajectory for reading.
+def open(
+    path: str | os.PathLike[str] | None = None, name: str | None = None, *, mode: str = "r"
+) -> Trajectory:
+    """Open a recorded trajectory.
 
     Parameters
     ----------
@@ -23,12 +26,27 @@ def open(path: str | os.PathLike[str] | None = None, name: str | None = None) ->
         opened; or nothing, for the newest of all.
     name
         Which of several experiments in the file.
+    mode
+        ``"r"`` to read; ``"r+"`` to add notes, derived values and links too. Then nobody else can write the
+        file until it is closed.
 
     Raises
     ------
     SimkitError
-        When there is no such file or name, when the file is no trajectory, or when a name is ambiguous.
+        When there is no such file or name, when the file is no trajectory, when a name is ambiguous, or,
+        with ``"r+"``, when another process is writing the file.
     """
+    if mode not in ("r", "r+"):
+        msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
+        raise SimkitError(msg)
+    found = _found(path, name)
+    if mode == "r":
+        return found
+    found.close()
+    return Trajectory(open_for_editing(found.path, found.name))
+
+
+def _found(path: str | os.PathLike[str] | None, name: str | None) -> Trajectory:
     if path is None:
         return Trajectory(Recorded.open(_newest(_results()), name))
     if isinstance(path, str) and path.isidentifier() and not Path(path).exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from simkit.errors import did_you_mean, listed
+from simkit.errors import SimkitError, caller, did_you_mean, listed
 
 
 class Names:
@@ -18,7 +18,17 @@ class Names:
     __slots__ = ("__about", "__get", "__names", "__prefix")
 
     def __init__(self, names: Sequence[str], get: Callable[[str], Any], about: str, prefix: str = "") -> None:
-        self.__names, self.__get, self.__about, self.__prefix = names, get, about, prefix
+        put = object.__setattr__  # the user's names can't be assigned to: see below
+        put(self, "_Names__names", names)
+        put(self, "_Names__get", get)
+        put(self, "_Names__about", about)
+        put(self, "_Names__prefix", prefix)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise unchangeable(self.__prefix + name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise unchangeable(self.__prefix + name)
 
     def __here(self) -> list[str]:
         """The next parts of the names below this prefix."""
@@ -81,6 +91,14 @@ class Unknown(KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def unchangeable(name: str) -> SimkitError:
+    """Somebody tried to assign to a name."""
+    return SimkitError(
+        f"{caller()}: {name!r}: recorded values cannot be changed\n"
+        '    traj.add(…) adds derived values, with a file opened by simkit.open(…, mode="r+")'
+    )
 
 
 def _inside(value: Any, full: str, keys: list[str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse import edit
 from simkit.analyse.info import Info, info
-from simkit.analyse.naming import Names, Unknown
+from simkit.analyse.naming import Names, Unknown, unchangeable
 from simkit.analyse.rows import Rows
 from simkit.analyse.runs import Runs
 from simkit.analyse.select import matching
@@ -105,6 +106,16 @@ class Trajectory:
         return Names(self._recorded.names("results"), self.__getitem__, "results")
 
     @property
+    def summary(self) -> Names:
+        """What `after` functions and `add` derived from the runs, by natural naming."""
+        return edit.summary(self)
+
+    @property
+    def links(self) -> Names:
+        """Second names: a run, a selection, or a column."""
+        return edit.links(self)
+
+    @property
     def runs(self) -> Runs:
         """The runs in order."""
         return Runs(self, self.index)
@@ -123,6 +134,8 @@ class Trajectory:
         if name in ("run", "trial", "seed") and self._recorded.section_of(name) is None:
             return self.index if name == "run" else self._chosen(self._present_run_column(name))
         holder = self._holder(name)
+        if self._recorded.section_of(holder) == "summary":
+            return self.summary[name]
         column = self._column(holder)
         if holder != name:
             keys = name[len(holder) + 1 :].split(".")
@@ -136,6 +149,10 @@ class Trajectory:
         if self._recorded.is_constant(name):
             return decode(self._recorded.constant(name))[0]
         return self[name]
+
+    def _at(self, runs: Index) -> Trajectory:
+        """The trajectory of these run numbers."""
+        return Trajectory(self._recorded, runs)
 
     def _holder(self, name: str) -> str:
         """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
@@ -205,8 +222,10 @@ class Trajectory:
 
     # One run's texts
 
-    def error(self, run: int) -> str:
-        """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
+    def error(self, run: int | str) -> str:
+        """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
+        if isinstance(run, str):
+            return edit.error_of(self, run)
         run = self._number(run)
         status = self._recorded.run_column("status", slice(run, run + 1))
         texts = self._recorded.texts("error", run)
@@ -217,11 +236,13 @@ class Trajectory:
         texts = self._recorded.texts("log", self._number(run))
         return texts[-1] if texts else ""
 
-    def notes(self, run: int) -> list[str]:
-        """The remarks of a run; those on a result begin with its name."""
-        run = self._number(run)
-        pairs = zip(self._recorded.note_names(run), self._recorded.texts("notes", run), strict=True)
-        return [f"{name}: {text}" if name else text for name, text in pairs]
+    def notes(self, about: int | str | None = None) -> list[str]:
+        """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
+
+        A run's remarks on a result begin with its name; among the remarks on a name, those of single runs
+        begin with the run.
+        """
+        return edit.notes(self, about)
 
     def _number(self, run: int) -> int:
         """A run's number in the file; negative ones count from the end."""
@@ -230,6 +251,59 @@ class Trajectory:
             msg = f"run {run} of a trajectory with {n} runs"
             raise IndexError(msg)
         return run % n
+
+    # Additions
+
+    def note(self, text: str | Mapping[str, str] = "", /, *, run: int | None = None, **named: str) -> None:
+        """Remark something on the trajectory, a run, or on parameters, results and groups by name.
+
+        ``traj.note("first try")``, ``traj.note("odd", run=3)``, ``traj.note(z="in mV")``,
+        ``traj.note({"neuron.tau": "from the lab"})``; on a selection, a text is a remark on each of its runs.
+
+        Raises
+        ------
+        SimkitError
+            For an unknown name, or when the file is open for reading only.
+        """
+        edit.note(self, text, run, named)
+
+    def add(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Add values that are derived from the runs: ``traj.add(mean_rate=array)``, then ``traj.summary.mean_rate``.
+
+        What was added before under a name is replaced; recorded parameters and results can't be.
+
+        Raises
+        ------
+        SimkitError
+            For a name that is recorded or given by an `after`, for a value that has no form in the file, or
+            when the file is open for reading only.
+        """
+        edit.add(self, {**(values or {}), **named})
+
+    def link(self, name: str, target: Any = None, /, *, run: int | None = None) -> None:
+        """Give a run, a selection or a recorded name a second name under ``traj.links``.
+
+        ``traj.link("best", run=3)``, ``traj.link("fast", traj.where("seconds < 1"))``,
+        ``traj.link("rate", "spikes.rate")``: a soft link in the file. An older link of that name is replaced.
+
+        Raises
+        ------
+        SimkitError
+            For a target that is none of these, or when the file is open for reading only.
+        """
+        edit.link(self, name, target, run)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Refuse: recorded values can't be changed."""
+        raise unchangeable(name)
+
+    if not TYPE_CHECKING:  # a type checker shall go on to complain
+
+        def __getattr__(self, name: str) -> Any:
+            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._names())
+            hint = f': a column is trajectory["{name}"], natural naming trajectory.results' if known else ""
+            msg = f"'Trajectory' object has no attribute {name!r}{hint}"
+            raise AttributeError(msg)
 
     # Verbs
 
@@ -249,7 +323,8 @@ class Trajectory:
         return Trajectory(self._recorded, self.index[chosen])
 
     def _test_names(self) -> list[str]:
-        return [*self._names(), *(n for n in ("run", "status", "seconds", "trial") if n not in self._names())]
+        names = [*self._recorded.names("parameters"), *self._recorded.names("results")]
+        return [*names, *(n for n in ("run", "status", "seconds", "trial") if n not in names)]
 
     def _values(self, name: str) -> tuple[Array, Array]:
         """A column for a test, and where it is present."""

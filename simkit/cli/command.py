@@ -73,8 +73,10 @@ def run_all(
                 report.problem(item.plan.node_id, str(problem))
                 code = FAILED
                 continue
-            code = code or (FAILED if progress.failed or progress.problems else 0)
-            if progress.interrupted or (settings.most_failures and progress.failed >= settings.most_failures):
+            code = code or (FAILED if progress.failed_in_all or progress.problems else 0)
+            if progress.interrupted or (
+                settings.most_failures and progress.failed_in_all >= settings.most_failures
+            ):
                 code = INTERRUPTED if progress.interrupted else FAILED
                 break
     except SimkitError:

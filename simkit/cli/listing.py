@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,15 +29,19 @@ def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: 
         chosen = selected(plan.space, item.runs, where, plan.node_id)
         count = len(plan.space) if chosen is None else int(chosen.sum())
         total += count
-        doc = plan.doc.partition("\n")[0]
-        print(
-            plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{'   ' + doc if doc else ''}"
-        )
+        print(plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{_summary(plan)}")
+        for after in () if quiet else plan.afters:
+            print(f"    after: {after.node_id}{_summary(after)}")
         if verbose:
             list_runs(plan, np.arange(len(plan.space)) if chosen is None else np.flatnonzero(chosen))
     if not quiet:
         print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
     return 0
+
+
+def _summary(plan: Plan) -> str:
+    doc = plan.doc.partition("\n")[0]
+    return f"   {doc}" if doc else ""
 
 
 def list_runs(plan: Plan, runs: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
@@ -52,11 +56,20 @@ def list_parameters(items: Sequence[Item]) -> int:
     """``--parameters``: name, value, unit, comment and origin of all parameters of each experiment."""
     for item in items:
         print(rule(item.plan.node_id, "-"))
-        rows = [row for node in item.plan.parameters.values() for row in described(node, item.plan)]
-        width = max((len(name) for name, _, _ in rows), default=0)
-        for name, value, about in rows:
-            print(f"{name:<{width}}  {value}{'   ' + about if about else ''}")
+        _print_parameters(item.plan, item.plan.parameters)
+        for after in item.plan.afters:
+            own = {name: node for name, node in after.parameters.items() if name not in item.plan.parameters}
+            if own:
+                print(f"after: {after.node_id}")
+                _print_parameters(after, own)
     return 0
+
+
+def _print_parameters(plan: Plan, nodes: Mapping[str, Node]) -> None:
+    rows = [row for node in nodes.values() for row in described(node, plan)]
+    width = max((len(name) for name, _, _ in rows), default=0)
+    for name, value, about in rows:
+        print(f"{name:<{width}}  {value}{'   ' + about if about else ''}")
 
 
 def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import simkit
 from simkit.cli.progress import Meter
 from simkit.cli.words import assignments, counted, duration, rule, size
-from simkit.errors import shown_path
-from simkit.execute.progress import Failure, Progress
+from simkit.errors import location, shown_path
+from simkit.execute.progress import Failure, Progress, Stage
 from simkit.record.sparse import clean
 
 _SHOWN = 5
@@ -77,6 +77,17 @@ class Report:
         self.problems.extend((progress.plan.node_id, problem) for problem in progress.problems)
         self.meter.end(progress)
 
+    def stage(self, progress: Progress, stage: Stage) -> None:
+        """What follows an experiment was called."""
+        if not self.quiet:
+            took = f" in {duration(stage.seconds)}" if stage.status != "interrupted" else ""
+            print(f"{stage.plan.node_id}  after {progress.plan.name}  {stage.status}{took}", flush=True)
+        if stage.text:
+            debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
+            kept = f"{location(stage.plan.function)}: it failed; all runs are kept"
+            text = f"{kept}\n\n{clean(stage.text)}\n\ndebug: {debug}"
+            self.problems.append((stage.plan.node_id, text))
+
     def interrupted(self, count: int) -> None:
         """Ctrl-C was heard."""
         first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
@@ -138,6 +149,7 @@ class Report:
         counts: Counter[str] = Counter()
         for progress in self.studied:
             counts.update(progress.counts)
+            counts.update(f"after {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
         told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""

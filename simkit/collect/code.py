@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_SPACES = ("explore", "product", "sample", "each")
+_SPACES = ("explore", "product", "sample", "each", "after")
 _DECORATORS = (
     "experiment",
     "explore",
@@ -196,7 +196,7 @@ def _mentioned(
 
 
 def _spaces(unit: ast.AST, module: ModuleType) -> list[ast.expr]:
-    """The decorators that say which points to visit: they are no part of the code."""
+    """The decorators that say which points to visit, or what is followed: they are no part of the code."""
     return [d for d in getattr(unit, "decorator_list", []) if _is_space(d, module)]
 
 

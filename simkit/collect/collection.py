@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 import attrs
 
 from simkit.collect import keyword
+from simkit.collect.after import after_plans
 from simkit.collect.code import reachable
 from simkit.collect.config import Config
 from simkit.collect.kinds import kind_of
 from simkit.collect.modules import load
-from simkit.collect.plan import Plan, ordered
+from simkit.collect.plan import Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
 from simkit.collect.requests import fields
@@ -161,12 +161,6 @@ def _runs(item: Found, targets: Sequence[Target]) -> tuple[Runs, ...]:
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
 
-def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
-    """``folder/file.py::experiment``, with slashes everywhere."""
-    relative = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
-    return f"{relative.as_posix()}::{function.__name__}"
-
-
 def plan(found: Found, config: Config, request: Request) -> Plan:
     """Resolve one experiment."""
     inside = levels(found.path, config.rootdir, found.module)
@@ -181,9 +175,8 @@ def resolve(
     resolver = Resolver(space, inside, request.outside)
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)
-    things = [node.make for node in nodes.values() if node.origin and _is_code(node.make)]
-    code = reachable([found.function, *things], rootdir)
-    return Plan(
+    code = reachable([found.function, *providers_of(nodes)], rootdir)
+    made = Plan(
         name=found.function.__name__,
         node_id=found.node_id,
         function=found.function,
@@ -200,10 +193,7 @@ def resolve(
         else attrs.evolve(found.tag.limits, timeout=request.timeout),
         compress=compress if found.tag.compress is None else found.tag.compress,
     )
-
-
-def _is_code(thing: Any) -> bool:
-    return inspect.isfunction(thing) or inspect.isclass(thing)
+    return attrs.evolve(made, afters=after_plans(found.tag.afters, made, resolver))
 
 
 def _declared(tag: Tag) -> Space:
@@ -234,11 +224,12 @@ def _nothing(config: Config, request: Request, found: Sequence[Found], hints: Se
 
 def _check_outside(items: Sequence[Item], outside: Mapping[str, Outside]) -> None:
     """A name given on the command line must mean something to one experiment at least."""
-    used = [name for item in items for name in item.plan.nodes if "@" not in name]
+    used = [name for item in items for name in item.plan.names]
     groups = [
         f"{node.name}.{name}"
         for item in items
-        for node in item.plan.nodes.values()
+        for plan in (item.plan, *item.plan.afters)
+        for node in plan.nodes.values()
         if node.kind == "group"
         for name in fields(node.make)
     ]

@@ -99,6 +99,8 @@ class Plan:
         The source of each piece of the project's code that the runs reach, by ``file::name``.
     streams
         The global random generators that this code draws from.
+    afters
+        What is called after the runs, in order: each a plan of its own, without a space.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Plan:
     limits: Limits = Limits()
     compress: bool = False
     streams: frozenset[str] = frozenset()
+    afters: tuple[Plan, ...] = ()
 
     @property
     def doc(self) -> str:
@@ -124,6 +127,12 @@ class Plan:
     def parameters(self) -> dict[str, Node]:
         """The nodes that are recorded, by user name."""
         return {node.name: node for node in self.nodes.values() if node.is_parameter}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all that the runs, or what follows them, ask for."""
+        found = (node.name for plan in (self, *self.afters) for node in plan.nodes.values())
+        return list(dict.fromkeys(found))
 
     def with_space(self, space: Space) -> Plan:
         """The same plan over other points."""
@@ -143,3 +152,15 @@ def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]
     for need in needs:
         visit(need.key)
     return found
+
+
+def providers_of(nodes: Mapping[str, Node]) -> list[Any]:
+    """The user's functions and classes among what makes these nodes."""
+    made = (node.make for node in nodes.values() if node.origin)
+    return [thing for thing in made if inspect.isfunction(thing) or inspect.isclass(thing)]
+
+
+def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
+    """``folder/file.py::experiment``, with slashes everywhere."""
+    relative = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
+    return f"{relative.as_posix()}::{function.__name__}"

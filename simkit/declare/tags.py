@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform, overload
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-Kind = Literal["experiment", "parameter", "fixture"]
+Kind = Literal["experiment", "parameter", "fixture", "after"]
 Scope = Literal["run", "experiment"]
 
 _ATTRIBUTE = "__simkit__"
@@ -33,6 +34,17 @@ class Tag:
     spaces: tuple[Space, ...] = ()
     limits: Limits = Limits()
     compress: bool | None = None
+    afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
+    follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
+
+    def __reduce__(self) -> Any:
+        """What follows an experiment is called by the owner: workers never get to see it."""
+        kept = attrs.asdict(attrs.evolve(self, afters=(), follows=()), recurse=False)
+        return _remade, (kept,)
+
+
+def _remade(fields: dict[str, Any]) -> Tag:
+    return Tag(**fields)
 
 
 def tag_of(thing: Any) -> Tag | None:
@@ -48,6 +60,24 @@ def _mark(thing: Any, **changes: Any) -> None:
         msg = f"{location(thing)}: {thing.__name__} is tagged as {tag.kind} and as {kind}: it can be one of them"
         raise SimkitError(msg)
     setattr(thing, _ATTRIBUTE, attrs.evolve(tag, **changes))
+
+
+def follow(function: Any, experiment: Any) -> None:
+    """Let a function follow an experiment; a cell of a notebook that is run again replaces what it defined."""
+    tag = tag_of(function) or Tag()
+    kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
+    _mark(function, **kind, follows=(*tag.follows, experiment))
+    told = tag_of(experiment) or Tag("experiment")
+    others = [other for other in told.afters if not _replaces(function, other)]
+    _mark(experiment, afters=(*others, function))
+
+
+def _replaces(function: Any, other: Any) -> bool:
+    if (function.__module__, function.__qualname__) != (other.__module__, other.__qualname__):
+        return False
+    one, before = function.__code__, other.__code__
+    same_file = one.co_filename == before.co_filename and os.path.exists(one.co_filename)
+    return not same_file or one.co_firstlineno == before.co_firstlineno
 
 
 def add_space(thing: T, space: Space) -> T:

@@ -28,6 +28,16 @@ class Failure:
     values: Mapping[str, Any]
 
 
+@attrs.frozen(eq=False)
+class Stage:
+    """A call of what follows the experiment: done, failed (``text`` says why) or interrupted."""
+
+    plan: Plan
+    status: str
+    seconds: float
+    text: str = ""
+
+
 @attrs.define(eq=False)
 class Progress:
     """How far one experiment is."""
@@ -46,6 +56,7 @@ class Progress:
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
 
+    stages: list[Stage] = attrs.field(factory=list)  # what was called after the runs
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
 
     def take_problems(self, problems: list[str]) -> None:
@@ -66,6 +77,11 @@ class Progress:
     def failed(self) -> int:
         """Runs that are not done."""
         return self.done - self.counts.get(Status.DONE.word, 0)
+
+    @property
+    def failed_in_all(self) -> int:
+        """Runs that are not done, and failures of what followed them."""
+        return self.failed + sum(bool(stage.text) for stage in self.stages)
 
     def committed(self) -> None:
         """All that was counted so far is safe."""
@@ -112,6 +128,9 @@ class Reporter(Protocol):
     def end(self, progress: Progress) -> None:
         """An experiment is over."""
 
+    def stage(self, progress: Progress, stage: Stage) -> None:
+        """What follows the experiment was called."""
+
     def interrupted(self, count: int) -> None:
         """A signal asked to stop."""
 
@@ -126,6 +145,9 @@ class Silent:
         """Say nothing."""
 
     def end(self, progress: Progress) -> None:
+        """Say nothing."""
+
+    def stage(self, progress: Progress, stage: Stage) -> None:
         """Say nothing."""
 
     def interrupted(self, count: int) -> None:

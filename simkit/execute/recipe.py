@@ -11,9 +11,9 @@ import attrs
 import dill
 
 from simkit.collect.code import changes
-from simkit.collect.collection import Found, Request, node_id, resolve
+from simkit.collect.collection import Found, Request, resolve
 from simkit.collect.modules import load
-from simkit.collect.plan import Plan
+from simkit.collect.plan import Plan, node_id
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
 from simkit.declare.codec import OWN
@@ -91,7 +91,7 @@ def portable(
     try:
         if plan.module == "__main__" or getattr(sys.modules.get(plan.module), "__file__", None) is None:
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, code={})
+            bare = attrs.evolve(plan, code={}, afters=())
             return Parcel(dill.dumps((bare, root, dict(shared), parameters, codecs), recurse=True))
         payload = dill.dumps((plan.space, dict(shared), parameters), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from simkit.collect.collection import Found, Request, node_id, resolve
+from simkit.collect.collection import Found, Request, resolve
 from simkit.collect.config import find_rootdir, load_config
-from simkit.collect.plan import Plan
+from simkit.collect.plan import Plan, node_id
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
 from simkit.declare.space import Space, explore
@@ -58,10 +58,10 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     )
     inside = levels(path, config.rootdir, module)
     plan = resolve(found, inside, request, config.rootdir, compress=config.compress)
-    unknown = next((name for name in outside if name not in plan.nodes), None)
+    unknown = next((name for name in outside if name not in plan.names), None)
     if unknown is not None:
         used = ", ".join(plan.parameters)
-        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, plan.nodes)}"
+        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, plan.names)}"
         msg = f"{location(function)}: {what}\n    it uses: {used}"
         raise SimkitError(msg)
     return plan

@@ -10,16 +10,28 @@ import numpy as np
 from simkit.declare.annotations import Note
 from simkit.record.layout import home, place, stored_dtype, to_stored
 from simkit.record.sink import Sink
-from simkit.values.columns import Leaf
+from simkit.values.columns import Column, Leaf
 from simkit.values.encode import encode
+
+AFTER = "after"  # the attribute of what an `@after` gave or asked for
 
 
 def write_constant(root: h5py.Group, name: str, value: Any, note: Note, origin: str) -> None:
-    """Write a parameter's one value, unless it is there: a dataset without a row axis where it fits in one."""
+    """Write a parameter's one value, unless it is there: a dataset without a row axis where it fits in one.
+
+    What only an ``@after`` asked for so far is replaced: it says nothing of any run.
+    """
     parent, key = home(root, place("parameters", name))
     if key in parent:
-        return
-    column = encode([value])
+        if AFTER not in parent[key].attrs:
+            return
+        del parent[key]
+    thing = write_single(parent, key, encode([value]))
+    annotate(thing, note, origin)
+
+
+def write_single(parent: h5py.Group, key: str, column: Column) -> Any:
+    """Write a column of one row as what does not vary; the dataset or group that holds it."""
     node = column.whole
     if isinstance(node, Leaf):
         dtype, logical = stored_dtype(node)
@@ -32,7 +44,7 @@ def write_constant(root: h5py.Group, name: str, value: Any, note: Note, origin: 
         Sink(parent, key, 1, lambda: np.zeros(1, bool)).write(np.arange(1), column)
         thing = parent[key]
     thing.attrs["constant"] = True
-    annotate(thing, note, origin)
+    return thing
 
 
 def annotate(thing: Any, note: Note, origin: str, *, explored: bool = False) -> None:

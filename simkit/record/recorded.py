@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from simkit.declare.axes import Array
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.layout import names_in, place
 from simkit.record.source import read, read_constant
-from simkit.record.store import open_for_reading
+from simkit.record.store import Store, open_for_reading
+from simkit.record.summary import runs_digest
 from simkit.values.checkpoint import Restored, restored
 from simkit.values.columns import Column
 from simkit.values.decode import decode
@@ -40,12 +42,22 @@ class About:
 
 
 class Recorded:
-    """The group of one experiment in an open file."""
+    """The group of one experiment in an open file.
 
-    def __init__(self, path: Path, file: h5py.File, name: str) -> None:
+    Attributes
+    ----------
+    store
+        What writes to the file, where it is open for that too; closed at the latest with the process.
+    advice
+        How to add to it otherwise, if not by opening it again.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, name: str, store: Store | None = None) -> None:
         self.path, self.file, self.name = Path(os.path.abspath(path)), file, name
         self._root: h5py.Group = file[name]
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
+        self.store, self.advice = store, ""
+        self.release = file.close if store is None else weakref.finalize(self, store.close)
 
     @classmethod
     def open(cls, path: Path, name: str | None = None) -> Recorded:
@@ -77,7 +89,7 @@ class Recorded:
 
     def close(self) -> None:
         """Close the file."""
-        self.file.close()
+        self.release()
 
     @cached_property
     def sections(self) -> dict[str, dict[str, Any]]:
@@ -87,6 +99,11 @@ class Recorded:
             for section in ("parameters", "results", "summary")
             if section in self.root
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the runs, as `runs_digest` makes it."""
+        return runs_digest(self.root)
 
     @property
     def explored(self) -> tuple[str, ...]:
@@ -142,6 +159,10 @@ class Recorded:
         """A constant as a column of one row."""
         section = self.section_of(name) or ""
         return read_constant(self.sections[section][name])
+
+    def derived(self, name: str) -> Column:
+        """A value of the summary as a column of one row."""
+        return read_constant(self.sections["summary"][name])
 
     def column(self, name: str, rows: slice) -> Column:
         """Consecutive rows of a name."""

@@ -41,14 +41,13 @@ class WriterLock:
             if not self._locked():
                 holder = os.read(self.fd, 200).decode(errors="replace").strip() or "another process"
                 os.close(self.fd)
-                msg = f"{shown_path(path)} is being written by {holder}: wait until it is done, or use another file"
-                raise SimkitError(msg)
+                raise _locked(path, holder)
             if self._is_current():
                 break
             os.close(self.fd)  # its last holder removed it in between
         try:
             os.truncate(self.file, 0)
-            os.write(self.fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            os.write(self.fd, f"{_me()}\n".encode())
         except OSError:
             pass  # no room to say who: the lock holds all the same
 
@@ -77,6 +76,17 @@ class WriterLock:
         os.close(self.fd)
         if fcntl is None:
             self.file.unlink(missing_ok=True)
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _locked(path: Path, holder: str) -> SimkitError:
+    cure = "wait until it is done, or use another file"
+    if holder == _me():
+        holder, cure = f"{holder} (this one)", f"close it there first, as with traj.close(), {cure}"
+    return SimkitError(f"{shown_path(path)} is being written by {holder}: {cure}")
 
 
 class Store:

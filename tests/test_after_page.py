@@ -1,0 +1,35 @@
+"""Does docs/after.md tell the truth?"""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+PAGE = (Path(__file__).parents[1] / "docs" / "after.md").read_text("utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def normalised(text):
+    """Without what differs from one time to the next: the seed, the times, the size."""
+    text = re.sub(r"seed: \d+", "seed: SEED", text)
+    text = re.sub(r"=+ (.*) in [\d.]+ s =+", r"= \1 in TIME =", text)
+    return re.sub(r"[\d.]+ (kB|s)\b", "SOME", text).strip()
+
+
+def test_the_page(project, monkeypatch):
+    (source,) = blocks("python")
+    (console,) = blocks("console")
+    project.file("sim_rates.py", source)
+    typed, _, shown = console.partition("\n")
+    assert normalised(project.ok(*typed.split()[2:]).out) == normalised(shown)
+
+    monkeypatch.chdir(project.path)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks("pycon")), {}, "after", "after.md", 0)
+    said: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append, clear_globs=False)
+    assert result.attempted > 15
+    assert result.failed == 0, "".join(said)
