@@ -10,7 +10,7 @@ from typing import Any
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item
-from simkit.collect.config import load_config
+from simkit.collect.config import BOOKS, load_config
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
@@ -21,7 +21,7 @@ from simkit.execute.pool import start_method
 from simkit.execute.progress import Progress, Reporter, Silent
 from simkit.inject.call import plan_of
 from simkit.inject.shared import shared_values
-from simkit.provenance.facts import session_facts
+from simkit.provenance.circumstances import circumstances
 from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.values.checkpoint import Checkpoints
 from simkit.values.status import Status
@@ -48,16 +48,31 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
         chosen = in_part(options.wish.shard, chosen, target.points.n)
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
+    facts: dict[str, Any] = {}
+    if len(runs) and not options.replay:
+        facts = _circumstances(plan, options, progress)
     reporter.begin(progress)
     if len(runs):
         shared = shared_values(plan, target.root, target.known)
-        engine = start_method(options.method) if options.workers else "owner"
-        facts = session_facts(plan, options.argv, engine=engine, workers=options.workers)
         checkpoints = Checkpoints(target.checkpoints)
         execution = Execution(plan, target, shared, options, progress, reporter, facts, checkpoints)
         execution.replay(runs) if options.replay else execution.record(runs)
     reporter.end(progress)
     return progress
+
+
+def _circumstances(plan: Plan, options: Options, progress: Progress) -> dict[str, Any]:
+    """What is recorded of this session; what git did or could not do is told at its end."""
+    target = progress.target
+    known = {
+        "engine": start_method(options.method) if options.workers else "owner",
+        "workers": options.workers,
+        "root_seed": str(target.root),
+    }
+    found = circumstances(plan, target.slot, options.argv, options.bookkeeping, known)
+    progress.remarks.extend(found.remarks)
+    progress.warnings.update(dict.fromkeys(found.problems, "git"))
+    return found.facts
 
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
@@ -120,10 +135,12 @@ def run(
         on_change=config.on_change,
     )
     options = Options(
-        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
-    )
+        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable,
+        bookkeeping=config.bookkeeping,
+    )  # fmt: skip
     progress = study(Item(plan), options, Silent())
-    for problem in progress.problems:
+    told = [text for text, name in progress.warnings.items() if name in BOOKS and name not in config.silence]
+    for problem in [*progress.problems, *told]:
         warnings.warn(problem, stacklevel=2)
     if check and progress.failures:
         first = min(progress.failures, key=lambda failure: failure.run)

@@ -114,6 +114,8 @@ def _execution(group: argparse._ArgumentGroup) -> None:
     )
     add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
     add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
+    add("--sumatra", action="store_true", help="enter each study in Sumatra's lab notebook, too")
+    add("--reason", metavar="TEXT", default="", help="why you run this, for the record")
     add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
 
 

@@ -15,12 +15,13 @@ from simkit.collect import keyword
 from simkit.collect.code import reachable
 from simkit.collect.config import Config
 from simkit.collect.kinds import kind_of
-from simkit.collect.modules import load
+from simkit.collect.modules import load, simconfs
 from simkit.collect.plan import Plan, ordered
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
 from simkit.collect.requests import fields
 from simkit.collect.resolve import Outside, Resolver
+from simkit.collect.sources import sources
 from simkit.collect.streams import global_streams
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore
@@ -181,6 +182,7 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
     nodes = ordered(needs, resolver.nodes)
     things = [node.make for node in nodes.values() if node.origin and _is_code(node.make)]
     code = reachable([found.function, *things], rootdir)
+    starts = [found.path, *simconfs(found.path, rootdir)]
     return Plan(
         name=found.function.__name__,
         node_id=found.node_id,
@@ -193,6 +195,7 @@ def resolve(found: Found, inside: Sequence[Level], request: Request, rootdir: Pa
         module=found.module.__name__,
         code=code,
         streams=global_streams(code, rootdir),
+        sources=sources([found.function, *things], starts, rootdir),
         limits=found.tag.limits
         if request.timeout is None
         else attrs.evolve(found.tag.limits, timeout=request.timeout),

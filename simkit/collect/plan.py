@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from simkit.collect.sources import Sources
 from simkit.declare.limits import Limits
 from simkit.declare.space import Space
 
@@ -99,6 +100,8 @@ class Plan:
         The source of each piece of the project's code that the runs reach, by ``file::name``.
     streams
         The global random generators that this code draws from.
+    sources
+        The project's files that it needs, as they were when it was collected.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Plan:
     code: Mapping[str, str]
     limits: Limits = Limits()
     streams: frozenset[str] = frozenset()
+    sources: Sources = Sources()
 
     @property
     def doc(self) -> str:

@@ -46,6 +46,7 @@ class Progress:
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
 
+    remarks: list[str] = attrs.field(factory=list)  # what was done besides, for people
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
 
     def take_problems(self, problems: list[str]) -> None:

@@ -16,6 +16,7 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
+from simkit.collect.sources import Sources
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError
 from simkit.execute.job import Job, Source
@@ -85,7 +86,7 @@ def portable(
     """
     try:
         if plan.module == "__main__" or getattr(sys.modules.get(plan.module), "__file__", None) is None:
-            bare = attrs.evolve(plan, code={})
+            bare = attrs.evolve(plan, code={}, sources=Sources())
             return Parcel(dill.dumps((bare, root, dict(shared), parameters), recurse=True))
         payload = dill.dumps((plan.space, dict(shared), parameters), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
