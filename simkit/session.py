@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ from simkit.execute.pool import start_method
 from simkit.execute.progress import Progress, Reporter, Silent
 from simkit.inject.call import plan_of
 from simkit.inject.shared import shared_values
-from simkit.provenance.circumstances import circumstances
+from simkit.provenance.circumstances import circumstances, trajectory_name
+from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
 from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.values.checkpoint import Checkpoints
 from simkit.values.status import Status
@@ -49,19 +51,25 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
     facts: dict[str, Any] = {}
+    book: Labbook | None = None
     if len(runs) and not options.replay:
-        facts = _circumstances(plan, options, progress)
+        book = labbook(plan.rootdir) if options.bookkeeping.sumatra else None
+        facts = _circumstances(plan, options, progress, book)
     reporter.begin(progress)
     if len(runs):
         shared = shared_values(plan, target.root, target.known)
         checkpoints = Checkpoints(target.checkpoints)
         execution = Execution(plan, target, shared, options, progress, reporter, facts, checkpoints)
-        execution.replay(runs) if options.replay else execution.record(runs)
+        try:
+            execution.replay(runs) if options.replay else execution.record(runs)
+        finally:
+            if book is not None:
+                _enter(book, plan, facts, progress)
     reporter.end(progress)
     return progress
 
 
-def _circumstances(plan: Plan, options: Options, progress: Progress) -> dict[str, Any]:
+def _circumstances(plan: Plan, options: Options, progress: Progress, book: Labbook | None) -> dict[str, Any]:
     """What is recorded of this session; what git did or could not do is told at its end."""
     target = progress.target
     known = {
@@ -72,7 +80,28 @@ def _circumstances(plan: Plan, options: Options, progress: Progress) -> dict[str
     found = circumstances(plan, target.slot, options.argv, options.bookkeeping, known)
     progress.remarks.extend(found.remarks)
     progress.warnings.update(dict.fromkeys(found.problems, "git"))
-    return found.facts
+    if book is None:
+        return found.facts
+    try:
+        book.check()
+    except NotEntered as problem:
+        progress.warnings[f"Sumatra could not check the code: {problem}"] = "sumatra"
+    label = unique_label(trajectory_name(target.slot))
+    return {**found.facts, "sumatra": label, "started": time.time()}  # Sumatra's time is not the study's
+
+
+def _enter(book: Labbook, plan: Plan, facts: Mapping[str, Any], progress: Progress) -> None:
+    """Let Sumatra record the session; if it fails, that is all that is lost."""
+    try:
+        recorded = progress.target.slot.open()
+        try:
+            book.enter(facts, recorded, plan)
+        finally:
+            recorded.close()
+        progress.remarks.append(f"Sumatra: recorded as {facts['sumatra']}")
+    except (NotEntered, SimkitError, OSError, KeyboardInterrupt) as problem:
+        told = str(problem) or "it was interrupted"
+        progress.warnings[f"Sumatra has no record of this session: {told}"] = "sumatra"
 
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
