@@ -16,7 +16,7 @@ import numpy as np
 from simkit.declare.axes import Array
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.layout import names_in, place
-from simkit.record.sessions import as_text, read_sessions, read_text
+from simkit.record.sessions import as_text, read_fact, read_sessions, read_text
 from simkit.record.source import read, read_constant
 from simkit.record.store import open_for_reading
 from simkit.values.checkpoint import Restored, restored
@@ -196,6 +196,10 @@ class Recorded:
     def source(self, digest: str) -> str:
         """A recorded source by its digest, or the beginning of it; a BOM and odd line ends are kept."""
         return as_text(self.source_bytes(digest))
+
+    def diff(self, session: int) -> bytes:
+        """What differed from the commit in a session, counted from 1, as a patch; empty if nothing did."""
+        return read_fact(self.root["info"], session, "diff")
 
     def source_bytes(self, digest: str) -> bytes:
         """A recorded source exactly as its file was."""

@@ -98,6 +98,12 @@ def _decoded(name: str, value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def read_fact(info: h5py.Group, number: int, name: str) -> bytes:
+    """A long text of a session, exactly; empty if there is none."""
+    digest = json.loads(info[numbers(info)[number - 1]].attrs.get("texts", "{}")).get(name)
+    return b"" if digest is None else read_text(info, digest)
+
+
 def read_text(info: h5py.Group, digest: str) -> bytes:
     """A recorded text by its digest, or by the first characters of it.
 

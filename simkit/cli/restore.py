@@ -1,0 +1,40 @@
+"""``simkit restore``: the recorded sources in a folder of their own, ready to be run again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from simkit.cli.words import counted
+from simkit.errors import shown_path
+from simkit.provenance.checkout import checkout, found_repository, project_folder
+from simkit.provenance.restore import check_target, restore, session_of
+from simkit.record.recorded import Recorded
+
+
+def restore_file(file: str, target: str, name: str | None, session: int | None, git: str | None) -> int:
+    """Write a session's sources and requirements to a new folder; say how to go on."""
+    folder = Path(target)
+    check_target(folder)
+    recorded = Recorded.open(Path(file), name)
+    try:
+        number, facts = session_of(recorded, session)
+        home = folder
+        if git is not None:
+            origin = git or found_repository(Path.cwd(), recorded.path.parent)
+            told = checkout(facts, recorded.diff(number), origin, folder)
+            home = project_folder(facts, folder)
+            print(f"{shown_path(folder)}: {told}, from {origin}")
+        written = restore(recorded, facts, home)
+    finally:
+        recorded.close()
+    print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
+    for path in written.files:
+        print(f"    {path}")
+    for package in written.by_hand:
+        print(f"{package} was not installed from an index: install it by hand")
+    print(
+        f"the same packages (Python {facts['python']}):  pip install -r {shlex.quote(str(home / written.requirements))}"
+    )
+    print(f"in that folder, the runs were made by:  {facts['command']}")
+    return 0
