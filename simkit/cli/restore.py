@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from simkit.cli.words import counted
 from simkit.errors import shown_path
@@ -36,5 +38,11 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
     print(
         f"the same packages (Python {facts['python']}):  pip install -r {shlex.quote(str(home / written.requirements))}"
     )
-    print(f"in that folder, the runs were made by:  {facts['command']}")
+    print(f"in that folder, the runs were made by:  {facts['command']}{_seed(facts)}")
     return 0
+
+
+def _seed(facts: Mapping[str, Any]) -> str:
+    """What the command lacks to draw the same random numbers."""
+    given = facts["command"].split(" ")[0] != "simkit" or "--seed" in facts["command"]
+    return "" if given or "root_seed" not in facts else f" --seed {facts['root_seed']}"

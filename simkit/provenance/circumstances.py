@@ -94,9 +94,8 @@ class _Git:
             return {}, [f"git: {problem}"]
 
     def _inside(self, repo: git.Repo) -> tuple[dict[str, Any], list[str]]:
-        where = pathspec(
-            repo, [self.plan.rootdir / "results", self.slot.path, Path(f"{self.slot.path}.lock")]
-        )
+        written = [self.plan.rootdir / "results", self.slot.path, Path(f"{self.slot.path}.lock")]
+        where = pathspec(repo, [*written, self.plan.rootdir / ".smt", root(repo) / ".smt"])
         now = state(repo, where)
         problems: list[str] = []
         kept: dict[str, str] = {}
