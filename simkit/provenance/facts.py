@@ -24,7 +24,7 @@ def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[s
     """
     found = packages(plan.sources.imports, every=asked.every_package)
     optional = {
-        "reason": asked.reason,
+        "reason": without_credentials(asked.reason),
         "environment": environment(),
         "origins": found.origins,
         **brian2(),
