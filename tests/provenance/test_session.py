@@ -58,21 +58,23 @@ def test_the_facts_of_a_session(study, monkeypatch):
 
 
 def test_packages_by_other_names_than_those_they_are_imported_by(study):
-    packages = last(study.run("import git, yaml, six\n" + SOURCE))["packages"]
+    packages = last(study.run("import git, yaml\n" + SOURCE))["packages"]
     assert packages["GitPython"] == metadata.version("gitpython")
     assert packages["gitdb"] == metadata.version("gitdb")  # needed by that one
     assert packages["PyYAML"] == metadata.version("pyyaml")
 
 
-def test_a_failed_and_an_interrupted_session_tell_how_they_ended(study):
-    text = SOURCE.replace("    return", "    if x == 2:\n        raise KeyboardInterrupt\n    return")
+def test_an_interrupted_session_tells_how_it_ended(study):
+    stop = "    import os, signal\n    os.kill(os.getpid(), signal.SIGINT)\n    return"
     with pytest.raises(KeyboardInterrupt):
-        study.run(text)
+        study.run(SOURCE.replace("    return", stop))
     session = simkit.open("f").info.sessions[-1]
     assert session["outcome"].endswith("interrupted")
     assert "ended" in session
-    study.run(SOURCE.replace("    return", "    1 / 0\n    return")).close()
-    assert simkit.open("f").info.sessions[-1]["outcome"] == "2 failed"
+
+
+def test_a_failed_session_tells_how_it_ended(study):
+    assert last(study.run(SOURCE.replace("    return", "    1 / 0\n    return")))["outcome"] == "2 failed"
 
 
 def test_a_killed_session_has_no_end(project):
@@ -113,7 +115,7 @@ def test_a_second_session_repeats_no_source(study):
     first = study.run(SOURCE, seed=1)
     first.close()
     size = first.path.stat().st_size
-    study.run(SOURCE, simkit.product(x=[1.0, 2.0, 3.0])).close()
+    study.run(SOURCE, space=simkit.product(x=[1.0, 2.0, 3.0])).close()
     with h5py.File(first.path) as file:
         assert list(file["f/info"]) == ["001", "sources", "002"]
         assert len(file["f/info/sources"]) == 2
