@@ -35,9 +35,8 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
         print(f"    {path}")
     for package in written.by_hand:
         print(f"{package} was not installed from an index: install it by hand")
-    print(
-        f"the same packages (Python {facts['python']}):  pip install -r {shlex.quote(str(home / written.requirements))}"
-    )
+    requirements = shlex.quote(shown_path(home / written.requirements))
+    print(f"the same packages (Python {facts['python']}):  pip install -r {requirements}")
     print(f"in that folder, the runs were made by:  {facts['command']}{_seed(facts)}")
     return 0
 

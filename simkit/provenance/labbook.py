@@ -25,7 +25,7 @@ from simkit.errors import SimkitError
 from simkit.record.recorded import Recorded
 from simkit.values.decode import as_array, decode
 
-_PATIENCE = 300  # seconds for one call of Sumatra: it waits for others that write its database
+_PATIENCE = 120  # seconds for one call of Sumatra: it waits for others that write its database
 _LISTED = 20  # explored values that are written out
 _SCRIPT = Path(__file__).with_name("sumatra_entry.py")
 

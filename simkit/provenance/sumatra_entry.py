@@ -12,6 +12,7 @@ import json
 import mimetypes
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -78,9 +79,22 @@ def entered(entry: dict[str, Any]) -> dict[str, str]:
     record.dependencies = [_dependency(name, version) for name, version in entry["packages"].items()]
     record.output_data = [_key(entry["output"], record.datastore)]
     record.add_tag("_finished_")
-    project.add_record(record)
+    _save(project, record)
     project.save()
     return {"label": record.label}
+
+
+def _save(project: Any, record: Any) -> None:
+    """As `project.add_record`, but that tries again for a quarter of an hour whatever the error is."""
+    for pause in (1, 2, 4, 8, 16, 0):
+        try:
+            project.save_record(record)
+            break
+        except Exception as error:
+            if not (pause and "locked" in str(error)):  # by smtweb, or somebody's smt
+                raise
+            time.sleep(pause)
+    project._most_recent = record.label  # what `smt comment` and `smt repeat last` take
 
 
 def _part(name: str) -> Any:
