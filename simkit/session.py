@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from simkit.analyse.after import call_afters
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item
-from simkit.collect.config import load_config
+from simkit.collect.config import BOOKS, load_config
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
@@ -22,7 +23,8 @@ from simkit.execute.pool import start_method
 from simkit.execute.progress import Progress, Reporter, Silent
 from simkit.inject.call import plan_of
 from simkit.inject.shared import shared_values
-from simkit.provenance.facts import session_facts
+from simkit.provenance.circumstances import circumstances, trajectory_name
+from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
 from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.values.checkpoint import Checkpoints
 from simkit.values.status import Status
@@ -49,19 +51,61 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
         chosen = in_part(options.wish.shard, chosen, target.points.n)
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
+    facts: dict[str, Any] = {}
+    book: Labbook | None = None
+    if len(runs) and not options.replay:
+        book = labbook(plan.rootdir) if options.bookkeeping.sumatra else None
+        facts = _circumstances(plan, options, progress, book)
     reporter.begin(progress)
     shared = target.known
     if len(runs):
         shared = shared_values(plan, target.root, target.known)
-        engine = start_method(options.method) if options.workers else "owner"
-        facts = session_facts(plan, options.argv, engine=engine, workers=options.workers)
         checkpoints = Checkpoints(target.checkpoints)
         execution = Execution(plan, target, shared, options, progress, reporter, facts, checkpoints)
-        execution.replay(runs) if options.replay else execution.record(runs)
+        try:
+            execution.replay(runs) if options.replay else execution.record(runs)
+        finally:
+            if book is not None:
+                _enter(book, plan, facts, progress)
     reporter.end(progress)
     if not options.replay and not progress.interrupted:
         call_afters(plan, progress, options, shared, reporter)
     return progress
+
+
+def _circumstances(plan: Plan, options: Options, progress: Progress, book: Labbook | None) -> dict[str, Any]:
+    """What is recorded of this session; what git did or could not do is told at its end."""
+    target = progress.target
+    known = {
+        "engine": start_method(options.method) if options.workers else "owner",
+        "workers": options.workers,
+        "root_seed": str(target.root),
+    }
+    found = circumstances(plan, target.slot, options.argv, options.bookkeeping, known)
+    progress.remarks.extend(found.remarks)
+    progress.warnings.update(dict.fromkeys(found.problems, "git"))
+    if book is None:
+        return found.facts
+    try:
+        book.check()
+    except NotEntered as problem:
+        progress.warnings[f"Sumatra could not check the code: {problem}"] = "sumatra"
+    label = unique_label(trajectory_name(target.slot))
+    return {**found.facts, "sumatra": label, "started": time.time()}  # Sumatra's time is not the study's
+
+
+def _enter(book: Labbook, plan: Plan, facts: Mapping[str, Any], progress: Progress) -> None:
+    """Let Sumatra record the session; if it fails, that is all that is lost."""
+    try:
+        recorded = progress.target.slot.open()
+        try:
+            book.enter(facts, recorded, plan)
+        finally:
+            recorded.close()
+        progress.remarks.append(f"Sumatra: recorded as {facts['sumatra']}")
+    except (NotEntered, SimkitError, OSError, KeyboardInterrupt) as problem:
+        told = str(problem) or "it was interrupted"
+        progress.warnings[f"Sumatra has no record of this session: {told}"] = "sumatra"
 
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
@@ -125,11 +169,13 @@ def run(
         on_change=config.on_change,
     )
     options = Options(
-        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
-    )
+        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable,
+        bookkeeping=config.bookkeeping,
+    )  # fmt: skip
     progress = study(Item(plan), options, Silent())
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
-    for problem in (*progress.problems, *(() if check else failed)):
+    told = [text for text, name in progress.warnings.items() if name in BOOKS and name not in config.silence]
+    for problem in (*progress.problems, *told, *(() if check else failed)):
         warnings.warn(problem, stacklevel=2)
     if check and failed and not progress.failures:
         raise RunFailed(failed[0])

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from simkit.cli.listing import list_experiments, list_parameters
 from simkit.cli.report import Report
 from simkit.collect.collection import Item, KindOf, Request, Reshape, collect
-from simkit.collect.config import Config, find_rootdir, flattened, load_config
+from simkit.collect.config import Bookkeeping, Config, find_rootdir, flattened, load_config
 from simkit.collect.resolve import Outside
 from simkit.collect.targets import Target, parse
 from simkit.collect.text import Typed, convert, parse_axis
@@ -107,6 +109,17 @@ def session_options(
         argv=("simkit", *arguments),
         outside=outside,
         durable=config.durable,
+        bookkeeping=bookkeeping(options, config),
+    )
+
+
+def bookkeeping(options: argparse.Namespace, config: Config) -> Bookkeeping:
+    """What is recorded of the circumstances: as configured, or more."""
+    return attrs.evolve(
+        config.bookkeeping,
+        sumatra=config.sumatra or options.sumatra,
+        reason=options.reason,
+        every_package=options.verbose > 0,
     )
 
 

@@ -69,6 +69,10 @@ def _show(arguments: list[str]) -> int:
         return options
     from simkit.cli.show import show
 
+    if options.provenance:
+        from simkit.cli.provenance import show_provenance
+
+        return show_provenance(options.file, options.name)
     return show(options.file, options.name, options.run)
 
 
@@ -83,7 +87,18 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
-_VERBS = {"show": _show, "repair": _repair}
+def _restore(arguments: list[str]) -> int:
+    from simkit.cli.options import restore_parser
+
+    options = _parsed(restore_parser(), arguments)
+    if isinstance(options, int):
+        return options
+    from simkit.cli.restore import restore_file
+
+    return restore_file(options.file, options.folder, options.name, options.session, options.git)
+
+
+_VERBS = {"show": _show, "repair": _repair, "restore": _restore}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

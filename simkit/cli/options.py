@@ -8,7 +8,8 @@ EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
             3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
 
-on files:   simkit show FILE [--run N]      simkit repair FILE
+on files:   simkit show FILE [--run N | --provenance]      simkit restore FILE DIR
+            simkit repair FILE
 """
 
 
@@ -114,6 +115,8 @@ def _execution(group: argparse._ArgumentGroup) -> None:
     )
     add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
     add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
+    add("--sumatra", action="store_true", help="enter each study in Sumatra's lab notebook, too")
+    add("--reason", metavar="TEXT", default="", help="why you run this, for the record")
     add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
 
 
@@ -132,6 +135,31 @@ def show_parser() -> argparse.ArgumentParser:
     top.add_argument("file", metavar="FILE", help="a trajectory")
     top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
+    top.add_argument(
+        "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
+    )
+    return top
+
+
+def restore_parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit restore``."""
+    top = argparse.ArgumentParser(
+        prog="simkit restore",
+        description="Write the recorded sources, and a requirements.txt of the recorded versions, to a new folder.",
+    )
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("folder", metavar="DIR", help="a new folder, or an empty one")
+    top.add_argument("--name", metavar="NAME", help="one of several experiments in the file")
+    top.add_argument(
+        "--session", metavar="N", type=int, help="the sources of session N (from 1) instead of the last"
+    )
+    top.add_argument(
+        "--git",
+        metavar="REPOSITORY",
+        nargs="?",
+        const="",
+        help="check out the recorded commit and apply the recorded changes; by default from the repository here",
+    )
     return top
 
 

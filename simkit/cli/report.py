@@ -12,6 +12,7 @@ from pathlib import Path
 import simkit
 from simkit.cli.progress import Meter
 from simkit.cli.words import assignments, counted, duration, rule, size
+from simkit.collect.config import BOOKS
 from simkit.errors import location, shown_path
 from simkit.execute.progress import Failure, Progress, Stage
 from simkit.record.sparse import clean
@@ -129,9 +130,14 @@ class Report:
 
     def show_warnings(self) -> None:
         """What the first run of an experiment did behind its author's back."""
+        for text in dict.fromkeys(remark for progress in self.studied for remark in progress.remarks):
+            if not self.quiet:
+                print(text)
+        said: set[str] = set()  # of git and the like it is enough to hear once
         for progress in self.studied:
             for text, name in progress.warnings.items():
-                if name not in self.silenced:
+                if name not in self.silenced and text not in said:
+                    said.update([text] if name in BOOKS else [])
                     print(f"warning: {progress.plan.node_id}: {text}")
                     print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')
 

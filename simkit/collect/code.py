@@ -14,6 +14,7 @@ import os
 import sys
 import sysconfig
 import textwrap
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -141,7 +142,8 @@ def _source(file: Path) -> _Source:
 
 @lru_cache(maxsize=256)
 def _parsed(file: Path, changed: int) -> _Source:
-    text = file.read_text(encoding="utf-8")
+    with tokenize.open(file) as source:  # in the encoding that its first line declares
+        text = source.read()
     units: dict[str, list[ast.stmt]] = {}
     imports: dict[str, tuple[str, str]] = {}
     modules: dict[str, str] = {}

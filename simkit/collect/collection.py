@@ -15,12 +15,13 @@ from simkit.collect.after import after_plans
 from simkit.collect.code import reachable
 from simkit.collect.config import Config
 from simkit.collect.kinds import kind_of
-from simkit.collect.modules import load
+from simkit.collect.modules import load, simconfs
 from simkit.collect.plan import Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
 from simkit.collect.providers import Level, imported, levels, tagged
 from simkit.collect.requests import fields
 from simkit.collect.resolve import Outside, Resolver
+from simkit.collect.sources import sources
 from simkit.collect.streams import global_streams
 from simkit.collect.targets import Runs, Target, files
 from simkit.declare.space import Space, explore
@@ -175,7 +176,9 @@ def resolve(
     resolver = Resolver(space, inside, request.outside)
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)
-    code = reachable([found.function, *providers_of(nodes)], rootdir)
+    things = [found.function, *providers_of(nodes)]
+    code = reachable(things, rootdir)
+    starts = [found.path, *simconfs(found.path, rootdir)]
     made = Plan(
         name=found.function.__name__,
         node_id=found.node_id,
@@ -188,6 +191,7 @@ def resolve(
         module=found.module.__name__,
         code=code,
         streams=global_streams(code, rootdir),
+        sources=sources(things, starts, rootdir),
         limits=found.tag.limits
         if request.timeout is None
         else attrs.evolve(found.tag.limits, timeout=request.timeout),

@@ -14,7 +14,35 @@ from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 
 CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
-WARNINGS = ("unseeded_random", "mutated_parameter", "large_return")
+BOOKS = ("git", "sumatra")
+WARNINGS = ("unseeded_random", "mutated_parameter", "large_return", *BOOKS)
+GIT_MODES = ("record", "require-clean", "commit", "snapshot", "off")
+
+
+@attrs.frozen
+class Bookkeeping:
+    """What a session's record says besides the runs, and where else it is entered.
+
+    Attributes
+    ----------
+    git
+        ``record`` the commit and what differs from it; ``require-clean``: refuse to start with changes;
+        ``commit`` changed tracked files; ``snapshot`` the working tree under ``refs/simkit``; ``off``.
+    sumatra
+        Whether Sumatra's lab notebook gets a record.
+    user
+        Whether the user's name is recorded.
+    reason
+        Why this is run.
+    every_package
+        All installed packages, not only those that the experiment imports.
+    """
+
+    git: str = "record"
+    sumatra: bool = False
+    user: bool = True
+    reason: str = ""
+    every_package: bool = False
 
 
 @attrs.frozen
@@ -40,6 +68,8 @@ class Config:
         The warnings of the first run that are not wanted.
     compress
         Whether arrays are compressed where the experiment does not say.
+    git, sumatra, user
+        What is recorded of the circumstances: see `Bookkeeping`.
     """
 
     rootdir: Path
@@ -50,6 +80,14 @@ class Config:
     on_change: str | None = None
     silence: tuple[str, ...] = ()
     compress: bool = False
+    git: str = "record"
+    sumatra: bool = False
+    user: bool = True
+
+    @property
+    def bookkeeping(self) -> Bookkeeping:
+        """What is recorded of the circumstances."""
+        return Bookkeeping(self.git, self.sumatra, self.user)
 
     @property
     def results(self) -> Path:
@@ -121,6 +159,12 @@ def load_config(rootdir: Path) -> Config:
             f'on_change must be "next", "into" or "stop", not {on_change!r}',
         ),
     ]
+    git, sumatra, user = table.get("git", "record"), table.get("sumatra", False), table.get("user", True)
+    rules += [
+        (git in GIT_MODES, f"git must be one of {', '.join(map(repr, GIT_MODES))}, not {git!r}"),
+        (isinstance(sumatra, bool), f"sumatra must be true or false, not {sumatra!r}"),
+        (isinstance(user, bool), f"user must be true or false, not {user!r}"),
+    ]
     rules += [
         (name in WARNINGS, f"silence knows no warning {name!r}; there are: {', '.join(WARNINGS)}")
         for name in silence
@@ -130,8 +174,9 @@ def load_config(rootdir: Path) -> Config:
             msg = f"{where} {problem}"
             raise SimkitError(msg)
     return Config(
-        rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence), compress
-    )
+        rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence),
+        compress, git, sumatra, user,
+    )  # fmt: skip
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

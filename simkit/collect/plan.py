@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from simkit.collect.sources import Sources
 from simkit.declare.limits import Limits
 from simkit.declare.space import Space
 
@@ -101,6 +102,8 @@ class Plan:
         The global random generators that this code draws from.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
+    sources
+        The project's files that it needs, as they were when it was collected.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Plan:
     compress: bool = False
     streams: frozenset[str] = frozenset()
     afters: tuple[Plan, ...] = ()
+    sources: Sources = Sources()
 
     @property
     def doc(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
 from simkit.declare.axes import Index
@@ -55,6 +57,8 @@ class Options:
         Called with each exception, in this process: a debugger.
     replay
         Execute the selected runs without recording, done ones too.
+    bookkeeping
+        What the session's record says of the circumstances.
     """
 
     wish: Wish
@@ -68,6 +72,7 @@ class Options:
     argv: tuple[str, ...] = ()
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
     durable: bool = False
+    bookkeeping: Bookkeeping = Bookkeeping()
 
 
 @attrs.frozen(eq=False)
@@ -104,7 +109,14 @@ class Execution:
 
             with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed, runs) as writer:
                 self.consume(batches, writer, interrupt)
+                writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
+
+    def outcome(self, *, interrupted: bool) -> dict[str, Any]:
+        """How the session ended, for its record; without that it was killed."""
+        counts = [f"{number} {word}" for word, number in self.progress.counts.items()]
+        told = [*counts, "interrupted"] if interrupted else counts
+        return {"ended": time.time(), "outcome": ", ".join(told) or "nothing was run"}
 
     def consume(
         self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt

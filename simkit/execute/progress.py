@@ -57,6 +57,7 @@ class Progress:
     busy: float = 0.0  # seconds of work in all runs
 
     stages: list[Stage] = attrs.field(factory=list)  # what was called after the runs
+    remarks: list[str] = attrs.field(factory=list)  # what was done besides, for people
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
 
     def take_problems(self, problems: list[str]) -> None:

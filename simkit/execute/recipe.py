@@ -16,6 +16,7 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
+from simkit.collect.sources import Sources
 from simkit.declare.codec import OWN
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError
@@ -91,7 +92,7 @@ def portable(
     try:
         if plan.module == "__main__" or getattr(sys.modules.get(plan.module), "__file__", None) is None:
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, code={}, afters=())
+            bare = attrs.evolve(plan, code={}, afters=(), sources=Sources())
             return Parcel(dill.dumps((bare, root, dict(shared), parameters, codecs), recurse=True))
         payload = dill.dumps((plan.space, dict(shared), parameters), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything

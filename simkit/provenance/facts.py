@@ -1,48 +1,47 @@
-"""What a session's record says of the machine, the packages and the code."""
+"""What does a session's record say of the machine, the packages and the code?"""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
+import shlex
 import time
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import simkit
+from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan
+from simkit.provenance.machine import brian2, environment, machine
+from simkit.provenance.packages import packages
+from simkit.provenance.secrets import without_credentials
 
-_PACKAGES = ("numpy", "h5py", "scipy", "pandas", "attrs")
 
+def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[str, Any]:
+    """The facts of one session: numbers, text, and mappings.
 
-def session_facts(plan: Plan, argv: Sequence[str], *, engine: str, workers: int) -> Mapping[str, Any]:
-    """The facts of one session, as text and numbers.
-
-    The code is the source of every piece of the project that the runs reach, as JSON by ``file::name``.
+    ``sources`` are the project's files, ``code`` the source of every piece of them that the runs reach by
+    ``file::name``.
     """
+    found = packages(plan.sources.imports, every=asked.every_package)
+    optional = {
+        "reason": without_credentials(asked.reason),
+        "environment": environment(),
+        "origins": found.origins,
+        **brian2(),
+    }
     return {
         "started": time.time(),
-        "command": " ".join(argv),
+        "command": command_line(argv, anonymous=not asked.user),
         "simkit": simkit.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "cores": os.cpu_count() or 0,
-        "engine": engine,
-        "workers": workers,
-        "packages": json.dumps(_versions()),
-        "code": json.dumps(plan.code),
+        **machine(user=asked.user),
+        "packages": found.versions,
+        "code": dict(plan.code),
+        "sources": plan.sources.files,
+        **{name: fact for name, fact in optional.items() if fact},
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        if name in sys.modules:
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:  # imported from a folder
-                found[name] = str(getattr(sys.modules[name], "__version__", "unknown"))
-    return found
+def command_line(argv: Sequence[str], *, anonymous: bool) -> str:
+    """The command as it was typed, credentials aside; anonymous, the user's folder is ``~``."""
+    text = without_credentials(shlex.join(argv))
+    return text.replace(str(Path.home()), "~") if anonymous else text

@@ -17,6 +17,7 @@ import numpy as np
 from simkit.declare.axes import Array
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.layout import names_in, place
+from simkit.record.sessions import as_text, read_fact, read_sessions, read_text
 from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
 from simkit.record.summary import runs_digest
@@ -211,14 +212,19 @@ class Recorded:
     @property
     def sessions(self) -> list[dict[str, Any]]:
         """The circumstances of each session."""
-        found = []
-        for group in self.root["info"].values():
-            facts = dict(group.attrs)
-            facts.update(
-                {key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)}
-            )
-            found.append({key: _decoded(value) for key, value in facts.items()})
-        return found
+        return read_sessions(self.root["info"])
+
+    def source(self, digest: str) -> str:
+        """A recorded source by its digest, or the beginning of it; a BOM and odd line ends are kept."""
+        return as_text(self.source_bytes(digest))
+
+    def diff(self, session: int) -> bytes:
+        """What differed from the commit in a session, counted from 1, as a patch; empty if nothing did."""
+        return read_fact(self.root["info"], session, "diff")
+
+    def source_bytes(self, digest: str) -> bytes:
+        """A recorded source exactly as its file was."""
+        return read_text(self.root["info"], digest)
 
 
 def experiments(path: Path) -> list[str]:
@@ -233,12 +239,6 @@ def is_trajectory(path: Path) -> bool:
         return bool(experiments(path))
     except SimkitError:
         return False
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("{"):
-        return json.loads(value)
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _kind(thing: Any) -> str:

@@ -17,13 +17,13 @@ from simkit.errors import SimkitError
 from simkit.record.constants import annotate, write_constant
 from simkit.record.layout import (
     FORMAT,
-    TEXT,
     create_column,
     home,
     names_in,
     place,
     put,
 )
+from simkit.record.sessions import amend_session, numbers, write_session
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant
 from simkit.record.sparse import forget_checkpoints, write_checkpoint, write_notes, write_texts
@@ -154,17 +154,15 @@ class Writer:
 
     def session(self, facts: Mapping[str, Any]) -> h5py.Group:
         """Under which circumstances the following runs are made."""
-        info = self.root["info"]
-        group = info.create_group(f"{len(info) + 1:03d}", track_order=True)
-        self.session_number = len(info)
+        self.session_group = write_session(self.root["info"], facts)
+        self.session_number = len(numbers(self.root["info"]))
         if self.session_number > 1 and "session" not in self.root["runs"]:
             self._run_column("session", "u2")[:] = np.where(self._attempted(), 1, 0)
-        for name, value in facts.items():
-            if isinstance(value, str) and len(value) > 1000:
-                group.create_dataset(name, data=value, dtype=TEXT)
-            else:
-                group.attrs[name] = value
-        return group
+        return self.session_group
+
+    def end_session(self, facts: Mapping[str, Any]) -> None:
+        """How the session ended; counts with the next `commit`."""
+        amend_session(self.session_group, facts)
 
     # While runs come in
 

@@ -89,6 +89,27 @@ def test_a_failed_run(study):
     assert "ValueError: diverged at 2" in replay.out
 
 
+def test_the_provenance_of_each_session(study):
+    out = study.ok("show", "results/spiking-001.h5", "--provenance").out
+    session = study.open("spiking-001").info.sessions[0]
+    assert out.splitlines()[0].strip("= ") == "sim_show.py::spiking"
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[1].startswith("session 1 2")
+    assert lines[1].endswith(": 1 failed, 2 done") or lines[1].endswith(": 2 done, 1 failed")
+    assert "command simkit -k spiking" in lines
+    assert f"seed {session['root_seed']}" in lines
+    assert f"simkit {session['simkit']}, Python {session['python']}" in lines
+    assert f"numpy {session['packages']['numpy']}" in out
+    assert f"{session['user']}@{session['host']}" in out
+    digest = session["sources"]["sim_show.py"]
+    assert f"sources sim_show.py {len(SOURCE)} B {digest[:12]}" in lines
+    assert lines[-1] == "the sources again: simkit restore results/spiking-001.h5 DIR"
+    both = study.ok("show", "study.h5", "--provenance").out
+    assert "sim_show.py::spiking" in both
+    assert "sim_show.py::other" in both
+    assert "sim_show.py::other" not in study.ok("show", "study.h5", "spiking", "--provenance").out
+
+
 def test_several_experiments_in_a_file(study):
     out = study.ok("show", "study.h5").out
     assert "<Trajectory spiking: 3 runs, 2 done, 1 failed>" in out

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from simkit import SimkitError
-from simkit.collect.config import Config, find_rootdir, flattened, load_config
+from simkit.collect.config import Bookkeeping, Config, find_rootdir, flattened, load_config
 
 TABLE = "[tool.simkit]\n"
 
@@ -73,6 +73,12 @@ def test_settings_are_read(tree):
     assert config.parameters == {"x": 1, "syn.w": 2, "neuron.tau": 1.5}
 
 
+def test_what_is_recorded_of_the_circumstances(tree):
+    assert load_config(tree).bookkeeping == Bookkeeping("record", sumatra=False, user=True)
+    (tree / "pyproject.toml").write_text(TABLE + 'git = "snapshot"\nsumatra = true\nuser = false\n')
+    assert load_config(tree).bookkeeping == Bookkeeping("snapshot", sumatra=True, user=False)
+
+
 def test_one_pattern_may_stand_alone(tree):
     (tree / "pyproject.toml").write_text(TABLE + 'files = "run_*.py"\n')
     assert load_config(tree).files == ("run_*.py",)
@@ -89,6 +95,12 @@ def test_one_pattern_may_stand_alone(tree):
         ("workers = -1", 'workers must be a number of processes or "auto", not -1'),
         ("workers = true", "workers must be a number"),
         ('workers = "many"', "workers must be a number"),
+        (
+            'git = "require_clean"',
+            "git must be one of 'record', 'require-clean', 'commit', 'snapshot', 'off'",
+        ),
+        ('sumatra = "yes"', "sumatra must be true or false, not 'yes'"),
+        ("user = 0", "user must be true or false, not 0"),
     ],
 )
 def test_a_wrong_setting_is_an_error_with_file_and_cure(tree, text, message):

@@ -1,0 +1,114 @@
+"""``simkit show FILE --provenance``: under which circumstances were the runs of a file made?"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.cli.words import counted, duration, rule, size
+from simkit.errors import shown_path
+from simkit.record.recorded import Recorded, experiments
+
+_WIDTH = 11
+
+
+def show_provenance(file: str, name: str | None) -> int:
+    """Print the sessions of a file's experiments."""
+    path = Path(file)
+    names: list[str | None] = [*experiments(path)] if name is None else [name]
+    for each in names or [None]:
+        recorded = Recorded.open(path, each)
+        try:
+            sessions = recorded.sessions
+            print(rule(str(recorded.attributes["node_id"])))
+            for number, facts in enumerate(sessions, 1):
+                print("\n".join(_told(number, facts, recorded)))
+            print(f"the sources again:  simkit restore {shown_path(path)} DIR")
+        finally:
+            recorded.close()
+    return 0
+
+
+def _told(number: int, facts: Mapping[str, Any], recorded: Recorded) -> Iterator[str]:
+    yield f"session {number}   {_times(facts)}"
+    for title, text in _lines(facts):
+        first, *more = text.splitlines()
+        yield f"    {title:<{_WIDTH}} {first}"
+        yield from (f"    {'':<{_WIDTH}} {line}" for line in more)
+    title = "sources"
+    for path, digest in facts["sources"].items():
+        yield f"    {title:<{_WIDTH}} {path}   {size(len(recorded.source_bytes(digest)))}   {digest[:12]}"
+        title = ""
+    yield ""
+
+
+def _times(facts: Mapping[str, Any]) -> str:
+    started = datetime.datetime.fromtimestamp(facts["started"]).astimezone()
+    text = f"{started:%Y-%m-%d %H:%M:%S %Z}"
+    if "ended" not in facts:
+        return f"{text}, no end: it was killed, or it is still running"
+    return f"{text}, {duration(facts['ended'] - facts['started'])}: {facts['outcome']}"
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Title and text of each fact that there is."""
+    texts = {
+        "command": facts["command"],
+        "reason": facts.get("reason"),
+        "seed": facts.get("root_seed"),
+        "workers": f"{facts['workers']} ({facts['engine']})",
+        "changed": facts.get("changed"),
+        "machine": _machine(facts),
+        "environment": _pairs(facts.get("environment", {})),
+        "simkit": f"{facts['simkit']}, Python {facts['python']}",
+        "Brian2": " on ".join(str(facts[key]) for key in ("brian2_codegen", "brian2_device") if key in facts),
+        "packages": _wrapped([f"{name} {version}" for name, version in facts["packages"].items()]),
+        "git": _git(facts),
+        "Sumatra": facts.get("sumatra"),
+        "missing": facts.get("problems"),
+    }
+    return ((title, str(text)) for title, text in texts.items() if text)
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    who = f"{facts['user']}@{facts['host']}" if "user" in facts else str(facts["host"])
+    memory = [size(facts["memory"])] if "memory" in facts else []
+    cpu = [str(facts["cpu"])] if "cpu" in facts else []
+    return ", ".join([who, *cpu, counted(facts["cores"], "core"), *memory]) + f"\n{facts['platform']}"
+
+
+def _pairs(mapping: Mapping[str, str]) -> str:
+    return _wrapped([f"{name}={value}" for name, value in mapping.items()])
+
+
+def _wrapped(words: list[str], width: int = 80) -> str:
+    """Words with commas, in lines of a readable length."""
+    lines = [""]
+    for word in words:
+        joint = ", " if lines[-1] else ""
+        if lines[-1] and len(lines[-1]) + len(joint + word) > width:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] += joint + word
+    return "\n".join(lines)
+
+
+def _git(facts: Mapping[str, Any]) -> str:
+    told = facts.get("git")
+    if not told:
+        return ""
+    head = f"commit {told['commit'][:12]}" if told["commit"] else "no commit yet"
+    place = f"on {told['branch']}" if told["branch"] else "on no branch"
+    tags = [f"tagged {', '.join(told['tags'])}"] if told.get("tags") else []
+    lines = [", ".join([f"{head} {place}", *tags, "with changes" if told["dirty"] else "clean"])]
+    lines += [f"remote {told['remote']}"] if told.get("remote") else []
+    lines += [f"snapshot {told['snapshot'][:12]} in {told['snapshot_ref']}"] if told.get("snapshot") else []
+    lines += [f"{marks.replace('.', ' ')} {path}" for path, marks in told.get("changed", {}).items()]
+    lines += [f"?? {path}" for path in told.get("untracked", [])[:10]]
+    hidden = len(told.get("untracked", [])) - 10 + told.get("untracked_more", 0)
+    lines += [f"… and {counted(hidden, 'more untracked file')}"] if hidden > 0 else []
+    lines += [f"submodule {path}: {about}" for path, about in told.get("submodules", {}).items()]
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""Under which circumstances does a session begin, and what does git do for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simkit.collect.config import Bookkeeping
+from simkit.collect.plan import Plan
+from simkit.errors import SimkitError
+from simkit.provenance.facts import session_facts
+from simkit.provenance.repository import GitProblem, State, described, pathspec, repository, root, state
+from simkit.record.catalogue import Slot
+
+if TYPE_CHECKING:
+    import git
+
+
+@attrs.frozen(eq=False)
+class Circumstances:
+    """What is known before the first run.
+
+    Attributes
+    ----------
+    facts
+        For the session's record.
+    remarks
+        What git did, for people.
+    problems
+        What could not be done; no reason not to run.
+    """
+
+    facts: dict[str, Any]
+    remarks: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def circumstances(
+    plan: Plan, slot: Slot, argv: Sequence[str], asked: Bookkeeping, facts: dict[str, Any]
+) -> Circumstances:
+    """Gather what is recorded of a session, and let git keep the code if it shall.
+
+    Parameters
+    ----------
+    facts
+        What the session knows of itself: engine, workers, root seed.
+
+    Raises
+    ------
+    SimkitError
+        With ``git = "require-clean"``, when no commit holds the code.
+    """
+    told = {**session_facts(plan, argv, asked), **facts}
+    if asked.git == "off":
+        return Circumstances(told)
+    job = _Git(plan, slot, asked.git, str(told["command"]))
+    found, problems = job.facts()
+    if problems:
+        told["problems"] = "\n".join(problems)
+    return Circumstances({**told, **found}, tuple(job.remarks), () if job.is_expected else tuple(problems))
+
+
+def trajectory_name(slot: Slot) -> str:
+    """``multiply-001``, or ``study/multiply`` in a file of several experiments."""
+    own = slot.path.stem.partition("-")[0] == slot.group or slot.path.stem.startswith(f"{slot.group}-")
+    return slot.path.stem if own else f"{slot.path.stem}/{slot.group}"
+
+
+@attrs.define(eq=False)
+class _Git:
+    """Git's part of one session's record."""
+
+    plan: Plan
+    slot: Slot
+    mode: str
+    command: str
+    remarks: list[str] = attrs.field(factory=list)
+    is_expected: bool = False
+
+    def facts(self) -> tuple[dict[str, Any], list[str]]:
+        """What is recorded, and what could not be done."""
+        try:
+            with repository(self.plan.rootdir) as repo:
+                return self._inside(repo)
+        except GitProblem as problem:
+            if self.mode == "require-clean":
+                msg = f'git = "require-clean": {problem}; nothing was run'
+                raise SimkitError(msg) from None
+            # Who asked for no more than a record need not be told each time that there is no repository.
+            self.is_expected = problem.expected and self.mode == "record"
+            return {}, [f"git: {problem}"]
+
+    def _inside(self, repo: git.Repo) -> tuple[dict[str, Any], list[str]]:
+        written = [self.plan.rootdir / "results", self.slot.path, Path(f"{self.slot.path}.lock")]
+        where = pathspec(repo, [*written, self.plan.rootdir / ".smt", root(repo) / ".smt"])
+        now = state(repo, where)
+        problems: list[str] = []
+        kept: dict[str, str] = {}
+        try:
+            now, kept = self._keep(repo, now, where)
+        except GitProblem as problem:
+            problems.append(f"git: {problem}; what differs from the commit is recorded in the file")
+        facts, diff, missing = described(repo, now, where, self.plan.rootdir)
+        if missing:
+            problems.append(f"git: {missing}")
+            self.is_expected = not now.commit and self.mode == "record"
+        found: dict[str, Any] = {"git": {**facts, **kept}}
+        return ({**found, "diff": diff} if diff else found), problems
+
+    def _keep(self, repo: git.Repo, now: State, where: list[str]) -> tuple[State, dict[str, str]]:
+        """Do what the mode says."""
+        from simkit.provenance import keep
+
+        name = trajectory_name(self.slot)
+        message = f"simkit: {name}\n\n{self.plan.node_id}\n{self.command}"
+        if self.mode == "require-clean":
+            needed = [self.plan.rootdir / path for path in self.plan.sources.files]
+            keep.check_clean(repo, now, [path for path in needed if path.is_file()])
+        elif self.mode == "commit":
+            count = len(now.committable)
+            before, now = now.commit, keep.commit(repo, now, message, where)
+            if now.commit != before:
+                where_to = f"on {now.branch}" if now.branch else "on no branch: HEAD is detached"
+                files = "file" if count == 1 else "files"
+                self.remarks.append(f"git: committed {count} changed {files} as {now.short} {where_to}")
+        elif self.mode == "snapshot":
+            commit, ref, data = self._snapshot(repo, now, name, message)
+            left = f", without {len(data)} untracked data files" if data else ""
+            self.remarks.append(f"git: the working tree is kept as {commit[:7]} in {ref}{left}")
+            return now, {"snapshot": commit, "snapshot_ref": ref}
+        return now, {}
+
+    def _snapshot(self, repo: git.Repo, now: State, name: str, message: str) -> tuple[str, str, list[str]]:
+        from git.exc import GitError
+
+        from simkit.provenance import keep
+        from simkit.provenance.repository import reason
+
+        try:
+            return keep.snapshot(repo, now, name, message)
+        except (GitError, OSError) as error:
+            raise GitProblem(f"no snapshot could be made: {reason(error, root(repo))}") from None

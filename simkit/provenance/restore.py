@@ -1,0 +1,132 @@
+"""How do the recorded sources become a folder in which the study can be run again?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+
+from simkit.collect.config import CONFIG
+from simkit.errors import SimkitError, shown_path
+from simkit.record.recorded import Recorded
+
+REQUIREMENTS = "requirements.txt"
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+_ORIGIN = re.compile(r"(git|hg|bzr|svn)\+[a-z+]+://[^\s#;]+@[\w.-]+")
+
+
+@attrs.frozen
+class Restored:
+    """What was written.
+
+    Attributes
+    ----------
+    files
+        The sources, by their paths from the folder.
+    requirements
+        The file with the versions of the packages.
+    by_hand
+        Packages that no index has in this version: they must be installed by hand.
+    """
+
+    files: tuple[str, ...]
+    requirements: str
+    by_hand: tuple[str, ...]
+
+
+def session_of(recorded: Recorded, number: int | None) -> tuple[int, Mapping[str, Any]]:
+    """A session's number, from 1, and its facts; the last one by default.
+
+    Raises
+    ------
+    SimkitError
+        When there is no such session.
+    """
+    sessions = recorded.sessions
+    if not sessions:
+        raise SimkitError(f"{shown_path(recorded.path)}: no session is recorded there")
+    if number is not None and not 1 <= number <= len(sessions):
+        raise SimkitError(
+            f"--session {number}: the sessions of {recorded.name} are numbered 1 to {len(sessions)}"
+        )
+    number = number or len(sessions)
+    return number, sessions[number - 1]
+
+
+def check_target(folder: Path) -> None:
+    """Only an empty folder, or one that is not there, may be written to.
+
+    Raises
+    ------
+    SimkitError
+        Otherwise: nothing is overwritten.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SimkitError(f"{shown_path(folder)} is there already: name a new folder, or an empty one")
+
+
+def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Restored:
+    """Write a session's sources and requirements.
+
+    Raises
+    ------
+    SimkitError
+        When no sources are recorded, or a recorded path leads out of the folder.
+    """
+    sources: Mapping[str, str] = session["sources"]
+    if not sources:
+        msg = f"{shown_path(recorded.path)}: no sources are recorded there, as in files of the first simkit"
+        raise SimkitError(msg)
+    places = {path: inside(folder, path) for path in sources}
+    for path, digest in sources.items():
+        if path == CONFIG and places[path].exists():
+            continue  # checked out; recorded is only our table of it
+        places[path].parent.mkdir(parents=True, exist_ok=True)
+        places[path].write_bytes(recorded.source_bytes(digest))
+    if not (folder / CONFIG).exists():  # node ids are relative to the folder that has it
+        (folder / CONFIG).write_text("[tool.simkit]\n", encoding="utf-8")
+    name, by_hand = write_requirements(session, folder)
+    return Restored(tuple(sources), name, by_hand)
+
+
+def inside(folder: Path, path: str) -> Path:
+    """A recorded path below the folder; whoever made the file has no say on other places."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or re.search(r"[\\:\0]", path):
+        raise SimkitError(f"the recorded path {path!r} leads out of the folder: the file was tampered with")
+    place = folder.joinpath(*pure.parts)
+    home = os.path.realpath(folder)
+    if os.path.commonpath([home, os.path.realpath(place)]) != home:
+        raise SimkitError(f"{place} leads out of {folder} through a link")
+    return place
+
+
+def write_requirements(session: Mapping[str, Any], folder: Path) -> tuple[str, tuple[str, ...]]:
+    """Pin the recorded versions; the file's name, and which packages no index has."""
+    origins: Mapping[str, str] = session.get("origins", {})
+    lines = [f"# as recorded by simkit {session['simkit']} under Python {session['python']}"]
+    by_hand = []
+    packages: Mapping[str, str] = session["packages"]
+    if "simkit" not in packages:
+        by_hand.append(f"simkit {session['simkit']}")
+    for name, version in sorted(packages.items(), key=lambda item: item[0].lower()):
+        origin = origins.get(name, "")
+        if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
+            continue  # not a line that pip should see
+        if _ORIGIN.fullmatch(origin):
+            lines.append(f"{name} @ {origin}")
+        elif origin:
+            by_hand.append(f"{name} {version}")
+        else:
+            lines.append(f"{name}=={version}")
+    lines += [f"# not from an index, install by hand: {package}" for package in by_hand]
+    path = folder / REQUIREMENTS
+    if path.exists():  # the project's own
+        path = folder / "requirements-recorded.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path.name, tuple(by_hand)
