@@ -36,6 +36,18 @@ def open(path: str | os.PathLike[str] | None = None, name: str | None = None) ->
     return Trajectory(Recorded.open(Path(path), name))
 
 
+def recorded_at(target: str, name: str | None = None) -> Recorded:
+    """What ``FILE`` or ``FILE::NAME`` stands for on the command line.
+
+    Raises
+    ------
+    SimkitError
+        As `open` does.
+    """
+    path, _, inside = target.partition("::")
+    return Recorded.open(Path(path), name or inside or None)
+
+
 def _results() -> Path:
     return load_config(find_rootdir([])).results
 

@@ -83,7 +83,14 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
-_VERBS = {"show": _show, "repair": _repair}
+def _verify(arguments: list[str]) -> int:
+    from simkit.cli.verify import verify_file, verify_parser
+
+    options = _parsed(verify_parser(), arguments)
+    return options if isinstance(options, int) else verify_file(options)
+
+
+_VERBS = {"show": _show, "repair": _repair, "verify": _verify}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:
