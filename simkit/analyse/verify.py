@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.analyse.compare import EXACT, Gap, Tolerance, differing, gap
 from simkit.analyse.replay import Replay, replays, rows_of
-from simkit.analyse.since import Changes, since
+from simkit.analyse.since import Change, since
 from simkit.declare.axes import Index
 from simkit.errors import SimkitError
 from simkit.inject.injector import OnError
@@ -63,7 +63,7 @@ class Verification:
     overlaid
         Constants that the code gives another value now: name, that value, and the recorded one that was used.
     changes
-        What changed since the runs were recorded, in words by topic.
+        What changed since the runs were recorded.
     """
 
     most: int
@@ -74,7 +74,7 @@ class Verification:
     counts: Counter[str] = attrs.field(factory=Counter)
     shared: list[str] = attrs.field(factory=list)
     overlaid: list[tuple[str, Any, Any]] = attrs.field(factory=list)
-    changes: Changes = attrs.field(factory=dict)
+    changes: list[Change] = attrs.field(factory=list)
 
     @property
     def same(self) -> bool:

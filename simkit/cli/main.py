@@ -90,7 +90,14 @@ def _verify(arguments: list[str]) -> int:
     return options if isinstance(options, int) else verify_file(options)
 
 
-_VERBS = {"show": _show, "repair": _repair, "verify": _verify}
+def _diff(arguments: list[str]) -> int:
+    from simkit.cli.diff import diff_files, diff_parser
+
+    options = _parsed(diff_parser(), arguments)
+    return options if isinstance(options, int) else diff_files(options)
+
+
+_VERBS = {"show": _show, "repair": _repair, "verify": _verify, "diff": _diff}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

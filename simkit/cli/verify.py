@@ -11,16 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simkit.analyse.compare import Gap, Tolerance
+from simkit.analyse.compare import Tolerance
 from simkit.analyse.find import recorded_at
 from simkit.analyse.replay import done
 from simkit.analyse.verify import STATUS, Finding, Verification, verify
 from simkit.cli.command import debug, worker_count
+from simkit.cli.pairs import apart, pair
 from simkit.cli.words import counted, duration, rule, short
 from simkit.declare.axes import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.record.recorded import Recorded, experiments
-from simkit.values.decode import ABSENT
 
 _MOST, _MOST_VERBOSE = 20, 1000
 _INTERVAL = 10.0  # seconds between lines that say how far it is
@@ -50,10 +50,7 @@ def verify_parser() -> argparse.ArgumentParser:
 
 def verify_file(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
-    for name in ("rtol", "atol"):
-        if not getattr(options, name) >= 0:
-            msg = f"--{name} {getattr(options, name)}: give a number from 0 on"
-            raise SimkitError(msg)
+    check_tolerance(options)
     recorded = recorded_at(options.file, options.name)
     try:
         runs = chosen(recorded, options.runs, options.sample)
@@ -72,6 +69,14 @@ def verify_file(options: argparse.Namespace) -> int:
     finally:
         recorded.close()
     return 0 if result.same else 1
+
+
+def check_tolerance(options: argparse.Namespace) -> None:
+    """``--rtol`` and ``--atol`` are numbers from 0 on."""
+    for name in ("rtol", "atol"):
+        if not getattr(options, name) >= 0:
+            msg = f"--{name} {getattr(options, name)}: give a number from 0 on"
+            raise SimkitError(msg)
 
 
 class Clock:
@@ -158,7 +163,7 @@ def told(result: Verification, recorded: Recorded, clock: Clock) -> str:
 
 def changes_told(result: Verification) -> list[str]:
     """What changed since, by topic."""
-    lines = [f"    {topic:<10} {word}" for topic, words in result.changes.items() for word in words]
+    lines = [f"    {change.topic:<10} {change.words}" for change in result.changes]
     lines += [
         f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
         for name, now, old in result.overlaid
@@ -170,44 +175,15 @@ def table(findings: Sequence[Finding]) -> list[str]:
     """Run, name, recorded, now."""
     rows = [("run", "name", "recorded", "now", "")]
     for finding in findings:
+        both = finding.recorded, finding.now
+        old, new = both if finding.name == STATUS else pair(*both)
         run = "all" if finding.run is None else str(finding.run)
-        rows.append((run, finding.name, *values(finding), apart(finding.gap)))
+        rows.append((run, finding.name, old, new, apart(finding.gap)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return [
         f"{run:>{widths[0]}}  {name:<{widths[1]}}  {old:<{widths[2]}}  {new:<{widths[3]}}  {gap}".rstrip()
         for run, name, old, new, gap in rows
     ]
-
-
-def values(finding: Finding) -> tuple[str, str]:
-    """Both values in a few characters; a status as the word that it is."""
-    if finding.name == STATUS:
-        return str(finding.recorded), str(finding.now)
-    old, new = shown(finding.recorded), shown(finding.now)
-    if old == new:  # they differ in type, or behind the shown characters
-        old, new = f"{kind(finding.recorded)} {old}", f"{kind(finding.now)} {new}"
-    return old, new
-
-
-def shown(value: object) -> str:
-    """A value, or the type and shape of an array."""
-    if value is ABSENT:
-        return "(nothing)"
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return f"array {value.dtype} {value.shape}"
-    return short(value, 32)
-
-
-def kind(value: object) -> str:
-    """A type, with NumPy's own names."""
-    return str(value.dtype) if isinstance(value, (np.ndarray, np.generic)) else type(value).__name__
-
-
-def apart(gap: Gap | None) -> str:
-    """How far two values lie apart."""
-    return (
-        "" if gap is None or not gap.absolute else f"off by {gap.absolute:.2g} ({gap.relative:.2g} relative)"
-    )
 
 
 def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
