@@ -16,9 +16,10 @@ from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.execute.bar import fitting_reporter
 from simkit.execute.execution import Execution, Options
 from simkit.execute.pool import start_method
-from simkit.execute.progress import Progress, Reporter, Silent
+from simkit.execute.progress import Progress, Reporter
 from simkit.inject.call import plan_of
 from simkit.inject.shared import shared_values
 from simkit.provenance.facts import session_facts
@@ -122,7 +123,7 @@ def run(
     options = Options(
         wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable
     )
-    progress = study(Item(plan), options, Silent())
+    progress = study(Item(plan), options, fitting_reporter())
     for problem in progress.problems:
         warnings.warn(problem, stacklevel=2)
     if check and progress.failures:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +14,13 @@ from simkit.analyse.compare import Tolerance
 from simkit.analyse.find import recorded_at
 from simkit.analyse.replay import done
 from simkit.analyse.verify import STATUS, Finding, Verification, verify
+from simkit.cli.again import open_call, verify_command
 from simkit.cli.command import debug, worker_count
 from simkit.cli.pairs import apart, pair
 from simkit.cli.words import counted, duration, rule, short
 from simkit.declare.axes import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.record.recorded import Recorded, experiments
+from simkit.record.recorded import Recorded
 
 _MOST, _MOST_VERBOSE = 20, 1000
 _INTERVAL = 10.0  # seconds between lines that say how far it is
@@ -199,19 +199,7 @@ def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
     failed = next((f.run for f in result.findings if f.name == STATUS and f.run is not None), None)
     first = next((f.run for f in result.findings if f.run is not None), None)
     if failed is not None:
-        lines.append(f"debug one: {replay_command(recorded, failed)}")
+        lines.append(f"debug one: {verify_command(recorded.path, recorded.name, failed)}")
     elif first is not None:
-        lines.append(f"one of them in Python: {open_call(recorded)}.replay({first})")
+        lines.append(f"one of them in Python: {open_call(recorded.path, recorded.name)}.replay({first})")
     return "\n".join(lines)
-
-
-def open_call(recorded: Recorded) -> str:
-    """The Python call that opens it."""
-    name = f', "{recorded.name}"' if len(experiments(recorded.path)) > 1 else ""
-    return f'simkit.open("{shown_path(recorded.path)}"{name})'
-
-
-def replay_command(recorded: Recorded, run: int) -> str:
-    """The command that replays a run from its file, whatever the project's newest trajectory is."""
-    names = [recorded.name] if len(experiments(recorded.path)) > 1 else []
-    return shlex.join(["simkit", "verify", shown_path(recorded.path), *names, "--runs", str(run), "--pdb"])

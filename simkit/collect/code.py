@@ -14,13 +14,15 @@ import os
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import attrs
+
+from simkit.collect.cells import NOTEBOOK, cells_of, parsed
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SPACES = ("explore", "product", "sample", "each")
@@ -49,17 +51,26 @@ def reachable(things: Iterable[Any], rootdir: Path) -> dict[str, str]:
     waiting = [(sys.modules.get(thing.__module__), thing.__qualname__.partition(".")[0]) for thing in things]
     while waiting:
         module, name = waiting.pop()
-        file = None if module is None else project_file(module, rootdir)
-        if module is None or file is None:
+        place = None if module is None else _place(module, rootdir)
+        if module is None or place is None:
             continue
-        source = _source(file)
-        key = f"{os.path.relpath(file, rootdir)}::{name}".replace(os.sep, "/")
+        where, source = place
+        key = f"{where}::{name}".replace(os.sep, "/")
         if key in found or name not in source.units:
             continue
         found[key] = "\n".join(source.text(unit, _spaces(unit, module)) for unit in source.units[name])
         for unit in source.units[name]:
             waiting.extend(_mentioned(unit, module, source))
     return dict(sorted(found.items()))
+
+
+def _place(module: ModuleType, rootdir: Path) -> tuple[str, _Source] | None:
+    """A module's file below the rootdir, or the notebook, and its source; None for what is not the project's."""
+    cells = cells_of(module)
+    if cells is not None:
+        return NOTEBOOK, _executed(cells)
+    file = project_file(module, rootdir)
+    return None if file is None else (os.path.relpath(file, rootdir), _source(file))
 
 
 def project_file(module: ModuleType, rootdir: Path) -> Path | None:
@@ -142,18 +153,31 @@ def _source(file: Path) -> _Source:
 @lru_cache(maxsize=256)
 def _parsed(file: Path, changed: int) -> _Source:
     text = file.read_text(encoding="utf-8")
+    return _sorted(text, [ast.parse(text)])
+
+
+@lru_cache(maxsize=4)
+def _executed(cells: tuple[str, ...]) -> _Source:
+    return _sorted(*parsed(cells))
+
+
+def _sorted(text: str, trees: Sequence[ast.Module]) -> _Source:
+    """The statements by the names that they define; a later cell's definitions replace those before."""
     units: dict[str, list[ast.stmt]] = {}
     imports: dict[str, tuple[str, str]] = {}
     modules: dict[str, str] = {}
-    for statement in ast.parse(text).body:
-        for name in _defined(statement):
-            units.setdefault(name, []).append(statement)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.ImportFrom):
-                module = "." * node.level + (node.module or "")
-                imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
-            elif isinstance(node, ast.Import):
-                modules.update(dict(map(_bound, node.names)))
+    for tree in trees:
+        defined: dict[str, list[ast.stmt]] = {}
+        for statement in tree.body:
+            for name in _defined(statement):
+                defined.setdefault(name, []).append(statement)
+            for node in ast.walk(statement):
+                if isinstance(node, ast.ImportFrom):
+                    module = "." * node.level + (node.module or "")
+                    imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
+                elif isinstance(node, ast.Import):
+                    modules.update(dict(map(_bound, node.names)))
+        units.update(defined)
     return _Source(tuple(text.splitlines()), units, imports, modules)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from simkit.collect.cells import NOTEBOOK
 from simkit.collect.collection import Found, Request, node_id, resolve
 from simkit.collect.config import Config, find_rootdir, load_config
 from simkit.collect.plan import Plan
@@ -34,7 +35,7 @@ def found_of(function: Callable[..., Any]) -> tuple[Found, Config]:
         raise SimkitError(msg)
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
     file = getattr(module, "__file__", None)
-    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / "notebook"
+    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
     config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
     tag = tag_of(function) or Tag("experiment")
     return Found(function, tag, path, module, node_id(path, function, config.rootdir)), config

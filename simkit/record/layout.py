@@ -25,6 +25,7 @@ from simkit.values.columns import Leaf
 from simkit.values.encode import BIG
 
 FORMAT = 1
+READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 TEXT = h5py.string_dtype()
 _CHUNK_BYTES = 65_536
