@@ -44,8 +44,13 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
     SimkitError
         As `open` does.
     """
-    path, _, inside = target.partition("::")
-    return Recorded.open(Path(path), name or inside or None)
+    file, _, inside = target.partition("::")
+    wanted, path = name or inside or None, Path(file)
+    there = experiments(path) if wanted is None else []
+    if len(there) > 1:
+        msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
+        raise SimkitError(msg)
+    return Recorded.open(path, wanted)
 
 
 def _results() -> Path:

@@ -12,11 +12,13 @@ from simkit.analyse.source import Source, source_of
 from simkit.collect.collection import Request, resolve
 from simkit.collect.groups import leaves
 from simkit.collect.plan import Node, Plan
+from simkit.collect.providers import Provider
 from simkit.collect.requests import MISSING, fields
 from simkit.collect.resolve import Outside
 from simkit.declare.axes import Index, Values, from_list
 from simkit.declare.forms import TRIAL, Taken, Zip
 from simkit.declare.space import Space
+from simkit.declare.tags import Tag
 from simkit.errors import SimkitError, shown_path
 from simkit.execute.rerun import Rerun
 from simkit.inject.seeds import run_seeds
@@ -79,11 +81,17 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
 def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs, source.name)
     request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
+    last_resort = {name: _provider(name, value) for name, value in _settings(recorded, int(runs[0])).items()}
     try:
-        return resolve(source.found, source.levels, request, source.rootdir)
+        return resolve(source.found, [*source.levels, last_resort], request, source.rootdir)
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None
+
+
+def _provider(name: str, value: Any) -> Provider:
+    """Gives a recorded value where the present code gives none any more, as when a default was removed."""
+    return Provider(name, lambda: value, Tag("parameter"))
 
 
 def _outside(recorded: Recorded, values: Mapping[str, Any]) -> dict[str, Outside]:

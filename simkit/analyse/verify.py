@@ -54,6 +54,8 @@ class Verification:
 
     Attributes
     ----------
+    runs, differing, unfinished
+        How many were executed; how many of them differ; how many fail as they did when they were recorded.
     findings
         The first differences, by run number.
     counts
@@ -70,6 +72,7 @@ class Verification:
     tolerance: Tolerance
     runs: int = 0
     differing: int = 0
+    unfinished: int = 0
     findings: list[Finding] = attrs.field(factory=list)
     counts: Counter[str] = attrs.field(factory=Counter)
     shared: list[str] = attrs.field(factory=list)
@@ -184,6 +187,7 @@ def _compare(recorded: Recorded, batch: Batch, result: Verification) -> None:
             result.add(_findings(name, batch.runs, before, now, np.flatnonzero(different)[: result.most]))
             wrong |= different
     result.runs += n
+    result.unfinished += int((~wrong & ~comparable).sum())
     result.differing += int(wrong.sum())
 
 

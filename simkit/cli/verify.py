@@ -191,7 +191,8 @@ def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
     tolerance = result.tolerance
     how = f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}" if tolerance else "bit for bit"
     if result.same:
-        return rule(f"{counted(result.runs, 'run')} the same, {how}, in {clock.elapsed}")
+        failing = f" ({result.unfinished} not done, as recorded)" if result.unfinished else ""
+        return rule(f"{counted(result.runs, 'run')} the same, {how}{failing}, in {clock.elapsed}")
     lines = [
         rule(f"{result.differing} of {counted(result.runs, 'run')} differ in {clock.elapsed}"),
         f"differing: {', '.join(dict.fromkeys([*result.shared, *result.counts]))}",
