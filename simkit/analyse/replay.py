@@ -81,7 +81,8 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
 def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs, source.name)
     request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
-    last_resort = {name: _provider(name, value) for name, value in _settings(recorded, int(runs[0])).items()}
+    fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
+    last_resort = {name: _provider(name, value_of(recorded, name, 0)) for name in fixed}
     try:
         return resolve(source.found, [*source.levels, last_resort], request, source.rootdir)
     except SimkitError as error:

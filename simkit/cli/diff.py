@@ -57,7 +57,7 @@ def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
         yield f"{letter}  {shown_path(side.path)}   {side.attributes['node_id']}   {counted(len(side), 'run')}"
     if found.same:
         yield ""
-        yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'result')}, code and packages"
+        yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'column')}, code and packages"
         return
     if found.seeds is not None:
         yield from titled("seed", ["{} | {}".format(*found.seeds)])
@@ -84,9 +84,8 @@ def entries(found: Sequence[Entry]) -> Iterator[str]:
     """``gain  2.0 | 3.0``."""
     width = max((len(entry.name) for entry in found), default=0)
     for entry in found:
-        a, b = pair(*entry.values)
-        units = [f" {unit}" if unit else "" for unit in entry.units]
-        yield f"{entry.name:<{width}}  {a}{units[0]} | {b}{units[1]}"
+        a, b = pair(*entry.values, entry.units)
+        yield f"{entry.name:<{width}}  {a} | {b}"
 
 
 def points(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:

@@ -14,13 +14,13 @@ _MOST = 32  # characters of a value
 _SMALL = 4  # elements of an array that is shown as it is
 
 
-def pair(one: Any, other: Any) -> tuple[str, str]:
+def pair(one: Any, other: Any, units: tuple[str, str] = ("", "")) -> tuple[str, str]:
     """Both values in a few characters; of arrays the elements that lie farthest apart, with their place."""
+    first, second = (f"{_shown(v)} {unit}".rstrip() for v, unit in zip((one, other), units, strict=True))
     if _alike(one, other):
         at = _farthest(one, other)
         place = ", ".join(map(str, at))
         return f"[{place}] {short(one[at])}", f"[{place}] {short(other[at])}"
-    first, second = _shown(one), _shown(other)
     if first == second:  # they differ in type, or behind what is shown
         return f"{_kind(one)} {first}", f"{_kind(other)} {second}"
     return first, second
