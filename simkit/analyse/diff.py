@@ -163,7 +163,7 @@ def matched(a: Recorded, b: Recorded, keys: list[str]) -> Points:
     """The points of both by their values under these names, and the how-manieth they are of their kind."""
     numbers = np.zeros(len(a) + len(b), np.int64)
     for name in keys:
-        numbers = _refined(numbers, *codes(_key_column(a, name), _key_column(b, name)))
+        numbers = _refined(numbers, *codes(*(rows_of(side, name, np.arange(len(side))) for side in (a, b))))
     if any(side.run_column(TRIAL, slice(0, 0)) is not None for side in (a, b)):
         numbers = _refined(numbers, _trials(a), _trials(b))
     split = len(a)
@@ -183,15 +183,6 @@ def _refined(numbers: Index, mine: Array, theirs: Array) -> Index:
     more = np.concatenate([mine, theirs]).astype(np.int64)
     joined = numbers * (int(more.max(initial=0)) + 1) + more
     return np.asarray(np.unique(joined, return_inverse=True)[1].reshape(-1), np.int64)
-
-
-def _key_column(side: Recorded, name: str) -> Column:
-    n = len(side)
-    return (
-        take(side.constant(name), np.zeros(n, np.int64))
-        if side.is_constant(name)
-        else side.column(name, slice(0, n))
-    )
 
 
 def _trials(side: Recorded) -> Array:

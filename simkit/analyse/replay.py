@@ -25,10 +25,12 @@ from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, decode
+from simkit.values.encode import encode
 from simkit.values.same import digest, same
 from simkit.values.status import Status
 from simkit.values.take import take
 
+_SCATTERED = 64  # rows between those that are asked for, from which on each is read alone
 _GIVEN = ("--", "set=", "[tool.simkit")  # how the origins of values begin that did not come from the code
 
 
@@ -153,27 +155,34 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
 
 
 def rows_of(recorded: Recorded, name: str, runs: Index) -> Column:
-    """A column's rows at these run numbers."""
+    """A column's rows at these run numbers, a constant repeated; a few that lie far apart are read one by one."""
+    if recorded.is_constant(name):
+        return take(recorded.constant(name), np.zeros(len(runs), np.int64))
     first, stop = int(runs.min()), int(runs.max()) + 1
-    return take(recorded.column(name, slice(first, stop)), runs - first)
+    if stop - first <= _SCATTERED * len(runs):
+        return take(recorded.column(name, slice(first, stop)), runs - first)
+    values = [value_of(recorded, name, run) for run in runs.tolist()]
+    present = np.array([i for i, value in enumerate(values) if value is not ABSENT], np.int64)
+    return (
+        encode([values[i] for i in present]).spread(len(runs), present)
+        if len(present)
+        else Column(len(runs), ())
+    )
 
 
-def _points(recorded: Recorded, runs: Index, name: str) -> Space:
+def _points(recorded: Recorded, runs: Index, experiment: str) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
-    first, stop = int(runs.min()), int(runs.max()) + 1
-    rows = slice(first, stop)
-    columns = {name: _values(recorded.column(name, rows)) for name in recorded.explored}
-    trials = recorded.run_column(TRIAL, rows)
+    columns = {name: _values(rows_of(recorded, name, runs)) for name in recorded.explored}
+    trials, seeds = recorded.run_column(TRIAL), recorded.run_column("seed")
     if trials is not None:
-        columns[TRIAL] = Values(trials, native=True)
-    seeds = recorded.run_column("seed", rows)
-    chosen = runs - first
+        columns[TRIAL] = Values(trials[runs], native=True)
     if seeds is not None and "seed" not in columns:
-        expected = run_seeds(int(recorded.attributes["root_seed"]), name, runs)
-        if (seeds[chosen] != expected).any():  # merged from another trajectory: its seeds came along
-            columns["seed"] = Values(seeds.astype("i8"), native=True)
-    index = np.clip(np.arange(len(recorded)) - first, 0, stop - first - 1)
-    return Space(Taken(Zip(columns, stop - first), index))
+        expected = run_seeds(int(recorded.attributes["root_seed"]), experiment, runs)
+        if (seeds[runs] != expected).any():  # merged from another trajectory: its seeds came along
+            columns["seed"] = Values(seeds[runs].astype("i8"), native=True)
+    index = np.zeros(len(recorded), np.int64)
+    index[runs] = np.arange(len(runs))
+    return Space(Taken(Zip(columns, len(runs)), index))
 
 
 def _values(column: Column) -> Values:

@@ -142,10 +142,9 @@ def _constants(recorded: Recorded, replay: Replay, result: Verification) -> None
     for name, (value, _, _) in replay.rerun.constants().items():
         if name not in names:
             continue
-        now, none = encode([value]), np.zeros(len(replay.runs), np.int64)
-        constant = recorded.is_constant(name)
-        before = take(recorded.constant(name), none) if constant else rows_of(recorded, name, replay.runs)
-        different = np.flatnonzero(differing(before, take(now, none), result.tolerance))
+        now, before = encode([value]), rows_of(recorded, name, replay.runs)
+        now = take(now, np.zeros(len(replay.runs), np.int64))
+        different = np.flatnonzero(differing(before, now, result.tolerance))
         if len(different):
             result.shared.append(name)
             old = decode(take(before, different[:1]))[0]
@@ -171,16 +170,14 @@ def _compare(recorded: Recorded, batch: Batch, result: Verification) -> None:
     if not n:
         return
     first, stop = int(batch.runs[0]), int(batch.runs[-1]) + 1
-    at = batch.runs - first
-    status = np.asarray(recorded.run_column("status", slice(first, stop)))[at]
+    status = np.asarray(recorded.run_column("status", slice(first, stop)))[batch.runs - first]
     wrong = status != batch.status
     result.counts.update({STATUS: int(wrong.sum())} if wrong.any() else {})
     result.add([_status(batch, status, i) for i in np.flatnonzero(wrong)[: result.most].tolist()])
     comparable = (status == Status.DONE) & (batch.status == Status.DONE)
+    known = {*recorded.names("parameters"), *recorded.names("results")}
     for name, now in _columns(recorded, batch):
-        before = (
-            take(recorded.column(name, slice(first, stop)), at) if name in _known(recorded) else Column(n, ())
-        )
+        before = rows_of(recorded, name, batch.runs) if name in known else Column(n, ())
         different = differing(before, now, result.tolerance) & comparable
         if different.any():
             result.counts[name] += int(different.sum())
@@ -189,10 +186,6 @@ def _compare(recorded: Recorded, batch: Batch, result: Verification) -> None:
     result.runs += n
     result.unfinished += int((~wrong & ~comparable).sum())
     result.differing += int(wrong.sum())
-
-
-def _known(recorded: Recorded) -> set[str]:
-    return {*recorded.names("parameters"), *recorded.names("results")}
 
 
 def _columns(recorded: Recorded, batch: Batch) -> Iterator[tuple[str, Column]]:
