@@ -8,6 +8,8 @@ import h5py
 import pytest
 from conftest import Project
 
+from simkit.cli.main import main
+
 SOURCE = """
 from typing import Annotated
 import numpy as np
@@ -203,7 +205,7 @@ def test_repeats_seeds_units_packages_and_experiments(pair):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_arguments(once, arguments, message):
-    result = Project(once).simkit("diff", *arguments)
-    assert result.code == 4
-    assert message in result.err
+def test_wrong_arguments(once, arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(once)
+    assert main(["diff", *arguments]) == 4
+    assert message in capsys.readouterr().err

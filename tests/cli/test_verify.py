@@ -10,6 +10,8 @@ import h5py
 import pytest
 from conftest import Project
 
+from simkit.cli.main import main
+
 SOURCE = """
 import numpy as np
 from simkit import experiment, parameter, product
@@ -197,10 +199,10 @@ def test_some_runs_only(recorded):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_arguments(once, arguments, told):
-    result = Project(once).simkit("verify", "results/sim-001.h5", *arguments)
-    assert result.code == 4
-    assert told in result.err
+def test_wrong_arguments(once, arguments, told, monkeypatch, capsys):
+    monkeypatch.chdir(once)
+    assert main(["verify", "results/sim-001.h5", *arguments]) == 4
+    assert told in capsys.readouterr().err
 
 
 def test_code_that_is_gone_or_can_not_run_is_said_so(recorded):
