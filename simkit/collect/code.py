@@ -23,6 +23,7 @@ from typing import Any
 import attrs
 
 from simkit.collect.cells import NOTEBOOK, cells_of, parsed
+from simkit.collect.scopes import free_names
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SPACES = ("explore", "product", "sample", "each")
@@ -206,17 +207,26 @@ def _mentioned(
 ) -> Iterator[tuple[ModuleType | None, str]]:
     """What a unit's names lead to, as module and name; simkit's decorators do not count."""
     skipped: set[int] = set()
+    free = free_names(unit)
     for node in ast.walk(unit):
         if isinstance(node, _FUNCTIONS):
             skipped.update(id(inner) for decorator in _spaces(node, module) for inner in ast.walk(decorator))
         if id(node) in skipped:
             continue
-        owner = _module_of(node.value, module, source) if isinstance(node, ast.Attribute) else None
+        dotted = isinstance(node, ast.Attribute) and _root(node) in free
+        owner = _module_of(node.value, module, source) if dotted else None  # type: ignore[attr-defined]
         if isinstance(node, ast.Attribute) and isinstance(owner, ModuleType):
             skipped.update(id(inner) for inner in ast.walk(node.value))
             yield owner, node.attr
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in free:
             yield from _named(node.id, module, source)
+
+
+def _root(node: ast.expr) -> str:
+    """The name that ``package.lib.thing`` begins with."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _spaces(unit: ast.AST, module: ModuleType) -> list[ast.expr]:
