@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from simkit.analyse.compare import Tolerance
 from simkit.analyse.diff import ColumnDiff, Diff, Entry, diff
@@ -15,7 +15,7 @@ from simkit.cli.pairs import apart, pair
 from simkit.cli.verify import check_tolerance
 from simkit.cli.words import assignments, counted
 from simkit.errors import shown_path
-from simkit.record.recorded import Recorded
+from simkit.record.recorded import Recorded, experiments
 
 _MOST_LINES = 30  # of a function's changed source
 _MOST_POINTS = 3  # that are told by their values
@@ -54,7 +54,8 @@ def diff_files(options: argparse.Namespace) -> int:
 def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     """The whole report, a line at a time."""
     for letter, side in zip("AB", sides, strict=True):
-        yield f"{letter}  {shown_path(side.path)}   {side.attributes['node_id']}   {counted(len(side), 'run')}"
+        name = f"::{side.name}" if len(experiments(side.path)) > 1 else ""
+        yield f"{letter}  {shown_path(side.path)}{name}   {side.attributes['node_id']}   {counted(len(side), 'run')}{commit(side)}"
     if found.same:
         yield ""
         yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'column')}, code and packages"
@@ -69,6 +70,14 @@ def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
         yield from titled(topic, lines)
     yield from titled("status", (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in found.statuses.items()))
     yield from titled("results at the points that both have done", results(found.columns))
+
+
+def commit(side: Recorded) -> str:
+    """The git commit of the last session, where one is recorded."""
+    git = side.sessions[-1].get("git") if side.sessions else None
+    if not isinstance(git, Mapping) or not git.get("commit"):
+        return ""
+    return f"   git {str(git['commit'])[:10]}{' (with changes)' if git.get('dirty') else ''}"
 
 
 def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
