@@ -55,7 +55,13 @@ def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     """The whole report, a line at a time."""
     for letter, side in zip("AB", sides, strict=True):
         name = f"::{side.name}" if len(experiments(side.path)) > 1 else ""
-        yield f"{letter}  {shown_path(side.path)}{name}   {side.attributes['node_id']}   {counted(len(side), 'run')}{commit(side)}"
+        facts = [
+            shown_path(side.path) + name,
+            side.attributes["node_id"],
+            counted(len(side), "run"),
+            commit(side),
+        ]
+        yield f"{letter}  {'   '.join(filter(None, facts))}"
     if found.same:
         yield ""
         yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'column')}, code and packages"
@@ -77,7 +83,7 @@ def commit(side: Recorded) -> str:
     git = side.sessions[-1].get("git") if side.sessions else None
     if not isinstance(git, Mapping) or not git.get("commit"):
         return ""
-    return f"   git {str(git['commit'])[:10]}{' (with changes)' if git.get('dirty') else ''}"
+    return f"git {str(git['commit'])[:10]}{' (with changes)' if git.get('dirty') else ''}"
 
 
 def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
