@@ -22,11 +22,12 @@ from simkit.declare.tags import Tag
 from simkit.errors import SimkitError, shown_path
 from simkit.execute.rerun import Rerun
 from simkit.inject.seeds import run_seeds
+from simkit.record.points import codes
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
-from simkit.values.same import digest, same
+from simkit.values.same import same
 from simkit.values.status import Status
 from simkit.values.take import take
 
@@ -146,12 +147,10 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
     varying = [n for n in names if n in known and n not in explored and not recorded.is_constant(n)]
     if not varying:
         return [runs]
-    columns = [decode(rows_of(recorded, name, runs)) for name in varying]
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for run, *values in zip(runs.tolist(), *columns, strict=True):
-        key = tuple("absent" if value is ABSENT else digest(value) for value in values)
-        groups.setdefault(key, []).append(run)
-    return [np.array(group) for group in groups.values()]
+    columns = (rows_of(recorded, name, runs) for name in varying)
+    numbers = np.stack([codes(column, column)[0] for column in columns], axis=1)
+    _, first, group = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
+    return [runs[group.reshape(-1) == number] for number in np.argsort(first)]
 
 
 def rows_of(recorded: Recorded, name: str, runs: Index) -> Column:

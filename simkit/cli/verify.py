@@ -22,7 +22,7 @@ from simkit.declare.axes import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.record.recorded import Recorded
 
-_MOST, _MOST_VERBOSE = 20, 1000
+_MOST, _MOST_VERBOSE = 20, 200
 _INTERVAL = 10.0  # seconds between lines that say how far it is
 
 
