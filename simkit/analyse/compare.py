@@ -11,6 +11,7 @@ from simkit.declare.axes import Array, Index
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, height, whole_column
 from simkit.values.decode import as_array, decode
 from simkit.values.encode import encode
+from simkit.values.same import same
 from simkit.values.take import take, take_node
 
 
@@ -92,7 +93,8 @@ def _alike(one: Any, other: Any, tolerance: Tolerance) -> Array:
             return np.asarray(np.logical_or.reduce(fields))
         case Nothing():
             return np.zeros(one.n, bool)
-    return np.ones(height(one), bool)
+    pairs = zip(decode(whole_column(one)), decode(whole_column(other)), strict=True)
+    return np.array([not same(a, b) for a, b in pairs], bool)
 
 
 def _leaves(one: Leaf, other: Leaf, tolerance: Tolerance) -> Array:
@@ -150,8 +152,8 @@ def agreeing(one: Array, other: Array, tolerance: Tolerance) -> Array:
     if kind not in "fc":
         return np.asarray(one == other)
     signs = np.signbit(one) == np.signbit(other) if kind == "f" else True
-    same = ((one == other) & signs) | (np.isnan(one) & np.isnan(other))
-    return np.asarray(same | _close(one, other, tolerance) if tolerance else same)
+    equal = ((one == other) & signs) | (np.isnan(one) & np.isnan(other))
+    return np.asarray(equal | _close(one, other, tolerance) if tolerance else equal)
 
 
 def _close(one: Array, other: Array, tolerance: Tolerance) -> Array:

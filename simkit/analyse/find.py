@@ -37,7 +37,7 @@ def open(path: str | os.PathLike[str] | None = None, name: str | None = None) ->
 
 
 def recorded_at(target: str, name: str | None = None) -> Recorded:
-    """What ``FILE`` or ``FILE::NAME`` stands for on the command line.
+    """What ``FILE``, ``FILE::NAME`` or the name of an experiment stands for on the command line.
 
     Raises
     ------
@@ -46,6 +46,8 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
     """
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
+    if file.isidentifier() and not path.exists():
+        return _by_name(file)._recorded
     there = experiments(path) if wanted is None else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"

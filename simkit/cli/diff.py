@@ -30,7 +30,11 @@ def diff_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 the same   1 something differs   4 usage or file error",
     )
     add = top.add_argument
-    add("a", metavar="A", help="a trajectory: FILE, or FILE::NAME where it holds several experiments")
+    add(
+        "a",
+        metavar="A",
+        help="FILE, FILE::NAME where it holds several experiments, or NAME for its newest trajectory",
+    )
     add("b", metavar="B", help="another one")
     add("--rtol", metavar="X", type=float, default=0.0, help="relative difference that a float may have")
     add("--atol", metavar="X", type=float, default=0.0, help="absolute difference that a float may have")

@@ -35,7 +35,11 @@ def verify_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 all the same   1 something differs   4 usage or file error   5 nothing to verify",
     )
     add = top.add_argument
-    add("file", metavar="FILE", help="a trajectory; FILE::NAME where it holds several experiments")
+    add(
+        "file",
+        metavar="FILE",
+        help="a trajectory, or the name of an experiment for its newest; FILE::NAME where it holds several",
+    )
     add("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     which = top.add_mutually_exclusive_group()
     which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")

@@ -69,9 +69,18 @@ def test_the_verbs_take_one_by_its_name(study):
 
 
 def test_each_is_continued_in_its_place(study):
-    again = study.ok("-n", "0", "--output", "study.h5", "--product", "x=1,2,3,4")
+    again = study.ok("-n", "0", "--output", "study.h5", "-k", "cubes", "--product", "x=1,2,3,4")
     assert "continuing study.h5: 3 of 4 runs are done" in again.out
     with simkit.open(study.path / "study.h5", "cubes") as trajectory:
         assert trajectory["y"].tolist() == [1, 8, 27, 64]
     with simkit.open(study.path / "study.h5", "cubes-002") as trajectory:
         assert len(trajectory) == 3
+
+
+def test_the_newest_trajectory_of_an_experiment_by_its_name(study):
+    study.ok("-n", "0", "-k", "halves")
+    assert "results/halves-001.h5" in study.ok("verify", "halves").out
+    assert "the same" in study.ok("diff", "halves", "study.h5::halves").out
+    wrong = study.simkit("verify", "halve")
+    assert wrong.code == 4
+    assert "no trajectory of 'halve' in results\n    there: halves" in wrong.err
