@@ -18,9 +18,10 @@ from simkit.collect.resolve import Outside
 from simkit.collect.selection import selected
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.execute.bar import fitting_reporter
 from simkit.execute.execution import Execution, Options
 from simkit.execute.pool import start_method
-from simkit.execute.progress import Progress, Reporter, Silent
+from simkit.execute.progress import Progress, Reporter
 from simkit.inject.call import plan_of
 from simkit.inject.shared import shared_values
 from simkit.provenance.circumstances import circumstances, trajectory_name
@@ -172,7 +173,7 @@ def run(
         wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable,
         bookkeeping=config.bookkeeping,
     )  # fmt: skip
-    progress = study(Item(plan), options, Silent())
+    progress = study(Item(plan), options, fitting_reporter())
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     told = [text for text, name in progress.warnings.items() if name in BOOKS and name not in config.silence]
     for problem in (*progress.problems, *told, *(() if check else failed)):

@@ -54,6 +54,25 @@ def _found(path: str | os.PathLike[str] | None, name: str | None) -> Trajectory:
     return Trajectory(Recorded.open(Path(path), name))
 
 
+def recorded_at(target: str, name: str | None = None) -> Recorded:
+    """What ``FILE``, ``FILE::NAME`` or the name of an experiment stands for on the command line.
+
+    Raises
+    ------
+    SimkitError
+        As `open` does.
+    """
+    file, _, inside = target.partition("::")
+    wanted, path = name or inside or None, Path(file)
+    if file.isidentifier() and not path.exists():
+        return _by_name(file)._recorded
+    there = experiments(path) if wanted is None else []
+    if len(there) > 1:
+        msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
+        raise SimkitError(msg)
+    return Recorded.open(path, wanted)
+
+
 def _results() -> Path:
     return load_config(find_rootdir([])).results
 

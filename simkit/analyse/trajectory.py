@@ -244,6 +244,32 @@ class Trajectory:
         """
         return edit.notes(self, about)
 
+    def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
+        """Execute a run again from its recorded parameters and seed, in this process, recording nothing.
+
+        Parameters
+        ----------
+        run
+            Its number in the file; negative ones count from the end.
+        function
+            The experiment; by default the one that the trajectory's node id names, as its code is now.
+
+        Returns
+        -------
+        dict of str to object
+            The results by name, as `simkit.call` gives them.
+
+        Raises
+        ------
+        SimkitError
+            When the experiment can't be found, or can't run with what is recorded.
+        Exception
+            Whatever the experiment raises.
+        """
+        from simkit.analyse.verify import replayed
+
+        return replayed(self._recorded, self._number(run), function)
+
     def _number(self, run: int) -> int:
         """A run's number in the file; negative ones count from the end."""
         n = len(self._recorded)

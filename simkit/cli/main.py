@@ -87,6 +87,20 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
+def _verify(arguments: list[str]) -> int:
+    from simkit.cli.verify import verify_file, verify_parser
+
+    options = _parsed(verify_parser(), arguments)
+    return options if isinstance(options, int) else verify_file(options)
+
+
+def _diff(arguments: list[str]) -> int:
+    from simkit.cli.diff import diff_files, diff_parser
+
+    options = _parsed(diff_parser(), arguments)
+    return options if isinstance(options, int) else diff_files(options)
+
+
 def _restore(arguments: list[str]) -> int:
     from simkit.cli.options import restore_parser
 
@@ -98,7 +112,7 @@ def _restore(arguments: list[str]) -> int:
     return restore_file(options.file, options.folder, options.name, options.session, options.git)
 
 
-_VERBS = {"show": _show, "repair": _repair, "restore": _restore}
+_VERBS = {"show": _show, "repair": _repair, "restore": _restore, "verify": _verify, "diff": _diff}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

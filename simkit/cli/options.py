@@ -8,8 +8,9 @@ EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
             3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
 
-on files:   simkit show FILE [--run N | --provenance]      simkit restore FILE DIR
-            simkit repair FILE
+on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
+            simkit verify FILE              simkit diff A B
+            simkit restore FILE DIR
 """
 
 

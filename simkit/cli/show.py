@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from simkit.analyse.find import open as open_trajectory
 from simkit.analyse.trajectory import Trajectory
+from simkit.cli.again import replay_line
 from simkit.cli.words import rule, short
 from simkit.errors import SimkitError
 from simkit.record.recorded import experiments
@@ -49,7 +49,8 @@ def told(trajectory: Trajectory, run: int) -> str:
     for title, text in texts:
         if text:
             lines += ["", title, *("    " + line for line in text.rstrip().splitlines())]
-    replay = shlex.join(["simkit", f"{trajectory.info.node_id}[{run}]", "--pdb"])
+    info = trajectory.info
+    replay = replay_line(trajectory.path, trajectory.name, info.node_id, info.sessions, run)
     return "\n".join([*lines, "", f"replay: {replay}"])
 
 

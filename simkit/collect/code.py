@@ -15,13 +15,16 @@ import sys
 import sysconfig
 import textwrap
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import attrs
+
+from simkit.collect.cells import NOTEBOOK, cells_of, parsed
+from simkit.collect.scopes import free_names
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SPACES = ("explore", "product", "sample", "each", "after")
@@ -50,17 +53,26 @@ def reachable(things: Iterable[Any], rootdir: Path) -> dict[str, str]:
     waiting = [(sys.modules.get(thing.__module__), thing.__qualname__.partition(".")[0]) for thing in things]
     while waiting:
         module, name = waiting.pop()
-        file = None if module is None else project_file(module, rootdir)
-        if module is None or file is None:
+        place = None if module is None else _place(module, rootdir)
+        if module is None or place is None:
             continue
-        source = _source(file)
-        key = f"{os.path.relpath(file, rootdir)}::{name}".replace(os.sep, "/")
+        where, source = place
+        key = f"{where}::{name}".replace(os.sep, "/")
         if key in found or name not in source.units:
             continue
         found[key] = "\n".join(source.text(unit, _spaces(unit, module)) for unit in source.units[name])
         for unit in source.units[name]:
             waiting.extend(_mentioned(unit, module, source))
     return dict(sorted(found.items()))
+
+
+def _place(module: ModuleType, rootdir: Path) -> tuple[str, _Source] | None:
+    """A module's file below the rootdir, or the notebook, and its source; None for what is not the project's."""
+    cells = cells_of(module)
+    if cells is not None:
+        return NOTEBOOK, _executed(cells)
+    file = project_file(module, rootdir)
+    return None if file is None else (os.path.relpath(file, rootdir), _source(file))
 
 
 def project_file(module: ModuleType, rootdir: Path) -> Path | None:
@@ -144,18 +156,31 @@ def _source(file: Path) -> _Source:
 def _parsed(file: Path, changed: int) -> _Source:
     with tokenize.open(file) as source:  # in the encoding that its first line declares
         text = source.read()
+    return _sorted(text, [ast.parse(text)])
+
+
+@lru_cache(maxsize=4)
+def _executed(cells: tuple[str, ...]) -> _Source:
+    return _sorted(*parsed(cells))
+
+
+def _sorted(text: str, trees: Sequence[ast.Module]) -> _Source:
+    """The statements by the names that they define; a later cell's definitions replace those before."""
     units: dict[str, list[ast.stmt]] = {}
     imports: dict[str, tuple[str, str]] = {}
     modules: dict[str, str] = {}
-    for statement in ast.parse(text).body:
-        for name in _defined(statement):
-            units.setdefault(name, []).append(statement)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.ImportFrom):
-                module = "." * node.level + (node.module or "")
-                imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
-            elif isinstance(node, ast.Import):
-                modules.update(dict(map(_bound, node.names)))
+    for tree in trees:
+        defined: dict[str, list[ast.stmt]] = {}
+        for statement in tree.body:
+            for name in _defined(statement):
+                defined.setdefault(name, []).append(statement)
+            for node in ast.walk(statement):
+                if isinstance(node, ast.ImportFrom):
+                    module = "." * node.level + (node.module or "")
+                    imports.update({alias.asname or alias.name: (module, alias.name) for alias in node.names})
+                elif isinstance(node, ast.Import):
+                    modules.update(dict(map(_bound, node.names)))
+        units.update(defined)
     return _Source(tuple(text.splitlines()), units, imports, modules)
 
 
@@ -184,17 +209,26 @@ def _mentioned(
 ) -> Iterator[tuple[ModuleType | None, str]]:
     """What a unit's names lead to, as module and name; simkit's decorators do not count."""
     skipped: set[int] = set()
+    free = free_names(unit)
     for node in ast.walk(unit):
         if isinstance(node, _FUNCTIONS):
             skipped.update(id(inner) for decorator in _spaces(node, module) for inner in ast.walk(decorator))
         if id(node) in skipped:
             continue
-        owner = _module_of(node.value, module, source) if isinstance(node, ast.Attribute) else None
+        dotted = isinstance(node, ast.Attribute) and _root(node) in free
+        owner = _module_of(node.value, module, source) if dotted else None  # type: ignore[attr-defined]
         if isinstance(node, ast.Attribute) and isinstance(owner, ModuleType):
             skipped.update(id(inner) for inner in ast.walk(node.value))
             yield owner, node.attr
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in free:
             yield from _named(node.id, module, source)
+
+
+def _root(node: ast.expr) -> str:
+    """The name that ``package.lib.thing`` begins with."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _spaces(unit: ast.AST, module: ModuleType) -> list[ast.expr]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from simkit.collect.cells import NOTEBOOK
+
 RANDOM, NUMPY, BRIAN2 = "random", "numpy.random", "brian2"
 
 
@@ -35,6 +37,8 @@ def global_streams(code: Mapping[str, str], rootdir: Path) -> frozenset[str]:
 
 
 def _loaded(path: Path) -> ModuleType | None:
+    if path.name == NOTEBOOK:
+        return sys.modules["__main__"]
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and os.path.abspath(file) == os.path.abspath(path):

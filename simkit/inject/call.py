@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from simkit.collect.cells import NOTEBOOK
 from simkit.collect.collection import Found, Request, resolve
-from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.config import Config, find_rootdir, load_config
 from simkit.collect.plan import Plan, node_id
 from simkit.collect.providers import levels
 from simkit.collect.resolve import Outside
@@ -28,6 +29,19 @@ from simkit.values.decode import decode
 from simkit.values.status import Status
 
 
+def found_of(function: Callable[..., Any]) -> tuple[Found, Config]:
+    """A function of a script, a notebook or any module as an experiment, and the project around it."""
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: an experiment is a function, not {function!r}"
+        raise SimkitError(msg)
+    module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
+    file = getattr(module, "__file__", None)
+    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
+    config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
+    tag = tag_of(function) or Tag("experiment")
+    return Found(function, tag, path, module, node_id(path, function, config.rootdir)), config
+
+
 def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]) -> Plan:
     """The plan of a function of a script, a notebook or any module.
 
@@ -38,25 +52,17 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     outside
         Values laid on top, after the project's ``[tool.simkit.parameters]``.
     """
-    if not inspect.isfunction(function):
-        msg = f"{caller()}: an experiment is a function, not {function!r}"
-        raise SimkitError(msg)
+    found, config = found_of(function)
     if space is not None and not isinstance(space, Space):
         msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
         raise SimkitError(msg)
-    module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
-    file = getattr(module, "__file__", None)
-    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / "notebook"
-    config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
     configured = {
         name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()
     }
-    tag = tag_of(function) or Tag("experiment")
-    found = Found(function, tag, path, module, node_id(path, function, config.rootdir))
     request = Request(
         outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
     )
-    inside = levels(path, config.rootdir, module)
+    inside = levels(found.path, config.rootdir, found.module)
     plan = resolve(found, inside, request, config.rootdir, compress=config.compress)
     unknown = next((name for name in outside if name not in plan.names), None)
     if unknown is not None:

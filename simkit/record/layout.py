@@ -27,6 +27,7 @@ from simkit.values.packed import LEVEL
 from simkit.values.plain import BIG
 
 FORMAT = 1
+READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 TEXT = h5py.string_dtype()
 _CHUNK_BYTES = 65_536

@@ -169,16 +169,16 @@ def _identities(plan: Plan, recorded: Recorded, size: int) -> tuple[Array, Array
     mine = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
     both = np.zeros(len(plan.space) + size, np.int64)
     for name in _names(plan):
-        one, other = _codes(mine[name], _recorded_column(recorded, name, slice(0, size)))
+        one, other = codes(mine[name], _recorded_column(recorded, name, slice(0, size)))
         joined = np.concatenate([one, other])
         both = np.unique(np.stack([both, joined], 1), axis=0, return_inverse=True)[1].reshape(-1)
     split = len(plan.space)
-    times = np.concatenate([_occurrence(both[:split]), _occurrence(both[split:])])
+    times = np.concatenate([occurrence(both[:split]), occurrence(both[split:])])
     numbers = both * (int(times.max(initial=0)) + 1) + times
     return numbers[:split], numbers[split:]
 
 
-def _occurrence(codes: Array) -> Array:
+def occurrence(codes: Array) -> Array:
     """How often each code came before."""
     order = np.argsort(codes, kind="stable")
     ranked = codes[order]
@@ -193,10 +193,10 @@ def _equal(one: Column, other: Column) -> bool:
     simple = _simple(one), _simple(other)
     if simple[0] is not None and simple[1] is not None:
         return simple[0][0] == simple[1][0] and np.array_equal(simple[0][1], simple[1][1])
-    return bool(np.array_equal(*_codes(one, other)))
+    return bool(np.array_equal(*codes(one, other)))
 
 
-def _codes(one: Column, other: Column) -> tuple[Array, Array]:
+def codes(one: Column, other: Column) -> tuple[Array, Array]:
     """Two columns as numbers that are equal where type and bits of the values are."""
     simple = _simple(one), _simple(other)
     if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:

@@ -14,9 +14,10 @@ import attrs
 import h5py
 import numpy as np
 
+import simkit
 from simkit.declare.axes import Array
 from simkit.errors import SimkitError, listed, shown_path
-from simkit.record.layout import names_in, place
+from simkit.record.layout import FORMAT, READABLE, names_in, place
 from simkit.record.sessions import as_text, read_fact, read_sessions, read_text
 from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
@@ -71,7 +72,7 @@ class Recorded:
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
-        problem = _problem(path, names, name)
+        problem = _problem(path, names, name) or _unreadable(path, file[name or names[0]])
         if problem:
             file.close()
             raise SimkitError(problem)
@@ -252,6 +253,18 @@ def _kind(thing: Any) -> str:
         return codec
     dtype = str(thing.attrs.get("dtype", thing.dtype))
     return f"{dtype} {thing.shape[1:]}" if thing.ndim > 1 else dtype
+
+
+def _unreadable(path: Path, group: h5py.Group) -> str:
+    """Why a group of another format can't be read."""
+    found = group.attrs["simkit_format"]
+    if found in READABLE:
+        return ""
+    where = f"{shown_path(path)}: {group.name[1:]} has format {found}"
+    known = f"this simkit ({simkit.__version__}) reads format {', '.join(map(str, READABLE))}"
+    if isinstance(found, np.integer) and found > FORMAT:
+        return f"{where}, written by a newer simkit; {known}\n    pip install --upgrade simkit"
+    return f"{where}, which is too old: {known}\n    open it with the simkit that wrote it"
 
 
 def _problem(path: Path, names: list[str], name: str | None) -> str:

@@ -224,3 +224,15 @@ def test_aliases_of_simkits_decorators_do_not_count():
         "@experiment\n@product(x=[1]) \n@explore(y=[2]).repeat(3)",
     ):
         assert normal_form(decorators + "\ndef f(x):\n    return x\n") == plain
+
+
+def test_a_local_name_is_not_the_modules_one_of_that_name(code):
+    sim = SIM.replace("WIDTHS = [1, 2]", "WIDTHS = [1, 2]\nx = 1\nstate = 2\nk = 3\nhelp = 4\n")
+    body = "    state = [k for k in range(2)]\n    g = lambda help: help + x\n    return Model()"
+    sim = sim.replace("    return Model()", body)
+    before = code(sim=sim)
+    assert not {"sim_a.py::x", "sim_a.py::state", "sim_a.py::k", "sim_a.py::help"} & set(before)
+    declared = sim.replace("    state = [", "    global state\n    state = [").replace(
+        "    g = ", "    y = k + state; g = "
+    )
+    assert {"sim_a.py::state", "sim_a.py::k"} < set(code(sim=declared))
