@@ -24,6 +24,7 @@ from simkit.execute.rerun import Rerun
 from simkit.inject.seeds import run_seeds
 from simkit.record.points import codes
 from simkit.record.recorded import Recorded
+from simkit.values.classes import loaded, revived
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
@@ -113,7 +114,8 @@ def _settings(recorded: Recorded, run: int) -> dict[str, Any]:
 def value_of(recorded: Recorded, name: str, run: int) -> Any:
     """A name's value in one run, or `ABSENT`."""
     constant = recorded.is_constant(name)
-    return decode(recorded.constant(name) if constant else recorded.column(name, slice(run, run + 1)))[0]
+    column = recorded.constant(name) if constant else recorded.column(name, slice(run, run + 1))
+    return revived(decode(column)[0], loaded)
 
 
 def _is_given(recorded: Recorded, name: str) -> bool:
@@ -186,7 +188,7 @@ def _points(recorded: Recorded, runs: Index, experiment: str) -> Space:
 
 def _values(column: Column) -> Values:
     """The declared elements; rows that no run was given any value in are filled with another's."""
-    elements = decode(column)
+    elements = revived(decode(column), loaded)
     present = next((value for value in elements if value is not ABSENT), None)
     return from_list([present if value is ABSENT else value for value in elements])
 
