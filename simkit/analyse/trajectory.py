@@ -18,6 +18,7 @@ from simkit.analyse.select import matching
 from simkit.declare.axes import Array, Index, objects
 from simkit.declare.space import Space, explore
 from simkit.errors import did_you_mean, listed, shown_path
+from simkit.record.origins import Origin, origin
 from simkit.record.recorded import RUN_COLUMNS, About, Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode
@@ -222,6 +223,10 @@ class Trajectory:
         run = self._number(run)
         pairs = zip(self._recorded.note_names(run), self._recorded.texts("notes", run), strict=True)
         return [f"{name}: {text}" if name else text for name, text in pairs]
+
+    def source(self, run: int) -> Origin:
+        """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there."""
+        return origin(self._recorded, self._number(run))
 
     def _number(self, run: int) -> int:
         """A run's number in the file; negative ones count from the end."""

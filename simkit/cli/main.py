@@ -83,7 +83,18 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
-_VERBS = {"show": _show, "repair": _repair}
+def _merge(arguments: list[str]) -> int:
+    from simkit.cli.options import merge_parser
+
+    options = _parsed(merge_parser(), arguments)
+    if isinstance(options, int):
+        return options
+    from simkit.cli.merge import merge_files
+
+    return merge_files(options.target, options.sources, options.duplicates)
+
+
+_VERBS = {"show": _show, "repair": _repair, "merge": _merge}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

@@ -191,13 +191,18 @@ class Recorded:
     def sessions(self) -> list[dict[str, Any]]:
         """The circumstances of each session."""
         found = []
-        for group in self.root["info"].values():
+        for group in session_groups(self.root):
             facts = dict(group.attrs)
             facts.update(
                 {key: thing.asstr()[()] for key, thing in group.items() if isinstance(thing, h5py.Dataset)}
             )
             found.append({key: _decoded(value) for key, value in facts.items()})
         return found
+
+
+def session_groups(root: h5py.Group) -> list[h5py.Group]:
+    """What is told of each session, in order; other facts stand beside them under names."""
+    return [group for name, group in root["info"].items() if name.isdigit()]
 
 
 def experiments(path: Path) -> list[str]:

@@ -155,8 +155,8 @@ class Writer:
     def session(self, facts: Mapping[str, Any]) -> h5py.Group:
         """Under which circumstances the following runs are made."""
         info = self.root["info"]
-        group = info.create_group(f"{len(info) + 1:03d}", track_order=True)
-        self.session_number = len(info)
+        self.session_number = sum(name.isdigit() for name in info) + 1
+        group = info.create_group(f"{self.session_number:03d}", track_order=True)
         if self.session_number > 1 and "session" not in self.root["runs"]:
             self._run_column("session", "u2")[:] = np.where(self._attempted(), 1, 0)
         for name, value in facts.items():
@@ -187,6 +187,8 @@ class Writer:
         if self.session_number > 1:
             put(runs["session"], rows, np.full(len(rows), self.session_number, "u2"))
         self._count_attempts(rows)
+        if "source" in runs:  # a merged run that is tried again was made here
+            put(runs["source"], rows, np.zeros(len(rows), "u4"))
         if batch.seeds is not None:
             put(self._run_column("seed", "u8"), rows, batch.seeds)
         status = (
