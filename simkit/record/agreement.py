@@ -116,12 +116,7 @@ def _becomes_column(name: str, surveys: Sequence[Survey]) -> bool:
 
 def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[str]) -> Agreement:
     given = [one.fingerprint["constants"] for one in surveys]
-    # What the user set to different values is explored; what follows from it, or is new, only varies.
-    differing = [
-        name
-        for name in names
-        if name in columns and all(name in each for each in given) and len({each[name] for each in given}) > 1
-    ]
+    differing = [name for name in names if name in columns and _is_set_differently(name, surveys)]
     declared = {name for one in surveys for name in one.fingerprint["explored"]}
     leaves = tuple(dict.fromkeys([*(name for one in surveys for name in one.explored), *differing]))
     constants = {
@@ -141,6 +136,16 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
         {"constants": constants, "explored": sorted(declared.union(differing))},
         tuple(_remarks(surveys, differing, varied)),
     )
+
+
+def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
+    """Whether users gave it different values: then it is explored; what follows from that only varies."""
+    given = [one.fingerprint["constants"].get(name) for one in surveys]
+    if not any(given) or not all(name in one.names for one in surveys):
+        return False
+    if all(given):
+        return len(set(given)) > 1
+    return all(one.names[name].constant for one in surveys)
 
 
 def _is_plain(name: str, surveys: Sequence[Survey]) -> bool:

@@ -130,7 +130,7 @@ class Places:
         theirs = int(place.source[np.flatnonzero(place.target == found[run])[0]])
         count = int(both.sum())
         more = f" ({count} such runs)" if count > 1 else ""
-        values = "  ".join(f"{name}={value!r}" for name, value in _point(recorded, self.agreed, run).items())
+        values = "  ".join(f"{name}={_plain(value)!r:.60}" for name, value in _point(recorded, self.agreed, run).items())
         msg = (
             f"run {run} of {survey.source} is done in {holder.source} too, as run {theirs}{more}\n"
             f"    {values}\n"
@@ -138,6 +138,10 @@ class Places:
             '    keep both, as further trials:  --duplicates all     (duplicates="all")'
         )
         raise SimkitError(msg)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_better(status: Array, there: Array) -> Array:

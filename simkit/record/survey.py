@@ -20,6 +20,8 @@ from simkit.values.decode import decode
 from simkit.values.same import digest
 from simkit.values.status import Status
 
+_WIDE = {"U": "str", "S": "bytes"}  # their widths do not matter
+
 
 @attrs.frozen
 class Source:
@@ -185,6 +187,6 @@ def types(thing: Any) -> set[str]:
     codec = str(thing.attrs["codec"])
     if codec in ("scalar", "array"):
         flat = thing if isinstance(thing, h5py.Dataset) else thing["values"]
-        stored = "str" if is_text(flat) else flat.dtype
-        return {f"{codec} {np.dtype(flat.attrs.get('dtype') or stored)}"}
+        dtype = np.dtype(flat.attrs.get("dtype") or ("U" if is_text(flat) else flat.dtype))
+        return {f"{codec} {_WIDE.get(dtype.kind, dtype)}"}
     return {"dict" if codec == "mapping" else codec} - {"none"}
