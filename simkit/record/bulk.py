@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,48 @@ def segments(source: Index, target: Index) -> list[tuple[int, int, int]]:
     return list(zip(source[starts].tolist(), target[starts].tolist(), sizes.tolist(), strict=True))
 
 
+def copy_thing(thing: Any, parent: h5py.Group, name: str, pause: Callable[[], None]) -> None:
+    """Copy a dataset or a group with all below it; big datasets in steps."""
+    pause()
+    if isinstance(thing, h5py.Group):
+        group = parent.create_group(name, track_order=True)
+        _copy_attributes(thing, group)
+        for key in thing:
+            link = thing.get(key, getlink=True)
+            if isinstance(link, h5py.SoftLink):
+                group[key] = link
+            else:
+                copy_thing(thing[key], group, key, pause)
+    elif thing.nbytes < _BLOCK or thing.chunks is None or is_text(thing):
+        parent.copy(thing, parent, name)
+    else:
+        plan = thing.id.get_create_plist()
+        h5py.h5d.create(parent.id, name.encode(), thing.id.get_type(), thing.id.get_space(), plan)
+        _copy_attributes(thing, parent[name])
+        copy_steps(thing, parent[name], 0, 0, len(thing), pause)
+
+
+def _copy_attributes(thing: Any, copy: Any) -> None:
+    copy.attrs.update(thing.attrs)
+
+
+def copy_steps(
+    source: h5py.Dataset, target: h5py.Dataset, at: int, to: int, count: int, pause: Callable[[], None]
+) -> None:
+    """Copy consecutive rows, with a pause now and then."""
+    step = max(1, _BLOCK // _row(source) // target.chunks[0]) * target.chunks[0]
+    done = 0
+    while done < count:
+        pause()
+        here = min(step - (to + done) % step, count - done)
+        copy_rows(source, target, at + done, to + done, here)
+        done += here
+
+
+def _row(dataset: h5py.Dataset) -> int:
+    return max(1, int(dataset.dtype.itemsize * np.prod(dataset.shape[1:], dtype=np.int64)))
+
+
 def copy_rows(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int, count: int) -> None:
     """Copy consecutive rows."""
     rows = target.chunks[0]
@@ -99,9 +141,8 @@ def _copy_chunk(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int) ->
 
 def _copy_blocks(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int, count: int) -> None:
     """In blocks that end where the target's chunks end, so that each is written once."""
-    row = max(1, source.dtype.itemsize * int(np.prod(source.shape[1:], dtype=np.int64)))
     chunk = target.chunks[0]
-    most = max(1, _BLOCK // row // chunk) * chunk
+    most = max(1, _BLOCK // _row(source) // chunk) * chunk
     done = 0
     while done < count:
         step = min(most - (to + done) % chunk, count - done)

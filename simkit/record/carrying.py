@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -16,14 +17,8 @@ from simkit.values.status import Status
 _ONCE = ("session", "attempt")  # columns that stand for 1 in each attempted run while there is none
 
 
-def carry(root: h5py.Group, recorded: Recorded, source: Index, target: Index, *, moved: bool) -> None:
-    """Add what is known of a source's rows to the merged trajectory, ``target`` ascending.
-
-    Parameters
-    ----------
-    moved
-        Whether these runs' seeds would be others now, so that a checkpoint with random state is worthless.
-    """
+def carry(root: h5py.Group, recorded: Recorded, source: Index, target: Index) -> None:
+    """Add what is known of a source's rows to the merged trajectory, ``target`` ascending."""
     earlier = len(session_groups(root))
     for number, group in enumerate(session_groups(recorded.root), earlier + 1):
         root.copy(group, root["info"], f"{number:03d}")
@@ -32,8 +27,6 @@ def carry(root: h5py.Group, recorded: Recorded, source: Index, target: Index, *,
     for kind, group in recorded.root["runs"].items():
         if isinstance(group, h5py.Group) and "run" in group:
             _texts(root["runs"].require_group(kind), recorded, group, source[order], target[order])
-    if not moved:
-        _checkpoints(root["runs"], recorded, source, target)
 
 
 def _columns(runs: h5py.Group, recorded: Recorded, source: Index, target: Index, earlier: int) -> None:
@@ -88,13 +81,9 @@ def _texts(ours: h5py.Group, recorded: Recorded, theirs: h5py.Group, source: Ind
             append(ours[name], values[taken])
 
 
-def _checkpoints(runs: h5py.Group, recorded: Recorded, source: Index, target: Index) -> None:
-    """What runs that are not done go on from."""
-    places = dict(zip(source.tolist(), target.tolist(), strict=True))
-    for run, group in recorded.root.get("runs/checkpoint", {}).items():
-        if int(run) in places:
-            vault = runs.require_group("checkpoint")
-            place = str(places[int(run)])
-            if place in vault:
-                del vault[place]
-            runs.copy(group, vault, place)
+def carry_checkpoints(root: h5py.Group, recorded: Recorded, places: Mapping[int, int]) -> None:
+    """Add what unfinished runs go on from, by run number in the source; the first source's count."""
+    for run, row in places.items():
+        vault = root["runs"].require_group("checkpoint")
+        if str(row) not in vault:
+            root.copy(recorded.root[f"runs/checkpoint/{run}"], vault, str(row))

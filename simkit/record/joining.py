@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.axes import Array, Index
-from simkit.record.bulk import copy_rows, pieces, segments, weight
+from simkit.record.bulk import copy_steps, pieces, segments, weight
 from simkit.record.layout import MASK, home, is_text, names_in, place, put
 from simkit.record.nodes import LeafHeld
 from simkit.record.recorded import Recorded
@@ -163,9 +163,7 @@ class Joint:
         assert isinstance(held, LeafHeld)
         held.remember(target)
         for at, to, count in segments(source, target):
-            for done in range(0, count, step := _step(thing)):
-                self.pause()
-                copy_rows(thing, held.dataset, at + done, to + done, min(step, count - done))
+            copy_steps(thing, held.dataset, at, to, count, self.pause)
         if sink.mask is not None:
             put(sink.mask, target, np.full(len(target), number, "u1"))
 
@@ -198,8 +196,3 @@ def _variant(sink: Sink, thing: Any) -> int:
 def _is_worth_it(thing: h5py.Dataset, source: Index, target: Index) -> bool:
     """Whether the rows lie together, or are so big that each is a chunk of its own."""
     return thing.chunks[0] == 1 or len(segments(source, target)) <= 8 + len(source) // 256
-
-
-def _step(thing: h5py.Dataset) -> int:
-    """How many rows to copy between two pauses: about 256 chunks."""
-    return 256 * int(thing.chunks[0])

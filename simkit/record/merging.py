@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
 import h5py
 import numpy as np
 
-from simkit.errors import SimkitError, did_you_mean, shown_path
+from simkit.errors import SimkitError, StorageFailed, did_you_mean, shown_path
 from simkit.record.agreement import Agreement, agreement
-from simkit.record.carrying import carry
+from simkit.record.bulk import copy_thing
+from simkit.record.carrying import carry, carry_checkpoints
 from simkit.record.joining import Joint
 from simkit.record.layout import place
 from simkit.record.log import log_path
@@ -95,7 +97,7 @@ def merge(target: Path, files: Sequence[str | os.PathLike[str]], duplicates: str
         repaired(target)
     sets = _sets(target, [*([target] if exists and not _listed(target, files) else []), *files])
     _check_shard(target, sets)
-    with Uninterrupted() as pause:
+    with Uninterrupted() as interrupts:
         blueprints = [_blueprint(group, sources, target, duplicates) for group, sources in sets.items()]
         store = Store(target, durable=exists, replace=True)
         failed = True
@@ -103,12 +105,34 @@ def merge(target: Path, files: Sequence[str | os.PathLike[str]], duplicates: str
             if os.path.exists(log_path(str(target))):
                 msg = f"{shown_path(target)} was written in between: merge again"
                 raise SimkitError(msg)
+            pause = partial(_pause, interrupts, store)
             found = [_build(store.file, blueprint, target.parent, pause) for blueprint in blueprints]
             pause()
             failed = False
         finally:
-            store.close(failed=failed)
+            _close(store, failed=failed)
     return found
+
+
+def _pause(interrupts: Uninterrupted, store: Store) -> None:
+    """Between two steps: stop where that was asked for, or where the disk is full."""
+    interrupts.check()
+    if store.medium.failed is not None:
+        raise _lost(store, str(store.medium.failed.strerror or store.medium.failed))
+
+
+def _close(store: Store, *, failed: bool) -> None:
+    try:
+        store.close(failed=failed)
+    except StorageFailed:
+        raise _lost(store, str(store.medium.failed and store.medium.failed.strerror)) from None
+
+
+def _lost(store: Store, why: str) -> StorageFailed:
+    return StorageFailed(
+        f"{shown_path(store.path)}: could not be written: {why}\n"
+        "    it is as it was, and so are the sources; make room, and type the same command again"
+    )
 
 
 def _listed(target: Path, files: Sequence[str | os.PathLike[str]]) -> bool:
@@ -207,7 +231,7 @@ def _remarks(surveys: Sequence[Survey], placements: Sequence[Placement], *, in_p
     return words
 
 
-def _build(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Uninterrupted) -> Merged:
+def _build(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callable[[], None]) -> Merged:
     """Write one experiment."""
     first, agreed = blueprint.surveys[0], blueprint.agreed
     root = _copied(file, blueprint, folder, pause)
@@ -216,7 +240,7 @@ def _build(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Uninterru
         if first.names.get(name) is not None and first.names[name].constant:
             joint.widen(name, first.n)
     for one, placement in list(zip(blueprint.surveys, blueprint.placements, strict=True))[1:]:
-        _add(joint, one, placement, folder, moved=_is_moved(blueprint, one, placement))
+        _add(joint, one, placement, folder, _checkpoints(blueprint, one, placement))
     done = np.flatnonzero(blueprint.status == Status.DONE)
     forget_checkpoints(root["runs"], done.tolist())
     for name in agreed.explored:
@@ -225,7 +249,18 @@ def _build(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Uninterru
     root.attrs["fingerprint"] = json.dumps(agreed.fingerprint)
     counts = np.bincount(blueprint.status, minlength=len(Status))
     words = {one.word: int(counts[one]) for one in Status if counts[one]}
-    return Merged(blueprint.group, _taken(blueprint), words, blueprint.remarks)
+    return Merged(blueprint.group, _taken(blueprint), words, (*blueprint.remarks, *_same_seeds(root)))
+
+
+def _same_seeds(root: h5py.Group) -> Iterator[str]:
+    """Runs of different files that drew the same random numbers are no independent sample."""
+    if "seed" not in root["runs"]:
+        return
+    seeds = root["runs/seed"][:][root["runs/status"][:] == Status.DONE]
+    again = len(seeds) - len(np.unique(seeds[seeds > 0])) - int((seeds == 0).sum())
+    if again:
+        runs = "1 run has the seed" if again == 1 else f"{again} runs have the seeds"
+        yield f"{runs} of earlier ones: the same random numbers, since the files were made with one --seed"
 
 
 def _taken(blueprint: Blueprint) -> tuple[tuple[str, int], ...]:
@@ -238,7 +273,7 @@ def _taken(blueprint: Blueprint) -> tuple[tuple[str, int], ...]:
     return tuple(zip(names, gave.tolist(), strict=True))
 
 
-def _copied(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Uninterrupted) -> h5py.Group:
+def _copied(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callable[[], None]) -> h5py.Group:
     """The first source as it is, and where its runs come from."""
     survey, every = blueprint.surveys[0], np.arange(blueprint.surveys[0].n)
     recorded = _reopened(survey)
@@ -246,9 +281,8 @@ def _copied(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Uninterr
         root = file.create_group(blueprint.group, track_order=True)
         root.attrs.update(recorded.attributes)
         for name, thing in recorded.root.items():
-            pause()
             if name != "summary" or blueprint.in_place:
-                file.copy(thing, root, name)
+                copy_thing(thing, root, name, pause)
         if not blueprint.in_place:
             forget_origins(root)
             write_origins(root, recorded, folder, every, every, earlier=0)
@@ -268,13 +302,16 @@ def _reopened(survey: Survey) -> Recorded:
     return recorded
 
 
-def _add(joint: Joint, survey: Survey, placement: Placement, folder: Path, *, moved: bool) -> None:
+def _add(
+    joint: Joint, survey: Survey, placement: Placement, folder: Path, checkpoints: Mapping[int, int]
+) -> None:
     recorded = _reopened(survey)
     source, target = placement.source, placement.target
     try:
         joint.join(recorded, source, target)
         earlier = len(session_groups(joint.root))
-        carry(joint.root, recorded, source, target, moved=moved)
+        carry(joint.root, recorded, source, target)
+        carry_checkpoints(joint.root, recorded, checkpoints)
         write_origins(joint.root, recorded, folder, source, target, earlier)
         for row, number in placement.trials.items():
             joint.root["runs/trial"][row] = number
@@ -282,8 +319,8 @@ def _add(joint: Joint, survey: Survey, placement: Placement, folder: Path, *, mo
         recorded.close()
 
 
-def _is_moved(blueprint: Blueprint, survey: Survey, placement: Placement) -> bool:
-    """Whether unfinished runs would draw other random numbers at their new places."""
-    same = survey.root_seed == blueprint.surveys[0].root_seed
+def _checkpoints(blueprint: Blueprint, survey: Survey, placement: Placement) -> dict[int, int]:
+    """Which checkpoints still count: a run that would draw other numbers at its new place begins anew."""
     drawn = any(one.has_seeds for one in blueprint.surveys)
-    return drawn and not (same and np.array_equal(placement.source, placement.target))
+    same = survey.root_seed == blueprint.surveys[0].root_seed
+    return {run: row for run, row in placement.checkpoints.items() if not drawn or (same and run == row)}

@@ -29,6 +29,8 @@ class Placement:
     ----------
     trials
         New trial numbers of some of the target rows, by row.
+    checkpoints
+        Where runs go that have a checkpoint, by row of the source.
     left
         Done runs that are not taken because an earlier source has them.
     """
@@ -36,6 +38,7 @@ class Placement:
     source: Index
     target: Index
     trials: dict[int, int]
+    checkpoints: dict[int, int]
     left: int
 
 
@@ -89,7 +92,9 @@ class Places:
         numbers = {rows[at]: number for at, number in trials.items()}
         order = np.argsort(target)
         left = int((both & ~again).sum())
-        placement = Placement(source[order], target[order], numbers, left)
+        vault = [int(run) for run in recorded.root.get("runs/checkpoint", ())]
+        checkpoints = {run: rows.get(run, int(found[run])) for run in vault}
+        placement = Placement(source[order], target[order], numbers, checkpoints, left)
         self._take(survey, placement, theirs, len(new))
         return placement
 
@@ -130,7 +135,9 @@ class Places:
         theirs = int(place.source[np.flatnonzero(place.target == found[run])[0]])
         count = int(both.sum())
         more = f" ({count} such runs)" if count > 1 else ""
-        values = "  ".join(f"{name}={_plain(value)!r:.60}" for name, value in _point(recorded, self.agreed, run).items())
+        values = "  ".join(
+            f"{name}={_plain(value)!r:.60}" for name, value in _point(recorded, self.agreed, run).items()
+        )
         msg = (
             f"run {run} of {survey.source} is done in {holder.source} too, as run {theirs}{more}\n"
             f"    {values}\n"

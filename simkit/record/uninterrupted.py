@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Uninterrupted:
-    """A context in which Ctrl-C and SIGTERM only count when it is called: ``pause()``.
+    """A context in which Ctrl-C and SIGTERM only count when `check` is called.
 
     Raised within HDF5's callbacks, an exception would leave the library in an unknown state.
     """
@@ -27,7 +27,7 @@ class Uninterrupted:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self.heard = True
 
-    def __call__(self) -> None:
+    def check(self) -> None:
         """Stop here if that was asked for."""
         if self.heard:
             raise KeyboardInterrupt

@@ -73,9 +73,10 @@ def merge():
 
 def refused(*arguments, **options):
     """What merging these is told."""
-    with warnings.catch_warnings(), pytest.raises(SimkitError) as told:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        simkit.merge(*arguments, **options)
+        with pytest.raises(SimkitError) as told:
+            simkit.merge(*arguments, **options)
     return str(told.value)
 
 
@@ -142,7 +143,11 @@ def test_pypet_basic_within_same_file_and_skipping_duplicates_which_leads_to_one
 
 def test_pypet_basic_within_separate_file_and_skipping_duplicates_which_leads_to_one_remaining(make, merge):
     text = F.replace("x * k", "x.sum() * k")
-    arrays = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([-1.0, 3.0, 5.0, 7.0]), np.array([-1.0, 2.0, 3.0, 5.0])]
+    arrays = [
+        np.array([1.0, 2.0, 3.0, 4.0]),
+        np.array([-1.0, 3.0, 5.0, 7.0]),
+        np.array([-1.0, 2.0, 3.0, 5.0]),
+    ]
     make("a.h5", explore(x=arrays[:2]).repeat(2), text)
     make("b.h5", explore(x=arrays[:0:-1]).repeat(2), text)
     merged = merge("m.h5", "a.h5", "b.h5", duplicates="first")
@@ -289,7 +294,7 @@ def test_values_of_all_types_merge(make, merge, size):
     parts = [[0, 1, 2], [7, 4, 5, 3, 12], [6], [8, 9, 10, 11]]
     for i, points in enumerate(parts):
         make(f"{i}.h5", explore(x=points), text)
-    whole = make("whole.h5", explore(x=sum(parts, [])), text)
+    whole = make("whole.h5", explore(x=[x for part in parts for x in part]), text)
     merged = merge("m.h5", *(f"{i}.h5" for i in range(4)))
     with simkit.open(whole) as right:
         assert merged.status.tolist() == right.status.tolist()
