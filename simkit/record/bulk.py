@@ -14,6 +14,7 @@ from simkit.declare.axes import Index
 from simkit.record.layout import is_text
 
 _BLOCK = 16 << 20  # bytes in memory at once
+_WORTH = 60_000  # bytes of a chunk that are worth a call of their own
 
 
 def weight(path: Path, thing: Any, n: int) -> int:
@@ -66,24 +67,31 @@ def copy_thing(thing: Any, parent: h5py.Group, name: str, pause: Callable[[], No
     pause()
     if isinstance(thing, h5py.Group):
         group = parent.create_group(name, track_order=True)
-        _copy_attributes(thing, group)
+        group.attrs.update(thing.attrs)
         for key in thing:
             link = thing.get(key, getlink=True)
             if isinstance(link, h5py.SoftLink):
                 group[key] = link
             else:
                 copy_thing(thing[key], group, key, pause)
-    elif thing.nbytes < _BLOCK or thing.chunks is None or is_text(thing):
+    elif thing.nbytes < _BLOCK or not can_move_chunks(thing, thing):
         parent.copy(thing, parent, name)
     else:
         plan = thing.id.get_create_plist()
         h5py.h5d.create(parent.id, name.encode(), thing.id.get_type(), thing.id.get_space(), plan)
-        _copy_attributes(thing, parent[name])
-        copy_steps(thing, parent[name], 0, 0, len(thing), pause)
+        parent[name].attrs.update(thing.attrs)
+        for first, count in _written(thing):
+            copy_steps(thing, parent[name], first, first, count, pause)
 
 
-def _copy_attributes(thing: Any, copy: Any) -> None:
-    copy.attrs.update(thing.attrs)
+def _written(dataset: h5py.Dataset) -> list[tuple[int, int]]:
+    """The rows whose chunks were ever written: first row and count of each stretch of them."""
+    rows = dataset.chunks[0]
+    found: list[int] = []
+    dataset.id.chunk_iter(lambda chunk: found.append(chunk.chunk_offset[0]))
+    starts = np.sort(np.array(found, np.int64))
+    stretches = segments(starts // rows, starts // rows)
+    return [(first * rows, min(count * rows, len(dataset) - first * rows)) for first, _, count in stretches]
 
 
 def copy_steps(
@@ -104,22 +112,25 @@ def _row(dataset: h5py.Dataset) -> int:
 
 
 def copy_rows(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int, count: int) -> None:
-    """Copy consecutive rows."""
+    """Copy consecutive rows that have been written."""
     rows = target.chunks[0]
-    if not _alike(source, target) or (to - at) % rows:
+    if (to - at) % rows or not can_move_chunks(source, target):
         _copy_blocks(source, target, at, to, count)
         return
     head = min(-at % rows, count)
     whole = (count - head) // rows * rows
     _copy_blocks(source, target, at, to, head)
+    corner = (0,) * (source.ndim - 1)
+    read, write = source.id.read_direct_chunk, target.id.write_direct_chunk
     for row in range(head, head + whole, rows):
-        _copy_chunk(source, target, at + row, to + row)
+        mask, data = read((at + row, *corner))
+        write((to + row, *corner), data, mask)
     done = head + whole
     _copy_blocks(source, target, at + done, to + done, count - done)
 
 
-def _alike(source: h5py.Dataset, target: h5py.Dataset) -> bool:
-    """Whether chunks can be moved as bytes: same type, shape and filters, and a chunk is a number of rows."""
+def can_move_chunks(source: h5py.Dataset, target: h5py.Dataset) -> bool:
+    """Whether chunks can be moved as bytes, and are worth it: same type, shape and filters, whole rows, big."""
     one, other = source.id.get_create_plist(), target.id.get_create_plist()
     filters = [[p.get_filter(i)[:3] for i in range(p.get_nfilters())] for p in (one, other)]
     return bool(
@@ -127,16 +138,9 @@ def _alike(source: h5py.Dataset, target: h5py.Dataset) -> bool:
         and source.chunks == target.chunks
         and filters[0] == filters[1]
         and not is_text(source)
-        and all(chunk >= extent for chunk, extent in zip(source.chunks[1:], source.shape[1:], strict=True))
+        and all(chunk == extent for chunk, extent in zip(source.chunks[1:], source.shape[1:], strict=True))
+        and (filters[0] or _row(source) * source.chunks[0] >= _WORTH)
     )
-
-
-def _copy_chunk(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int) -> None:
-    corner = (0,) * (source.ndim - 1)
-    if source.id.get_chunk_info_by_coord((at, *corner)).byte_offset is None:
-        return  # never written
-    mask, data = source.id.read_direct_chunk((at, *corner))
-    target.id.write_direct_chunk((to, *corner), data, mask)
 
 
 def _copy_blocks(source: h5py.Dataset, target: h5py.Dataset, at: int, to: int, count: int) -> None:

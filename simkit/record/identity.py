@@ -87,9 +87,9 @@ def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> A
     if m <= n and all(np.array_equal(one[:m], other) for one, other in zip(mine, theirs, strict=True)):
         return np.arange(m)
     one, other = _with_occurrence(mixed(mine, n)), _with_occurrence(mixed(theirs, m))
-    order = np.argsort(one, kind="stable")
-    at = np.minimum(np.searchsorted(one[order], other), n - 1)
-    found = order[at]
+    order, queue = np.argsort(one), np.argsort(other)
+    found = np.empty(m, np.int64)  # sorted questions find their answers side by side
+    found[queue] = order[np.minimum(np.searchsorted(one[order], other[queue]), n - 1)]
     same = one[found] == other
     for a, b in zip(mine, theirs, strict=True):
         same &= a[found] == b
@@ -98,8 +98,11 @@ def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> A
 
 def _with_occurrence(numbers: Array) -> Array:
     """Numbers made different where they repeat."""
+    ranked = np.sort(numbers)
+    if not (ranked[1:] == ranked[:-1]).any():
+        return numbers
     times = occurrence(numbers)
-    return numbers if not times.any() else mixed([numbers, times.astype("u8")], len(numbers))
+    return mixed([numbers, times.astype("u8")], len(numbers))
 
 
 def occurrence(numbers: Array) -> Array:

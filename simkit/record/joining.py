@@ -153,8 +153,10 @@ class Joint:
         for part in pieces(rows.source, rows.target, weight(recorded.path, thing, len(recorded))):
             self.pause()
             here = rows.source[part]
-            first = int(here.min())
-            column = take(recorded.column(name, slice(first, int(here.max()) + 1)), here - first)
+            first, stop = int(here.min()), int(here.max()) + 1
+            column = recorded.column(name, slice(first, stop))
+            if stop - first != len(here) or (np.diff(here) != 1).any():
+                column = take(column, here - first)
             sink.write(rows.target[part], column, rows.required[part])
 
     def _move(self, sink: Sink, number: int, thing: h5py.Dataset, source: Index, target: Index) -> None:

@@ -241,8 +241,9 @@ def _build(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callable[
             joint.widen(name, first.n)
     for one, placement in list(zip(blueprint.surveys, blueprint.placements, strict=True))[1:]:
         _add(joint, one, placement, folder, _checkpoints(blueprint, one, placement))
-    done = np.flatnonzero(blueprint.status == Status.DONE)
-    forget_checkpoints(root["runs"], done.tolist())
+    if "checkpoint" in root["runs"]:
+        done = np.flatnonzero(blueprint.status == Status.DONE)
+        forget_checkpoints(root["runs"], done.tolist())
     for name in agreed.explored:
         root[place("parameters", name)].attrs["explored"] = True
     root.attrs["explored"] = json.dumps(agreed.explored)
@@ -265,7 +266,7 @@ def _same_seeds(root: h5py.Group) -> Iterator[str]:
 
 def _taken(blueprint: Blueprint) -> tuple[tuple[str, int], ...]:
     """How many of the merged runs each file gave."""
-    giver = np.zeros(len(blueprint.status), np.int64)
+    giver = np.zeros(len(blueprint.status), np.uint32)
     for i, placement in enumerate(blueprint.placements):
         giver[placement.target] = i
     gave = np.bincount(giver[blueprint.status != Status.PENDING], minlength=len(blueprint.surveys))

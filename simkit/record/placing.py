@@ -88,13 +88,13 @@ class Places:
         trials = self._new_trials(theirs, np.flatnonzero(again))
         source = np.concatenate([np.flatnonzero(better), new])
         target = np.concatenate([found[better], self.n + np.arange(len(new))])
-        rows = dict(zip(new.tolist(), range(self.n, self.n + len(new)), strict=True))
-        numbers = {rows[at]: number for at, number in trials.items()}
-        order = np.argsort(target)
-        left = int((both & ~again).sum())
-        vault = [int(run) for run in recorded.root.get("runs/checkpoint", ())]
-        checkpoints = {run: rows.get(run, int(found[run])) for run in vault}
-        placement = Placement(source[order], target[order], numbers, checkpoints, left)
+        if (np.diff(target) < 0).any():
+            order = np.argsort(target)
+            source, target = source[order], target[order]
+        found[new] = self.n + np.arange(len(new))
+        vault = {int(run): int(found[int(run)]) for run in recorded.root.get("runs/checkpoint", ())}
+        numbers = {int(found[run]): number for run, number in trials.items()}
+        placement = Placement(source, target, numbers, vault, int((both & ~again).sum()))
         self._take(survey, placement, theirs, len(new))
         return placement
 
