@@ -11,6 +11,7 @@ import numpy as np
 from simkit.declare.axes import Index
 from simkit.record.bulk import pieces, weight
 from simkit.record.layout import append, create_column, is_text, put
+from simkit.record.origins import TABLE
 from simkit.record.recorded import Recorded, session_groups
 from simkit.values.status import Status
 
@@ -22,6 +23,13 @@ def carry(root: h5py.Group, recorded: Recorded, source: Index, target: Index) ->
     earlier = len(session_groups(root))
     for number, group in enumerate(session_groups(recorded.root), earlier + 1):
         root.copy(group, root["info"], f"{number:03d}")
+    for name, group in recorded.root["info"].items():
+        if not name.isdigit() and name != TABLE:  # what sessions share, by its digest
+            _missing(root["info"], group, name)
+    if isinstance(notes := recorded.root.get("notes"), h5py.Group):  # on the trajectory and on names
+        ours = root.require_group("notes")
+        for name, dataset in notes.items():
+            _extend(ours, name, dataset, dataset[:])
     _columns(root["runs"], recorded, source, target, earlier)
     order = np.argsort(source)
     for kind, group in recorded.root["runs"].items():
@@ -74,11 +82,25 @@ def _texts(ours: h5py.Group, recorded: Recorded, theirs: h5py.Group, source: Ind
             continue
         for name, dataset in theirs.items():
             values = target[at] if name == "run" else dataset[part]
-            if name not in ours:
-                ours.create_dataset(
-                    name, (0,), dataset.dtype, maxshape=(None,), chunks=(64 if is_text(dataset) else 1024,)
-                )
-            append(ours[name], values[taken])
+            _extend(ours, name, dataset, values[taken])
+
+
+def _extend(ours: h5py.Group, name: str, like: h5py.Dataset, values: Any) -> None:
+    """Append to a flat dataset, made like another where there is none."""
+    if name not in ours:
+        chunks = (64 if is_text(like) else 1024,)
+        ours.create_dataset(name, (0,), like.dtype, maxshape=(None,), chunks=chunks)
+    append(ours[name], values)
+
+
+def _missing(info: h5py.Group, theirs: Any, name: str) -> None:
+    """Copy what is not there yet."""
+    if name not in info:
+        info.copy(theirs, name)
+    elif isinstance(theirs, h5py.Group):
+        for key in theirs:
+            if key not in info[name]:
+                info.copy(theirs[key], info[name], key)
 
 
 def carry_checkpoints(root: h5py.Group, recorded: Recorded, places: Mapping[int, int]) -> None:

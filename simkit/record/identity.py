@@ -36,7 +36,7 @@ def _key(recorded: Recorded, survey: Survey, name: str, *, plain: bool) -> Array
         column = recorded.constant(name) if known.constant else recorded.column(name, slice(0, survey.n))
         return np.resize(_bits(column), survey.n)
     if known.constant:
-        return np.full(survey.n, _number(known.digest))
+        return np.full(survey.n, _number(digest(decode(recorded.constant(name))[0])))
     return _digests(recorded, name, survey.n)
 
 

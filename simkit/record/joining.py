@@ -16,6 +16,7 @@ from simkit.record.nodes import LeafHeld
 from simkit.record.recorded import Recorded
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant
+from simkit.record.survey import of_runs
 from simkit.values.columns import Column, Leaf, nbytes
 from simkit.values.status import Status
 from simkit.values.take import take
@@ -112,7 +113,7 @@ class Joint:
         done, attempted = mine == Status.DONE, mine != Status.PENDING
         for section, required in (("results", done), ("parameters", attempted)):
             ours = [name for part, name in self.sinks if part == section]
-            for name in dict.fromkeys([*ours, *recorded.sections[section]]):
+            for name in dict.fromkeys([*ours, *of_runs(recorded, section)]):
                 self.pause()
                 everywhere = section == "parameters" and name in self.explored
                 needed = np.ones(len(mine), bool) if everywhere else required
@@ -127,9 +128,9 @@ class Joint:
         present = rows.required if constant else _present(recorded, section, name, rows)
         if is_new and not present.any():
             return
-        sink = self.sink(section, name)
-        if is_new and np.delete(sink.earlier(), rows.target).any():
-            sink.make_mask(rows.target[:0], np.empty(0, bool))
+        if is_new:
+            self._begin(section, name, theirs, rows, constant=constant)
+        sink = self.sinks[section, name]
         if theirs is None or not present.any():
             sink.absent(rows.target, rows.required)
             return
@@ -140,6 +141,22 @@ class Joint:
         thing = sink.parent[sink.name]
         told = {**_told(theirs), **({"per_session": True} if constant else {})}
         thing.attrs.update({key: value for key, value in told.items() if key not in thing.attrs})
+
+    def _begin(self, section: str, name: str, theirs: Any, rows: Rows, *, constant: bool) -> None:
+        """A column for a name that is new here: absent in the rows so far; chunks and compression as there."""
+        sink = self.sink(section, name)
+        if np.delete(sink.earlier(), rows.target).any():
+            sink.make_mask(rows.target[:0], np.empty(0, bool))
+        if constant or not isinstance(theirs, h5py.Dataset):
+            return
+        extents = (self.n, *theirs.shape[1:]), (h5py.h5s.UNLIMITED, *theirs.maxshape[1:])
+        plan = theirs.id.get_create_plist()
+        space = h5py.h5s.create_simple(*extents)
+        h5py.h5d.create(sink.parent.id, sink.name.encode(), theirs.id.get_type(), space, plan)
+        made = sink.parent[sink.name]
+        made.attrs.update({key: theirs.attrs[key] for key in ("codec", "dtype") if key in theirs.attrs})
+        del self.sinks[section, name]
+        self.sink(section, name)  # which finds it
 
     def _column(self, recorded: Recorded, section: str, name: str, rows: Rows, present: Array) -> None:
         sink, thing = self.sinks[section, name], recorded.sections[section][name]

@@ -14,7 +14,7 @@ from simkit.record.layout import TEXT, append, create_column, create_flat, put
 from simkit.record.recorded import Recorded, session_groups
 from simkit.values.status import Status
 
-_TABLE = "info/sources"
+TABLE = "merged"
 _COLUMNS: dict[str, Any] = {
     "file": TEXT, "experiment": TEXT, "root_seed": TEXT, "created": "f8", "first_session": "u4", "sessions": "u4",
 }  # fmt: skip
@@ -45,7 +45,7 @@ def write_origins(
     for name, dtype in (("source", "u4"), ("source_run", "i8")):
         if name not in runs:
             create_column(runs, name, n, np.dtype(dtype))
-    table = root.require_group(_TABLE)
+    table = root["info"].require_group(TABLE)
     known = len(table["file"]) if "file" in table else 0
     theirs = _rows(recorded)
     own = {
@@ -75,13 +75,13 @@ def write_origins(
 
 def forget_origins(root: h5py.Group) -> None:
     """Begin anew: what a copied file told of its runs' origins is written again with its own name."""
-    for name in (_TABLE, "runs/source", "runs/source_run"):
+    for name in (f"info/{TABLE}", "runs/source", "runs/source_run"):
         if name in root:
             del root[name]
 
 
 def _rows(recorded: Recorded) -> list[dict[str, Any]]:
-    table = recorded.root.get(_TABLE)
+    table = recorded.root.get(f"info/{TABLE}")
     if table is None:
         return []
     columns = {
@@ -97,4 +97,4 @@ def origin(recorded: Recorded, run: int) -> Origin:
         return Origin(recorded.path.name, run)
     row = recorded.run_column("source_run", slice(run, run + 1))
     assert row is not None
-    return Origin(str(recorded.root[f"{_TABLE}/file"].asstr()[int(number[0]) - 1]), int(row[0]))
+    return Origin(str(recorded.root[f"info/{TABLE}/file"].asstr()[int(number[0]) - 1]), int(row[0]))

@@ -99,8 +99,12 @@ class Places:
         return placement
 
     def _take(self, survey: Survey, placement: Placement, theirs: Sequence[Array], new: int) -> None:
-        self.status = np.concatenate([self.status, np.zeros(new, "u1")])
+        self.taken.append((survey, placement))
+        if new:
+            self.status = np.concatenate([self.status, np.zeros(new, "u1")])
         self.status[placement.target] = survey.status[placement.source]
+        if not new:
+            return
         fresh = placement.source[len(placement.source) - new :]  # the last targets are the new ones
         for i, key in enumerate(theirs):
             mine = key[fresh]
@@ -110,7 +114,6 @@ class Places:
                     [placement.trials.get(row, old) for row, old in zip(rows, mine, strict=True)], "u8"
                 )
             self.keys[i] = np.concatenate([self.keys[i], mine])
-        self.taken.append((survey, placement))
 
     def _new_trials(self, theirs: Sequence[Array], again: Index) -> dict[int, int]:
         """Trial numbers that go on after the highest of the same point, by row of the source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +17,10 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.layout import MASK, is_text, place
 from simkit.record.recorded import Recorded
 from simkit.record.store import WriterLock
-from simkit.values.decode import decode
-from simkit.values.same import digest
 from simkit.values.status import Status
 
+AFTER = "after"  # the attribute of parameters that only what follows the runs asked for
+_MEANING = ("codec", "layout", "dtype", "fields", "attributes", "length")
 _WIDE = {"U": "str", "S": "bytes"}  # their widths do not matter
 
 
@@ -151,7 +152,7 @@ def survey(source: Source) -> Survey:
             names={
                 name: _known(recorded, section, name, thing)
                 for section in ("parameters", "results")
-                for name, thing in recorded.sections.get(section, {}).items()
+                for name, thing in of_runs(recorded, section).items()
             },
             has_summary=bool(recorded.names("summary")),
             has_seeds="seed" in recorded.root["runs"],
@@ -165,11 +166,35 @@ def survey(source: Source) -> Survey:
 
 def _known(recorded: Recorded, section: str, name: str, thing: Any) -> Known:
     about = recorded.about(name)
-    value = digest(decode(recorded.constant(name))[0]) if about.constant else ""
+    value = stored_digest(thing) if about.constant else ""
     holes = place(section, name) + MASK in recorded.root
     complete = about.constant or (about.explored and not holes)
     plain = stored_type(thing) if complete and section == "parameters" else ""
     return Known(section, frozenset(types(thing)), about.unit, value, about.explored, plain)
+
+
+def of_runs(recorded: Recorded, section: str) -> dict[str, Any]:
+    """The names of a section that runs have to do with; others belong to what followed them, as the summary."""
+    things = recorded.sections.get(section, {})
+    return {name: thing for name, thing in things.items() if AFTER not in thing.attrs}
+
+
+def stored_digest(thing: Any) -> str:
+    """A fingerprint of what stands at a place: equal for values of equal types and bits."""
+    hasher = hashlib.sha256()
+
+    def feed(path: str, part: Any) -> None:
+        told = [(key, str(part.attrs[key])) for key in _MEANING if key in part.attrs]
+        hasher.update(repr((path, told)).encode())
+        if isinstance(part, h5py.Dataset):
+            values = np.asarray(part[()])
+            hasher.update(repr((part.shape, str(part.dtype))).encode())
+            hasher.update(repr(values.tolist()).encode() if is_text(part) else values.tobytes())
+
+    feed("", thing)
+    if isinstance(thing, h5py.Group):
+        thing.visititems(feed)
+    return hasher.hexdigest()
 
 
 def stored_type(thing: Any) -> str:
