@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simkit.analyse.find import open as open
+    from simkit.analyse.merge import merge as merge
     from simkit.analyse.trajectory import Trajectory as Trajectory
     from simkit.declare.after import after as after
     from simkit.declare.annotations import Unit as Unit
@@ -39,6 +40,7 @@ _HOME = {
     "Run": "declare.run",
     "SimkitError": "errors",
     "open": "analyse.find",
+    "merge": "analyse.merge",
     "Trajectory": "analyse.trajectory",
     "run": "session",
     "call": "inject.call",

@@ -19,6 +19,7 @@ from simkit.analyse.select import matching
 from simkit.declare.axes import Array, Index, objects
 from simkit.declare.space import Space, explore
 from simkit.errors import did_you_mean, listed, shown_path
+from simkit.record.origins import Origin, origin
 from simkit.record.recorded import RUN_COLUMNS, About, Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode
@@ -269,6 +270,10 @@ class Trajectory:
         from simkit.analyse.verify import replayed
 
         return replayed(self._recorded, self._number(run), function)
+
+    def source(self, run: int) -> Origin:
+        """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there."""
+        return origin(self._recorded, self._number(run))
 
     def _number(self, run: int) -> int:
         """A run's number in the file; negative ones count from the end."""

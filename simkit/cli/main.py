@@ -87,6 +87,17 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
+def _merge(arguments: list[str]) -> int:
+    from simkit.cli.options import merge_parser
+
+    options = _parsed(merge_parser(), arguments)
+    if isinstance(options, int):
+        return options
+    from simkit.cli.merge import merge_files
+
+    return merge_files(options.target, options.sources, options.duplicates)
+
+
 def _verify(arguments: list[str]) -> int:
     from simkit.cli.verify import verify_file, verify_parser
 
@@ -112,7 +123,14 @@ def _restore(arguments: list[str]) -> int:
     return restore_file(options.file, options.folder, options.name, options.session, options.git)
 
 
-_VERBS = {"show": _show, "repair": _repair, "restore": _restore, "verify": _verify, "diff": _diff}
+_VERBS = {
+    "show": _show,
+    "repair": _repair,
+    "restore": _restore,
+    "verify": _verify,
+    "diff": _diff,
+    "merge": _merge,
+}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

@@ -10,7 +10,7 @@ exit codes: 0 the selection is complete   1 a selected run failed, or the disk i
 
 on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
             simkit verify FILE              simkit diff A B
-            simkit restore FILE DIR
+            simkit restore FILE DIR         simkit merge OUT FILE…
 """
 
 
@@ -171,4 +171,24 @@ def repair_parser() -> argparse.ArgumentParser:
         description="Replay what a killed simkit had committed to FILE.wal, so that any HDF5 tool reads it.",
     )
     top.add_argument("files", metavar="FILE", nargs="+", help="a trajectory")
+    return top
+
+
+def merge_parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit merge``."""
+    top = argparse.ArgumentParser(
+        prog="simkit merge",
+        description="Merge trajectories of one experiment, shards too. Run order is the order of the files; "
+        "a run that is done in one file and not in another is taken from where it is done.",
+    )
+    top.add_argument("target", metavar="OUT", help="the merged file; a trajectory there is the first source")
+    top.add_argument(
+        "sources", metavar="FILE", nargs="+", help="a trajectory, or FILE::NAME in it; it stays as it is"
+    )
+    top.add_argument(
+        "--duplicates",
+        choices=("error", "first", "all"),
+        default="error",
+        help="runs that are done in two files: stop (the default), keep the first, or keep all as further trials",
+    )
     return top

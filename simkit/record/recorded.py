@@ -228,6 +228,11 @@ class Recorded:
         return read_text(self.root["info"], digest)
 
 
+def session_groups(root: h5py.Group) -> list[h5py.Group]:
+    """What is told of each session, in order; other facts stand beside them under names."""
+    return [group for name, group in root["info"].items() if name.isdigit()]
+
+
 def experiments(path: Path) -> list[str]:
     """The names of the experiments in a file."""
     with open_for_reading(path) as file:

@@ -97,10 +97,11 @@ class Store:
     file
         The h5py file; changes count when `commit` returns.
     path
-        Where it will stand; a new file gets that name with its first commit.
+        Where it will stand; a new file gets that name with its first commit, as does one that is to
+        ``replace`` what stands there.
     """
 
-    def __init__(self, path: Path, *, durable: bool = False) -> None:
+    def __init__(self, path: Path, *, durable: bool = False, replace: bool = False) -> None:
         self.path = path
         self.hidden: Path | None = None
         try:
@@ -109,7 +110,7 @@ class Store:
         except OSError as error:
             raise _not_writable(path, error) from None
         try:
-            created = not path.exists() or path.stat().st_size == 0
+            created = replace or not path.exists() or path.stat().st_size == 0
             if created:
                 self.hidden = path.with_name(f".{path.name}.new")
             self.medium = TransactionalFile(str(self.hidden or path), create=created, durable=durable)

@@ -185,6 +185,8 @@ class Writer:
         if self.session_number > 1:
             put(runs["session"], rows, np.full(len(rows), self.session_number, "u2"))
         self._count_attempts(rows)
+        if "source" in runs:  # a merged run that is tried again was made here
+            put(runs["source"], rows, np.zeros(len(rows), "u4"))
         if batch.seeds is not None:
             put(self._run_column("seed", "u8"), rows, batch.seeds)
         status = (

@@ -1,0 +1,112 @@
+"""What does merging cost, compared with copying the bytes? Prints a table; asserts nothing about time.
+
+usage: python tests/benchmarks/bench_merge.py [--megabytes 1024] [--repeat 3] [--folder DIR] [--kinds arrays,small,…]
+
+Two trajectories of --megabytes each are merged by the command into one file, and the same two files are copied with
+``cp`` in turn, so that a busy minute of the machine hits both. Times are of the whole process; the ratio is merge
+to copy. Both end with the data in the page cache, as ``cp`` leaves it. Memory is VmHWM of the process, polled.
+Afterwards the merged file is opened and a sample of its runs is compared.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from bench_main_job import command, measured
+
+import simkit
+from simkit import explore
+
+KINDS = {  # bytes per run, and what a run gives
+    "arrays": (1_000_000, lambda i: {"a": np.full(125_000, float(i))}),
+    "compressible": (100_000, lambda i: {"a": np.full(12_500, float(i)), "b": i}),
+    "small": (8_000, lambda i: {"a": np.full(1_000, float(i))}),
+    "ragged": (80_000, lambda i: {"t": np.full(9_500 + i % 1000, float(i))}),
+    "scalars": (80, lambda i: dict.fromkeys("abcdefghij", i * 0.5)),
+}
+
+
+def record(path: Path, kind: str, start: int, megabytes: int, shard: slice | None = None) -> int:
+    """Write a trajectory of about this size with simkit itself; how many runs it has."""
+    size, result = KINDS[kind]
+    count = (megabytes << 20) // size
+
+    def bench(x: int) -> dict[str, object]:
+        return result(x)
+
+    simkit.run(bench, explore(x=range(start, start + count)), output=path, seed=1).close()
+    return count
+
+
+def copied(sources: Sequence[Path], folder: Path) -> float:
+    """Seconds that ``cp`` takes for the files."""
+    begun = time.perf_counter()
+    subprocess.run(["cp", *map(str, sources), str(folder)], check=True)
+    return time.perf_counter() - begun
+
+
+def check(path: Path, kind: str, count: int) -> None:
+    """Some runs from all over the merged file."""
+    with simkit.open(path) as merged:
+        if len(merged) != 2 * count or not (merged.status == "done").all():
+            sys.exit(f"{path}: not all runs are there")
+        for run in np.linspace(0, 2 * count - 1, 7).astype(int).tolist():
+            for name, value in KINDS[kind][1](run).items():
+                if not np.array_equal(merged.runs[run][name], value):
+                    sys.exit(f"{path}: run {run} has another {name}")
+
+
+def bench(kind: str, megabytes: int, repeat: int, folder: Path) -> None:
+    """One line of the table."""
+    sources = [folder / "a.h5", folder / "b.h5"]
+    count = record(sources[0], kind, 0, megabytes)
+    record(sources[1], kind, count, megabytes)
+    nbytes = sum(path.stat().st_size for path in sources)
+    copies, merges, peaks = [], [], []
+    place = folder / "copies"
+    place.mkdir()
+    for _ in range(repeat):
+        copies.append(copied(sources, place))
+        for path in place.iterdir():
+            path.unlink()
+        target = folder / "m.h5"
+        one = measured(folder, "merge", str(target), *map(str, sources))
+        merges.append(one.seconds)
+        peaks.append(one.parent)
+        check(target, kind, count)
+        target.unlink()
+    copy, merge = statistics.median(copies), statistics.median(merges)
+    print(
+        f"{kind:<13} {2 * count:>9} {nbytes / 1e6:>9.0f} {copy:>8.2f} [{min(copies):.2f}, {max(copies):.2f}]"
+        f" {merge:>8.2f} [{min(merges):.2f}, {max(merges):.2f}] {merge / copy:>6.2f} {max(peaks) / 1e3:>7.0f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Read the arguments, print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--megabytes", type=int, default=1024)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    options = parser.parse_args()
+    print(f"command: {' '.join(command())}")
+    print(f"{'kind':<13} {'runs':>9} {'MB':>9} {'cp s':>8} {'merge s':>22} {'ratio':>20} {'peak MB':>7}")
+    for kind in options.kinds.split(","):
+        folder = Path(tempfile.mkdtemp(dir=options.folder))
+        try:
+            bench(kind, options.megabytes, options.repeat, folder)
+        finally:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
