@@ -11,11 +11,13 @@ from simkit.declare.axes import Index
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
 
+_BLOCK = 4096
+
 
 class Runs(Sequence["Names"]):
     """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
 
-    def __init__(self, trajectory: Trajectory, index: Index) -> None:
+    def __init__(self, trajectory: Trajectory, index: Index | range) -> None:
         self._trajectory, self._index = trajectory, index
 
     def __len__(self) -> int:
@@ -34,7 +36,10 @@ class Runs(Sequence["Names"]):
         return self._trajectory.run(int(self._index[i]))
 
     def __iter__(self) -> Iterator[Names]:
-        return (self._trajectory.run(run) for run in self._index.tolist())
+        # In blocks, so that a million runs are never listed.
+        for start in range(0, len(self), _BLOCK):
+            for run in map(int, self._index[start : start + _BLOCK]):
+                yield self._trajectory.run(run)
 
     def __repr__(self) -> str:
         return f"<{len(self)} runs of {self._trajectory.name}>"
