@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from simkit.analyse.missing import data_of
 from simkit.analyse.naming import Unknown
 from simkit.declare.axes import Array, Index, objects
 from simkit.errors import did_you_mean, listed
@@ -98,7 +99,7 @@ class Columns:
             array = self.array(name)
             return array, np.ones(len(array), bool)
         column = self.column(name)
-        return np.ma.getdata(as_array(column)), column.present()
+        return data_of(as_array(column)), column.present()
 
     def _holder(self, name: str) -> str:
         """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse.missing import data_of, mask_of
 from simkit.analyse.units import magnitude
 from simkit.declare.axes import objects
 from simkit.values.status import WORDS
@@ -73,10 +74,10 @@ def _series(column: Any) -> Any:
     import pandas as pd
 
     if column.ndim > 1:
-        return _with_none(objects(list(np.ma.getdata(column))), _missing(column))
+        return _with_none(objects(list(data_of(column))), _missing(column))
     if column.dtype == object:
         missing = _missing(column)
-        values = _with_none(np.ma.getdata(column), missing)
+        values = _with_none(data_of(column), missing)
         here = values[~missing]
         is_text = len(here) > 0 and all(type(value) is str for value in here)
         return pd.array(values, dtype="str") if is_text else values
@@ -84,16 +85,16 @@ def _series(column: Any) -> Any:
         return column
     nullable = {"i": "Int", "u": "UInt"}.get(column.dtype.kind)
     if nullable is None and column.dtype.kind != "b":
-        return _with_none(np.ma.getdata(column), np.ma.getmaskarray(column))
+        return _with_none(data_of(column), mask_of(column))
     dtype = f"{nullable}{8 * column.dtype.itemsize}" if nullable else "boolean"
     values = pd.array(column.filled(0), dtype=dtype)
-    values[np.ma.getmaskarray(column)] = pd.NA
+    values[mask_of(column)] = pd.NA
     return values
 
 
 def _missing(column: Any) -> Any:
     """Which rows are absent as a whole."""
-    mask = np.ma.getmaskarray(column).reshape(len(column), -1)
+    mask = mask_of(column).reshape(len(column), -1)
     return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
 
 

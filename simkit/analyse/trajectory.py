@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from simkit.analyse.columns import Columns
 from simkit.analyse.describe import told, told_of_run
 from simkit.analyse.info import Info, info
