@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 import numpy as np
 
+from simkit.analyse.coding import Coded, coded, numbered, together
 from simkit.analyse.columns import Columns
-from simkit.declare.axes import Array, Index, objects
+from simkit.declare.axes import Array, Index
 from simkit.declare.forms import TRIAL
 from simkit.record.recorded import Recorded
-from simkit.values.decode import as_array, decode
-from simkit.values.same import digest
+from simkit.values.decode import as_array
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
@@ -79,25 +79,6 @@ class Placement:
         return rows
 
 
-@attrs.frozen(eq=False)
-class _Coded:
-    """A column as numbers, equal for equal values, counted in the order in which they turn up."""
-
-    codes: Index
-    first: Index  # where each number turns up first
-
-    def among(self, chosen: Index | None) -> tuple[Index, Index]:
-        """Which numbers some runs have, and which of these each run has."""
-        if chosen is None:
-            return np.arange(len(self.first)), self.codes
-        used, codes = np.unique(self.codes[chosen], return_inverse=True)
-        return used, codes.reshape(-1)
-
-    def determines(self, other: _Coded) -> bool:
-        """Whether this value always comes with the same of the other's."""
-        return len(self.first) > 1 and bool((other.codes[self.first][self.codes] == other.codes).all())
-
-
 def placement(trajectory: Trajectory) -> Placement:
     """Place the runs by their coordinates.
 
@@ -110,95 +91,50 @@ def placement(trajectory: Trajectory) -> Placement:
         return Placement((Axis("run", len(runs), {"run": runs}),), np.arange(len(runs)))
     axes: list[Axis] = []
     cells = np.zeros(len(runs), np.int64)
-    for names, coded in groups.items():
-        used, codes = coded.among(columns.chosen)
-        at = coded.first[used]
-        values = {
-            n: np.asarray(columns.recorded.run_column(n))[at] if n == TRIAL else _values(columns, n, at)
-            for n in names
-        }
+    for names, column in groups.items():
+        used, codes = column.among(columns.chosen)
+        values = {name: _values(columns, name, column.first[used]) for name in names}
         axes.append(Axis(names[0], len(used), values))
         cells = cells * len(used) + codes
     return Placement(tuple(axes), cells)
 
 
 def _values(columns: Columns, name: str, runs: Index) -> Any:
+    if name == TRIAL:
+        return np.asarray(columns.recorded.run_column(TRIAL))[runs]
     return as_array(columns.read(name, runs))
 
 
-def _groups(recorded: Recorded) -> dict[tuple[str, ...], _Coded] | None:
+def _groups(recorded: Recorded) -> dict[tuple[str, ...], Coded] | None:
     """The names of each axis, the one that spans it first; None where the points are no grid."""
     n = len(recorded)
-    columns = {name: _coded(recorded, name) for name in recorded.explored}
-    trial = recorded.run_column(TRIAL)
-    if not n or (not columns and trial is None) or any(coded is None for coded in columns.values()):
-        return None
-    left = {name: coded for name, coded in columns.items() if coded is not None}
-    groups: dict[tuple[str, ...], _Coded] = {}
-    while left:
-        name = _spanning(left)
-        coded = left[name]
-        mine = [
-            other
-            for other in left
-            if other == name or (_varies(left[other]) and coded.determines(left[other]))
-        ]
-        groups[name, *(other for other in mine if other != name)] = coded
-        left = {other: column for other, column in left.items() if other not in mine}
-    if sum(_varies(coded) for coded in groups.values()) == 1 and any(len(names) > 1 for names in groups):
+    columns: dict[str, Coded] = {}
+    for name in recorded.explored if n else ():
+        column = coded(recorded.column(name, slice(0, n)))
+        if column is None:
+            return None
+        columns[name] = column
+    groups = together(columns)
+    if sum(column.varies for column in groups.values()) == 1 and any(len(names) > 1 for names in groups):
         return None  # all names move together: a list of points
-    order = list(recorded.explored)
-    groups = dict(sorted(groups.items(), key=lambda item: min(order.index(name) for name in item[0])))
+    trial = recorded.run_column(TRIAL)
     if trial is not None:
-        groups[TRIAL,] = _numbered(trial)
-    return groups if _is_grid(list(groups.values()), n) else None
+        groups[TRIAL,] = numbered(trial)
+    return groups if groups and _is_grid(list(groups.values()), n) else None
 
 
-def _varies(coded: _Coded) -> bool:
-    return len(coded.first) > 1
-
-
-def _spanning(left: dict[str, _Coded]) -> str:
-    """The next axis' name: the first that no finer one determines."""
-    for name, coded in left.items():
-        finer = (other for other in left.values() if len(other.first) > len(coded.first))
-        if not _varies(coded) or not any(other.determines(coded) for other in finer):
-            return name
-    return next(iter(left))
-
-
-def _is_grid(columns: Sequence[_Coded], n: int) -> bool:
+def _is_grid(columns: Sequence[Coded], n: int) -> bool:
     """Whether the points fill a good part of their grid, none of them twice."""
     cells = np.zeros(n, np.int64)
     size = 1
-    for coded in columns:
-        size *= len(coded.first)
-        if size > _SPARSEST * n and size > 64:
+    for column in columns:
+        size *= len(column.first)
+        if size > max(_SPARSEST * n, 64):
             return False
-        cells = cells * len(coded.first) + coded.codes
+        cells = cells * len(column.first) + column.codes
     taken = np.zeros(size, bool)
     taken[cells] = True
     return int(taken.sum()) == n
-
-
-def _coded(recorded: Recorded, name: str) -> _Coded | None:
-    """An explored column as numbers; None where some runs lack it."""
-    column = recorded.column(name, slice(0, len(recorded)))
-    if not column.present().all():
-        return None
-    array = np.asarray(as_array(column))
-    if array.ndim == 1 and array.dtype.kind in "biufmM" and array.dtype.itemsize <= 8:
-        return _numbered(array)
-    return _numbered(objects([v if type(v) is str else digest(v) for v in decode(column)]))
-
-
-def _numbered(array: Array) -> _Coded:
-    import pandas as pd
-
-    codes = np.asarray(pd.factorize(array, use_na_sentinel=False)[0], np.int64)
-    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last one written is the first that turns up
-    return _Coded(codes, first)
 
 
 def grid(trajectory: Trajectory, name: str) -> Grid:

@@ -11,7 +11,7 @@ from simkit.declare.axes import Array
 
 def data_of(column: Any) -> Any:
     """The values without the mask; where they are masked they mean nothing."""
-    return column.view(np.ndarray) if isinstance(column, np.ma.MaskedArray) else column
+    return np.asarray(column) if isinstance(column, np.ma.MaskedArray) else column
 
 
 def mask_of(column: Any) -> Array:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from simkit.analyse.export import Exported
     from simkit.analyse.grid import Grid
     from simkit.analyse.plotting import Plot
 
@@ -276,17 +277,24 @@ class Trajectory:
 
         return Plot(self)
 
-    def export(self, path: str | os.PathLike[str], names: str | Sequence[str] | None = None) -> Path:
+    def export(
+        self, path: str | os.PathLike[str], names: str | Sequence[str] | None = None, *, force: bool = False
+    ) -> Exported:
         """Write these runs to a ``.csv``, ``.parquet``, ``.nc`` or ``.h5`` file; ``.h5`` is a trajectory again.
+
+        Returns
+        -------
+        Exported
+            The path, and remarks on what the format does not hold.
 
         Raises
         ------
         SimkitError
-            When the file exists, or its format can't hold a value, with the names and what to do.
+            When the file exists (unless ``force``), or its format can't hold a value, with the names.
         """
         from simkit.analyse.export import export
 
-        return export(self, Path(path), names)
+        return export(self, Path(path), names, force=force)
 
     def __len__(self) -> int:
         return len(self._recorded) if self._index is None else len(self._index)

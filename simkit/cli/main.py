@@ -83,7 +83,14 @@ def _repair(arguments: list[str]) -> int:
     return repair(options.files)
 
 
-_VERBS = {"show": _show, "repair": _repair}
+def _export(arguments: list[str]) -> int:
+    from simkit.cli.export import export, export_parser
+
+    options = _parsed(export_parser(), arguments)
+    return options if isinstance(options, int) else export(options)
+
+
+_VERBS = {"show": _show, "repair": _repair, "export": _export}
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

@@ -9,6 +9,7 @@ exit codes: 0 the selection is complete   1 a selected run failed, or the disk i
             3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
 
 on files:   simkit show FILE [--run N]      simkit repair FILE
+            simkit export FILE OUT.csv|.parquet|.nc|.h5
 """
 
 

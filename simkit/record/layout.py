@@ -26,6 +26,7 @@ from simkit.values.encode import BIG
 
 FORMAT = 1
 MASK = ".present"
+PART_OF = "part_of"
 TEXT = h5py.string_dtype()
 _CHUNK_BYTES = 65_536
 
