@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, reduce
+from functools import reduce
 from operator import getitem
 from typing import Any
 
@@ -46,11 +46,6 @@ class Columns:
         """All user names; a dictionary, so that membership costs nothing."""
         sections = ("parameters", "results", "summary")
         return dict.fromkeys(name for section in sections for name in self.recorded.names(section))
-
-    @cached_property
-    def of_a_run(self) -> dict[str, None]:
-        """The names that a run has: parameters, then results."""
-        return dict.fromkeys([*self.recorded.names("parameters"), *self.recorded.names("results")])
 
     @property
     def run_names(self) -> list[str]:

@@ -46,11 +46,14 @@ def export(
     """
     write = _FORMATS.get(path.suffix.lower())
     if write is None:
-        msg = f"{shown_path(path)}: cannot export to {path.suffix or 'a file without ending'}: choose {', '.join(_FORMATS)}"
+        endings = ", ".join(_FORMATS)
+        msg = (
+            f"{shown_path(path)}: cannot export to {path.suffix or 'a name without ending'}: choose {endings}"
+        )
         raise SimkitError(msg)
-    if path.exists() and (path.samefile(trajectory.path) or not force):
-        how = "" if path.samefile(trajectory.path) else ", or say so with force (--force)"
-        msg = f"{shown_path(path)} exists: choose another name{how}"
+    if path.exists() and (path.suffix == ".h5" or not force):
+        how = ": remove it yourself" if path.suffix == ".h5" else ": say so with --force (force=True)"
+        msg = f"{shown_path(path)} exists{how}, or choose another name"
         raise SimkitError(msg)
     if not path.parent.is_dir():
         msg = f"{shown_path(path.parent)}: no such folder"
@@ -103,7 +106,7 @@ def _csv(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> lis
     problems = {name: cell_problem(trajectory, name) for name in wanted}
     _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
     frame = dataframe(trajectory, names)
-    _whole_file(path, lambda aside: frame.to_csv(aside))
+    _whole_file(path, frame.to_csv)
     units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
     remarks = _remark_on_constants(trajectory, wanted) if names is None else []
     return remarks + ([f"units are not in the table: {', '.join(units)}"] if units else [])

@@ -1,15 +1,19 @@
-"""One run's value of a name, read in blocks so that neighbours come for free."""
+"""One run's values, read in blocks so that its neighbours' come for free."""
 
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from simkit.analyse.describe import told_of_run
+from simkit.analyse.naming import Names
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
-from simkit.values.decode import Absent, decode
+from simkit.values.decode import ABSENT, Absent, decode
+from simkit.values.status import WORDS
 
 _BLOCK = 1024
 _BLOCK_BYTES = 1 << 20
@@ -23,6 +27,29 @@ class Rows:
         self.recorded = recorded
         self.blocks: dict[str, tuple[range, list[Any]]] = {}
         self.constants: dict[str, Column] = {}
+
+    @cached_property
+    def names(self) -> dict[str, None]:
+        """The names that a run has, parameters first; recorded ones never change."""
+        return dict.fromkeys([*self.recorded.names("parameters"), *self.recorded.names("results")])
+
+    def run(self, run: int) -> Names:
+        """A run's values by natural naming."""
+        return Names(
+            self.names,
+            lambda name: self._value_or_error(name, run),
+            f"run {run}",
+            tell=lambda name: told_of_run(self.recorded, name, self.value(name, run)),
+        )
+
+    def _value_or_error(self, name: str, run: int) -> Any:
+        value = self.value(name, run)
+        if value is ABSENT:
+            status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
+            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
+            msg = f"run {run} has no {name!r}: its status is {status}{why}"
+            raise LookupError(msg)
+        return value
 
     def value(self, name: str, run: int) -> Any:
         """The value, or `ABSENT`; what can be changed is the caller's own."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simkit.analyse import texts
 from simkit.analyse.columns import Columns
-from simkit.analyse.describe import told, told_of_run
+from simkit.analyse.describe import told
 from simkit.analyse.info import Info, info
 from simkit.analyse.naming import Names
 from simkit.analyse.rows import Rows
@@ -17,8 +19,7 @@ from simkit.analyse.select import matching
 from simkit.declare.axes import Array, Index
 from simkit.declare.space import Space, explore
 from simkit.record.recorded import About, Recorded
-from simkit.values.decode import ABSENT, decode
-from simkit.values.status import Status
+from simkit.values.decode import decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,12 +104,12 @@ class Trajectory:
 
     # Names
 
-    @property
+    @cached_property  # rather than a property, which IPython's tab completion does not look into
     def parameters(self) -> Names:
         """Parameters by natural naming: a constant is its value, an explored one its column."""
         return self._names_in("parameters")
 
-    @property
+    @cached_property
     def results(self) -> Names:
         """Results by natural naming, each a column."""
         return self._names_in("results")
@@ -151,41 +152,21 @@ class Trajectory:
 
     def run(self, run: int) -> Names:
         """One run by its number in the file."""
-        return Names(
-            self._columns.of_a_run,
-            lambda name: self._value(name, run),
-            f"run {run}",
-            tell=lambda name: told_of_run(self._recorded, name, self._rows.value(name, run)),
-        )
-
-    def _value(self, name: str, run: int) -> Any:
-        value = self._rows.value(name, run)
-        if value is ABSENT:
-            status = Status(int(self._recorded.run_column("status", slice(run, run + 1))[0])).word  # type: ignore[index]
-            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
-            msg = f"run {run} has no {name!r}: its status is {status}{why}"
-            raise LookupError(msg)
-        return value
+        return self._rows.run(run)
 
     # One run's texts
 
     def error(self, run: int) -> str:
         """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
-        run = self._number(run)
-        status = self._recorded.run_column("status", slice(run, run + 1))
-        texts = self._recorded.texts("error", run)
-        return texts[-1] if texts and status is not None and status[0] != Status.DONE else ""
+        return texts.error(self._recorded, self._number(run))
 
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
-        texts = self._recorded.texts("log", self._number(run))
-        return texts[-1] if texts else ""
+        return texts.log(self._recorded, self._number(run))
 
     def notes(self, run: int) -> list[str]:
         """The remarks of a run; those on a result begin with its name."""
-        run = self._number(run)
-        pairs = zip(self._recorded.note_names(run), self._recorded.texts("notes", run), strict=True)
-        return [f"{name}: {text}" if name else text for name, text in pairs]
+        return texts.notes(self._recorded, self._number(run))
 
     def _number(self, run: int) -> int:
         """A run's number in the file; negative ones count from the end."""

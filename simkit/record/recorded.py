@@ -241,7 +241,7 @@ def _kind(thing: Any) -> str:
         return f"ragged {thing['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
     if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
         return codec
-    dtype = str(thing.attrs.get("dtype", thing.dtype))
+    dtype = str(np.dtype(thing.attrs["dtype"]) if "dtype" in thing.attrs else thing.dtype)
     return f"{dtype} {thing.shape[1:]}" if thing.ndim > 1 else dtype
 
 
