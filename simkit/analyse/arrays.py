@@ -168,7 +168,7 @@ class _Lazy(BackendArray):
         self.shape, self.dtype = (*rows.shape, *inner), dtype
 
     def __getitem__(self, key: ExplicitIndexer) -> Any:
-        return explicit_indexing_adapter(key, self.shape, IndexingSupport.BASIC, self.read)
+        return explicit_indexing_adapter(key, self.shape, IndexingSupport.OUTER, self.read)
 
     def __deepcopy__(self, _: object) -> _Lazy:
         return self  # it can't change
@@ -176,17 +176,26 @@ class _Lazy(BackendArray):
     def read(self, key: tuple[Any, ...]) -> Array:
         """Some cells; holes are missing."""
         depth = self.rows.ndim
-        rows = self.rows[key[:depth]]
+        rows = _outer(self.rows, key[:depth])
         flat = np.reshape(rows, -1)
         here = np.flatnonzero(flat >= 0)
-        column = self.trajectory._columns.read(self.name, self.trajectory.index[flat[here]])
-        values = filled(magnitude(self.trajectory, self.name, as_array(column))[0], self.dtype)
+        columns = self.trajectory._columns
+        found = columns.read(self.name, self.trajectory.index[flat[here]])
+        column = magnitude(self.trajectory, self.name, columns.dense(self.name, found))[0]
+        values = filled(column, self.dtype)
         if len(here) < len(flat):
             cells = missing((len(flat), *self.inner), self.dtype)
             cells[here] = values
             values = cells
         shaped = values.reshape((*np.shape(rows), *self.inner))
-        return np.asarray(shaped[(slice(None),) * np.ndim(rows) + key[depth:]])
+        return np.asarray(_outer(shaped, (slice(None),) * np.ndim(rows) + key[depth:]))
+
+
+def _outer(array: Array, key: tuple[Any, ...]) -> Array:
+    """Index each dimension by itself: by a number, a slice or an array of numbers."""
+    for axis in reversed(range(len(key))):  # a number takes its dimension away: later ones first
+        array = array[(slice(None),) * axis + (key[axis],)]
+    return array
 
 
 def filled(column: Any, dtype: np.dtype[Any] | None = None) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from simkit.analyse.missing import data_of
+from simkit.analyse.missing import data_of, missing
 from simkit.analyse.naming import Unknown
 from simkit.declare.axes import Array, Index, objects
 from simkit.errors import did_you_mean, listed
@@ -75,7 +75,7 @@ class Columns:
             return self.of_runs(name)
         holder = self._holder(name)
         if holder == name:
-            return as_array(self.column(name))
+            return self.dense(name, self.column(name))
         keys = name[len(holder) + 1 :].split(".")
         values = decode(self.column(holder))
         if not any(_has(value, keys) for value in values):
@@ -94,7 +94,19 @@ class Columns:
             array = self.array(name)
             return array, np.ones(len(array), bool)
         column = self.column(name)
-        return data_of(as_array(column)), column.present()
+        return data_of(self.dense(name, column)), column.present()
+
+    def dense(self, name: str, column: Column) -> Any:
+        """Rows of a name as users compute with them; of its own type even where all of them are absent."""
+        array = as_array(column)
+        if column.variants or not column.n:
+            return array
+        kind = as_array(self.recorded.column(name, slice(0, 0)))
+        shape = (column.n, *kind.shape[1:])
+        if kind.dtype.kind in "fcmM":
+            return missing(shape, kind.dtype)
+        masked: Any = np.ma.MaskedArray
+        return masked(np.zeros(shape, kind.dtype), True) if kind.dtype.kind != "O" else array
 
     def _holder(self, name: str) -> str:
         """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
