@@ -69,6 +69,10 @@ class Columns:
         msg = f"{self.recorded.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
         raise Unknown(msg)
 
+    def is_scalar(self, name: str) -> bool:
+        """Whether a run has a number or text under this name."""
+        return name not in self.names or self.recorded.is_scalar(name)
+
     def array(self, name: str) -> Any:
         """The column of a user's name, a key of a recorded dictionary, or a run column."""
         if name not in self.names and name in self.run_names:

@@ -94,10 +94,9 @@ def spread(trajectory: Trajectory, name: str, over: Sequence[str | None]) -> Spr
 
 def _numbers(trajectory: Trajectory, name: str) -> tuple[Array, str]:
     column, unit = magnitude(trajectory, name, trajectory[name])
-    if column.ndim > 1:
-        msg = (
-            f"{name} is an array per run: plot one run's, traj.runs[0].{name}, or reduce it to a number first"
-        )
+    if column.ndim > 1 or not trajectory._columns.is_scalar(name):
+        one = f"traj.runs[0].{name}"
+        msg = f"{name} is more than a number per run: plot one run's, {one}, or reduce it to a number first"
         raise SimkitError(msg)
     if column.dtype.kind not in "biuf":
         msg = f"{name} is no real number in every run, so it can't be plotted: {column.dtype}"
