@@ -14,10 +14,10 @@ def magnitude(trajectory: Trajectory, name: str, values: Any) -> tuple[Any, str]
     """A name's values without their unit, and the unit: the quantity's own, else the declared one."""
     if hasattr(values, "magnitude") and hasattr(values, "units"):  # pint
         return np.asanyarray(values.magnitude), str(values.units)
-    if hasattr(values, "value") and hasattr(values, "unit"):  # astropy
-        return np.asanyarray(values.value), str(values.unit)
     if hasattr(values, "dim") and hasattr(values, "get_best_unit"):  # Brian2, whose numbers are SI
         return np.asarray(values), str(type(values)(1.0, dim=values.dim).get_best_unit())
+    if hasattr(values, "unit"):  # astropy, or a quantity of a package that is not installed here
+        return np.asarray(values), str(values.unit)
     return values, declared_unit(trajectory, name)
 
 
