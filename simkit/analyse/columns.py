@@ -70,8 +70,11 @@ class Columns:
         raise Unknown(msg)
 
     def is_scalar(self, name: str) -> bool:
-        """Whether a run has a number or text under this name."""
-        return name not in self.names or self.recorded.is_scalar(name)
+        """Whether a run has a number, a quantity or text under this name."""
+        if name not in self.names or self.recorded.is_scalar(name):
+            return True
+        kind = as_array(self.recorded.column(name, slice(0, 0)))
+        return kind.ndim == 1 and kind.dtype.kind in "biufcmM"
 
     def array(self, name: str) -> Any:
         """The column of a user's name, a key of a recorded dictionary, or a run column."""

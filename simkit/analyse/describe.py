@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
 from simkit.errors import shown_path
 from simkit.record.continuing import tally
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 12
 _WIDTH = 60  # of a value, in characters
+_MOST_CELLS = 6
 SECTIONS = ("parameters", "results", "summary")
 
 
@@ -92,11 +94,10 @@ def has_unit(value: Any) -> bool:
 
 def briefly(value: Any) -> str:
     """A value on one line: large ones by their type and shape."""
-    shape, size = getattr(value, "shape", ()), getattr(value, "size", 1)
-    if shape and size > 6:
-        return f"{type(value).__name__.removeprefix('nd')} {getattr(value, 'dtype', '')} {shape}".replace(
-            "  ", " "
-        )
+    shape = getattr(value, "shape", ())
+    if shape and (not isinstance(value, np.ndarray) or value.size > _MOST_CELLS):
+        dtype = f"{value.dtype} " if isinstance(value, np.ndarray) else ""
+        return f"{type(value).__name__.removeprefix('nd')} {dtype}{shape}"
     plain = value.item() if shape == () and hasattr(value, "item") and not has_unit(value) else value
     text = " ".join(repr(plain).split())
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

@@ -47,7 +47,7 @@ def table_names(trajectory: Trajectory) -> list[str]:
     """What a table shows by default: explored first, then all that varies and is a scalar or text."""
     recorded = trajectory._recorded
     names = [*recorded.names("parameters"), *recorded.names("results")]
-    varying = [name for name in names if not recorded.is_constant(name) and recorded.is_scalar(name)]
+    varying = [n for n in names if not recorded.is_constant(n) and trajectory._columns.is_scalar(n)]
     return sorted(varying, key=lambda name: name not in trajectory.explored)
 
 

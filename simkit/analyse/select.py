@@ -41,7 +41,7 @@ def matching(read: Read, names: Sequence[str], n: int, test: Test | None, equal:
     """
     chosen = np.ones(n, bool)
     if test is not None:
-        chosen &= passing(test, _Columns(read, names), n, "where")
+        chosen &= _passing(test, _Columns(read, names), n)
     for name, wanted in equal.items():
         if name not in names:
             msg = f"where: unknown name {name!r}{did_you_mean(name, names)}\n    available: {listed(name, names)}"
@@ -53,3 +53,15 @@ def matching(read: Read, names: Sequence[str], n: int, test: Test | None, equal:
             same = np.asarray(array == wanted, bool)
         chosen &= same & present
     return chosen
+
+
+def _passing(test: Test, columns: _Columns, n: int) -> Array:
+    try:
+        return passing(test, columns, n, "where")
+    except Exception as error:
+        if type(error).__name__ != "DimensionMismatchError":  # Brian2's, which may not be installed
+            raise
+        msg = (
+            f"where {test!r}: {error}\n    compare quantities in a function: where(lambda tau: tau > 2 * ms)"
+        )
+        raise SimkitError(msg) from None
