@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse.describe import has_unit
 from simkit.analyse.missing import data_of, mask_of
 from simkit.analyse.units import magnitude
 
@@ -36,6 +37,8 @@ def list_problem(trajectory: Trajectory, name: str) -> str:
     values = _values(column)
     if all(type(value) is str for value in values):
         return ""
+    if any(map(has_unit, values)):
+        return f"quantities in no common array, {_kind(trajectory, name)}"
     if all(isinstance(value, np.ndarray) and value.ndim == 1 for value in values):
         dtypes = {value.dtype for value in values}
         if len(dtypes) == 1 and next(iter(dtypes)).kind in "biuf":

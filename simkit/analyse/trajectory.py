@@ -190,7 +190,7 @@ class Trajectory:
         **equal
             Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
         """
-        names = [*self._columns.names, *self._columns.run_names]
+        names = [*self._rows.names, *self._columns.run_names]
         chosen = matching(self._columns.with_presence, names, len(self), test, equal)
         return Trajectory(self._recorded, self.index[chosen])
 
