@@ -78,6 +78,9 @@ class Columns:
 
     def array(self, name: str) -> Any:
         """The column of a user's name, a key of a recorded dictionary, or a run column."""
+        if not isinstance(name, str):
+            msg = f"{name!r} is no name: columns have names, as in traj['z']; runs are numbered, as in traj.runs[3]"
+            raise Unknown(msg)
         if name not in self.names and name in self.run_names:
             return self.of_runs(name)
         holder = self._holder(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
+
 from simkit.analyse.naming import Names
-from simkit.declare.axes import Index
+from simkit.declare.axes import Array, Index
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
@@ -26,10 +28,15 @@ class Runs(Sequence["Names"]):
     @overload
     def __getitem__(self, i: int) -> Names: ...
     @overload
-    def __getitem__(self, i: slice) -> Runs: ...
-    def __getitem__(self, i: int | slice) -> Names | Runs:
+    def __getitem__(self, i: slice | Sequence[int] | Array) -> Runs: ...
+    def __getitem__(self, i: int | slice | Sequence[int] | Array) -> Names | Runs:
         if isinstance(i, slice):
             return Runs(self._trajectory, self._index[i])
+        if isinstance(i, (list, np.ndarray)):
+            return Runs(self._trajectory, np.asarray(self._index)[i])
+        if not isinstance(i, (int, np.integer)):
+            msg = f"runs[{i!r}]: runs are numbered, as in runs[3] and runs[2:5]; columns have names, as in traj['z']"
+            raise TypeError(msg)
         if not -len(self) <= i < len(self):
             msg = f"run {i} of a trajectory with {len(self)} runs"
             raise IndexError(msg)

@@ -178,15 +178,15 @@ class Trajectory:
 
     # Verbs
 
-    def where(self, test: str | Callable[..., Any] | None = None, /, **equal: Any) -> Trajectory:
+    def where(self, test: str | Callable[..., Any] | Array | None = None, /, **equal: Any) -> Trajectory:
         """The trajectory of the runs that match.
 
         Parameters
         ----------
         test
             A condition on parameters, results, ``status``, ``seconds``, ``trial`` and ``run``, such as
-            ``"x > 2 and status == 'done'"``, or a function of some of them, called per run. A run that
-            lacks a value in the test does not match.
+            ``"x > 2 and status == 'done'"``; a function of some of them, called per run; or a boolean for
+            each run, as of ``traj["z"] > 2``. A run that lacks a value in the test does not match.
         **equal
             Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
         """

@@ -79,6 +79,26 @@ def test_a_selection_has_all_verbs(study):
         assert some.log(6) == traj.log(6)
 
 
+def test_runs_and_columns_mixed_up_and_numpy_s_ways(record):
+    def f(x):
+        return {"z": 2 * x, "half": 0.5} if x != 3 else {"z": 6}
+
+    traj = record(f, product(x=[1, 2, 3, 4]))
+    assert traj.where(traj["z"] > 2).index.tolist() == [1, 2, 3]
+    assert traj.where(traj["half"] == 0.5, x=4).index.tolist() == [3]
+    assert traj.where(traj["z"] > 2).where(np.array([True, False, True])).index.tolist() == [1, 3]
+    assert [run.x for run in traj.runs[[0, -1]]] == [1, 4]
+    assert [run.x for run in traj.runs[traj["z"] < 5]] == [1, 2]
+    with pytest.raises(KeyError, match=r"3 is no name: .*runs are numbered, as in traj\.runs\[3\]"):
+        traj[3]
+    with pytest.raises(TypeError, match=r"runs\['z'\]: runs are numbered.*columns have names"):
+        traj.runs["z"]
+    with pytest.raises(simkit.SimkitError, match=r"shape \(2,\): give one boolean for each of the 4 runs"):
+        traj.where(np.array([True, False]))
+    with pytest.raises(simkit.SimkitError, match="array of int64"):
+        traj.where(traj["z"])
+
+
 # Partial loading
 
 
