@@ -143,6 +143,8 @@ def test_rows_far_apart_and_in_pieces(record):
     assert chosen["trace"][:, 50].tolist() == apart
     assert [len(t) for t in chosen["spikes.t"]] == [i % 7 for i in apart]
     assert [run.z for run in chosen.runs[::-1]] == [float(i * i) for i in apart[::-1]]
+    mixed = [2999, 0, 1500, 0]
+    assert traj.to_xarray("trace").trace.isel(i=mixed, trace_dim_0=3).values.tolist() == mixed
 
 
 # Several trajectories in one file; expand after reload
