@@ -143,8 +143,16 @@ def test_rows_far_apart_and_in_pieces(record):
     assert chosen["trace"][:, 50].tolist() == apart
     assert [len(t) for t in chosen["spikes.t"]] == [i % 7 for i in apart]
     assert [run.z for run in chosen.runs[::-1]] == [float(i * i) for i in apart[::-1]]
-    mixed = [2999, 0, 1500, 0]
-    assert traj.to_xarray("trace").trace.isel(i=mixed, trace_dim_0=3).values.tolist() == mixed
+
+
+def test_rows_that_lie_in_another_order_than_their_cells(record):
+    def f(i, k):
+        return {"trace": np.full(100, i + k / 2)}
+
+    half = product(i=range(1500))
+    traj = record(f, half * product(k=[0]) + half * product(k=[1]))  # as of a grid that grew
+    corners = traj.to_xarray().trace.isel(i=[1499, 0], trace_dim_0=3)
+    assert corners.values.tolist() == [[1499, 1499.5], [0, 0.5]]
 
 
 # Several trajectories in one file; expand after reload
