@@ -7,44 +7,95 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse.missing import data_of, mask_of
+from simkit.analyse.units import magnitude
+from simkit.declare.axes import objects
+from simkit.values.status import WORDS
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from simkit.analyse.trajectory import Trajectory
 
 
-def dataframe(trajectory: Trajectory, names: Sequence[str]) -> pd.DataFrame:
+def dataframe(trajectory: Trajectory, names: str | Sequence[str] | None) -> pd.DataFrame:
     """The named columns, then status and seconds."""
     import pandas as pd
 
-    columns = {name: _series(trajectory[name]) for name in names}
-    for name in ("status", "seconds"):
-        columns[name if name not in columns else f"run_{name}"] = getattr(trajectory, name)
+    columns: dict[str, Any] = {}
+    units: dict[str, str] = {}
+    for name in table_names(trajectory) if names is None else as_names(names):
+        values, unit = magnitude(trajectory, name, trajectory[name])
+        columns[name] = _series(values)
+        units.update({name: unit} if unit else {})
+    if names is None and trajectory._columns.has_run_column("trial"):
+        columns = _with_trial(trajectory, columns)
+    codes = trajectory._run_column("status").astype(np.int8)
+    columns[_free("status", columns)] = pd.Categorical.from_codes(codes, list(WORDS))
+    columns[_free("seconds", columns)] = trajectory.seconds
+    frame = pd.DataFrame(columns, index=_index(trajectory, _free("run", columns)), copy=False)
+    frame.attrs["units"] = units
+    return frame
+
+
+def as_names(names: str | Sequence[str]) -> list[str]:
+    """One name or several."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def table_names(trajectory: Trajectory) -> list[str]:
+    """What a table shows by default: explored first, then all that varies and is a scalar or text."""
+    recorded = trajectory._recorded
+    names = [*recorded.names("parameters"), *recorded.names("results")]
+    varying = [n for n in names if not recorded.is_constant(n) and trajectory._columns.is_scalar(n)]
+    return sorted(varying, key=lambda name: name not in trajectory.explored)
+
+
+def _with_trial(trajectory: Trajectory, columns: dict[str, Any]) -> dict[str, Any]:
+    """The trial numbers after the explored columns."""
+    explored = {name: column for name, column in columns.items() if name in trajectory.explored}
+    return {**explored, _free("trial", columns): trajectory._run_column("trial"), **columns}
+
+
+def _free(name: str, columns: dict[str, Any]) -> str:
+    """What a run column is called beside a user's column of that name."""
+    return f"run_{name}" if name in columns else name
+
+
+def _index(trajectory: Trajectory, name: str) -> pd.Index:
+    import pandas as pd
+
     index = trajectory.index
     whole = len(index) == 0 or (index[0] == 0 and index[-1] == len(index) - 1)
-    rows = pd.RangeIndex(len(index), name="run") if whole else pd.Index(index, name="run")
-    return pd.DataFrame(columns, index=rows, copy=False)
+    return pd.RangeIndex(len(index), name=name) if whole else pd.Index(index, name=name)
 
 
 def _series(column: Any) -> Any:
     import pandas as pd
 
-    if isinstance(column, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(column)
-        nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}.get(column.dtype.kind)
-        values = (
-            pd.array(column.filled(0), dtype=nullable)
-            if nullable
-            else _with_none(np.ma.getdata(column), mask)
-        )
-        if nullable:
-            values[mask.reshape(len(column), -1).any(axis=1)] = pd.NA
-        return values
     if column.ndim > 1:
-        return pd.Series(list(column), dtype=object).to_numpy()
-    if column.dtype == object and len(column) and all(type(value) is str for value in column):
-        return pd.array(column, dtype="str")
-    return column
+        return _with_none(objects(list(data_of(column))), _missing(column))
+    if column.dtype == object:
+        missing = _missing(column)
+        values = _with_none(data_of(column), missing)
+        here = values[~missing]
+        is_text = len(here) > 0 and all(type(value) is str for value in here)
+        return pd.array(values, dtype="str") if is_text else values
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    nullable = {"i": "Int", "u": "UInt"}.get(column.dtype.kind)
+    if nullable is None and column.dtype.kind != "b":
+        return _with_none(data_of(column), mask_of(column))
+    dtype = f"{nullable}{8 * column.dtype.itemsize}" if nullable else "boolean"
+    values = pd.array(column.filled(0), dtype=dtype)
+    values[mask_of(column)] = pd.NA
+    return values
+
+
+def _missing(column: Any) -> Any:
+    """Which rows are absent as a whole."""
+    mask = mask_of(column).reshape(len(column), -1)
+    return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
 
 
 def _with_none(data: Any, mask: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from simkit.analyse.describe import Told, aligned
 from simkit.errors import SimkitError, caller, did_you_mean, listed
 
 
@@ -13,16 +14,37 @@ class Names:
 
     ``traj.parameters.neuron.tau``, ``traj.parameters["neuron.tau"]``, ``list(traj.parameters)``. Values are
     read when they are touched.
+
+    Parameters
+    ----------
+    names
+        The full names; a set or dictionary where they are many.
+    get
+        Gives the value of a full name.
+    about
+        What these names are of: ``parameters``, ``run 3``.
+    prefix
+        Only the names below it, such as ``neuron.``.
+    tell
+        Says a full name's value in a few words, for people.
     """
 
-    __slots__ = ("__about", "__get", "__names", "__prefix")
+    __slots__ = ("__about", "__get", "__names", "__prefix", "__tell")
 
-    def __init__(self, names: Sequence[str], get: Callable[[str], Any], about: str, prefix: str = "") -> None:
+    def __init__(
+        self,
+        names: Collection[str],
+        get: Callable[[str], Any],
+        about: str,
+        prefix: str = "",
+        tell: Callable[[str], Told] = Told,
+    ) -> None:
         put = object.__setattr__  # the user's names can't be assigned to: see below
         put(self, "_Names__names", names)
         put(self, "_Names__get", get)
         put(self, "_Names__about", about)
         put(self, "_Names__prefix", prefix)
+        put(self, "_Names__tell", tell)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise unchangeable(self.__prefix + name)
@@ -30,37 +52,46 @@ class Names:
     def __setitem__(self, name: str, value: Any) -> None:
         raise unchangeable(self.__prefix + name)
 
+    def __full(self) -> list[str]:
+        """The full names below this prefix."""
+        return [name for name in self.__names if name.startswith(self.__prefix)]
+
+    def __below(self) -> list[str]:
+        """The same, as they are called from here."""
+        return [name[len(self.__prefix) :] for name in self.__full()]
+
     def __here(self) -> list[str]:
         """The next parts of the names below this prefix."""
-        start = len(self.__prefix)
-        inside = (name[start:] for name in self.__names if name.startswith(self.__prefix))
-        return list(dict.fromkeys(name.partition(".")[0] for name in inside))
+        return list(dict.fromkeys(name.partition(".")[0] for name in self.__below()))
 
     def __find(self, name: str) -> Any:
         full = self.__prefix + name
         if full in self.__names:
             return self.__get(full)
         if any(known.startswith(full + ".") for known in self.__names):
-            return Names(self.__names, self.__get, self.__about, full + ".")
+            return Names(self.__names, self.__get, self.__about, full + ".", self.__tell)
         holder = full.rpartition(".")[0]
         while holder:  # a key of a recorded dictionary
             if holder in self.__names:
                 return _inside(self.__get(holder), full, full[len(holder) + 1 :].split("."))
             holder = holder.rpartition(".")[0]
-        names = [known[len(self.__prefix) :] for known in self.__names if known.startswith(self.__prefix)]
+        names = self.__below()
         hint = did_you_mean(name, names)
         msg = f"{self.__about} has no {full!r}{hint}\n    available: {listed(name, names)}"
         raise LookupError(msg)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
+        if name.startswith("_") and name not in self.__here():
+            raise AttributeError(name)  # Python and notebooks ask for many such names
         try:
             return self.__find(name)
         except LookupError as error:
             raise AttributeError(*error.args) from None
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            msg = f"{self.__about}: {name!r} is no name\n    available: {listed('', self.__below())}"
+            raise Unknown(msg)
         try:
             return self.__find(name)
         except LookupError as error:
@@ -79,11 +110,19 @@ class Names:
         return self.__here()
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [name[len(self.__prefix) :] for name in self.__names if name.startswith(self.__prefix)]
+        return self.__below()
+
+    def __title(self) -> str:
+        return f"{self.__about} {self.__prefix[:-1]}".strip()
 
     def __repr__(self) -> str:
-        where = f" {self.__prefix[:-1]}" if self.__prefix else ""
-        return f"<{self.__about}{where}: {', '.join(self.__here()) or 'nothing'}>"
+        lines = aligned(self.__below(), lambda name: self.__tell(self.__prefix + name))
+        return "\n".join([f"<{self.__title()}{'' if lines else ': nothing'}>", *lines])
+
+    def _repr_html_(self) -> str:
+        from simkit.analyse.html import page, tree
+
+        return page(self.__title(), tree(self.__below(), lambda name: self.__tell(self.__prefix + name)))
 
 
 class Unknown(KeyError):
@@ -101,7 +140,7 @@ def unchangeable(name: str) -> SimkitError:
     )
 
 
-def _inside(value: Any, full: str, keys: list[str]) -> Any:
+def _inside(value: Any, full: str, keys: Sequence[str]) -> Any:
     for key in keys:
         if not isinstance(value, dict) or key not in value:
             keys_there = listed(key, map(str, value)) if isinstance(value, dict) else "it is no dictionary"

@@ -1,16 +1,23 @@
-"""One run's value of a name, read in blocks so that neighbours come for free."""
+"""One run's values, read in blocks so that its neighbours' come for free."""
 
 from __future__ import annotations
 
+import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from simkit.analyse.describe import told_of_run
+from simkit.analyse.naming import Names
 from simkit.record.recorded import Recorded
-from simkit.values.decode import decode
+from simkit.values.columns import Column
+from simkit.values.decode import ABSENT, Absent, decode
+from simkit.values.status import WORDS
 
 _BLOCK = 1024
 _BLOCK_BYTES = 1 << 20
+_SHAREABLE = (bool, int, float, complex, str, bytes, type(None), np.generic, Absent)
 
 
 class Rows:
@@ -18,23 +25,49 @@ class Rows:
 
     def __init__(self, recorded: Recorded) -> None:
         self.recorded = recorded
-        self.kept: dict[str, tuple[int, list[Any]]] = {}
-        self.sizes: dict[str, int] = {}
+        self.blocks: dict[str, tuple[range, list[Any]]] = {}
+        self.constants: dict[str, Column] = {}
+
+    @cached_property
+    def names(self) -> dict[str, None]:
+        """The names that a run has, parameters first; recorded ones never change."""
+        return dict.fromkeys([*self.recorded.names("parameters"), *self.recorded.names("results")])
+
+    def run(self, run: int) -> Names:
+        """A run's values by natural naming."""
+        return Names(
+            self.names,
+            lambda name: self._value_or_error(name, run),
+            f"run {run}",
+            tell=lambda name: told_of_run(self.recorded, name, self.value(name, run)),
+        )
+
+    def _value_or_error(self, name: str, run: int) -> Any:
+        value = self.value(name, run)
+        if value is ABSENT:
+            status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
+            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
+            msg = f"run {run} has no {name!r}: its status is {status}{why}"
+            raise LookupError(msg)
+        return value
 
     def value(self, name: str, run: int) -> Any:
-        """The value, or `ABSENT`; arrays are the caller's own."""
+        """The value, or `ABSENT`; what can be changed is the caller's own."""
+        kept = self.blocks.get(name)
+        if kept is not None and run in kept[0]:
+            value = kept[1][run - kept[0].start]
+            return value if isinstance(value, _SHAREABLE) else copy.deepcopy(value)
+        if name in self.constants:
+            return decode(self.constants[name])[0]
         if self.recorded.is_constant(name):
-            return decode(self.recorded.constant(name))[0]
-        size = self.sizes.get(name) or self.sizes.setdefault(name, self.block_size(name))
-        start = run - run % size
-        kept = self.kept.get(name)
-        if kept is None or kept[0] != start:
-            stop = min(start + size, len(self.recorded))
-            kept = self.kept[name] = (start, decode(self.recorded.column(name, slice(start, stop))))
-        value = kept[1][run - start]
-        return value.copy() if isinstance(value, np.ndarray) else value
+            self.constants[name] = self.recorded.constant(name)
+        else:
+            self.blocks[name] = self._block(name, run)
+        return self.value(name, run)
 
-    def block_size(self, name: str) -> int:
-        """How many runs to read at once: a megabyte's worth where that is known, else one."""
-        nbytes = self.recorded.row_bytes(name)
-        return 1 if nbytes is None else max(1, min(_BLOCK, _BLOCK_BYTES // max(1, nbytes)))
+    def _block(self, name: str, run: int) -> tuple[range, list[Any]]:
+        """The run and its neighbours: about a megabyte."""
+        size = max(1, min(_BLOCK, _BLOCK_BYTES // self.recorded.row_bytes(name)))
+        start = run - run % size
+        rows = range(start, min(start + size, len(self.recorded)))
+        return rows, decode(self.recorded.column(name, slice(rows.start, rows.stop)))

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
-from operator import getitem
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from simkit.analyse import edit
+from simkit.analyse import edit, texts
+from simkit.analyse.columns import Columns
+from simkit.analyse.describe import told
 from simkit.analyse.info import Info, info
-from simkit.analyse.naming import Names, Unknown, unchangeable
+from simkit.analyse.naming import Names, unchangeable
 from simkit.analyse.rows import Rows
 from simkit.analyse.runs import Runs
 from simkit.analyse.select import matching
-from simkit.declare.axes import Array, Index, objects
+from simkit.declare.axes import Array, Index
 from simkit.declare.space import Space, explore
-from simkit.errors import did_you_mean, listed, shown_path
 from simkit.record.origins import Origin, origin
-from simkit.record.recorded import RUN_COLUMNS, About, Recorded
-from simkit.values.columns import Column
-from simkit.values.decode import ABSENT, as_array, decode
-from simkit.values.status import WORDS, Status
-from simkit.values.take import take
+from simkit.record.recorded import About, Recorded
+from simkit.values.decode import decode
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
+
+    from simkit.analyse.export import Exported
+    from simkit.analyse.grid import Grid
+    from simkit.analyse.plotting import Plot
 
 
 class Trajectory:
@@ -39,7 +40,7 @@ class Trajectory:
 
     def __init__(self, recorded: Recorded, index: Index | None = None) -> None:
         self._recorded, self._index = recorded, index
-        self._rows = Rows(recorded)
+        self._rows, self._columns = Rows(recorded), Columns(recorded, index)
 
     # Facts
 
@@ -56,23 +57,22 @@ class Trajectory:
     @property
     def index(self) -> Index:
         """The run numbers, shape ``(n,)``."""
-        return np.arange(len(self._recorded)) if self._index is None else self._index
+        return self._columns.of_runs("run")
 
     @property
     def status(self) -> Array:
         """What became of each run, as words, shape ``(n,)``: pending, done, failed, timeout, crashed."""
-        return np.array(WORDS)[self._run_column("status")]
+        return self._columns.of_runs("status")
 
     @property
     def seconds(self) -> Array:
         """How long each run took, in seconds, shape ``(n,)``; NaN where it did not run."""
-        return np.where(self._run_column("status") == Status.PENDING, np.nan, self._run_column("seconds"))
+        return self._columns.of_runs("seconds")
 
     @property
     def seeds(self) -> Array | None:
         """The seed of each run, shape ``(n,)``, where one was requested; else None."""
-        column = self._recorded.run_column("seed")
-        return None if column is None else self._chosen(column)
+        return self._run_column("seed") if self._columns.has_run_column("seed") else None
 
     @property
     def explored(self) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class Trajectory:
     @property
     def space(self) -> Space:
         """The points of these runs, as a space again."""
-        return explore({name: decode(self._column(name)) for name in self.explored})
+        return explore({name: decode(self._columns.column(name)) for name in self.explored})
 
     @property
     def info(self) -> Info:
@@ -90,21 +90,34 @@ class Trajectory:
         return info(self._recorded)
 
     def describe(self, name: str) -> About:
-        """Comment, unit, origin of a parameter or result, and whether it is constant or explored."""
-        self._known(name)
-        return self._recorded.about(name)
+        """Comment, unit, origin of a parameter, result or group, and whether it is constant or explored.
+
+        Raises
+        ------
+        KeyError
+            For an unknown name, with the nearest.
+        """
+        group = next((known for known in self._columns.names if known.startswith(f"{name}.")), None)
+        if group is None or name in self:
+            return self._recorded.about(self._known(name))
+        section = self._recorded.section_of(group) or ""
+        return About(name, section, False, False, self._recorded.group_comment(section, name), "", "")
 
     # Names
 
-    @property
+    @cached_property  # rather than a property, which IPython's tab completion does not look into
     def parameters(self) -> Names:
         """Parameters by natural naming: a constant is its value, an explored one its column."""
-        return Names(self._recorded.names("parameters"), self._parameter, "parameters")
+        return self._names_in("parameters")
 
-    @property
+    @cached_property
     def results(self) -> Names:
         """Results by natural naming, each a column."""
-        return Names(self._recorded.names("results"), self.__getitem__, "results")
+        return self._names_in("results")
+
+    def _names_in(self, section: str) -> Names:
+        names = dict.fromkeys(self._recorded.names(section))
+        return Names(names, self._columns.parameter, section, tell=lambda name: told(self._recorded, name))
 
     @property
     def summary(self) -> Names:
@@ -119,7 +132,7 @@ class Trajectory:
     @property
     def runs(self) -> Runs:
         """The runs in order."""
-        return Runs(self, self.index)
+        return Runs(self, range(len(self)) if self._index is None else self._index)
 
     def __getitem__(self, name: str) -> Any:
         """A column over the runs.
@@ -130,46 +143,18 @@ class Trajectory:
             Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
             an object array where values are ragged, text or composite; a constant repeats.
         """
-        if name in ("status", "seconds") and self._recorded.section_of(name) is None:
-            return getattr(self, name)
-        if name in ("run", "trial", "seed") and self._recorded.section_of(name) is None:
-            return self.index if name == "run" else self._chosen(self._present_run_column(name))
-        holder = self._holder(name)
+        holder = self._columns.holder(name) if isinstance(name, str) else name
         if self._recorded.section_of(holder) == "summary":
             return self.summary[name]
-        column = self._column(holder)
-        if holder != name:
-            keys = name[len(holder) + 1 :].split(".")
-            values = decode(column)
-            if not any(_has(value, keys) for value in values):
-                self._known(name)
-            return objects([reduce(getitem, keys, v) if _has(v, keys) else None for v in values])
-        return as_array(column)
-
-    def _parameter(self, name: str) -> Any:
-        if self._recorded.is_constant(name):
-            return decode(self._recorded.constant(name))[0]
-        return self[name]
+        return self._columns.array(name)
 
     def _at(self, runs: Index) -> Trajectory:
         """The trajectory of these run numbers."""
         return Trajectory(self._recorded, runs)
 
-    def _holder(self, name: str) -> str:
-        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
-        holder = name
-        while holder and self._recorded.section_of(holder) is None:
-            holder = holder.rpartition(".")[0]
-        return holder or self._known(name)
-
     def _known(self, name: str) -> str:
         """The name itself, or an error that names the nearest."""
-        if self._recorded.section_of(name) is None:
-            names = [*self._names(), "status", "seconds", "run"]
-            hint = did_you_mean(name, names)
-            msg = f"{self.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
-            raise Unknown(msg)
-        return name
+        return self._columns.known(name)
 
     def names(self, section: str) -> list[str]:
         """The full names of a section: ``parameters``, ``results`` or ``summary``."""
@@ -178,48 +163,14 @@ class Trajectory:
     def constants(self) -> dict[str, Any]:
         """The parameters that have one value, by name."""
         names = self._recorded.names("parameters")
-        return {name: self._parameter(name) for name in names if self._recorded.is_constant(name)}
-
-    def _names(self) -> list[str]:
-        return [
-            name for section in ("parameters", "results", "summary") for name in self._recorded.names(section)
-        ]
-
-    def _column(self, name: str) -> Column:
-        n = len(self._recorded)
-        if self._recorded.is_constant(name):
-            return take(self._recorded.constant(name), np.zeros(len(self), np.int64))
-        if self._index is None or not len(self._index):
-            whole = self._recorded.column(name, slice(0, n))
-            return whole if self._index is None else take(whole, self._index)
-        first, last = int(self._index.min()), int(self._index.max())
-        return take(self._recorded.column(name, slice(first, last + 1)), self._index - first)
-
-    def _chosen(self, column: Array) -> Array:
-        return column if self._index is None else column[self._index]
+        return {name: self._columns.parameter(name) for name in names if self._recorded.is_constant(name)}
 
     def _run_column(self, name: str) -> Array:
-        return self._chosen(self._present_run_column(name))
-
-    def _present_run_column(self, name: str) -> Array:
-        column = self._recorded.run_column(name)
-        if column is None:
-            self._known(name)
-        return np.asarray(column)
+        return self._columns.run_column(name)
 
     def run(self, run: int) -> Names:
         """One run by its number in the file."""
-        names = [*self._recorded.names("parameters"), *self._recorded.names("results")]
-        return Names(names, lambda name: self._value(name, run), f"run {run}")
-
-    def _value(self, name: str, run: int) -> Any:
-        value = self._rows.value(name, run)
-        if value is ABSENT:
-            status = Status(int(self._recorded.run_column("status", slice(run, run + 1))[0])).word  # type: ignore[index]
-            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
-            msg = f"run {run} has no {name!r}: its status is {status}{why}"
-            raise LookupError(msg)
-        return value
+        return self._rows.run(run)
 
     # One run's texts
 
@@ -227,15 +178,11 @@ class Trajectory:
         """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
         if isinstance(run, str):
             return edit.error_of(self, run)
-        run = self._number(run)
-        status = self._recorded.run_column("status", slice(run, run + 1))
-        texts = self._recorded.texts("error", run)
-        return texts[-1] if texts and status is not None and status[0] != Status.DONE else ""
+        return texts.error(self._recorded, self._number(run))
 
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
-        texts = self._recorded.texts("log", self._number(run))
-        return texts[-1] if texts else ""
+        return texts.log(self._recorded, self._number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
         """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
@@ -331,41 +278,30 @@ class Trajectory:
     if not TYPE_CHECKING:  # a type checker shall go on to complain
 
         def __getattr__(self, name: str) -> Any:
-            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._names())
+            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._columns.names)
             hint = f': a column is trajectory["{name}"], natural naming trajectory.results' if known else ""
             msg = f"'Trajectory' object has no attribute {name!r}{hint}"
             raise AttributeError(msg)
 
     # Verbs
 
-    def where(self, test: str | Callable[..., Any] | None = None, /, **equal: Any) -> Trajectory:
+    def where(self, test: str | Callable[..., Any] | Array | None = None, /, **equal: Any) -> Trajectory:
         """The trajectory of the runs that match.
 
         Parameters
         ----------
         test
             A condition on parameters, results, ``status``, ``seconds``, ``trial`` and ``run``, such as
-            ``"x > 2 and status == 'done'"``, or a function of some of them, called per run. A run that
-            lacks a value in the test does not match.
+            ``"x > 2 and status == 'done'"``; a function of some of them, called per run; or a boolean for
+            each run, as of ``traj["z"] > 2``. A run that lacks a value in the test does not match.
         **equal
             Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
         """
-        chosen = matching(self._values, self._test_names(), len(self), test, equal)
+        names = [*self._rows.names, *self._columns.run_names]
+        chosen = matching(self._columns.with_presence, names, len(self), test, equal)
         return Trajectory(self._recorded, self.index[chosen])
 
-    def _test_names(self) -> list[str]:
-        names = [*self._recorded.names("parameters"), *self._recorded.names("results")]
-        return [*names, *(n for n in ("run", "status", "seconds", "trial") if n not in names)]
-
-    def _values(self, name: str) -> tuple[Array, Array]:
-        """A column for a test, and where it is present."""
-        if self._recorded.section_of(name) is None:
-            array = self[name]
-            return array, np.ones(len(array), bool)
-        column = self._column(name)
-        return np.ma.getdata(as_array(column)), column.present()
-
-    def to_dataframe(self, names: Sequence[str] | None = None) -> pd.DataFrame:
+    def to_dataframe(self, names: str | Sequence[str] | None = None) -> pd.DataFrame:
         """The runs as a table, indexed by run number.
 
         Parameters
@@ -377,19 +313,76 @@ class Trajectory:
         -------
         DataFrame
             One row per run, and the columns ``status`` and ``seconds`` (with the prefix ``run_`` where a
-            user's name is the same). Missing integers and booleans have pandas' nullable types.
+            user's name is the same). Missing integers and booleans have pandas' nullable types. The units
+            stand in ``.attrs["units"]``, by name.
         """
         from simkit.analyse.frames import dataframe
 
-        return dataframe(self, self._columns_for_table() if names is None else names)
+        return dataframe(self, names)
 
-    def _columns_for_table(self) -> list[str]:
-        names = [
-            n for n in self._names() if not self._recorded.is_constant(n) and self._recorded.is_scalar(n)
-        ]
-        trial = ["trial"] if self._recorded.run_column("trial", slice(0, 0)) is not None else []
-        explored = [name for name in self.explored if name in names]
-        return [*explored, *trial, *(name for name in names if name not in explored)]
+    def to_xarray(self, names: str | Sequence[str] | None = None) -> xr.Dataset:
+        """The runs as labelled arrays, read when they are touched (the file must still be open then).
+
+        Parameters
+        ----------
+        names
+            Which parameters and results; by default all.
+
+        Returns
+        -------
+        Dataset
+            A dimension per axis of the explored grid, and ``trial`` where points are repeated; runs stand
+            where their coordinates say, holes are missing. Where the points are no grid, one dimension
+            ``run``. Arrays have dimensions of their own (``v_dim_0`` …); values without one shape or type are
+            objects. Units and comments are attributes.
+
+        Raises
+        ------
+        SimkitError
+            Without xarray: ``pip install "simkit[xarray]"``.
+        """
+        from simkit.analyse.arrays import dataset
+
+        return dataset(self, names)
+
+    def grid(self, name: str) -> Grid:
+        """One name as an array over the axes of the explored grid: ``values, axes = traj.grid("z")``.
+
+        Returns
+        -------
+        Grid
+            ``values`` has the shape of the axes, then of one value; missing as in ``traj[name]``. ``axes``
+            holds the coordinates by name, or just ``run`` where the points are no grid.
+        """
+        from simkit.analyse.grid import grid
+
+        return grid(self, name)
+
+    @property
+    def plot(self) -> Plot:
+        """Figures of one or two explored parameters: ``traj.plot.line("z")``, ``traj.plot.heatmap("z")``."""
+        from simkit.analyse.plotting import Plot
+
+        return Plot(self)
+
+    def export(
+        self, path: str | os.PathLike[str], names: str | Sequence[str] | None = None, *, force: bool = False
+    ) -> Exported:
+        """Write these runs to a ``.csv``, ``.parquet``, ``.nc`` or ``.h5`` file; ``.h5`` is a trajectory again.
+
+        Returns
+        -------
+        Exported
+            The path, and remarks on what the format does not hold.
+
+        Raises
+        ------
+        SimkitError
+            When the file exists (unless ``force``), or its format can't hold a value, with the names.
+        """
+        from simkit.analyse.export import export
+
+        return export(self, Path(path), names, force=force)
 
     def __len__(self) -> int:
         return len(self._recorded) if self._index is None else len(self._index)
@@ -398,7 +391,7 @@ class Trajectory:
         return iter(self.runs)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._recorded.section_of(name) is not None
+        return isinstance(name, str) and name in self._columns.names
 
     def close(self) -> None:
         """Close the file."""
@@ -411,18 +404,14 @@ class Trajectory:
         self.close()
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [*self._names(), *RUN_COLUMNS]
+        return [*self._columns.names, *self._columns.run_names]
 
     def __repr__(self) -> str:
         from simkit.analyse.describe import summary
 
-        return summary(self, self._recorded, shown_path(self.path))
+        return summary(self)
 
+    def _repr_html_(self) -> str:
+        from simkit.analyse.html import trajectory
 
-def _has(value: Any, keys: Sequence[str]) -> bool:
-    """Whether a recorded dictionary leads along these keys."""
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True
+        return trajectory(self)

@@ -21,7 +21,7 @@ _MOST_LINES = 30  # of a function's changed source
 _MOST_POINTS = 3  # that are told by their values
 
 
-def diff_parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The parser of ``simkit diff``."""
     top = argparse.ArgumentParser(
         prog="simkit diff",
@@ -41,7 +41,7 @@ def diff_parser() -> argparse.ArgumentParser:
     return top
 
 
-def diff_files(options: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Compare, and tell; the exit code."""
     check_tolerance(options)
     sides = [recorded_at(options.a)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -30,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # what runs print may be anything: show it all the same
             stream.reconfigure(errors="backslashreplace")
     try:
-        verb = _VERBS.get(arguments[0]) if arguments else None
-        code = _run(arguments) if verb is None else verb(arguments[1:])
+        is_verb = bool(arguments) and arguments[0] in _VERBS
+        code = _verb(arguments[0], arguments[1:]) if is_verb else _run(arguments)
         sys.stdout.flush()  # here rather than at exit, where a closed pipe can't be handled any more
     except SimkitError as error:
         print(f"simkit: {error}", file=sys.stderr)
@@ -61,76 +62,14 @@ def _run(arguments: list[str]) -> int:
     return command(options, arguments)
 
 
-def _show(arguments: list[str]) -> int:
-    from simkit.cli.options import show_parser
-
-    options = _parsed(show_parser(), arguments)
-    if isinstance(options, int):
-        return options
-    from simkit.cli.show import show
-
-    if options.provenance:
-        from simkit.cli.provenance import show_provenance
-
-        return show_provenance(options.file, options.name)
-    return show(options.file, options.name, options.run)
+# Each has a module of its own here, with its `parser` and its `main`.
+_VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair")
 
 
-def _repair(arguments: list[str]) -> int:
-    from simkit.cli.options import repair_parser
-
-    options = _parsed(repair_parser(), arguments)
-    if isinstance(options, int):
-        return options
-    from simkit.cli.repair import repair
-
-    return repair(options.files)
-
-
-def _merge(arguments: list[str]) -> int:
-    from simkit.cli.options import merge_parser
-
-    options = _parsed(merge_parser(), arguments)
-    if isinstance(options, int):
-        return options
-    from simkit.cli.merge import merge_files
-
-    return merge_files(options.target, options.sources, options.duplicates)
-
-
-def _verify(arguments: list[str]) -> int:
-    from simkit.cli.verify import verify_file, verify_parser
-
-    options = _parsed(verify_parser(), arguments)
-    return options if isinstance(options, int) else verify_file(options)
-
-
-def _diff(arguments: list[str]) -> int:
-    from simkit.cli.diff import diff_files, diff_parser
-
-    options = _parsed(diff_parser(), arguments)
-    return options if isinstance(options, int) else diff_files(options)
-
-
-def _restore(arguments: list[str]) -> int:
-    from simkit.cli.options import restore_parser
-
-    options = _parsed(restore_parser(), arguments)
-    if isinstance(options, int):
-        return options
-    from simkit.cli.restore import restore_file
-
-    return restore_file(options.file, options.folder, options.name, options.session, options.git)
-
-
-_VERBS = {
-    "show": _show,
-    "repair": _repair,
-    "restore": _restore,
-    "verify": _verify,
-    "diff": _diff,
-    "merge": _merge,
-}
+def _verb(name: str, arguments: list[str]) -> int:
+    module = importlib.import_module(f"simkit.cli.{name}")
+    options = _parsed(module.parser(), arguments)
+    return options if isinstance(options, int) else int(module.main(options))
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

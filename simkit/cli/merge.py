@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,31 @@ from simkit.errors import shown_path
 from simkit.record.merging import merge
 
 _MOST = 20
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit merge``."""
+    top = argparse.ArgumentParser(
+        prog="simkit merge",
+        description="Merge trajectories of one experiment, shards too. Run order is the order of the files; "
+        "a run that is done in one file and not in another is taken from where it is done.",
+    )
+    top.add_argument("target", metavar="OUT", help="the merged file; a trajectory there is the first source")
+    top.add_argument(
+        "sources", metavar="FILE", nargs="+", help="a trajectory, or FILE::NAME in it; it stays as it is"
+    )
+    top.add_argument(
+        "--duplicates",
+        choices=("error", "first", "all"),
+        default="error",
+        help="runs that are done in two files: stop (the default), keep the first, or keep all as further trials",
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Merge these files."""
+    return merge_files(options.target, options.sources, options.duplicates)
 
 
 def merge_files(target: str, sources: Sequence[str], duplicates: str) -> int:

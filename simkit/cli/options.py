@@ -11,6 +11,7 @@ exit codes: 0 the selection is complete   1 a selected run failed, or the disk i
 on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
             simkit verify FILE              simkit diff A B
             simkit restore FILE DIR         simkit merge OUT FILE…
+            simkit export FILE OUT.csv|.parquet|.nc|.h5
 """
 
 
@@ -128,67 +129,3 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("-s", action="store_true", dest="show_output", help="show what runs print, instead of recording it")
     add("--durations", metavar="N", type=int, help="show the N slowest runs")
     add("--version", action="store_true", help="show the version")
-
-
-def show_parser() -> argparse.ArgumentParser:
-    """The parser of ``simkit show``."""
-    top = argparse.ArgumentParser(prog="simkit show", description="What is recorded in a trajectory file.")
-    top.add_argument("file", metavar="FILE", help="a trajectory")
-    top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
-    top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
-    top.add_argument(
-        "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
-    )
-    return top
-
-
-def restore_parser() -> argparse.ArgumentParser:
-    """The parser of ``simkit restore``."""
-    top = argparse.ArgumentParser(
-        prog="simkit restore",
-        description="Write the recorded sources, and a requirements.txt of the recorded versions, to a new folder.",
-    )
-    top.add_argument("file", metavar="FILE", help="a trajectory")
-    top.add_argument("folder", metavar="DIR", help="a new folder, or an empty one")
-    top.add_argument("--name", metavar="NAME", help="one of several experiments in the file")
-    top.add_argument(
-        "--session", metavar="N", type=int, help="the sources of session N (from 1) instead of the last"
-    )
-    top.add_argument(
-        "--git",
-        metavar="REPOSITORY",
-        nargs="?",
-        const="",
-        help="check out the recorded commit and apply the recorded changes; by default from the repository here",
-    )
-    return top
-
-
-def repair_parser() -> argparse.ArgumentParser:
-    """The parser of ``simkit repair``."""
-    top = argparse.ArgumentParser(
-        prog="simkit repair",
-        description="Replay what a killed simkit had committed to FILE.wal, so that any HDF5 tool reads it.",
-    )
-    top.add_argument("files", metavar="FILE", nargs="+", help="a trajectory")
-    return top
-
-
-def merge_parser() -> argparse.ArgumentParser:
-    """The parser of ``simkit merge``."""
-    top = argparse.ArgumentParser(
-        prog="simkit merge",
-        description="Merge trajectories of one experiment, shards too. Run order is the order of the files; "
-        "a run that is done in one file and not in another is taken from where it is done.",
-    )
-    top.add_argument("target", metavar="OUT", help="the merged file; a trajectory there is the first source")
-    top.add_argument(
-        "sources", metavar="FILE", nargs="+", help="a trajectory, or FILE::NAME in it; it stays as it is"
-    )
-    top.add_argument(
-        "--duplicates",
-        choices=("error", "first", "all"),
-        default="error",
-        help="runs that are done in two files: stop (the default), keep the first, or keep all as further trials",
-    )
-    return top

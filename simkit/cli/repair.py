@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from simkit.cli.words import counted
 from simkit.errors import shown_path
 from simkit.record.store import repaired
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit repair``."""
+    top = argparse.ArgumentParser(
+        prog="simkit repair",
+        description="Replay what a killed simkit had committed to FILE.wal, so that any HDF5 tool reads it.",
+    )
+    top.add_argument("files", metavar="FILE", nargs="+", help="a trajectory")
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Repair these files."""
+    return repair(options.files)
 
 
 def repair(files: Sequence[str]) -> int:

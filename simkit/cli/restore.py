@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,33 @@ from simkit.errors import shown_path
 from simkit.provenance.checkout import checkout, found_repository, project_folder
 from simkit.provenance.restore import check_target, restore, session_of
 from simkit.record.recorded import Recorded
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit restore``."""
+    top = argparse.ArgumentParser(
+        prog="simkit restore",
+        description="Write the recorded sources, and a requirements.txt of the recorded versions, to a new folder.",
+    )
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("folder", metavar="DIR", help="a new folder, or an empty one")
+    top.add_argument("--name", metavar="NAME", help="one of several experiments in the file")
+    top.add_argument(
+        "--session", metavar="N", type=int, help="the sources of session N (from 1) instead of the last"
+    )
+    top.add_argument(
+        "--git",
+        metavar="REPOSITORY",
+        nargs="?",
+        const="",
+        help="check out the recorded commit and apply the recorded changes; by default from the repository here",
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Restore what the options ask for."""
+    return restore_file(options.file, options.folder, options.name, options.session, options.git)
 
 
 def restore_file(file: str, target: str, name: str | None, session: int | None, git: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,29 @@ import numpy as np
 from simkit.analyse.find import open as open_trajectory
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.again import replay_line
+from simkit.cli.provenance import show_provenance
 from simkit.cli.words import rule, short
 from simkit.errors import SimkitError
 from simkit.record.recorded import experiments
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit show``."""
+    top = argparse.ArgumentParser(prog="simkit show", description="What is recorded in a trajectory file.")
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
+    top.add_argument(
+        "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print what the options ask for."""
+    if options.provenance:
+        return show_provenance(options.file, options.name)
+    return show(options.file, options.name, options.run)
 
 
 def show(file: str, name: str | None, run: int | None) -> int:

@@ -26,7 +26,7 @@ _MOST, _MOST_VERBOSE = 20, 200
 _INTERVAL = 10.0  # seconds between lines that say how far it is
 
 
-def verify_parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The parser of ``simkit verify``."""
     top = argparse.ArgumentParser(
         prog="simkit verify",
@@ -52,7 +52,7 @@ def verify_parser() -> argparse.ArgumentParser:
     return top
 
 
-def verify_file(options: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
     check_tolerance(options)
     recorded = recorded_at(options.file, options.name)

@@ -29,6 +29,7 @@ from simkit.values.plain import BIG
 FORMAT = 1
 READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
+PART_OF = "part_of"
 TEXT = h5py.string_dtype()
 _CHUNK_BYTES = 65_536
 _FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": LEVEL}

@@ -13,6 +13,7 @@ from simkit.collect.groups import leaves
 from simkit.collect.plan import Plan
 from simkit.collect.requests import MISSING, fields
 from simkit.errors import Unstorable
+from simkit.record.layout import PART_OF
 from simkit.record.recorded import Recorded
 from simkit.values.decode import decode
 from simkit.values.same import digest
@@ -68,6 +69,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
     """Compare the plan with what is recorded."""
     if recorded.attributes["node_id"] != plan.node_id:
         return Difference((f"it belongs to {recorded.attributes['node_id']}",))
+    if PART_OF in recorded.attributes:
+        return Difference((f"it is only a part of {recorded.attributes[PART_OF]}",))
     known, now = json.loads(recorded.attributes["fingerprint"]), fingerprint(plan)
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"

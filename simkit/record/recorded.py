@@ -17,7 +17,7 @@ import numpy as np
 import simkit
 from simkit.declare.axes import Array
 from simkit.errors import SimkitError, listed, shown_path
-from simkit.record.layout import FORMAT, READABLE, names_in, place
+from simkit.record.layout import FORMAT, MASK, READABLE, is_text, names_in, place
 from simkit.record.sessions import as_text, read_fact, read_sessions, read_text
 from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
@@ -136,12 +136,9 @@ class Recorded:
         """Whether a name has one value for all runs."""
         return self.about(name).constant
 
-    def row_bytes(self, name: str) -> int | None:
-        """The bytes of one row where all rows share one type and shape, else None."""
-        thing = self.sections[self.section_of(name) or ""][name]
-        if not isinstance(thing, h5py.Dataset):
-            return None
-        return int(thing.dtype.itemsize * np.prod(thing.shape[1:], dtype=np.int64))
+    def row_bytes(self, name: str) -> int:
+        """About how many bytes one row takes: the average where rows differ."""
+        return max(1, _row_bytes(self.sections[self.section_of(name) or ""][name], len(self)))
 
     def is_scalar(self, name: str) -> bool:
         """Whether each run's value is a number or a text."""
@@ -168,15 +165,23 @@ class Recorded:
 
     def column(self, name: str, rows: slice) -> Column:
         """Consecutive rows of a name."""
-        section = self.section_of(name) or ""
-        path = place(section, name)
-        parent, _, key = path.rpartition("/")
+        parent, _, key = place(self.section_of(name) or "", name).rpartition("/")
+        return read(self.root[parent], key, rows, self._there(name, rows))
+
+    def present(self, name: str) -> Array:
+        """Which rows of a name hold a value, without reading them, shape ``(n,)``."""
+        rows = slice(0, len(self))
+        mask = self.root.get(place(self.section_of(name) or "", name) + MASK)
+        there = self._there(name, rows) if mask is None else mask[:] > 0
+        return np.ones(len(self), bool) if there is None else there
+
+    def _there(self, name: str, rows: slice) -> Array | None:
+        """Which rows are present where no mask tells; None means all."""
+        section = self.section_of(name)
         if section == "parameters" and self.about(name).explored:
-            there = None
-        else:
-            status = self.root["runs/status"][rows]
-            there = status == Status.DONE if section == "results" else status != Status.PENDING
-        return read(self.root[parent], key, rows, there)
+            return None
+        status = self.root["runs/status"][rows]
+        return np.asarray(status == Status.DONE if section == "results" else status != Status.PENDING)
 
     def run_column(self, name: str, rows: slice | None = None) -> Array | None:
         """Status, times, seeds, trials; None where a column was not used."""
@@ -247,6 +252,13 @@ def is_trajectory(path: Path) -> bool:
         return False
 
 
+def _row_bytes(thing: Any, n: int) -> int:
+    if not isinstance(thing, h5py.Dataset):
+        return sum(_row_bytes(part, n) for part in thing.values())
+    nbytes = thing.size * (50 if is_text(thing) else thing.dtype.itemsize)
+    return int(nbytes // max(1, n))
+
+
 def _kind(thing: Any) -> str:
     layout = thing.attrs.get("layout")
     if layout == "variants":
@@ -256,7 +268,7 @@ def _kind(thing: Any) -> str:
         return f"ragged {thing['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
     if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
         return codec
-    dtype = str(thing.attrs.get("dtype", thing.dtype))
+    dtype = str(np.dtype(thing.attrs["dtype"]) if "dtype" in thing.attrs else thing.dtype)
     return f"{dtype} {thing.shape[1:]}" if thing.ndim > 1 else dtype
 
 

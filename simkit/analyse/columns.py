@@ -1,0 +1,194 @@
+"""The columns of chosen runs, each read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+import numpy as np
+
+from simkit.analyse.missing import data_of, missing
+from simkit.analyse.naming import Unknown
+from simkit.declare.axes import Array, Index, objects
+from simkit.errors import did_you_mean, listed
+from simkit.record.recorded import Recorded
+from simkit.values.columns import Column
+from simkit.values.decode import ABSENT, as_array, decode
+from simkit.values.encode import encode
+from simkit.values.status import WORDS, Status
+from simkit.values.take import take
+
+RUN_NAMES = ("run", "status", "seconds", "trial", "seed")
+_GAP_BYTES = 1 << 20  # reading across a smaller gap is quicker than another call
+
+
+class Columns:
+    """The columns of a recorded trajectory at chosen runs.
+
+    Parameters
+    ----------
+    recorded
+        The trajectory.
+    chosen
+        The runs' numbers, shape ``(n,)``; None means all of them.
+    """
+
+    def __init__(self, recorded: Recorded, chosen: Index | None) -> None:
+        self.recorded, self.chosen = recorded, chosen
+
+    def __len__(self) -> int:
+        return len(self.recorded) if self.chosen is None else len(self.chosen)
+
+    @property
+    def names(self) -> dict[str, None]:
+        """All user names; a dictionary, so that membership costs nothing."""
+        sections = ("parameters", "results", "summary")
+        return dict.fromkeys(name for section in sections for name in self.recorded.names(section))
+
+    @property
+    def run_names(self) -> list[str]:
+        """What is known of every run, as far as no name of the user's stands in the way."""
+        optional = ("trial", "seed")
+        used = [name for name in RUN_NAMES if name not in optional or self.has_run_column(name)]
+        return [name for name in used if name not in self.names]
+
+    def known(self, name: str) -> str:
+        """The name itself.
+
+        Raises
+        ------
+        Unknown
+            For a name that is not recorded, with the nearest that is.
+        """
+        if name in self.names:
+            return name
+        names = [*self.names, *self.run_names]
+        hint = did_you_mean(name, names)
+        msg = f"{self.recorded.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
+        raise Unknown(msg)
+
+    def is_scalar(self, name: str) -> bool:
+        """Whether a run has a number, a quantity or text under this name."""
+        if name not in self.names or self.recorded.is_scalar(name):
+            return True
+        kind = as_array(self.recorded.column(name, slice(0, 0)))
+        return kind.ndim == 1 and kind.dtype.kind in "biufcmM"
+
+    def array(self, name: str) -> Any:
+        """The column of a user's name, a key of a recorded dictionary, or a run column."""
+        if not isinstance(name, str):
+            msg = f"{name!r} is no name: columns have names, as in traj['z']; runs are numbered, as in traj.runs[3]"
+            raise Unknown(msg)
+        if name not in self.names and name in self.run_names:
+            return self.of_runs(name)
+        holder = self.holder(name)
+        if holder == name:
+            return self.dense(name, self.column(name))
+        keys = name[len(holder) + 1 :].split(".")
+        values = decode(self.column(holder))
+        if not any(_has(value, keys) for value in values):
+            self.known(name)
+        return objects([reduce(getitem, keys, v) if _has(v, keys) else None for v in values])
+
+    def parameter(self, name: str) -> Any:
+        """A constant's value, or the column of what varies."""
+        if self.recorded.is_constant(name):
+            return decode(self.recorded.constant(name))[0]
+        return self.array(name)
+
+    def with_presence(self, name: str) -> tuple[Array, Array]:
+        """A column for a test, and where it is present."""
+        if name not in self.names:
+            array = self.array(name)
+            return array, np.ones(len(array), bool)
+        column = self.column(name)
+        return data_of(self.dense(name, column)), column.present()
+
+    def dense(self, name: str, column: Column) -> Any:
+        """Rows of a name as users compute with them; of its own type even where all of them are absent."""
+        array = as_array(column)
+        if column.variants or not column.n:
+            return array
+        kind = as_array(self.recorded.column(name, slice(0, 0)))
+        shape = (column.n, *kind.shape[1:])
+        if kind.dtype.kind in "fcmM":
+            return missing(shape, kind.dtype)
+        masked: Any = np.ma.MaskedArray
+        return masked(np.zeros(shape, kind.dtype), True) if kind.dtype.kind != "O" else array
+
+    def holder(self, name: str) -> str:
+        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
+        holder = name
+        while holder and holder not in self.names:
+            holder = holder.rpartition(".")[0]
+        return holder or self.known(name)
+
+    # What is known of every run
+
+    def of_runs(self, name: str) -> Array:
+        """A run column as users read it: numbers, words, seconds."""
+        if name == "run":
+            return np.arange(len(self.recorded)) if self.chosen is None else self.chosen
+        if name == "status":
+            return np.array(WORDS)[self.run_column("status")]
+        if name == "seconds":
+            return np.where(self.run_column("status") == Status.PENDING, np.nan, self.run_column("seconds"))
+        return self.run_column(name)
+
+    def has_run_column(self, name: str) -> bool:
+        """Whether it was used."""
+        return name == "run" or self.recorded.run_column(name, slice(0, 0)) is not None
+
+    def run_column(self, name: str) -> Array:
+        """A run column as it is recorded."""
+        column = self.recorded.run_column(name)
+        if column is None:
+            self.known(name)
+        column = np.asarray(column)
+        return column if self.chosen is None else column[self.chosen]
+
+    # Reading
+
+    def column(self, name: str) -> Column:
+        """A user's name at the chosen runs."""
+        if self.chosen is not None:
+            return self.read(name, self.chosen)
+        n = len(self.recorded)
+        if self.recorded.is_constant(name):
+            return take(self.recorded.constant(name), np.zeros(n, np.int64))
+        return self.recorded.column(name, slice(0, n))
+
+    def read(self, name: str, runs: Index) -> Column:
+        """A user's name at any runs, in any order, without reading what lies far from them."""
+        if self.recorded.is_constant(name):
+            return take(self.recorded.constant(name), np.zeros(len(runs), np.int64))
+        if not len(runs):
+            return self.recorded.column(name, slice(0, 0))
+        first, last = int(runs.min()), int(runs.max())
+        size = self.recorded.row_bytes(name)
+        if (last + 1 - first) * size <= 4 * len(runs) * size + _GAP_BYTES:
+            return take(self.recorded.column(name, slice(first, last + 1)), runs - first)
+        return self._read_apart(name, runs, max(1, _GAP_BYTES // size))
+
+    def _read_apart(self, name: str, runs: Index, gap: int) -> Column:
+        """Rows that lie far apart: a read for each stretch of near ones."""
+        wanted = np.unique(runs)
+        stretches = np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1)
+        values: list[Any] = []
+        for part in stretches:
+            first = int(part[0])
+            values += decode(take(self.recorded.column(name, slice(first, int(part[-1]) + 1)), part - first))
+        there = np.array([value is not ABSENT for value in values], bool)
+        found = encode([value for value in values if value is not ABSENT]) if there.any() else Column(0, ())
+        return take(found.spread(len(wanted), np.flatnonzero(there)), np.searchsorted(wanted, runs))
+
+
+def _has(value: Any, keys: Sequence[str]) -> bool:
+    """Whether a recorded dictionary leads along these keys."""
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True

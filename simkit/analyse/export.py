@@ -1,0 +1,207 @@
+"""Write a trajectory's runs for other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simkit.analyse.fitting import cell_problem, cube_problem, list_problem
+from simkit.analyse.frames import as_names, dataframe, table_names
+from simkit.errors import SimkitError, shown_path
+from simkit.record.extract import extract, is_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from simkit.analyse.trajectory import Trajectory
+
+
+@attrs.frozen
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    remarks
+        What the file does not hold, or holds in another form.
+    """
+
+    path: Path
+    remarks: tuple[str, ...] = ()
+
+
+def export(
+    trajectory: Trajectory, path: Path, names: str | Sequence[str] | None = None, *, force: bool = False
+) -> Exported:
+    """Write a file of the kind that its name's ending tells.
+
+    Raises
+    ------
+    SimkitError
+        For another ending, a file that exists, or values that the format can't hold.
+    """
+    write = _FORMATS.get(path.suffix.lower())
+    if write is None:
+        endings = ", ".join(_FORMATS)
+        msg = (
+            f"{shown_path(path)}: cannot export to {path.suffix or 'a name without ending'}: choose {endings}"
+        )
+        raise SimkitError(msg)
+    if path.exists() and (path.suffix == ".h5" or not force):
+        how = ": remove it yourself" if path.suffix == ".h5" else ": say so with --force (force=True)"
+        msg = f"{shown_path(path)} exists{how}, or choose another name"
+        raise SimkitError(msg)
+    if not path.parent.is_dir():
+        msg = f"{shown_path(path.parent)}: no such folder"
+        raise SimkitError(msg)
+    chosen = None if names is None else [trajectory._known(name) for name in as_names(names)]
+    return Exported(path, tuple(write(trajectory, path, chosen)))
+
+
+def _whole_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside the file first, so that it is never there in part."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    except OSError as error:
+        msg = f"{shown_path(path)}: could not be written: {error.strerror or error}"
+        raise SimkitError(msg) from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _refuse(trajectory: Trajectory, path: Path, names: Sequence[str], problems: Mapping[str, str]) -> None:
+    """An error that names what does not fit, and the names that do."""
+    if not problems:
+        return
+    shown = "\n".join(f"    {name}: {why}" for name, why in problems.items())
+    rest = [name for name in names if name not in problems]
+    cures = ([".nc holds arrays"] if path.suffix != ".nc" else []) + [".h5 holds everything"]
+    only = f"export the others with --names {','.join(rest)}; " if rest else ""
+    msg = f"{path.suffix} cannot hold all of {trajectory.name}:\n{shown}\n    {only}{', '.join(cures)}"
+    raise SimkitError(msg)
+
+
+def _varying(trajectory: Trajectory) -> list[str]:
+    """All that differs between runs, as a table shows it first."""
+    first = table_names(trajectory)
+    names = [*trajectory.names("parameters"), *trajectory.names("results")]
+    others = [name for name in names if name not in first and not trajectory.describe(name).constant]
+    return [*first, *others]
+
+
+def _remark_on_constants(trajectory: Trajectory, names: Sequence[str]) -> list[str]:
+    left = [name for name in trajectory.names("parameters") if name not in names]
+    constants = [name for name in left if trajectory.describe(name).constant]
+    return [f"constants are not in the table: {', '.join(constants)}"] if constants else []
+
+
+def _csv(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+    wanted = _varying(trajectory) if names is None else names
+    problems = {name: cell_problem(trajectory, name) for name in wanted}
+    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
+    frame = dataframe(trajectory, names)
+    _whole_file(path, frame.to_csv)
+    units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
+    remarks = _remark_on_constants(trajectory, wanted) if names is None else []
+    return remarks + ([f"units are not in the table: {', '.join(units)}"] if units else [])
+
+
+def _parquet(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        msg = '.parquet files need pyarrow: pip install "simkit[parquet]"'
+        raise SimkitError(msg) from None
+    wanted = _varying(trajectory) if names is None else names
+    problems = {name: list_problem(trajectory, name) for name in wanted}
+    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
+    frame = dataframe(trajectory, None if names is None and wanted == table_names(trajectory) else wanted)
+    try:
+        _whole_file(path, lambda aside: frame.to_parquet(aside, engine="pyarrow"))
+    except pa.ArrowException as error:
+        msg = f"{shown_path(path)}: {error}"
+        raise SimkitError(msg) from None
+    return _remark_on_constants(trajectory, wanted) if names is None else []
+
+
+def _netcdf(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+    from simkit.analyse.arrays import dataset
+
+    made = dataset(trajectory, names).load()
+    made, remarks = _netcdf_constants(trajectory, made)
+    wanted = [str(name) for name in made.variables if name in trajectory]
+    problems = {name: cube_problem(trajectory, name, made.variables[name].values) for name in wanted}
+    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
+    plain, more = _netcdf_missing(made)
+    _whole_file(path, lambda aside: _to_netcdf(plain, aside))
+    return remarks + more
+
+
+def _netcdf_constants(trajectory: Trajectory, made: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Constants that are no numbers or text, as attributes in words."""
+    constants = [str(n) for n in made.variables if n in trajectory and trajectory.describe(str(n)).constant]
+    words = [name for name in constants if made[name].dtype.kind in "Oc"]
+    plain = made.drop_vars(words).assign_attrs({name: repr(made[name].item()) for name in words})
+    return plain, [f"constants kept as text attributes: {', '.join(words)}"] if words else []
+
+
+def _netcdf_missing(made: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Missing truth values as NaN, missing text as nothing."""
+    remarks = []
+    for name, variable in made.variables.items():
+        if variable.dtype.kind != "O":
+            continue
+        here = [value for value in variable.values.flat if value is not None]
+        is_text = not here or isinstance(here[0], str)
+        filled = ["" if v is None else v for v in variable.values.flat] if is_text else [
+            float("nan") if v is None else float(v) for v in variable.values.flat
+        ]  # fmt: skip
+        made[name] = variable.copy(data=_reshaped(filled, variable.shape))
+        if len(here) < variable.size:
+            remarks.append(
+                f"{name}: {'missing text is empty' if is_text else 'true, false, missing are 1, 0, NaN'}"
+            )
+    return made, remarks
+
+
+def _reshaped(values: list[Any], shape: tuple[int, ...]) -> Any:
+    import numpy as np
+
+    return np.array(values, str if not values or isinstance(values[0], str) else float).reshape(shape)
+
+
+def _to_netcdf(made: xr.Dataset, path: Path) -> None:
+    try:
+        made.to_netcdf(path)
+    except (ValueError, TypeError, ImportError) as error:
+        msg = f"{path.suffix}: {error}"
+        raise SimkitError(msg) from None
+
+
+def _trajectory(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+    recorded, runs = trajectory._recorded, trajectory.index
+    everything = [*trajectory.names("parameters"), *trajectory.names("results")]
+    wanted = everything if names is None else [*dict.fromkeys((*trajectory.explored, *names))]
+    if names is not None:  # without its points and constants nobody could tell what the results are of
+        wanted += [name for name in trajectory.constants() if name not in wanted]
+    extract(recorded, runs, wanted, path)
+    if is_whole(recorded, runs, wanted):
+        return []
+    remarks = ["a part of a trajectory: simkit reads it, but does not continue it"]
+    return remarks + (
+        ["its summary is left out, it tells of all runs"] if trajectory.names("summary") else []
+    )
+
+
+_FORMATS: dict[str, Callable[[Trajectory, Path, Sequence[str] | None], list[str]]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".nc": _netcdf,
+    ".h5": _trajectory,
+}

@@ -1,0 +1,160 @@
+"""Where does each run stand in the grid that was explored?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import attrs
+import numpy as np
+
+from simkit.analyse.coding import Coded, coded, numbered, together
+from simkit.analyse.columns import Columns
+from simkit.declare.axes import Array, Index
+from simkit.declare.forms import TRIAL
+from simkit.record.recorded import Recorded
+from simkit.values.decode import as_array
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+_SPARSEST = 10  # cells per run; points that fill less are scattered, not a grid
+
+
+class Grid(NamedTuple):
+    """A column over the axes of the explored grid.
+
+    Attributes
+    ----------
+    values
+        Shape ``(*axes, *shape of one value)``; NaN, NaT or masked where no run stands or a value is absent.
+    axes
+        The coordinates of each dimension by name, in order. Of parameters that move together only the one
+        that tells the points apart.
+    """
+
+    values: Any
+    axes: dict[str, Array]
+
+
+@attrs.frozen(eq=False)
+class Axis:
+    """One dimension.
+
+    Attributes
+    ----------
+    name
+        The parameter that spans it, ``trial`` or ``run``.
+    coordinates
+        Its values, and those of the parameters that move with it, shape ``(size,)`` each.
+    """
+
+    name: str
+    size: int
+    coordinates: dict[str, Any]
+
+
+@attrs.frozen(eq=False)
+class Placement:
+    """The axes, and which run stands in each cell.
+
+    Attributes
+    ----------
+    cells
+        The cell of each run, as if the grid were flat, shape ``(n,)``.
+    """
+
+    axes: tuple[Axis, ...]
+    cells: Index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The grid's shape."""
+        return tuple(axis.size for axis in self.axes)
+
+    def rows(self) -> Index:
+        """Which of the runs stands in each cell, -1 where none does; shape of the grid."""
+        rows = np.full(self.shape, -1, np.int64)
+        rows.reshape(-1)[self.cells] = np.arange(len(self.cells))
+        return rows
+
+
+def placement(trajectory: Trajectory) -> Placement:
+    """Place the runs by their coordinates.
+
+    Names that move together share an axis. The whole trajectory tells whether it is a grid, so that a
+    selection of it keeps its dimensions, with the coordinates that it still has.
+    """
+    columns, runs = trajectory._columns, trajectory.index
+    groups = _groups(trajectory._recorded)
+    if groups is None:
+        return Placement((Axis("run", len(runs), {"run": runs}),), np.arange(len(runs)))
+    axes: list[Axis] = []
+    cells = np.zeros(len(runs), np.int64)
+    for names, column in groups.items():
+        used, codes = column.among(columns.chosen)
+        values = {name: _values(columns, name, column.first[used]) for name in names}
+        axes.append(Axis(names[0], len(used), values))
+        cells = cells * len(used) + codes
+    return Placement(tuple(axes), cells)
+
+
+def _values(columns: Columns, name: str, runs: Index) -> Any:
+    if name == TRIAL:
+        return np.asarray(columns.recorded.run_column(TRIAL))[runs]
+    return as_array(columns.read(name, runs))
+
+
+def _groups(recorded: Recorded) -> dict[tuple[str, ...], Coded] | None:
+    """The names of each axis, the one that spans it first; None where the points are no grid."""
+    n = len(recorded)
+    columns: dict[str, Coded] = {}
+    for name in recorded.explored if n else ():
+        column = coded(recorded.column(name, slice(0, n)))
+        if column is None:
+            return None
+        columns[name] = column
+    groups = together(columns)
+    if sum(column.varies for column in groups.values()) == 1 and any(len(names) > 1 for names in groups):
+        return None  # all names move together: a list of points
+    trial = recorded.run_column(TRIAL)
+    if trial is not None:
+        groups[TRIAL,] = numbered(trial)
+    return groups if groups and _is_grid(list(groups.values()), n) else None
+
+
+def _is_grid(columns: Sequence[Coded], n: int) -> bool:
+    """Whether the points fill a good part of their grid, none of them twice."""
+    cells = np.zeros(n, np.int64)
+    size = 1
+    for column in columns:
+        size *= len(column.first)
+        if size > max(_SPARSEST * n, 64):
+            return False
+        cells = cells * len(column.first) + column.codes
+    taken = np.zeros(size, bool)
+    taken[cells] = True
+    return int(taken.sum()) == n
+
+
+def grid(trajectory: Trajectory, name: str) -> Grid:
+    """One name's values, placed."""
+    where = placement(trajectory)
+    values = placed(trajectory[name], where.rows())
+    return Grid(values, {axis.name: axis.coordinates[axis.name] for axis in where.axes})
+
+
+def placed(column: Any, rows: Index) -> Any:
+    """A column's rows at these places; missing where the place is -1."""
+    hole = rows < 0
+    if not hole.any():
+        return column[rows]
+    values = column[np.where(hole, 0, rows)]
+    if column.dtype.kind in "fcmM":
+        plain = values.view(np.ndarray) if isinstance(values, np.ndarray) else values  # NaN has no unit
+        plain[hole] = np.nan if column.dtype.kind in "fc" else np.array("NaT", column.dtype)
+        return values
+    masked: Any = np.ma.MaskedArray
+    values = masked(values)
+    values[hole] = np.ma.masked
+    return values

@@ -1,0 +1,166 @@
+"""Figures: what is drawn where, and what is written beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import simkit
+from simkit import Unit, explore, product
+
+
+class Rate(NamedTuple):
+    rate: Annotated[float, "firing rate", Unit("Hz")]
+    trace: list[float]
+    word: str
+
+
+def neuron(x: Annotated[float, "stimulus position", Unit("cm")], y, rng, kind="a") -> Rate:
+    if x > 8 and y == 1:
+        raise ValueError("burnt out")
+    return Rate(x * y + rng.normal(), [1.0, 2.0], "text")
+
+
+@pytest.fixture(autouse=True)
+def _figures() -> Iterator[None]:
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def traj(record):
+    return record(neuron, product(x=[0.0, 10.0, 5.0], y=[1.0, 2.0]).repeat(4))
+
+
+def drawn(container):
+    """Points and error bars of a line."""
+    line, _, bars = container
+    spans = np.array([path[:, 1] for path in bars[0].get_segments()]) if bars else None
+    return np.stack(line.get_data()), spans
+
+
+def test_a_line_for_each_value_of_the_second_parameter(traj):
+    axes = traj.plot.line("rate")
+    assert axes.get_xlabel() == "x: stimulus position [cm]"
+    assert axes.get_ylabel() == "rate: firing rate [Hz]\nmean ± s.d. of 4 trials"
+    assert axes.get_title() == "neuron"
+    legend = axes.get_legend()
+    assert legend.get_title().get_text() == "y"
+    assert [text.get_text() for text in legend.get_texts()] == ["1", "2"]
+    one, two = axes.containers
+    (x, mean), spans = drawn(two)
+    assert x.tolist() == [0, 5, 10]
+    for at, middle, span in zip(x, mean, spans, strict=True):
+        values = traj.where(x=at, y=2.0)["rate"]
+        assert middle == pytest.approx(values.mean())
+        assert span == pytest.approx([values.mean() - values.std(ddof=1), values.mean() + values.std(ddof=1)])
+    assert drawn(one)[0][0].tolist() == [0, 5]  # no run is done at 10
+
+
+def test_one_parameter_and_no_trials(record):
+    traj = record(neuron, product(x=[3.0, 1.0, 2.0]), set={"y": 2.0})
+    axes = traj.plot.line("rate", color="red")
+    (x, rate), spans = drawn(axes.containers[0])
+    assert spans is None
+    assert x.tolist() == [1, 2, 3]
+    assert rate.tolist() == traj["rate"][[1, 2, 0]].tolist()
+    assert axes.get_ylabel() == "rate: firing rate [Hz]"
+    assert axes.get_legend() is None
+    assert axes.containers[0][0].get_color() == "red"
+
+
+def test_x_and_hue_can_be_chosen_and_axes_given(traj):
+    given = plt.figure().subplots()
+    assert traj.plot.line("rate", x="y", ax=given) is given
+    assert given.get_xlabel() == "y"
+    assert [text.get_text() for text in given.get_legend().get_texts()] == ["0", "5", "10"]
+    trials = traj.where("x == 5").plot.line("rate", x="trial", hue="y")
+    assert drawn(trials.containers[1])[0][0].tolist() == [0, 1, 2, 3]
+
+
+def test_many_lines_get_a_colour_bar(record):
+    traj = record(neuron, product(x=[1.0, 2.0], y=np.linspace(2, 5, 12)))
+    axes = traj.plot.line("rate")
+    assert axes.get_legend() is None
+    bar = axes.figure.axes[1]
+    assert bar.get_ylabel() == "y"
+    assert bar.get_ylim() == (2, 5)
+
+
+def test_words_stand_one_after_the_other_and_geometric_values_on_a_logarithmic_scale(record):
+    traj = record(neuron, product(kind=["b", "a"], x=np.logspace(-2, 2, 5)), set={"y": 2.0})
+    axes = traj.plot.line("rate", x="kind", hue="x")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["b", "a"]
+    axes = traj.plot.line("rate", x="x", hue="kind")
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b", "a"]
+    assert traj.plot.heatmap("rate", x="x").get_xscale() == "log"
+
+
+def test_a_heatmap_of_two_parameters_with_holes(traj):
+    axes = traj.plot.heatmap("rate", cmap="magma")
+    mesh = axes.collections[0]
+    shown = mesh.get_array()
+    assert shown.shape == (2, 3)
+    assert np.ma.getmaskarray(shown).tolist() == [[False, False, True], [False, False, False]]
+    assert shown[1, 2] == pytest.approx(traj.where(x=10.0, y=2.0)["rate"].mean())
+    assert mesh.get_coordinates()[0, :, 0].tolist() == [-2.5, 2.5, 7.5, 12.5]
+    assert mesh.get_coordinates()[:, 0, 1].tolist() == [0.5, 1.5, 2.5]
+    assert mesh.get_cmap().name == "magma"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x: stimulus position [cm]", "y")
+    assert axes.figure.axes[1].get_ylabel() == "rate: firing rate [Hz]\nmean of 4 trials"
+
+
+def test_what_can_not_be_plotted_says_why_and_what_to_do(record, traj):
+    for name, words in {
+        "trace": r"trace is more than a number per run: plot one run's, traj\.runs\[0\]\.trace, or reduce it",
+        "word": r"word is no real number in every run, so it can't be plotted",
+    }.items():
+        with pytest.raises(simkit.SimkitError, match=words):
+            traj.plot.line(name)
+    with pytest.raises(KeyError, match=r"neuron has no 'rat'; did you mean 'rate'\?"):
+        traj.plot.line("rat")
+    with pytest.raises(
+        simkit.SimkitError, match=r"needs two parameters that vary, here is x: use plot\.line"
+    ):
+        traj.where(y=2.0).plot.heatmap("rate")
+    with pytest.raises(simkit.SimkitError, match=r"nothing that was explored varies.*\n.*explored: x, y"):
+        traj.where(x=5.0, y=2.0).plot.line("rate")
+    three = record(neuron, product(x=[1.0, 2.0], y=[1.0, 2.0], kind=["a", "b"]))
+    with pytest.raises(simkit.SimkitError) as caught:
+        three.plot.heatmap("rate")
+    assert "rate over x and y: kind varies too" in str(caught.value)
+    assert "traj.where(kind='a').plot" in str(caught.value)
+    assert three.where(kind="a").plot.heatmap("rate").collections[0].get_array().shape == (2, 2)
+
+
+def test_names_that_move_together_count_as_one(record):
+    traj = record(neuron, explore(x=[1.0, 2.0, 3.0], y=[7.0, 8.0, 9.0]))
+    assert len(traj.plot.line("rate").containers) == 1
+    assert traj.plot.line("rate", x="y").get_xlabel() == "y"
+
+
+def test_without_matplotlib(tmp_path):
+    script = """
+import sys
+sys.modules["matplotlib"] = None
+import simkit
+def f(x):
+    return x
+try:
+    simkit.run(f, simkit.product(x=[1, 2])).plot.line("result")
+except simkit.SimkitError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == 'traj.plot needs matplotlib: pip install "simkit[plot]"\n', done.stderr

@@ -1,0 +1,302 @@
+"""``simkit export``: tables, labelled arrays and smaller trajectories, nothing dropped in silence."""
+
+from __future__ import annotations
+
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import simkit
+
+SOURCE = '''
+from typing import Annotated, NamedTuple
+import numpy as np
+from simkit import Unit, experiment, parameter, product
+
+@parameter
+class Neuron:
+    """A leaky neuron."""
+    tau: Annotated[float, "membrane time constant", Unit("ms")] = 20.0
+    N: int = 10
+
+class Found(NamedTuple):
+    z: Annotated[float, "the product", Unit("mV")]
+    t: str
+    b: bool
+    n: int
+    when: np.datetime64
+
+@experiment
+@product(x=[1.0, 2.0, 3.0], y=[4.0, 5.0])
+def plain(x: Annotated[float, "position", Unit("cm")], y, neuron, opt=None) -> Found:
+    """Scalars only."""
+    print("hello", x)
+    if (x, y) == (3.0, 4.0):
+        raise ValueError("no luck")
+    return Found(x / 3 + y, f't,"{x}', x > 1, int(x), np.datetime64("2026-01-01T00:00:01") + int(x))
+
+@experiment
+@product(x=[1.0, 2.0, 3.0]).repeat(2)
+def rich(x, rng, run, neuron):
+    run.note("looks fine")
+    run.note(z="roughly")
+    if x == 3.0:
+        raise ValueError(f"burnt out")
+    return {
+        "z": rng.normal(), "vec": np.arange(3) * x, "mat": np.full((2, 2), x), "rag": np.arange(int(x)),
+        "table": {"a": x}, "c": 1j * x, "mixed": [1, "a"][int(x) - 1], "s.t": np.arange(int(x)) * 0.5,
+        "half": np.float16(x),
+    }
+'''
+
+
+@pytest.fixture(scope="module")
+def study(shared):
+    shared.file("sim_export.py", SOURCE)
+    assert shared.simkit("-n", "0").code == 1
+    return shared
+
+
+def exported(study, source, target, names=None, where=None):
+    """The new file's path, and the remarks; in this process, since another one takes a second."""
+    out = study.path / target
+    out.unlink(missing_ok=True)
+    traj = study.open(source)
+    written = (traj if where is None else traj.where(where)).export(out, names)
+    assert written.path == out
+    return out, list(written.remarks)
+
+
+def refused(study, source, target, names=None):
+    """What is said instead."""
+    with pytest.raises(simkit.SimkitError) as caught:
+        study.open(source).export(study.path / target, names)
+    return str(caught.value)
+
+
+PLAIN, RICH = "results/plain-001.h5", "results/rich-001.h5"
+
+
+def test_csv(study):
+    path = study.path / "a.csv"
+    out = study.ok("export", PLAIN, "a.csv").out
+    table, traj = pd.read_csv(path, index_col="run", parse_dates=["when"]), study.open(PLAIN)
+    assert table.columns.tolist() == ["x", "y", "z", "t", "b", "n", "when", "status", "seconds"]
+    assert np.array_equal(table["z"], traj["z"], equal_nan=True)  # every digit
+    assert table["t"].tolist()[:4] == ['t,"1.0', 't,"1.0', 't,"2.0', 't,"2.0']
+    assert table["status"].tolist() == ["done"] * 4 + ["failed", "done"]
+    assert table.loc[4, ["z", "t", "b", "n", "when"]].isna().all()
+    assert table["n"].dropna().tolist() == [1, 1, 2, 2, 3]
+    lines = out.splitlines()
+    assert lines[0].startswith("a.csv   6 runs   ")
+    assert lines[1:] == [
+        "    constants are not in the table: neuron.tau, neuron.N, opt",
+        "    units are not in the table: x in cm, z in mV",
+    ]
+
+
+def test_parquet_keeps_types_and_units(study):
+    path, _ = exported(study, PLAIN, "a.parquet")
+    table, traj = pd.read_parquet(path), study.open(PLAIN)
+    assert table.attrs["units"] == {"x": "cm", "z": "mV"}
+    assert str(table["n"].dtype) == "Int64"
+    assert str(table["b"].dtype) == "boolean"
+    assert table["when"].dtype.kind == "M"
+    assert table["b"].isna().tolist() == [False] * 4 + [True, False]
+    assert np.array_equal(table["z"], traj["z"], equal_nan=True)
+    assert table.index.name == "run"
+
+
+def test_parquet_holds_lists(study):
+    path, _ = exported(study, RICH, "lists.parquet", ["x", "vec", "rag", "s.t"])
+    table = pd.read_parquet(path)
+    assert table["vec"][2].tolist() == [0, 2, 4]
+    assert [table["rag"][i].tolist() for i in (0, 2)] == [[0], [0, 1]]
+    assert table["s.t"][2].tolist() == [0, 0.5]
+    assert table["rag"][4] is None
+
+
+def test_netcdf(study):
+    path, remarks = exported(study, PLAIN, "a.nc")
+    with xr.open_dataset(path) as data:
+        assert data.z.dims == ("x", "y")
+        assert data.z.attrs["units"] == "mV"
+        assert data.x.attrs["comment"] == "position"
+        assert data.z.sel(x=2.0, y=5.0) == 2 / 3 + 5
+        assert np.isnan(data.z.sel(x=3.0, y=4.0))
+        assert data.t.sel(x=2.0, y=5.0).item() == 't,"2.0'
+        assert data.t.sel(x=3.0, y=4.0).item() == ""
+        assert data.status.sel(x=3.0, y=4.0).item() == "failed"
+        assert data.when.sel(x=1.0, y=4.0) == np.datetime64("2026-01-01T00:00:02")
+        assert data["neuron.tau"].item() == 20.0
+        assert data["neuron.tau"].attrs["units"] == "ms"
+        assert data.attrs["opt"] == "None"
+    assert remarks == [
+        "constants kept as text attributes: opt",
+        "t: missing text is empty",
+        "b: true, false, missing are 1, 0, NaN",
+    ]
+    path, _ = exported(study, RICH, "cubes.nc", ["z", "vec", "mat"])
+    with xr.open_dataset(path) as data:
+        assert data.mat.dims == ("x", "trial", "mat_dim_0", "mat_dim_1")
+        assert data.mat.sel(x=2.0, trial=1).values.tolist() == [[2, 2], [2, 2]]
+
+
+def test_both_netcdf_libraries_read_it(study):
+    path, _ = exported(study, PLAIN, "a.nc")
+    for engine in ("netcdf4", "h5netcdf"):
+        with xr.open_dataset(path, engine=engine) as data:
+            assert data.z.sel(x=1.0, y=4.0) == 1 / 3 + 4, engine
+
+
+def test_what_a_format_can_not_hold_is_named_with_the_command_for_the_rest(study):
+    wrong = study.simkit("export", RICH, "b.csv")
+    assert wrong.code == 4
+    assert ".csv cannot hold all of rich:" in wrong.err
+    for line in (
+        "vec: an array per run, float64 (3,)",
+        "mat: an array per run, float64 (2, 2)",
+        "rag: more than a scalar per run, ragged int64",
+        "table: more than a scalar per run, dict",
+    ):
+        assert line in wrong.err
+    assert (
+        "export the others with --names x,z,c,half,mixed; .nc holds arrays, .h5 holds everything" in wrong.err
+    )
+    study.ok("export", RICH, "b.csv", "--names", "x,z,c,half,mixed")
+    told = refused(study, RICH, "b.parquet")
+    for line in (
+        "c: it has no complex128 numbers",
+        "mixed: not one type of numbers, text or lists in all runs, int or str",
+        "mat: more than one dimension per run, float64 (2, 2)",
+        "--names x,z,half,vec,s.t,rag; ",
+    ):
+        assert line in told
+    exported(study, RICH, "b.parquet", ["x", "z", "half", "vec", "rag", "s.t"])
+    told = refused(study, RICH, "b.nc")
+    for line in (
+        "rag: no arrays of one shape and type, ragged int64",
+        "c: it has no complex128 numbers",
+        "half: it has no float16 numbers",
+        ".h5 holds everything",
+    ):
+        assert line in told
+    assert not (study.path / "b.nc").exists()
+
+
+def test_a_whole_trajectory(study):
+    assert exported(study, RICH, "whole.h5")[1] == []
+    one, other = study.open(RICH), study.open("whole.h5")
+    pd.testing.assert_frame_equal(one.to_dataframe(), other.to_dataframe())
+    for name in one.names("results"):
+        for run in range(4):
+            assert np.array_equal(one.runs[run][name], other.runs[run][name]), name
+            assert type(one.runs[run][name]) is type(other.runs[run][name])
+    assert repr(one).replace(RICH, "") == repr(other).replace("whole.h5", "")
+    assert one.seeds.tolist() == other.seeds.tolist()
+    assert one.error(5) == other.error(5)
+    assert one.notes(2) == other.notes(2)
+    assert one.describe("neuron").comment == other.describe("neuron").comment == "A leaky neuron."
+    assert one.info == other.info
+
+
+def test_a_whole_trajectory_can_be_continued(study):
+    exported(study, PLAIN, "grown.h5")
+    source = SOURCE.replace("y=[4.0, 5.0]", "y=[4.0, 5.0, 6.0]")
+    study.file("sim_export.py", source)
+    more = study.simkit("sim_export.py::plain", "--output", "grown.h5")
+    study.file("sim_export.py", SOURCE)
+    assert more.code == 1
+    grown, before = study.open("grown.h5"), study.open(PLAIN)
+    assert len(grown) == 9
+    assert np.array_equal(grown["z"][:6], before["z"], equal_nan=True)
+    assert grown["z"][7] == 2 / 3 + 6
+
+
+def test_a_smaller_trajectory(study):
+    path = study.path / "part.h5"
+    out = study.ok("export", RICH, "part.h5", "--where", "x >= 2", "--names", "rag,mixed").out
+    assert "a part of a trajectory: simkit reads it, but does not continue it" in out
+    part, whole = study.open("part.h5"), study.open(RICH)
+    assert len(part) == 4
+    assert part.names("results") == ["rag", "mixed"]
+    assert part["x"].tolist() == [2, 2, 3, 3]
+    assert part["trial"].tolist() == [0, 1, 0, 1]
+    assert part.status.tolist() == ["done", "done", "failed", "failed"]
+    assert part.runs[1].rag.tolist() == [0, 1]
+    assert part.runs[0].mixed == "a"
+    assert part.parameters.neuron.tau == 20.0
+    assert part.seeds.tolist() == whole.seeds.tolist()[2:]
+    assert "burnt out" in part.error(3)
+    assert part.notes(0) == ["looks fine", "z: roughly"]
+    assert part.where("trial == 1").index.tolist() == [1, 3]
+    with h5py.File(path) as file:
+        assert file["rich/runs/origin"][:].tolist() == [2, 3, 4, 5]
+        assert file["rich"].attrs["part_of"] == RICH
+    assert not list(study.path.glob(".*part*"))
+
+
+def test_a_smaller_trajectory_is_not_continued(study):
+    exported(study, PLAIN, "fives.h5", where="y == 5")
+    ran = study.simkit("sim_export.py::plain", "--into", "fives.h5")
+    assert ran.code == 4
+    assert "fives.h5: these are other runs: it is only a part of " in ran.err
+    results = study.path / "results"
+    shutil.copy(study.path / "fives.h5", results / "plain-002.h5")
+    ran = study.simkit("sim_export.py::plain")
+    (results / "plain-002.h5").unlink()
+    assert ran.code == 1
+    assert "is not continued" not in ran.out + ran.err
+    assert study.open(PLAIN).info.sessions[-1]["command"].startswith("simkit sim_export.py::plain")
+
+
+def test_several_experiments_in_a_file(study):
+    study.simkit("--output", "both.h5", "-n", "0")
+    wrong = study.simkit("export", "both.h5", "c.csv")
+    assert wrong.code == 4
+    assert "both.h5 holds several experiments: plain, rich" in wrong.err
+    study.ok("export", "both.h5", "c.csv", "plain")
+    assert len(pd.read_csv(study.path / "c.csv")) == 6
+
+
+def test_mistakes(study):
+    study.ok("export", PLAIN, "here.csv", "--names", "x, neuron.tau", "--names", "z")
+    before = (study.path / "here.csv").read_text()
+    assert before.splitlines()[0] == "run,x,neuron.tau,z,status,seconds"
+    for arguments, code, words in (
+        ((PLAIN, RICH, "--force"), 4, f"{RICH} exists: remove it yourself, or choose another name"),
+        ((PLAIN, "d.csv", "--names", "zz"), 4, "--names: plain has no 'zz'; did you mean 'z'?"),
+        ((PLAIN, "d.csv", "--where", "zz > 1"), 4, "unknown name 'zz'; did you mean 'z'?"),
+        ((PLAIN, "d.csv", "--where", "x > 9"), 5, f"--where 'x > 9': no run of {PLAIN} matches"),
+        ((PLAIN,), 4, "required: OUT"),
+    ):
+        wrong = study.simkit("export", *arguments)
+        assert (wrong.code, words in wrong.err) == (code, True), wrong.err
+        assert "Traceback" not in wrong.err
+    assert not (study.path / "d.csv").exists()
+    for target, words in {
+        "here.csv": "here.csv exists: say so with --force (force=True), or choose another name",
+        RICH: "rich-001.h5 exists: remove it yourself, or choose another name",
+        "a.xlsx": "a.xlsx: cannot export to .xlsx: choose .csv, .parquet, .nc, .h5",
+        "a": "a: cannot export to a name without ending: choose .csv",
+        "no/a.csv": "no: no such folder",
+    }.items():
+        assert words in refused(study, PLAIN, target)
+    assert (study.path / "here.csv").read_text() == before
+    study.ok("export", PLAIN, "here.csv", "--force")
+    assert (study.path / "here.csv").read_text() != before
+
+
+def test_from_python(study):
+    traj = study.open(PLAIN)
+    (study.path / "mine.csv").unlink(missing_ok=True)
+    written = traj.where("y == 4").export(study.path / "mine.csv", "z")
+    assert written.remarks == ("units are not in the table: z in mV",)
+    assert pd.read_csv(written.path)["run"].tolist() == [0, 2, 4]
+    with pytest.raises(simkit.SimkitError, match="exists"):
+        traj.export(study.path / "mine.csv")
+    traj.export(str(study.path / "mine.csv"), force=True)
