@@ -1,0 +1,18 @@
+"""Examples of every type that a trajectory keeps: the table that the conformance suites go through.
+
+A kind is a list of values that stand under one name in different runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storable import EXAMPLES
+
+from kinds.instances import INSTANCES
+from kinds.matrices import MATRICES
+from kinds.numbers_and_arrays import ARRAYS
+from kinds.python import NATIVES
+from kinds.tables import TABLES
+
+KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
