@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import pandas as pd
 
-from kinds.python import Colour, Level
+from kinds.python import Access, Colour, Level, Mode
 
 
 @attrs.frozen
@@ -52,7 +52,7 @@ class Pair(NamedTuple):
 Legacy = namedtuple("Legacy", "values cells")
 
 # These are what a nested value may be rebuilt by.
-CLASSES = (Spikes, Loose, Empty, Trace, Frozen, Pair, Legacy, Colour, Level)
+CLASSES = (Spikes, Loose, Empty, Trace, Frozen, Pair, Legacy, Colour, Level, Mode, Access)
 
 # Not at the top of what a run returns: there their fields are results.
 INSTANCES: dict[str, list[Any]] = {
