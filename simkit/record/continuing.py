@@ -21,6 +21,7 @@ from simkit.record.match import Difference, difference, fingerprint
 from simkit.record.points import Points, continued_points, fresh_points
 from simkit.record.recorded import Recorded
 from simkit.values.checkpoint import Restored
+from simkit.values.classes import loaded, revived
 from simkit.values.decode import decode
 from simkit.values.status import Status
 
@@ -221,7 +222,7 @@ def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, An
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reachable([thing for thing in things if hasattr(thing, "__qualname__")], plan.rootdir)
         if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
-            known[name] = decode(recorded.constant(name))[0]
+            known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from simkit.values.classes import loaded, revived
 from simkit.values.columns import Column, nbytes
 from simkit.values.decode import decode
 
@@ -70,6 +71,7 @@ class Checkpoints:
 
 
 def restored(state: Column, series: dict[str, list[Any]]) -> Restored:
-    """A checkpoint as Python values."""
+    """A checkpoint as Python values; instances of classes that this process knows are such instances again."""
     values = decode(state)[0]
-    return Restored(values["state"], values["added"], series)
+    rows = {name: [revived(row, loaded) for row in each] for name, each in series.items()}
+    return Restored(revived(values["state"], loaded), revived(values["added"], loaded), rows)

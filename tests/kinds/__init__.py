@@ -25,3 +25,17 @@ _FIND = among(CLASSES)
 def back(values: Iterable[Any]) -> list[Any]:
     """What was read, with instances put together by their classes again."""
     return [revived(value, _FIND) for value in values]
+
+
+# How a kind is called where a name must be an identifier.
+NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS)}
+
+
+def nth(kind: str, i: int) -> Any:
+    """A kind's value in run i: they take turns."""
+    return KINDS[kind][i % len(KINDS[kind])]
+
+
+def is_there(kind: str, i: int) -> bool:
+    """Whether run i has a result of this kind; each is missing in some runs."""
+    return bool((i + len(kind)) % 4)

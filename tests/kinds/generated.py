@@ -25,14 +25,6 @@ def structured() -> st.SearchStrategy[Any]:
     return st.one_of(dtypes, aligned).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
 
 
-def _numpy_column(dtype: np.dtype[Any]) -> st.SearchStrategy[Any]:
-    return st.builds(hpd.column, dtype=st.just(dtype), elements=st.just(_elements(dtype)))
-
-
-def _elements(dtype: np.dtype[Any]) -> st.SearchStrategy[Any]:
-    return elements(dtype)
-
-
 def _extension(n: int) -> st.SearchStrategy[Any]:
     """Arrays of pandas' own of n elements."""
 
@@ -46,9 +38,13 @@ def _extension(n: int) -> st.SearchStrategy[Any]:
         lists(missing | st.text(st.characters(codec="utf-8"), max_size=3)).map(lambda v: pd.array(v, dtype="str")),
         lists(missing | st.sampled_from("abc")).map(lambda v: pd.Categorical(v, categories=["c", "b", "a"])),
         lists(missing | st.floats(width=64, allow_nan=False)).map(lambda v: pd.array(v, dtype="Float64")),
-        lists(st.integers(0, 10**9)).map(lambda v: pd.array(pd.to_datetime(v, unit="s", utc=True).tz_convert("Asia/Tokyo"))),
+        lists(st.integers(0, 10**9)).map(_in_tokyo),
         lists(missing | st.integers() | st.text(max_size=2)).map(lambda v: pd.array(np.array([*v, None], object)[:-1])),
     )  # fmt: skip
+
+
+def _in_tokyo(seconds: list[int]) -> Any:
+    return pd.to_datetime(seconds, unit="s", utc=True).tz_convert("Asia/Tokyo").array
 
 
 def indices(n: int | None = None) -> st.SearchStrategy[Any]:
