@@ -27,8 +27,9 @@ def back(values: Iterable[Any]) -> list[Any]:
     return [revived(value, _FIND) for value in values]
 
 
-# How a kind is called where a name must be an identifier.
-NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS)}
+# How a kind is called where a name must be an identifier; what is in a list of all sorts is not there again.
+_LISTED = ("frame: ", "array: ", "column: ", "index: ", "series: ", "scalar: ")
+NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS) if not kind.startswith(_LISTED)}
 
 
 def nth(kind: str, i: int) -> Any:

@@ -39,6 +39,10 @@ def _fill(array: Any, rng: np.random.Generator) -> None:
             ).astype(array[name].dtype)
 
 
+def _all_masked(shape: Any) -> Any:
+    return np.ma.MaskedArray(np.zeros(shape), True)
+
+
 def _masked() -> dict[str, list[Any]]:
     values = np.arange(4.0)
     hard = np.ma.MaskedArray([1, 2], [True, False], hard_mask=True)
@@ -51,7 +55,7 @@ def _masked() -> dict[str, list[Any]]:
             np.ma.MaskedArray(values, False),
             np.ma.MaskedArray([]),
         ],
-        "masked, ragged": [np.ma.masked_all((2, 1)), np.ma.masked_all((0, 3)), np.ma.MaskedArray(1, True)],
+        "masked, ragged": [_all_masked((2, 1)), _all_masked((0, 3)), np.ma.MaskedArray(1, True)],
         "masked, hard and filled": [hard, filled],
         "masked integers, text, times": [
             np.ma.MaskedArray([1, 2], [True, False], "i2"),
@@ -131,7 +135,7 @@ ARRAYS: dict[str, list[Any]] = {
         np.zeros(2, "f4"),
         _filled(_POINT, 2),
         np.array(["a"]),
-        np.ma.masked_all(2),
+        _all_masked(2),
         *_objects()[:1],
     ],
     **_strings(),

@@ -197,6 +197,12 @@ TABLES: dict[str, list[Any]] = {
     "indices of all sorts": _indices(),
     "series of all sorts": _series(),
     "pandas scalars of all sorts": _scalars(),
+    "lists of frames": [[*_surveyed().values(), *_labelled().values()]],
+    "lists of arrays of pandas": [
+        [*_arrays().values(), *_arrow().values()],
+        [pd.DataFrame({"a": a}) for a in _arrays().values()],
+    ],
+    "lists of indices, series and scalars": [_indices(), _series(), _scalars()],
     "frames nested": [{"a": [pd.DataFrame({"x": [1]})]}, (pd.Series([1.5]), {"k": pd.NA})],
     "frames in frames": [
         pd.DataFrame({"f": pd.Series([pd.DataFrame({"x": [1]}), pd.NA, (1,)], dtype=object)})

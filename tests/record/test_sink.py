@@ -204,3 +204,24 @@ def test_whatever_is_written_comes_back(story, data):
     result.check(start, data.draw(st.integers(start + 1, n)))
     assert len(as_array(result.column())) == n
     result.file.close()
+
+
+@pytest.mark.parametrize("sessions", ["one session", "a session each"])
+def test_parts_of_one_record_may_differ_in_shape_within_a_batch(sessions):
+    """Both are structured arrays of one dtype, whose parts are columns of two variants."""
+    flat, square = np.ones(2, [("x", "f8")]), np.ones((2, 2), [("x", "f8")])
+    result = Written(6)
+    for batch in ({0: flat, 1: flat, 2: square}, {3: square, 5: flat}):
+        result.put(batch)
+        if sessions == "a session each":
+            result.open()
+    result.check()
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i2", ">M8[s]", ">U2"])
+def test_the_byte_order_of_ragged_arrays_stays(dtype):
+    arrays = {i: np.zeros(i + 1, dtype) for i in range(4)}
+    written({0: arrays[0]}, {2: arrays[2], 3: arrays[3]}, {1: arrays[1]}, n=4).check()
+    result = written(arrays, n=4)
+    result.check()
+    result.check(1, 3)
