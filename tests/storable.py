@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-import struct
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from identity import all_identical, identical
+
+__all__ = ["EXAMPLES", "all_identical", "arrays", "identical", "values"]
 
 REALS = ["f2", "f4", "f8", "g"]
 DTYPES = [
@@ -17,38 +19,6 @@ DTYPES = [
     *("c8", "c16", "G"),
     *("M8[s]", "M8[ns]", "M8[D]", "m8[us]", "m8[h]"),
 ]
-
-
-def identical(one: Any, other: Any) -> bool:
-    """Same type and same bits, all the way down."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, (np.ndarray, np.generic)):
-        return one.dtype == other.dtype and one.shape == other.shape and same_numbers(one, other)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(identical, one, other))
-    if isinstance(one, dict):
-        return identical(list(one.items()), list(other.items()))
-    if isinstance(one, float):
-        return struct.pack("d", one) == struct.pack("d", other)
-    if isinstance(one, complex):
-        return identical((one.real, one.imag), (other.real, other.imag))
-    return bool(one == other)
-
-
-def same_numbers(one: Any, other: Any) -> bool:
-    one, other = np.asarray(one), np.asarray(other)
-    if one.dtype.kind == "c":
-        return same_numbers(one.real, other.real) and same_numbers(one.imag, other.imag)
-    if one.dtype.char == "g":  # its padding bytes mean nothing
-        return bool(
-            np.array_equal(one, other, equal_nan=True) and (np.signbit(one) == np.signbit(other)).all()
-        )
-    return one.tobytes() == other.tobytes()
-
-
-def all_identical(ones: list[Any], others: list[Any]) -> bool:
-    return len(ones) == len(others) and all(map(identical, ones, others))
 
 
 def elements(dtype: np.dtype[Any]) -> st.SearchStrategy[Any]:

@@ -25,7 +25,7 @@ def unchanged(value: Any) -> Any:
     return value
 
 
-def snapshot(value: Any, other: Other = unchanged) -> Any:
+def snapshot(value: Any, other: Other = unchanged, *, whole: bool = False) -> Any:
     """The value itself where nobody can change it any more, else a copy.
 
     An array that only the caller's expression refers to is not copied: large results cost nothing.
@@ -34,16 +34,18 @@ def snapshot(value: Any, other: Other = unchanged) -> Any:
     ----------
     other
         Makes the snapshot of anything but numbers, text, plain arrays and containers.
+    whole
+        Whether the value is one result; else it is what a run returned, and its fields are results.
     """
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is np.ndarray:
         return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
-    fields = fields_of(value.__class__) if kind not in (dict, list, tuple) else None
+    fields = None if whole or kind in (dict, list, tuple) else fields_of(value.__class__)
     try:
         if fields is not None:  # taken apart now, while its fields are as they are
-            return {name: _held(inner, other) for name, inner in fields(value).items()}
+            return {name: held(inner, other) for name, inner in fields(value).items()}
         return _container(value, kind, other)
     except RecursionError:  # it contains itself: whoever records it says so
         return value
@@ -51,15 +53,15 @@ def snapshot(value: Any, other: Other = unchanged) -> Any:
 
 def _container(value: Any, kind: type, other: Other) -> Any:
     if kind is dict:
-        return {key: _held(value[key], other) for key in value}
+        return {key: held(value[key], other) for key in value}
     if kind is list:
-        return [_held(value[i], other) for i in range(len(value))]
+        return [held(value[i], other) for i in range(len(value))]
     if kind is tuple:
-        return tuple(_held(value[i], other) for i in range(len(value)))
+        return tuple(held(value[i], other) for i in range(len(value)))
     return other(value)
 
 
-def _held(value: Any, other: Other) -> Any:
+def held(value: Any, other: Other) -> Any:
     """A snapshot of what a container holds: one more reference than that of the container counts as shared."""
     kind = type(value)
     if kind in _PLAIN:

@@ -37,6 +37,7 @@ class Sink:
         self.parent, self.name, self.n, self.earlier = parent, name, n, earlier
         self.mask: h5py.Dataset | None = parent.get(name + MASK)
         self.held: list[Held] = []
+        self.now: list[Index] = []  # rows written by the call under way: `earlier` does not know them
         there = parent.get(name)
         if there is not None and there.attrs.get("layout") == "variants":
             self.held = [found(self.inner(number), there, str(number)) for number in range(1, len(there) + 1)]
@@ -47,7 +48,12 @@ class Sink:
         """Makes the sinks of the parts of a variant."""
 
         def rows_of_variant() -> Array:
-            return self.earlier() if self.mask is None else self.mask[:] == number
+            if self.mask is not None:
+                return np.asarray(self.mask[:] == number)
+            there = self.earlier().copy()
+            for rows in self.now:
+                there[rows] = True
+            return there
 
         return lambda parent, name: Sink(parent, name, self.n, rows_of_variant)
 
@@ -67,8 +73,10 @@ class Sink:
             rows = at if positions is None else at[positions]
             number, fitting = self.variant(node)
             self.held[number - 1].write(rows, fitting)
+            self.now.append(rows)
             if self.mask is not None:
                 put(self.mask, rows, np.full(len(rows), number, "u1"))
+        self.now.clear()
         if column.whole is not None:
             return
         present = column.present()

@@ -89,11 +89,16 @@ def _pieces(dataset: h5py.Dataset, bounds: Index) -> Array:
         return np.asarray(read_rows(dataset, slice(0, 0)))
     first, stop = int(used[:, 0].min()), int(used[:, 1].max())
     if stop - first > 4 * int(sizes.sum()) + 65_536:
-        return np.concatenate([read_rows(dataset, slice(*pair)) for pair in used.tolist()])
+        return _joined([read_rows(dataset, slice(*pair)) for pair in used.tolist()])
     block = read_rows(dataset, slice(first, stop))
     if stop - first == sizes.sum() and (np.diff(used[:, 0]) > 0).all():
         return np.asarray(block)
-    return np.concatenate([block[start - first : end - first] for start, end in used.tolist()])
+    return _joined([block[start - first : end - first] for start, end in used.tolist()])
+
+
+def _joined(pieces: list[Array]) -> Array:
+    """Pieces end to end in their own byte order, which NumPy would make this machine's."""
+    return np.concatenate(pieces, dtype=pieces[0].dtype)
 
 
 def _items(group: h5py.Group, codec: str, rows: slice) -> Items:

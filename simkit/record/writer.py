@@ -144,7 +144,14 @@ class Writer:
             if name == TRIAL:
                 self._run_column(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
             else:
+                self._reach(name, start)
                 self._write("parameters", name, rows, column, np.zeros(column.n, bool))
+                self._reach(name, start + column.n)
+
+    def _reach(self, name: str, stop: int) -> None:
+        """An explored column has all rows before ``stop``, also of runs that are still pending."""
+        sink = self._sink("parameters", name)
+        sink.earlier = lambda: self._attempted() | (np.arange(self.n) < stop)
 
     def mark_explored(self, names: Sequence[str], declared: Sequence[str]) -> None:
         """Say that these columns are explored: the fields of a group that is explored as a whole."""

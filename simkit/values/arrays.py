@@ -24,7 +24,7 @@ def codec_of(kind: type) -> Kept | None:
 def codec_for(dtype: np.dtype[Any]) -> Kept:
     """The codec of plain arrays of a dtype."""
     if dtype.kind == "V":
-        return CODECS["structured"] if dtype.names else CODECS["raw"]
+        return CODECS["structured"] if dtype.names is not None else CODECS["raw"]
     if dtype.kind == "T":
         return CODECS["strings"]
     return CODECS["text"] if dtype.kind == "U" else CODECS["objects"]
@@ -72,9 +72,8 @@ def _structured(array: Any) -> Parts:
     facts = {"dtype": _told(dtype), **({"class": classed} if classed else {})}
     cells = np.asarray(array) if classed != "recarray" else array.view(np.ndarray)
     # A field with subarrays of text of its own width is an array like any other.
-    return Parts(
-        {_field(i): np.asarray(cells[name]) for i, name in enumerate(dtype.names)}, attributes_of(**facts)
-    )
+    parts = {_field(i): np.asarray(cells[name]) for i, name in enumerate(dtype.names)}
+    return Parts(parts or {"shape": array.shape}, attributes_of(**facts))
 
 
 def _field(i: int) -> str:
@@ -83,13 +82,10 @@ def _field(i: int) -> str:
 
 def _structured_back(parts: Facts, facts: Facts) -> Any:
     dtype = _dtype(facts["dtype"])
-    columns = list(parts.values())
     names = dtype.names or ()
-    inner = dtype[names[0]].shape
-    shape = columns[0].shape[: columns[0].ndim - len(inner)]
-    array: Any = np.zeros(shape, dtype)
-    for name, column in zip(names, columns, strict=True):
-        array[name] = column
+    array: Any = np.zeros(_outer_shape(parts, dtype), dtype)
+    for i, name in enumerate(names):
+        array[name] = parts[_field(i)]
     classed = facts.get("class")
     if classed == "recarray":
         return array.view(np.recarray)
@@ -98,23 +94,33 @@ def _structured_back(parts: Facts, facts: Facts) -> Any:
     return array[()] if classed == "void" else array
 
 
+def _outer_shape(parts: Facts, dtype: np.dtype[Any]) -> tuple[int, ...]:
+    """The shape of the whole, without that of a field's subarrays."""
+    if not dtype.names:
+        return tuple(parts["shape"])
+    first = parts[_field(0)]
+    return tuple(first.shape[: first.ndim - len(dtype[dtype.names[0]].shape)])
+
+
 def _raw(array: Any) -> Parts:
     cells = np.ascontiguousarray(array)
     width = array.dtype.itemsize
+    seen = cells.view("u1") if width else np.empty(0, "u1")
     return Parts(
-        {"bytes": cells.view("u1").reshape(*array.shape, width)},
+        {"bytes": seen.reshape(*array.shape, width)},
         attributes_of(dtype=array.dtype.str, **({"class": "void"} if isinstance(array, np.void) else {})),
     )
 
 
 def _raw_back(parts: Facts, facts: Facts) -> Any:
     cells = np.ascontiguousarray(parts["bytes"])
-    array = cells.view(facts["dtype"]).reshape(cells.shape[:-1])
+    shape, width = cells.shape[:-1], cells.shape[-1]
+    array = cells.view(facts["dtype"]).reshape(shape) if width else np.zeros(shape, facts["dtype"])
     return array[()] if facts.get("class") else array
 
 
 def _void(value: Any) -> Parts:
-    return _structured(value) if value.dtype.names else _raw(value)
+    return _raw(value) if value.dtype.names is None else _structured(value)
 
 
 def _void_back(parts: Facts, facts: Facts) -> Any:
@@ -204,9 +210,9 @@ def _masked_back(parts: Facts, facts: Facts) -> Any:
     if facts.get("constant"):
         return np.ma.masked
     mask = np.ma.nomask if parts["mask"] is None else parts["mask"]
-    array = np.ma.MaskedArray(parts["data"], mask, hard_mask=facts.get("hard", False))
+    array: Any = np.ma.MaskedArray(parts["data"], mask, hard_mask=facts.get("hard", False))
     if "fill_value" in parts:
-        array.fill_value = parts["fill_value"][()]
+        array._fill_value = parts["fill_value"]  # the setter would fit it to the array's dtype
     return array
 
 

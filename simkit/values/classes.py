@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
+from simkit.declare.axes import objects
 from simkit.errors import Unstorable
 from simkit.values.codecs import Kept, Parts, attributes_of
 from simkit.values.stored import Stored, stored_parts
@@ -81,10 +83,12 @@ def revived(value: Any, find: Find) -> Any:
     as they are.
     """
     kind = type(value)
-    if kind in (list, tuple):
+    if kind in (list, tuple, set, frozenset):
         return kind(revived(item, find) for item in value)
     if kind is dict:
-        return {key: revived(item, find) for key, item in value.items()}
+        return {revived(key, find): revived(item, find) for key, item in value.items()}
+    if kind is np.ndarray and value.dtype == object:
+        return objects([revived(cell, find) for cell in value.ravel()]).reshape(value.shape)
     if kind is not Stored:
         return value
     codec, parts, told = stored_parts(value)
@@ -93,7 +97,8 @@ def revived(value: Any, find: Find) -> Any:
     if built is None or codec_of(built) is not CODECS[codec]:
         return Stored(codec, inner, told, value.__reduce__()[1][3])
     if codec == "enum":
-        return built[parts["name"]] if "name" in parts else built(inner["value"])  # type: ignore[index]
+        named = getattr(built, "__members__", {}).get(parts.get("name"))  # combined flags are no members
+        return built(inner["value"]) if named is None else named
     return _rebuilt(built, inner)
 
 
@@ -126,5 +131,5 @@ def loaded(path: str) -> type | None:
         name = f"{rest}.{name}"
     found: Any = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
+        found = getattr(found, "__dict__", {}).get(part)  # a module's __getattr__ could import something
     return found if isinstance(found, type) else None

@@ -141,4 +141,9 @@ def adapted(codec: Codec) -> Kept:
 
 def attributes_of(**facts: Any) -> str:
     """Attributes as text; equal facts give equal text."""
-    return json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which HDF5's text cannot hold
+        return json.dumps(facts, sort_keys=True)
+    return text

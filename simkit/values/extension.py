@@ -99,7 +99,11 @@ def _sparse(array: Any) -> tuple[Facts, Facts]:
 
 
 def _sparse_back(parts: Facts, facts: Facts) -> Any:
-    from pandas._libs.sparse import IntIndex  # no public way leads to one
+    if hasattr(pd.arrays.SparseArray, "from_indices"):  # since pandas 3.1
+        return pd.arrays.SparseArray.from_indices(
+            parts["values"], parts["at"], parts["length"], parts["fill"], facts["index"], facts["dtype"]
+        )
+    from pandas._libs.sparse import IntIndex  # no public way led to one
 
     index = IntIndex(parts["length"], parts["at"].astype("i4"))
     index = index.to_block_index() if facts["index"] == "block" else index
@@ -121,7 +125,7 @@ def _nullable_back(parts: Facts, facts: Facts) -> Any:
 def _arrow(array: Any) -> tuple[Facts, Facts]:
     told = str(array.dtype)
     try:
-        is_told = pd.api.types.pandas_dtype(told) == array.dtype
+        is_told = _arrow_dtype(told) == array.dtype
     except (TypeError, NotImplementedError):
         is_told = False
     if not is_told:
@@ -131,7 +135,22 @@ def _arrow(array: Any) -> tuple[Facts, Facts]:
 
 
 def _arrow_back(parts: Facts, facts: Facts) -> Any:
-    return pd.array(parts["cells"], dtype=facts["dtype"])
+    dtype = _arrow_dtype(facts["dtype"])
+    if dtype.kind != "f":
+        return pd.array(parts["cells"], dtype=dtype)
+    import pyarrow as pa
+
+    # pandas would take NaN for a missing number
+    return pd.arrays.ArrowExtensionArray(pa.array(parts["cells"], dtype.pyarrow_dtype))
+
+
+def _arrow_dtype(told: str) -> Any:
+    """The dtype of this name; pandas takes Arrow's text for its own."""
+    if told != "string[pyarrow]":
+        return pd.api.types.pandas_dtype(told)
+    import pyarrow as pa
+
+    return pd.ArrowDtype(pa.string())
 
 
 def _numpy(array: Any) -> tuple[Facts, Facts]:

@@ -29,7 +29,8 @@ def _encode(monitor: Any) -> Parts:
     elif kind == "PopulationRateMonitor":
         parts = {"t": monitor.t[:], "rate": monitor.rate[:]}
     else:
-        names = dict.fromkeys(("t", "i", *monitor.record_variables)) if monitor.record else {}
+        # Brian2 has a set of them, whose order differs from process to process
+        names = dict.fromkeys(("t", "i", *sorted(monitor.record_variables))) if monitor.record else {}
         parts = {name: getattr(monitor, name)[:] for name in names}
         parts["count"] = np.asarray(monitor.count[:])
         facts["event"] = monitor.event

@@ -113,4 +113,4 @@ def arrays(values: Sequence[Any]) -> list[Part]:
 def ragged(name: str, values: Sequence[Any]) -> Ragged:
     """Arrays of one dtype and number of dimensions, laid end to end."""
     shapes = np.array([a.shape for a in values], np.int64).reshape(len(values), values[0].ndim)
-    return Ragged(name, np.concatenate([np.ravel(a) for a in values]), shapes)
+    return Ragged(name, np.concatenate([np.ravel(a) for a in values], dtype=values[0].dtype), shapes)

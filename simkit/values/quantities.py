@@ -111,7 +111,9 @@ def _encode(quantity: Any) -> Parts:
 def _hints(exponents: Dimensions, quantity: Any) -> Mapping[str, str]:
     unit = unit_of(exponents)
     seen = np.isfinite(np.asarray(quantity))
-    best = "" if type(quantity) is Measured or not seen.any() else str(quantity[seen].get_best_unit())
+    # numbers without a dimension have no best unit
+    tells = type(quantity) is not Measured and any(exponents) and seen.any()
+    best = str(quantity[seen].get_best_unit()) if tells else ""
     return {"unit": unit, "display_unit": unit if not best or best[0].isdigit() else best}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simkit.declare.axes import Array
+from simkit.declare.axes import Array, Index
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
 from simkit.values.encode import encode
@@ -39,9 +39,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _feed(hasher: Any, column: Column) -> None:
-    for positions, node in column.variants:
+    for positions, node in sorted(column.variants, key=_first):  # the order of their encoding means nothing
         hasher.update(repr((column.n, None if positions is None else positions.tolist())).encode())
         _feed_node(hasher, node)
+
+
+def _first(variant: tuple[Index | None, Node]) -> int:
+    positions, _ = variant
+    return 0 if positions is None else int(positions[0])
 
 
 def _feed_node(hasher: Any, node: Node) -> None:

@@ -35,9 +35,14 @@ def _encode(matrix: Any) -> Parts:
         parts = {name: getattr(matrix, name) for name in _PARTS[matrix.format]}
     else:  # dok and lil are dictionaries and lists of what coo has as arrays
         triples = matrix.tocoo()
-        parts = {"data": triples.data, **{f"coord{i}": at for i, at in enumerate(triples.coords)}}
-        if matrix.format == "lil" and matrix.dtype == object:
-            raise Unstorable("", "a sparse matrix of objects")
+        # the width of their indices depends on how they were made, that of coo's is its own
+        wide = None if matrix.format == "coo" else np.int64
+        parts = {
+            "data": triples.data,
+            **{f"coord{i}": np.asarray(at, wide) for i, at in enumerate(triples.coords)},
+        }
+    if matrix.dtype == object:
+        raise Unstorable("", "a sparse matrix of objects")
     return Parts({**parts, "shape": shape}, facts, {"class": _classes()[type(matrix)]})
 
 
@@ -48,6 +53,12 @@ def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
     if fmt in _PARTS:
         return getattr(sp, name)(tuple(parts[part] for part in _PARTS[fmt]), shape=shape)
     at = tuple(parts[f"coord{i}"] for i in range(len(shape)))
+    if fmt == "dok":  # in its own order
+        keys = zip(*(each.tolist() for each in at), strict=True) if len(at) > 1 else at[0].tolist()
+        matrix = getattr(sp, name)(shape, dtype=parts["data"].dtype)
+        for key, value in zip(keys, parts["data"], strict=True):
+            matrix.setdefault(key, value)
+        return matrix
     triples = getattr(sp, f"coo_{kind}")((parts["data"], at), shape=shape)
     return triples if fmt == "coo" else triples.asformat(fmt)
 

@@ -61,7 +61,11 @@ class Stored:
 
         return isinstance(other, Stored) and same(self, other)
 
-    __hash__ = None  # type: ignore[assignment] # as of any mapping
+    def __hash__(self) -> int:
+        """Instances may be keys and members of sets, and so may what is read of them."""
+        from simkit.values.same import digest
+
+        return hash(digest(self))
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.__fields.items())

@@ -41,7 +41,9 @@ def take_node(node: Node, index: Index) -> Node:
             pieces = np.split(node.values, stops[:-1])
             chosen = [pieces[i] for i in index.tolist()]
             return Ragged(
-                node.type, np.concatenate(chosen) if chosen else node.values[:0], node.shapes[index]
+                node.type,
+                np.concatenate(chosen, dtype=node.values.dtype) if chosen else node.values[:0],
+                node.shapes[index],
             )
         case Items():
             return _take_items(node, index)

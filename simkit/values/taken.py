@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.codec import OWN
-from simkit.declare.snapshot import snapshot
+from simkit.declare.snapshot import held
 from simkit.errors import Unstorable
 from simkit.values.codecs import Kept, Parts, codec_of
 from simkit.values.stored import Stored
@@ -44,7 +44,7 @@ def taken(value: Any) -> Any:
         parts = codec.encode(value)
     except Unstorable:  # it is told where its path is known
         return value
-    fields = {name: snapshot(part, taken) for name, part in parts.fields.items()}
+    fields = {name: held(parts.fields[name], taken) for name in parts.fields}
     return Taken(codec.name, Parts(fields, parts.attributes, parts.hints))
 
 

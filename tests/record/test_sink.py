@@ -7,65 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storable import EXAMPLES, identical, values
+from storable import EXAMPLES, values
+from written import Written, written
 
 from simkit.errors import SimkitError
 from simkit.record.sink import Sink
-from simkit.record.source import read
-from simkit.values.decode import ABSENT, as_array, decode
+from simkit.values.decode import ABSENT, as_array
 from simkit.values.encode import encode
-
-
-class Written:
-    """A sink on a file in memory, and a plain list of what must come back."""
-
-    def __init__(self, n: int) -> None:
-        self.file = h5py.File.in_memory()
-        self.model = [ABSENT] * n
-        self.done = np.zeros(n, bool)
-        self.open()
-
-    def open(self) -> None:
-        """A new session: what is known of the column stands in the file."""
-        self.sink = Sink(self.file, "z", len(self.model), lambda: self.done)
-
-    def grow(self, more: int) -> None:
-        self.model += [ABSENT] * more
-        self.done = np.concatenate([self.done, np.zeros(more, bool)])
-        self.sink.grow(len(self.model))
-
-    def put(self, rows: dict[int, object]) -> None:
-        """One batch: done runs, some of which may lack the name."""
-        at = np.array(sorted(rows))
-        given_at = [i for i, row in enumerate(at) if rows[row] is not ABSENT]
-        column = encode([rows[row] for row in at[given_at]])
-        if len(given_at) < len(at):
-            column = column.spread(len(at), np.array(given_at, np.int64))
-        if given_at:
-            self.sink.write(at, column, np.ones(len(at), bool))
-        else:
-            self.sink.absent(at, np.ones(len(at), bool))
-        self.done[at] = True
-        for row, value in rows.items():
-            self.model[row] = value
-
-    def column(self, start: int = 0, stop: int | None = None):
-        rows = slice(start, len(self.model) if stop is None else stop)
-        return read(self.file, "z", rows, self.done[rows])
-
-    def check(self, start: int = 0, stop: int | None = None) -> None:
-        got = decode(self.column(start, stop))
-        for value, wanted in zip(got, self.model[start:stop], strict=True):
-            assert (value is ABSENT) == (wanted is ABSENT)
-            assert value is ABSENT or identical(value, wanted)
-
-
-def written(*batches: dict[int, object], n: int = 8) -> Written:
-    result = Written(n)
-    for batch in batches:
-        result.put(batch)
-    return result
-
 
 # Each type by itself
 
@@ -256,3 +204,24 @@ def test_whatever_is_written_comes_back(story, data):
     result.check(start, data.draw(st.integers(start + 1, n)))
     assert len(as_array(result.column())) == n
     result.file.close()
+
+
+@pytest.mark.parametrize("sessions", ["one session", "a session each"])
+def test_parts_of_one_record_may_differ_in_shape_within_a_batch(sessions):
+    """Both are structured arrays of one dtype, whose parts are columns of two variants."""
+    flat, square = np.ones(2, [("x", "f8")]), np.ones((2, 2), [("x", "f8")])
+    result = Written(6)
+    for batch in ({0: flat, 1: flat, 2: square}, {3: square, 5: flat}):
+        result.put(batch)
+        if sessions == "a session each":
+            result.open()
+    result.check()
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i2", ">M8[s]", ">U2"])
+def test_the_byte_order_of_ragged_arrays_stays(dtype):
+    arrays = {i: np.zeros(i + 1, dtype) for i in range(4)}
+    written({0: arrays[0]}, {2: arrays[2], 3: arrays[3]}, {1: arrays[1]}, n=4).check()
+    result = written(arrays, n=4)
+    result.check()
+    result.check(1, 3)

@@ -1,0 +1,42 @@
+"""Examples of every type that a trajectory keeps: the table that the conformance suites go through.
+
+A kind is a list of values that stand under one name in different runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from storable import EXAMPLES
+
+from kinds.instances import CLASSES, INSTANCES
+from kinds.matrices import MATRICES
+from kinds.numbers_and_arrays import ARRAYS
+from kinds.python import NATIVES
+from kinds.tables import TABLES
+from simkit.values.classes import among, revived
+
+KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
+
+_FIND = among(CLASSES)
+
+
+def back(values: Iterable[Any]) -> list[Any]:
+    """What was read, with instances put together by their classes again."""
+    return [revived(value, _FIND) for value in values]
+
+
+# How a kind is called where a name must be an identifier; what is in a list of all sorts is not there again.
+_LISTED = ("frame: ", "array: ", "column: ", "index: ", "series: ", "scalar: ")
+NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS) if not kind.startswith(_LISTED)}
+
+
+def nth(kind: str, i: int) -> Any:
+    """A kind's value in run i: they take turns."""
+    return KINDS[kind][i % len(KINDS[kind])]
+
+
+def is_there(kind: str, i: int) -> bool:
+    """Whether run i has a result of this kind; each is missing in some runs."""
+    return bool((i + len(kind)) % 4)
