@@ -48,7 +48,7 @@ def _times(facts: Mapping[str, Any]) -> str:
     started = datetime.datetime.fromtimestamp(facts["started"]).astimezone()
     text = f"{started:%Y-%m-%d %H:%M:%S %Z}"
     if "ended" not in facts:
-        return f"{text}, no end: it was killed, or it is still running"
+        return f"{text}, no end: it was killed, is still running, or an older simkit made it"
     return f"{text}, {duration(facts['ended'] - facts['started'])}: {facts['outcome']}"
 
 

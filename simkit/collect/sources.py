@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -69,7 +70,10 @@ def sources(things: Iterable[Any], starts: Iterable[Path], rootdir: Path) -> Sou
         path = waiting.pop()
         if path in found or is_ours(str(path)):
             continue
-        found[path], imports = _read(path, path.stat().st_mtime_ns)
+        try:
+            found[path], imports = _read(path, path.stat().st_mtime_ns)
+        except OSError:  # may not be read: then no run can have imported it
+            continue
         waiting += _packages(path, rootdir)
         for name in imports:
             inside = _project_files(name, path, rootdir)
@@ -104,7 +108,9 @@ def _read(path: Path, _time: int) -> tuple[bytes, tuple[str, ...]]:
 def _imports(data: bytes) -> Iterator[str]:
     """``a.b`` for ``import a.b``; ``a`` and ``a.x`` for ``from a import x``, which may be a module."""
     try:
-        tree = ast.parse(data)
+        with warnings.catch_warnings():  # whoever imports the file hears them
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):

@@ -92,6 +92,12 @@ class _Git:
             # Who asked for no more than a record need not be told each time that there is no repository.
             self.is_expected = problem.expected and self.mode == "record"
             return {}, [f"git: {problem}"]
+        except SimkitError:
+            raise
+        except Exception as error:  # a git that speaks differently costs no run
+            if self.mode == "require-clean":
+                raise
+            return {}, [f"git: it could not be understood: {type(error).__name__}: {error}"]
 
     def _inside(self, repo: git.Repo) -> tuple[dict[str, Any], list[str]]:
         written = [self.plan.rootdir / "results", self.slot.path, Path(f"{self.slot.path}.lock")]

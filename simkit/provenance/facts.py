@@ -12,7 +12,7 @@ import simkit
 from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan
 from simkit.provenance.machine import brian2, environment, machine
-from simkit.provenance.packages import packages
+from simkit.provenance.packages import Packages, packages
 from simkit.provenance.secrets import without_credentials
 
 
@@ -22,7 +22,7 @@ def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[s
     ``sources`` are the project's files, ``code`` the source of every piece of them that the runs reach by
     ``file::name``.
     """
-    found = packages(plan.sources.imports, every=asked.every_package)
+    found = _packages(plan, asked)
     optional = {
         "reason": without_credentials(asked.reason),
         "environment": environment(),
@@ -39,6 +39,13 @@ def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[s
         "sources": plan.sources.files,
         **{name: fact for name, fact in optional.items() if fact},
     }
+
+
+def _packages(plan: Plan, asked: Bookkeeping) -> Packages:
+    try:
+        return packages(plan.sources.imports, every=asked.every_package)
+    except Exception as error:  # noqa: BLE001 - half an installation may hold anything, and costs no run
+        return Packages({}, {"": f"the installed packages can't be read: {error}"})
 
 
 def command_line(argv: Sequence[str], *, anonymous: bool) -> str:

@@ -67,6 +67,8 @@ class Labbook:
             When Sumatra fails.
         """
         session = recorded.sessions[-1]
+        if session.get("sumatra") != facts["sumatra"]:
+            raise NotEntered("no run was begun")
         entry = {
             "label": facts["sumatra"],
             "reason": facts.get("reason", ""),

@@ -13,6 +13,7 @@ from simkit.provenance.secrets import without_credentials
 
 # What simkit itself computes and stores with, where it is not installed but on the path.
 _OURS = ("numpy", "h5py", "scipy", "pandas", "attrs", "multiprocess", "threadpoolctl")
+_FIELD = re.compile(r"^(Name|Version|Requires-Dist): *(.*)$", re.MULTILINE)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -32,6 +33,47 @@ class Packages:
     origins: dict[str, str]
 
 
+@attrs.frozen
+class _Package:
+    """What its header says of a package: read once, since `importlib.metadata` parses it for each question."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    files: metadata.Distribution
+
+    @classmethod
+    def read(cls, files: metadata.Distribution) -> _Package | None:
+        """The package, unless its folder is the rest of one that was removed."""
+        text = files.read_text("METADATA") or files.read_text("PKG-INFO") or ""
+        fields = _FIELD.findall(text.partition("\n\n")[0])
+        names, versions, lines = (
+            [v for k, v in fields if k == key] for key in ("Name", "Version", "Requires-Dist")
+        )
+        if not (names and versions):
+            return None
+        # What an extra asks for is none of its requirements; what a marker excludes is not installed.
+        needs = (_REQUIREMENT.match(line) for line in lines if "extra ==" not in line)
+        return cls(names[0].strip(), versions[0].strip(), tuple(need[0] for need in needs if need), files)
+
+    @property
+    def key(self) -> str:
+        """The name in the one spelling that all others mean."""
+        return _key(self.name)
+
+    @property
+    def origin(self) -> str:
+        """Where it was installed from, if not from an index (PEP 610)."""
+        try:
+            told = json.loads(self.files.read_text("direct_url.json") or "{}")
+        except ValueError:
+            return ""
+        url = without_credentials(str(told.get("url", "")))
+        if "vcs_info" in told:
+            return f"{told['vcs_info'].get('vcs', 'git')}+{url}@{told['vcs_info'].get('commit_id', '')}"
+        return "folder" if "dir_info" in told else url
+
+
 def packages(imports: Iterable[str], *, every: bool = False) -> Packages:
     """The packages that are imported under these names, all that those require, and simkit's own.
 
@@ -40,59 +82,54 @@ def packages(imports: Iterable[str], *, every: bool = False) -> Packages:
     every
         All installed ones instead.
     """
-    found = {_key(thing.name): thing for thing in metadata.distributions()} if every else _needed(imports)
-    chosen = sorted(found.values(), key=lambda thing: _key(thing.name))
-    origins = {thing.name: origin for thing in chosen if (origin := _origin(thing))}
-    return Packages({thing.name: thing.version for thing in chosen}, origins)
+    chosen = sorted(_all() if every else _needed(imports), key=lambda package: package.key)
+    origins = {package.name: package.origin for package in chosen}
+    return Packages(
+        {package.name: package.version for package in chosen},
+        {name: origin for name, origin in origins.items() if origin},
+    )
 
 
-def _needed(imports: Iterable[str]) -> dict[str, metadata.Distribution]:
-    waiting = [thing for name in imports if (thing := _providing(name)) is not None]
-    waiting += [thing for name in ("simkit", *_OURS) if (thing := _installed(name)) is not None]
-    found: dict[str, metadata.Distribution] = {}
+def _all() -> list[_Package]:
+    found: dict[str, _Package] = {}
+    for files in metadata.distributions():
+        package = _Package.read(files)
+        if package is not None:
+            found.setdefault(package.key, package)  # the first on the path is the one that is imported
+    return list(found.values())
+
+
+def _needed(imports: Iterable[str]) -> list[_Package]:
+    waiting = [_providing(name) for name in imports] + [_installed(name) for name in ("simkit", *_OURS)]
+    found: dict[str, _Package] = {}
+    tried: set[str] = set()
     while waiting:
-        thing = waiting.pop()
-        if _key(thing.name) in found:
+        package = waiting.pop()
+        if package is None or package.key in found:
             continue
-        found[_key(thing.name)] = thing
-        waiting += [need for name in _requirements(thing) if (need := _installed(name)) is not None]
-    return found
+        found[package.key] = package
+        names = {_key(name) for name in package.requires} - found.keys() - tried
+        tried |= names
+        waiting += [_installed(name) for name in names]
+    return list(found.values())
 
 
-def _requirements(thing: metadata.Distribution) -> list[str]:
-    """The names a package requires, those of its extras aside; what a marker excludes is not installed."""
-    lines = [line for line in thing.requires or [] if "extra ==" not in line]
-    return [match[0] for line in lines if (match := _REQUIREMENT.match(line))]
-
-
-def _installed(name: str) -> metadata.Distribution | None:
+def _installed(name: str) -> _Package | None:
     try:
-        return metadata.distribution(name)
+        return _Package.read(metadata.distribution(name))
     except (metadata.PackageNotFoundError, ValueError):
         return None
 
 
-def _providing(name: str) -> metadata.Distribution | None:
+def _providing(name: str) -> _Package | None:
     """The package that an import comes from: mostly it has that name, else it lists the module's file."""
     direct = _installed(name)
     if direct is not None:
         return direct
     own = re.compile(rf"^{re.escape(name)}(/|\.py,|\.[^/]*\.so,|\.pyd,)", re.MULTILINE)
-    return next(
-        (thing for thing in metadata.distributions() if own.search(thing.read_text("RECORD") or "")), None
-    )
-
-
-def _origin(thing: metadata.Distribution) -> str:
-    """Where a package was installed from, if not from an index (PEP 610)."""
-    try:
-        told = json.loads(thing.read_text("direct_url.json") or "{}")
-    except ValueError:
-        return ""
-    url = without_credentials(str(told.get("url", "")))
-    if "vcs_info" in told:
-        return f"{told['vcs_info'].get('vcs', 'git')}+{url}@{told['vcs_info'].get('commit_id', '')}"
-    return "folder" if "dir_info" in told else url
+    owners = (files for files in metadata.distributions() if own.search(files.read_text("RECORD") or ""))
+    owner = next(owners, None)
+    return None if owner is None else _Package.read(owner)
 
 
 def _key(name: str) -> str:

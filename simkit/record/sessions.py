@@ -43,6 +43,8 @@ def amend_session(group: h5py.Group, facts: Mapping[str, Any]) -> None:
             value = {path: _keep(group.parent, data) for path, data in fact.items()}
         if isinstance(value, Mapping):
             value = json.dumps(value)
+        if isinstance(value, str):  # HDF5 has neither halves of characters, as in odd file names, nor NUL
+            value = value.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         data = value.encode() if isinstance(value, str) else value
         if isinstance(data, bytes) and (len(data) > _LONG or value is data):
             texts[name] = _keep(group.parent, data)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,9 @@ def own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def repo(study: Any, own_configuration: None) -> Repository:
+def repo(study: Any, tmp_path: Path, own_configuration: None) -> Iterator[Repository]:
     """A study that git does not know yet."""
-    return Repository(study, study.root)
+    yield Repository(study, study.root)
+    for name, module in list(sys.modules.items()):  # of clones, too
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

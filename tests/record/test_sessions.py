@@ -74,6 +74,13 @@ def test_facts_of_all_kinds(info):
     assert session == {**facts, "diff": "", "sources": {}, "ended": 2.5, "outcome": "1 done"}
 
 
+def test_text_that_hdf5_does_not_take_is_no_reason_to_fail(info):
+    write_session(info, {"command": "simkit \udce9.py", "reason": "a\0b"})
+    (session,) = read_sessions(info)
+    assert session["command"] == "simkit \\udce9.py"
+    assert session["reason"] == "a\\0b"
+
+
 def test_a_patch_comes_back_bit_for_bit(info):
     patch = "-é\n".encode("latin-1") + b"+\xc3\n"
     write_session(info, {"diff": patch})
