@@ -57,7 +57,7 @@ class Recorded:
         self._root: h5py.Group = file[name]
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
         self.store, self.advice = store, ""
-        self.release = file.close if store is None else weakref.finalize(self, store.close)
+        self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
 
     @classmethod
     def open(cls, path: Path, name: str | None = None) -> Recorded:
@@ -219,6 +219,12 @@ class Recorded:
             )
             found.append({key: _decoded(value) for key, value in facts.items()})
         return found
+
+
+def _close(store: Store, owner: int) -> None:
+    """Close a file for writing; a forked child that ends has no part in it."""
+    if os.getpid() == owner:
+        store.close()
 
 
 def experiments(path: Path) -> list[str]:

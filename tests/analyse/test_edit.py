@@ -119,6 +119,25 @@ def test_what_is_left_open_is_closed_with_the_process(project, file):
         assert plain["f/notes/text"].asstr()[:].tolist() == ["kept", "too"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_that_ends_leaves_the_file_to_its_parent(project, file):
+    source = """if True:
+        import os, sys, simkit
+        traj = simkit.open(sys.argv[1], mode="r+")
+        traj.note("before")
+        if not os.fork():
+            sys.exit()
+        os.wait()
+        assert os.path.exists(sys.argv[1] + ".lock")
+        traj.note("after")
+        os.kill(os.getpid(), 9)
+    """
+    result = project.python("-c", source, str(file))
+    assert (result.code, result.err) == (-signal.SIGKILL, "")
+    with simkit.open(file) as traj:
+        assert traj.notes() == ["before", "after"]
+
+
 def test_what_was_said_survives_a_kill(project, file):
     source = "import os, sys, simkit; t = simkit.open(sys.argv[1], mode='r+'); t.note('kept'); t.add(m=3)"
     result = project.python("-c", f"{source}; t.link('b', run=2); os.kill(os.getpid(), 9)", str(file))
