@@ -360,6 +360,9 @@ def test_recorded_values_can_not_be_changed(traj):
     [
         ({"a/b": 1}, "'a/b' cannot name a derived value: use identifiers, joined by dots"),
         ({"": 1}, "'' cannot name a derived value"),
+        ({"a\0": 1}, "'a\\x00' cannot name a derived value"),
+        ({"\ud800": 1}, "'\\ud800' cannot name a derived value"),
+        ({3: 1}, "3 cannot name a derived value"),
         ({"g": 1, "g.h": 2}, "'g' is a value and, through 'g.h', a group: a name is one of them"),
         ({"there.below": 1}, "'there' is a value and, through 'there.below', a group"),
         ({"ok": 1, "f": lambda: 1}, "traj.add(): f: cannot store a function"),
