@@ -26,6 +26,7 @@ from simkit.record.catalogue import Slot
 from simkit.record.editing import writing
 from simkit.record.match import fingerprint
 from simkit.record.recorded import Recorded
+from simkit.record.sparse import clean
 from simkit.record.summary import failed_of_others, forget, read_state, write_outcome
 from simkit.values.status import Status
 
@@ -148,8 +149,8 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
         "status": "failed" if outcome.error else "done",
         "called": time.time(),
         "seconds": outcome.seconds,
-        "doc": after.doc,
-        "error": outcome.error,
+        "doc": clean(after.doc),
+        "error": clean(outcome.error),
     }
     about = {
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"

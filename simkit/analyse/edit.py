@@ -109,7 +109,8 @@ def refusal(
     living
         The functions that there are; what others left may be replaced too.
     """
-    if not isinstance(name, str) or not all(name.split(".")) or not {"/", "\0", "@"}.isdisjoint(name):
+    plain = isinstance(name, str) and name.isprintable() and {"/", "@"}.isdisjoint(name)
+    if not plain or not all(name.split(".")):
         return f"{name!r} cannot name a derived value: use identifiers, joined by dots for groups"
     for section in ("parameters", "results"):
         if name in recorded.names(section) and not (by and name == "result"):

@@ -59,7 +59,7 @@ class Recorded:
         self._root: h5py.Group = file[name]
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
         self.store, self.advice = store, ""
-        self.release = file.close if store is None else weakref.finalize(self, store.close)
+        self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
 
     @classmethod
     def open(cls, path: Path, name: str | None = None) -> Recorded:
@@ -236,6 +236,12 @@ class Recorded:
 def session_groups(root: h5py.Group) -> list[h5py.Group]:
     """What is told of each session, in order; other facts stand beside them under names."""
     return [group for name, group in root["info"].items() if name.isdigit()]
+
+
+def _close(store: Store, owner: int) -> None:
+    """Close a file for writing; a forked child that ends has no part in it."""
+    if os.getpid() == owner:
+        store.close()
 
 
 def experiments(path: Path) -> list[str]:

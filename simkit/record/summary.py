@@ -53,7 +53,7 @@ def owner_of(root: h5py.Group, name: str) -> str | None:
 
 def write_remarks(group: h5py.Group, notes: Sequence[tuple[str, str]]) -> None:
     """Add remarks as ``(name, text)``; the name is empty for the trajectory."""
-    for key, values in (("name", [n for n, _ in notes]), ("text", [clean(text) for _, text in notes])):
+    for key, values in (("name", [clean(n) for n, _ in notes]), ("text", [clean(text) for _, text in notes])):
         dataset = group[key] if key in group else create_flat(group, key, TEXT)
         append(dataset, np.array(values, object))
 

@@ -154,6 +154,17 @@ def test_a_failing_one_costs_no_run(study):
             traj.error("bat")
 
 
+def test_a_message_that_is_no_text_is_shown_in_escapes(study):
+    text = FAILING.replace("'not today'", r"'\0 \ud800'").replace(
+        "def bad(trajectory):", "def bad(run):\n    run.note('\\0')"
+    )
+    with pytest.warns(UserWarning, match="after bad failed"):
+        traj = study.run(text)
+    with traj:
+        assert traj.error("bad").endswith(r"ValueError: \x00 \ud800")
+        assert traj.notes() == [r"\x00"]
+
+
 def test_check_raises_its_failure(study):
     with pytest.raises(simkit.SimkitError, match=r"after bad failed\n(?s:.*)ValueError: not today"):
         study.run(FAILING, check=True)

@@ -119,6 +119,25 @@ def test_what_is_left_open_is_closed_with_the_process(project, file):
         assert plain["f/notes/text"].asstr()[:].tolist() == ["kept", "too"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_that_ends_leaves_the_file_to_its_parent(project, file):
+    source = """if True:
+        import os, sys, simkit
+        traj = simkit.open(sys.argv[1], mode="r+")
+        traj.note("before")
+        if not os.fork():
+            sys.exit()
+        os.wait()
+        assert os.path.exists(sys.argv[1] + ".lock")
+        traj.note("after")
+        os.kill(os.getpid(), 9)
+    """
+    result = project.python("-c", source, str(file))
+    assert (result.code, result.err) == (-signal.SIGKILL, "")
+    with simkit.open(file) as traj:
+        assert traj.notes() == ["before", "after"]
+
+
 def test_what_was_said_survives_a_kill(project, file):
     source = "import os, sys, simkit; t = simkit.open(sys.argv[1], mode='r+'); t.note('kept'); t.add(m=3)"
     result = project.python("-c", f"{source}; t.link('b', run=2); os.kill(os.getpid(), 9)", str(file))
@@ -341,6 +360,9 @@ def test_recorded_values_can_not_be_changed(traj):
     [
         ({"a/b": 1}, "'a/b' cannot name a derived value: use identifiers, joined by dots"),
         ({"": 1}, "'' cannot name a derived value"),
+        ({"a\0": 1}, "'a\\x00' cannot name a derived value"),
+        ({"\ud800": 1}, "'\\ud800' cannot name a derived value"),
+        ({3: 1}, "3 cannot name a derived value"),
         ({"g": 1, "g.h": 2}, "'g' is a value and, through 'g.h', a group: a name is one of them"),
         ({"there.below": 1}, "'there' is a value and, through 'there.below', a group"),
         ({"ok": 1, "f": lambda: 1}, "traj.add(): f: cannot store a function"),
