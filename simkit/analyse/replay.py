@@ -15,7 +15,7 @@ from simkit.collect.plan import Node, Plan
 from simkit.collect.providers import Provider
 from simkit.collect.requests import MISSING, fields
 from simkit.collect.resolve import Outside
-from simkit.declare.axes import Index, Values, from_list
+from simkit.declare.axes import Array, Index, Values, from_list
 from simkit.declare.forms import TRIAL, Taken, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag
@@ -78,12 +78,13 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         ]
         laid = {**given, **{name: value for name, _, value in overlaid}}
         plan = _plan(source, recorded, group, laid)
-        root = int(recorded.attributes["root_seed"])
-        yield Replay(Rerun.of(plan, root, _outside(recorded, laid)), group, tuple(overlaid))
+        seeds = _own_seeds(recorded, group, source.name)
+        rerun = Rerun.of(plan, _root(recorded), _outside(recorded, laid), seeds)
+        yield Replay(rerun, group, tuple(overlaid))
 
 
 def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
-    space = _points(recorded, runs, source.name)
+    space = _points(recorded, runs)
     request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
     last_resort = {name: _provider(name, value_of(recorded, name, 0)) for name in fixed}
@@ -171,19 +172,31 @@ def rows_of(recorded: Recorded, name: str, runs: Index) -> Column:
     )
 
 
-def _points(recorded: Recorded, runs: Index, experiment: str) -> Space:
+def _points(recorded: Recorded, runs: Index) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
     columns = {name: _values(rows_of(recorded, name, runs)) for name in recorded.explored}
-    trials, seeds = recorded.run_column(TRIAL), recorded.run_column("seed")
+    trials = recorded.run_column(TRIAL)
     if trials is not None:
         columns[TRIAL] = Values(trials[runs], native=True)
-    if seeds is not None and "seed" not in columns:
-        expected = run_seeds(int(recorded.attributes["root_seed"]), experiment, runs)
-        if (seeds[runs] != expected).any():  # merged from another trajectory: its seeds came along
-            columns["seed"] = Values(seeds[runs].astype("i8"), native=True)
     index = np.zeros(len(recorded), np.int64)
     index[runs] = np.arange(len(runs))
     return Space(Taken(Zip(columns, len(runs)), index))
+
+
+def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None:
+    """The seeds of all runs where these do not derive from the root seed and this experiment's name.
+
+    Runs that were merged bring their own; a function of another name shall draw what the recorded one drew.
+    """
+    name = str(recorded.attributes["node_id"]).partition("::")[2]
+    seeds = recorded.run_column("seed")
+    if seeds is None:
+        return None if name == experiment else run_seeds(_root(recorded), name, np.arange(len(recorded)))
+    return seeds if (seeds[runs] != run_seeds(_root(recorded), experiment, runs)).any() else None
+
+
+def _root(recorded: Recorded) -> int:
+    return int(recorded.attributes["root_seed"])
 
 
 def _values(column: Column) -> Values:

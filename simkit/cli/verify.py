@@ -172,7 +172,11 @@ def changes_told(result: Verification) -> list[str]:
         f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
         for name, now, old in result.overlaid
     ]
-    return ["changed since:", *lines] if lines else ["code, packages and platform are as they were"]
+    return (
+        ["changed since:", *lines]
+        if lines
+        else ["nothing that is recorded of code, packages and platform has changed"]
+    )
 
 
 def table(findings: Sequence[Finding]) -> list[str]:

@@ -9,7 +9,7 @@ import attrs
 
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
-from simkit.declare.axes import Index
+from simkit.declare.axes import Array, Index
 from simkit.errors import SimkitError
 from simkit.execute.job import Job
 from simkit.execute.pool import Pool, start_method
@@ -32,15 +32,18 @@ class Rerun:
         What was laid on top of the code's values to make the plan.
     shared
         The parameters that do not vary, by node key.
+    seeds
+        By run number, where the runs' seeds do not derive from the root seed: merged runs bring their own.
     """
 
     plan: Plan
     root: int
     outside: Mapping[str, Outside]
     shared: Mapping[str, Any]
+    seeds: Array | None
 
     @classmethod
-    def of(cls, plan: Plan, root: int, outside: Mapping[str, Outside]) -> Rerun:
+    def of(cls, plan: Plan, root: int, outside: Mapping[str, Outside], seeds: Array | None = None) -> Rerun:
         """Compute what the runs share.
 
         Raises
@@ -48,7 +51,7 @@ class Rerun:
         ProviderFailed
             When that fails.
         """
-        return cls(plan, root, outside, shared_values(plan, root))
+        return cls(plan, root, outside, shared_values(plan, root), seeds)
 
     def constants(self) -> dict[str, Constant]:
         """The recorded form of what the runs share, by name."""
@@ -76,6 +79,11 @@ class Rerun:
     def in_workers(self, runs: Index, workers: int) -> Iterator[Batch]:
         """Batches of runs executed in supervised processes, as they come."""
         method = start_method()
+        if (
+            self.seeds is not None and method != "fork"
+        ):  # a worker that collects anew knows only the root seed
+            yield from self.here(runs)
+            return
         job = self._job(None)
         source = (
             (lambda: job)
@@ -99,4 +107,6 @@ class Rerun:
 
     def _job(self, on_error: OnError | None) -> Job:
         injector = Injector(self.plan, self.root, self.shared, parameters=self._names(), on_error=on_error)
+        if (seeds := self.seeds) is not None:
+            injector.seeds_of = lambda runs: seeds[runs]
         return Job(injector, self.plan.space)

@@ -84,6 +84,7 @@ class Injector:
         self.interruptible = False  # by Ctrl-C: in the owner
         self.most_failures = 0  # after which no further run starts; 0 is no limit
         self.failures = 0
+        self.seeds_of: Callable[[Index], Array] = lambda runs: run_seeds(root, plan.name, runs)
         self.broken: str | None = None
         self.ready = False
 
@@ -174,7 +175,7 @@ class Injector:
         seeds = None
         asked = "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
         if asked or self.plan.streams:
-            seeds = run_seeds(self.root, self.plan.name, runs)
+            seeds = self.seeds_of(runs)
             columns[GLOBAL_SEED] = seeds.tolist()
         if asked:
             columns["seed"] = columns[GLOBAL_SEED]

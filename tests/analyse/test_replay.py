@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 
@@ -124,3 +125,41 @@ def test_explored_groups_and_providers_that_wrap_others(study):
         """
     )
     assert [trajectory.replay(run)["result"] for run in range(2)] == trajectory["result"].tolist() == [57, 59]
+
+
+def test_recorded_seeds_count_where_they_came_with_runs_of_another_trajectory(study):
+    trajectory = study.run(
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2, 3])
+        def f(x, rng, seed):
+            return {"draw": rng.random(), "drawn from": seed}
+        """
+    )
+    path, draws = trajectory.path, trajectory["draw"].tolist()
+    trajectory.close()
+    with h5py.File(path, "r+") as file:  # as after a merge: the root seed is the first source's
+        file["f"].attrs["root_seed"] = "12345"
+    with simkit.open(path) as merged:
+        assert [merged.replay(run)["draw"] for run in range(3)] == draws
+        assert merged.replay(2)["drawn from"] == merged.seeds[2]
+        assert merged.replay(2, lambda x, rng: -rng.random())["result"] == -draws[2]
+
+
+def test_another_function_draws_what_the_recorded_one_drew(study):
+    trajectory = study.run(
+        """
+        import random
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2, 3])
+        def f(x):
+            return random.random()
+        """
+    )
+    study.write("other.py", "import random\ndef g(x):\n    return [random.random()]\n")
+    for run in range(3):
+        assert trajectory.replay(run, study.module("other.py").g)["result"] == [trajectory["result"][run]]
