@@ -28,6 +28,7 @@ from simkit.provenance.circumstances import circumstances, trajectory_name
 from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
 from simkit.record.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.values.checkpoint import Checkpoints
+from simkit.values.classes import loaded
 from simkit.values.status import Status
 
 
@@ -186,4 +187,6 @@ def run(
         raise RunFailed(msg)
     if progress.interrupted:
         raise KeyboardInterrupt
-    return Trajectory(progress.target.slot.open())
+    recorded = progress.target.slot.open()
+    recorded.classes = loaded  # the experiment's own module among them
+    return Trajectory(recorded)

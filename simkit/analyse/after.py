@@ -28,6 +28,7 @@ from simkit.record.match import fingerprint
 from simkit.record.recorded import Recorded
 from simkit.record.sparse import clean
 from simkit.record.summary import failed_of_others, forget, read_state, write_outcome
+from simkit.values.classes import loaded
 from simkit.values.status import Status
 
 
@@ -91,6 +92,7 @@ def _called(
         if _is_current(read_state(recorded.root, after.name), basis):
             return None
         recorded.advice = "in an @after, run.add() and run.note() record, with run as an argument"
+        recorded.classes = loaded
         trajectory = Trajectory(recorded)
         outcome = call_after(
             after, plan.name, progress.target.root, known, trajectory, options.on_error, beat

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import getitem
 from typing import Any
 
 import numpy as np
 
 from simkit.analyse.missing import data_of, missing
-from simkit.analyse.naming import Unknown
+from simkit.analyse.naming import Unknown, holder_of, inside
 from simkit.declare.axes import Array, Index, objects
 from simkit.errors import did_you_mean, listed
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
+from simkit.values.inside import part
 from simkit.values.status import WORDS, Status
 from simkit.values.take import take
 
@@ -86,17 +84,30 @@ class Columns:
         holder = self.holder(name)
         if holder == name:
             return self.dense(name, self.column(name))
-        keys = name[len(holder) + 1 :].split(".")
-        values = decode(self.column(holder))
-        if not any(_has(value, keys) for value in values):
-            self.known(name)
-        return objects([reduce(getitem, keys, v) if _has(v, keys) else None for v in values])
+        column: Column | None = self.column(holder)
+        for key in name[len(holder) + 1 :].split("."):
+            column = None if column is None else part(column, key)
+        if column is None:
+            return self.known(name)
+        return self._with_classes(as_array(column), column)
+
+    def _with_classes(self, array: Any, column: Column) -> Any:
+        """Objects are instances of the classes that were asked for."""
+        if array.dtype != object or self.recorded.classes is None:
+            return array
+        values = [None if value is ABSENT else value for value in self.recorded.values(column)]
+        if not isinstance(array, np.ma.MaskedArray):
+            return objects(values)
+        masked: Any = np.ma.MaskedArray
+        return masked(objects(values), array.mask)
 
     def parameter(self, name: str) -> Any:
         """A constant's value, or the column of what varies."""
-        if self.recorded.is_constant(name):
-            return decode(self.recorded.constant(name))[0]
-        return self.array(name)
+        holder = self.holder(name)
+        if not self.recorded.is_constant(holder):
+            return self.array(name)
+        value = self.recorded.values(self.recorded.constant(holder))[0]
+        return value if holder == name else inside(value, name, holder)
 
     def with_presence(self, name: str) -> tuple[Array, Array]:
         """A column for a test, and where it is present."""
@@ -108,7 +119,7 @@ class Columns:
 
     def dense(self, name: str, column: Column) -> Any:
         """Rows of a name as users compute with them; of its own type even where all of them are absent."""
-        array = as_array(column)
+        array = self._with_classes(as_array(column), column)
         if column.variants or not column.n:
             return array
         kind = as_array(self.recorded.column(name, slice(0, 0)))
@@ -119,11 +130,8 @@ class Columns:
         return masked(np.zeros(shape, kind.dtype), True) if kind.dtype.kind != "O" else array
 
     def holder(self, name: str) -> str:
-        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``."""
-        holder = name
-        while holder and holder not in self.names:
-            holder = holder.rpartition(".")[0]
-        return holder or self.known(name)
+        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``, or a table's column."""
+        return holder_of(name, self.names) or self.known(name)
 
     # What is known of every run
 
@@ -177,18 +185,11 @@ class Columns:
         wanted = np.unique(runs)
         stretches = np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1)
         values: list[Any] = []
-        for part in stretches:
-            first = int(part[0])
-            values += decode(take(self.recorded.column(name, slice(first, int(part[-1]) + 1)), part - first))
+        for stretch in stretches:
+            first = int(stretch[0])
+            values += decode(
+                take(self.recorded.column(name, slice(first, int(stretch[-1]) + 1)), stretch - first)
+            )
         there = np.array([value is not ABSENT for value in values], bool)
         found = encode([value for value in values if value is not ABSENT]) if there.any() else Column(0, ())
         return take(found.spread(len(wanted), np.flatnonzero(there)), np.searchsorted(wanted, runs))
-
-
-def _has(value: Any, keys: Sequence[str]) -> bool:
-    """Whether a recorded dictionary leads along these keys."""
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True

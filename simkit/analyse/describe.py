@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.analyse.edit import state_of_summary
+from simkit.analyse.freshness import state_of_summary
 from simkit.errors import shown_path
 from simkit.record.continuing import tally
 from simkit.record.summary import read_links, remarks_on

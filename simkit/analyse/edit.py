@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simkit.analyse.freshness import state_of_summary
 from simkit.analyse.naming import Names
 from simkit.analyse.runs import Runs
 from simkit.declare.annotations import Note
@@ -27,7 +28,6 @@ from simkit.record.summary import (
     write_remarks,
     write_summary,
 )
-from simkit.values.decode import decode
 from simkit.values.encode import encode, explain
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def summary(trajectory: Trajectory) -> Names:
     remark = state_of_summary(recorded)
 
     def get(name: str) -> Any:
-        return decode(recorded.derived(name))[0]
+        return recorded.values(recorded.derived(name))[0]
 
     return Names(recorded.names("summary"), get, f"summary ({remark})" if remark else "summary")
 
@@ -149,16 +149,6 @@ def error_of(trajectory: Trajectory, after: str) -> str:
         msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
         raise SimkitError(msg)
     return str(read_state(root, after)["error"])
-
-
-def state_of_summary(recorded: Recorded) -> str:
-    """What to know of the derived values before using them, or nothing."""
-    states = {name: read_state(recorded.root, name) for name in recorded.root.get(AFTER, {})}
-    failed = [name for name, state in states.items() if state["status"] != "done"]
-    if failed:
-        return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
-    old = [name for name, state in states.items() if state["runs"] != recorded.digest]
-    return f"after {', '.join(old)}: older than the newest runs" if old else ""
 
 
 def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.plugins import know_codecs_of
+from simkit.declare.codec import OWN
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.catalogue import existing
 from simkit.record.editing import open_for_editing
 from simkit.record.recorded import Recorded, experiments, is_trajectory
+from simkit.values.classes import among
 
 
 def open(
-    path: str | os.PathLike[str] | None = None, name: str | None = None, *, mode: str = "r"
+    path: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    *,
+    mode: str = "r",
+    classes: Iterable[type] = (),
 ) -> Trajectory:
     """Open a recorded trajectory.
 
@@ -29,6 +38,15 @@ def open(
     mode
         ``"r"`` to read; ``"r+"`` to add notes, derived values and links too. Then nobody else can write the
         file until it is closed.
+    classes
+        Attrs classes, dataclasses, NamedTuples and enumerations whose recorded instances shall be such
+        instances again; others come as read-only records with the same fields. Their names count, with
+        their module's where two are alike; no default, converter or check of theirs is run.
+
+    Warns
+    -----
+    UserWarning
+        When values need a codec of the user's that is not known in the present folder.
 
     Raises
     ------
@@ -39,11 +57,31 @@ def open(
     if mode not in ("r", "r+"):
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
+    known = among(classes) if (classes := tuple(classes)) else None
     found = _found(path, name)
-    if mode == "r":
-        return found
-    found.close()
-    return Trajectory(open_for_editing(found.path, found.name))
+    if mode == "r+":
+        found.close()
+        found = Trajectory(open_for_editing(found.path, found.name))
+    found._recorded.classes = known
+    _know_codecs(found._recorded)
+    return found
+
+
+def _know_codecs(recorded: Recorded) -> None:
+    """Look for the codecs of the user's that a file needs in the present project and in plug-ins."""
+    needed = json.loads(recorded.attributes.get("codecs", "[]"))
+    if all(name in OWN.by_name for name in needed):
+        return
+    why = ""
+    try:
+        know_codecs_of(str(recorded.attributes["node_id"]), find_rootdir([]))
+    except SimkitError as error:
+        why = f": {error}"
+    lacking = ", ".join(repr(name) for name in needed if name not in OWN.by_name)
+    if lacking:
+        cure = "open it from its project's folder, or install the plug-in that has the codec"
+        words = f"{shown_path(recorded.path)}: the codec {lacking} is not known here{why}"
+        warnings.warn(f"{words}\n    its values are shown as their parts; {cure}", stacklevel=3)
 
 
 def _found(path: str | os.PathLike[str] | None, name: str | None) -> Trajectory:
@@ -65,12 +103,16 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
     if file.isidentifier() and not path.exists():
-        return _by_name(file)._recorded
+        named = _by_name(file)._recorded
+        _know_codecs(named)
+        return named
     there = experiments(path) if wanted is None else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
-    return Recorded.open(path, wanted)
+    found = Recorded.open(path, wanted)
+    _know_codecs(found)
+    return found
 
 
 def _results() -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from simkit.analyse.describe import Told, aligned
 from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.values.stored import Stored
+
+_LABELLED = ("pandas.core.frame", "xarray.core.dataset")
 
 
 class Names:
@@ -70,11 +73,8 @@ class Names:
             return self.__get(full)
         if any(known.startswith(full + ".") for known in self.__names):
             return Names(self.__names, self.__get, self.__about, full + ".", self.__tell)
-        holder = full.rpartition(".")[0]
-        while holder:  # a key of a recorded dictionary
-            if holder in self.__names:
-                return _inside(self.__get(holder), full, full[len(holder) + 1 :].split("."))
-            holder = holder.rpartition(".")[0]
+        if holder_of(full, self.__names):  # a key of a recorded dictionary, a column of a table
+            return self.__get(full)
         names = self.__below()
         hint = did_you_mean(name, names)
         msg = f"{self.__about} has no {full!r}{hint}\n    available: {listed(name, names)}"
@@ -140,11 +140,26 @@ def unchangeable(name: str) -> SimkitError:
     )
 
 
-def _inside(value: Any, full: str, keys: Sequence[str]) -> Any:
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            keys_there = listed(key, map(str, value)) if isinstance(value, dict) else "it is no dictionary"
-            msg = f"no {full!r}: {keys_there}"
+def holder_of(name: str, names: Collection[str]) -> str:
+    """The recorded name that a name is, or lies in: ``table`` for ``table.x``; empty if there is none."""
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def inside(value: Any, full: str, holder: str) -> Any:
+    """The part of a value that a full name leads to.
+
+    Raises
+    ------
+    LookupError
+        With the parts that are there.
+    """
+    for key in full[len(holder) + 1 :].split("."):
+        has_parts = isinstance(value, (dict, Stored)) or type(value).__module__.startswith(_LABELLED)
+        if not has_parts or key not in value:
+            there = listed(key, map(str, value)) if has_parts else "it has no parts"
+            msg = f"no {full!r}: {there}"
             raise LookupError(msg)
         value = value[key]
     return value

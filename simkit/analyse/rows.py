@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from simkit.analyse.describe import told_of_run
-from simkit.analyse.naming import Names
+from simkit.analyse.naming import Names, holder_of, inside
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
-from simkit.values.decode import ABSENT, Absent, decode
+from simkit.values.decode import ABSENT, Absent
 from simkit.values.status import WORDS
 
 _BLOCK = 1024
@@ -43,6 +43,9 @@ class Rows:
         )
 
     def _value_or_error(self, name: str, run: int) -> Any:
+        holder = holder_of(name, self.names)
+        if holder != name:
+            return inside(self._value_or_error(holder, run), name, holder)
         value = self.value(name, run)
         if value is ABSENT:
             status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
@@ -58,7 +61,7 @@ class Rows:
             value = kept[1][run - kept[0].start]
             return value if isinstance(value, _SHAREABLE) else copy.deepcopy(value)
         if name in self.constants:
-            return decode(self.constants[name])[0]
+            return self.recorded.values(self.constants[name])[0]
         if self.recorded.is_constant(name):
             self.constants[name] = self.recorded.constant(name)
         else:
@@ -70,4 +73,4 @@ class Rows:
         size = max(1, min(_BLOCK, _BLOCK_BYTES // self.recorded.row_bytes(name)))
         start = run - run % size
         rows = range(start, min(start + size, len(self.recorded)))
-        return rows, decode(self.recorded.column(name, slice(rows.start, rows.stop)))
+        return rows, self.recorded.values(self.recorded.column(name, slice(rows.start, rows.stop)))

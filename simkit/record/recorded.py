@@ -23,6 +23,7 @@ from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
 from simkit.record.summary import runs_digest
 from simkit.values.checkpoint import Restored, restored
+from simkit.values.classes import Find, revived
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.status import Status
@@ -57,6 +58,7 @@ class Recorded:
     def __init__(self, path: Path, file: h5py.File, name: str, store: Store | None = None) -> None:
         self.path, self.file, self.name = Path(os.path.abspath(path)), file, name
         self._root: h5py.Group = file[name]
+        self.classes: Find | None = None  # which of the user's classes to build instances of
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
         self.store, self.advice = store, ""
         self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
@@ -162,6 +164,11 @@ class Recorded:
     def derived(self, name: str) -> Column:
         """A value of the summary as a column of one row."""
         return read_constant(self.sections["summary"][name])
+
+    def values(self, column: Column) -> list[Any]:
+        """Each row's value, instances of the classes that were asked for included; `ABSENT` where there is none."""
+        rows = decode(column)
+        return rows if self.classes is None else [revived(row, self.classes) for row in rows]
 
     def column(self, name: str, rows: slice) -> Column:
         """Consecutive rows of a name."""
