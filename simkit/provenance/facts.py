@@ -50,5 +50,5 @@ def _packages(plan: Plan, asked: Bookkeeping) -> Packages:
 
 def command_line(argv: Sequence[str], *, anonymous: bool) -> str:
     """The command as it was typed, credentials aside; anonymous, the user's folder is ``~``."""
-    text = without_credentials(shlex.join(argv))
+    text = without_credentials(argv[0] if len(argv) == 1 else shlex.join(argv))
     return text.replace(str(Path.home()), "~") if anonymous else text

@@ -41,13 +41,12 @@ def environment() -> dict[str, str]:
 
 def brian2() -> Mapping[str, str]:
     """Brian2's code generation, as far as it is set in this process; empty where it isn't used."""
-    if "brian2" not in sys.modules:
+    package = sys.modules.get("brian2")
+    if package is None:
         return {}
     try:
-        from brian2 import get_device, prefs
-
-        device = type(get_device()).__name__
-        return {"brian2_codegen": str(prefs["codegen.target"]), "brian2_device": device}
+        device = type(package.get_device()).__name__
+        return {"brian2_codegen": str(package.prefs["codegen.target"]), "brian2_device": device}
     except Exception:  # noqa: BLE001 - half imported, or another version: not worth a run
         return {}
 

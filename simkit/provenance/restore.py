@@ -80,8 +80,8 @@ def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Res
     """
     sources: Mapping[str, str] = session["sources"]
     if not sources:
-        msg = f"{shown_path(recorded.path)}: no sources are recorded there, as in files of the first simkit"
-        raise SimkitError(msg)
+        why = "the code was in no file, or simkit was its first version"
+        raise SimkitError(f"{shown_path(recorded.path)}: no sources are recorded there: {why}")
     places = {path: inside(folder, path) for path in sources}
     for path, digest in sources.items():
         if path == CONFIG and places[path].exists():

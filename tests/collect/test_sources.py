@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 import simkit
 
 HEAD = "from simkit import experiment, fixture, parameter, product\n"
 EXPERIMENT = "@experiment\ndef f(x=1):\n    return x\n"
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """Modules of these names that other tests left: an import would give those."""
+    for name in ("lib", "other", "deep", "late", "pack", "tools", "one", "two", "broken"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 def sources(study, text):

@@ -199,6 +199,9 @@ def test_files_of_the_first_simkit_have_no_sources(study, elsewhere):
         del file["f/info/sources"]
         del file["f/info/001"].attrs["sources"]
     recorded = Recorded.open(made.path)
-    with pytest.raises(SimkitError, match="no sources are recorded there, as in files of the first simkit"):
+    with pytest.raises(
+        SimkitError,
+        match="no sources are recorded there: the code was in no file, or simkit was its first version",
+    ):
         restore(recorded, session_of(recorded, None)[1], elsewhere / "new")
     recorded.close()

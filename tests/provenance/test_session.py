@@ -39,7 +39,7 @@ def test_the_facts_of_a_session(study, monkeypatch):
     session = last(study.run(SOURCE, seed=5, workers=2))
     assert before <= session["started"] <= session["ended"] <= time.time()
     assert session["outcome"] == "2 done"
-    assert session["command"] == "'simkit.run(f)'"
+    assert session["command"] == "simkit.run(f)"
     assert session["simkit"] == simkit.__version__
     assert session["python"] == platform.python_version()
     assert session["host"] == platform.node()
