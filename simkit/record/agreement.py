@@ -73,13 +73,19 @@ def _check_name(name: str, having: Sequence[Survey]) -> None:
         theirs = other.names[name]
         if theirs.section != mine.section:
             _disagree(name, one, f"a {mine.section[:-1]}", other, f"a {theirs.section[:-1]}")
-        if mine.types and theirs.types and mine.types.isdisjoint(theirs.types):
+        unlike = mine.types and theirs.types and mine.types.isdisjoint(theirs.types)
+        if unlike and not _is_mixed_by_the_code(mine, one, other):
             _disagree(name, one, _words(mine), other, _words(theirs))
         if mine.unit != theirs.unit:
             _disagree(name, one, f"in {mine.unit or 'no unit'}", other, f"in {theirs.unit or 'no unit'}")
     typed = next((one for one in having if one.names[name].types), None)
     if typed is not None and typed is not one:
         _check_name(name, having[having.index(typed) :])
+
+
+def _is_mixed_by_the_code(mine: Known, one: Survey, other: Survey) -> bool:
+    """Whether a result has several types within one trajectory, of which each file happens to hold some."""
+    return mine.section == "results" and bool(one.code) and not changes(one.code, other.code)
 
 
 def _words(known: Known) -> str:

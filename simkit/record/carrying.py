@@ -40,8 +40,9 @@ def carry(root: h5py.Group, recorded: Recorded, source: Index, target: Index) ->
 def _columns(runs: h5py.Group, recorded: Recorded, source: Index, target: Index, earlier: int) -> None:
     """Times, seeds, trials and the like; session numbers go on after the earlier sources'."""
     theirs = {k: v for k, v in recorded.root["runs"].items() if isinstance(v, h5py.Dataset) and k != "status"}
-    used = [name for name in _ONCE if name in runs or name in theirs]
     attempted = runs["status"][:] != Status.PENDING
+    used = [name for name in _ONCE if name in runs or name in theirs]
+    used += ["attempt"] if attempted[target].any() else []
     for name in dict.fromkeys([*theirs, *used, "session"]):
         if name not in runs:
             dtype = theirs[name].dtype if name in theirs else np.dtype("u2")

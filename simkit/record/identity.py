@@ -97,12 +97,12 @@ def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> A
 
 
 def _with_occurrence(numbers: Array) -> Array:
-    """Numbers made different where they repeat."""
+    """Numbers made different where they repeat; the first stay as they are."""
     ranked = np.sort(numbers)
     if not (ranked[1:] == ranked[:-1]).any():
         return numbers
     times = occurrence(numbers)
-    return mixed([numbers, times.astype("u8")], len(numbers))
+    return np.where(times, mixed([numbers, times.astype("u8")], len(numbers)), numbers)
 
 
 def occurrence(numbers: Array) -> Array:

@@ -349,6 +349,13 @@ def test_results_of_other_types_are_refused_naming_both_files(make):
     assert not Path("m.h5").exists()
 
 
+def test_a_result_that_the_same_code_gives_in_two_types_merges(make, merge):
+    text = F.replace("x * k", "x if x < 2 else str(x)")
+    make("a.h5", explore(x=[1.0]), text)
+    make("b.h5", explore(x=[2.0]), text)
+    assert merge("m.h5", "a.h5", "b.h5")["z"].tolist() == [1.0, "2.0"]
+
+
 # Duplicates and unfinished runs
 
 
@@ -386,6 +393,9 @@ def test_points_that_repeat_without_trials_match_one_by_one(make, merge):
     merged = merge("m.h5", "a.h5", "b.h5", duplicates="first")
     assert merged["x"].tolist() == [1.0, 1.0, 2.0, 1.0]
     assert merged.source(3) == ("b.h5", 3)
+    make("c.h5", explore(x=[2.0, 1.0]), DRAWS, seed=3)  # no point twice there
+    assert len(merge("n.h5", "a.h5", "c.h5", duplicates="first")) == 3
+    assert len(merge("o.h5", "c.h5", "a.h5", duplicates="first")) == 3
 
 
 def test_points_in_another_order_find_their_places(make, merge):
@@ -429,6 +439,7 @@ def test_beginners_mistakes(make):
     assert refused("m.h5", "nothing.h5") == "no such file: nothing.h5"
     assert "not an HDF5 file" in refused("m.h5", "a.h5", "text.h5")
     assert refused("m.h5", "a.h5", "a.h5") == "a.h5 is named twice"
+    assert refused(".", "a.h5").endswith("is a folder: the merged file comes first, then its sources")
     assert "experiments there: f" in refused("m.h5", "a.h5::g")
     assert 'simkit.merge("all.h5", "a.h5", "b.h5")' in refused("m.h5")
     assert 'simkit.merge("all.h5", "a.h5", "b.h5")' in refused("m.h5", ["a.h5", "a.h5"])

@@ -2,10 +2,11 @@
 
 usage: python tests/benchmarks/bench_merge.py [--megabytes 1024] [--repeat 3] [--folder DIR] [--kinds arrays,small,…]
 
-Two trajectories of --megabytes each are merged by the command into one file, and the same two files are copied with
-``cp`` in turn, so that a busy minute of the machine hits both. Times are of the whole process; the ratio is merge
-to copy. Both end with the data in the page cache, as ``cp`` leaves it. Memory is VmHWM of the process, polled.
-Afterwards the merged file is opened and a sample of its runs is compared.
+Two trajectories of --megabytes each are merged into one file, and the same two files are copied with ``cp`` in
+turn, so that a busy minute of the machine hits both. `call` is the time of ``simkit.merge`` alone, `merge` that of
+the whole command, interpreter start included; the ratios are theirs to the copy. All end with the data in the page
+cache, as ``cp`` leaves it. Memory is VmHWM of the command, polled. Medians, with the least and the most. A sample of
+the merged runs is compared.
 """
 
 import argparse
@@ -33,7 +34,7 @@ KINDS = {  # bytes per run, and what a run gives
 }
 
 
-def record(path: Path, kind: str, start: int, megabytes: int, shard: slice | None = None) -> int:
+def record(path: Path, kind: str, start: int, megabytes: int) -> int:
     """Write a trajectory of about this size with simkit itself; how many runs it has."""
     size, result = KINDS[kind]
     count = (megabytes << 20) // size
@@ -50,6 +51,22 @@ def copied(sources: Sequence[Path], folder: Path) -> float:
     begun = time.perf_counter()
     subprocess.run(["cp", *map(str, sources), str(folder)], check=True)
     return time.perf_counter() - begun
+
+
+CALL = """\
+import sys, time
+from pathlib import Path
+from simkit.record.merging import merge
+begun = time.perf_counter()
+merge(Path(sys.argv[1]), sys.argv[2:])
+print(time.perf_counter() - begun)
+"""
+
+
+def called(target: Path, sources: Sequence[Path]) -> float:
+    """Seconds that the call takes in a process of its own."""
+    command = [sys.executable, "-c", CALL, str(target), *map(str, sources)]
+    return float(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def check(path: Path, kind: str, count: int) -> None:
@@ -69,7 +86,7 @@ def bench(kind: str, megabytes: int, repeat: int, folder: Path) -> None:
     count = record(sources[0], kind, 0, megabytes)
     record(sources[1], kind, count, megabytes)
     nbytes = sum(path.stat().st_size for path in sources)
-    copies, merges, peaks = [], [], []
+    copies, calls, merges, peaks = [], [], [], []
     place = folder / "copies"
     place.mkdir()
     for _ in range(repeat):
@@ -77,17 +94,18 @@ def bench(kind: str, megabytes: int, repeat: int, folder: Path) -> None:
         for path in place.iterdir():
             path.unlink()
         target = folder / "m.h5"
+        calls.append(called(target, sources))
+        target.unlink()
         one = measured(folder, "merge", str(target), *map(str, sources))
         merges.append(one.seconds)
         peaks.append(one.parent)
         check(target, kind, count)
         target.unlink()
-    copy, merge = statistics.median(copies), statistics.median(merges)
-    print(
-        f"{kind:<13} {2 * count:>9} {nbytes / 1e6:>9.0f} {copy:>8.2f} [{min(copies):.2f}, {max(copies):.2f}]"
-        f" {merge:>8.2f} [{min(merges):.2f}, {max(merges):.2f}] {merge / copy:>6.2f} {max(peaks) / 1e3:>7.0f}",
-        flush=True,
-    )
+    copy = statistics.median(copies)
+    told = [f"{statistics.median(t):6.2f} [{min(t):.2f}, {max(t):.2f}]" for t in (copies, calls, merges)]
+    ratios = [f"{statistics.median(t) / copy:6.2f}" for t in (calls, merges)]
+    row = [f"{kind:<13}", f"{2 * count:>9}", f"{nbytes / 1e6:>6.0f}", *(f"{t:>21}" for t in told), *ratios]
+    print(*row, f"{max(peaks) / 1e3:>7.0f}", flush=True)
 
 
 def main() -> None:
@@ -99,7 +117,8 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     options = parser.parse_args()
     print(f"command: {' '.join(command())}")
-    print(f"{'kind':<13} {'runs':>9} {'MB':>9} {'cp s':>8} {'merge s':>22} {'ratio':>20} {'peak MB':>7}")
+    titles = ("cp s", "call s", "merge s")
+    print(f"{'kind':<13} {'runs':>9} {'MB':>6}", *(f"{t:>21}" for t in titles), " call/cp merge/cp peak MB")
     for kind in options.kinds.split(","):
         folder = Path(tempfile.mkdtemp(dir=options.folder))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -122,3 +124,25 @@ def test_a_sparse_shard_stays_sparse(study):
         assert merged.runs[190].a[7] == 1090.0
     with h5py.File("m.h5") as opened:
         assert opened["f/results/a"].id.get_storage_size() == 20 * 800_000
+
+
+def test_session_numbers_go_on_and_attempts_add_up(study):
+    bad = F.replace("    return", "    assert x != 2.0\n    return")
+    study.run(bad, space=explore(x=[1.0, 2.0]), output="a.h5").close()
+    del sys.modules[study.module("sim_a.py").__name__]  # its text changes
+    study.run(F, space=explore(x=[3.0]), output="b.h5").close()
+    study.run(F, space=explore(x=[3.0, 2.0]), output="b.h5").close()  # a second session
+    with pytest.warns(UserWarning, match="other code"):
+        simkit.merge("m.h5", "a.h5", "b.h5").close()
+    with h5py.File("m.h5") as merged:
+        runs = merged["f/runs"]
+        assert runs["session"][:].tolist() == [1, 3, 2]
+        assert runs["status"][:].tolist() == [1, 1, 1]
+        assert runs["attempt"][:].tolist() == [1, 2, 1]
+        assert [key for key in merged["f/info"] if key.isdigit()] == ["001", "002", "003"]
+        assert runs["source"][:].tolist() == [1, 2, 2]
+        assert runs["source_run"][:].tolist() == [0, 1, 0]
+        table = merged["f/info/merged"]
+        assert table["file"].asstr()[:].tolist() == ["a.h5", "b.h5"]
+        assert table["first_session"][:].tolist() == [1, 2]
+        assert table["sessions"][:].tolist() == [1, 2]
