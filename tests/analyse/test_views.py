@@ -141,3 +141,19 @@ def test_values_handed_out_are_the_readers_own(record):
     traj.runs[0].v[:] = -1
     assert traj.runs[0].d == {"a": [1]}
     assert traj.runs[0].v.tolist() == [0, 1, 2]
+
+
+def test_python_adds_no_guess_of_its_own(project):
+    project.file(
+        "look.py",
+        """
+        import simkit
+        def f(x):
+            return {"z": x, "zeta": 1}
+        traj = simkit.run(f, simkit.product(x=[1]))
+        traj.runs[0].zz
+    """,
+    )
+    said = project.python("look.py").err.strip().splitlines()
+    assert said[-2].endswith("run 0 has no 'zz'; did you mean 'z'?")
+    assert said[-1] == "    available: z, x, zeta"
