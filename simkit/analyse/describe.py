@@ -10,11 +10,11 @@ import numpy as np
 
 from simkit.errors import shown_path
 from simkit.record.continuing import tally
-from simkit.record.recorded import About, Recorded
 from simkit.values.decode import ABSENT, decode
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
+    from simkit.record.recorded import Recorded
 
 _MOST = 12
 _WIDTH = 60  # of a value, in characters
@@ -85,15 +85,6 @@ def told_of_run(recorded: Recorded, name: str, value: Any) -> Told:
     if value is ABSENT:
         return Told("absent", "", about.comment)
     return Told(briefly(value), "" if has_unit(value) else about.unit, about.comment)
-
-
-def about_group(recorded: Recorded, name: str) -> About | None:
-    """What is known of a group of names; None if it is none."""
-    for section in SECTIONS:
-        if any(known.startswith(f"{name}.") for known in recorded.names(section)):
-            comment = recorded.group_comment(section, name)
-            return About(name, section, constant=False, explored=False, comment=comment, unit="", origin="")
-    return None
 
 
 def has_unit(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkit.analyse import texts
 from simkit.analyse.columns import Columns
-from simkit.analyse.describe import about_group, told
+from simkit.analyse.describe import told
 from simkit.analyse.info import Info, info
 from simkit.analyse.naming import Names
 from simkit.analyse.rows import Rows
@@ -96,7 +96,7 @@ class Trajectory:
         KeyError
             For an unknown name, with the nearest.
         """
-        return about_group(self._recorded, name) or self._recorded.about(self._known(name))
+        return self._columns.about(name)
 
     # Names
 
