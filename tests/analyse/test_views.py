@@ -118,7 +118,7 @@ def test_items_and_other_verbs_may_be_names(traj):
 
 def test_tab_completion_in_ipython(traj):
     shell = InteractiveShell()
-    shell.user_ns["traj"] = traj
+    shell.user_ns.update(traj=traj, results=traj.results)
 
     def completed(text):
         with provisionalcompleter():
@@ -128,7 +128,7 @@ def test_tab_completion_in_ipython(traj):
     assert completed("traj.parameters.neuron.") == {"tau", "N"}
     assert completed("traj.results.spikes.") == {"t", "i"}
     assert {"neuron.tau", "spikes.t", "z", "status", "run", "seconds"} <= completed("traj['")
-    assert completed("traj.results['sp") >= {"spikes.t", "spikes.i"}
+    assert completed("results['sp") >= {"spikes.t", "spikes.i"}
     assert {"to_dataframe", "to_xarray"} <= completed("traj.to_")
 
 
