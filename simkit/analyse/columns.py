@@ -10,7 +10,7 @@ from simkit.analyse.missing import data_of, missing
 from simkit.analyse.naming import Unknown, holder_of, inside
 from simkit.declare.axes import Array, Index, objects
 from simkit.errors import did_you_mean, listed
-from simkit.record.recorded import Recorded
+from simkit.record.recorded import About, Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
@@ -66,6 +66,15 @@ class Columns:
         hint = did_you_mean(name, names)
         msg = f"{self.recorded.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
         raise Unknown(msg)
+
+    def about(self, name: str) -> About:
+        """What is known of a name, or of a group of names."""
+        group = next((known for known in self.names if known.startswith(f"{name}.")), None)
+        if group is None or name in self.names:
+            return self.recorded.about(self.known(name))
+        section = self.recorded.section_of(group) or ""
+        comment = self.recorded.group_comment(section, name)
+        return About(name, section, constant=False, explored=False, comment=comment, unit="", origin="")
 
     def is_scalar(self, name: str) -> bool:
         """Whether a run has a number, a quantity or text under this name."""

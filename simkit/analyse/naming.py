@@ -86,7 +86,8 @@ class Names:
         try:
             return self.__find(name)
         except LookupError as error:
-            raise AttributeError(*error.args) from None
+            # Named, so that Python does not add a guess of its own to the one in the message.
+            raise AttributeError(*error.args, name="", obj=self) from None
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):

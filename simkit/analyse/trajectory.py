@@ -97,11 +97,7 @@ class Trajectory:
         KeyError
             For an unknown name, with the nearest.
         """
-        group = next((known for known in self._columns.names if known.startswith(f"{name}.")), None)
-        if group is None or name in self:
-            return self._recorded.about(self._known(name))
-        section = self._recorded.section_of(group) or ""
-        return About(name, section, False, False, self._recorded.group_comment(section, name), "", "")
+        return self._columns.about(name)
 
     # Names
 
@@ -348,11 +344,8 @@ class Trajectory:
     def grid(self, name: str) -> Grid:
         """One name as an array over the axes of the explored grid: ``values, axes = traj.grid("z")``.
 
-        Returns
-        -------
-        Grid
-            ``values`` has the shape of the axes, then of one value; missing as in ``traj[name]``. ``axes``
-            holds the coordinates by name, or just ``run`` where the points are no grid.
+        The values' shape is that of the axes, then of one value; missing as in ``traj[name]``. ``axes`` holds
+        the coordinates by name, or just ``run`` where the points are no grid.
         """
         from simkit.analyse.grid import grid
 
@@ -370,10 +363,7 @@ class Trajectory:
     ) -> Exported:
         """Write these runs to a ``.csv``, ``.parquet``, ``.nc`` or ``.h5`` file; ``.h5`` is a trajectory again.
 
-        Returns
-        -------
-        Exported
-            The path, and remarks on what the format does not hold.
+        What it returns tells what the format does not hold.
 
         Raises
         ------

@@ -27,7 +27,7 @@ def measure(
         raise ValueError("no luck")
     return {
         "z": 10 * x + y, "n": int(x), "b": x > 1, "text": f"x{x}", "trace": np.arange(3) * x, "noise": rng.normal(),
-        "image": np.full((2, 4), int(x), "u1"), "day": np.datetime64("2026-01-01") + int(y),
+        "image": np.full((2, 4), int(x), "u1"), "day": np.datetime64("2026-01-01") + np.timedelta64(int(y), "D"),
         "ragged": np.arange(int(x)), "big": 2**60 + int(x), "c": complex(x, y),
     }  # fmt: skip
 

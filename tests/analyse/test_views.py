@@ -118,7 +118,7 @@ def test_items_and_other_verbs_may_be_names(traj):
 
 def test_tab_completion_in_ipython(traj):
     shell = InteractiveShell()
-    shell.user_ns["traj"] = traj
+    shell.user_ns.update(traj=traj, results=traj.results)
 
     def completed(text):
         with provisionalcompleter():
@@ -128,7 +128,7 @@ def test_tab_completion_in_ipython(traj):
     assert completed("traj.parameters.neuron.") == {"tau", "N"}
     assert completed("traj.results.spikes.") == {"t", "i"}
     assert {"neuron.tau", "spikes.t", "z", "status", "run", "seconds"} <= completed("traj['")
-    assert completed("traj.results['sp") >= {"spikes.t", "spikes.i"}
+    assert completed("results['sp") >= {"spikes.t", "spikes.i"}
     assert {"to_dataframe", "to_xarray"} <= completed("traj.to_")
 
 
@@ -141,3 +141,19 @@ def test_values_handed_out_are_the_readers_own(record):
     traj.runs[0].v[:] = -1
     assert traj.runs[0].d == {"a": [1]}
     assert traj.runs[0].v.tolist() == [0, 1, 2]
+
+
+def test_python_adds_no_guess_of_its_own(project):
+    project.file(
+        "look.py",
+        """
+        import simkit
+        def f(x):
+            return {"z": x, "zeta": 1}
+        traj = simkit.run(f, simkit.product(x=[1]))
+        traj.runs[0].zz
+    """,
+    )
+    said = project.python("look.py").err.strip().splitlines()
+    assert said[-2].endswith("run 0 has no 'zz'; did you mean 'z'?")
+    assert said[-1] == "    available: z, x, zeta"

@@ -37,7 +37,8 @@ def plain(x: Annotated[float, "position", Unit("cm")], y, neuron, opt=None) -> F
     print("hello", x)
     if (x, y) == (3.0, 4.0):
         raise ValueError("no luck")
-    return Found(x / 3 + y, f't,"{x}', x > 1, int(x), np.datetime64("2026-01-01T00:00:01") + int(x))
+    when = np.datetime64("2026-01-01T00:00:01") + np.timedelta64(int(x), "s")
+    return Found(x / 3 + y, f't,"{x}', x > 1, int(x), when)
 
 @experiment
 @product(x=[1.0, 2.0, 3.0]).repeat(2)
