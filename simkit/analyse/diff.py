@@ -24,6 +24,7 @@ from simkit.values.take import take
 _BLOCK_BYTES = 16 << 20
 _BLOCK_ROWS = 65_536
 _FEW_ROWS = 2048  # where a row may be of any size
+_SHOWN = 3  # of the largest differences
 VARIES: Final = "(varies)"
 
 
@@ -239,9 +240,6 @@ def _column(
             examples += _examples(take(one, at), take(other, at), (runs[0][at], runs[1][at]))
             examples = sorted(examples, key=lambda e: -1.0 if e.gap is None else -e.gap.absolute)[:_SHOWN]
     return ColumnDiff(name, len(done[0]), count, tuple(examples))
-
-
-_SHOWN = 3
 
 
 def _step(a: Recorded, b: Recorded, name: str) -> int:

@@ -39,6 +39,8 @@ class Finding:
         The values; `ABSENT` where there is none.
     gap
         How far they lie apart, where they are numbers.
+    is_status
+        Whether this is what became of the run, in words, rather than a value of that name.
     """
 
     run: int | None
@@ -46,6 +48,7 @@ class Finding:
     recorded: Any
     now: Any
     gap: Gap | None = None
+    is_status: bool = False
 
 
 @attrs.define(eq=False)
@@ -199,7 +202,7 @@ def _status(batch: Batch, before: Any, i: int) -> Finding:
     run = int(batch.runs[i])
     error = batch.errors.get(run, "").strip().rpartition("\n")[2]
     now = Status(int(batch.status[i])).word + (f": {error}" if error else "")
-    return Finding(run, STATUS, Status(int(before[i])).word, now)
+    return Finding(run, STATUS, Status(int(before[i])).word, now, is_status=True)
 
 
 def _findings(name: str, runs: Index, before: Column, now: Column, at: Index) -> list[Finding]:

@@ -13,7 +13,7 @@ import numpy as np
 from simkit.analyse.compare import Tolerance
 from simkit.analyse.find import recorded_at
 from simkit.analyse.replay import done
-from simkit.analyse.verify import STATUS, Finding, Verification, verify
+from simkit.analyse.verify import Finding, Verification, verify
 from simkit.cli.again import open_call, verify_command
 from simkit.cli.command import debug, worker_count
 from simkit.cli.pairs import apart, pair
@@ -184,7 +184,7 @@ def table(findings: Sequence[Finding]) -> list[str]:
     rows = [("run", "name", "recorded", "now", "")]
     for finding in findings:
         both = finding.recorded, finding.now
-        old, new = both if finding.name == STATUS else pair(*both)
+        old, new = both if finding.is_status else pair(*both)
         run = "all" if finding.run is None else str(finding.run)
         rows.append((run, finding.name, old, new, apart(finding.gap)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
@@ -205,7 +205,7 @@ def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
         rule(f"{result.differing} of {counted(result.runs, 'run')} differ in {clock.elapsed}"),
         f"differing: {', '.join(dict.fromkeys([*result.shared, *result.counts]))}",
     ]
-    failed = next((f.run for f in result.findings if f.name == STATUS and f.run is not None), None)
+    failed = next((f.run for f in result.findings if f.is_status and f.run is not None), None)
     first = next((f.run for f in result.findings if f.run is not None), None)
     if failed is not None:
         lines.append(f"debug one: {verify_command(recorded.path, recorded.name, failed)}")

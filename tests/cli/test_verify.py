@@ -101,6 +101,9 @@ def test_types_absent_and_new_results_differ(recorded):
     assert "0 z 0.2 1 off by 0.8 (0.8 relative)" in lines
     assert "0 fresh (nothing) 1" in lines
     assert any(line.startswith("0 trace array float64 (5,) (nothing)") for line in lines)
+    changed(recorded, '"z": drive * w * gain', '"status": 1.5, "z": drive * w * gain')
+    lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "0").out)
+    assert "0 status (nothing) 1.5" in lines
     changed(recorded, '[x] * x, "text"', '[1.0 * x] * x, "text"')
     lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "0").out)
     assert "0 added {'list': [1], 'text': 't'} {'list': [1.0], 'text': 't'}" in lines
