@@ -40,7 +40,7 @@ def snapshot(value: Any, other: Other = unchanged, *, whole: bool = False) -> An
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is np.ndarray:
+    if kind is np.ndarray and value.dtype != object:
         return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
     fields = None if whole or kind in (dict, list, tuple) else fields_of(value.__class__)
     try:
@@ -58,6 +58,11 @@ def _container(value: Any, kind: type, other: Other) -> Any:
         return [held(value[i], other) for i in range(len(value))]
     if kind is tuple:
         return tuple(held(value[i], other) for i in range(len(value)))
+    if kind is np.ndarray:  # of objects: each may be changed
+        copied = np.empty(value.size, object)
+        for i, cell in enumerate(value.flat):
+            copied[i] = held(cell, other)
+        return copied.reshape(value.shape)
     return other(value)
 
 
@@ -66,7 +71,7 @@ def held(value: Any, other: Other) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is np.ndarray:
+    if kind is np.ndarray and value.dtype != object:
         return value if value.base is None and sys.getrefcount(value) <= _HELD_ALONE else value.copy()
     return _container(value, kind, other)
 

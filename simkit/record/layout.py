@@ -81,7 +81,7 @@ def to_stored(rows: Any) -> Any:
     if not isinstance(rows, np.ndarray):
         return np.array(rows, object)
     if rows.dtype.kind in "mM":
-        return rows.view("i8")
+        return rows.view(np.dtype("i8").newbyteorder(rows.dtype.byteorder))
     return rows.astype(object) if rows.dtype.kind == "U" else rows
 
 
@@ -98,7 +98,10 @@ def read_rows(dataset: h5py.Dataset, selection: Any) -> Any:
         rows = dataset.asstr()[selection]
         return np.asarray(rows, logical) if logical else rows
     rows = dataset[selection]
-    return np.asarray(rows).view(logical) if logical else rows
+    if not logical:
+        return rows
+    order = np.dtype(logical).byteorder
+    return np.asarray(rows).astype(np.dtype("i8").newbyteorder(order), copy=False).view(logical)
 
 
 def create_column(

@@ -28,7 +28,8 @@ def back(values: Iterable[Any]) -> list[Any]:
 
 
 # How a kind is called where a name must be an identifier; what is in a list of all sorts is not there again.
-_LISTED = ("frame: ", "array: ", "column: ", "index: ", "series: ", "scalar: ")
+# NumPy's pickling, by which a worker sends its columns, makes times of the other byte order this machine's.
+_LISTED = ("frame: ", "array: ", "column: ", "index: ", "series: ", "scalar: ", "big-endian times")
 NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS) if not kind.startswith(_LISTED)}
 
 

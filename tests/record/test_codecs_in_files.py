@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import attrs
@@ -198,6 +199,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": TESTS, "COLUMNS": "100", **more}
 
 
+def is_changed_by_pickle(kind: str) -> bool:
+    """Byte order, hard masks, fill values: NumPy's pickling loses them."""
+    return not identical(pickle.loads(pickle.dumps(nth(kind, 0))), nth(kind, 0))
+
+
 @pytest.fixture(scope="module")
 def recorded(shared):
     """Every kind returned, missing in some runs, nested, in a series of mixed types."""
@@ -255,7 +261,7 @@ def test_every_kind_can_be_a_state_from_which_a_run_goes_on(shared):
     again = shared.simkit("sim_states.py", env=environment())
     assert again.code == 0, again.out + again.err
     (run,) = shared.open("states-001").runs
-    assert run.wrong == []
+    assert set(run.wrong) <= set(filter(is_changed_by_pickle, NAMES))  # a state goes to the worker by pickle
     assert identical(back(run.rows), [nth(kind, 1) for kind in NAMES])
     for kind, name in NAMES.items():
         assert identical(back([getattr(run, f"early_{name}")])[0], nth(kind, 2)), kind
