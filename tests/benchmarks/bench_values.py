@@ -72,7 +72,9 @@ def main() -> None:
         for name in ("v", "i", "table"):
             begun = time.perf_counter()
             column = trajectory[name]
-            print(f"load {name:5}{time.perf_counter() - begun:8.3f} s   {type(column).__name__} {column.shape}")
+            print(
+                f"load {name:5}{time.perf_counter() - begun:8.3f} s   {type(column).__name__} {column.shape}"
+            )
     print(f"{(folder / 'results' / 'values-001.h5').stat().st_size / given.runs:.0f} B per run")
     shutil.rmtree(folder)
 
