@@ -96,7 +96,9 @@ def _additions(recorded: Recorded) -> list[str]:
 
 def told_derived(recorded: Recorded, name: str) -> Told:
     """A derived value."""
-    return Told(f"= {briefly(decode(recorded.derived(name))[0])}")
+    value = decode(recorded.derived(name))[0]
+    is_large = isinstance(value, np.ndarray) and value.size > _MOST_CELLS
+    return Told(briefly(value) if is_large else f"= {briefly(value)}")
 
 
 def told_of_run(recorded: Recorded, name: str, value: Any) -> Told:

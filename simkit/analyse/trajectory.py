@@ -139,8 +139,8 @@ class Trajectory:
             Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
             an object array where values are ragged, text or composite; a constant repeats.
         """
-        holder = self._columns.holder(name) if isinstance(name, str) else name
-        if self._recorded.section_of(holder) == "summary":
+        derived = self._recorded.names("summary")
+        if isinstance(name, str) and any(f"{name}.".startswith(f"{known}.") for known in derived):
             return self.summary[name]
         return self._columns.array(name)
 

@@ -220,8 +220,8 @@ class Injector:
                 out.marks.append(at)
 
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
-        """Record a failure; False for Ctrl-C in the owner, which is none: the run stays to be done."""
-        if isinstance(error, KeyboardInterrupt) and self.interruptible:
+        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if isinstance(error, KeyboardInterrupt) and self.interruptible and beat[STOP]:
             beat[STOP] = 1.0
             return False
         out.fail(position, user_traceback(error) + more)

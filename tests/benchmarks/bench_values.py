@@ -68,6 +68,7 @@ def main() -> None:
     more = [(b - a) / given.runs * 1e6 for a, b in zip(found["nothing"], found["values"], strict=True)]
     print(f"{'more':10}{statistics.median(more):8.1f} µs per run   {min(more):.1f} to {max(more):.1f}")
     with simkit.open(folder / "results" / "values-001.h5") as trajectory:
+        _ = trajectory.runs[0].v  # imports Brian2
         for name in ("v", "i", "table"):
             begun = time.perf_counter()
             column = trajectory[name]

@@ -133,4 +133,6 @@ def test_installed_plug_ins_are_found_and_a_broken_one_is_a_warning(project):
     result = project.simkit("-n", "0", env={**os.environ, **environment})
     assert result.code == 0, result.out + result.err
     assert "the plug-in 'bad' (broken) is broken and left out: no licence" in result.err
-    assert np.isfinite(project.open("f-001").seconds).all()
+    with pytest.warns(UserWarning, match=r"'lab\.Spikes' is not known here"):  # no plug-in in this process
+        traj = project.open("f-001")
+    assert np.isfinite(traj.seconds).all()
