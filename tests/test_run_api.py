@@ -275,3 +275,14 @@ def test_call_makes_one_run_without_a_file(tmp_path, monkeypatch):
     with pytest.raises(simkit.SimkitError, match="cannot store"):
         simkit.call(lambda: {"a": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_raises_keyboard_interrupt_itself_is_a_failed_run(tmp_path):
+    def f(x):
+        if x == 1:
+            raise KeyboardInterrupt
+        return x
+
+    traj = simkit.run(f, simkit.explore(x=[0, 1, 2]), output=tmp_path / "f.h5")
+    assert traj.status.tolist() == ["done", "failed", "done"]
+    assert "KeyboardInterrupt" in traj.error(1)

@@ -12,7 +12,7 @@ from simkit.analyse import edit, texts
 from simkit.analyse.columns import Columns
 from simkit.analyse.describe import told
 from simkit.analyse.info import Info, info
-from simkit.analyse.naming import Names, unchangeable
+from simkit.analyse.naming import Names, holder_of, unchangeable
 from simkit.analyse.rows import Rows
 from simkit.analyse.runs import Runs
 from simkit.analyse.select import matching
@@ -139,8 +139,10 @@ class Trajectory:
             Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
             an object array where values are ragged, text or composite; a constant repeats.
         """
-        derived = self._recorded.names("summary")
-        if isinstance(name, str) and any(f"{name}.".startswith(f"{known}.") for known in derived):
+        if (
+            isinstance(name, str)
+            and self._recorded.section_of(holder_of(name, self._columns.names)) == "summary"
+        ):
             return self.summary[name]
         return self._columns.array(name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simkit.errors import SimkitError, StorageFailed, did_you_mean, shown_path
 from simkit.record.assembling import Merged, assemble
-from simkit.record.blueprint import blueprint
+from simkit.record.blueprint import Blueprint, blueprint
 from simkit.record.log import log_path
 from simkit.record.placing import DUPLICATES
 from simkit.record.sources import check_shard, is_listed, source_sets
@@ -51,18 +51,25 @@ def merge(target: Path, files: Sequence[str | os.PathLike[str]], duplicates: str
     check_shard(target, sets)
     with Uninterrupted() as interrupts:
         plans = [blueprint(group, sources, duplicates) for group, sources in sets.items()]
-        store = Store(target, durable=exists, replace=True)
-        failed = True
-        try:
-            if os.path.exists(log_path(str(target))):
-                msg = f"{shown_path(target)} was written in between: merge again"
-                raise SimkitError(msg)
-            pause = partial(_pause, interrupts, store)
-            found = [assemble(store.file, plan, target.parent, pause) for plan in plans]
-            pause()
-            failed = False
-        finally:
-            _close(store, failed=failed)
+        return _written(target, plans, interrupts, durable=exists)
+
+
+def _written(
+    target: Path, plans: Sequence[Blueprint], interrupts: Uninterrupted, *, durable: bool
+) -> list[Merged]:
+    """Write the file beside its place, and put it there when it is whole."""
+    store = Store(target, durable=durable, replace=True)
+    failed = True
+    try:
+        if os.path.exists(log_path(str(target))):
+            msg = f"{shown_path(target)} was written in between: merge again"
+            raise SimkitError(msg)
+        pause = partial(_pause, interrupts, store)
+        found = [assemble(store.file, plan, target.parent, pause) for plan in plans]
+        pause()
+        failed = False
+    finally:
+        _close(store, failed=failed)
     return found
 
 
