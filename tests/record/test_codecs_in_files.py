@@ -265,6 +265,6 @@ def test_every_kind_can_be_a_state_from_which_a_run_goes_on(shared):
     different = [
         kind for kind, row in zip(NAMES, back(run.rows), strict=True) if not identical(row, nth(kind, 1))
     ]
-    assert different == []
+    assert all(map(is_changed_by_pickle, different)), different  # as above
     for kind, name in NAMES.items():
         assert identical(back([getattr(run, f"early_{name}")])[0], nth(kind, 2)), kind
