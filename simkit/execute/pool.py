@@ -160,7 +160,7 @@ class Pool:
                 worker.flight.append(taken)
                 try:
                     request = (pack_runs(taken), checkpoints.of(taken.tolist()) or None)
-                    worker.connection.send_bytes(pickle.dumps(request))
+                    worker.connection.send_bytes(pickle.dumps(request, 5))  # older ones lose byte order
                 except OSError:
                     break  # it died; its connection says so next
 
