@@ -37,7 +37,7 @@ class Vault:
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         """What an earlier attempt committed last."""
         found = self.restorable.get(run)
-        return None if found is None else (found.state, found.added, found.series)
+        return None if found is None else found.values()
 
 
 def _encoded(rows: list[Any], path: str) -> Column:

@@ -22,7 +22,7 @@ from simkit.record.sessions import as_text, read_fact, read_sessions, read_text
 from simkit.record.source import read, read_constant
 from simkit.record.store import Store, open_for_reading
 from simkit.record.summary import runs_digest
-from simkit.values.checkpoint import Restored, restored
+from simkit.values.checkpoint import Restored
 from simkit.values.classes import Find, revived
 from simkit.values.columns import Column
 from simkit.values.decode import decode
@@ -216,10 +216,8 @@ class Recorded:
         found = {}
         for run, group in vault.items():
             lengths = group["series"].attrs
-            series = {
-                name: decode(read(group["series"], name, slice(0, int(n)))) for name, n in lengths.items()
-            }
-            found[int(run)] = restored(read(group, "state", slice(0, 1)), series)
+            series = {name: (read(group["series"], name, slice(0, int(n))),) for name, n in lengths.items()}
+            found[int(run)] = Restored(read(group, "state", slice(0, 1)), series)
         return found
 
     @property

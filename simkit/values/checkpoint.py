@@ -39,11 +39,27 @@ class Checkpoint:
 
 @attrs.frozen(eq=False)
 class Restored:
-    """Where a new attempt may begin: the user's state, the results added, and the series so far."""
+    """Where a new attempt may begin, as columns: pickling values on the way to a worker could change them.
 
-    state: dict[str, Any]
-    added: dict[str, Any]
-    series: dict[str, list[Any]]
+    Attributes
+    ----------
+    state
+        As in `Checkpoint`.
+    series
+        The columns that each series consists of so far.
+    """
+
+    state: Column
+    series: Mapping[str, tuple[Column, ...]]
+
+    def values(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]]:
+        """The user's state, the results added, and the series, with instances of classes that are loaded."""
+        told = revived(decode(self.state)[0], loaded)
+        series = {
+            name: [revived(row, loaded) for column in columns for row in decode(column)]
+            for name, columns in self.series.items()
+        }
+        return told["state"], told["added"], series
 
 
 class Checkpoints:
@@ -55,10 +71,10 @@ class Checkpoints:
     def take(self, checkpoint: Checkpoint) -> None:
         """Remember a checkpoint."""
         before = None if checkpoint.first else self.known.get(checkpoint.run)
-        series = {} if before is None else {name: list(rows) for name, rows in before.series.items()}
+        series = {} if before is None else dict(before.series)
         for name, column in checkpoint.rows.items():
-            series.setdefault(name, []).extend(decode(column))
-        self.known[checkpoint.run] = restored(checkpoint.state, series)
+            series[name] = (*series.get(name, ()), column)
+        self.known[checkpoint.run] = Restored(checkpoint.state, series)
 
     def of(self, runs: Iterable[int]) -> dict[int, Restored]:
         """What these runs may begin from."""
@@ -68,10 +84,3 @@ class Checkpoints:
         """These runs are done."""
         for run in runs if self.known else ():
             self.known.pop(run, None)
-
-
-def restored(state: Column, series: dict[str, list[Any]]) -> Restored:
-    """A checkpoint as Python values; instances of classes that this process knows are such instances again."""
-    values = decode(state)[0]
-    rows = {name: [revived(row, loaded) for row in each] for name, each in series.items()}
-    return Restored(revived(values["state"], loaded), revived(values["added"], loaded), rows)
