@@ -166,11 +166,12 @@ def _held(frame: Any, i: int) -> Any:
 
 def _text_labels(labels: pd.Index) -> list[str] | None:
     """The labels where they are text and nothing but text."""
-    if labels.name is not None or not (labels.dtype == object or isinstance(labels.dtype, pd.StringDtype)):
+    dtype = labels.dtype
+    if labels.name is not None or type(labels) is not pd.Index or str(dtype) not in ("object", "str"):
         return None
-    names = labels.tolist()
-    is_text = type(labels) is pd.Index and all(type(name) is str for name in names)
-    return names if is_text and str(labels.dtype) in ("object", "str") else None
+    is_arrow = getattr(dtype, "storage", "") == "pyarrow"  # whose own list takes a third of the time
+    names: list[Any] = labels.array.__arrow_array__().to_pylist() if is_arrow else labels.tolist()
+    return names if all(type(name) is str for name in names) else None
 
 
 def _frame_back(parts: Facts, facts: Facts) -> pd.DataFrame:

@@ -142,7 +142,7 @@ def _timedeltas(arrays: Mapping[str, Any], _: Facts) -> Any:
     if column.dtype.kind != "i":  # beyond what NumPy holds
         return None
     found = np.ma.getdata(column).astype("m8[us]")
-    found[np.ma.getmaskarray(column)] = np.timedelta64("NaT")
+    found[np.ma.getmaskarray(column)] = np.timedelta64("NaT", "us")
     return found
 
 
