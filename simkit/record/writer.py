@@ -23,6 +23,7 @@ from simkit.record.layout import (
     place,
     put,
 )
+from simkit.record.runs import RunColumns
 from simkit.record.sessions import amend_session, numbers, write_session
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant
@@ -64,8 +65,7 @@ class Writer:
         )
         if self.is_new:
             self._create(n)
-        self.status: h5py.Dataset = self.root["runs/status"]
-        self.known: Array = self.status[:]
+        self.known: Array = self.root["runs/status"][:]
         self.n = len(self.known)
         self.sinks: dict[tuple[str, str], Sink] = {}
         for section in ("parameters", "results"):
@@ -74,6 +74,8 @@ class Writer:
                     self._sink(section, known)
         if self.n < n:
             self._grow(n)
+        self.runs = RunColumns(self.root["runs"], self.n)
+        self.complete: set[tuple[str, str]] | None = None
         self.session_number = 1
         self.refusals: dict[int, str] = {}
         self.about: dict[tuple[str, str], tuple[Note, str, bool]] = {}
@@ -142,7 +144,7 @@ class Writer:
         for name, column in columns.items():
             rows = np.arange(start, start + column.n)
             if name == TRIAL:
-                self._run_column(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
+                self.runs.made(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
             else:
                 self._reach(name, start)
                 self._write("parameters", name, rows, column, np.zeros(column.n, bool))
@@ -163,8 +165,8 @@ class Writer:
         """Under which circumstances the following runs are made."""
         self.session_group = write_session(self.root["info"], facts)
         self.session_number = len(numbers(self.root["info"]))
-        if self.session_number > 1 and "session" not in self.root["runs"]:
-            self._run_column("session", "u2")[:] = np.where(self._attempted(), 1, 0)
+        if self.session_number > 1 and self.runs.get("session") is None:
+            self.runs.made("session", "u2")[:] = np.where(self._attempted(), 1, 0)
         return self.session_group
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
@@ -185,22 +187,13 @@ class Writer:
         attempted = np.ones(len(rows), bool)
         refused = self._section("results", batch.results, rows, done, self._done)
         self._section("parameters", batch.parameters, rows, attempted, self._attempted)
-        runs = self.root["runs"]
-        put(runs["started"], rows, batch.started)
-        put(runs["seconds"], rows, batch.seconds)
-        put(runs["worker"], rows, np.full(len(rows), batch.worker, "i2"))
-        if self.session_number > 1:
-            put(runs["session"], rows, np.full(len(rows), self.session_number, "u2"))
-        self._count_attempts(rows)
-        if "source" in runs:  # a merged run that is tried again was made here
-            put(runs["source"], rows, np.zeros(len(rows), "u4"))
-        if batch.seeds is not None:
-            put(self._run_column("seed", "u8"), rows, batch.seeds)
+        self._put_facts(batch, rows)
         status = (
             np.where(refused, np.uint8(Status.FAILED), batch.status) if refused is not None else batch.status
         )
-        put(self.status, rows, status)
+        put(self.runs.made("status", "u1"), rows, status)
         self.known[rows] = status
+        runs = self.runs.group
         forget_checkpoints(runs, rows[status == Status.DONE].tolist())
         write_texts(runs, "error", batch.errors)
         write_texts(runs, "log", batch.logs)
@@ -210,6 +203,21 @@ class Writer:
             return batch
         return attrs.evolve(batch, status=status, errors={**batch.errors, **self.refusals})
 
+    def _put_facts(self, batch: Batch, rows: Index) -> None:
+        """When, how long, where, and in which session and attempt."""
+        runs = self.runs
+        put(runs.made("started", "f8"), rows, batch.started)
+        put(runs.made("seconds", "f4"), rows, batch.seconds)
+        put(runs.made("worker", "i2"), rows, np.full(len(rows), batch.worker, "i2"))
+        if self.session_number > 1:
+            put(runs.made("session", "u2"), rows, np.full(len(rows), self.session_number, "u2"))
+        self._count_attempts(rows)
+        merged = runs.get("source")
+        if merged is not None:  # a merged run that is tried again was made here
+            put(merged, rows, np.zeros(len(rows), "u4"))
+        if batch.seeds is not None:
+            put(runs.made("seed", "u8"), rows, batch.seeds)
+
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a run's state and new rows; they count with the next `commit`."""
         write_checkpoint(self.root["runs"], checkpoint)
@@ -218,10 +226,10 @@ class Writer:
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""
         again = self.known[rows] != Status.PENDING
-        if not again.any() and "attempt" not in self.root["runs"]:
+        fresh = self.runs.get("attempt") is None
+        if fresh and not again.any():
             return
-        fresh = "attempt" not in self.root["runs"]
-        column = self._run_column("attempt", "u2")
+        column = self.runs.made("attempt", "u2")
         if fresh:
             column[:] = self._attempted()
         first, stop = int(rows[0]), int(rows[-1]) + 1
@@ -257,9 +265,18 @@ class Writer:
             annotate(sink.parent[sink.name], note, origin, explored=explored)
 
     def _is_complete(self, section: str, name: str) -> bool:
-        """Whether a column's rows are not brought by the runs: explored values, constants of a session."""
-        attributes = self.root[place(section, name)].attrs
-        return bool(attributes.get("explored", False) or attributes.get("per_session", False))
+        """Whether a column's rows are not brought by the runs: explored values, constants of a session.
+
+        Which ones are is known before the first run is put.
+        """
+        if self.complete is None:
+            self.complete = {key for key in self.sinks if self._says_complete(*key)}
+        return (section, name) in self.complete
+
+    def _says_complete(self, section: str, name: str) -> bool:
+        thing = self.root.get(place(section, name))
+        flags = ("explored", "per_session")
+        return thing is not None and any(thing.attrs.get(flag, False) for flag in flags)
 
     def _clash(self, section: str, name: str) -> str:
         """A name that other runs use as a group, or under a leaf."""
@@ -284,10 +301,6 @@ class Writer:
             earlier = self._done if section == "results" else self._attempted
             sink = self.sinks[section, name] = Sink(parent, key, self.n, earlier)
         return sink
-
-    def _run_column(self, name: str, dtype: str) -> h5py.Dataset:
-        runs = self.root["runs"]
-        return runs[name] if name in runs else create_column(runs, name, self.n, np.dtype(dtype))
 
     # Committing
 

@@ -53,4 +53,6 @@ def _mutable(kind: type) -> Kept | None:
     """The codec of a type that is no user's, if its values can change."""
     if issubclass(kind, _IMMUTABLE) and not issubclass(kind, np.void):
         return None
+    if kind.__module__.startswith("pandas.core.indexes."):  # an Index never changes
+        return None
     return codec_of(kind)
