@@ -24,7 +24,7 @@ from simkit.execute.pool import Pool, start_method
 from simkit.execute.progress import Progress, Reporter
 from simkit.execute.recipe import portable
 from simkit.execute.serial import serial
-from simkit.inject.beat import RUN, Beat, local_beat
+from simkit.inject.beat import RUN, Beat, always, local_beat, signalled
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.notes import column_notes, group_comments
 from simkit.inject.shared import Constant, constants
@@ -93,7 +93,7 @@ class Execution:
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
         job = self.job(constants(self.plan, self.shared))
-        job.injector.interruptible = True
+        job.injector.is_interrupt = always
         for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
             self.progress.take(batch, self.values)
         self.progress.take_problems([job.injector.close()])
@@ -172,7 +172,7 @@ class Execution:
         """Workers, started before the file is opened, and their batches."""
         job = self.job(fixed)
         if not self.options.workers:
-            job.injector.interruptible = True
+            job.injector.is_interrupt = signalled
             job.injector.most_failures = self.options.most_failures
             job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
             try:

@@ -15,7 +15,7 @@ from simkit.execute.job import Job
 from simkit.execute.pool import Pool, start_method
 from simkit.execute.recipe import portable
 from simkit.execute.serial import serial
-from simkit.inject.beat import STOP, local_beat
+from simkit.inject.beat import STOP, always, local_beat
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.shared import Constant, constants, shared_values
 from simkit.values.batch import Batch
@@ -66,7 +66,7 @@ class Rerun:
             On Ctrl-C, also within a run.
         """
         job, beat = self._job(on_error), local_beat()
-        job.injector.interruptible = True
+        job.injector.is_interrupt = always
         try:
             yield from serial(job, runs, lambda: bool(beat[STOP]), beat, Checkpoints())
         finally:

@@ -14,7 +14,7 @@ from simkit.collect.after import TRAJECTORY
 from simkit.collect.plan import Plan
 from simkit.declare.axes import Values, objects
 from simkit.errors import SimkitError
-from simkit.inject.beat import Beat
+from simkit.inject.beat import Beat, signalled
 from simkit.inject.failure import user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.shared import Constant, constants, make_shared, shared_values
@@ -83,7 +83,7 @@ def call_after(
     # A stream of its own: no experiment's name holds an @.
     stage = attrs.evolve(plan, name=f"{experiment}@{plan.name}")
     injector = Injector(stage, root, values, parameters=tuple(fixed), on_error=on_error)
-    injector.interruptible = True
+    injector.is_interrupt = signalled
     given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
     batch = injector.batch(np.arange(1), given, beat)
     problem = _torn_down(teardown)

@@ -17,3 +17,18 @@ SIZE = 4
 def local_beat() -> Beat:
     """The beat of runs in the owner's own process."""
     return [-1.0, 0.0, 0.0, 0.0]
+
+
+def never(_: Beat) -> bool:
+    """A KeyboardInterrupt in a run is the run's own: in a worker, Ctrl-C does not arrive."""
+    return False
+
+
+def signalled(beat: Beat) -> bool:
+    """It is Ctrl-C if a signal has asked to stop; else the run raised it itself."""
+    return bool(beat[STOP])
+
+
+def always(_: Beat) -> bool:
+    """It is Ctrl-C, as far as anybody can tell where no signal is handled."""
+    return True

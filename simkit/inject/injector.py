@@ -16,7 +16,7 @@ from simkit.declare.axes import Array, Index, Values
 from simkit.declare.forms import TRIAL
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
-from simkit.inject.beat import BEGAN, LOGGED, RUN, STOP, Beat
+from simkit.inject.beat import BEGAN, LOGGED, RUN, STOP, Beat, never
 from simkit.inject.failure import user_traceback
 from simkit.inject.health import Watch, seed_globals
 from simkit.inject.outcome import Names, as_columns
@@ -81,7 +81,7 @@ class Injector:
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.vault: Vault | None = None
         self.watch: Watch | None = Watch(plan)  # until the first run is over
-        self.interruptible = False  # by Ctrl-C: in the owner
+        self.is_interrupt: Callable[[Beat], bool] = never  # whether a KeyboardInterrupt in a run is Ctrl-C
         self.most_failures = 0  # after which no further run starts; 0 is no limit
         self.failures = 0
         self.seeds_of: Callable[[Index], Array] = lambda runs: run_seeds(root, plan.name, runs)
@@ -221,7 +221,7 @@ class Injector:
 
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
-        if isinstance(error, KeyboardInterrupt) and self.interruptible and beat[STOP]:
+        if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
             beat[STOP] = 1.0
             return False
         out.fail(position, user_traceback(error) + more)

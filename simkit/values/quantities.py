@@ -109,12 +109,20 @@ def _encode(quantity: Any) -> Parts:
 
 
 def _hints(exponents: Dimensions, quantity: Any) -> Mapping[str, str]:
+    seen = np.abs(np.asarray(quantity).ravel())
+    seen = seen[np.isfinite(seen) & (seen > 0)]
     unit = unit_of(exponents)
-    seen = np.isfinite(np.asarray(quantity))
-    # numbers without a dimension have no best unit
-    tells = type(quantity) is not Measured and any(exponents) and seen.any()
-    best = str(quantity[seen].get_best_unit()) if tells else ""
-    return {"unit": unit, "display_unit": unit if not best or best[0].isdigit() else best}
+    if type(quantity) is Measured or not any(exponents) or not len(seen):
+        return {"unit": unit, "display_unit": unit}
+    return _displayed(exponents, int(np.floor(np.log10(seen.max()))))
+
+
+@lru_cache(maxsize=1024)
+def _displayed(exponents: Dimensions, decade: int) -> Mapping[str, str]:
+    """The unit, and the one that Brian2 finds best for numbers of this size."""
+    unit = unit_of(exponents)
+    best = str(quantity(10.0**decade, exponents).get_best_unit())
+    return {"unit": unit, "display_unit": unit if best[0].isdigit() else best}
 
 
 def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
