@@ -7,12 +7,16 @@ no release has written format 1.
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 
 import simkit
 from simkit import Unit, parameter, product
@@ -64,6 +68,13 @@ VALUES: dict[str, list[Any]] = {
     "maps.same": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": 3, "b": ""}],
     "maps.odd": [{1: 2.5}, {1: 3.5}, {2: 4.5}],
     "mixed": [1, "text", 2.5],
+    "moments": [datetime.datetime(2016, 8, day, 12, 30) for day in (25, 26, 27)],
+    "exact": [Decimal("0.10"), Decimal("-0"), Decimal("NaN")],
+    "tags": [{"a", "b"}, set(), {"c"}],
+    "hidden": [np.ma.array([1, 2, 3], mask=[0, 1, 0]) for _ in range(RUNS)],
+    "structured": [np.array([(k, 0.5)], [("i", "i4"), ("v", "f8")]) for k in range(RUNS)],
+    "matrix": [sp.csr_array(np.eye(3) * k) for k in range(RUNS)],
+    "table": [pd.DataFrame({"i": [1, k], "word": ["a", None]}) for k in range(RUNS)],
 }
 SOME = {1: {"rare": 7}}  # results that only one run has
 
