@@ -120,13 +120,18 @@ class Watcher:
         return next(iter(sorted((self.project.path / "results").glob("study-*.h5"))), None)
 
     def look(self):
-        """Read the status; a commit that is just being applied may refuse a reader for a moment."""
+        """Read the status; a commit that is just being applied may refuse a reader for a moment.
+
+        HDF5 asks for the file's size before it takes its lock, so a commit in between makes it say "truncated".
+        """
         if self.path is None:
             return
         self.counts["reads"] += 1
         try:
             done = recorded_runs(self.path)
-        except BlockingIOError:
+        except OSError as error:
+            if not (isinstance(error, BlockingIOError) or "truncated file" in str(error)):
+                raise
             self.refused += 1
             self.counts["reads refused"] += 1
             assert self.refused < 200, "no reader got in for 200 times"
