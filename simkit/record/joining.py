@@ -12,7 +12,7 @@ import numpy as np
 from simkit.declare.axes import Array, Index
 from simkit.record.bulk import copy_steps, pieces, segments, weight
 from simkit.record.layout import MASK, home, is_text, names_in, place, put
-from simkit.record.nodes import LeafHeld
+from simkit.record.leaves import LeafHeld
 from simkit.record.recorded import Recorded
 from simkit.record.sink import Sink
 from simkit.record.source import read_constant

@@ -10,7 +10,8 @@ import numpy as np
 from simkit.declare.axes import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.layout import MASK, create_column, put
-from simkit.record.nodes import Held, LeafHeld, created, found
+from simkit.record.leaves import LeafHeld
+from simkit.record.nodes import Held, created, found
 from simkit.values.columns import Column, Node, Record, whole_column
 from simkit.values.decode import decode
 from simkit.values.encode import MOST_ALIKE, as_mapping
@@ -110,7 +111,7 @@ class Sink:
                 return number, fitting
         for number, held in enumerate(self.held, 1):
             if isinstance(held, LeafHeld) and held.can_be_ragged_with(node):
-                self.held[number - 1] = held.as_ragged(self.inner(number))
+                self.held[number - 1] = held.as_ragged()
                 return self.variant(node)
         has_dicts = any(held.signature[:2] == ("record", "dict") for held in self.held)
         if has_dicts and isinstance(node, Record) and node.type == "dict":
