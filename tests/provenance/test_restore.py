@@ -55,6 +55,9 @@ def test_the_automata_example_runs_again_with_the_same_results(project, elsewher
     lines = (again / "requirements.txt").read_text().splitlines()
     assert f"numpy=={np.__version__}" in lines
     assert f"h5py=={h5py.__version__}" in lines
+    verified = project.ok("verify", str(moved), cwd=again).out
+    assert "6 runs the same, bit for bit" in verified
+    assert "nothing that is recorded of code, packages and platform has changed" in verified
     project.ok("--seed", "3", cwd=again)
     one, other = simkit.open(moved), simkit.open(again / "results/automata-001.h5")
     assert one.info.node_id == other.info.node_id
@@ -62,6 +65,13 @@ def test_the_automata_example_runs_again_with_the_same_results(project, elsewher
     assert wrong_values(one, other) == []
     one.close()
     other.close()
+    code = (again / "automaton.py").read_text()
+    (again / "automaton.py").write_text(
+        code.replace("(rule_number >> np.arange(8)) & 1", "(rule_number >> np.arange(8)) % 2 ^ 1")
+    )
+    broken = project.simkit("verify", str(moved), cwd=again)
+    assert broken.code == 1
+    assert "automaton.py" in broken.out
 
 
 def test_each_session_has_its_own_sources(study, elsewhere):
