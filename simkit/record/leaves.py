@@ -171,6 +171,6 @@ def bounds(start: int, sizes: Array) -> Array:
 
 def layout_group(parent: h5py.Group, name: str, layout: str, codec: str) -> h5py.Group:
     """A group in which values are laid out in some way."""
-    group = parent.createlayout_group(name, track_order=True)
+    group = parent.create_group(name, track_order=True)
     group.attrs.update({"layout": layout, "codec": codec})
     return group
