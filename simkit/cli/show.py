@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from simkit.analyse.describe import briefly
 from simkit.analyse.find import open as open_trajectory
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.again import replay_line
 from simkit.cli.provenance import show_provenance
-from simkit.cli.words import rule, short
+from simkit.cli.words import rule
 from simkit.errors import SimkitError
 from simkit.record.recorded import experiments
 
@@ -77,9 +75,6 @@ def told(trajectory: Trajectory, run: int) -> str:
 
 def _value(trajectory: Trajectory, run: int, name: str) -> str | None:
     try:
-        value: Any = trajectory.runs[run][name]
+        return briefly(trajectory.runs[run][name])
     except KeyError:
         return None
-    if isinstance(value, np.ndarray) and value.size > 6:
-        return f"array {value.dtype} {value.shape}"
-    return short(value)

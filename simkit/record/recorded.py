@@ -275,6 +275,9 @@ def _kind(thing: Any) -> str:
     if layout == "variants":
         return " or ".join(dict.fromkeys(_kind(part) for part in thing.values()))
     codec = str(thing.attrs.get("codec", ""))
+    if layout == "record":  # by its own class where that says more
+        told = thing.attrs.get("monitor") or str(thing.attrs.get("class", "")).rpartition(".")[2]
+        return str(told or codec)
     if layout == "ragged" and codec in ("array", "list", "tuple"):
         return f"ragged {thing['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
     if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
