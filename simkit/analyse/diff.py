@@ -14,7 +14,8 @@ from simkit.analyse.replay import rows_of
 from simkit.analyse.since import Change, changed
 from simkit.declare.axes import Array, Index
 from simkit.declare.forms import TRIAL
-from simkit.record.points import codes, occurrence
+from simkit.record.matching import occurrence
+from simkit.record.points import codes
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, decode

@@ -12,7 +12,8 @@ from simkit.declare.axes import Array, Index
 from simkit.declare.forms import TRIAL
 from simkit.errors import SimkitError
 from simkit.record.agreement import Agreement
-from simkit.record.identity import keys, matched, mixed, occurrence
+from simkit.record.identity import keys
+from simkit.record.matching import matched, mixed, occurrence
 from simkit.record.recorded import Recorded
 from simkit.record.survey import Survey
 from simkit.values.decode import decode

@@ -14,6 +14,7 @@ from simkit.declare.axes import Array, Index, Values, objects
 from simkit.declare.forms import TRIAL
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, Unstorable
+from simkit.record.matching import matched
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column, Leaf, Node
 from simkit.values.decode import ABSENT, decode
@@ -63,10 +64,10 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
             else range(size, len(space))
         )
         return Points(space, todo, size, len(space))
-    mine, theirs = _identities(plan, recorded, size)
-    position = {identity: i for i, identity in enumerate(mine.tolist())}
-    rows = np.array([position.get(identity, -1) for identity in theirs.tolist()], np.int64)
-    new = np.setdiff1d(np.arange(len(space)), rows[rows >= 0], assume_unique=False)
+    rows = _declared_rows(plan, recorded, size)
+    is_new = np.ones(len(space), bool)
+    is_new[rows[rows >= 0]] = False
+    new = np.flatnonzero(is_new)
     declared = np.concatenate([rows >= 0, np.ones(len(new), bool)])
     # A run that is not declared any more keeps its row; its point is never asked for.
     order = np.concatenate([np.where(rows >= 0, rows, 0), new])
@@ -164,29 +165,24 @@ def _constants(plan: Plan) -> dict[str, Any]:
     return {key: node.value for key, node in plan.nodes.items() if node.kind == "constant"}
 
 
-def _identities(plan: Plan, recorded: Recorded, size: int) -> tuple[Array, Array]:
-    """One number per point, equal for equal points with equal occurrence numbers."""
-    mine = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
-    both = np.zeros(len(plan.space) + size, np.int64)
+def _declared_rows(plan: Plan, recorded: Recorded, size: int) -> Index:
+    """For each recorded run the declared point that it is, or -1; the k-th equal point is the k-th equal run."""
+    declared = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
+    mine, theirs = [], []
     for name in _names(plan):
-        one, other = codes(mine[name], _recorded_column(recorded, name, slice(0, size)))
-        joined = np.concatenate([one, other])
-        both = np.unique(np.stack([both, joined], 1), axis=0, return_inverse=True)[1].reshape(-1)
-    split = len(plan.space)
-    times = np.concatenate([occurrence(both[:split]), occurrence(both[split:])])
-    numbers = both * (int(times.max(initial=0)) + 1) + times
-    return numbers[:split], numbers[split:]
+        one, other = _keys(declared[name], _recorded_column(recorded, name, slice(0, size)))
+        mine.append(one)
+        theirs.append(other)
+    return matched(mine, theirs, len(plan.space), size)
 
 
-def occurrence(codes: Array) -> Array:
-    """How often each code came before."""
-    order = np.argsort(codes, kind="stable")
-    ranked = codes[order]
-    first = np.concatenate([[True], ranked[1:] != ranked[:-1]]) if len(codes) else np.empty(0, bool)
-    starts = np.maximum.accumulate(np.where(first, np.arange(len(codes)), 0))
-    times = np.empty(len(codes), np.int64)
-    times[order] = np.arange(len(codes)) - starts
-    return times
+def _keys(one: Column, other: Column) -> tuple[Array, Array]:
+    """Two columns as unsigned numbers that are equal where type and bits of the values are."""
+    simple = _simple(one), _simple(other)
+    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
+        return simple[0][1].astype("u8"), simple[1][1].astype("u8")
+    first, second = codes(one, other)
+    return first.astype("u8"), second.astype("u8")
 
 
 def _equal(one: Column, other: Column) -> bool:
