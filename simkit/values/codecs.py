@@ -19,7 +19,7 @@ from simkit.declare.codec import OWN, Codec
 from simkit.errors import SimkitError, Unstorable
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # one is made per value: frozen ones cost twice as much
 class Parts:
     """A value taken apart.
 
@@ -31,11 +31,14 @@ class Parts:
         A JSON object.
     hints
         Text for people who look into the file, or what makes it: called once per column, not per value.
+    is_own
+        Whether nobody else holds what is in the parts, so that no copy is needed to keep them as they are.
     """
 
     fields: Mapping[str, Any]
     attributes: str = "{}"
     hints: Mapping[str, str] | Callable[[], Mapping[str, str]] = attrs.field(factory=dict)
+    is_own: bool = False
 
 
 # Columns of the parts of N values, together one array of N rows; None where there is no such array.
@@ -50,6 +53,7 @@ class Kept:
     encode: Callable[[Any], Parts]
     decode: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
     gather: Gather | None = None
+    take: Callable[[Any], Parts] | None = None  # `encode` with copies, where that is quicker than one by one
 
 
 # Modules with a function ``codec_of(kind) -> Kept | None`` and a mapping ``CODECS`` by name.

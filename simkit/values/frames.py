@@ -156,6 +156,20 @@ def _frame(frame: pd.DataFrame) -> Parts:
     return Parts({**parts, **_attrs(frame)}, told)
 
 
+def _taken(frame: pd.DataFrame) -> Parts:
+    """The parts of a frame with numbers of their own; cells that are objects, and attributes, are left to `taken`."""
+    parts = _frame(frame)
+    fields: Any = parts.fields
+    is_own = not frame.attrs
+    for name, values in fields.items():
+        if type(values) is np.ndarray and values.dtype.kind in "biufcmM":
+            fields[name] = values.copy()
+        elif name not in ("index", "columns"):  # which never change
+            is_own = False
+    parts.is_own = is_own
+    return parts
+
+
 def _held(frame: Any, i: int) -> Any:
     """The values of a column, without a Series around them, which would cost ten times as much."""
     values = frame._get_column_array(i) if hasattr(frame, "_get_column_array") else frame.iloc[:, i].array
@@ -200,7 +214,7 @@ def _column(values: Any, index: pd.Index) -> Any:
 
 
 CODECS = {
-    "pandas.DataFrame": Kept("pandas.DataFrame", _frame, _frame_back),
+    "pandas.DataFrame": Kept("pandas.DataFrame", _frame, _frame_back, take=_taken),
     "pandas.Series": Kept("pandas.Series", _series, _series_back),
     "pandas.Index": Kept("pandas.Index", _index, _index_back),
 }

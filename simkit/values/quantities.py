@@ -108,6 +108,12 @@ def _encode(quantity: Any) -> Parts:
     )
 
 
+def _taken(quantity: Any) -> Parts:
+    parts = _encode(quantity)
+    values = parts.fields["values"]
+    return Parts({"values": values.copy()}, parts.attributes, parts.hints, is_own=True)
+
+
 def _hints(exponents: Dimensions, quantity: Any) -> Mapping[str, str]:
     seen = np.abs(np.asarray(quantity).ravel())
     seen = seen[np.isfinite(seen) & (seen > 0)]
@@ -175,6 +181,6 @@ def _decode_unit(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
 
 
 CODECS = {
-    "brian2.Quantity": Kept("brian2.Quantity", _encode, _decode, _gather),
+    "brian2.Quantity": Kept("brian2.Quantity", _encode, _decode, _gather, _taken),
     "brian2.Unit": Kept("brian2.Unit", _encode_unit, _decode_unit),
 }

@@ -26,7 +26,7 @@ _IMMUTABLE = (
 )
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Taken:
     """The parts of a value, and the name of the codec that took it apart."""
 
@@ -41,9 +41,11 @@ def taken(value: Any) -> Any:
     if codec is None or kind is Taken:
         return value
     try:
-        parts = codec.encode(value)
+        parts = codec.encode(value) if codec.take is None else codec.take(value)
     except Unstorable:  # it is told where its path is known
         return value
+    if parts.is_own:
+        return Taken(codec.name, parts)
     fields = {name: held(parts.fields[name], taken) for name in parts.fields}
     return Taken(codec.name, Parts(fields, parts.attributes, parts.hints))
 
