@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -114,6 +115,7 @@ class LoggedView:
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._fd).atexit = False  # the system does it then
         share(self._fd)
         self._pages: dict[int, bytes] = {}
         self._end = os.fstat(self._fd).st_size
@@ -121,10 +123,6 @@ class LoggedView:
         for end, pages in read_frames(log_path(path)):
             self._pages.update(pages)
             self._end = end
-
-    def __del__(self) -> None:
-        if hasattr(self, "_fd"):
-            os.close(self._fd)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset from the start, the position or the end."""
