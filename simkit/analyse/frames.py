@@ -10,6 +10,7 @@ import numpy as np
 from simkit.analyse.missing import data_of, mask_of
 from simkit.analyse.units import magnitude
 from simkit.declare.axes import objects
+from simkit.errors import SimkitError
 from simkit.values.status import WORDS
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def dataframe(trajectory: Trajectory, names: str | Sequence[str] | None) -> pd.D
     columns: dict[str, Any] = {}
     units: dict[str, str] = {}
     for name in table_names(trajectory) if names is None else as_names(names):
+        if name in trajectory.names("summary") and trajectory._recorded.section_of(name) == "summary":
+            msg = f"{name!r} is one value for all runs, not a column: it is traj.summary.{name}"
+            raise SimkitError(msg)
         values, unit = magnitude(trajectory, name, trajectory[name])
         columns[name] = _series(values)
         units.update({name: unit} if unit else {})

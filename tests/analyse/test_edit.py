@@ -460,3 +460,11 @@ def test_wrong_links(traj, tmp_path):
         with pytest.raises(simkit.SimkitError, match=r"cannot name a link: 'group\.one' is a link already"):
             traj.link(name, run=1)
     assert list(traj.links) == ["group"]
+
+
+def test_a_derived_value_is_no_column_of_a_table(tmp_path):
+    simkit.run(lambda x: x, simkit.explore(x=[1, 2]), output=tmp_path / "f.h5").close()
+    with simkit.open(tmp_path / "f.h5", mode="r+") as traj:
+        traj.add(mean=1.5)
+        with pytest.raises(simkit.SimkitError, match=r"'mean' is one value for all runs.*traj\.summary\.mean"):
+            traj.to_dataframe(["x", "mean"])
