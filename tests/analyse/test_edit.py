@@ -466,5 +466,7 @@ def test_a_derived_value_is_no_column_of_a_table(tmp_path):
     simkit.run(lambda x: x, simkit.explore(x=[1, 2]), output=tmp_path / "f.h5").close()
     with simkit.open(tmp_path / "f.h5", mode="r+") as traj:
         traj.add(mean=1.5)
-        with pytest.raises(simkit.SimkitError, match=r"'mean' is one value for all runs.*traj\.summary\.mean"):
+        with pytest.raises(
+            simkit.SimkitError, match=r"'mean' is one value for all runs.*traj\.summary\.mean"
+        ):
             traj.to_dataframe(["x", "mean"])
