@@ -280,7 +280,8 @@ def f(x=0, run=None, name="a", size={size}):
     return {{
         "big": big, "text": "é" * x, "ragged": np.arange(x), "planes": np.ones((x % 3, 2)), "none": None,
         "items": [x, "a", None] * (x % 2), "mixed": x if x % 2 else float(x), "dict": {{"a": x, "b": [x]}},
-        "other": {{f"k{{x}}": x}}, "when": np.datetime64("2020-01-01") + np.timedelta64(x, "D"), "flag": x > 3, "c": x * 1j,
+        "other": {{f"k{{x}}": x}}, "when": np.datetime64("2020-01-01") + np.timedelta64(x, "D"),
+        "flag": x > 3, "c": x * 1j,
         "group.inner": [float(x)] * x, "words": np.array(["a", "b" * (x + 1)]), "huge": 2 ** (60 + x),
     }}
 """
