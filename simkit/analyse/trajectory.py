@@ -118,12 +118,12 @@ class Trajectory:
     @property
     def summary(self) -> Names:
         """What `after` functions and `add` derived from the runs, by natural naming."""
-        return edit.summary(self)
+        return notes.summary(self)
 
     @property
     def links(self) -> Names:
         """Second names: a run, a selection, or a column."""
-        return edit.links(self)
+        return notes.links(self)
 
     @property
     def runs(self) -> Runs:
@@ -175,12 +175,12 @@ class Trajectory:
     def error(self, run: int | str) -> str:
         """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
         if isinstance(run, str):
-            return edit.error_of(self, run)
-        return texts.error(self._recorded, self._number(run))
+            return notes.error_of(self, run)
+        return notes.error(self._recorded, self._number(run))
 
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
-        return texts.log(self._recorded, self._number(run))
+        return notes.log(self._recorded, self._number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
         """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
@@ -188,7 +188,7 @@ class Trajectory:
         A run's remarks on a result begin with its name; among the remarks on a name, those of single runs
         begin with the run.
         """
-        return edit.notes(self, about)
+        return notes.notes(self, about)
 
     def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
         """Execute a run again from its recorded parameters and seed, in this process, recording nothing.
@@ -241,7 +241,7 @@ class Trajectory:
         SimkitError
             For an unknown name, or when the file is open for reading only.
         """
-        edit.note(self, text, run, named)
+        notes.note(self, text, run, named)
 
     def add(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Add values that are derived from the runs: ``traj.add(mean_rate=array)``, then ``traj.summary.mean_rate``.
@@ -254,7 +254,7 @@ class Trajectory:
             For a name that is recorded or given by an `after`, for a value that has no form in the file, or
             when the file is open for reading only.
         """
-        edit.add(self, {**(values or {}), **named})
+        notes.add(self, {**(values or {}), **named})
 
     def link(self, name: str, target: Any = None, /, *, run: int | None = None) -> None:
         """Give a run, a selection or a recorded name a second name under ``traj.links``.
@@ -267,7 +267,7 @@ class Trajectory:
         SimkitError
             For a target that is none of these, or when the file is open for reading only.
         """
-        edit.link(self, name, target, run)
+        notes.link(self, name, target, run)
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Refuse: recorded values can't be changed."""

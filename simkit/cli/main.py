@@ -67,7 +67,7 @@ _VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair")
 
 
 def _verb(name: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"simkit.cli.{name}")
+    module = importlib.import_module(f"simkit.cli.verbs.{name}")
     options = _parsed(module.parser(), arguments)
     return options if isinstance(options, int) else int(module.main(options))
 

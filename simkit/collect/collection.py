@@ -88,7 +88,7 @@ def collect(config: Config, request: Request) -> list[Item]:
         When there is no experiment.
     """
     found, hints = _experiments(config, request)
-    chosen = [item for item in found if keyword.matches(request.keyword, item.node_id)]
+    chosen = [item for item in found if targets.matches(request.keyword, item.node_id)]
     if not chosen:
         raise _nothing(config, request, found, hints)
     items = _each(chosen, lambda item: Item(plan(item, config, request), _runs(item, request.targets)))

@@ -16,7 +16,6 @@ from simkit.declare.annotations import Note
 if TYPE_CHECKING:
     from simkit.collect.resolve import Resolver
 
-Chain = tuple[Requester, ...]
 
 
 def group(resolver: Resolver, provider: Provider, key: str, chain: Chain) -> Node:

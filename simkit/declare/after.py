@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from simkit.declare.tags import follow, tag_of
 from simkit.errors import SimkitError, caller, location
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def after(experiment: Callable[..., Any], /) -> Callable[[F], F]:

@@ -124,10 +124,10 @@ class _Git:
         message = f"simkit: {name}\n\n{self.plan.node_id}\n{self.command}"
         if self.mode == "require-clean":
             needed = [self.plan.rootdir / path for path in self.plan.sources.files]
-            keep.check_clean(repo, now, [path for path in needed if path.is_file()])
+            git_keep.check_clean(repo, now, [path for path in needed if path.is_file()])
         elif self.mode == "commit":
             count = len(now.committable)
-            before, now = now.commit, keep.commit(repo, now, message, where)
+            before, now = now.commit, git_keep.commit(repo, now, message, where)
             if now.commit != before:
                 where_to = f"on {now.branch}" if now.branch else "on no branch: HEAD is detached"
                 files = "file" if count == 1 else "files"
@@ -146,6 +146,6 @@ class _Git:
         from simkit.provenance.repository import reason
 
         try:
-            return keep.snapshot(repo, now, name, message)
+            return git_keep.snapshot(repo, now, name, message)
         except (GitError, OSError) as error:
             raise GitProblem(f"no snapshot could be made: {reason(error, root(repo))}") from None

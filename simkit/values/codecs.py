@@ -75,7 +75,7 @@ class Missing(Exception):
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"simkit.values.{name}")
+    return importlib.import_module(f"simkit.values.codecs.{name}")
 
 
 def codec_of(kind: type) -> Kept | None:

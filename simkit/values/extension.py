@@ -12,7 +12,6 @@ from simkit.errors import Unstorable
 from simkit.values.codecs import Kept, Parts, attributes_of
 from simkit.values.natives import zone_facts, zone_of
 
-Facts = Mapping[str, Any]
 
 
 def codec_of(kind: type) -> Kept | None:
