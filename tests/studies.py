@@ -14,7 +14,7 @@ from simkit.collect.config import load_config
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan
 from simkit.collect.resolve import Outside
-from simkit.collect.targets import parse
+from simkit.collect.targets import parse_target
 
 
 class Study:
@@ -38,7 +38,7 @@ class Study:
     ) -> list[Item]:
         """As the command collects; values from outside count as ``--set``."""
         given = {name: Outside(value, f"--set {name}={value}") for name, value in (outside or {}).items()}
-        request = Request([parse(argument) for argument in arguments], keyword, given)
+        request = Request([parse_target(argument) for argument in arguments], keyword, given)
         return collect(load_config(self.root), request)
 
     def plan(self, text: str, **options: Any) -> Plan:

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 from identity import identical
 
-from simkit.record.sink import Sink
-from simkit.record.source import read
+from simkit.record.columns.layout import read
+from simkit.record.columns.write import Sink
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 

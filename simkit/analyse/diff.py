@@ -9,18 +9,14 @@ from typing import Any, Final
 import attrs
 import numpy as np
 
-from simkit.analyse.compare import EXACT, Gap, Tolerance, differing, gaps
-from simkit.analyse.replay import rows_of
-from simkit.analyse.since import Change, changed
-from simkit.declare.axes import Array, Index
-from simkit.declare.forms import TRIAL
-from simkit.record.matching import occurrence
-from simkit.record.points import codes
+from simkit.declare.forms import TRIAL, Array, Index
+from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
-from simkit.values.columns import Column
+from simkit.record.rows import rows_of
+from simkit.values.batch import Status
+from simkit.values.columns import Column, take
+from simkit.values.compare import EXACT, Gap, Tolerance, codes, differing, gaps, occurrence
 from simkit.values.decode import ABSENT, decode
-from simkit.values.status import Status
-from simkit.values.take import take
 
 _BLOCK_BYTES = 16 << 20
 _BLOCK_ROWS = 65_536

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 import numpy as np
 
-from simkit.analyse.coding import Coded, coded, numbered, together
-from simkit.analyse.columns import Columns
-from simkit.declare.axes import Array, Index
-from simkit.declare.forms import TRIAL
+from simkit.analyse.selection import Columns
+from simkit.declare.forms import TRIAL, Array, Index
 from simkit.record.recorded import Recorded
+from simkit.values.compare import Coded, coded, numbered, together
 from simkit.values.decode import as_array
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
+
 
 _SPARSEST = 10  # cells per run; points that fill less are scattered, not a grid
 

@@ -8,18 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simkit.analyse import edit, texts
-from simkit.analyse.columns import Columns
-from simkit.analyse.describe import told
-from simkit.analyse.info import Info, info
-from simkit.analyse.naming import Names, holder_of, unchangeable
-from simkit.analyse.rows import Rows
-from simkit.analyse.runs import Runs
-from simkit.analyse.select import matching
-from simkit.declare.axes import Array, Index
+from simkit.analyse import notes
+from simkit.analyse.names import Names, Rows, Runs, holder_of, unchangeable
+from simkit.analyse.notes import Info, info
+from simkit.analyse.selection import Columns, matching
+from simkit.analyse.show import told
+from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
-from simkit.record.origins import Origin, origin
 from simkit.record.recorded import About, Recorded
+from simkit.record.rows import Origin, origin
 from simkit.values.decode import decode
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
     from simkit.analyse.export import Exported
     from simkit.analyse.grid import Grid
-    from simkit.analyse.plotting import Plot
+    from simkit.analyse.plot import Plot
 
 
 class Trajectory:
@@ -212,7 +209,7 @@ class Trajectory:
         Exception
             Whatever the experiment raises.
         """
-        from simkit.analyse.verify import replayed
+        from simkit.replay.verify import replayed
 
         return replayed(self._recorded, self._number(run), function)
 
@@ -314,7 +311,7 @@ class Trajectory:
             user's name is the same). Missing integers and booleans have pandas' nullable types. The units
             stand in ``.attrs["units"]``, by name.
         """
-        from simkit.analyse.frames import dataframe
+        from simkit.analyse.tables import dataframe
 
         return dataframe(self, names)
 
@@ -339,7 +336,7 @@ class Trajectory:
         SimkitError
             Without xarray: ``pip install "simkit[xarray]"``.
         """
-        from simkit.analyse.arrays import dataset
+        from simkit.analyse.xarray import dataset
 
         return dataset(self, names)
 
@@ -356,7 +353,7 @@ class Trajectory:
     @property
     def plot(self) -> Plot:
         """Figures of one or two explored parameters: ``traj.plot.line("z")``, ``traj.plot.heatmap("z")``."""
-        from simkit.analyse.plotting import Plot
+        from simkit.analyse.plot import Plot
 
         return Plot(self)
 
@@ -399,11 +396,11 @@ class Trajectory:
         return [*self._columns.names, *self._columns.run_names]
 
     def __repr__(self) -> str:
-        from simkit.analyse.describe import summary
+        from simkit.analyse.show import summary
 
         return summary(self)
 
     def _repr_html_(self) -> str:
-        from simkit.analyse.html import trajectory
+        from simkit.analyse.show import trajectory
 
         return trajectory(self)

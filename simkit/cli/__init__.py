@@ -1,1 +1,4 @@
-"""The command: the only room that prints."""
+"""What does the command `simkit` do?
+
+Options, verbs (`verbs/`) and exit codes. A new verb is a module in `verbs/` with a `parser` and a `main`.
+"""

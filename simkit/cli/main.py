@@ -1,19 +1,143 @@
-"""What does ``simkit`` do with its arguments, and with which exit code does it end?"""
+"""The command's options, its verbs and its exit codes."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import simkit
+from simkit._version import __version__
 from simkit.errors import SimkitError
 
-if TYPE_CHECKING:
-    import argparse
+EPILOG = """\
+exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
+            3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
+
+on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
+            simkit verify FILE              simkit diff A B
+            simkit restore FILE DIR         simkit merge OUT FILE…
+            simkit export FILE OUT.csv|.parquet|.nc|.h5
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit [PATH | FILE::NAME | FILE::NAME[3:7] …]``."""
+    top = argparse.ArgumentParser(
+        prog="simkit",
+        description="Find the experiments of a project, run every point of their spaces, record every run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="folder, file, FILE::NAME, FILE::NAME[3], [3:7] or [x=1.0]",
+    )
+    _select(top.add_argument_group("which runs"))
+    _values(top.add_argument_group("parameters and points"))
+    _execution(top.add_argument_group("how to run"))
+    _output(top.add_argument_group("what to show"))
+    return top
+
+
+def _select(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "-k",
+        metavar="EXPR",
+        default="",
+        help="only experiments whose node id matches, as in 'lorenz and not slow'",
+    )
+    add("--where", metavar="EXPR", default="", help="only the points that pass, as in 'x > 2 and y == 7'")
+    add("--co", "--collect-only", action="store_true", dest="collect_only", help="show what would run")
+    add(
+        "--parameters",
+        action="store_true",
+        help="show all parameters: value, unit, comment, where it is defined",
+    )
+
+
+def _values(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="give a parameter this value in all runs",
+    )
+    add(
+        "--params",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="values from a TOML file, or the constants of a trajectory",
+    )
+    add(
+        "--product",
+        metavar="NAME=V,V…",
+        action="append",
+        default=[],
+        help="replace this axis, or multiply a new one",
+    )
+    add(
+        "--explore",
+        metavar="NAME=V,V…",
+        nargs="+",
+        default=[],
+        help="replace the space by these axes, moving together",
+    )
+    add("--repeat", metavar="N", type=int, help="each point N times, with different random numbers")
+    add("--seed", metavar="N", type=int, help="root seed of all random streams")
+
+
+def _execution(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "-n",
+        metavar="N",
+        dest="workers",
+        help="worker processes: a number, 'auto' for all cores, 0 for none (default 1)",
+    )
+    add("-x", action="store_const", const=1, dest="maxfail", help="stop at the first failure")
+    add("--maxfail", metavar="N", type=int, dest="maxfail", default=0, help="stop after N failures")
+    add(
+        "--pdb",
+        action="store_true",
+        help="debug a failing run; with FILE::NAME[3], replay it without recording",
+    )
+    add("--output", metavar="FILE.h5", help="record into this file, which may hold several experiments")
+    add("--fresh", action="store_true", help="begin a new trajectory, even if one could be continued")
+    add(
+        "--into",
+        metavar="FILE.h5",
+        help="continue this trajectory although code or constants changed; done runs stay",
+    )
+    add(
+        "--lf",
+        action="store_true",
+        help="run again what failed in the newest trajectory, whatever changed since",
+    )
+    add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
+    add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
+    add("--sumatra", action="store_true", help="enter each study in Sumatra's lab notebook, too")
+    add("--reason", metavar="TEXT", default="", help="why you run this, for the record")
+    add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
+
+
+def _output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-q", "--quiet", action="count", default=0, help="less")
+    add("-v", "--verbose", action="count", default=0, help="more: every failure, every run with --co")
+    add("-s", action="store_true", dest="show_output", help="show what runs print, instead of recording it")
+    add("--durations", metavar="N", type=int, help="show the N slowest runs")
+    add("--version", action="store_true", help="show the version")
+
 
 INTERRUPTED, BUG, USAGE = 2, 3, 4
 
@@ -49,13 +173,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from simkit.cli.options import parser
+    # self import
 
     options = _parsed(parser(), arguments)
     if isinstance(options, int):
         return options
     if options.version:
-        print(f"simkit {simkit.__version__}")
+        print(f"simkit {__version__}")
         return 0
     from simkit.cli.command import command
 
@@ -85,7 +209,7 @@ def _bug() -> int:
 
     traceback.print_exc()
     print(
-        f"\nsimkit {simkit.__version__}: this is a bug in simkit; what was committed is safe.",
+        f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.",
         file=sys.stderr,
     )
     print("Please report it with the lines above and the command that you typed.", file=sys.stderr)

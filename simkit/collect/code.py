@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ast
 import os
+import random
+import symtable
 import sys
 import sysconfig
 import textwrap
@@ -22,9 +24,52 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+import numpy as np
 
-from simkit.collect.cells import NOTEBOOK, cells_of, parsed
-from simkit.collect.scopes import free_names
+NOTEBOOK = "notebook"  # stands for the file in node ids
+
+
+def cells_of(module: ModuleType) -> tuple[str, ...] | None:
+    """The executed cells in order, if this is the namespace of a notebook."""
+    cells = vars(module).get("In")
+    is_shell = module.__name__ == "__main__" and not hasattr(module, "__file__")
+    return tuple(map(str, cells)) if is_shell and isinstance(cells, list) else None
+
+
+def parsed(cells: tuple[str, ...]) -> tuple[str, list[ast.Module]]:
+    """All cells as one text, and the syntax tree of each with its lines in that text.
+
+    A cell that is no plain Python, such as a mistyped one, is left out.
+    """
+    text, trees = "", []
+    for cell in cells:
+        try:
+            tree = ast.parse(cell)
+        except (SyntaxError, ValueError):
+            continue
+        trees.append(ast.increment_lineno(tree, text.count("\n")))
+        text += cell.rstrip("\n") + "\n"
+    return text, trees
+
+
+def free_names(statement: ast.stmt) -> set[str]:
+    """The names that a module's statement looks up in the module, or imports itself: no other local ones."""
+    try:
+        table = symtable.symtable(ast.unparse(statement), "<statement>", "exec")
+    except (SyntaxError, RecursionError):
+        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return _global(table)
+
+
+def _global(table: symtable.SymbolTable) -> set[str]:
+    everywhere = table.get_type() == "module"
+    found = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_imported() or (symbol.is_referenced() and (everywhere or symbol.is_global()))
+    }
+    return found.union(*map(_global, table.get_children()))
+
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SPACES = ("explore", "product", "sample", "each", "after")
@@ -284,3 +329,77 @@ def _absolute(name: str, module: ModuleType) -> str:
     package = (module.__package__ or "").split(".")
     base = package[: len(package) - level + 1]
     return ".".join([*base, name[level:]] if name[level:] else base)
+
+
+RANDOM, NUMPY, BRIAN2 = "random", "numpy.random", "brian2"
+
+
+def global_streams(code: Mapping[str, str], rootdir: Path) -> frozenset[str]:
+    """The streams that these pieces of code use, whatever names they import them by.
+
+    Parameters
+    ----------
+    code
+        Sources by ``file::name``, as `reachable` finds them.
+    """
+    files = {key.partition("::")[0] for key in code}
+    modules = {file: module for file in files if (module := _loaded(rootdir / file)) is not None}
+    found = {BRIAN2 for module in modules.values() if _uses_brian2(module)}
+    for key, text in code.items():
+        module = modules.get(key.partition("::")[0])
+        if module is not None:
+            found.update(stream for thing in _named_values(text, module) if (stream := _stream_of(thing)))
+    return frozenset(found)
+
+
+def _loaded(path: Path) -> ModuleType | None:
+    if path.name == NOTEBOOK:
+        return sys.modules["__main__"]
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and os.path.abspath(file) == os.path.abspath(path):
+            return module
+    return None
+
+
+def _uses_brian2(module: ModuleType) -> bool:
+    names = (
+        getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+        for thing in vars(module).values()
+    )
+    return "brian2" in sys.modules and any(str(name).partition(".")[0] == "brian2" for name in names)
+
+
+def _named_values(text: str, module: ModuleType) -> Iterator[Any]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    names: Iterable[ast.AST] = (
+        node for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.Attribute))
+    )
+    for node in names:
+        thing = _resolved(node, module)
+        if thing is not None:
+            yield thing
+
+
+def _resolved(node: ast.AST, module: ModuleType) -> Any:
+    """What a name or a dotted name through modules stands for; nothing is executed for it."""
+    if isinstance(node, ast.Name):
+        return vars(module).get(node.id)
+    if isinstance(node, ast.Attribute):
+        owner = _resolved(node.value, module)
+        return vars(owner).get(node.attr) if isinstance(owner, ModuleType) else None
+    return None
+
+
+def _stream_of(thing: Any) -> str | None:
+    if thing is np.random.seed:
+        return NUMPY
+    owner = getattr(thing, "__self__", None)
+    if owner is None or isinstance(owner, ModuleType):
+        return None
+    if owner is random.seed.__self__:  # type: ignore[attr-defined]
+        return RANDOM
+    return NUMPY if owner is np.random.normal.__self__ else None  # type: ignore[attr-defined]

@@ -1,8 +1,11 @@
-"""From the command's arguments to the plans of all experiments that they select."""
+"""From the command's arguments, or a function, to the plans of experiments and what follows them."""
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,23 +13,29 @@ from typing import Any
 
 import attrs
 
-from simkit.collect import keyword
-from simkit.collect.after import after_plans
-from simkit.collect.code import reachable
-from simkit.collect.config import Config
-from simkit.collect.kinds import kind_of
+from simkit.collect import targets
+from simkit.collect.code import NOTEBOOK, global_streams, reachable
+from simkit.collect.config import Config, find_rootdir, load_config
 from simkit.collect.modules import load, simconfs
-from simkit.collect.plan import Plan, node_id, ordered, providers_of
+from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
-from simkit.collect.providers import Level, imported, levels, tagged
-from simkit.collect.requests import fields
 from simkit.collect.resolve import Outside, Resolver
+from simkit.collect.signatures import Level, Requester, fields, imported, kind_of, levels, requests, tagged
 from simkit.collect.sources import sources
-from simkit.collect.streams import global_streams
 from simkit.collect.targets import Runs, Target, files
+from simkit.declare.forms import times
 from simkit.declare.space import Space, explore
 from simkit.declare.tags import Tag, tag_of
-from simkit.errors import NothingToRun, SimkitError, listed, location, shown_path
+from simkit.errors import (
+    NothingToRun,
+    SimkitError,
+    caller,
+    did_you_mean,
+    listed,
+    location,
+    paragraphs,
+    shown_path,
+)
 
 KindOf = Callable[[str], Any]
 Reshape = Callable[[Space, KindOf], Space]
@@ -201,10 +210,7 @@ def resolve(
 
 
 def _declared(tag: Tag) -> Space:
-    space = tag.spaces[0] if tag.spaces else explore()
-    for inner in tag.spaces[1:]:
-        space = space * inner
-    return space
+    return Space(times(tag.spaces)) if tag.spaces else explore()
 
 
 def _nothing(config: Config, request: Request, found: Sequence[Found], hints: Sequence[str]) -> NothingToRun:
@@ -241,3 +247,150 @@ def _check_outside(items: Sequence[Item], outside: Mapping[str, Outside]) -> Non
         if given.source.startswith("--") and name not in used:
             experiments = [item.plan.name for item in items]
             raise unused_outside(name, given.source, [*used, *groups], experiments)
+
+
+TRAJECTORY = "trajectory"
+
+
+def after_plans(functions: Sequence[Callable[..., Any]], plan: Plan, resolver: Resolver) -> tuple[Plan, ...]:
+    """The plans of what follows an experiment, in order.
+
+    Parameters
+    ----------
+    resolver
+        The experiment's, which knows all its names: a name has one value for both.
+
+    Raises
+    ------
+    SimkitError
+        For two of one name, and for an argument that has no single value after the runs.
+    """
+    seen: dict[str, Callable[..., Any]] = {}
+    for function in functions:
+        first = seen.setdefault(function.__name__, function)
+        if first is not function:
+            where = f"{location(function)}: a second @after named {function.__name__!r} follows {plan.name}"
+            msg = f"{where}, the first at {location(first)}\n    give one of them another name"
+            raise SimkitError(msg)
+    if functions and TRAJECTORY not in resolver.nodes and resolver.find(TRAJECTORY, 0) is None:
+        resolver.nodes[TRAJECTORY] = Node(TRAJECTORY, "builtin", varying=True, origin="built in")
+    return tuple(_plan(function, plan, resolver) for function in functions)
+
+
+def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
+    asker = Requester("", f"after {function.__name__}", location(function))
+    needs = resolver.call(requests(function), (asker,))
+    for name, problem in resolver.missing.items():
+        raise _unknown(name, problem)
+    nodes = ordered(needs, resolver.nodes)
+    _check_single(asker, nodes)
+    code = reachable([function, *providers_of(nodes)], plan.rootdir) or _cells(function)
+    path = _file(function, plan)
+    return attrs.evolve(
+        plan,
+        name=function.__name__,
+        node_id=node_id(path, function, plan.rootdir),
+        function=function,
+        nodes=nodes,
+        needs=needs,
+        space=explore(),
+        path=path,
+        module=function.__module__,
+        code=code,
+        streams=global_streams(code, plan.rootdir),
+    )
+
+
+def _file(function: Callable[..., Any], plan: Plan) -> Path:
+    path = Path(os.path.abspath(function.__code__.co_filename))
+    return path if path.exists() else plan.path  # a cell of a notebook
+
+
+def _cells(function: Callable[..., Any]) -> dict[str, str]:
+    """The source of a notebook's function and of those that it names: no file holds them."""
+    found: dict[str, str] = {}
+    waiting = [function]
+    while waiting:
+        one = waiting.pop()
+        if one.__qualname__ in found:
+            continue
+        try:
+            found[one.__qualname__] = textwrap.dedent(inspect.getsource(one))
+        except OSError:
+            found[one.__qualname__] = repr((one.__code__.co_code, one.__code__.co_consts))
+        named = (one.__globals__.get(name) for name in one.__code__.co_names)
+        waiting += [n for n in named if inspect.isfunction(n) and n.__module__ == function.__module__]
+    return found
+
+
+def _unknown(name: str, problem: SimkitError) -> SimkitError:
+    hint = did_you_mean(name, [TRAJECTORY]).removeprefix("; ")
+    columns = 'what the runs gave are columns of the argument trajectory: trajectory["z"]'
+    return SimkitError(f"{problem}\n    {hint or columns}")
+
+
+def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:
+    """After the runs there is no point: what differs between them can't be given."""
+    for node in nodes.values():
+        if node.varying and node.is_recorded:
+            why = "is explored" if node.kind == "explored" else "is computed for each run"
+            first = f"{asker.where}: {asker.words} needs {node.name!r}, which {why}: it has no one value for all runs"
+            raise SimkitError(
+                paragraphs(
+                    [
+                        first,
+                        _way(node.key, nodes),
+                        f'take the column, trajectory["{node.name}"], or what does not differ between runs',
+                    ]
+                ).replace("\n    \n", "\n")
+            )
+
+
+def _way(key: str, nodes: Mapping[str, Node]) -> str:
+    """Who in between asks for it."""
+    asking = [node.name for node in nodes.values() if any(need.key == key for need in node.needs)]
+    return f"requested by {', '.join(asking)}" if asking else ""
+
+
+def found_of(function: Callable[..., Any]) -> tuple[Found, Config]:
+    """A function of a script, a notebook or any module as an experiment, and the project around it."""
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: an experiment is a function, not {function!r}"
+        raise SimkitError(msg)
+    module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
+    file = getattr(module, "__file__", None)
+    path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
+    config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
+    tag = tag_of(function) or Tag("experiment")
+    return Found(function, tag, path, module, node_id(path, function, config.rootdir)), config
+
+
+def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]) -> Plan:
+    """The plan of a function of a script, a notebook or any module.
+
+    Parameters
+    ----------
+    space
+        Instead of the one that decorates the function.
+    outside
+        Values laid on top, after the project's ``[tool.simkit.parameters]``.
+    """
+    found, config = found_of(function)
+    if space is not None and not isinstance(space, Space):
+        msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
+        raise SimkitError(msg)
+    configured = {
+        name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()
+    }
+    request = Request(
+        outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
+    )
+    inside = levels(found.path, config.rootdir, found.module)
+    plan = resolve(found, inside, request, config.rootdir, compress=config.compress)
+    unknown = next((name for name in outside if name not in plan.names), None)
+    if unknown is not None:
+        used = ", ".join(plan.parameters)
+        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, plan.names)}"
+        msg = f"{location(function)}: {what}\n    it uses: {used}"
+        raise SimkitError(msg)
+    return plan

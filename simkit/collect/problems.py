@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from simkit.collect.groups import group_fields, is_group
 from simkit.collect.plan import Node
-from simkit.collect.providers import Provider
-from simkit.collect.requests import Requester
-from simkit.declare.axes import Values
+from simkit.collect.signatures import Provider, Requester, group_fields, is_group
+from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, paragraphs
 from simkit.values.encode import explain
 

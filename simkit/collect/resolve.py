@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from simkit.collect import problems
-from simkit.collect.grouping import group, overlay
 from simkit.collect.plan import BUILTINS, Need, Node
-from simkit.collect.providers import Level, Provider
-from simkit.collect.requests import MISSING, Request, Requester, fields, requester, requests
+from simkit.collect.signatures import (
+    MISSING,
+    Level,
+    Provider,
+    Request,
+    Requester,
+    fields,
+    requester,
+    requests,
+)
 from simkit.collect.text import convert
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location
-from simkit.values.same import same
+from simkit.values.compare import same
 
 Chain = tuple[Requester, ...]
 
@@ -253,3 +261,94 @@ class Resolver:
             key, "fixture", provider.thing, needs=needs, varying=not shared, scope=provider.tag.scope,
             origin=provider.where,
         )  # fmt: skip
+
+
+def group(resolver: Resolver, provider: Provider, key: str, chain: Chain) -> Node:
+    """A parameter class, its fields replaced by what was explored or given from outside."""
+    known = fields(provider.thing)
+    given = _given_fields(resolver, provider.name) if "@" not in key else []
+    for name in given:
+        if name not in known:
+            raise problems.unknown_field(provider, name, list(known), resolver.outside)
+    for name, request in known.items():
+        if request.default is MISSING and name not in given:
+            raise problems.no_value(provider, name, chain)
+    needs = tuple(_field(resolver, provider.name, known[name], chain) for name in given)
+    varying = any(resolver.nodes[need.key].varying for need in needs)
+    comment = _own_doc(provider.thing)
+    return Node(
+        key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment
+    )
+
+
+def _given_fields(resolver: Resolver, group: str) -> list[str]:
+    """The fields of a group that the space or the outside names."""
+    names = dict.fromkeys(n for n in (*resolver.space.names, *resolver.outside) if n.startswith(group + "."))
+    return [name.removeprefix(group + ".") for name in names]
+
+
+def _field(resolver: Resolver, group: str, request: Request, chain: Chain) -> Need:
+    """The node of one replaced field."""
+    name = f"{group}.{request.name}"
+    dotted = attrs.evolve(request, name=name)
+    if name not in resolver.nodes:
+        made = (
+            resolver.explored(dotted, chain)
+            if name in resolver.space.names
+            else resolver.constant(dotted, chain)
+        )
+        assert made is not None  # a given field is explored or comes from outside
+        resolver.nodes[name] = made
+    return Need(request.name, name, keyword=True)
+
+
+def overlay(resolver: Resolver, node: Node, request: Request, overlaid: list[str], chain: Chain) -> Node:
+    """A group that a function or a default gives, with some of its fields replaced."""
+    name = request.name
+    base = f"{name}@base"
+    resolver.nodes[base] = attrs.evolve(node, key=base)
+    needs = [Need("group", base)]
+    for full in dict.fromkeys(overlaid):
+        field = full.removeprefix(name + ".")
+        resolver.nodes.setdefault(f"{full}@normal", _attribute_of(base, full, field, node))
+        needs.append(_replaced(resolver, Request(field, MISSING, Note()), name, chain))
+    varying = any(resolver.nodes[need.key].varying for need in needs)
+    return attrs.evolve(
+        node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None
+    )
+
+
+def _replaced(resolver: Resolver, request: Request, group: str, chain: Chain) -> Need:
+    """The node of a field that replaces one of a computed group."""
+    name = f"{group}.{request.name}"
+    if name in resolver.space.names:
+        resolver.used.add(name)
+        needs = (Need(request.name, f"{name}@normal"),) if name in resolver.space.optional else ()
+        resolver.nodes[name] = Node(name, "explored", needs=needs, varying=True, origin="explored")
+    else:
+        made = resolver.constant(attrs.evolve(request, name=name), chain)
+        assert made is not None
+        resolver.nodes[name] = made
+    return Need(request.name, name, keyword=True)
+
+
+def evolved(group: Any, /, **replaced: Any) -> Any:
+    """A group with some fields replaced."""
+    return attrs.evolve(group, **replaced)
+
+
+def _attribute_of(base: str, full: str, field: str, node: Node) -> Node:
+    getter = operator.attrgetter(field)
+    return Node(
+        f"{full}@normal",
+        "derived",
+        getter,
+        needs=(Need(field, base),),
+        varying=node.varying,
+        origin=node.origin,
+    )
+
+
+def _own_doc(group: type) -> str:
+    doc = vars(group).get("__doc__") or ""
+    return "" if doc.startswith("Method generated by attrs") else doc.strip()

@@ -1,7 +1,8 @@
-"""What the command line points at: folders, files, experiments and their runs."""
+"""What the command line points at: files, experiments, and which of their runs."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import attrs
+import numpy as np
 
-from simkit.collect.text import split
-from simkit.errors import SimkitError
+from simkit.collect.text import parse, split
+from simkit.declare.forms import BLOCK, Array, Values, passing
+from simkit.declare.space import Space
+from simkit.errors import NothingToRun, SimkitError, listed
 
 _SKIPPED = ("__pycache__", "node_modules", "build", "dist", "results", "venv", "*.egg", "*.egg-info", ".*")
 
@@ -45,7 +49,7 @@ class Target:
     runs: Runs | None = None
 
 
-def parse(argument: str) -> Target:
+def parse_target(argument: str) -> Target:
     """``FILE::NAME[3:7]`` and its shorter forms.
 
     Raises
@@ -98,3 +102,93 @@ def _below(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
 def _is_skipped(folder: Path) -> bool:
     environment = (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
     return environment or any(fnmatch(folder.name, pattern) for pattern in _SKIPPED)
+
+
+def matches(expression: str, node_id: str) -> bool:
+    """Whether words joined by ``and``, ``or``, ``not`` match a node id; a word matches a part, in any case.
+
+    Raises
+    ------
+    SimkitError
+        For anything else than words, parentheses, ``and``, ``or``, ``not``.
+    """
+    if not expression.strip():
+        return True
+    try:
+        tree = ast.parse(expression.strip(), mode="eval").body
+    except SyntaxError:
+        msg = f"-k {expression!r}: write names joined by and, or, not"
+        raise SimkitError(msg) from None
+    return _value(tree, node_id.lower(), expression)
+
+
+def _value(node: ast.expr, node_id: str, expression: str) -> bool:
+    match node:
+        case ast.BoolOp(op=ast.And()):
+            return all(_value(part, node_id, expression) for part in node.values)
+        case ast.BoolOp():
+            return any(_value(part, node_id, expression) for part in node.values)
+        case ast.UnaryOp(op=ast.Not()):
+            return not _value(node.operand, node_id, expression)
+        case ast.Name() | ast.Attribute():
+            return ast.unparse(node).lower() in node_id
+        case ast.Constant(value=str() as word):
+            return word.lower() in node_id
+    msg = f"-k {expression!r}: write names joined by and, or, not; quote anything else"
+    raise SimkitError(msg)
+
+
+def selected(space: Space, runs: Sequence[Runs], where: str, node_id: str) -> Array | None:
+    """A boolean per run, or None where all are meant.
+
+    Raises
+    ------
+    SimkitError
+        For a number beyond the last run, or a name that is not explored.
+    NothingToRun
+        When nothing is left.
+    """
+    if not runs and not where:
+        return None
+    chosen = np.zeros(len(space), bool)
+    for wanted in runs:
+        chosen |= _matching(space, wanted, node_id)
+    if not runs:
+        chosen[:] = True
+    if where:
+        chosen &= _passing(space, where)
+    if not chosen.any():
+        what = f"--where {where!r}" if where else f"[{runs[0].text}]"
+        msg = f"{node_id}: {what} selects none of its {len(space)} runs"
+        raise NothingToRun(msg)
+    return chosen
+
+
+def _passing(space: Space, where: str) -> Array:
+    blocks = [np.arange(start, min(start + BLOCK, len(space))) for start in range(0, len(space), BLOCK)]
+    return np.concatenate([passing(where, space.at(block), len(block), "--where") for block in blocks])
+
+
+def _matching(space: Space, wanted: Runs, node_id: str) -> Array:
+    chosen = np.zeros(len(space), bool)
+    if wanted.values is None:
+        if wanted.start is not None and wanted.start >= len(space):
+            msg = f"{node_id}[{wanted.text}]: the last of its {len(space)} runs is number {len(space) - 1}"
+            raise SimkitError(msg)
+        chosen[wanted.start : wanted.stop] = True
+        return chosen
+    chosen[:] = True
+    columns = space.at(np.arange(len(space)))
+    for name, text in wanted.values:
+        if name not in columns:
+            msg = f"{node_id}[{wanted.text}]: {name!r} is not explored\n    explored: {listed(name, space.names)}"
+            raise SimkitError(msg)
+        chosen &= _equal(columns[name], text)
+    return chosen
+
+
+def _equal(values: Values, text: str) -> Array:
+    wanted = parse(text)
+    if values.array.dtype != object and isinstance(wanted, (int, float, complex)):
+        return np.asarray(values.array == wanted, bool)
+    return np.array([value == wanted or str(value) == text for value in values.elements()], bool)

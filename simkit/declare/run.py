@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simkit.declare.snapshot import Other, snapshot, unchanged
+from simkit.declare.results import Other, snapshot, unchanged
 from simkit.errors import SimkitError
 
 _SCALARS = (bool, int, float, complex, np.generic)

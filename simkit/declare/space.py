@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import numpy as np
 
-from simkit.declare.axes import Array, Index, Values, declared, from_list, joined
-from simkit.declare.forms import TRIAL, Form, Kept, Repeat, Taken, Test, Zip, plus, times
+from simkit.declare.forms import (
+    TRIAL,
+    Array,
+    Form,
+    Index,
+    Kept,
+    Plus,
+    Repeat,
+    Taken,
+    Test,
+    Times,
+    Values,
+    Zip,
+    declared,
+    from_list,
+    joined,
+    plus,
+    times,
+)
+from simkit.declare.tags import Tag, mark, tag_of
 from simkit.errors import SimkitError, caller
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 F = TypeVar("F")
 
@@ -41,10 +62,14 @@ class Space:
         return self.form.optional
 
     def __call__(self, function: F) -> F:
-        """Decorate an experiment."""
-        from simkit.declare.tags import add_space
-
-        return add_space(function, self)
+        """Decorate an experiment: decorators apply from the bottom up, and the top one is slowest."""
+        if not inspect.isfunction(function):
+            msg = f"{caller()}: a space decorates an experiment, which is a function, not {function!r}"
+            raise SimkitError(msg)
+        below = (tag_of(function) or Tag()).spaces
+        times((self.form, *below))  # refuses a name that is explored twice
+        mark(function, spaces=(self.form, *below))
+        return function
 
     def __mul__(self, other: Space) -> Space:
         return Space(times((self.form, other.form))) if isinstance(other, Space) else NotImplemented
@@ -232,3 +257,48 @@ def _column(name: str, points: Sequence[Mapping[str, Any]]) -> Values:
     at = [i for i, point in enumerate(points) if name in point]
     column = from_list([points[i][name] for i in at])
     return column if len(at) == len(points) else joined(len(points), [(np.array(at), column)])
+
+
+def with_axis(space: Space, name: str, values: list[Any]) -> Space:
+    """The space with this axis replaced, or multiplied by it where the name is new (fastest).
+
+    Raises
+    ------
+    SimkitError
+        When the name moves together with others.
+    """
+    axis = Zip({checked(name): from_list(values)}, len(values))
+    if name in space.names:
+        return Space(_replaced(space.form, name, axis))
+    return Space(times((space.form, axis)) if space.names else axis)
+
+
+def with_trials(space: Space, count: int) -> Space:
+    """The space with this many trials per point, whatever it declared."""
+    return Space(space.form.inner if isinstance(space.form, Repeat) else space.form).repeat(count)
+
+
+def first_value(space: Space, name: str) -> Any:
+    """An example of a name's values, or None."""
+    return space[0].get(name) if name in space.names and len(space) else None
+
+
+def _replaced(form: Form, name: str, axis: Zip) -> Form:
+    match form:
+        case Zip() if form.names == (name,):
+            return axis
+        case Zip() | Taken() if name in form.names:
+            others = ", ".join(other for other in form.names if other != name)
+            msg = f"--product {name}=…: {name!r} moves together with {others}: use --explore for all of them"
+            raise SimkitError(msg)
+        case Times():
+            return times(tuple(_replaced(part, name, axis) for part in form.parts))
+        case Plus():
+            return attrs.evolve(
+                form, first=_replaced(form.first, name, axis), second=_replaced(form.second, name, axis)
+            )
+        case Repeat():
+            return attrs.evolve(form, inner=_replaced(form.inner, name, axis))
+        case Kept():
+            return Kept(_replaced(form.inner, name, axis), form.test, form.where)
+    return form

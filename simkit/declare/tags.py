@@ -1,4 +1,4 @@
-"""Decorators that tag a function or class and return it unchanged."""
+"""The decorators: they tag a function or class and return it unchanged."""
 
 from __future__ import annotations
 
@@ -6,20 +6,86 @@ import inspect
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform, overload
+from typing import Any, Literal, TypeVar, dataclass_transform, overload
 
 import attrs
 
-from simkit.declare.limits import Limits, limits
+from simkit.declare.forms import Form
 from simkit.errors import SimkitError, caller, location
 
-if TYPE_CHECKING:
-    from simkit.declare.space import Space
+_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_BYTES = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+
+
+@attrs.frozen
+class Limits:
+    """An experiment's limits.
+
+    Attributes
+    ----------
+    timeout
+        Seconds that a run may take; None is no limit.
+    retries
+        How often a run that is not done is tried again.
+    memory
+        Bytes of address space that a worker may have.
+    nice
+        How much a worker lowers its priority.
+    """
+
+    timeout: float | None = None
+    retries: int = 0
+    memory: int | None = None
+    nice: int = 0
+
+
+def seconds(value: Any, where: str) -> float:
+    """``"10min"``, ``"1.5 h"``, ``90`` as seconds."""
+    return _quantity(value, _SECONDS, f"{where}: write a duration as 90, '90s', '10min' or '2h'")
+
+
+def nbytes(value: Any, where: str) -> int:
+    """``"4 GB"``, ``"500 MB"``, ``1_000_000`` as bytes."""
+    return int(_quantity(value, _BYTES, f"{where}: write an amount of memory as '500 MB' or '4 GB'"))
+
+
+def _quantity(value: Any, units: dict[str, int], problem: str) -> float:
+    match = re.fullmatch(r"\s*([0-9_]*\.?[0-9]+(?:e[0-9]+)?)\s*([a-z]*)\s*", str(value).lower())
+    if isinstance(value, bool) or match is None or match[2] not in units or float(match[1]) <= 0:
+        msg = f"{problem}, not {value!r}"
+        raise SimkitError(msg)
+    return float(match[1]) * units[match[2]]
+
+
+def limits(timeout: Any, retries: Any, memory: Any, nice: Any, where: str) -> Limits:
+    """The checked limits of an experiment."""
+    for name, number in (("retries", retries), ("nice", nice)):
+        if type(number) is not int or number < 0:
+            msg = f"{where}: {name}={number!r}: give a whole number from 0 on"
+            raise SimkitError(msg)
+    return Limits(
+        None if timeout is None else seconds(timeout, f"{where}: timeout={timeout!r}"),
+        retries,
+        None if memory is None else nbytes(memory, f"{where}: memory={memory!r}"),
+        nice,
+    )
+
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["experiment", "parameter", "fixture", "after"]
 Scope = Literal["run", "experiment"]
+
 
 _ATTRIBUTE = "__simkit__"
 
@@ -31,7 +97,7 @@ class Tag:
     kind: Kind | None = None
     name: str | None = None
     scope: Scope = "run"
-    spaces: tuple[Space, ...] = ()
+    spaces: tuple[Form, ...] = ()  # of the stacked decorators, the slowest first
     limits: Limits = Limits()
     compress: bool | None = None
     afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
@@ -53,7 +119,8 @@ def tag_of(thing: Any) -> Tag | None:
     return tag if isinstance(tag, Tag) else None
 
 
-def _mark(thing: Any, **changes: Any) -> None:
+def mark(thing: Any, **changes: Any) -> None:
+    """Change what an object's tag says; it can be of one kind only."""
     tag = tag_of(thing) or Tag()
     kind = changes.get("kind")
     if tag.kind is not None and kind is not None:
@@ -66,10 +133,10 @@ def follow(function: Any, experiment: Any) -> None:
     """Let a function follow an experiment; a cell of a notebook that is run again replaces what it defined."""
     tag = tag_of(function) or Tag()
     kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
-    _mark(function, **kind, follows=(*tag.follows, experiment))
+    mark(function, **kind, follows=(*tag.follows, experiment))
     told = tag_of(experiment) or Tag("experiment")
     others = [other for other in told.afters if not _replaces(function, other)]
-    _mark(experiment, afters=(*others, function))
+    mark(experiment, afters=(*others, function))
 
 
 def _replaces(function: Any, other: Any) -> bool:
@@ -78,23 +145,6 @@ def _replaces(function: Any, other: Any) -> bool:
     one, before = function.__code__, other.__code__
     same_file = one.co_filename == before.co_filename and os.path.exists(one.co_filename)
     return not same_file or one.co_firstlineno == before.co_firstlineno
-
-
-def add_space(thing: T, space: Space) -> T:
-    """Stack a space onto a function: decorators apply from the bottom up, and the top one is slowest."""
-    if not inspect.isfunction(thing):
-        msg = f"{caller()}: a space decorates an experiment, which is a function, not {thing!r}"
-        raise SimkitError(msg)
-    tag = tag_of(thing) or Tag()
-    twice = [name for below in tag.spaces for name in below.names if name in space.names]
-    if twice:
-        msg = (
-            f"{caller()}: explored twice: {', '.join(twice)}\n"
-            "    give each name one axis, or list points one after the other with +"
-        )
-        raise SimkitError(msg)
-    _mark(thing, spaces=(space, *tag.spaces))
-    return thing
 
 
 @overload
@@ -159,7 +209,7 @@ def _experiment(function: Any, allowed: Limits, compress: bool | None) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"
         raise SimkitError(msg)
-    _mark(function, kind="experiment", limits=allowed, compress=compress)
+    mark(function, kind="experiment", limits=allowed, compress=compress)
     return function
 
 
@@ -190,7 +240,7 @@ def _fixture(function: Any, name: str | None, scope: Scope) -> Any:
     if scope not in ("run", "experiment"):
         msg = f"{location(function)}: fixture scope {scope!r}: choose 'run' or 'experiment'"
         raise SimkitError(msg)
-    _mark(function, kind="fixture", name=name or function.__name__, scope=scope)
+    mark(function, kind="fixture", name=name or function.__name__, scope=scope)
     return function
 
 
@@ -222,12 +272,12 @@ def _parameter(thing: Any, name: str | None) -> Any:
         if "__attrs_attrs__" not in vars(thing):
             _check_fields(thing)
             thing = attrs.define(thing, frozen=True, kw_only=True, slots=False)
-        _mark(thing, kind="parameter", name=name or snake_case(thing.__name__))
+        mark(thing, kind="parameter", name=name or snake_case(thing.__name__))
         return thing
     if not inspect.isfunction(thing) or inspect.isgeneratorfunction(thing):
         msg = f"{caller()}: @parameter marks a function that returns a value, or a class, not {thing!r}"
         raise SimkitError(msg)
-    _mark(thing, kind="parameter", name=name or thing.__name__)
+    mark(thing, kind="parameter", name=name or thing.__name__)
     return thing
 
 
@@ -247,3 +297,49 @@ def _check_fields(group: type) -> None:
 def snake_case(name: str) -> str:
     """``LIFNeuron`` → ``lif_neuron``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def after(experiment: Callable[..., Any], /) -> Callable[[F], F]:
+    """Mark a function as post-processing: it is called when no run of the experiment is pending.
+
+    Its arguments are injected by name: ``trajectory`` (read-only, with every run and its status), ``run``
+    (collects, as in an experiment), ``rng``, ``seed``, ``workdir``, and any parameter or fixture that does
+    not differ between runs. What it returns or adds is ``traj.summary``. The function itself is returned
+    unchanged.
+
+    Several are called in the order of their definitions, each when its code or the runs have changed.
+
+    Parameters
+    ----------
+    experiment
+        The experiment that it follows, as in ``@after(multiply)``.
+
+    Raises
+    ------
+    SimkitError
+        When that is no experiment, or what is decorated is no plain function.
+    """
+    tag = tag_of(experiment)
+    if tag is None or tag.kind != "experiment":
+        name = getattr(experiment, "__name__", repr(experiment))
+        msg = (
+            f"{caller()}: @after names the experiment that it follows, as in @after(multiply); "
+            f"{name} is no experiment\n    decorate {name} with @experiment if it shall be one"
+        )
+        raise SimkitError(msg)
+
+    def mark(function: F) -> F:
+        _check(function)
+        follow(function, experiment)
+        return function
+
+    return mark
+
+
+def _check(function: Any) -> None:
+    if not inspect.isfunction(function):
+        msg = f"{caller()}: @after marks a function, not {function!r}"
+        raise SimkitError(msg)
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        msg = f"{location(function)}: after {function.__name__} must return its results, not yield or await"
+        raise SimkitError(msg)

@@ -10,27 +10,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simkit.collect.groups import leaves
 from simkit.collect.plan import Node, Plan
-from simkit.declare.axes import Array, Index, Values
-from simkit.declare.forms import TRIAL
+from simkit.collect.signatures import leaves
+from simkit.declare.forms import TRIAL, Array, Index, Values
+from simkit.declare.results import snapshot
 from simkit.declare.run import Run
-from simkit.declare.snapshot import snapshot
-from simkit.inject.beat import BEGAN, LOGGED, RUN, STOP, Beat, never
-from simkit.inject.failure import user_traceback
-from simkit.inject.health import Watch, seed_globals
-from simkit.inject.outcome import Names, as_columns
-from simkit.inject.protect import given, is_copied
-from simkit.inject.results import Outcomes, result_columns
+from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Vault, never, user_traceback
+from simkit.inject.outcomes import Names, Outcomes, as_columns, result_columns
+from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
 from simkit.inject.seeds import generators, run_seeds
-from simkit.inject.shared import has_fixed_fields, make_shared
-from simkit.inject.steps import Step, compiled
-from simkit.inject.vault import Vault
-from simkit.values.batch import Batch
+from simkit.inject.watch import Watch, seed_globals
+from simkit.values.batch import Batch, Status
+from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
-from simkit.values.packed import compressed
-from simkit.values.status import Status
-from simkit.values.taken import taken
+from simkit.values.registry import taken
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]

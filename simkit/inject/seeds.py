@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from simkit.declare.axes import Array, Index
+from simkit.declare.forms import Array, Index
 
 _MASK = 0xFFFFFFFF
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED

@@ -1,22 +1,70 @@
-"""Under which circumstances does a session begin, and what does git do for it?"""
+"""Under which circumstances does a session begin?"""
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simkit._version import __version__
 from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan
 from simkit.errors import SimkitError
-from simkit.provenance.facts import session_facts
-from simkit.provenance.repository import GitProblem, State, described, pathspec, repository, root, state
-from simkit.record.catalogue import Slot
+from simkit.provenance.environment import (
+    Packages,
+    brian2,
+    environment,
+    machine,
+    packages,
+    without_credentials,
+)
+from simkit.provenance.git import GitProblem, State, described, pathspec, repository, root, state
+from simkit.record.recorded import Slot
 
 if TYPE_CHECKING:
     import git
+
+
+def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[str, Any]:
+    """The facts of one session: numbers, text, and mappings.
+
+    ``sources`` are the project's files, ``code`` the source of every piece of them that the runs reach by
+    ``file::name``.
+    """
+    found = _packages(plan, asked)
+    optional = {
+        "reason": without_credentials(asked.reason),
+        "environment": environment(),
+        "origins": found.origins,
+        **brian2(),
+    }
+    return {
+        "started": time.time(),
+        "command": command_line(argv, anonymous=not asked.user),
+        "simkit": __version__,
+        **machine(user=asked.user),
+        "packages": found.versions,
+        "code": dict(plan.code),
+        "sources": plan.sources.files,
+        **{name: fact for name, fact in optional.items() if fact},
+    }
+
+
+def _packages(plan: Plan, asked: Bookkeeping) -> Packages:
+    try:
+        return packages(plan.sources.imports, every=asked.every_package)
+    except Exception as error:  # noqa: BLE001 - half an installation may hold anything, and costs no run
+        return Packages({}, {"": f"the installed packages can't be read: {error}"})
+
+
+def command_line(argv: Sequence[str], *, anonymous: bool) -> str:
+    """The command as it was typed, credentials aside; anonymous, the user's folder is ``~``."""
+    text = without_credentials(argv[0] if len(argv) == 1 else shlex.join(argv))
+    return text.replace(str(Path.home()), "~") if anonymous else text
 
 
 @attrs.frozen(eq=False)
@@ -118,7 +166,7 @@ class _Git:
 
     def _keep(self, repo: git.Repo, now: State, where: list[str]) -> tuple[State, dict[str, str]]:
         """Do what the mode says."""
-        from simkit.provenance import keep
+        from simkit.provenance import git_keep
 
         name = trajectory_name(self.slot)
         message = f"simkit: {name}\n\n{self.plan.node_id}\n{self.command}"
@@ -142,8 +190,8 @@ class _Git:
     def _snapshot(self, repo: git.Repo, now: State, name: str, message: str) -> tuple[str, str, list[str]]:
         from git.exc import GitError
 
-        from simkit.provenance import keep
-        from simkit.provenance.repository import reason
+        from simkit.provenance import git_keep
+        from simkit.provenance.git import reason
 
         try:
             return git_keep.snapshot(repo, now, name, message)

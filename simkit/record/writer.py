@@ -11,32 +11,56 @@ import h5py
 import numpy as np
 
 from simkit.declare.annotations import Note
-from simkit.declare.axes import Array, Index
-from simkit.declare.forms import TRIAL
+from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
-from simkit.record.constants import annotate, write_constant
-from simkit.record.layout import (
-    FORMAT,
-    create_column,
-    home,
-    names_in,
-    place,
-    put,
+from simkit.record.columns.layout import create_column, put, read_constant
+from simkit.record.columns.write import Sink, annotate, write_constant
+from simkit.record.facts import (
+    amend_session,
+    forget_checkpoints,
+    numbers,
+    write_checkpoint,
+    write_notes,
+    write_session,
+    write_texts,
 )
-from simkit.record.runs import RunColumns
-from simkit.record.sessions import amend_session, numbers, write_session
-from simkit.record.sink import Sink
-from simkit.record.source import read_constant
-from simkit.record.sparse import forget_checkpoints, write_checkpoint, write_notes, write_texts
-from simkit.record.store import Store
-from simkit.values.batch import Batch
-from simkit.values.checkpoint import Checkpoint
-from simkit.values.columns import Column, Leaf
+from simkit.record.file.store import Store
+from simkit.record.format import FORMAT, home, names_in, place
+from simkit.values.batch import Batch, Checkpoint, Status
+from simkit.values.columns import Column, Leaf, take
+from simkit.values.compare import same
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.same import same
-from simkit.values.status import Status
-from simkit.values.take import take
+
+
+class RunColumns:
+    """Datasets of the group ``runs``, by name.
+
+    Parameters
+    ----------
+    group
+        The group.
+    n
+        How many runs there are.
+    """
+
+    def __init__(self, group: h5py.Group, n: int) -> None:
+        self.group, self.n = group, n
+        self.known: dict[str, h5py.Dataset | None] = {}
+
+    def get(self, name: str) -> h5py.Dataset | None:
+        """A column, or None where it was not used so far; only `made` makes one."""
+        if name not in self.known:
+            self.known[name] = self.group.get(name)
+        return self.known[name]
+
+    def made(self, name: str, dtype: Any) -> h5py.Dataset:
+        """A column, made if it was not used so far."""
+        column = self.get(name)
+        if column is None:
+            column = self.known[name] = create_column(self.group, name, self.n, np.dtype(dtype))
+        return column
+
 
 INTERVAL = 0.25  # seconds between commits while runs keep coming
 _SHARE = 20  # a commit may take one twentieth of the time

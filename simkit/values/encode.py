@@ -1,41 +1,132 @@
-"""Python values to columns, without loss or a word about what can't be kept."""
+"""Python values to columns, without loss, or an error that names the value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import attrs
 import numpy as np
 
-from simkit.declare.axes import Values
-from simkit.declare.codec import OWN
+from simkit.declare.forms import Index, Values
+from simkit.declare.plugins import OWN
 from simkit.errors import Unstorable
-from simkit.values.codecs import Kept, Parts, codec_of
-from simkit.values.columns import Column, Items, Leaf, Nothing, Ragged, Record, whole_column
-from simkit.values.explain import described, inside
-from simkit.values.plain import (
-    STORED_KINDS,
-    Encoder,
-    Part,
-    arrays,
-    byte_strings,
-    integers,
-    is_plain,
-    native,
-    placed,
-    ragged,
-    scalars,
-    split,
-    strings,
-)
-from simkit.values.stored import Stored, stored_parts
-from simkit.values.taken import Taken
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
+from simkit.values.registry import Kept, Parts, Stored, Taken, codec_of, stored_parts
+
+# Arrays of this size stay apart, so that each can become a chunk of its own without another copy.
+BIG = 65_536
+
+
+Part = tuple[Index | None, Node]
+Encoder = Callable[[Sequence[Any]], list[Part]]
+STORED_KINDS = "biufcmMSU"
+
+
+def split(values: Sequence[Any], key: Callable[[Any], Hashable]) -> list[tuple[Index | None, list[Any]]]:
+    """The values by key, with their positions; None stands for all of them."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, value in enumerate(values):
+        groups.setdefault(key(value), []).append(i)
+    if len(groups) == 1:
+        return [(None, list(values))]
+    return [(np.array(at), [values[i] for i in at]) for at in groups.values()]
+
+
+def placed(at: Index | None, parts: Iterable[Part]) -> list[Part]:
+    """Parts of a group of values, at the positions of the group."""
+    if at is None:
+        return list(parts)
+    return [(at if inner is None else at[inner], node) for inner, node in parts]
+
+
+def native(name: str, dtype: str) -> Encoder:
+    """The encoder of Python's own numbers."""
+
+    def encoder(values: Sequence[Any]) -> list[Part]:
+        return [(None, Leaf(name, np.array(values, dtype)))]
+
+    return encoder
+
+
+def integers(values: Sequence[Any]) -> list[Part]:
+    """Integers; beyond 64 bits as decimals."""
+    try:
+        return [(None, Leaf("int", np.array(values, "i8")))]
+    except OverflowError:
+        parts: list[Part] = []
+        for at, group in split(values, lambda v: -(2**63) <= v < 2**63):
+            small = -(2**63) <= group[0] < 2**63
+            parts.append(
+                (at, Leaf("int", np.array(group, "i8") if small else [format(v, "d") for v in group]))
+            )
+        return parts
+
+
+def is_plain(text: str) -> bool:
+    """Whether HDF5's text can hold it: no NUL, no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def strings(values: Sequence[Any]) -> list[Part]:
+    """Text; what HDF5's own cannot hold as bytes."""
+    if is_plain("".join(values)):
+        return [(None, Leaf("str", list(values)))]
+    parts: list[Part] = []
+    for at, group in split(values, is_plain):
+        plain = is_plain(group[0])
+        raw = [] if plain else [v.encode("utf-8", "surrogatepass") for v in group]
+        parts.append((at, Leaf("str", group) if plain else byte_strings("str", raw)))
+    return parts
+
+
+def byte_strings(name: str, values: Sequence[bytes]) -> Ragged:
+    """Bytes of any length."""
+    shapes = np.array([[len(v)] for v in values], np.int64)
+    return Ragged(name, np.frombuffer(b"".join(values), "u1"), shapes)
+
+
+def scalars(values: Sequence[Any]) -> list[Part]:
+    """NumPy scalars of one class."""
+    kind = values[0].dtype.kind
+    if kind == "U":  # each has a dtype of its own length
+        return [
+            (at, attrs.evolve(node, type={Leaf: "scalar", Ragged: "np.str"}[type(node)]))
+            for at, node in strings(list(map(str, values)))
+        ]
+    if kind == "S":
+        return [(None, byte_strings("scalar", values))]
+    # Only types with a unit have several dtypes.
+    groups = split(values, lambda v: v.dtype) if kind in "mM" else [(None, list(values))]
+    return [(at, Leaf("scalar", np.array(group, group[0].dtype))) for at, group in groups]
+
+
+def arrays(values: Sequence[Any]) -> list[Part]:
+    """Arrays of one dtype and number of dimensions: in one block, or laid end to end."""
+    if len({v.shape for v in values}) > 1:
+        return [(None, ragged("array", values))]
+    if values[0].nbytes >= BIG:
+        return [(None, Leaf("array", [np.ascontiguousarray(v) for v in values]))]
+    return [(None, Leaf("array", np.array(values, values[0].dtype)))]
+
+
+def ragged(name: str, values: Sequence[Any]) -> Ragged:
+    """Arrays of one dtype and number of dimensions, laid end to end."""
+    shapes = np.array([a.shape for a in values], np.int64).reshape(len(values), values[0].ndim)
+    return Ragged(name, np.concatenate([np.ravel(a) for a in values], dtype=values[0].dtype), shapes)
+
 
 # More kinds of one codec's values under one name than this are kept row by row (`loose`), not a column each.
 MOST_ALIKE = 8
 NO_FIELD = "0"  # of a record whose value has no parts; no part of a user's can have that name
+
 
 _FLAT = {bool: "?", int: "i8", float: "f8", complex: "c16"}
 
@@ -161,7 +252,7 @@ def _arrays(values: Sequence[Any]) -> list[Part]:
 
 def array_codec(dtype: np.dtype[Any]) -> Kept:
     """The codec of arrays that HDF5 has no type for, or none that holds all of their values."""
-    from simkit.values.arrays import codec_for
+    from simkit.values.codecs.numpy import codec_for
 
     return codec_for(dtype)
 
@@ -236,3 +327,57 @@ _ENCODERS: dict[type, Encoder] = {
     tuple: _sequences("tuple"),
     dict: _dictionaries,
 }
+
+
+_SIMPLE: tuple[tuple[Any, str], ...] = (
+    (types.LambdaType, "a function"),
+    (types.BuiltinFunctionType, "a function"),
+    (types.MethodType, "a method"),
+    (types.GeneratorType, "a generator"),
+    (types.ModuleType, "a module"),
+    (type, "a class"),
+)
+
+
+_TRANSPARENT = ("items", "cells", "values")  # parts that users do not see as such
+
+
+def described(value: Any) -> str:
+    """The value's kind in a few words."""
+    for kind, words in _SIMPLE:
+        if isinstance(value, kind):
+            return words
+    if hasattr(value, "fileno") and hasattr(value, "read"):
+        return "an open file"
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"a value of type {name}"
+
+
+def inside(value: Any, path: str) -> list[tuple[str, Any]]:
+    """The parts of a composite value, with their paths."""
+    if type(value) in (list, tuple):
+        return [(f"{path}[{i}]", item) for i, item in enumerate(value)]
+    if type(value) is dict:
+        return [(f"{path}.{k}" if isinstance(k, str) else f"{path}[{k!r}]", v) for k, v in value.items()]
+    if isinstance(value, np.ndarray):
+        return _cells(value, path)
+    codec = codec_of(type(value))
+    try:
+        parts = (
+            value.parts.fields
+            if type(value) is Taken
+            else {}
+            if codec is None
+            else codec.encode(value).fields
+        )
+    except Unstorable:
+        return []
+    return [(path if name in _TRANSPARENT else f"{path}.{name}", part) for name, part in parts.items()]
+
+
+def _cells(array: Any, path: str) -> list[tuple[str, Any]]:
+    if not isinstance(array, np.ndarray) or array.dtype != object:
+        return []
+    indices = [", ".join(map(str, index)) for index in np.ndindex(array.shape)]
+    return [(f"{path}[{i}]" if i else path, cell) for i, cell in zip(indices, array.flat, strict=True)]

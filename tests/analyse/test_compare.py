@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from storable import EXAMPLES, identical, values
 
-from simkit.analyse.compare import Tolerance, differing, gap
 from simkit.values.columns import Column
+from simkit.values.compare import Tolerance, differing, gap
 from simkit.values.encode import encode
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from simkit import SimkitError
-from simkit.collect.keyword import matches
+from simkit.collect.targets import matches
 
 NODE = "folder/sim_multiply.py::Multiply_fast"
 

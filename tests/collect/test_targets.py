@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simkit import SimkitError
-from simkit.collect.targets import Runs, Target, files, parse
+from simkit.collect.targets import Runs, Target, files, parse_target
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_an_argument_is_a_path_perhaps_with_an_experiment_and_its_runs(argument, target):
-    assert parse(argument) == target
+    assert parse_target(argument) == target
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_argument_is_a_path_perhaps_with_an_experiment_and_its_runs(argument,
     ],
 )
 def test_runs_are_chosen_by_value(inside, values):
-    assert parse(f"sim_a.py::f[{inside}]").runs == Runs(inside, values=values)
+    assert parse_target(f"sim_a.py::f[{inside}]").runs == Runs(inside, values=values)
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def test_brackets_that_can_not_be_read_show_how_to_write_them(inside):
     with pytest.raises(
         SimkitError, match=re.escape(f"cannot read [{inside}]: write [3], [3:7] or [x=1.0,y=6.0]")
     ):
-        parse(f"sim_a.py::f[{inside}]")
+        parse_target(f"sim_a.py::f[{inside}]")
 
 
 @pytest.mark.parametrize("argument", ["nope.py", "nope.py::f", "nowhere"])
 def test_a_path_that_does_not_exist_is_an_error(argument):
     with pytest.raises(SimkitError, match="no such file or folder: " + argument.partition("::")[0]):
-        parse(argument)
+        parse_target(argument)
 
 
 @pytest.mark.parametrize("argument", ["sub::f", "sim_a.py::"])
 def test_colons_need_a_file_before_and_a_name_behind(argument):
     with pytest.raises(SimkitError, match="write FILE::EXPERIMENT"):
-        parse(argument)
+        parse_target(argument)
 
 
 def found(here, *arguments, patterns=("sim_*.py",)):
-    paths = files([parse(argument) for argument in arguments], patterns, here)
+    paths = files([parse_target(argument) for argument in arguments], patterns, here)
     return [path.relative_to(here).as_posix() for path in paths]
 
 

@@ -21,9 +21,9 @@ import pytest
 from processes import read_everything, recorded_runs, wrong_values
 
 import simkit
-from simkit.declare.axes import Array
+from simkit.declare.forms import Array
 from simkit.record import writer as writers
-from simkit.record.store import Store, repaired
+from simkit.record.file.store import Store, repaired
 
 PAGE = 4096
 RUNS = 240

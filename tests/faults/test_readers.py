@@ -15,7 +15,7 @@ import pytest
 from processes import alive, kill_group, recorded_runs
 
 import simkit
-from simkit.record.store import Store
+from simkit.record.file.store import Store
 
 STUDY = """
 import time

@@ -15,7 +15,7 @@ from kinds.matrices import MATRICES
 from kinds.numbers_and_arrays import ARRAYS
 from kinds.python import NATIVES
 from kinds.tables import TABLES
-from simkit.values.classes import among, revived
+from simkit.values.instances import among, revived
 
 KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import simkit
-from simkit.provenance.secrets import without_credentials
+from simkit.provenance.environment import without_credentials
 
 SOURCE = """
 from simkit import experiment, product

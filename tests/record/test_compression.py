@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import simkit
-from simkit.values.packed import SMALL, packed
+from simkit.values.compress import SMALL, packed
 
 TEXT = """
 import numpy as np

@@ -11,7 +11,7 @@ import h5py
 import pytest
 
 from simkit import SimkitError
-from simkit.record.sessions import (
+from simkit.record.facts import (  # fmt: skip
     amend_session,
     as_text,
     numbers,
@@ -19,7 +19,7 @@ from simkit.record.sessions import (
     read_sessions,
     read_text,
     write_session,
-)  # fmt: skip
+)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from storable import EXAMPLES, values
 from written import Written, written
 
 from simkit.errors import SimkitError
-from simkit.record.sink import Sink
+from simkit.record.columns.write import Sink
 from simkit.values.decode import ABSENT, as_array
 from simkit.values.encode import encode
 

@@ -14,7 +14,7 @@ import pytest
 import simkit
 from simkit import SimkitError
 from simkit.errors import StorageFailed
-from simkit.record.store import Store, WriterLock, open_for_reading
+from simkit.record.file.store import Store, WriterLock, open_for_reading
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.record.transaction import PAGE, TransactionalFile, log_path, recover
+from simkit.record.file.log import PAGE, log_path, recover
+from simkit.record.file.transaction import TransactionalFile
 
 
 def put(file: TransactionalFile, offset: int, data: bytes) -> None:

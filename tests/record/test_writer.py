@@ -9,12 +9,11 @@ import pytest
 import simkit
 from simkit import explore, product
 from simkit.declare.annotations import Note
-from simkit.record.sparse import clean
-from simkit.record.store import Store
+from simkit.record.facts import clean
+from simkit.record.file.store import Store
 from simkit.record.writer import Writer
-from simkit.values.batch import Batch
+from simkit.values.batch import Batch, Status
 from simkit.values.encode import encode
-from simkit.values.status import Status
 
 
 @pytest.fixture

@@ -43,9 +43,9 @@ def there_and_back(values):
 
 @pytest.mark.parametrize("i", range(14))
 def test_each_kind_of_quantity_comes_back_as_it_was(brian, i):
+    from simkit.values.compare import digest
     from simkit.values.decode import as_array, decode
     from simkit.values.encode import encode, explain
-    from simkit.values.same import digest
 
     values = list(brian.quantities().values())[i]
     assert all_identical(decode(encode(values)), values)
@@ -59,7 +59,7 @@ def test_each_kind_of_quantity_comes_back_as_it_was(brian, i):
 
 
 def test_a_quantity_is_told_from_others(brian):
-    from simkit.values.same import same
+    from simkit.values.compare import same
 
     assert not same(1 * brian.mV, 1 * brian.nA)
     assert not same(1 * brian.volt, 1.0)
@@ -119,10 +119,10 @@ def test_the_voltage_of_a_state_monitor_is_recorded_by_time(monitors):
 
 
 def test_monitors_and_quantities_are_kept_as_they_were_when_the_network_runs_on(brian):
-    from simkit.declare.snapshot import snapshot
+    from simkit.declare.results import snapshot
     from simkit.values.decode import decode
     from simkit.values.encode import encode
-    from simkit.values.taken import taken
+    from simkit.values.registry import taken
 
     made = brian.network()
     voltages = made["states"].V[:].copy()
@@ -187,7 +187,7 @@ def test_without_brian2_a_quantity_is_an_array_with_a_unit(tmp_path, brian):
     """In a process that cannot import it."""
     import h5py
 
-    from simkit.record.sink import Sink
+    from simkit.record.columns.write import Sink
     from simkit.values.encode import encode
 
     with h5py.File(tmp_path / "q.h5", "w") as file:

@@ -12,14 +12,12 @@ from identity import all_identical, identical
 from kinds import KINDS, back
 from kinds.generated import frames, indices, series, structured
 
-from simkit.declare.snapshot import snapshot
-from simkit.values.columns import nbytes
+from simkit.declare.results import snapshot
+from simkit.values.columns import nbytes, take
+from simkit.values.compare import digest, same
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, explain
-from simkit.values.same import digest, same
-from simkit.values.stored import Stored
-from simkit.values.take import take
-from simkit.values.taken import taken
+from simkit.values.registry import Stored, taken
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 

@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
-from simkit.declare.axes import from_list
+from simkit.declare.forms import from_list
 from simkit.errors import Unstorable
-from simkit.values.columns import Column, nbytes
+from simkit.values.columns import Column, nbytes, take
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, encode_values, explain
-from simkit.values.take import take
 
 examples = pytest.mark.parametrize("kind", EXAMPLES)
 rows = st.lists(values, max_size=5)

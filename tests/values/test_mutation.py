@@ -12,10 +12,10 @@ from identity import identical
 from kinds import back
 from kinds.instances import Loose, Trace
 
-from simkit.declare.snapshot import snapshot
+from simkit.declare.results import snapshot
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.taken import taken
+from simkit.values.registry import taken
 
 INPLACE = {
     "frame": (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), lambda v: v.__setitem__("a", 9)),

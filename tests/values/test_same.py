@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from storable import EXAMPLES, identical, values
 
 from simkit.errors import Unstorable
-from simkit.values.same import digest, same
+from simkit.values.compare import digest, same
 
 
 @pytest.mark.parametrize(

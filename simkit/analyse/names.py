@@ -1,0 +1,279 @@
+"""Natural naming: dotted names as attributes, and runs by number."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from simkit.analyse.show import Told, aligned, told_of_run
+from simkit.declare.forms import Array, Index
+from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.record.recorded import Recorded
+from simkit.values.batch import WORDS
+from simkit.values.columns import Column
+from simkit.values.decode import ABSENT, Absent
+from simkit.values.registry import Stored
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+
+_LABELLED = ("pandas.core.frame", "xarray.core.dataset")
+
+
+class Names:
+    """User names as attributes and items; groups nest.
+
+    ``traj.parameters.neuron.tau``, ``traj.parameters["neuron.tau"]``, ``list(traj.parameters)``. Values are
+    read when they are touched.
+
+    Parameters
+    ----------
+    names
+        The full names; a set or dictionary where they are many.
+    get
+        Gives the value of a full name.
+    about
+        What these names are of: ``parameters``, ``run 3``.
+    prefix
+        Only the names below it, such as ``neuron.``.
+    tell
+        Says a full name's value in a few words, for people.
+    """
+
+    __slots__ = ("__about", "__get", "__names", "__prefix", "__tell")
+
+    def __init__(
+        self,
+        names: Collection[str],
+        get: Callable[[str], Any],
+        about: str,
+        prefix: str = "",
+        tell: Callable[[str], Told] = Told,
+    ) -> None:
+        put = object.__setattr__  # the user's names can't be assigned to: see below
+        put(self, "_Names__names", names)
+        put(self, "_Names__get", get)
+        put(self, "_Names__about", about)
+        put(self, "_Names__prefix", prefix)
+        put(self, "_Names__tell", tell)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise unchangeable(self.__prefix + name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise unchangeable(self.__prefix + name)
+
+    def __full(self) -> list[str]:
+        """The full names below this prefix."""
+        return [name for name in self.__names if name.startswith(self.__prefix)]
+
+    def __below(self) -> list[str]:
+        """The same, as they are called from here."""
+        return [name[len(self.__prefix) :] for name in self.__full()]
+
+    def __here(self) -> list[str]:
+        """The next parts of the names below this prefix."""
+        return list(dict.fromkeys(name.partition(".")[0] for name in self.__below()))
+
+    def __find(self, name: str) -> Any:
+        full = self.__prefix + name
+        if full in self.__names:
+            return self.__get(full)
+        if any(known.startswith(full + ".") for known in self.__names):
+            return Names(self.__names, self.__get, self.__about, full + ".", self.__tell)
+        if holder_of(full, self.__names):  # a key of a recorded dictionary, a column of a table
+            return self.__get(full)
+        names = self.__below()
+        hint = did_you_mean(name, names)
+        msg = f"{self.__about} has no {full!r}{hint}\n    available: {listed(name, names)}"
+        raise LookupError(msg)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") and name not in self.__here():
+            raise AttributeError(name)  # Python and notebooks ask for many such names
+        try:
+            return self.__find(name)
+        except LookupError as error:
+            # Named, so that Python does not add a guess of its own to the one in the message.
+            raise AttributeError(*error.args, name="", obj=self) from None
+
+    def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            msg = f"{self.__about}: {name!r} is no name\n    available: {listed('', self.__below())}"
+            raise Unknown(msg)
+        try:
+            return self.__find(name)
+        except LookupError as error:
+            raise Unknown(*error.args) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__here())
+
+    def __len__(self) -> int:
+        return len(self.__here())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self.__here() or self.__prefix + name in self.__names)
+
+    def __dir__(self) -> list[str]:
+        return self.__here()
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.__below()
+
+    def __title(self) -> str:
+        return f"{self.__about} {self.__prefix[:-1]}".strip()
+
+    def __repr__(self) -> str:
+        lines = aligned(self.__below(), lambda name: self.__tell(self.__prefix + name))
+        return "\n".join([f"<{self.__title()}{'' if lines else ': nothing'}>", *lines])
+
+    def _repr_html_(self) -> str:
+        from simkit.analyse.show import page, tree
+
+        return page(self.__title(), tree(self.__below(), lambda name: self.__tell(self.__prefix + name)))
+
+
+class Unknown(KeyError):
+    """A name that is not there; the message lists those that are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def unchangeable(name: str) -> SimkitError:
+    """Somebody tried to assign to a name."""
+    return SimkitError(
+        f"{caller()}: {name!r}: recorded values cannot be changed\n"
+        '    traj.add(…) adds derived values, with a file opened by simkit.open(…, mode="r+")'
+    )
+
+
+def holder_of(name: str, names: Collection[str]) -> str:
+    """The recorded name that a name is, or lies in: ``table`` for ``table.x``; empty if there is none."""
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def inside(value: Any, full: str, holder: str) -> Any:
+    """The part of a value that a full name leads to.
+
+    Raises
+    ------
+    LookupError
+        With the parts that are there.
+    """
+    for key in full[len(holder) + 1 :].split("."):
+        has_parts = isinstance(value, (dict, Stored)) or type(value).__module__.startswith(_LABELLED)
+        if not has_parts or key not in value:
+            there = listed(key, map(str, value)) if has_parts else "it has no parts"
+            msg = f"no {full!r}: {there}"
+            raise LookupError(msg)
+        value = value[key]
+    return value
+
+
+_COLUMN_ROWS = 1024
+_BLOCK_BYTES = 1 << 20
+_SHAREABLE = (bool, int, float, complex, str, bytes, type(None), np.generic, Absent)
+
+
+class Rows:
+    """Reads values by run number; keeps one block per name."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.recorded = recorded
+        self.blocks: dict[str, tuple[range, list[Any]]] = {}
+        self.constants: dict[str, Column] = {}
+
+    @cached_property
+    def names(self) -> dict[str, None]:
+        """The names that a run has, parameters first; recorded ones never change."""
+        return dict.fromkeys([*self.recorded.names("parameters"), *self.recorded.names("results")])
+
+    def run(self, run: int) -> Names:
+        """A run's values by natural naming."""
+        return Names(
+            self.names,
+            lambda name: self._value_or_error(name, run),
+            f"run {run}",
+            tell=lambda name: told_of_run(self.recorded, name, self.value(name, run)),
+        )
+
+    def _value_or_error(self, name: str, run: int) -> Any:
+        holder = holder_of(name, self.names)
+        if holder != name:
+            return inside(self._value_or_error(holder, run), name, holder)
+        value = self.value(name, run)
+        if value is ABSENT:
+            status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
+            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
+            msg = f"run {run} has no {name!r}: its status is {status}{why}"
+            raise LookupError(msg)
+        return value
+
+    def value(self, name: str, run: int) -> Any:
+        """The value, or `ABSENT`; what can be changed is the caller's own."""
+        kept = self.blocks.get(name)
+        if kept is not None and run in kept[0]:
+            value = kept[1][run - kept[0].start]
+            return value if isinstance(value, _SHAREABLE) else copy.deepcopy(value)
+        if name in self.constants:
+            return self.recorded.values(self.constants[name])[0]
+        if self.recorded.is_constant(name):
+            self.constants[name] = self.recorded.constant(name)
+        else:
+            self.blocks[name] = self._block(name, run)
+        return self.value(name, run)
+
+    def _block(self, name: str, run: int) -> tuple[range, list[Any]]:
+        """The run and its neighbours: about a megabyte."""
+        size = max(1, min(_COLUMN_ROWS, _BLOCK_BYTES // self.recorded.row_bytes(name)))
+        start = run - run % size
+        rows = range(start, min(start + size, len(self.recorded)))
+        return rows, self.recorded.values(self.recorded.column(name, slice(rows.start, rows.stop)))
+
+
+_BLOCK = 4096
+
+
+class Runs(Sequence["Names"]):
+    """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
+
+    def __init__(self, trajectory: Trajectory, index: Index | range) -> None:
+        self._trajectory, self._index = trajectory, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, i: int) -> Names: ...
+    @overload
+    def __getitem__(self, i: slice | Sequence[int] | Array) -> Runs: ...
+    def __getitem__(self, i: int | slice | Sequence[int] | Array) -> Names | Runs:
+        if isinstance(i, slice):
+            return Runs(self._trajectory, self._index[i])
+        if isinstance(i, (list, np.ndarray)):
+            return Runs(self._trajectory, np.asarray(self._index)[i])
+        if not isinstance(i, (int, np.integer)):
+            msg = f"runs[{i!r}]: runs are numbered, as in runs[3] and runs[2:5]; columns have names, as in traj['z']"
+            raise TypeError(msg)
+        if not -len(self) <= i < len(self):
+            msg = f"run {i} of a trajectory with {len(self)} runs"
+            raise IndexError(msg)
+        return self._trajectory.run(int(self._index[i]))
+
+    def __iter__(self) -> Iterator[Names]:
+        # In blocks, so that a million runs are never listed.
+        for start in range(0, len(self), _BLOCK):
+            for run in map(int, self._index[start : start + _BLOCK]):
+                yield self._trajectory.run(run)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} runs of {self._trajectory.name}>"

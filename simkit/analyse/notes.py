@@ -1,0 +1,264 @@
+"""Remarks, derived values and second names, given to a recorded trajectory afterwards."""
+
+from __future__ import annotations
+
+import datetime
+import operator
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from simkit.analyse.names import Names, Runs
+from simkit.declare.annotations import Note
+from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.record.additions import (
+    editing,
+    owner_of,
+    read_links,
+    read_state,
+    remarks_on,
+    remarks_on_runs,
+    state_of_summary,
+    write_link,
+    write_remarks,
+    write_summary,
+)
+from simkit.record.facts import write_notes
+from simkit.record.format import ADDED, AFTER
+from simkit.record.recorded import Recorded
+from simkit.values.batch import Status
+from simkit.values.encode import encode, explain
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+
+@attrs.frozen
+class Info:
+    """What is known of a trajectory as a whole.
+
+    Attributes
+    ----------
+    root_seed
+        All random streams of the runs derive from it.
+    sessions
+        The circumstances of each session that executed runs: command, versions, host, code. ``sources`` in
+        each are the project's files, as digests by path.
+    """
+
+    name: str
+    node_id: str
+    doc: str
+    root_seed: int
+    created: datetime.datetime
+    sessions: tuple[Mapping[str, Any], ...]
+    _recorded: Recorded = attrs.field(repr=False, eq=False)
+
+    def source(self, digest: str) -> str:
+        """What a recorded file says, by its digest or the beginning of it.
+
+        Raises
+        ------
+        SimkitError
+            When none is recorded under that digest, or the trajectory is closed.
+        """
+        return self._recorded.source(digest)
+
+
+def info(recorded: Recorded) -> Info:
+    """The facts of a recorded trajectory."""
+    fact = recorded.attributes
+    created = datetime.datetime.fromtimestamp(float(fact["created"]), datetime.UTC)
+    texts = (str(fact["node_id"]), str(fact["doc"]))
+    return Info(recorded.name, *texts, int(fact["root_seed"]), created, tuple(recorded.sessions), recorded)
+
+
+def error(recorded: Recorded, run: int) -> str:
+    """The traceback of a run that is not done, the latest attempt's; empty if there is none."""
+    status = recorded.run_column("status", slice(run, run + 1))
+    found = recorded.texts("error", run)
+    return found[-1] if found and status is not None and status[0] != Status.DONE else ""
+
+
+def log(recorded: Recorded, run: int) -> str:
+    """What a run wrote, the latest attempt's."""
+    found = recorded.texts("log", run)
+    return found[-1] if found else ""
+
+
+def run_notes(recorded: Recorded, run: int) -> list[str]:
+    """The remarks of a run; those on a result begin with its name."""
+    pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
+    return [f"{name}: {text}" if name else text for name, text in pairs]
+
+
+_SECTIONS = ("parameters", "results", "summary")
+
+
+def note(
+    trajectory: Trajectory, text: str | Mapping[str, str], run: int | None, named: Mapping[str, str]
+) -> None:
+    """Remark something; see `Trajectory.note`."""
+    recorded = trajectory._recorded
+    texts = dict(text) if isinstance(text, Mapping) else {"": text} if text else {}
+    texts.update(named)
+    if not texts or not all(isinstance(remark, str) and remark for remark in texts.values()):
+        msg = 'traj.note(): give a text, as in traj.note("first try"), traj.note(z="in mV") or traj.note("odd", run=3)'
+        raise SimkitError(msg)
+    for name in texts:
+        _check_known(recorded, name)
+    runs = [trajectory._number(operator.index(run))] if run is not None else None
+    if runs is None and trajectory._index is not None and "" in texts:
+        runs = trajectory.index.tolist()  # a selection: a remark on each of its runs
+    with editing(recorded) as root:
+        if runs is None:
+            write_remarks(root.require_group("notes"), list(texts.items()))
+        else:
+            write_notes(root["runs"], [(i, name, remark) for i in runs for name, remark in texts.items()])
+
+
+def _check_known(recorded: Recorded, name: str) -> None:
+    names = [known for section in _SECTIONS for known in recorded.names(section)]
+    if name and not any(known == name or known.startswith(f"{name}.") for known in names):
+        msg = f"traj.note(): {recorded.name} has no {name!r}{did_you_mean(name, names)}\n"
+        raise SimkitError(f"{msg}    available: {listed(name, names)}")
+
+
+def notes(trajectory: Trajectory, about: int | str | None) -> list[str]:
+    """The remarks on the trajectory, a run, or a name."""
+    recorded = trajectory._recorded
+    if about is None:
+        return remarks_on(recorded.root, "")
+    if isinstance(about, str):
+        _check_known(recorded, about)
+        on_runs = remarks_on_runs(recorded.root, about)
+        chosen = None if trajectory._index is None else set(trajectory._index.tolist())
+        told = [f"run {i}: {text}" for i, text in on_runs if chosen is None or i in chosen]
+        return [*remarks_on(recorded.root, about), *told]
+    run = trajectory._number(operator.index(about))
+    pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
+    return [f"{name}: {text}" if name else text for name, text in pairs]
+
+
+def add(trajectory: Trajectory, values: Mapping[str, Any]) -> None:
+    """Add derived values; see `Trajectory.add`."""
+    recorded, where = trajectory._recorded, caller()
+    with_problem = (refusal(recorded, name, values) or explain(value, name) for name, value in values.items())
+    problem = next((text for text in with_problem if text), None)
+    if problem:
+        msg = f"{where}: traj.add(): {problem}"
+        raise SimkitError(msg)
+    columns = {name: encode([value]) for name, value in values.items()}
+    with editing(recorded) as root:
+        for name, column in columns.items():
+            write_summary(root, name, column, Note(), f"added at {where}").attrs[ADDED] = True
+
+
+def refusal(
+    recorded: Recorded, name: Any, others: Collection[str], by: str = "", living: Collection[str] = ()
+) -> str:
+    """Why a derived value can't have this name, or nothing.
+
+    Parameters
+    ----------
+    others
+        The names that are given together with it.
+    by
+        The function that gives it; empty by hand. Each may replace its own.
+    living
+        The functions that there are; what others left may be replaced too.
+    """
+    plain = isinstance(name, str) and name.isprintable() and {"/", "@"}.isdisjoint(name)
+    if not plain or not all(name.split(".")):
+        return f"{name!r} cannot name a derived value: use identifiers, joined by dots for groups"
+    for section in ("parameters", "results"):
+        if name in recorded.names(section) and not (by and name == "result"):
+            return (
+                f"{name!r} is a recorded {section[:-1]}, and recorded values cannot be changed: "
+                f"give what is derived from it another name, such as '{name}_derived'"
+            )
+    owner = owner_of(recorded.root, name)
+    if owner and owner != by and (not by or owner in living):
+        return f"{name!r} is given by @after {owner}: give it another name"
+    if owner == "" and by:
+        return f"{name!r} was added by hand: give it another name"
+    kept = [known for known in recorded.names("summary") if not by or owner_of(recorded.root, known) != by]
+    other = next((o for o in (*kept, *others) if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
+    if other is None:
+        return ""
+    group, leaf = sorted((name, other), key=len)
+    return f"{group!r} is a value and, through {leaf!r}, a group: a name is one of them"
+
+
+def summary(trajectory: Trajectory) -> Names:
+    """The derived values, by natural naming."""
+    recorded = trajectory._recorded
+    remark = state_of_summary(recorded)
+
+    def get(name: str) -> Any:
+        return recorded.values(recorded.derived(name))[0]
+
+    return Names(recorded.names("summary"), get, f"summary ({remark})" if remark else "summary")
+
+
+def error_of(trajectory: Trajectory, after: str) -> str:
+    """Why what followed the runs failed; empty if it did not."""
+    root = trajectory._recorded.root
+    if after not in (known := list(root.get(AFTER, {}))):
+        msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
+        raise SimkitError(msg)
+    return str(read_state(root, after)["error"])
+
+
+def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:
+    """Give something a second name; see `Trajectory.link`."""
+    known = read_links(trajectory._recorded.root)
+    clash = next((o for o in known if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
+    if not all(part.isidentifier() for part in name.split(".")) or clash:
+        why = f"{clash!r} is a link already" if clash else "use identifiers, joined by dots for groups"
+        msg = f"traj.link(): {name!r} cannot name a link: {why}"
+        raise SimkitError(msg)
+    meant = _meant(trajectory, target, run)
+    with editing(trajectory._recorded) as root:
+        write_link(root, name, meant)
+
+
+def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
+    """A name, a run number or run numbers."""
+    from simkit.analyse.trajectory import Trajectory
+
+    if target is not None and run is not None:
+        msg = "traj.link(): give either run=… or what else is meant, not both"
+        raise SimkitError(msg)
+    if run is not None:
+        return trajectory._number(operator.index(run))
+    if isinstance(target, str):
+        return trajectory._known(target)
+    chosen = target if target is not None or trajectory._index is None else trajectory
+    of = chosen._trajectory if isinstance(chosen, Runs) else chosen
+    if isinstance(of, Trajectory) and (of.path, of.name) == (trajectory.path, trajectory.name):
+        return np.asarray(chosen._index if isinstance(chosen, Runs) else chosen.index)
+    msg = (
+        'traj.link(): a link stands for a run, as in traj.link("best", run=3), for a selection of the same '
+        'file, traj.link("fast", traj.where("seconds < 1")), or for a name, traj.link("rate", "spikes.rate")'
+    )
+    raise SimkitError(msg)
+
+
+def links(trajectory: Trajectory) -> Names:
+    """The second names, by natural naming."""
+    recorded = trajectory._recorded
+    found = read_links(recorded.root)
+
+    def get(name: str) -> Any:
+        target = found[name]
+        if isinstance(target, int):
+            return trajectory.run(target)
+        if not isinstance(target, str):
+            return trajectory._at(target)
+        sections = {"parameters": trajectory.parameters, "summary": trajectory.summary}
+        return sections.get(recorded.section_of(target) or "", trajectory)[target]
+
+    return Names(list(found), get, "links")

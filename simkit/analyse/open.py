@@ -1,0 +1,203 @@
+"""Open a trajectory by its file or name, or merge several."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from simkit.analyse.trajectory import Trajectory
+from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.modules import know_codecs_of
+from simkit.declare.plugins import OWN
+from simkit.errors import SimkitError, caller, listed, shown_path
+from simkit.record.additions import open_for_editing
+from simkit.record.merge import merging
+from simkit.record.recorded import Recorded, existing, experiments, is_trajectory
+from simkit.values.instances import among
+
+
+def open(
+    path: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    *,
+    mode: str = "r",
+    classes: Iterable[type] = (),
+) -> Trajectory:
+    """Open a recorded trajectory.
+
+    Parameters
+    ----------
+    path
+        A file; or the name of an experiment, whose newest trajectory in the project's ``results`` is
+        opened; or nothing, for the newest of all.
+    name
+        Which of several experiments in the file.
+    mode
+        ``"r"`` to read; ``"r+"`` to add notes, derived values and links too. Then nobody else can write the
+        file until it is closed.
+    classes
+        Attrs classes, dataclasses, NamedTuples and enumerations whose recorded instances shall be such
+        instances again; others come as read-only records with the same fields. Their names count, with
+        their module's where two are alike; no default, converter or check of theirs is run.
+
+    Warns
+    -----
+    UserWarning
+        When values need a codec of the user's that is not known in the present folder.
+
+    Raises
+    ------
+    SimkitError
+        When there is no such file or name, when the file is no trajectory, when a name is ambiguous, or,
+        with ``"r+"``, when another process is writing the file.
+    """
+    if mode not in ("r", "r+"):
+        msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
+        raise SimkitError(msg)
+    known = among(classes) if (classes := tuple(classes)) else None
+    found = _found(path, name)
+    if mode == "r+":
+        found.close()
+        found = Trajectory(open_for_editing(found.path, found.name))
+    found._recorded.classes = known
+    _know_codecs(found._recorded)
+    return found
+
+
+def _know_codecs(recorded: Recorded) -> None:
+    """Look for the codecs of the user's that a file needs in the present project and in plug-ins."""
+    needed = json.loads(recorded.attributes.get("codecs", "[]"))
+    if all(name in OWN.by_name for name in needed):
+        return
+    why = ""
+    try:
+        know_codecs_of(str(recorded.attributes["node_id"]), find_rootdir([]))
+    except SimkitError as error:
+        why = f": {error}"
+    lacking = ", ".join(repr(name) for name in needed if name not in OWN.by_name)
+    if lacking:
+        cure = "open it from its project's folder, or install the plug-in that has the codec"
+        words = f"{shown_path(recorded.path)}: the codec {lacking} is not known here{why}"
+        warnings.warn(f"{words}\n    its values are shown as their parts; {cure}", stacklevel=3)
+
+
+def _found(path: str | os.PathLike[str] | None, name: str | None) -> Trajectory:
+    if path is None:
+        return Trajectory(Recorded.open(_newest(_results()), name))
+    if isinstance(path, str) and path.isidentifier() and not Path(path).exists():
+        return _by_name(path)
+    return Trajectory(Recorded.open(Path(path), name))
+
+
+def recorded_at(target: str, name: str | None = None) -> Recorded:
+    """What ``FILE``, ``FILE::NAME`` or the name of an experiment stands for on the command line.
+
+    Raises
+    ------
+    SimkitError
+        As `open` does.
+    """
+    file, _, inside = target.partition("::")
+    wanted, path = name or inside or None, Path(file)
+    if file.isidentifier() and not path.exists():
+        named = _by_name(file)._recorded
+        _know_codecs(named)
+        return named
+    there = experiments(path) if wanted is None else []
+    if len(there) > 1:
+        msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
+        raise SimkitError(msg)
+    found = Recorded.open(path, wanted)
+    _know_codecs(found)
+    return found
+
+
+def _results() -> Path:
+    return load_config(find_rootdir([])).results
+
+
+def _files(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("*.h5") if is_trajectory(path)]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _newest(folder: Path) -> Path:
+    found = _files(folder)
+    if not found:
+        msg = f"no trajectory in {shown_path(folder)}: run simkit first, or give the path of a file"
+        raise SimkitError(msg)
+    return found[-1]
+
+
+def _by_name(name: str) -> Trajectory:
+    folder = _results()
+    slots = [slot for slot in existing(folder, name) if is_trajectory(slot.path)]
+    if not slots:
+        known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
+        msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
+        raise SimkitError(msg)
+    newest = Recorded.open(slots[0].path, slots[0].group)
+    others = {origin for slot in slots[1:] for origin in _node_ids(slot.path, name)} - {
+        newest.attributes["node_id"]
+    }
+    if others:
+        ids = ", ".join(sorted({str(newest.attributes["node_id"]), *others}))
+        newest.close()
+        msg = f"{name!r} is ambiguous: {ids}\n    open the file by its path, such as {shown_path(slots[0].path)}"
+        raise SimkitError(msg)
+    return Trajectory(newest)
+
+
+def _node_ids(path: Path, name: str) -> Iterator[str]:
+    if name in experiments(path):
+        recorded = Recorded.open(path, name)
+        yield str(recorded.attributes["node_id"])
+        recorded.close()
+
+
+def merge(
+    target: str | os.PathLike[str], *sources: str | os.PathLike[str], duplicates: str = "error"
+) -> Trajectory:
+    """Merge trajectories of one experiment; the sources stay as they are.
+
+    The runs of the first source come first, then those of the next that are new. A run that is done in one
+    source and pending or failed in another is taken from where it is done: so the shards that ``--shard``
+    makes become the trajectory that an unsharded run would be, and ``simkit`` continues it. Constants that
+    differ become explored columns. ``traj.source(i)`` tells where run ``i`` was recorded.
+
+    Parameters
+    ----------
+    target
+        The merged file. It appears, or replaces what is there, when it is whole; a trajectory that is there
+        already is the first source.
+    *sources
+        Files, in order; ``"FILE.h5::NAME"`` is one of several experiments in a file. Files that hold several
+        experiments are merged experiment by experiment.
+    duplicates
+        What becomes of a run that is done in two sources: ``"error"``, ``"first"`` keeps the first,
+        ``"all"`` keeps both; trial numbers then go on after the highest.
+
+    Returns
+    -------
+    Trajectory
+        The merged runs; of the first experiment, where there are several.
+
+    Raises
+    ------
+    SimkitError
+        When the sources are of different experiments, types or units differ, one is being written, or a run
+        is done in two of them.
+    StorageFailed
+        When the disk is full; the target is then as it was.
+    """
+    if not sources or not all(isinstance(source, (str, os.PathLike)) for source in sources):
+        msg = f'{caller()}: name the target, then each source: simkit.merge("all.h5", "a.h5", "b.h5")'
+        raise SimkitError(msg)
+    merged = merging.merge(Path(target), sources, duplicates)
+    for one in merged:
+        for remark in one.remarks:
+            warnings.warn(remark, stacklevel=2)
+    return Trajectory(Recorded.open(Path(target), merged[0].group))

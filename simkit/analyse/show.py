@@ -1,0 +1,195 @@
+"""A trajectory at a glance, as text and in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from simkit.errors import shown_path
+from simkit.record.additions import read_links, remarks_on, state_of_summary
+from simkit.resume.continuing import tally
+from simkit.values.decode import ABSENT, decode
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+    from simkit.record.recorded import Recorded
+
+
+_MOST, _FEW = 12, 5
+_WIDTH = 60  # of a value, in characters
+_MOST_CELLS = 6
+SECTIONS = ("parameters", "results", "summary")
+
+
+@attrs.frozen
+class Told:
+    """One name in a few words.
+
+    Attributes
+    ----------
+    value
+        A constant's value, or the type of what varies.
+    """
+
+    value: str = ""
+    unit: str = ""
+    comment: str = ""
+    explored: bool = False
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        comment = f"   {self.comment.splitlines()[0]}" if self.comment else ""
+        return f"{self.value}{unit}{', explored' if self.explored else ''}{comment}"
+
+
+def summary(trajectory: Trajectory) -> str:
+    """A few lines: how many runs, what was explored, what was found."""
+    recorded = trajectory._recorded
+    lines = [f"<Trajectory {headline(trajectory)}>"]
+    for section in SECTIONS:
+        names = trajectory.names(section)
+        remark = state_of_summary(recorded) if section == "summary" else ""
+        if names or remark:
+            lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
+            tell = told_derived if section == "summary" else told
+            lines += ["  " + line for line in aligned(names, partial(tell, recorded))]
+    return "\n".join([*lines, *_additions(recorded), f"  {shown_path(trajectory.path)}"])
+
+
+def headline(trajectory: Trajectory) -> str:
+    """``multiply: 12 runs, 11 done, 1 failed``."""
+    counts = tally(trajectory._run_column("status"))
+    states = ", ".join(f"{count} {word}" for word, count in counts.items())
+    runs = "1 run" if len(trajectory) == 1 else f"{len(trajectory)} runs"
+    return f"{trajectory.name}: {runs}, {states or 'none'}"
+
+
+def aligned(names: Sequence[str], tell: Callable[[str], Told]) -> list[str]:
+    """A line per name, what is told of it in one column."""
+    width = max(map(len, names[:_MOST]), default=0)
+    lines = [f"  {name:<{width}}  {tell(name)}".rstrip() for name in names[:_MOST]]
+    return lines + [f"  … and {len(names) - _MOST} more"] * (len(names) > _MOST)
+
+
+def told(recorded: Recorded, name: str) -> Told:
+    """A recorded name: a constant's value or a column's type, unit and comment."""
+    about = recorded.about(name)
+    if not about.constant:
+        return Told(recorded.kind(name), about.unit, about.comment, about.explored)
+    value = decode(recorded.constant(name))[0]
+    unit = "" if has_unit(value) else about.unit
+    return Told(f"= {briefly(value)}", unit, about.comment)
+
+
+def _additions(recorded: Recorded) -> list[str]:
+    """The newest notes on the trajectory, and the links."""
+    remarks, links = remarks_on(recorded.root, ""), read_links(recorded.root)
+    lines = ["  notes"] * bool(remarks)
+    lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
+    lines += [f"    {_cut(text)}" for text in remarks[-_FEW:]]
+    return lines + [f"  links\n    {_cut(', '.join(links))}"] * bool(links)
+
+
+def told_derived(recorded: Recorded, name: str) -> Told:
+    """A derived value."""
+    value = decode(recorded.derived(name))[0]
+    is_large = isinstance(value, np.ndarray) and value.size > _MOST_CELLS
+    return Told(briefly(value) if is_large else f"= {briefly(value)}")
+
+
+def told_of_run(recorded: Recorded, name: str, value: Any) -> Told:
+    """A name's value in one run."""
+    about = recorded.about(name)
+    if value is ABSENT:
+        return Told("absent", "", about.comment)
+    return Told(briefly(value), "" if has_unit(value) else about.unit, about.comment)
+
+
+def has_unit(value: Any) -> bool:
+    """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
+    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
+
+
+def briefly(value: Any) -> str:
+    """A value on one line: large ones by their type and shape."""
+    shape = getattr(value, "shape", ())
+    if shape and (not isinstance(value, np.ndarray) or value.size > _MOST_CELLS):
+        dtype = f"{value.dtype} " if isinstance(value, np.ndarray) else ""
+        return f"{type(value).__name__.removeprefix('nd')} {dtype}{shape}"
+    plain = value.item() if shape == () and hasattr(value, "item") and not has_unit(value) else value
+    return _cut(repr(plain))
+
+
+def _cut(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _WIDTH else words[: _WIDTH - 1] + "…"
+
+
+_MOST_SHOWN = 100
+_STYLE = """<style>
+.simkit {font: 13px/1.5 system-ui, sans-serif; max-width: 60em}
+.simkit .head {border-bottom: 1px solid #8886; padding-bottom: 2px; margin-bottom: 4px}
+.simkit table {border-collapse: collapse; margin: 0 0 4px 0}
+.simkit td {text-align: left; padding: 0 1.2em 0 0; border: none; background: none; vertical-align: top}
+.simkit details {margin-left: 1em}
+.simkit summary {cursor: pointer; margin-left: -1em}
+.simkit .name, .simkit .value {font-family: ui-monospace, monospace; white-space: pre}
+.simkit .explored {font-weight: 600}
+.simkit .quiet {opacity: 0.65}
+</style>"""
+
+
+def page(title: str, *parts: str) -> str:
+    """A title and what belongs to it, with the style that all of them share."""
+    return f'<div class="simkit">{_STYLE}<div class="head"><b>{escape(title)}</b></div>{"".join(parts)}</div>'
+
+
+def trajectory(of: Trajectory) -> str:
+    """The whole trajectory: a tree of parameters, results and summary."""
+    parts = []
+    for section in SECTIONS:
+        if names := of.names(section):
+            inside = tree(names, lambda name: told(of._recorded, name))
+            parts.append(f"<details open><summary>{section} ({len(names)})</summary>{inside}</details>")
+    return page(headline(of), *parts, f'<div class="quiet">{escape(shown_path(of.path))}</div>')
+
+
+def tree(names: Sequence[str], tell: Callable[[str], Told], prefix: str = "") -> str:
+    """The names below a prefix: leaves in a table, groups folded below them, each in its place."""
+    parts, rows = [], []
+    shown = names[:_MOST_SHOWN]
+    for part in dict.fromkeys(name[len(prefix) :].partition(".")[0] for name in shown):
+        if prefix + part in shown:
+            rows.append(_row(part, tell(prefix + part)))
+            continue
+        inner = [name for name in shown if name.startswith(f"{prefix}{part}.")]
+        parts += _table(rows)
+        inside = tree(inner, tell, f"{prefix}{part}.")
+        parts.append(
+            f'<details open><summary><span class="name">{escape(part)}</span></summary>{inside}</details>'
+        )
+        rows = []
+    parts += _table(rows)
+    more = len(names) - len(shown)
+    return "".join(parts) + (f'<div class="quiet">… and {more} more</div>' if more else "")
+
+
+def _table(rows: Sequence[str]) -> list[str]:
+    return [f"<table>{''.join(rows)}</table>"] if rows else []
+
+
+def _row(part: str, said: Told) -> str:
+    kind = "name explored" if said.explored else "name"
+    unit = f" {said.unit}" if said.unit else ""
+    explored = ' <span class="quiet">explored</span>' if said.explored else ""
+    comment = escape(said.comment.partition("\n")[0])
+    return (
+        f'<tr><td class="{kind}">{escape(part)}</td>'
+        f'<td><span class="value">{escape(said.value + unit)}</span>{explored}</td>'
+        f'<td class="quiet">{comment}</td></tr>'
+    )

@@ -1,0 +1,123 @@
+"""Runs as a pandas table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simkit.analyse.selection import data_of, mask_of
+from simkit.declare.forms import objects
+from simkit.errors import SimkitError
+from simkit.values.batch import WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simkit.analyse.trajectory import Trajectory
+
+
+def magnitude(trajectory: Trajectory, name: str, values: Any) -> tuple[Any, str]:
+    """A name's values without their unit, and the unit: the quantity's own, else the declared one."""
+    if hasattr(values, "magnitude") and hasattr(values, "units"):  # pint
+        return np.asanyarray(values.magnitude), str(values.units)
+    if hasattr(values, "dim") and hasattr(values, "get_best_unit"):  # Brian2, whose numbers are SI
+        return np.asarray(values), str(type(values)(1.0, dim=values.dim).get_best_unit())
+    if hasattr(values, "unit"):  # astropy, or a quantity of a package that is not installed here
+        return np.asarray(values), str(values.unit)
+    return values, declared_unit(trajectory, name)
+
+
+def declared_unit(trajectory: Trajectory, name: str) -> str:
+    """The unit that stands beside a name in the file."""
+    return trajectory._recorded.about(name).unit if name in trajectory else ""
+
+
+def dataframe(trajectory: Trajectory, names: str | Sequence[str] | None) -> pd.DataFrame:
+    """The named columns, then status and seconds."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    units: dict[str, str] = {}
+    for name in table_names(trajectory) if names is None else as_names(names):
+        if name in trajectory.names("summary") and trajectory._recorded.section_of(name) == "summary":
+            msg = f"{name!r} is one value for all runs, not a column: it is traj.summary.{name}"
+            raise SimkitError(msg)
+        values, unit = magnitude(trajectory, name, trajectory[name])
+        columns[name] = _series(values)
+        units.update({name: unit} if unit else {})
+    if names is None and trajectory._columns.has_run_column("trial"):
+        columns = _with_trial(trajectory, columns)
+    codes = trajectory._run_column("status").astype(np.int8)
+    columns[_free("status", columns)] = pd.Categorical.from_codes(codes, list(WORDS))
+    columns[_free("seconds", columns)] = trajectory.seconds
+    frame = pd.DataFrame(columns, index=_index(trajectory, _free("run", columns)), copy=False)
+    frame.attrs["units"] = units
+    return frame
+
+
+def as_names(names: str | Sequence[str]) -> list[str]:
+    """One name or several."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def table_names(trajectory: Trajectory) -> list[str]:
+    """What a table shows by default: explored first, then all that varies and is a scalar or text."""
+    recorded = trajectory._recorded
+    names = [*recorded.names("parameters"), *recorded.names("results")]
+    varying = [n for n in names if not recorded.is_constant(n) and trajectory._columns.is_scalar(n)]
+    return sorted(varying, key=lambda name: name not in trajectory.explored)
+
+
+def _with_trial(trajectory: Trajectory, columns: dict[str, Any]) -> dict[str, Any]:
+    """The trial numbers after the explored columns."""
+    explored = {name: column for name, column in columns.items() if name in trajectory.explored}
+    return {**explored, _free("trial", columns): trajectory._run_column("trial"), **columns}
+
+
+def _free(name: str, columns: dict[str, Any]) -> str:
+    """What a run column is called beside a user's column of that name."""
+    return f"run_{name}" if name in columns else name
+
+
+def _index(trajectory: Trajectory, name: str) -> pd.Index:
+    import pandas as pd
+
+    index = trajectory.index
+    whole = len(index) == 0 or (index[0] == 0 and index[-1] == len(index) - 1)
+    return pd.RangeIndex(len(index), name=name) if whole else pd.Index(index, name=name)
+
+
+def _series(column: Any) -> Any:
+    import pandas as pd
+
+    if column.ndim > 1:
+        return _with_none(objects(list(data_of(column))), _missing(column))
+    if column.dtype == object:
+        missing = _missing(column)
+        values = _with_none(data_of(column), missing)
+        here = values[~missing]
+        is_text = len(here) > 0 and all(type(value) is str for value in here)
+        return pd.array(values, dtype="str") if is_text else values
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    nullable = {"i": "Int", "u": "UInt"}.get(column.dtype.kind)
+    if nullable is None and column.dtype.kind != "b":
+        return _with_none(data_of(column), mask_of(column))
+    dtype = f"{nullable}{8 * column.dtype.itemsize}" if nullable else "boolean"
+    values = pd.array(column.filled(0), dtype=dtype)
+    values[mask_of(column)] = pd.NA
+    return values
+
+
+def _missing(column: Any) -> Any:
+    """Which rows are absent as a whole."""
+    mask = mask_of(column).reshape(len(column), -1)
+    return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
+
+
+def _with_none(data: Any, mask: Any) -> Any:
+    values = data.astype(object)
+    values[mask] = None
+    return values

@@ -1,0 +1,242 @@
+"""Runs as labelled arrays of xarray's, read when they are touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simkit.analyse.grid import Axis, Placement, placed, placement
+from simkit.analyse.selection import data_of, mask_of, missing
+from simkit.analyse.tables import as_names, declared_unit, magnitude
+from simkit.declare.forms import TRIAL, Array, Index, objects
+from simkit.errors import SimkitError
+from simkit.values.batch import WORDS
+from simkit.values.decode import as_array
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+
+try:
+    import xarray as xr
+    from xarray.backends import BackendArray, BackendEntrypoint
+    from xarray.core.indexing import (
+        ExplicitIndexer,
+        IndexingSupport,
+        LazilyIndexedArray,
+        explicit_indexing_adapter,
+    )
+except ImportError:
+    msg = 'to_xarray() and .nc files need xarray: pip install "simkit[xarray]"'
+    raise SimkitError(msg) from None
+
+
+_EXACT = 2**53  # floats hold all integers up to here
+
+
+def dataset(trajectory: Trajectory, names: str | Sequence[str] | None) -> xr.Dataset:
+    """The named parameters and results over the axes of the grid."""
+    chosen = None if names is None else as_names(names)
+    for name in chosen or ():
+        if name not in trajectory._columns.run_names:
+            trajectory._known(name)
+    source: Any = trajectory
+    return xr.open_dataset(source, engine=_Backend, names=chosen)
+
+
+class _Backend(BackendEntrypoint):
+    """What xarray asks for when it opens a trajectory as it opens a file: it then caches what was read."""
+
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "names")
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> xr.Dataset:
+        """All that varies as arrays that are read later, constants as they are."""
+        made = _Variables(filename_or_obj, placement(filename_or_obj)).all(names)
+        return made if drop_variables is None else made.drop_vars(drop_variables)
+
+
+class _Variables:
+    """Makes the variables of one trajectory."""
+
+    def __init__(self, trajectory: Trajectory, place: Placement) -> None:
+        self.trajectory, self.place, self.rows = trajectory, place, place.rows()
+        self.recorded = trajectory._recorded
+        self.dims = tuple(self.free(axis.name) for axis in place.axes)
+
+    def free(self, name: str) -> str:
+        """What a run column is called beside a user's name."""
+        taken = name in ("run", "trial", "status") and name in self.trajectory
+        return f"run_{name}" if taken else name
+
+    def all(self, names: Sequence[str] | None) -> xr.Dataset:
+        """The dataset: results are data; parameters, run numbers and statuses coordinates."""
+        coordinates = {key: v for axis in self.place.axes for key, v in self.of_axis(axis).items()}
+        coordinates.update(self.of_runs())
+        data: dict[str, xr.Variable] = {}
+        parameters = self.recorded.names("parameters")
+        for name in [*parameters, *self.recorded.names("results")] if names is None else names:
+            if name not in coordinates:
+                (coordinates if names is None and name in parameters else data)[name] = self.variable(name)
+        return xr.Dataset(data, coordinates, self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the trajectory as a whole."""
+        info = self.trajectory.info
+        created = info.created.isoformat(timespec="seconds")
+        seed = info.root_seed if info.root_seed < 2**63 else str(info.root_seed)
+        return {
+            "experiment": info.node_id, "doc": info.doc, "created": created, "root_seed": seed,
+            "trajectory": str(self.trajectory.path),
+        }  # fmt: skip
+
+    def of_axis(self, axis: Axis) -> dict[str, xr.Variable]:
+        """An axis' coordinates: the parameter that spans it, and those that move with it."""
+        dim = self.free(axis.name)
+        found = {}
+        for name, values in axis.coordinates.items():
+            plain, unit = magnitude(self.trajectory, name, values)
+            array = _text_or(filled(plain))
+            inner = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
+            found[self.free(name)] = xr.Variable((dim, *inner), array, self.about(name, unit))
+        return found
+
+    def of_runs(self) -> dict[str, xr.Variable]:
+        """Which run stands in each cell (-1: none), and what became of it."""
+        there, rows = self.rows >= 0, np.maximum(self.rows, 0)
+        numbers = self.trajectory.index
+        words = np.array([*WORDS, "none"])
+        codes = self.trajectory._run_column("status").astype(np.int64)
+        cells = np.where(there, codes[rows], len(WORDS)) if len(codes) else rows
+        found = {self.free("status"): xr.Variable(self.dims, words[cells])}
+        spanned = [axis.name for axis in self.place.axes]
+        if "run" not in spanned:
+            runs = np.where(there, numbers[rows], -1) if len(codes) else rows
+            found[self.free("run")] = xr.Variable(self.dims, runs)
+        elif self.trajectory._columns.has_run_column(TRIAL):
+            found[self.free(TRIAL)] = xr.Variable(self.dims, self.trajectory._run_column(TRIAL))
+        return found
+
+    def about(self, name: str, unit: str = "") -> dict[str, str]:
+        """Unit and comment, in the words of the CF conventions, which label xarray's plots."""
+        if name not in self.trajectory:
+            return {}
+        comment = self.recorded.about(name).comment
+        facts = {"units": unit or declared_unit(self.trajectory, name), "comment": comment}
+        return {key: text for key, text in {**facts, "long_name": comment.partition("\n")[0]}.items() if text}
+
+    def variable(self, name: str) -> xr.Variable:
+        """A constant as it is, or a column that is read when it is touched."""
+        if name not in self.trajectory:
+            return xr.Variable(self.dims, filled(placed(self.trajectory[name], self.rows)))
+        if self.recorded.is_constant(name):
+            values, unit = magnitude(self.trajectory, name, self.trajectory._columns.parameter(name))
+            array = _constant(values)
+            inner = [f"{name}_dim_{i}" for i in range(array.ndim)]
+            return xr.Variable(inner, array, self.about(name, unit))
+        array, unit = self.column(name)
+        inner = [f"{name}_dim_{i}" for i in range(array.ndim - len(self.dims))]
+        return xr.Variable((*self.dims, *inner), array, self.about(name, unit))
+
+    def column(self, name: str) -> tuple[Any, str]:
+        """A column's array over the grid, unread if its type is known beforehand; and its unit."""
+        probe = self.recorded.column(name, slice(0, 0))
+        known = bool(probe.variants)
+        values, unit = magnitude(self.trajectory, name, as_array(probe) if known else self.trajectory[name])
+        runs = self.trajectory.index
+        holes = bool((self.rows < 0).any()) or not self.recorded.present(name)[runs].all()
+        if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and holes:
+            values = data_of(magnitude(self.trajectory, name, self.trajectory[name])[0])
+        lazy = _Lazy(self.trajectory, name, self.rows, values.shape[1:], _with_holes(values, holes))
+        return LazilyIndexedArray(lazy), unit
+
+
+class _Lazy(BackendArray):
+    """A column over the grid that reads only the cells that are asked for."""
+
+    def __init__(
+        self, trajectory: Trajectory, name: str, rows: Index, inner: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self.trajectory, self.name, self.rows, self.inner = trajectory, name, rows, inner
+        self.shape, self.dtype = (*rows.shape, *inner), dtype
+
+    def __getitem__(self, key: ExplicitIndexer) -> Any:
+        return explicit_indexing_adapter(key, self.shape, IndexingSupport.OUTER, self.read)
+
+    def __deepcopy__(self, _: object) -> _Lazy:
+        return self  # it can't change
+
+    def read(self, key: tuple[Any, ...]) -> Array:
+        """Some cells; holes are missing."""
+        depth = self.rows.ndim
+        rows = _outer(self.rows, key[:depth])
+        flat = np.reshape(rows, -1)
+        here = np.flatnonzero(flat >= 0)
+        columns = self.trajectory._columns
+        found = columns.read(self.name, self.trajectory.index[flat[here]])
+        column = magnitude(self.trajectory, self.name, columns.dense(self.name, found))[0]
+        values = filled(column, self.dtype)
+        if len(here) < len(flat):
+            cells = missing((len(flat), *self.inner), self.dtype)
+            cells[here] = values
+            values = cells
+        shaped = values.reshape((*np.shape(rows), *self.inner))
+        return np.asarray(_outer(shaped, (slice(None),) * np.ndim(rows) + key[depth:]))
+
+
+def _outer(array: Array, key: tuple[Any, ...]) -> Array:
+    """Index each dimension by itself: by a number, a slice or an array of numbers."""
+    for axis in reversed(range(len(key))):  # a number takes its dimension away: later ones first
+        array = array[(slice(None),) * axis + (key[axis],)]
+    return array
+
+
+def filled(column: Any, dtype: np.dtype[Any] | None = None) -> Array:
+    """A column as a plain array: absent numbers NaN, other absent values None."""
+    data = data_of(column)
+    if dtype is None:
+        dtype = _with_holes(data, bool(mask_of(column).any()))
+    array = np.asarray(data.astype(dtype, copy=False))
+    mask = mask_of(column)
+    if mask.any():
+        array = array.copy()
+        array[mask] = None if dtype.kind == "O" else np.nan
+    return array
+
+
+def _with_holes(values: Array, holes: bool) -> np.dtype[Any]:
+    """The type that holds these values, and a missing one."""
+    if not holes or values.dtype.kind in "fcmMO":
+        return values.dtype
+    if values.dtype.kind not in "iu":
+        return np.dtype(object)
+    small = values.dtype.itemsize < 8 or not values.size
+    exact = small or (int(values.min()) >= -_EXACT and int(values.max()) <= _EXACT)
+    return np.dtype("f8" if exact else object)
+
+
+def _text_or(array: Array) -> Array:
+    """Text in an array of its own kind; anything else as it is."""
+    is_text = array.dtype == object and array.size and all(type(value) is str for value in array.flat)
+    return array.astype(str) if is_text else array
+
+
+def _constant(value: Any) -> Array:
+    """A number, text or array of them; anything else is an object."""
+    if not isinstance(value, (dict, set, bytes)) and value is not None:
+        try:
+            array = np.asarray(value)
+        except ValueError:  # a list of lists of differing lengths
+            array = np.empty(0, object)
+        if array.dtype.kind in "biufcmMU" and not (
+            isinstance(value, (list, tuple)) and array.dtype.kind == "U"
+        ):
+            return array
+    return objects([value]).reshape(())

@@ -1,0 +1,157 @@
+"""``simkit diff``: how two trajectories differ."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+
+from simkit.analyse.diff import ColumnDiff, Diff, Entry, diff
+from simkit.analyse.open import recorded_at
+from simkit.cli.verbs.verify import check_tolerance
+from simkit.cli.verbs.words import apart, pair
+from simkit.errors import shown_path
+from simkit.provenance.changes import Change
+from simkit.record.recorded import Recorded, experiments
+from simkit.record.rows import value_of
+from simkit.report.progress import assignments, counted
+from simkit.values.compare import Tolerance
+
+_MOST_LINES = 30  # of a function's changed source
+_MOST_POINTS = 3  # that are told by their values
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit diff``."""
+    top = argparse.ArgumentParser(
+        prog="simkit diff",
+        description="How two trajectories differ: in parameters, points, code, packages, and in the results at the "
+        "points that both have.",
+        epilog="exit codes: 0 the same   1 something differs   4 usage or file error",
+    )
+    add = top.add_argument
+    add(
+        "a",
+        metavar="A",
+        help="FILE, FILE::NAME where it holds several experiments, or NAME for its newest trajectory",
+    )
+    add("b", metavar="B", help="another one")
+    add("--rtol", metavar="X", type=float, default=0.0, help="relative difference that a float may have")
+    add("--atol", metavar="X", type=float, default=0.0, help="absolute difference that a float may have")
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Compare, and tell; the exit code."""
+    check_tolerance(options)
+    sides = [recorded_at(options.a)]
+    try:
+        sides.append(recorded_at(options.b))
+        found = diff(sides[0], sides[1], Tolerance(options.rtol, options.atol))
+        print("\n".join(told(found, sides)))
+    finally:
+        for side in sides:
+            side.close()
+    return 0 if found.same else 1
+
+
+def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
+    """The whole report, a line at a time."""
+    for letter, side in zip("AB", sides, strict=True):
+        name = f"::{side.name}" if len(experiments(side.path)) > 1 else ""
+        facts = [
+            shown_path(side.path) + name,
+            side.attributes["node_id"],
+            counted(len(side), "run"),
+            commit(side),
+        ]
+        yield f"{letter}  {'   '.join(filter(None, facts))}"
+    if found.same:
+        yield ""
+        yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'column')}, code and packages"
+        return
+    if found.seeds is not None:
+        yield from titled("seed", ["{} | {}".format(*found.seeds)])
+    yield from titled("parameters", entries(found.entries))
+    yield from titled("points", points(found, sides))
+    yield from titled("code", (line for c in found.changes if c.topic == "code" for line in code(c)))
+    for topic in ("packages", "python", "platform", "simkit"):
+        lines = [f"{c.name} {c.before} | {c.after}".strip() for c in found.changes if c.topic == topic]
+        yield from titled(topic, lines)
+    yield from titled("status", (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in found.statuses.items()))
+    yield from titled("results at the points that both have done", results(found.columns))
+
+
+def commit(side: Recorded) -> str:
+    """The git commit of the last session, where one is recorded."""
+    git = side.sessions[-1].get("git") if side.sessions else None
+    if not isinstance(git, Mapping) or not git.get("commit"):
+        return ""
+    return f"git {str(git['commit'])[:10]}{' (with changes)' if git.get('dirty') else ''}"
+
+
+def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
+    """A title and its indented lines, or nothing."""
+    found = list(lines)
+    if found:
+        yield ""
+        yield title
+        yield from ("    " + line for line in found)
+
+
+def entries(found: Sequence[Entry]) -> Iterator[str]:
+    """``gain  2.0 | 3.0``."""
+    width = max((len(entry.name) for entry in found), default=0)
+    for entry in found:
+        a, b = pair(*entry.values, entry.units)
+        yield f"{entry.name:<{width}}  {a} | {b}"
+
+
+def points(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
+    """How many are in both, and some of those that are not."""
+    if found.points is None:
+        names = ", ".join(found.strangers)
+        yield f"they can't be matched: only one of the two has {names}"
+        return
+    only = (f", {len(runs)} only in {letter}" for letter, runs in zip("AB", found.points.only, strict=True))
+    yield f"{len(found.points.common[0])} in both{''.join(only)}"
+    for letter, side, runs in zip("AB", sides, found.points.only, strict=True):
+        for run in runs[:_MOST_POINTS].tolist():
+            values = {name: value_of(side, name, run) for name in side.explored}
+            yield f"only in {letter}: run {run}  {assignments(values)}".rstrip()
+        if len(runs) > _MOST_POINTS:
+            yield f"… and {len(runs) - _MOST_POINTS} more only in {letter}"
+
+
+def code(change: Change) -> Iterator[str]:
+    """A piece of code: the lines that differ, or which side has it."""
+    if not (change.before and change.after):
+        yield f"{change.name}  only in {'A' if change.before else 'B'}"
+        return
+    yield f"{change.name}  differs"
+    lines = difflib.unified_diff(change.before.splitlines(), change.after.splitlines(), n=1, lineterm="")
+    shown_lines = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    yield from (f"    {line}" for line in shown_lines[:_MOST_LINES])
+    if len(shown_lines) > _MOST_LINES:
+        yield f"    … {len(shown_lines) - _MOST_LINES} more lines"
+
+
+def results(found: Sequence[ColumnDiff]) -> Iterator[str]:
+    """Each name, and where it differs most."""
+    width = max((len(column.name) for column in found), default=0)
+    same = [column.name for column in found if not column.only and not column.differing]
+    for column in found:
+        if column.only:
+            yield f"{column.name:<{width}}  only in {column.only}"
+        elif column.differing:
+            yield f"{column.name:<{width}}  differs at {column.differing} of {counted(column.compared, 'point')}"
+            for example in column.examples:
+                a, b = pair(*example.values)
+                runs = (
+                    "run {} | {}".format(*example.runs)
+                    if len(set(example.runs)) > 1
+                    else f"run {example.runs[0]}"
+                )
+                yield f"    {runs}:  {a} | {b}  {apart(example.gap)}".rstrip()
+    if same and any(column.compared for column in found):
+        yield f"the same: {', '.join(same)}"

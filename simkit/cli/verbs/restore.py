@@ -1,0 +1,81 @@
+"""``simkit restore``: the recorded sources in a folder of their own, ready to be run again."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.errors import shown_path
+from simkit.provenance.restore import (
+    check_target,
+    checkout,
+    found_repository,
+    project_folder,
+    restore,
+    session_of,
+)
+from simkit.record.recorded import Recorded
+from simkit.report.progress import counted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit restore``."""
+    top = argparse.ArgumentParser(
+        prog="simkit restore",
+        description="Write the recorded sources, and a requirements.txt of the recorded versions, to a new folder.",
+    )
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("folder", metavar="DIR", help="a new folder, or an empty one")
+    top.add_argument("--name", metavar="NAME", help="one of several experiments in the file")
+    top.add_argument(
+        "--session", metavar="N", type=int, help="the sources of session N (from 1) instead of the last"
+    )
+    top.add_argument(
+        "--git",
+        metavar="REPOSITORY",
+        nargs="?",
+        const="",
+        help="check out the recorded commit and apply the recorded changes; by default from the repository here",
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Restore what the options ask for."""
+    return restore_file(options.file, options.folder, options.name, options.session, options.git)
+
+
+def restore_file(file: str, target: str, name: str | None, session: int | None, git: str | None) -> int:
+    """Write a session's sources and requirements to a new folder; say how to go on."""
+    folder = Path(target)
+    check_target(folder)
+    recorded = Recorded.open(Path(file), name)
+    try:
+        number, facts = session_of(recorded, session)
+        home = folder
+        if git is not None:
+            origin = git or found_repository(Path.cwd(), recorded.path.parent)
+            told = checkout(facts, recorded.diff(number), origin, folder)
+            home = project_folder(facts, folder)
+            print(f"{shown_path(folder)}: {told}, from {origin}")
+        written = restore(recorded, facts, home)
+    finally:
+        recorded.close()
+    print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
+    for path in written.files:
+        print(f"    {path}")
+    for package in written.by_hand:
+        print(f"{package} was not installed from an index: install it by hand")
+    requirements = shlex.quote(shown_path(home / written.requirements))
+    print(f"the same packages (Python {facts['python']}):  pip install -r {requirements}")
+    print(f"in that folder, the runs were made by:  {facts['command']}{_seed(facts)}")
+    return 0
+
+
+def _seed(facts: Mapping[str, Any]) -> str:
+    """What the command lacks to draw the same random numbers."""
+    given = facts["command"].split(" ")[0] != "simkit" or "--seed" in facts["command"]
+    return "" if given or "root_seed" not in facts else f" --seed {facts['root_seed']}"

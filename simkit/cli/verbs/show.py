@@ -1,0 +1,184 @@
+"""``simkit show``: what is recorded in a file, as a whole, of one run, or of its sessions."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from simkit.analyse.open import open as open_trajectory
+from simkit.analyse.show import briefly
+from simkit.analyse.trajectory import Trajectory
+from simkit.cli.verbs.words import replay_line
+from simkit.errors import SimkitError, shown_path
+from simkit.record.recorded import Recorded, experiments
+from simkit.report.progress import counted, duration, rule, size
+
+_WIDTH = 11
+
+
+def show_provenance(file: str, name: str | None) -> int:
+    """Print the sessions of a file's experiments."""
+    path = Path(file)
+    names: list[str | None] = [*experiments(path)] if name is None else [name]
+    for each in names or [None]:
+        recorded = Recorded.open(path, each)
+        try:
+            sessions = recorded.sessions
+            print(rule(str(recorded.attributes["node_id"])))
+            for number, facts in enumerate(sessions, 1):
+                print("\n".join(_told(number, facts, recorded)))
+            print(f"the sources again:  simkit restore {shown_path(path)} DIR")
+        finally:
+            recorded.close()
+    return 0
+
+
+def _told(number: int, facts: Mapping[str, Any], recorded: Recorded) -> Iterator[str]:
+    yield f"session {number}   {_times(facts)}"
+    for title, text in _lines(facts):
+        first, *more = text.splitlines()
+        yield f"    {title:<{_WIDTH}} {first}"
+        yield from (f"    {'':<{_WIDTH}} {line}" for line in more)
+    title = "sources"
+    for path, digest in facts["sources"].items():
+        yield f"    {title:<{_WIDTH}} {path}   {size(len(recorded.source_bytes(digest)))}   {digest[:12]}"
+        title = ""
+    yield ""
+
+
+def _times(facts: Mapping[str, Any]) -> str:
+    started = datetime.datetime.fromtimestamp(facts["started"]).astimezone()
+    text = f"{started:%Y-%m-%d %H:%M:%S %Z}"
+    if "ended" not in facts:
+        return f"{text}, no end: it was killed, is still running, or an older simkit made it"
+    return f"{text}, {duration(facts['ended'] - facts['started'])}: {facts['outcome']}"
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Title and text of each fact that there is."""
+    texts = {
+        "command": facts["command"],
+        "reason": facts.get("reason"),
+        "seed": facts.get("root_seed"),
+        "workers": f"{facts['workers']} ({facts['engine']})",
+        "changed": facts.get("changed"),
+        "machine": _machine(facts),
+        "environment": _pairs(facts.get("environment", {})),
+        "simkit": f"{facts['simkit']}, Python {facts['python']}",
+        "Brian2": " on ".join(str(facts[key]) for key in ("brian2_codegen", "brian2_device") if key in facts),
+        "packages": _wrapped([f"{name} {version}" for name, version in facts["packages"].items()]),
+        "git": _git(facts),
+        "Sumatra": facts.get("sumatra"),
+        "missing": facts.get("problems"),
+    }
+    return ((title, str(text)) for title, text in texts.items() if text)
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    who = f"{facts['user']}@{facts['host']}" if "user" in facts else str(facts["host"])
+    memory = [size(facts["memory"])] if "memory" in facts else []
+    cpu = [str(facts["cpu"])] if "cpu" in facts else []
+    return ", ".join([who, *cpu, counted(facts["cores"], "core"), *memory]) + f"\n{facts['platform']}"
+
+
+def _pairs(mapping: Mapping[str, str]) -> str:
+    return _wrapped([f"{name}={value}" for name, value in mapping.items()])
+
+
+def _wrapped(words: list[str], width: int = 80) -> str:
+    """Words with commas, in lines of a readable length."""
+    lines = [""]
+    for word in words:
+        joint = ", " if lines[-1] else ""
+        if lines[-1] and len(lines[-1]) + len(joint + word) > width:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] += joint + word
+    return "\n".join(lines)
+
+
+def _git(facts: Mapping[str, Any]) -> str:
+    told = facts.get("git")
+    if not told:
+        return ""
+    head = f"commit {told['commit'][:12]}" if told["commit"] else "no commit yet"
+    place = f"on {told['branch']}" if told["branch"] else "on no branch"
+    tags = [f"tagged {', '.join(told['tags'])}"] if told.get("tags") else []
+    lines = [", ".join([f"{head} {place}", *tags, "with changes" if told["dirty"] else "clean"])]
+    lines += [f"remote {told['remote']}"] if told.get("remote") else []
+    lines += [f"snapshot {told['snapshot'][:12]} in {told['snapshot_ref']}"] if told.get("snapshot") else []
+    lines += [f"{marks.replace('.', ' ')} {path}" for path, marks in told.get("changed", {}).items()]
+    lines += [f"?? {path}" for path in told.get("untracked", [])[:10]]
+    hidden = len(told.get("untracked", [])) - 10 + told.get("untracked_more", 0)
+    lines += [f"… and {counted(hidden, 'more untracked file')}"] if hidden > 0 else []
+    lines += [f"submodule {path}: {about}" for path, about in told.get("submodules", {}).items()]
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit show``."""
+    top = argparse.ArgumentParser(prog="simkit show", description="What is recorded in a trajectory file.")
+    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
+    top.add_argument(
+        "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print what the options ask for."""
+    if options.provenance:
+        return show_provenance(options.file, options.name)
+    return show(options.file, options.name, options.run)
+
+
+def show(file: str, name: str | None, run: int | None) -> int:
+    """Print a file's experiments, or one run of one."""
+    path = Path(file)
+    everything: list[str | None] = [*experiments(path)] or [None]
+    names = everything if name is None and run is None else [name]
+    for each in names:
+        with open_trajectory(path, each) as trajectory:
+            print(trajectory if run is None else told(trajectory, run))
+    return 0
+
+
+def told(trajectory: Trajectory, run: int) -> str:
+    """One run: parameters, results, notes, log, traceback, and the command that replays it."""
+    if not 0 <= run < len(trajectory):
+        msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
+        raise SimkitError(msg)
+    status, seconds = trajectory.status[run], trajectory.seconds[run]
+    lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}   seconds: {seconds:.3g}"]
+    for title, names in (
+        ("parameters", trajectory.names("parameters")),
+        ("results", trajectory.names("results")),
+    ):
+        found = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
+        if found:
+            width = max(map(len, found))
+            lines += ["", title, *(f"    {name:<{width}}  {value}" for name, value in found.items())]
+    texts = (
+        ("notes", "\n".join(trajectory.notes(run))),
+        ("log", trajectory.log(run)),
+        ("error", trajectory.error(run)),
+    )
+    for title, text in texts:
+        if text:
+            lines += ["", title, *("    " + line for line in text.rstrip().splitlines())]
+    info = trajectory.info
+    replay = replay_line(trajectory.path, trajectory.name, info.node_id, info.sessions, run)
+    return "\n".join([*lines, "", f"replay: {replay}"])
+
+
+def _value(trajectory: Trajectory, run: int, name: str) -> str | None:
+    try:
+        return briefly(trajectory.runs[run][name])
+    except KeyError:
+        return None

@@ -1,0 +1,213 @@
+"""``simkit verify``: execute recorded runs again, and say where they differ from what is recorded."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from simkit.analyse.open import recorded_at
+from simkit.cli.command import debug, worker_count
+from simkit.cli.verbs.words import apart, open_call, pair, verify_command
+from simkit.declare.forms import Index
+from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.record.recorded import Recorded
+from simkit.record.rows import done
+from simkit.replay.verify import Finding, Verification, verify
+from simkit.report.progress import counted, duration, rule, short
+from simkit.values.compare import Tolerance
+
+_MOST, _MOST_VERBOSE = 20, 200
+_INTERVAL = 10.0  # seconds between lines that say how far it is
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit verify``."""
+    top = argparse.ArgumentParser(
+        prog="simkit verify",
+        description="Execute recorded runs again with the present code, the file's own parameters and seeds, and "
+        "compare the results, bit for bit. Nothing is recorded.",
+        epilog="exit codes: 0 all the same   1 something differs   4 usage or file error   5 nothing to verify",
+    )
+    add = top.add_argument
+    add(
+        "file",
+        metavar="FILE",
+        help="a trajectory, or the name of an experiment for its newest; FILE::NAME where it holds several",
+    )
+    add("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    which = top.add_mutually_exclusive_group()
+    which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")
+    which.add_argument("--sample", metavar="N", type=int, help="only N of them, drawn at random")
+    add("--rtol", metavar="X", type=float, default=0.0, help="relative difference that a float may have")
+    add("--atol", metavar="X", type=float, default=0.0, help="absolute difference that a float may have")
+    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto', 0 for none (default 1)")
+    add("--pdb", action="store_true", help="debug a run that fails")
+    add("-v", "--verbose", action="store_true", help=f"up to {_MOST_VERBOSE} differences instead of {_MOST}")
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Verify, and tell; the exit code."""
+    check_tolerance(options)
+    recorded = recorded_at(options.file, options.name)
+    try:
+        runs = chosen(recorded, options.runs, options.sample)
+        workers = 0 if options.pdb else worker_count(options.workers)
+        print(headline(recorded, runs), flush=True)
+        if options.sample is not None:
+            print(f"drawn: --runs {','.join(map(str, runs.tolist()))}" if len(runs) <= 50 else "")
+        clock = Clock(len(runs))
+        result = verify(
+            recorded, runs,
+            tolerance=Tolerance(options.rtol, options.atol), workers=workers,
+            on_error=debug if options.pdb else None, advance=clock.advance,
+            most=_MOST_VERBOSE if options.verbose else _MOST,
+        )  # fmt: skip
+        print(told(result, recorded, clock))
+    finally:
+        recorded.close()
+    return 0 if result.same else 1
+
+
+def check_tolerance(options: argparse.Namespace) -> None:
+    """``--rtol`` and ``--atol`` are numbers from 0 on."""
+    for name in ("rtol", "atol"):
+        if not getattr(options, name) >= 0:
+            msg = f"--{name} {getattr(options, name)}: give a number from 0 on"
+            raise SimkitError(msg)
+
+
+class Clock:
+    """Says now and then how far it is."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.started = total, time.perf_counter()
+        self.last = self.started
+
+    def advance(self, executed: int) -> None:
+        """A line at most every ten seconds."""
+        now = time.perf_counter()
+        if now - self.last > _INTERVAL:
+            self.last = now
+            print(f"{executed}/{self.total}  {100 * executed // self.total}%", file=sys.stderr, flush=True)
+
+    @property
+    def elapsed(self) -> str:
+        """How long it took."""
+        return duration(time.perf_counter() - self.started)
+
+
+def chosen(recorded: Recorded, runs: str | None, sample: int | None) -> Index:
+    """The runs to execute: the done ones, some of them, or those that were named, done or not.
+
+    Raises
+    ------
+    NothingToRun
+        When none is done.
+    """
+    if runs is not None:
+        return numbers(runs, len(recorded), recorded.name)
+    found = done(recorded)
+    if not len(found):
+        msg = f"{shown_path(recorded.path)}: no run of {recorded.name} is done, so there is nothing to verify"
+        raise NothingToRun(msg)
+    if sample is None:
+        return found
+    if sample < 1:
+        msg = f"--sample {sample}: give a whole number of at least 1"
+        raise SimkitError(msg)
+    return np.sort(np.random.default_rng().choice(found, min(sample, len(found)), replace=False))
+
+
+def numbers(text: str, size: int, name: str) -> Index:
+    """``3,7:9`` as run numbers, ascending, each once."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(?:(\d+)|(\d*)\s*:\s*(\d*))\s*", part)
+        if match is None:
+            msg = f"--runs {text}: cannot read {part!r}: write numbers and ranges, as in 3,7:9"
+            raise SimkitError(msg)
+        if match[1] is not None:
+            first, stop = int(match[1]), int(match[1]) + 1
+        else:
+            first, stop = int(match[2] or 0), int(match[3] or size)
+        if first >= size or stop > size:
+            msg = f"--runs {text}: the runs of {name} are numbered 0 to {size - 1}"
+            raise SimkitError(msg)
+        found.update(range(first, stop))
+    if not found:
+        msg = f"--runs {text}: selects no run"
+        raise SimkitError(msg)
+    return np.array(sorted(found))
+
+
+def headline(recorded: Recorded, runs: Index) -> str:
+    """What is verified."""
+    count = f"{len(runs)} of {counted(len(recorded), 'run')}"
+    where = f"{shown_path(recorded.path)}   {recorded.attributes['node_id']}"
+    return f"{rule('simkit verify')}\n{where}   {count}"
+
+
+def told(result: Verification, recorded: Recorded, clock: Clock) -> str:
+    """What changed, what differs, and what it comes to."""
+    lines = changes_told(result)
+    if result.findings:
+        lines += ["", *table(result.findings)]
+    if sum(result.counts.values()) + len(result.shared) > len(result.findings):
+        by_name = ", ".join(f"{name} in {counted(n, 'run')}" for name, n in result.counts.items())
+        lines.append(f"(the first {len(result.findings)} differences; in all: {by_name})")
+    return "\n".join([*lines, verdict(result, recorded, clock)])
+
+
+def changes_told(result: Verification) -> list[str]:
+    """What changed since, by topic."""
+    lines = [f"    {change.topic:<10} {change.words}" for change in result.changes]
+    lines += [
+        f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
+        for name, now, old in result.overlaid
+    ]
+    return (
+        ["changed since:", *lines]
+        if lines
+        else ["nothing that is recorded of code, packages and platform has changed"]
+    )
+
+
+def table(findings: Sequence[Finding]) -> list[str]:
+    """Run, name, recorded, now."""
+    rows = [("run", "name", "recorded", "now", "")]
+    for finding in findings:
+        both = finding.recorded, finding.now
+        old, new = both if finding.is_status else pair(*both)
+        run = "all" if finding.run is None else str(finding.run)
+        rows.append((run, finding.name, old, new, apart(finding.gap)))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return [
+        f"{run:>{widths[0]}}  {name:<{widths[1]}}  {old:<{widths[2]}}  {new:<{widths[3]}}  {gap}".rstrip()
+        for run, name, old, new, gap in rows
+    ]
+
+
+def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
+    """The last lines."""
+    tolerance = result.tolerance
+    how = f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}" if tolerance else "bit for bit"
+    if result.same:
+        failing = f" ({result.unfinished} not done, as recorded)" if result.unfinished else ""
+        return rule(f"{counted(result.runs, 'run')} the same, {how}{failing}, in {clock.elapsed}")
+    lines = [
+        rule(f"{result.differing} of {counted(result.runs, 'run')} differ in {clock.elapsed}"),
+        f"differing: {', '.join(dict.fromkeys([*result.shared, *result.counts]))}",
+    ]
+    failed = next((f.run for f in result.findings if f.is_status and f.run is not None), None)
+    first = next((f.run for f in result.findings if f.run is not None), None)
+    if failed is not None:
+        lines.append(f"debug one: {verify_command(recorded.path, recorded.name, failed)}")
+    elif first is not None:
+        lines.append(f"one of them in Python: {open_call(recorded.path, recorded.name)}.replay({first})")
+    return "\n".join(lines)

@@ -1,0 +1,218 @@
+"""A small process that starts all workers, so that none of them ever holds the owner's files.
+
+It is started before the trajectory is opened for writing. It starts a worker on request and hands the
+owner the end of its pipe, says how each one ended, and kills them all when the owner is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import attrs
+import multiprocess
+from multiprocess import reduction
+
+from simkit.errors import SimkitError
+from simkit.execute.engine import Method, Source
+from simkit.execute.processes.worker import Place, ignore_signals, work
+
+_KILLED = "the process that starts workers was killed; nothing that is committed is lost"
+
+
+@attrs.frozen
+class Order:
+    """What the owner wants: a worker, or its end."""
+
+    verb: Literal["start", "kill"]
+    place: Place
+
+
+@attrs.frozen
+class End:
+    """How a worker ended: its number, and its exit code (negative: the signal that killed it)."""
+
+    number: int
+    exit_code: int
+
+
+class Nursery:
+    """The owner's side."""
+
+    def __init__(self, source: Source, method: Method) -> None:
+        context = multiprocess.get_context(method)
+        self.orders, theirs = context.Pipe()
+        self.news, tells = context.Pipe()
+        ours = [self.orders, self.news] if method == "fork" else []
+        args = (source, method, os.getpid(), theirs, tells, ours)
+        self.process = context.Process(target=_nurse, args=args, name="simkit-nursery")
+        with _without_main(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # BLAS threads: they survive a fork well
+            self.process.start()
+        theirs.close()
+        tells.close()
+        self.ended: dict[int, int] = {}
+
+    def start(self, place: Place) -> Connection:
+        """Start a worker; the connection to it."""
+        self._order(Order("start", place))
+        try:
+            if self.orders.poll(120):
+                return _connection(reduction.recv_handle(self.orders))
+        except (EOFError, OSError, RuntimeError):
+            raise SimkitError(_KILLED) from None
+        msg = "the process that starts workers does not answer"
+        raise SimkitError(msg)
+
+    def kill(self, place: Place) -> None:
+        """Kill a worker; its connection reads as closed then."""
+        self._order(Order("kill", place))
+
+    def _order(self, order: Order) -> None:
+        try:
+            self.orders.send_bytes(pickle.dumps(order))
+        except OSError:
+            raise SimkitError(_KILLED) from None
+
+    def exit_code(self, number: int, patience: float = 10.0) -> int | None:
+        """How a worker ended, once its connection has closed."""
+        while number not in self.ended and self.news.poll(patience):
+            try:
+                end = pickle.loads(self.news.recv_bytes())
+            except EOFError:
+                break
+            self.ended[end.number] = end.exit_code
+        return self.ended.get(number)
+
+    def close(self, *, kill: bool = False) -> None:
+        """End the nursery and with it all workers: in peace, or at once."""
+        if kill:
+            self._kill()
+        self.orders.close()
+        self.process.join(10)
+        if self.process.is_alive():
+            self._kill()
+        self.news.close()
+
+    def _kill(self) -> None:
+        try:
+            self.orders.send_bytes(pickle.dumps("all"))
+        except OSError:
+            pass
+
+
+def _connection(handle: int) -> Connection:
+    if sys.platform == "win32":
+        from multiprocessing.connection import PipeConnection
+
+        return PipeConnection(handle)  # type: ignore[return-value]
+    return Connection(handle)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Spawned processes would run ``__main__`` again; with an empty one in its place they do not."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _nurse(source: Source, method: Method, owner: int, orders: Any, tells: Any, inherited: list[Any]) -> None:
+    for connection in inherited:  # the owner's ends, or its death would never read as end of file
+        connection.close()
+    ignore_signals()
+    workers: dict[int, Any] = {}
+    left: set[str] = set()  # files that the owner removes, unless it is killed
+    try:
+        while True:
+            sentinels = {process.sentinel: number for number, process in workers.items()}
+            ready = wait([orders, *sentinels])
+            for sentinel in ready:
+                if sentinel in sentinels:
+                    _bury(workers, sentinels[sentinel], tells)
+            if orders in ready:
+                order = pickle.loads(orders.recv_bytes())
+                left.update(() if order == "all" else (order.place.beats, order.place.log))
+                _obey(order, source, method, owner, orders, tells, workers)
+    except (EOFError, OSError):
+        pass
+    finally:
+        _end(workers)
+        for file in left:
+            Path(file).unlink(missing_ok=True)
+
+
+def _obey(
+    order: Any, source: Source, method: Method, owner: int, orders: Any, tells: Any, workers: dict[int, Any]
+) -> None:
+    if order == "all":
+        for process in workers.values():
+            process.kill()
+    elif order.verb == "kill":
+        if order.place.number in workers:
+            workers[order.place.number].kill()
+    else:
+        workers[order.place.number] = _bear(order.place, source, method, owner, orders, tells)
+
+
+def _bear(place: Place, source: Source, method: Method, owner: int, orders: Any, tells: Any) -> Any:
+    context = multiprocess.get_context(method)
+    ours, theirs = context.Pipe()
+    inherited = [ours, orders, tells] if method == "fork" else []
+    process = context.Process(
+        target=_begin, args=(theirs, source, place, inherited), name=f"simkit-worker-{place.number}"
+    )
+    with _without_main():
+        process.start()
+    theirs.close()
+    reduction.send_handle(orders, ours.fileno(), owner)
+    ours.close()
+    return process
+
+
+def _begin(connection: Any, source: Source, place: Place, inherited: list[Any]) -> None:
+    for other in inherited:
+        other.close()
+    work(connection, source, place)
+
+
+def _bury(workers: dict[int, Any], number: int, tells: Any) -> None:
+    process = workers.pop(number)
+    process.join()
+    tells.send_bytes(pickle.dumps(End(number, process.exitcode)))
+
+
+def _end(workers: dict[int, Any]) -> None:
+    """The owner closed the line: workers that wait for work end by themselves, busy ones are killed."""
+    deadline = time.monotonic() + 1
+    for process in workers.values():
+        process.join(max(0.0, deadline - time.monotonic()))
+    for process in workers.values():
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def signal_name(exit_code: int | None) -> str:
+    """An exit code in words."""
+    if exit_code is None:
+        return "it vanished"
+    if exit_code >= 0:
+        return f"it exited with code {exit_code}"
+    try:
+        return f"it was killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"it was killed by signal {-exit_code}"

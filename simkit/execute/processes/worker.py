@@ -1,0 +1,338 @@
+"""What a worker process does, and how batches travel from it to the owner.
+
+A pipe moves a megabyte in half a millisecond, a shared page in a tenth of that. The worker keeps two
+halves of a mapped file and fills them in turn. It may, because the owner asks for a batch only after it
+has recorded the last but one.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import mmap
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import attrs
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from simkit.declare.forms import Index
+from simkit.declare.tags import Limits
+from simkit.execute.engine import Job, Source
+from simkit.inject.contact import LOGGED, SIZE, Beat, Vault
+from simkit.values.batch import Checkpoint
+
+LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
+
+
+class OutputLog:
+    """Redirects this process's standard output and error, subprocesses and C code included.
+
+    Parameters
+    ----------
+    path
+        Where it goes; the owner reads it there when this process dies.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
+        self.early = (sys.stdout, sys.stderr)  # a module may have kept one of them, or a logging handler
+        self.flush_early()
+        for stream in self.early:
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)
+        os.dup2(self.file.fileno(), 1)
+        os.dup2(self.file.fileno(), 2)
+        # Write through, so that every line stands at the right run, and lies beside what C code wrote.
+        sys.stdout = io.TextIOWrapper(
+            io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        )
+        sys.stderr = io.TextIOWrapper(
+            io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        )
+
+    def flush_early(self) -> None:
+        """Let what was written to the streams of before stand where it belongs."""
+        for stream in self.early:
+            stream.flush()
+
+    def position(self) -> int:
+        """How much was written so far, in bytes."""
+        self.flush_early()
+        return os.lseek(1, 0, os.SEEK_CUR)
+
+    def text(self, start: int, stop: int) -> str:
+        """What was written between two positions; the middle of very long output is cut, and says so."""
+        end = self.position()
+        text = read_text(self.file, start, stop)
+        self.file.seek(end)  # the position is that of the redirected descriptors
+        return text
+
+    def forget(self) -> None:
+        """Start over once a batch's output was handed on, or the file would grow for ever."""
+        if self.position() > 16 * LIMIT:
+            os.lseek(1, 0, os.SEEK_SET)
+            os.ftruncate(self.file.fileno(), 0)
+
+
+def read_text(file: BinaryIO | io.FileIO, start: int, stop: int) -> str:
+    """A part of a log as text, its middle cut where it is long."""
+
+    def part(at: int, size: int) -> str:
+        file.seek(at)
+        return (file.read(size) or b"").decode("utf-8", "backslashreplace")
+
+    size = stop - start
+    if size <= LIMIT:
+        return part(start, size)
+    half = LIMIT // 2
+    return f"{part(start, half)}\n… {size - LIMIT} bytes of output cut here …\n{part(stop - half, half)}"
+
+
+def last_words(path: str, start: int) -> str:
+    """What a worker that died wrote since a position."""
+    try:
+        with open(path, "rb") as file:
+            return read_text(file, start, os.fstat(file.fileno()).st_size)
+    except OSError:
+        return ""
+
+
+LARGE = 65_536  # bytes from which a buffer does not travel in the message
+_HALF = 16 << 20
+_FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
+_PIPE = -1  # the offset of a buffer that follows on the pipe
+
+
+@attrs.frozen
+class _Head:
+    """What stands before a message: the shared file when it is new, and where each large buffer lies."""
+
+    file: str | None
+    places: Sequence[tuple[int, int]]  # offset, size
+
+
+class Sender:
+    """A worker's end."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.shared: mmap.mmap | None = None
+        self.usable = sys.platform != "win32"  # a mapped file can't be removed there
+        self.half = 0
+
+    def send(self, message: Any, *, shared: bool = False) -> None:
+        """Send an object; its arrays are not copied into the message.
+
+        Parameters
+        ----------
+        shared
+            Whether large arrays may go through the shared file: only messages that answer a request may,
+            since only the requests tell that the owner has read the last but one.
+        """
+        large: list[memoryview] = []
+
+        def beside(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes < LARGE:
+                return True  # keep it in the message
+            large.append(raw)
+            return False
+
+        data = pickle.dumps(message, 5, buffer_callback=beside)
+        file = self._open() if shared and large and self.shared is None and self.usable else None
+        places = self._place(large) if shared else [(_PIPE, buffer.nbytes) for buffer in large]
+        head = pickle.dumps(_Head(file, places))
+        self.connection.send_bytes(len(head).to_bytes(4, "little") + head + data)
+        for buffer, (offset, _) in zip(large, places, strict=True):
+            if offset == _PIPE:
+                self.connection.send_bytes(buffer)
+
+    def _open(self) -> str | None:
+        """Make the shared file, its space reserved: a full memory file system would kill with SIGBUS."""
+        path = ""
+        try:
+            handle, path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
+            try:
+                os.posix_fallocate(handle, 0, 2 * _HALF) if hasattr(os, "posix_fallocate") else os.truncate(
+                    handle, 2 * _HALF
+                )
+                self.shared = mmap.mmap(handle, 2 * _HALF)
+            finally:
+                os.close(handle)
+        except OSError:
+            self.usable = False
+            if path:
+                os.unlink(path)
+            return None
+        return path
+
+    def _place(self, buffers: Sequence[memoryview]) -> list[tuple[int, int]]:
+        offset, end = self.half * _HALF, (self.half + 1) * _HALF
+        self.half = 1 - self.half
+        places = []
+        for buffer in buffers:
+            size = buffer.nbytes
+            if self.shared is None or offset + size > end:
+                places.append((_PIPE, size))
+                continue
+            self.shared[offset : offset + size] = buffer
+            places.append((offset, size))
+            offset += (size + 63) // 64 * 64
+        return places
+
+
+class Receiver:
+    """The owner's end. Arrays of the last but one message are overwritten by the next."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.shared: memoryview | None = None
+
+    def receive(self) -> Any:
+        """Receive what was sent.
+
+        Raises
+        ------
+        EOFError, OSError
+            When the other process is gone.
+        """
+        data = memoryview(self.connection.recv_bytes())
+        size = int.from_bytes(data[:4], "little")
+        head: _Head = pickle.loads(data[4 : 4 + size])
+        if head.file is not None:
+            self._open(head.file)
+        buffers = [self._buffer(offset, size) for offset, size in head.places]
+        return pickle.loads(data[4 + size :], buffers=buffers)
+
+    def _open(self, path: str) -> None:
+        with open(path, "r+b") as file:
+            self.shared = memoryview(mmap.mmap(file.fileno(), 0))
+        os.unlink(path)
+
+    def _buffer(self, offset: int, size: int) -> Any:
+        if offset == _PIPE:
+            return self.connection.recv_bytes()
+        assert self.shared is not None  # the worker said where it is before
+        return self.shared[offset : offset + size]
+
+
+def pack_runs(runs: Index) -> bytes:
+    """Run numbers, short where they are consecutive."""
+    first, last = int(runs[0]), int(runs[-1])
+    if last - first + 1 == len(runs):
+        return np.array([1, first, last + 1], np.int64).tobytes()
+    return np.concatenate([[0], runs]).astype(np.int64).tobytes()
+
+
+def unpack_runs(data: bytes) -> Index:
+    """What `pack_runs` packed."""
+    numbers = np.frombuffer(data, np.int64)
+    return np.arange(numbers[1], numbers[2]) if numbers[0] else numbers[1:]
+
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+
+BEAT = 8 * SIZE  # bytes per worker in the shared file
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+
+@attrs.frozen
+class Answer:
+    """A worker's message: a batch and how long it took, a checkpoint, or why it can't start or end in peace."""
+
+    batch: Any = None
+    seconds: float = 0.0
+    nbytes: int = 0
+    problem: str = ""
+    bug: str = ""
+    checkpoint: Checkpoint | None = None
+
+
+@attrs.frozen
+class Place:
+    """Where a worker stands: its slot, its number, the file of the beats, and whether output is shown."""
+
+    slot: int
+    number: int
+    beats: str
+    show: bool
+    most_failures: int = 0
+
+    @property
+    def log(self) -> str:
+        """Where its output goes."""
+        return f"{self.beats}-{self.slot}.log"
+
+
+def work(connection: Any, source: Source, place: Place) -> None:
+    """Be a worker; ends when the owner closes the connection or is gone."""
+    ignore_signals()
+    sender = Sender(connection)
+    try:
+        if not any(name in os.environ for name in _THREADS):
+            threadpool_limits(1)
+        beat = open_beats(place.beats, place.slot)
+        log = None if place.show else OutputLog(place.log)
+        job = source()
+        job.injector.most_failures = place.most_failures
+        _apply(job.injector.plan.limits)
+        gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
+    except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
+        sender.send(Answer(problem=traceback.format_exc()))
+        return
+    sender.send(Answer())
+    try:
+        _serve(sender, job, beat, log, place.number)
+        sender.send(Answer(problem=job.injector.close()))
+    except (EOFError, OSError):
+        job.injector.close()  # the owner is gone
+    except Exception:  # noqa: BLE001 - runs' errors are recorded: what arrives here is simkit's own
+        sender.send(Answer(bug=traceback.format_exc()))
+
+
+def _serve(sender: Sender, job: Job, beat: Beat, log: OutputLog | None, number: int) -> None:
+    job.injector.vault = Vault(lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
+    while request := sender.connection.recv_bytes():
+        packed, restorable = pickle.loads(request)
+        runs = unpack_runs(packed)
+        start = time.perf_counter()
+        batch = attrs.evolve(job.batch(runs, beat, log, restorable), worker=number)
+        if log is not None:
+            log.forget()
+            beat[LOGGED] = log.position()
+        sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes), shared=True)
+
+
+def _apply(limits: Limits) -> None:
+    """Keep this process within what its experiment may take, where the system can."""
+    if limits.memory is not None and resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+    if limits.nice and hasattr(os, "nice"):
+        os.nice(limits.nice)
+
+
+def open_beats(path: str, slot: int) -> Beat:
+    """The numbers that a worker shares with the owner."""
+    with open(path, "r+b") as file:
+        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
+    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
+
+
+def ignore_signals() -> None:
+    """The owner decides when to stop. Ctrl-C reaches every process of the terminal, SIGTERM all of a job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A handler rather than SIG_IGN: programs that a run starts shall still be stoppable.
+    signal.signal(signal.SIGTERM, lambda *_: None)

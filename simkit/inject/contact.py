@@ -1,0 +1,101 @@
+"""What a run's process and its owner tell each other: the beat, checkpoints, tracebacks.
+
+The run it is in (-1 between batches), since when (``time.perf_counter``), whether it shall start no
+further run, and how much output there was before this run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Mapping, MutableSequence
+from itertools import dropwhile
+from typing import Any, TypeAlias
+
+from simkit.errors import Unstorable, is_ours
+from simkit.values.batch import Checkpoint, Restored
+from simkit.values.columns import Column
+from simkit.values.encode import encode, explain
+
+Beat: TypeAlias = MutableSequence[float]
+RUN, BEGAN, STOP, LOGGED = range(4)
+SIZE = 4
+
+
+def local_beat() -> Beat:
+    """The beat of runs in the owner's own process."""
+    return [-1.0, 0.0, 0.0, 0.0]
+
+
+def never(_: Beat) -> bool:
+    """A KeyboardInterrupt in a run is the run's own: in a worker, Ctrl-C does not arrive."""
+    return False
+
+
+def signalled(beat: Beat) -> bool:
+    """It is Ctrl-C if a signal has asked to stop; else the run raised it itself."""
+    return bool(beat[STOP])
+
+
+def always(_: Beat) -> bool:
+    """It is Ctrl-C, as far as anybody can tell where no signal is handled."""
+    return True
+
+
+Save = Callable[[Checkpoint], None]
+
+
+class Vault:
+    """The vault of the runs of one process.
+
+    Parameters
+    ----------
+    save
+        Hands a checkpoint to the owner of the file.
+    """
+
+    def __init__(self, save: Save) -> None:
+        self.hand_over = save
+        self.restorable: Mapping[int, Restored] = {}
+
+    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
+        """Encode a checkpoint now, while its arrays are as they are, and hand it over."""
+        columns = {name: _encoded(new, f"series {name}") for name, new in rows.items() if new}
+        problem = explain(state["state"], "checkpoint") or explain(state["added"], "result")
+        if problem is not None:
+            raise problem
+        self.hand_over(Checkpoint(run, encode([state]), columns, first))
+
+    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+        """What an earlier attempt committed last."""
+        found = self.restorable.get(run)
+        return None if found is None else found.values()
+
+
+def _encoded(rows: list[Any], path: str) -> Column:
+    try:
+        return encode(rows)
+    except Unstorable as error:
+        raise explain(rows, path) or error from None
+
+
+_SCAFFOLD = (contextlib.__file__,)  # what stands between simkit and a fixture's teardown
+
+
+def user_traceback(error: BaseException) -> str:
+    """The formatted traceback without simkit's own frames."""
+    report = traceback.TracebackException.from_exception(error)
+    inner: traceback.TracebackException | None = report
+    while inner is not None:
+        frames = dropwhile(lambda frame: frame.filename in _SCAFFOLD or is_ours(frame.filename), inner.stack)
+        inner.stack = traceback.StackSummary.from_list([f for f in frames if not is_ours(f.filename)])
+        inner = inner.__cause__ or inner.__context__
+    return "".join(report.format()).rstrip()
+
+
+def first_user_frame(error: BaseException) -> BaseException:
+    """The same error with simkit's frames cut off the top, for a debugger."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return error.with_traceback(trace)

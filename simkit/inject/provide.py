@@ -1,0 +1,250 @@
+"""How each value that a run receives is made, shared and protected."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import dataclasses
+import inspect
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.plan import Node, Plan
+from simkit.collect.problems import check_storable
+from simkit.collect.signatures import fields_depend, group_fields, is_group, leaf_notes, leaves
+from simkit.declare.annotations import Note
+from simkit.errors import ProviderFailed, SimkitError, location
+from simkit.inject.contact import user_traceback
+from simkit.inject.seeds import shared_seed
+from simkit.values.decode import ABSENT
+
+_COPIED = (list, dict, set, bytearray, collections.deque)
+_LIBRARIES = ("pandas", "scipy", "xarray")  # their tables and matrices can be changed in place
+
+
+def protected(value: Any) -> Any:
+    """The value with its arrays read-only; a group's array fields too."""
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if is_group(value):
+        for name, field in group_fields(value).items():
+            shielded = protected(field)
+            if shielded is not field:
+                object.__setattr__(value, name, shielded)
+    return value
+
+
+def is_copied(value: Any) -> bool:
+    """Whether each function gets a copy of its own: of lists, dictionaries, tables, and what holds them or arrays."""
+    if isinstance(value, tuple):
+        return any(isinstance(item, np.ndarray) or is_copied(item) for item in value)
+    if is_group(value):
+        return any(map(is_copied, group_fields(value).values()))
+    if isinstance(value, _COPIED) or type(value).__module__.partition(".")[0] in _LIBRARIES:
+        return True
+    return attrs.has(type(value)) or dataclasses.is_dataclass(value)
+
+
+def given(value: Any) -> Any:
+    """What to pass for a parameter's value."""
+    return copy.deepcopy(value) if is_copied(value) else value
+
+
+Constant = tuple[Any, Note, str]  # value, comment and unit, origin
+_PARAMETERS = ("constant", "derived", "group", "overlay")
+
+
+def shared_values(plan: Plan, root: int, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parameters that do not vary, by node key.
+
+    Parameters
+    ----------
+    known
+        Values that need not be computed again.
+
+    Raises
+    ------
+    ProviderFailed
+        When one can't be computed or recorded; the message holds the user's traceback.
+    """
+    values: dict[str, Any] = dict(known or {})
+    with ExitStack() as teardown:
+        for key in _wanted(plan, values):
+            node = plan.nodes[key]
+            value = make_shared(node, plan, values, root, teardown)
+            if node.kind in ("derived", "overlay") and node.is_outermost:
+                check_storable(node.name, value, node.origin)
+            values[key] = value
+    return {key: value for key, value in values.items() if plan.nodes[key].kind in _PARAMETERS}
+
+
+def _wanted(plan: Plan, known: Mapping[str, Any]) -> list[str]:
+    """The parameters that do not vary and are not known, and what they need, in order."""
+    wanted: set[str] = set()
+    for key, node in reversed(list(plan.nodes.items())):
+        parameter = node.kind in _PARAMETERS and not node.varying
+        if (parameter or key in wanted) and key not in known:
+            wanted |= {key, *(need.key for need in node.needs)}
+    return [key for key in plan.nodes if key in wanted and key not in known]
+
+
+def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, teardown: ExitStack) -> Any:
+    """One value that all runs share."""
+    if node.kind == "constant":
+        return protected(node.value)
+    if node.kind == "builtin":
+        return _stream(node, plan, values, root)
+    try:
+        positional, named = bound(node, plan, values)
+        assert node.make is not None
+        made = node.make(*positional, **named)
+        return entered(made, teardown, node) if node.kind == "fixture" else protected(made)
+    except SimkitError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
+        what = "fixture" if node.kind == "fixture" else "parameter"
+        headline = f"{node.origin}: {what} {node.name!r} failed, and all runs of {plan.name} need it"
+        raise ProviderFailed(f"{headline}\n{user_traceback(error)}") from None
+
+
+def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any:
+    provider = node.key.partition("@")[2]
+    if node.name == "rng":
+        return np.random.default_rng(values[node.needs[0].key])
+    return shared_seed(root, plan.name, provider)
+
+
+def bound(node: Node, plan: Plan, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of one call: parameters protected, fixtures as they are."""
+    passed = {
+        need.key: given(values[need.key]) if plan.nodes[need.key].is_recorded else values[need.key]
+        for need in node.needs
+    }
+    return node.bound(passed)
+
+
+def entered(made: Any, teardown: ExitStack, node: Node) -> Any:
+    """A fixture's value; a generator is resumed after its ``yield`` when the stack closes."""
+    if not inspect.isgenerator(made):
+        return made
+    try:
+        value = next(made)
+    except StopIteration:
+        msg = f"{location(node.make)}: fixture {node.name!r} did not yield a value"
+        raise SimkitError(msg) from None
+    teardown.callback(_finish, made, node)
+    return value
+
+
+def _finish(generator: Any, node: Node) -> None:
+    try:
+        next(generator)
+    except StopIteration:
+        return
+    generator.close()
+    msg = f"{location(node.make)}: fixture {node.name!r} yields more than once"
+    raise SimkitError(msg)
+
+
+def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
+    """What is recorded once: value, comment and unit, and origin by name; groups as their fields."""
+    recorded: dict[str, Constant] = {}
+    for name, node in plan.parameters.items():
+        if "." in name or (node.varying and not has_fixed_fields(node)):
+            continue
+        found = _fixed_fields(node, plan, values) if node.varying else values[name]
+        about = leaf_notes(name, found) or {name: Note(None, node.comment, node.unit)}
+        explored = {need.key for need in node.needs if plan.nodes[need.key].varying}
+        for leaf, value in leaves(name, found).items():
+            if leaf not in explored:
+                source = plan.nodes[leaf].origin if leaf in plan.nodes else node.origin
+                recorded[leaf] = (value, about.get(leaf, Note()), source)
+    return recorded
+
+
+def has_fixed_fields(node: Node) -> bool:
+    """Whether a varying group's fields, the explored ones aside, are the same at every point."""
+    return node.kind == "group" and not fields_depend(node.make)
+
+
+def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
+    """A group at the first point: its fields that are not explored are the same at every point."""
+    first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}
+    present = plan.space[0]
+    fields = {
+        need.argument: first[need.key]
+        if need.key in present
+        else values.get(need.key, values.get(f"{need.key}@normal"))
+        for need in node.needs
+    }
+    assert node.make is not None
+    return node.make(**fields)
+
+
+Environment = dict[str, Any]
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """Makes one value of a run from those before it."""
+
+    key: str
+    make: Callable[[Environment, ExitStack], Any]
+
+
+def compiled(plan: Plan) -> list[Step]:
+    """The steps of every run; none where the space, constants and built-ins are enough."""
+    makers = ((node, _maker(node, plan)) for node in plan.nodes.values() if node.varying)
+    return [Step(node.key, make) for node, make in makers if make is not None]
+
+
+def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | None:
+    match node.kind:
+        case "explored":
+            return _or_normal(node) if node.needs else None
+        case "fixture":
+            return lambda environment, teardown: entered(_called(node, plan, environment), teardown, node)
+        case "derived" | "group" | "overlay":
+            return lambda environment, _: protected(_called(node, plan, environment))
+    if node.name == "workdir":
+        return lambda environment, teardown: _workdir(plan, teardown)
+    if node.name == "rng" and plan.nodes["seed"].kind != "builtin":
+        return lambda environment, _: np.random.default_rng(environment["seed"])
+    return None
+
+
+def _called(node: Node, plan: Plan, environment: Environment) -> Any:
+    positional, named = bound(node, plan, environment)
+    assert node.make is not None
+    return node.make(*positional, **named)
+
+
+def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:
+    key, normal = node.key, node.needs[0].key
+
+    def value(environment: Environment, _: ExitStack) -> Any:
+        found = environment[key]
+        return environment[normal] if found is ABSENT else found
+
+    return value
+
+
+def _workdir(plan: Plan, teardown: ExitStack) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"simkit-{plan.name}-"))
+
+    def leave(kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    teardown.push(leave)
+    return folder

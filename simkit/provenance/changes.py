@@ -1,0 +1,108 @@
+"""What changed in code, packages and platform between two sessions, or since one?"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import attrs
+
+from simkit._version import __version__
+from simkit.collect.code import normal_form
+from simkit.record.recorded import Recorded
+
+Facts = Mapping[str, Any]
+
+
+@attrs.frozen
+class Change:
+    """One thing that differs.
+
+    Attributes
+    ----------
+    topic
+        ``code``, ``packages``, ``python``, ``platform`` or ``simkit``.
+    name
+        The piece of code as ``file::name``, or the package; otherwise empty.
+    before, after
+        Source texts or versions; empty where there is none.
+    """
+
+    topic: str
+    name: str
+    before: str
+    after: str
+
+    @property
+    def words(self) -> str:
+        """What changed, in words."""
+        if self.topic != "code":
+            return f"{self.name} {self.before}, now {self.after}".strip()
+        return f"{self.name} {'changed' if self.before and self.after else 'is gone' if self.before else 'is new'}"
+
+
+def changed(before: Facts, now: Facts) -> list[Change]:
+    """What differs between two sessions; what either knows nothing of is left out."""
+    found = _code(_mapping(before, "code"), _mapping(now, "code"))
+    found += _packages(_mapping(before, "packages"), _mapping(now, "packages"))
+    for topic in ("python", "platform", "simkit"):
+        old, new = str(before.get(topic) or ""), str(now.get(topic) or "")
+        if old and new and old != new:
+            found.append(Change(topic, "", old, new))
+    return found
+
+
+def _mapping(facts: Facts, name: str) -> Mapping[str, str]:
+    value = facts.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _code(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
+    """Pieces of code whose syntax differs; none where one side recorded no code, as an interpreter's prompt."""
+    if not before or not now:
+        return []
+    pairs = [(name, before.get(name, ""), now.get(name, "")) for name in sorted({*before, *now})]
+    return [
+        Change("code", name, old, new)
+        for name, old, new in pairs
+        if old != new and (not old or not new or normal_form(old) != normal_form(new))
+    ]
+
+
+def _packages(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
+    """Versions that differ; a package that only one side recorded says nothing about versions."""
+    both = sorted(name for name in before if name in now and before[name] != now[name])
+    return [Change("packages", name, str(before[name]), str(now[name])) for name in both]
+
+
+def here(code: Mapping[str, str], packages: Sequence[str]) -> Facts:
+    """The facts of this process that can be compared with those of a session."""
+    return {
+        "code": code,
+        "packages": {name: _version(name) for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "simkit": __version__,
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # imported from a folder, or gone
+        return str(getattr(sys.modules.get(name), "__version__", "not installed"))
+
+
+def since(recorded: Recorded, runs: Sequence[int], code: Mapping[str, str]) -> list[Change]:
+    """What changed since the sessions that executed these runs."""
+    sessions = recorded.sessions
+    numbers = recorded.run_column("session")
+    made = {len(sessions)} if numbers is None else {int(numbers[run]) for run in runs}
+    found: dict[Change, None] = {}
+    for session in (sessions[number - 1] for number in sorted(made) if 0 < number <= len(sessions)):
+        now = here(code, list(_mapping(session, "packages")))
+        found.update(dict.fromkeys(changed(session, now)))
+    return list(found)

@@ -1,0 +1,235 @@
+"""What does git know of the project: the commit, and what differs from it?"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simkit.provenance.environment import without_credentials
+
+if TYPE_CHECKING:
+    import git
+
+
+MOST_LISTED = 1000
+_MOST_DIFF = 8 << 20
+_SUBMODULE = {"C": "another commit", "M": "changed files", "U": "untracked files"}
+# Set within a hook; there they name an index and a folder that are not the user's.
+_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+_UNDER_WAY = {
+    "MERGE_HEAD": "a merge",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+}
+
+
+class GitProblem(Exception):
+    """Why git can't tell or do something, in one line."""
+
+    def __init__(self, text: str, *, expected: bool = False) -> None:
+        super().__init__(text)
+        self.expected = expected  # many projects have no repository: not worth a warning
+
+
+@attrs.frozen
+class State:
+    """The working tree and the commit that it belongs to.
+
+    Attributes
+    ----------
+    commit
+        Empty before the first one.
+    branch
+        Empty where HEAD is detached.
+    changed
+        What differs from the commit, staged or not, by path, with git's two letters.
+    committable
+        Those of them that a commit would take: not what lies within a submodule.
+    untracked
+        Files that git neither has nor ignores.
+    submodules
+        By path, their commit, and what differs from it.
+    """
+
+    commit: str = ""
+    branch: str = ""
+    changed: dict[str, str] = attrs.field(factory=dict)
+    committable: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    submodules: dict[str, str] = attrs.field(factory=dict)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether anything tracked differs from the commit."""
+        return bool(self.changed)
+
+    @property
+    def short(self) -> str:
+        """The commit as people write it."""
+        return self.commit[:7]
+
+
+@contextmanager
+def repository(folder: Path) -> Iterator[git.Repo]:
+    """The repository that a folder is in, for this while.
+
+    Raises
+    ------
+    GitProblem
+        When there is none, git is missing or refuses; whatever git says within becomes one, too.
+    """
+    if shutil.which(os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "git")) is None:
+        raise GitProblem("there is no git on the PATH", expected=True)
+    import git
+
+    inherited = {name: os.environ.pop(name) for name in _INHERITED if name in os.environ}
+    repo = None
+    try:
+        repo = git.Repo(folder, search_parent_directories=True)
+        # Neither may git wait for somebody to type a password, nor write the index to be faster next time.
+        repo.git.update_environment(
+            GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", GIT_LITERAL_PATHSPECS="0"
+        )
+        if repo.working_tree_dir is None:
+            raise GitProblem(f"{repo.git_dir} is a bare repository: it has no working tree")
+        yield repo
+    except git.InvalidGitRepositoryError:
+        raise GitProblem(f"{folder} is in no git repository", expected=True) from None
+    except (git.GitError, OSError, ValueError) as error:
+        raise GitProblem(reason(error, folder if repo is None else root(repo))) from None
+    finally:
+        if repo is not None:
+            repo.close()
+        os.environ.update(inherited)
+
+
+def root(repo: git.Repo) -> Path:
+    """The folder of the working tree."""
+    return Path(str(repo.working_tree_dir or repo.git_dir))
+
+
+def reason(error: Exception, folder: Path) -> str:
+    """The line that says why git failed."""
+    said = str(getattr(error, "stderr", "") or error)
+    said = re.sub(r"^\s*stderr: '|'\s*$", "", said.strip())
+    if "dubious ownership" in said:
+        cure = f"git config --global --add safe.directory {folder}"
+        return f"{folder} belongs to somebody else, so git does not read it; to trust it: {cure}"
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
+    telling = [line for line in lines if re.match(r"(fatal|error):", line)]
+    return without_credentials(re.sub(r"^(fatal|error):\s*", "", (telling or lines[-1:])[0]))
+
+
+def pathspec(repo: git.Repo, left_out: list[Path]) -> list[str]:
+    """The working tree without simkit's own output."""
+    top = Path(os.path.realpath(root(repo)))
+    paths = [Path(os.path.realpath(path)) for path in left_out]
+    inside = [path.relative_to(top).as_posix() for path in paths if path.is_relative_to(top) and path != top]
+    return ["--", ":(top)", *(f":(top,exclude,literal){path}" for path in inside)]
+
+
+def state(repo: git.Repo, where: list[str]) -> State:
+    """The state of the working tree, as far as `where` (a pathspec) goes."""
+    told = repo.git.status(
+        "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=none", *where,
+        strip_newline_in_stdout=False,
+    )  # fmt: skip
+    facts: dict[str, Any] = {}
+    changed, takes, untracked, inner = {}, [], [], {}
+    entries = iter(told.split("\0"))
+    for entry in entries:
+        kind, _, rest = entry.partition(" ")
+        if kind == "#":
+            name, _, value = rest.partition(" ")
+            facts[name] = "" if value in ("(initial)", "(detached)") else value
+        elif kind == "?":
+            untracked.append(rest)
+        elif kind in ("1", "2", "u"):
+            path = entry.split(" ", {"1": 8, "2": 9, "u": 10}[kind])[-1]
+            letters, submodule = rest.split(" ")[:2]
+            changed[path] = letters
+            if submodule[0] == "S":
+                inner[path] = ", ".join(word for mark, word in _SUBMODULE.items() if mark in submodule)
+            if submodule[0] == "N" or "C" in submodule:
+                takes.append(path)
+            if kind == "2":
+                next(entries)  # its name before
+    return State(
+        facts.get("branch.oid", ""), facts.get("branch.head", ""), changed, tuple(takes), tuple(untracked),
+        _submodules(repo, inner),
+    )  # fmt: skip
+
+
+def _submodules(repo: git.Repo, differing: dict[str, str]) -> dict[str, str]:
+    if not (root(repo) / ".gitmodules").exists():
+        return differing
+    lines = re.findall(
+        r"^[ +\-U]([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", repo.git.submodule("status"), re.MULTILINE
+    )
+    return {path: f"{commit} {differing.get(path, '')}".rstrip() for commit, path in lines}
+
+
+def under_way(repo: git.Repo) -> str:
+    """The merge or the like that the user is in the middle of, or nothing."""
+    return next((what for name, what in _UNDER_WAY.items() if (Path(repo.git_dir) / name).exists()), "")
+
+
+def described(
+    repo: git.Repo, now: State, where: list[str], rootdir: Path
+) -> tuple[dict[str, Any], bytes, str]:
+    """What is recorded of a state: facts, the diff to its commit, and what is missing there, if anything."""
+    facts: dict[str, Any] = {"commit": now.commit, "branch": now.branch, "dirty": now.is_dirty}
+    optional = {
+        "tags": repo.git.tag("--points-at", "HEAD").split() if now.commit else [],
+        "remote": _remote(repo),
+        "folder": os.path.relpath(os.path.realpath(rootdir), os.path.realpath(root(repo))).replace(
+            os.sep, "/"
+        ),
+        "changed": now.changed,
+        "untracked": list(now.untracked[:MOST_LISTED]),
+        "untracked_more": max(0, len(now.untracked) - MOST_LISTED),
+        "submodules": now.submodules,
+    }
+    facts.update({name: fact for name, fact in optional.items() if fact})
+    if not now.commit:
+        return facts, b"", "nothing is committed yet, so there is no commit to record"
+    diff = difference(repo, where) if now.is_dirty else b""
+    if len(diff) <= _MOST_DIFF:
+        return facts, diff, ""
+    return (
+        facts,
+        b"",
+        f"the changes since {now.short} ({len(diff) >> 20} MB) are too long to record: commit them",
+    )
+
+
+def difference(repo: git.Repo, where: list[str]) -> bytes:
+    """The patch from the commit to the working tree, whatever the user's configuration says of diffs."""
+    plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+    told = repo.git.diff(
+        "HEAD", *plain, "--submodule=short", "--ignore-submodules=dirty", *where,
+        strip_newline_in_stdout=False, stdout_as_string=False,
+    )  # fmt: skip
+    return bytes(told)
+
+
+def _remote(repo: git.Repo) -> str:
+    """The address of the branch's remote, else of ``origin``, else of the first."""
+    names = [remote.name for remote in repo.remotes]
+    if not names:
+        return ""
+    try:
+        own = repo.git.config("--get", f"branch.{repo.active_branch.name}.remote")
+    except Exception:  # noqa: BLE001 - detached, or no upstream
+        own = ""
+    name = own if own in names else "origin" if "origin" in names else names[0]
+    return without_credentials(next(iter(repo.remote(name).urls)))

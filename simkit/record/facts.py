@@ -1,0 +1,192 @@
+"""What is known of runs and sessions besides values: texts, notes, checkpoints, circumstances.
+
+``info/001`` holds the facts of the first session as attributes, mappings as JSON. Long texts and the files of
+the project stand in ``info/sources`` under the SHA-256 of their bytes, compressed; a session's attributes
+``sources`` (by path) and ``texts`` (by the fact's name) tell which are its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from simkit.errors import SimkitError
+from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.columns.write import Sink
+from simkit.values.batch import Checkpoint, Status
+
+
+def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
+    """Add errors or logs by run number; those of earlier attempts stay."""
+    if texts:
+        words = [clean(text) for text in texts.values()]
+        _append(runs.require_group(kind), {"run": ("i8", list(texts)), "text": (TEXT, words)})
+
+
+def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None:
+    """Add remarks: run number, name of a result or nothing, text."""
+    if notes:
+        numbers, names, texts = zip(*notes, strict=True)
+        columns = {"run": ("i8", numbers), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))}
+        _append(runs.require_group("notes"), columns)
+
+
+def _append(group: h5py.Group, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:
+    for name, (dtype, values) in columns.items():
+        dataset = group[name] if name in group else create_flat(group, name, dtype)
+        append(dataset, np.array(values, object) if dtype is TEXT else values)
+
+
+def write_checkpoint(runs: h5py.Group, checkpoint: Checkpoint) -> None:
+    """Replace a run's state, and add its new rows to those of earlier checkpoints."""
+    vault, key = runs.require_group("checkpoint"), str(checkpoint.run)
+    if checkpoint.first and key in vault:
+        del vault[key]
+    group = vault.require_group(key)
+    if "state" in group:
+        del group["state"]
+    Sink(group, "state", 1, lambda: np.zeros(1, bool)).write(np.arange(1), checkpoint.state)
+    series = group.require_group("series")
+    for name, column in checkpoint.rows.items():
+        start = int(series.attrs.get(name, 0))
+        sink = Sink(series, name, start, lambda start=start: np.arange(start) >= 0)  # type: ignore[misc]
+        sink.grow(start + column.n)
+        sink.write(np.arange(start, start + column.n), column)
+        series.attrs[name] = start + column.n
+
+
+def forget_checkpoints(runs: h5py.Group, done: Sequence[int]) -> None:
+    """These runs need theirs no more."""
+    vault = runs.get("checkpoint")
+    for run in done if vault is not None and len(vault) else ():
+        if str(run) in vault:
+            del vault[str(run)]
+
+
+def clean(text: str) -> str:
+    """Text as HDF5 strings hold it: NUL and lone surrogates shown as escapes."""
+    if "\0" not in text and text.isprintable():
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+SOURCES = "sources"
+_LONG = 1000  # characters from which on a text is compressed
+_MAPPINGS = ("packages", "origins", "code", "git", SOURCES, "environment", "texts")
+
+
+def numbers(info: h5py.Group) -> list[str]:
+    """The names of the sessions' groups, in order."""
+    return sorted((key for key in info if key.isdigit()), key=int)
+
+
+def write_session(info: h5py.Group, facts: Mapping[str, Any]) -> h5py.Group:
+    """Add a session: text, bytes, numbers, and mappings; `sources` maps paths to the files' bytes."""
+    group = info.create_group(f"{len(numbers(info)) + 1:03d}", track_order=True)
+    amend_session(group, facts)
+    return group
+
+
+def amend_session(group: h5py.Group, facts: Mapping[str, Any]) -> None:
+    """Add facts to a session."""
+    texts: dict[str, str] = json.loads(group.attrs.get("texts", "{}"))
+    for name, fact in facts.items():
+        value: Any = fact
+        if name == SOURCES:
+            value = {path: _keep(group.parent, data) for path, data in fact.items()}
+        if isinstance(value, Mapping):
+            value = json.dumps(value)
+        if isinstance(value, str):  # HDF5 has neither halves of characters, as in odd file names, nor NUL
+            value = value.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        data = value.encode() if isinstance(value, str) else value
+        if isinstance(data, bytes) and (len(data) > _LONG or value is data):
+            texts[name] = _keep(group.parent, data)
+        else:
+            group.attrs[name] = value
+    if texts:
+        group.attrs["texts"] = json.dumps(texts)
+
+
+def _keep(info: h5py.Group, data: bytes) -> str:
+    """Store a text unless it is there; its digest."""
+    digest = hashlib.sha256(data).hexdigest()
+    store = info.require_group(SOURCES)
+    if digest in store:
+        return digest
+    text = as_text(data).encode()
+    dtype = h5py.string_dtype("utf-8", max(1, len(text)))
+    # One element, since HDF5 compresses neither scalars nor text of variable length.
+    dataset = store.create_dataset(
+        digest, data=np.array([text], dtype), dtype=dtype, chunks=(1,), compression="gzip"
+    )
+    if text != data:
+        dataset.attrs["encoding"] = "latin-1"
+    return digest
+
+
+def as_text(data: bytes) -> str:
+    """Bytes as text: in Latin-1, where any bytes are text and come back, they are if they are not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_sessions(info: h5py.Group) -> list[dict[str, Any]]:
+    """The facts of each session; `packages` and `sources` are there in any case."""
+    return [{"packages": {}, SOURCES: {}, **_read_session(info[key])} for key in numbers(info)]
+
+
+def _read_session(group: h5py.Group) -> dict[str, Any]:
+    facts = dict(group.attrs)
+    for name, thing in group.items():  # where simkit 0.1 kept long texts
+        if isinstance(thing, h5py.Dataset):
+            facts[name] = thing.asstr()[()]
+    for name, digest in json.loads(facts.pop("texts", "{}")).items():
+        facts[name] = as_text(read_text(group.parent, digest))
+    return {name: _decoded(name, value) for name, value in facts.items()}
+
+
+def _decoded(name: str, value: Any) -> Any:
+    if name in _MAPPINGS and isinstance(value, str):
+        return json.loads(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def read_fact(info: h5py.Group, number: int, name: str) -> bytes:
+    """A long text of a session, exactly; empty if there is none."""
+    digest = json.loads(info[numbers(info)[number - 1]].attrs.get("texts", "{}")).get(name)
+    return b"" if digest is None else read_text(info, digest)
+
+
+def read_text(info: h5py.Group, digest: str) -> bytes:
+    """A recorded text by its digest, or by the first characters of it.
+
+    Raises
+    ------
+    SimkitError
+        When there is none, or several begin like that.
+    """
+    store = info.get(SOURCES, {})
+    matching = [digest] if digest in store else [key for key in store if digest and key.startswith(digest)]
+    if len(matching) != 1:
+        few = ", ".join(sorted(key[:12] for key in matching or store)) or "none"
+        many = "several sources begin with" if matching else "no source is recorded under"
+        msg = f"{many} {digest!r}\n    there: {few}"
+        raise SimkitError(msg)
+    dataset = store[matching[0]]
+    text: str = dataset.asstr()[0]
+    return text.encode(str(dataset.attrs.get("encoding", "utf-8")))
+
+
+def runs_digest(root: h5py.Group) -> str:
+    """A fingerprint of the runs: what became of each, and which attempt was done."""
+    status, started = root["runs/status"][:], root["runs/started"][:]
+    hasher = hashlib.blake2b(status.tobytes(), digest_size=16)
+    hasher.update(started[status == Status.DONE].tobytes())
+    return hasher.hexdigest()

@@ -1,0 +1,67 @@
+"""The names, words and places of the file's format.
+
+A name's place holds its dataset directly while all rows share one type and shape. Otherwise it is a
+group whose ``layout`` attribute says what stands in it:
+
+``ragged``    ``values`` (flat), ``rows`` [n, 2] (start, stop), and ``shapes`` [n, ndim] unless ndim is 1
+``items``     ``rows`` [n, 2] and the column ``items``
+``record``    a column per field, in the order of the attribute ``fields``; what its codec knows of all rows
+              stands in the attribute ``attributes`` as JSON (empty: each row has its own)
+``none``      nothing
+``variants``  the columns ``1``, ``2`` …; the mask tells which of them holds a row
+
+A mask stands beside its column ``z`` as ``z.present`` [n]: 0 where the row is absent, else the variant.
+No name of a user's can be that, since dots lead into groups.
+
+``summary/NAME``   one value each; ``after`` says which function gave it, ``added`` that it was given by hand
+``notes``          ``name`` and ``text`` of remarks on the trajectory (no name), a group or a name
+``links/NAME``     a soft link to a recorded name; or a run number; or the numbers of a selection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+
+FORMAT = 1
+READABLE = (1,)  # formats of older files that can still be read
+MASK = ".present"
+PART_OF = "part_of"
+
+
+def place(section: str, name: str) -> str:
+    """Where a dotted name stands below the experiment's group."""
+    return f"{section}/{name.replace('.', '/')}"
+
+
+def home(root: h5py.Group, path: str) -> tuple[h5py.Group, str]:
+    """The group that holds a path's last part, made where it is missing, and that part."""
+    *groups, name = path.split("/")
+    for part in groups:
+        child = root.get(part)
+        root = root.create_group(part, track_order=True) if child is None else child
+    return root, name
+
+
+def is_column(thing: Any) -> bool:
+    """Whether a dataset or group is one name's values, rather than a group of names."""
+    return isinstance(thing, h5py.Dataset) or "layout" in thing.attrs
+
+
+def names_in(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names below a group, in order, with what holds their values."""
+    for key, thing in group.items():
+        if key.endswith(MASK):
+            continue
+        if is_column(thing):
+            yield prefix + key, thing
+        else:
+            yield from names_in(thing, f"{prefix}{key}.")
+
+
+AFTER = "after"  # the attribute of what an `@after` gave or asked for
+
+
+ADDED = "added"

@@ -1,0 +1,127 @@
+"""Trajectories of one experiment become one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from simkit.errors import SimkitError, StorageFailed, did_you_mean, shown_path
+from simkit.record.file.log import log_path
+from simkit.record.file.store import Store, repaired
+from simkit.record.merge.inputs import check_shard, is_listed, source_sets
+from simkit.record.merge.placing import DUPLICATES
+from simkit.record.merge.writing import Blueprint, Merged, assemble, blueprint
+
+
+class Uninterrupted:
+    """A context in which Ctrl-C and SIGTERM only count when `check` is called.
+
+    Raised within HDF5's callbacks, an exception would leave the library in an unknown state.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Uninterrupted:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._hear)
+        return self
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.heard = True
+
+    def check(self) -> None:
+        """Stop here if that was asked for."""
+        if self.heard:
+            raise KeyboardInterrupt
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def merge(target: Path, files: Sequence[str | os.PathLike[str]], duplicates: str = "error") -> list[Merged]:
+    """Merge the experiments of files into one file, which replaces what stands at ``target`` when it is whole.
+
+    Parameters
+    ----------
+    target
+        A trajectory that is there already is the first source, unless it is among the files.
+    files
+        In the order of the merged runs; ``FILE::NAME`` is one of several experiments in a file.
+    duplicates
+        What becomes of a run that is done in two files: ``error``, ``first`` (keep one), ``all``.
+
+    Raises
+    ------
+    SimkitError
+        When the files don't fit together, one of them is being written, or a run is done twice.
+    StorageFailed
+        When the disk is full; the target is then as it was.
+    """
+    if duplicates not in DUPLICATES:
+        msg = (
+            f"duplicates={duplicates!r}: write {', '.join(DUPLICATES)}{did_you_mean(duplicates, DUPLICATES)}"
+        )
+        raise SimkitError(msg)
+    if target.is_dir():
+        msg = f"{shown_path(target)} is a folder: the merged file comes first, then its sources"
+        raise SimkitError(msg)
+    exists = target.exists() and target.stat().st_size > 0
+    if exists:
+        repaired(target)
+    sets = source_sets(target, [*([target] if exists and not is_listed(target, files) else []), *files])
+    check_shard(target, sets)
+    with Uninterrupted() as interrupts:
+        plans = [blueprint(group, sources, duplicates) for group, sources in sets.items()]
+        return _written(target, plans, interrupts, durable=exists)
+
+
+def _written(
+    target: Path, plans: Sequence[Blueprint], interrupts: Uninterrupted, *, durable: bool
+) -> list[Merged]:
+    """Write the file beside its place, and put it there when it is whole."""
+    store = Store(target, durable=durable, replace=True)
+    failed = True
+    try:
+        if os.path.exists(log_path(str(target))):
+            msg = f"{shown_path(target)} was written in between: merge again"
+            raise SimkitError(msg)
+        pause = partial(_pause, interrupts, store)
+        found = [assemble(store.file, plan, target.parent, pause) for plan in plans]
+        pause()
+        failed = False
+    finally:
+        _close(store, failed=failed)
+    return found
+
+
+def _pause(interrupts: Uninterrupted, store: Store) -> None:
+    """Between two steps: stop where that was asked for, or where the disk is full."""
+    interrupts.check()
+    if store.medium.failed is not None:
+        raise _lost(store, str(store.medium.failed.strerror or store.medium.failed))
+
+
+def _close(store: Store, *, failed: bool) -> None:
+    try:
+        store.close(failed=failed)
+    except StorageFailed:
+        raise _lost(store, str(store.medium.failed and store.medium.failed.strerror)) from None
+
+
+def _lost(store: Store, why: str) -> StorageFailed:
+    return StorageFailed(
+        f"{shown_path(store.path)}: could not be written: {why}\n"
+        "    it is as it was, and so are the sources; make room, and type the same command again"
+    )

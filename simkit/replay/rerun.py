@@ -1,0 +1,407 @@
+"""Recorded runs executed again, with their own parameters and the present code."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.collection import Found, Request, found_of, resolve
+from simkit.collect.config import find_rootdir
+from simkit.collect.modules import load
+from simkit.collect.plan import Node, Plan
+from simkit.collect.resolve import Outside
+from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
+from simkit.declare.forms import TRIAL, Array, Index, Taken, Values, Zip, from_list
+from simkit.declare.space import Space
+from simkit.declare.tags import Tag, tag_of
+from simkit.errors import SimkitError, listed, shown_path
+from simkit.execute.engine import Job, portable, serial, start_method
+from simkit.execute.processes.pool import Pool
+from simkit.inject.contact import STOP, always, local_beat
+from simkit.inject.injector import Injector, OnError
+from simkit.inject.provide import Constant, constants, shared_values
+from simkit.inject.seeds import run_seeds
+from simkit.record.recorded import Recorded
+from simkit.record.rows import rows_of, value_of
+from simkit.values.batch import Batch, Checkpoints
+from simkit.values.columns import Column
+from simkit.values.compare import codes, same
+from simkit.values.decode import ABSENT, decode
+from simkit.values.instances import loaded, revived
+
+
+@attrs.frozen(eq=False)
+class Source:
+    """An experiment as it stands now, and the providers around it."""
+
+    found: Found
+    rootdir: Path
+    levels: Sequence[Level]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return str(self.found.function.__name__)
+
+
+def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> Source:
+    """The experiment of a trajectory: the given function, or the one that its node id names.
+
+    Raises
+    ------
+    SimkitError
+        When its file or the function in it is not there any more, or importing the file would run the study.
+    """
+    node_id = str(recorded.attributes["node_id"])
+    file, _, name = node_id.partition("::")
+    if function is None:
+        function = _in_main(_path(recorded, file), name)
+    if function is not None:
+        found, config = found_of(function)
+        return Source(found, config.rootdir, levels(found.path, config.rootdir, found.module))
+    path = _path(recorded, file)
+    if path is None:
+        raise _no_file(recorded, file, name)
+    _check_import(path)
+    rootdir = _rootdir(path, file)
+    module = load(path, rootdir)
+    function = getattr(module, name, None)
+    if not inspect.isfunction(function):
+        there = [each.__name__ for each, _ in tagged(module, "experiment")]
+        msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, there)}"
+        raise SimkitError(msg)
+    tag = tag_of(function) or Tag("experiment")
+    return Source(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
+
+
+def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
+    """The function of this very script or notebook, where that is what recorded the trajectory."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    is_here = path is None if file is None else path is not None and Path(os.path.abspath(file)) == path
+    function = getattr(main, name, None) if is_here else None
+    return function if inspect.isfunction(function) else None
+
+
+def _path(recorded: Recorded, file: str) -> Path | None:
+    """The file of a node id: below the rootdir of where we are, or of where the trajectory lies."""
+    folders = [find_rootdir([]), find_rootdir([recorded.path]), *recorded.path.parents]
+    return next((folder / file for folder in folders if (folder / file).is_file()), None)
+
+
+def _rootdir(path: Path, file: str) -> Path:
+    return path.parents[len(Path(file).parts) - 1] if not Path(file).is_absolute() else find_rootdir([path])
+
+
+def _no_file(recorded: Recorded, file: str, name: str) -> SimkitError:
+    where = shown_path(recorded.path)
+    if not file.endswith(".py"):
+        return SimkitError(
+            f"{where}: {name!r} was defined in a notebook or typed in, where it can't be found from here\n"
+            f"    there, call traj.replay(run), or traj.replay(run, {name})"
+        )
+    return SimkitError(
+        f"{where}: its code {file} is not below {shown_path(find_rootdir([]))}\n"
+        "    go to the project's folder, or put the file back (simkit restore writes the recorded code)"
+    )
+
+
+def _check_import(path: Path) -> None:
+    """A script that runs its study when it is imported can't be asked for its functions."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return  # importing it tells what is wrong
+    line = next((call.lineno for call in _calls(tree.body) if _runs_a_study(call, tree)), None)
+    if line is not None:
+        msg = (
+            f"{shown_path(path)}:{line}: importing this file would run its study\n"
+            '    put that under `if __name__ == "__main__":`, or call traj.replay(run) in the script itself'
+        )
+        raise SimkitError(msg)
+
+
+def _calls(statements: Sequence[ast.AST]) -> Iterator[ast.Call]:
+    """The calls that importing makes: not those in functions, or below ``if __name__ == …``."""
+    for statement in statements:
+        guarded = isinstance(statement, ast.If) and "__name__" in ast.dump(statement.test)
+        if guarded or isinstance(
+            statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        ):
+            continue
+        if isinstance(statement, ast.Call):
+            yield statement
+        yield from _calls(list(ast.iter_child_nodes(statement)))
+
+
+def _runs_a_study(call: ast.Call, tree: ast.Module) -> bool:
+    """Whether it calls ``simkit.run`` or ``simkit.start``, by whatever name they were imported."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {
+        a.asname or a.name
+        for i in imports
+        if isinstance(i, ast.Import)
+        for a in i.names
+        if a.name == "simkit"
+    }
+    names = {
+        a.asname or a.name
+        for i in imports
+        if isinstance(i, ast.ImportFrom) and i.module == "simkit"
+        for a in i.names
+        if a.name in ("run", "start")
+    }
+    match call.func:
+        case ast.Attribute(value=ast.Name(id=module), attr="run" | "start"):
+            return module in modules
+        case ast.Name(id=name):
+            return name in names
+    return False
+
+
+@attrs.frozen(eq=False)
+class Rerun:
+    """An experiment whose runs are executed again.
+
+    Attributes
+    ----------
+    outside
+        What was laid on top of the code's values to make the plan.
+    shared
+        The parameters that do not vary, by node key.
+    seeds
+        By run number, where the runs' seeds do not derive from the root seed: merged runs bring their own.
+    """
+
+    plan: Plan
+    root: int
+    outside: Mapping[str, Outside]
+    shared: Mapping[str, Any]
+    seeds: Array | None
+
+    @classmethod
+    def of(cls, plan: Plan, root: int, outside: Mapping[str, Outside], seeds: Array | None = None) -> Rerun:
+        """Compute what the runs share.
+
+        Raises
+        ------
+        ProviderFailed
+            When that fails.
+        """
+        return cls(plan, root, outside, shared_values(plan, root), seeds)
+
+    def constants(self) -> dict[str, Constant]:
+        """The recorded form of what the runs share, by name."""
+        return constants(self.plan, self.shared)
+
+    def here(self, runs: Index, on_error: OnError | None = None) -> Iterator[Batch]:
+        """Batches of runs executed in this process.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, also within a run.
+        """
+        job, beat = self._job(on_error), local_beat()
+        job.injector.is_interrupt = always
+        try:
+            yield from serial(job, runs, lambda: bool(beat[STOP]), beat, Checkpoints())
+        finally:
+            problem = job.injector.close()
+        if beat[STOP]:
+            raise KeyboardInterrupt
+        if problem:
+            raise SimkitError(problem)
+
+    def in_workers(self, runs: Index, workers: int) -> Iterator[Batch]:
+        """Batches of runs executed in supervised processes, as they come."""
+        method = start_method()
+        if (
+            self.seeds is not None and method != "fork"
+        ):  # a worker that collects anew knows only the root seed
+            yield from self.here(runs)
+            return
+        job = self._job(None)
+        source = (
+            (lambda: job)
+            if method == "fork"
+            else portable(self.plan, self.root, self.shared, self._names(), self.outside)
+        )
+        pool = Pool(source, min(workers, len(runs)), method=method, limits=self.plan.limits)
+        try:
+            for batch in pool.run(runs, lambda: False, Checkpoints()):
+                if isinstance(batch, Batch):
+                    yield batch
+        except BaseException:
+            pool.kill()
+            raise
+        problems = pool.close()
+        if problems:
+            raise SimkitError("\n".join(problems))
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.plan.parameters, *self.constants())))
+
+    def _job(self, on_error: OnError | None) -> Job:
+        injector = Injector(self.plan, self.root, self.shared, parameters=self._names(), on_error=on_error)
+        if (seeds := self.seeds) is not None:
+            injector.seeds_of = lambda runs: seeds[runs]
+        return Job(injector, self.plan.space)
+
+
+_GIVEN = ("--", "set=", "[tool.simkit")  # how the origins of values begin that did not come from the code
+
+
+@attrs.frozen(eq=False)
+class Replay:
+    """Runs of one set of constants, ready to be executed again.
+
+    Attributes
+    ----------
+    overlaid
+        Constants that the code would give another value now: name, that value, and the recorded one.
+    """
+
+    rerun: Rerun
+    runs: Index
+    overlaid: tuple[tuple[str, Any, Any], ...]
+
+
+def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None = None) -> Iterator[Replay]:
+    """The runs in groups of one set of constants each; mostly there is one group.
+
+    Parameters
+    ----------
+    function
+        The experiment; by default it is found by its node id.
+
+    Raises
+    ------
+    SimkitError
+        When the experiment can't be found, or can't run with what is recorded.
+    """
+    source = source_of(recorded, function)
+    given = {
+        name: value for name, value in _settings(recorded, int(runs[0])).items() if _is_given(recorded, name)
+    }
+    first = _plan(source, recorded, runs, given)
+    for group in _alike(recorded, runs, [name for name, _ in _constants(first)]):
+        values = _settings(recorded, int(group[0]))
+        overlaid = [
+            (name, value, values[name])
+            for name, value in _constants(first)
+            if name in values and not same(value, values[name])
+        ]
+        laid = {**given, **{name: value for name, _, value in overlaid}}
+        plan = _plan(source, recorded, group, laid)
+        seeds = _own_seeds(recorded, group, source.name)
+        rerun = Rerun.of(plan, _root(recorded), _outside(recorded, laid), seeds)
+        yield Replay(rerun, group, tuple(overlaid))
+
+
+def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
+    space = _points(recorded, runs)
+    request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
+    fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
+    last_resort = {name: _provider(name, value_of(recorded, name, 0)) for name in fixed}
+    try:
+        return resolve(source.found, [*source.levels, last_resort], request, source.rootdir, compress=False)
+    except SimkitError as error:
+        msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
+        raise SimkitError(msg) from None
+
+
+def _provider(name: str, value: Any) -> Provider:
+    """Gives a recorded value where the present code gives none any more, as when a default was removed."""
+    return Provider(name, lambda: value, Tag("parameter"))
+
+
+def _outside(recorded: Recorded, values: Mapping[str, Any]) -> dict[str, Outside]:
+    return {name: Outside(value, f"recorded in {recorded.path.name}") for name, value in values.items()}
+
+
+def _settings(recorded: Recorded, run: int) -> dict[str, Any]:
+    """The recorded parameters of a run that are not explored."""
+    explored = set(recorded.explored)
+    names = [name for name in recorded.names("parameters") if name not in explored]
+    found = {name: value_of(recorded, name, run) for name in names}
+    return {name: value for name, value in found.items() if value is not ABSENT}
+
+
+def _is_given(recorded: Recorded, name: str) -> bool:
+    return recorded.about(name).origin.startswith(_GIVEN)
+
+
+def _constants(plan: Plan) -> list[tuple[str, Any]]:
+    """What the code gives without computing it: defaults of arguments, and of a group's fields."""
+    found: dict[str, Any] = {}
+    for node in plan.nodes.values():
+        if node.is_outermost and node.kind == "constant":
+            found.update(leaves(node.name, node.value))
+        elif node.is_outermost and node.kind == "group":
+            found.update(_field_defaults(node, plan))
+    return list(found.items())
+
+
+def _field_defaults(node: Node, plan: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    computed = {f.name for f in attrs.fields(node.make) if getattr(f.default, "takes_self", False)}  # type: ignore[arg-type]
+    for name, request in fields(node.make).items():
+        full = f"{node.name}.{name}"
+        if full not in plan.nodes and request.default is not MISSING and name not in computed:
+            found.update(leaves(full, request.default))
+    return found
+
+
+def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
+    """The runs grouped by constants that sessions changed, in order of their first run."""
+    known, explored = set(recorded.names("parameters")), set(recorded.explored)
+    varying = [n for n in names if n in known and n not in explored and not recorded.is_constant(n)]
+    if not varying:
+        return [runs]
+    columns = (rows_of(recorded, name, runs) for name in varying)
+    numbers = np.stack([codes(column, column)[0] for column in columns], axis=1)
+    _, first, group = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
+    return [runs[group.reshape(-1) == number] for number in np.argsort(first)]
+
+
+def _points(recorded: Recorded, runs: Index) -> Space:
+    """The recorded points of some runs, at their run numbers; the others are never asked for."""
+    columns = {name: _values(rows_of(recorded, name, runs)) for name in recorded.explored}
+    trials = recorded.run_column(TRIAL)
+    if trials is not None:
+        columns[TRIAL] = Values(trials[runs], native=True)
+    index = np.zeros(len(recorded), np.int64)
+    index[runs] = np.arange(len(runs))
+    return Space(Taken(Zip(columns, len(runs)), index))
+
+
+def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None:
+    """The seeds of all runs where these do not derive from the root seed and this experiment's name.
+
+    Runs that were merged bring their own; a function of another name shall draw what the recorded one drew.
+    """
+    name = str(recorded.attributes["node_id"]).partition("::")[2]
+    seeds = recorded.run_column("seed")
+    if seeds is None:
+        return None if name == experiment else run_seeds(_root(recorded), name, np.arange(len(recorded)))
+    return seeds if (seeds[runs] != run_seeds(_root(recorded), experiment, runs)).any() else None
+
+
+def _root(recorded: Recorded) -> int:
+    return int(recorded.attributes["root_seed"])
+
+
+def _values(column: Column) -> Values:
+    """The declared elements; rows that no run was given any value in are filled with another's."""
+    elements = revived(decode(column), loaded)
+    present = next((value for value in elements if value is not ABSENT), None)
+    return from_list([present if value is ABSENT else value for value in elements])

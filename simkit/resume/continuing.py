@@ -1,0 +1,338 @@
+"""Which trajectory does a session write: one that it continues, or the next one?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.code import changes, reachable
+from simkit.collect.plan import Plan
+from simkit.collect.signatures import MISSING, fields, leaves
+from simkit.declare.forms import Array
+from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
+from simkit.record.format import PART_OF
+from simkit.record.recorded import Recorded, Shard, Slot, discard, existing, following, is_empty
+from simkit.resume.points import Points, continued_points, fresh_points
+from simkit.values.batch import Restored, Status
+from simkit.values.compare import digest
+from simkit.values.decode import decode
+from simkit.values.instances import loaded, revived
+
+
+def fingerprint(plan: Plan) -> dict[str, Any]:
+    """What must agree for runs to belong to one trajectory, the code aside."""
+    constants: dict[str, str] = {}
+    for node in plan.nodes.values():
+        if node.kind == "constant":
+            constants.update(_digests(node.name, node.value))
+        elif node.kind == "group" and node.make is not None:
+            defaults = {name: request.default for name, request in fields(node.make).items()}
+            for name, default in defaults.items():
+                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
+                    constants.update(_digests(f"{node.key}.{name}", default))
+    return {"constants": constants, "explored": sorted(plan.space.names)}
+
+
+def _digests(name: str, value: Any) -> dict[str, str]:
+    found = {}
+    for leaf, inner in leaves(name, value).items():
+        try:
+            found[leaf] = digest(inner)
+        except Unstorable:
+            found[leaf] = repr(inner)
+    return found
+
+
+@attrs.frozen
+class Difference:
+    """How a recorded trajectory differs from the plan; empty means that it can be continued."""
+
+    other: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+
+    @property
+    def is_bridgeable(self) -> bool:
+        """Whether the trajectory can be continued all the same: its points and seeds are of the same kind."""
+        return not self.other
+
+    def __bool__(self) -> bool:
+        return bool(self.other or self.constants or self.code)
+
+    @property
+    def words(self) -> list[str]:
+        """All differences, for people."""
+        return [*self.other, *self.constants, *self.code]
+
+
+def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
+    """Compare the plan with what is recorded."""
+    if recorded.attributes["node_id"] != plan.node_id:
+        return Difference((f"it belongs to {recorded.attributes['node_id']}",))
+    if PART_OF in recorded.attributes:
+        return Difference((f"it is only a part of {recorded.attributes[PART_OF]}",))
+    known, now = json.loads(recorded.attributes["fingerprint"]), fingerprint(plan)
+    if known["explored"] != now["explored"]:
+        words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
+        return Difference((words,))
+    root = int(recorded.attributes["root_seed"])
+    other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
+    sessions = recorded.sessions
+    before = sessions[-1].get("code", {}) if sessions else {}
+    changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
+    return Difference(other, changed, tuple(changes(before, plan.code)))
+
+
+def _changed_constants(
+    plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
+) -> list[str]:
+    words = []
+    for name in [*known, *(name for name in now if name not in known)]:
+        if known.get(name) == now.get(name):
+            continue
+        before = (
+            repr(decode(recorded.constant(name))[0])
+            if name in recorded.names("parameters") and recorded.is_constant(name)
+            else "not set"
+        )
+        node = plan.nodes.get(name)
+        after = repr(node.value) if node is not None and node.kind == "constant" else "another value"
+        words.append(f"{name} was {before}, now {after}")
+    return words
+
+
+_WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
+
+
+@attrs.frozen
+class Wish:
+    """What was asked for.
+
+    Attributes
+    ----------
+    folder
+        Where trajectories are numbered.
+    output
+        One file instead, which may hold several experiments.
+    seed
+        The root seed that the trajectory must have.
+    root
+        The root seed of a new trajectory, where none was asked for.
+    fresh
+        Begin the next one in any case.
+    into
+        Continue this file although code or constants differ.
+    only_failed
+        Run again what failed in the newest trajectory, whatever changed since.
+    on_change
+        As in the configuration.
+    shard
+        A part of the points, in a file of its own.
+    """
+
+    folder: Path
+    output: Path | None = None
+    seed: int | None = None
+    root: int | None = None
+    fresh: bool = False
+    into: Path | None = None
+    only_failed: bool = False
+    on_change: str | None = None
+    shard: Shard | None = None
+
+
+@attrs.frozen(eq=False)
+class Continuation:
+    """Where the runs go.
+
+    Attributes
+    ----------
+    slot
+        The file and the group in it.
+    root
+        The root seed.
+    points
+        The plan's points in the order of the file.
+    known
+        Constant parameters that were computed before, by node key.
+    status
+        The recorded runs' status; None for a new trajectory.
+    checkpoints
+        What interrupted runs go on from.
+    changed
+        What differs from the sessions before, where it is continued all the same.
+    remarks
+        Why nothing older is continued, for people.
+    """
+
+    slot: Slot
+    root: int
+    points: Points
+    known: dict[str, Any]
+    status: Array | None = None
+    checkpoints: dict[int, Restored] = attrs.field(factory=dict)
+    changed: Difference = Difference()
+    remarks: tuple[str, ...] = ()
+
+
+def decide(plan: Plan, wish: Wish) -> Continuation:
+    """Continue the newest trajectory that matches, or begin the next one.
+
+    Raises
+    ------
+    SimkitError
+        When code or constants changed and the configuration says to stop, or more than a minute of recorded
+        runs would be set aside; the message holds the commands to go on either way.
+    """
+    if wish.into is not None:
+        return _into(plan, wish, wish.into)
+    empty: Slot | None = None
+    differing: tuple[Slot, Difference, float] | None = None
+    for slot in [] if wish.fresh else existing(wish.folder, plan.name, wish.output, wish.shard):
+        recorded = _opened(slot)
+        if recorded is None:
+            continue
+        try:
+            found = difference(plan, recorded, wish.seed)
+            if not found or (found.is_bridgeable and (wish.only_failed or wish.on_change == "into")):
+                return _continued(plan, slot, recorded, wish, found)
+            if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
+                empty = empty or slot
+            elif differing is None and recorded.attributes["node_id"] == plan.node_id:
+                differing = (slot, found, _seconds(recorded))
+        finally:
+            recorded.close()
+    if differing is not None:
+        _check_change(*differing, wish)
+    return _next(plan, wish, empty, differing)
+
+
+def _next(
+    plan: Plan, wish: Wish, empty: Slot | None, differing: tuple[Slot, Difference, float] | None
+) -> Continuation:
+    if wish.only_failed:
+        msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
+        raise NothingToRun(msg)
+    slot = following(wish.folder, plan.name, wish.output, wish.shard)
+    if empty is not None and wish.output is None and discard(empty):
+        slot = empty
+    remarks = () if differing is None else (_remark(*differing[:2]),)
+    return Continuation(slot, _root(plan, wish), fresh_points(plan.space), {}, remarks=remarks)
+
+
+def _root(plan: Plan, wish: Wish) -> int:
+    if wish.seed is not None:
+        return wish.seed
+    if wish.shard is not None:  # all shards must draw from one root, though none knows of the others
+        told = json.dumps([fingerprint(plan), dict(plan.code)], sort_keys=True)
+        return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
+    return wish.root if wish.root is not None else secrets.randbits(32)
+
+
+def _into(plan: Plan, wish: Wish, path: Path) -> Continuation:
+    slot = next((s for s in existing(path.parent, plan.name, path)), None)
+    recorded = Recorded.open(path) if slot is None else slot.open()
+    try:
+        found = difference(plan, recorded, wish.seed)
+        if not found.is_bridgeable:
+            msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
+            raise SimkitError(msg)
+        return _continued(plan, Slot(path, recorded.name), recorded, wish, found)
+    finally:
+        recorded.close()
+
+
+def _opened(slot: Slot) -> Recorded | None:
+    try:
+        return slot.open()
+    except SimkitError:  # somebody else's file under such a name
+        return None
+
+
+def _seconds(recorded: Recorded) -> float:
+    status, seconds = recorded.run_column("status"), recorded.run_column("seconds")
+    assert status is not None
+    assert seconds is not None
+    return float(np.nansum(seconds[status == Status.DONE]))
+
+
+def _check_change(slot: Slot, found: Difference, seconds: float, wish: Wish) -> None:
+    only_code = bool(found.code) and not (found.constants or found.other)
+    stops = wish.on_change == "stop" or (wish.on_change is None and only_code and seconds > _WORTH_ASKING)
+    if stops and found.is_bridgeable:
+        msg = (
+            f"{_remark(slot, found)}\n"
+            f"    keep its done runs and go on:  simkit --into {shlex.quote(shown_path(slot.path))}\n"
+            "    begin the next trajectory:     simkit --fresh"
+        )
+        raise SimkitError(msg)
+
+
+def _remark(slot: Slot, found: Difference) -> str:
+    return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
+
+
+def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Difference) -> Continuation:
+    points = continued_points(plan, recorded)
+    status = recorded.run_column("status")
+    assert status is not None
+    if wish.only_failed:
+        failed = (status != Status.DONE) & (status != Status.PENDING)
+        failed &= True if points.declared is None else points.declared[: len(status)]
+        points = attrs.evolve(points, todo=np.flatnonzero(failed))
+    known = _computed(plan, recorded, found)
+    checkpoints = {} if found else recorded.checkpoints()
+    return Continuation(
+        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
+    )
+
+
+def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, Any]:
+    """Derived constants, read back where their own code and inputs are the same."""
+    changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
+    known = {}
+    for name, node in plan.parameters.items():
+        if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
+            continue
+        upstream = _upstream(plan, name)
+        things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
+        code = reachable([thing for thing in things if hasattr(thing, "__qualname__")], plan.rootdir)
+        if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
+            known[name] = revived(decode(recorded.constant(name))[0], loaded)
+    return known
+
+
+def _upstream(plan: Plan, key: str) -> set[str]:
+    """A node and all that it needs."""
+    return {key}.union(*(_upstream(plan, need.key) for need in plan.nodes[key].needs))
+
+
+def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
+    """The runs to execute among the chosen ones; ``again`` takes done ones too."""
+    if chosen is None:
+        return points.todo
+    if again:
+        return np.flatnonzero(chosen)
+    todo = np.asarray(points.todo, np.int64)
+    return todo[chosen[todo]]
+
+
+def in_part(shard: Shard, chosen: Array | None, size: int) -> Array:
+    """The chosen runs that belong to a shard."""
+    part = np.zeros(size, bool)
+    part[shard.part(size)] = True
+    return part if chosen is None else part & chosen
+
+
+def tally(status: Array) -> dict[str, int]:
+    """How many runs have each status."""
+    counts = np.bincount(status, minlength=len(Status))
+    return {one.word: int(counts[one]) for one in Status if counts[one]}

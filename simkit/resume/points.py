@@ -1,0 +1,189 @@
+"""Which of a plan's points are recorded, which are to be run, and which are new?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.plan import Plan
+from simkit.collect.signatures import is_group, leaves
+from simkit.declare.forms import TRIAL, Array, Index, Values, objects
+from simkit.declare.space import Space
+from simkit.errors import SimkitError, Unstorable
+from simkit.record.recorded import Recorded
+from simkit.values.batch import Status
+from simkit.values.columns import Column, Leaf
+from simkit.values.compare import codes, matched, simple_column
+from simkit.values.encode import encode, encode_values, explain
+
+
+@attrs.frozen(eq=False)
+class Points:
+    """The plan's points in the order of the file.
+
+    Attributes
+    ----------
+    space
+        Point i is run i; None stands for recorded runs that are not declared any more.
+    todo
+        The runs to execute, ascending.
+    recorded
+        How many runs the file holds already.
+    declared
+        Which of the runs are declared, shape ``(n,)``; None means all.
+    """
+
+    space: Space
+    todo: Index | range
+    recorded: int
+    n: int
+    declared: Array | None = None
+
+
+def fresh_points(space: Space) -> Points:
+    """All points, in order."""
+    return Points(space, range(len(space)), 0, len(space))
+
+
+def continued_points(plan: Plan, recorded: Recorded) -> Points:
+    """Which points are done, which are to be done, and which are new."""
+    space, size = plan.space, len(recorded)
+    status = recorded.run_column("status")
+    assert status is not None
+    if len(space) >= size and _is_prefix(plan, recorded, size):
+        pending = np.flatnonzero(status != Status.DONE)
+        todo = (
+            np.concatenate([pending, np.arange(size, len(space))])
+            if len(pending)
+            else range(size, len(space))
+        )
+        return Points(space, todo, size, len(space))
+    rows = _declared_rows(plan, recorded, size)
+    is_new = np.ones(len(space), bool)
+    is_new[rows[rows >= 0]] = False
+    new = np.flatnonzero(is_new)
+    declared = np.concatenate([rows >= 0, np.ones(len(new), bool)])
+    # A run that is not declared any more keeps its row; its point is never asked for.
+    order = np.concatenate([np.where(rows >= 0, rows, 0), new])
+    todo = np.concatenate(
+        [np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))]
+    )
+    return Points(space.take(order), todo, size, size + len(new), declared)
+
+
+def _names(plan: Plan) -> list[str]:
+    """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
+    found = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
+    return [n for n in found if n == TRIAL or not _is_partly_computed(plan, n)]
+
+
+def _is_partly_computed(plan: Plan, name: str) -> bool:
+    node = plan.nodes.get(name)
+    return node is not None and any(plan.nodes[need.key].varying for need in node.needs)
+
+
+def _recorded_column(recorded: Recorded, name: str, rows: slice) -> Column:
+    if name == TRIAL:
+        trials = recorded.run_column(TRIAL, rows)
+        return Column(rows.stop - rows.start, ((None, Leaf("int", trials)),))  # type: ignore[arg-type]
+    return recorded.column(name, rows)
+
+
+def explored_columns(plan: Plan, shared: Mapping[str, Any], index: Index) -> dict[str, Column]:
+    """What is recorded of these points before they run, by leaf name.
+
+    The explored values, constants that stand in where a sum of spaces lacks a name, and the fields of
+    explored groups.
+
+    Raises
+    ------
+    SimkitError
+        For a value that has no form in the file, with the path to it.
+    """
+    columns = {}
+    for name, values in plan.space.at(index).items():
+        node = plan.nodes.get(name)
+        for leaf, part in _leaf_values(name, values).items():
+            try:
+                column = encode_values(part)
+            except (Unstorable, RecursionError):
+                raise _unstorable(plan, leaf, part) from None
+            if values.present is not None and node is not None and node.needs and node.needs[0].key in shared:
+                column = _filled(column, values.present, leaves(name, shared[node.needs[0].key])[leaf])
+            columns[leaf] = column
+    return columns
+
+
+def _leaf_values(name: str, values: Values) -> dict[str, Values]:
+    """The values themselves, or those of each field where they are groups."""
+    if values.array.dtype != object:
+        return {name: values}
+    here = [value for value in values.elements() if value is not None]
+    if not here or not all(map(is_group, here)):
+        return {name: values}
+    rows = [leaves(name, value) if is_group(value) else {} for value in values.elements()]
+    names = dict.fromkeys(leaf for row in rows for leaf in row)
+    return {
+        leaf: Values(objects([row.get(leaf) for row in rows]), native=True, present=values.present)
+        for leaf in names
+    }
+
+
+def _unstorable(plan: Plan, name: str, values: Values) -> SimkitError:
+    problems = (explain(value, name) for value in values.elements())
+    problem = next((problem for problem in problems if problem is not None), None)
+    return SimkitError(
+        f"{plan.node_id}: explored {problem}\n"
+        "    explore a name or a number instead, and let the experiment or a fixture turn it into that"
+    )
+
+
+def _filled(column: Column, present: Array, value: Any) -> Column:
+    lacking = np.flatnonzero(~present)
+    constant = encode([value] * len(lacking)).spread(column.n, lacking)
+    return Column(column.n, (*column.variants, *constant.variants))
+
+
+def _is_prefix(plan: Plan, recorded: Recorded, size: int) -> bool:
+    """Whether the first declared points are the recorded ones, compared block by block."""
+    for start in range(0, size, 65_536):
+        stop = min(start + 65_536, size)
+        mine = explored_columns(plan, _constants(plan), np.arange(start, stop))
+        for name in _names(plan):
+            if not _equal(mine[name], _recorded_column(recorded, name, slice(start, stop))):
+                return False
+    return True
+
+
+def _constants(plan: Plan) -> dict[str, Any]:
+    return {key: node.value for key, node in plan.nodes.items() if node.kind == "constant"}
+
+
+def _declared_rows(plan: Plan, recorded: Recorded, size: int) -> Index:
+    """For each recorded run the declared point that it is, or -1; the k-th equal point is the k-th equal run."""
+    declared = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
+    mine, theirs = [], []
+    for name in _names(plan):
+        one, other = _keys(declared[name], _recorded_column(recorded, name, slice(0, size)))
+        mine.append(one)
+        theirs.append(other)
+    return matched(mine, theirs, len(plan.space), size)
+
+
+def _keys(one: Column, other: Column) -> tuple[Array, Array]:
+    """Two columns as unsigned numbers that are equal where type and bits of the values are."""
+    simple = simple_column(one), simple_column(other)
+    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
+        return simple[0][1].astype("u8"), simple[1][1].astype("u8")
+    first, second = codes(one, other)
+    return first.astype("u8"), second.astype("u8")
+
+
+def _equal(one: Column, other: Column) -> bool:
+    simple = simple_column(one), simple_column(other)
+    if simple[0] is not None and simple[1] is not None:
+        return simple[0][0] == simple[1][0] and np.array_equal(simple[0][1], simple[1][1])
+    return bool(np.array_equal(*codes(one, other)))

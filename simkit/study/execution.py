@@ -1,0 +1,299 @@
+"""The runs of one experiment under way: workers, the open file, and what passes between them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.collect.config import Bookkeeping
+from simkit.collect.plan import Plan, column_notes, group_comments
+from simkit.collect.resolve import Outside
+from simkit.declare.forms import TRIAL, Index
+from simkit.errors import StorageFailed
+from simkit.execute.engine import Job, Method, portable, serial, start_method
+from simkit.execute.processes.pool import Pool
+from simkit.inject.contact import RUN, STOP, Beat, Vault, always, local_beat, signalled
+from simkit.inject.injector import Injector, OnError
+from simkit.inject.provide import Constant, constants
+from simkit.record.file.store import Store
+from simkit.record.writer import Writer
+from simkit.report.progress import Progress, Reporter
+from simkit.resume.continuing import Continuation, Wish, fingerprint
+from simkit.resume.points import explored_columns
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
+
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+class Interrupt:
+    """While entered, counts the signals instead of raising in the middle of a write.
+
+    Parameters
+    ----------
+    beat
+        The heartbeat of runs in this process: only within one of them may an exception be raised.
+    notify
+        Called with the count at each signal.
+    """
+
+    def __init__(self, beat: Beat, notify: Callable[[int], None]) -> None:
+        self.beat, self.notify = beat, notify
+        self.count = 0
+        self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
+        self.previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether no further run shall start."""
+        return self.count > 0
+
+    @property
+    def now(self) -> bool:
+        """Whether running ones shall be given up."""
+        return self.count > 1
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self.previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        self.beat[STOP] = 1.0
+        for halt in self.halts:
+            halt()
+        self.notify(self.count)
+        if self.now and self.beat[RUN] >= 0:
+            raise KeyboardInterrupt
+
+
+_BLOCK = 65_536
+
+
+@attrs.frozen
+class Options:
+    """How to run, whatever is run.
+
+    Attributes
+    ----------
+    wish
+        Which trajectory shall be written.
+    workers
+        Processes; 0 runs in this one.
+    most_failures
+        Stop after that many; 0 means never.
+    on_error
+        Called with each exception, in this process: a debugger.
+    replay
+        Execute the selected runs without recording, done ones too.
+    bookkeeping
+        What the session's record says of the circumstances.
+    """
+
+    wish: Wish
+    workers: int = 1
+    method: Method | None = None
+    where: str = ""
+    most_failures: int = 0
+    show_output: bool = False
+    on_error: OnError | None = None
+    replay: bool = False
+    argv: tuple[str, ...] = ()
+    outside: Mapping[str, Outside] = attrs.field(factory=dict)
+    durable: bool = False
+    bookkeeping: Bookkeeping = Bookkeeping()
+
+
+@attrs.frozen(eq=False)
+class Execution:
+    """The runs of one experiment under way."""
+
+    plan: Plan
+    target: Continuation
+    shared: Mapping[str, Any]
+    options: Options
+    progress: Progress
+    reporter: Reporter
+    facts: Mapping[str, Any]
+    checkpoints: Checkpoints
+    beat: Beat = attrs.field(factory=local_beat)
+    writers: list[Writer] = attrs.field(factory=list)  # the open one
+
+    def replay(self, runs: Index | range) -> None:
+        """Execute runs here, record nothing."""
+        job = self.job(constants(self.plan, self.shared))
+        job.injector.is_interrupt = always
+        for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
+            self.progress.take(batch, self.values)
+        self.progress.take_problems([job.injector.close()])
+
+    def record(self, runs: Index | range) -> None:
+        """Execute runs and record them."""
+        fixed = constants(self.plan, self.shared)
+        with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
+
+            def stop() -> bool:
+                most = self.options.most_failures
+                return interrupt.requested or bool(most and self.progress.failed >= most)
+
+            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed, runs) as writer:
+                self.consume(batches, writer, interrupt)
+                writer.end_session(self.outcome(interrupted=interrupt.requested))
+            self.progress.interrupted = interrupt.requested
+
+    def outcome(self, *, interrupted: bool) -> dict[str, Any]:
+        """How the session ended, for its record; without that it was killed."""
+        counts = [f"{number} {word}" for word, number in self.progress.counts.items()]
+        told = [*counts, "interrupted"] if interrupted else counts
+        return {"ended": time.time(), "outcome": ", ".join(told) or "nothing was run"}
+
+    def consume(
+        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+    ) -> None:
+        """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
+        try:
+            for batch in batches:
+                if isinstance(batch, Checkpoint):
+                    self.keep(batch, writer)
+                elif batch is not None:
+                    put = writer.put(batch)
+                    self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
+                    self.progress.take(put, self.values)
+                if writer.is_due or (batch is None and writer.waiting):
+                    writer.commit()
+                    self.progress.committed()
+                elif batch is None:
+                    writer.store.catch_up()
+                self.reporter.advance(self.progress)
+                if interrupt.now:
+                    break
+        except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
+            pass
+
+    def keep(self, checkpoint: Checkpoint, writer: Writer) -> None:
+        """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+        under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
+        writer.checkpoint(checkpoint)
+        self.checkpoints.take(checkpoint)
+        writer.commit()
+        self.beat[RUN] = under_way
+
+    def job(self, fixed: Mapping[str, Constant]) -> Job:
+        """The experiment compiled in this process."""
+        injector = Injector(
+            self.plan, self.target.root, self.shared,
+            parameters=self.names(fixed), on_error=self.options.on_error,
+        )  # fmt: skip
+        return Job(injector, self.plan.space)
+
+    def names(self, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
+        """The names that no result may take."""
+        return tuple(dict.fromkeys((*self.plan.parameters, *fixed)))
+
+    @contextmanager
+    def engine(
+        self,
+        runs: Index | range,
+        fixed: Mapping[str, Constant],
+        interrupt: Interrupt,
+        stop: Callable[[], bool],
+    ) -> Iterator[Iterator[Batch | Checkpoint | None]]:
+        """Workers, started before the file is opened, and their batches."""
+        job = self.job(fixed)
+        if not self.options.workers:
+            job.injector.is_interrupt = signalled
+            job.injector.most_failures = self.options.most_failures
+            job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
+            try:
+                yield serial(job, runs, stop, self.beat, self.checkpoints)
+            finally:
+                self.progress.take_problems([job.injector.close()])
+            return
+        method = start_method(self.options.method)
+        forked = method == "fork"
+        source = (lambda: job) if forked else portable(
+            self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
+        )  # fmt: skip
+        pool = Pool(
+            source,
+            min(self.options.workers, len(runs)),
+            method=method,
+            limits=self.plan.limits,
+            show=self.options.show_output,
+            most_failures=self.options.most_failures,
+        )
+        interrupt.halts.append(pool.halt)
+        try:
+            yield pool.run(runs, stop, self.checkpoints)
+        except BaseException:
+            pool.kill()
+            raise
+        if interrupt.now:
+            pool.kill()
+        else:
+            self.progress.take_problems(pool.close())
+
+    @contextmanager
+    def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
+        """The open file, with everything in it that is known before the first run."""
+        store = Store(self.target.slot.path, durable=self.options.durable)
+        failed = True
+        try:
+            writer = Writer(store, self.target.slot.group, self.target.points.n)
+            self.prepare(writer, fixed, runs)
+            self.writers.append(writer)
+            yield writer
+            failed = False
+        except StorageFailed:
+            self.progress.lost()
+            raise
+        except BaseException:
+            failed = False  # what is written so far is whole: keep it
+            raise
+        finally:
+            try:
+                store.close(failed=failed)
+            except StorageFailed:
+                self.progress.lost()
+                raise
+
+    def prepare(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
+        """Commit the constants and the points before the first run starts."""
+        plan, points = self.plan, self.target.points
+        if writer.is_new:
+            about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
+            writer.describe(about)
+        writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        writer.about.update(column_notes(plan))
+        for name, constant in fixed.items():
+            writer.constant(name, *constant)
+        if not writer.is_new:
+            values = {name: constant[0] for name, constant in fixed.items()}
+            writer.vary(values, runs, changed=bool(self.target.changed))
+        writer.groups(group_comments(plan))
+        for start in range(points.recorded, points.n, _BLOCK):
+            index = np.arange(start, min(start + _BLOCK, points.n))
+            writer.explored(start, explored_columns(plan, self.shared, index))
+        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name != TRIAL]
+        writer.mark_explored(names, plan.space.names)
+        writer.describe({"explored": json.dumps(names)})
+        writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
+        writer.commit()
+
+    def values(self, run: int) -> Mapping[str, Any]:
+        """A run's explored values."""
+        return self.plan.space[run]

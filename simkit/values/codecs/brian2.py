@@ -1,0 +1,218 @@
+"""Brian2's quantities, units and monitors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from simkit.declare.forms import Array
+from simkit.errors import Unstorable
+from simkit.values.registry import Kept, Parts, Stored, attributes_of
+
+_BASE = ("m", "kg", "s", "A", "K", "mol", "cd")
+# What everybody calls these products of powers; exponents in the order of the symbols.
+_DERIVED: dict[tuple[float, ...], str] = {
+    (2, 1, -3, -1, 0, 0, 0): "V",
+    (2, 1, -3, -2, 0, 0, 0): "ohm",
+    (-2, -1, 3, 2, 0, 0, 0): "S",
+    (-2, -1, 4, 2, 0, 0, 0): "F",
+    (0, 0, 1, 1, 0, 0, 0): "C",
+    (0, 0, -1, 0, 0, 0, 0): "Hz",
+    (2, 1, -2, 0, 0, 0, 0): "J",
+    (2, 1, -3, 0, 0, 0, 0): "W",
+    (1, 1, -2, 0, 0, 0, 0): "N",
+    (-1, 1, -2, 0, 0, 0, 0): "Pa",
+}
+
+
+Dimensions = tuple[float, ...]
+
+
+class Measured(np.ndarray[Any, np.dtype[Any]]):
+    """Numbers with the name of their unit: a quantity where Brian2 is not installed.
+
+    Attributes
+    ----------
+    unit
+        The SI unit that the numbers are in, such as ``V`` or ``m kg s^-2``.
+    dimensions
+        Exponents of m, kg, s, A, K, mol and cd.
+    """
+
+    unit: str
+    dimensions: Dimensions
+
+    def __array_finalize__(self, source: Any) -> None:
+        """Views and copies keep the unit, as NumPy asks of subclasses."""
+        self.unit = getattr(source, "unit", "")
+        self.dimensions = getattr(source, "dimensions", ())
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """A computed array has an unknown unit: plain numbers, then."""
+        return array[()] if return_scalar else np.asarray(array)
+
+    def __reduce__(self) -> Any:
+        return measured, (np.asarray(self), self.dimensions)
+
+    def __repr__(self) -> str:
+        return f"{np.asarray(self)[()]!r} {self.unit}"
+
+    __str__ = __repr__
+
+
+def measured(values: Any, dimensions: Dimensions) -> Measured:
+    """Numbers with their unit's name."""
+    array = np.asarray(values).view(Measured)
+    array.unit, array.dimensions = unit_of(dimensions), dimensions
+    return array
+
+
+@lru_cache(maxsize=1024)
+def unit_of(dimensions: Dimensions) -> str:
+    """The SI unit of a dimension vector: ``V``, or its base units as in ``m kg s^-2``."""
+    if dimensions in _DERIVED:
+        return _DERIVED[dimensions]
+    powers = [(symbol, power) for symbol, power in zip(_BASE, dimensions, strict=True) if power]
+    return " ".join(symbol if power == 1 else f"{symbol}^{power:g}" for symbol, power in powers) or "1"
+
+
+def codec_of(kind: type) -> Kept | None:
+    """The codec of quantities, units and monitors; those of Brian, the predecessor, are gone with it."""
+    library, _, module = kind.__module__.partition(".")
+    if library == "brian":
+        msg = "a value of Brian 1, which cannot be installed any more; Brian2's are kept"
+        raise Unstorable("", msg)
+    if kind is Measured:
+        return CODECS["brian2.Quantity"]
+    if module.startswith("monitors") and kind.__name__ in _MONITORS:
+        return CODECS["brian2.Monitor"]
+    return CODECS.get(f"brian2.{kind.__name__}") if module.startswith("units") else None
+
+
+@lru_cache(maxsize=1024)
+def _vector(dimension: Any) -> tuple[Dimensions, str]:
+    """A dimension as exponents, and as attributes."""
+    exponents = tuple(float(dimension.get_dimension(name)) for name in _BASE)
+    return exponents, attributes_of(dimensions=exponents)
+
+
+def _encode(quantity: Any) -> Parts:
+    """The numbers as they are in memory; the best unit is for people only."""
+    values = np.asarray(quantity)
+    if type(quantity) is Measured:
+        exponents, facts = quantity.dimensions, attributes_of(dimensions=quantity.dimensions)
+    else:
+        exponents, facts = _vector(quantity.dim)
+    return Parts(
+        {"values": values if values.ndim else values[()]}, facts, lambda: _hints(exponents, quantity)
+    )
+
+
+def _taken(quantity: Any) -> Parts:
+    parts = _encode(quantity)
+    values = parts.fields["values"]
+    return Parts({"values": values.copy()}, parts.attributes, parts.hints, is_own=True)
+
+
+def _hints(exponents: Dimensions, quantity: Any) -> Mapping[str, str]:
+    seen = np.abs(np.asarray(quantity).ravel())
+    seen = seen[np.isfinite(seen) & (seen > 0)]
+    unit = unit_of(exponents)
+    if type(quantity) is Measured or not any(exponents) or not len(seen):
+        return {"unit": unit, "display_unit": unit}
+    return _displayed(exponents, int(np.floor(np.log10(seen.max()))))
+
+
+@lru_cache(maxsize=1024)
+def _displayed(exponents: Dimensions, decade: int) -> Mapping[str, str]:
+    """The unit, and the one that Brian2 finds best for numbers of this size."""
+    unit = unit_of(exponents)
+    best = str(quantity(10.0**decade, exponents).get_best_unit())
+    return {"unit": unit, "display_unit": unit if best[0].isdigit() else best}
+
+
+def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
+    return quantity(parts["values"], tuple(facts["dimensions"]))
+
+
+def quantity(values: Any, exponents: Dimensions) -> Any:
+    """SI numbers of these dimensions: Brian2's `Quantity`, or `Measured` where Brian2 is not installed."""
+    try:
+        from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
+    except ImportError:
+        return measured(values, exponents)
+    return Quantity(values, dim=get_or_create_dimension(exponents), force_quantity=True)
+
+
+def _gather(arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> Array | None:
+    """Quantities of many runs as one; NaN where integers are absent, since a quantity has no mask."""
+    values = arrays["values"]
+    if values.dtype == object:
+        return None
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.MaskedArray(values, dtype="f8").filled(np.nan)
+    found: Array = quantity(values, tuple(facts["dimensions"]))
+    return found
+
+
+def _encode_unit(unit: Any) -> Parts:
+    facts = attributes_of(
+        dimensions=_vector(unit.dim)[0], scale=unit.scale, name=unit.name, dispname=unit.dispname,
+        latexname=unit.latexname, compound=bool(unit.iscompound),
+    )  # fmt: skip
+    return Parts({"values": np.asarray(unit)[()]}, facts, {"unit": unit_of(_vector(unit.dim)[0])})
+
+
+def _decode_unit(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
+    value, exponents = parts["values"], tuple(facts["dimensions"])
+    try:
+        from brian2.units import allunits
+        from brian2.units.fundamentalunits import Unit, get_or_create_dimension
+    except ImportError:
+        return measured(value, exponents)
+    known = getattr(allunits, facts["name"], None)
+    dimension = get_or_create_dimension(exponents)
+    if isinstance(known, Unit) and known.dim is dimension and float(known) == float(value):
+        return known
+    return Unit(
+        value, dim=dimension, scale=facts["scale"], name=facts["name"], dispname=facts["dispname"],
+        latexname=facts["latexname"], iscompound=facts["compound"],
+    )  # fmt: skip
+
+
+_MONITORS = ("SpikeMonitor", "EventMonitor", "StateMonitor", "PopulationRateMonitor")
+
+
+def _encode_monitor(monitor: Any) -> Parts:
+    """Recorded variables as Brian2 shows them: a state is ``(n_recorded, n_time)``."""
+    kind = type(monitor).__name__
+    facts: dict[str, Any] = {"monitor": kind, "name": monitor.name, "source": monitor.source.name}
+    if kind == "StateMonitor":
+        parts = {"t": monitor.t[:], **{name: getattr(monitor, name) for name in monitor.record_variables}}
+        parts["record"] = np.asarray(monitor.record)
+    elif kind == "PopulationRateMonitor":
+        parts = {"t": monitor.t[:], "rate": monitor.rate[:]}
+    else:
+        # Brian2 has a set of them, whose order differs from process to process
+        names = dict.fromkeys(("t", "i", *sorted(monitor.record_variables))) if monitor.record else {}
+        parts = {name: getattr(monitor, name)[:] for name in names}
+        parts["count"] = np.asarray(monitor.count[:])
+        facts["event"] = monitor.event
+    parts = {name: part if hasattr(part, "dim") else np.asarray(part) for name, part in parts.items()}
+    if hasattr(monitor, "clock") and kind != "SpikeMonitor":
+        parts["dt"] = monitor.clock.dt
+    return Parts(parts, attributes_of(**facts), {"monitor": kind})
+
+
+def _decode_monitor(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Stored:
+    return Stored("brian2.Monitor", parts, attributes_of(**facts), facts["monitor"])
+
+
+CODECS = {
+    "brian2.Quantity": Kept("brian2.Quantity", _encode, _decode, _gather, _taken),
+    "brian2.Unit": Kept("brian2.Unit", _encode_unit, _decode_unit),
+    "brian2.Monitor": Kept("brian2.Monitor", _encode_monitor, _decode_monitor),
+}

@@ -1,0 +1,457 @@
+"""Which values are the same, exactly or within a tolerance; equal values as equal numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.declare.forms import Array, Index, objects
+from simkit.errors import Unstorable
+from simkit.values.columns import (
+    Column,
+    Items,
+    Leaf,
+    Node,
+    Nothing,
+    Ragged,
+    Record,
+    height,
+    take,
+    take_node,
+    whole_column,
+)
+from simkit.values.decode import ABSENT, as_array, decode
+from simkit.values.encode import encode
+
+
+def digest(value: Any) -> str:
+    """A fingerprint of a storable value: equal for equal types and bits only.
+
+    Raises
+    ------
+    Unstorable
+        For a value that has no form in the file.
+    """
+    hasher = hashlib.sha256()
+    _feed(hasher, encode([value]))
+    return hasher.hexdigest()[:32]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same value of the same type (NaN is the same as NaN)."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    try:
+        return digest(one) == digest(other)
+    except Unstorable:
+        return bool(one == other)
+
+
+def _feed(hasher: Any, column: Column) -> None:
+    for positions, node in sorted(column.variants, key=_first):  # the order of their encoding means nothing
+        hasher.update(repr((column.n, None if positions is None else positions.tolist())).encode())
+        _feed_node(hasher, node)
+
+
+def _first(variant: tuple[Index | None, Node]) -> int:
+    positions, _ = variant
+    return 0 if positions is None else int(positions[0])
+
+
+def _feed_node(hasher: Any, node: Node) -> None:
+    hasher.update(repr(node.signature).encode() if not isinstance(node, Nothing) else b"none")
+    match node:
+        case Leaf(rows=list() as rows) if not isinstance(rows[0], np.ndarray):
+            hasher.update(repr(rows).encode())
+        case Leaf():
+            hasher.update(_bits(np.asarray(node.rows)))
+        case Ragged():
+            hasher.update(node.shapes.tobytes() + _bits(node.values))
+        case Items():
+            hasher.update(node.counts.tobytes())
+            _feed(hasher, node.items)
+        case Record():
+            for field in node.fields.values():
+                _feed(hasher, field)
+
+
+def _bits(array: Array) -> bytes:
+    """The elements' bytes; long doubles as text, since their padding is not part of the value."""
+    if array.dtype.kind in "fc" and array.dtype.char in "gG":
+        parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
+        return repr([[np.format_float_scientific(x) for x in part.ravel()] for part in parts]).encode()
+    return np.ascontiguousarray(array).tobytes()
+
+
+@attrs.frozen
+class Tolerance:
+    """How far floating-point numbers may lie apart: ``|a - b| <= atol + rtol * max(|a|, |b|)``.
+
+    Zero for both means bit for bit (any NaN is the same as any other). Types, shapes, integers and text
+    must agree in any case.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.rtol > 0 or self.atol > 0
+
+
+EXACT = Tolerance()
+
+
+def differing(one: Column, other: Column, tolerance: Tolerance = EXACT) -> Array:
+    """Which rows differ; a row that only one of them has is a difference.
+
+    Returns
+    -------
+    ndarray of bool
+        Shape ``(n,)``.
+    """
+    if one.whole is not None and other.whole is not None:
+        return _nodes(one.whole, other.whole, tolerance)
+    different: Array = one.present() | other.present()
+    for mine, first in one.variants:
+        for theirs, second in other.variants:
+            at, i, j = _in_both(one.n, mine, theirs)
+            if len(at):
+                different[at] = _nodes(take_node(first, i), take_node(second, j), tolerance)
+    return different
+
+
+def _in_both(n: int, mine: Index | None, theirs: Index | None) -> tuple[Index, Index, Index]:
+    every = np.arange(n)
+    return np.intersect1d(
+        every if mine is None else mine,
+        every if theirs is None else theirs,
+        assume_unique=True,
+        return_indices=True,
+    )
+
+
+def _nodes(one: Node, other: Node, tolerance: Tolerance) -> Array:
+    """Which rows of two nodes of one height differ."""
+    if one.type != other.type:
+        return np.ones(height(one), bool)
+    if type(one) is type(other) and one.signature == other.signature:
+        return _alike(one, other, tolerance)
+    pairs = zip(decode(whole_column(one)), decode(whole_column(other)), strict=True)
+    return np.array([_single(a, b, tolerance) for a, b in pairs], bool)
+
+
+def _single(one: Any, other: Any, tolerance: Tolerance) -> bool:
+    """Whether two values differ that lie in columns of different build, as among others of other shapes."""
+    a, b = encode([one]).whole, encode([other]).whole
+    if a is None or b is None or type(a) is not type(b) or a.signature != b.signature:
+        return True
+    return bool(_alike(a, b, tolerance)[0])
+
+
+def _alike(one: Any, other: Any, tolerance: Tolerance) -> Array:
+    match one:
+        case Leaf():
+            return _leaves(one, other, tolerance)
+        case Ragged():
+            return _ragged(one, other, tolerance)
+        case Items():
+            return _items(one, other, tolerance)
+        case Record():
+            fields = [differing(field, other.fields[name], tolerance) for name, field in one.fields.items()]
+            return np.asarray(np.logical_or.reduce(fields))
+        case Nothing():
+            return np.zeros(one.n, bool)
+    pairs = zip(decode(whole_column(one)), decode(whole_column(other)), strict=True)
+    return np.array([not same(a, b) for a, b in pairs], bool)
+
+
+def _leaves(one: Leaf, other: Leaf, tolerance: Tolerance) -> Array:
+    a, b = one.rows, other.rows
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.asarray(~agreeing(a, b, tolerance).reshape(len(a), -1).all(axis=1))
+    pairs = zip(a, b, strict=True)
+    if one.dtype == "str":
+        return np.array([x != y for x, y in pairs], bool)
+    return np.array([not agreeing(x, y, tolerance).all() for x, y in pairs], bool)
+
+
+def _ragged(one: Ragged, other: Ragged, tolerance: Tolerance) -> Array:
+    different: Array = (one.shapes != other.shapes).any(axis=1)
+    if different.any():
+        at = np.flatnonzero(~different)
+        if len(at):
+            different[at] = _ragged(_taken(one, at), _taken(other, at), tolerance)
+        return different
+    sizes = np.prod(one.shapes, axis=1, dtype=np.int64)
+    return _any_of(~agreeing(one.values, other.values, tolerance), sizes)
+
+
+def _taken(node: Ragged, at: Index) -> Ragged:
+    taken = take_node(node, at)
+    assert isinstance(taken, Ragged)
+    return taken
+
+
+def _items(one: Items, other: Items, tolerance: Tolerance) -> Array:
+    different = one.counts != other.counts
+    at = np.flatnonzero(~different)
+    if len(at):
+        first, second = (take(whole_column(node), at).whole for node in (one, other))
+        assert isinstance(first, Items)
+        assert isinstance(second, Items)
+        different[at] = _any_of(differing(first.items, second.items, tolerance), first.counts)
+    return np.asarray(different)
+
+
+def _any_of(flags: Array, sizes: Index) -> Array:
+    """Whether any flag is set in each of the pieces, which lie end to end."""
+    total = np.concatenate([[0], np.cumsum(flags)])
+    stops = np.cumsum(sizes)
+    return np.asarray(total[stops] > total[stops - sizes])
+
+
+def agreeing(one: Array, other: Array, tolerance: Tolerance) -> Array:
+    """Element by element, for two arrays of one type and shape."""
+    kind = one.dtype.kind
+    if kind in "mM":
+        return np.asarray(one.view("i8") == other.view("i8"))
+    if kind == "c" and not tolerance:
+        return agreeing(one.real, other.real, tolerance) & agreeing(one.imag, other.imag, tolerance)
+    if kind not in "fc":
+        return np.asarray(one == other)
+    signs = np.signbit(one) == np.signbit(other) if kind == "f" else True
+    equal = ((one == other) & signs) | (np.isnan(one) & np.isnan(other))
+    return np.asarray(equal | _close(one, other, tolerance) if tolerance else equal)
+
+
+def _close(one: Array, other: Array, tolerance: Tolerance) -> Array:
+    a, b = (side.astype(np.result_type(side, "f8"), copy=False) for side in (one, other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scale = np.maximum(np.abs(a), np.abs(b))
+        near = np.abs(a - b) <= tolerance.atol + tolerance.rtol * scale
+    return np.asarray(near & np.isfinite(scale))
+
+
+@attrs.frozen
+class Gap:
+    """How far two values lie apart, as far as that is a number: the absolute and the relative difference."""
+
+    absolute: float
+    relative: float
+
+
+def gaps(one: Column, other: Column) -> tuple[Array, Array] | None:
+    """How far the rows of two columns lie apart.
+
+    Returns
+    -------
+    tuple of ndarray or None
+        The largest absolute difference in each row, shape ``(n,)``, infinite where only one is finite; and the
+        size of the larger value there. None where the values are no numbers of one shape.
+    """
+    try:
+        a, b = as_array(one), as_array(other)
+    except (ValueError, TypeError):
+        return None
+    if not (_numeric(a) and _numeric(b)) or a.shape != b.shape or not a.size:
+        return None
+    wide = np.result_type(a, b, "f8")
+    a, b = (np.asarray(side).astype(wide).reshape(len(side), -1) for side in (a, b))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(a - b)
+        apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0
+        apart[np.isnan(apart)] = np.inf
+        at = apart.argmax(axis=1)[:, None]
+        scale = np.take_along_axis(np.maximum(np.abs(a), np.abs(b)), at, 1)
+    return np.take_along_axis(apart, at, 1)[:, 0], scale[:, 0]
+
+
+def _numeric(array: Array) -> bool:
+    return type(array) in (np.ndarray, np.ma.MaskedArray) and array.dtype.kind in "biufc"
+
+
+def gap(one: Column, other: Column) -> Gap | None:
+    """How far two values lie apart, given as columns of one row."""
+    found = gaps(one, other)
+    if found is None:
+        return None
+    apart, scale = float(found[0][0]), float(found[1][0])
+    return Gap(apart, apart / scale if scale and np.isfinite(scale) else apart)
+
+
+def mixed(columns: Sequence[Array], n: int) -> Array:
+    """Each row's keys as one number; unequal rows may, very rarely, share one."""
+    number = np.zeros(n, "u8")
+    for column in columns:
+        number = _scrambled(number ^ _scrambled(column))
+    return number
+
+
+def _scrambled(x: Array) -> Array:
+    """The finaliser of SplitMix64."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
+
+
+def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> Array:
+    """For each of ``m`` rows of theirs the row of mine that is the same point, or -1, shape ``(m,)``.
+
+    The k-th occurrence of a point matches the k-th.
+    """
+    if not n:
+        return np.full(m, -1)
+    if m <= n and all(np.array_equal(one[:m], other) for one, other in zip(mine, theirs, strict=True)):
+        return np.arange(m)
+    one, other = _with_occurrence(mixed(mine, n)), _with_occurrence(mixed(theirs, m))
+    order, queue = np.argsort(one), np.argsort(other)
+    found = np.empty(m, np.int64)  # sorted questions find their answers side by side
+    found[queue] = order[np.minimum(np.searchsorted(one[order], other[queue]), n - 1)]
+    same = one[found] == other
+    for a, b in zip(mine, theirs, strict=True):
+        same &= a[found] == b
+    return np.where(same, found, -1)
+
+
+def _with_occurrence(numbers: Array) -> Array:
+    """Numbers made different where they repeat; the first stay as they are."""
+    ranked = np.sort(numbers)
+    if not (ranked[1:] == ranked[:-1]).any():
+        return numbers
+    times = occurrence(numbers)
+    return np.where(times, mixed([numbers, times.astype("u8")], len(numbers)), numbers)
+
+
+def occurrence(numbers: Array) -> Array:
+    """How often each number came before, shape ``(n,)``."""
+    order = np.argsort(numbers, kind="stable")
+    ranked = numbers[order]
+    first = np.concatenate([[True], ranked[1:] != ranked[:-1]]) if len(numbers) else np.empty(0, bool)
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(numbers)), 0))
+    times = np.empty(len(numbers), np.int64)
+    times[order] = np.arange(len(numbers)) - starts
+    return times
+
+
+@attrs.frozen(eq=False)
+class Coded:
+    """A column as numbers, equal for equal values, counted in the order in which they turn up.
+
+    Attributes
+    ----------
+    codes
+        Shape ``(n,)``.
+    first
+        The row at which each number turns up first.
+    """
+
+    codes: Index
+    first: Index
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return len(self.first) > 1
+
+    def among(self, chosen: Index | None) -> tuple[Index, Index]:
+        """Which numbers some rows have, and which of these each row has."""
+        if chosen is None:
+            return np.arange(len(self.first)), self.codes
+        used, codes = np.unique(self.codes[chosen], return_inverse=True)
+        return used, codes.reshape(-1)
+
+    def is_finer(self, other: Coded) -> bool:
+        """Whether it has more values."""
+        return len(self.first) > len(other.first)
+
+    def determines(self, other: Coded) -> bool:
+        """Whether this value always comes with the same of the other's."""
+        return self.varies and bool((other.codes[self.first][self.codes] == other.codes).all())
+
+
+def coded(column: Column) -> Coded | None:
+    """A column as numbers; None where some rows are absent."""
+    if not column.present().all():
+        return None
+    array = np.asarray(as_array(column))
+    if array.ndim == 1 and array.dtype.kind in "biufmM" and array.dtype.itemsize <= 8:
+        return numbered(array)
+    return numbered(objects([v if type(v) is str else digest(v) for v in decode(column)]))
+
+
+def numbered(array: Any) -> Coded:
+    """An array of numbers or text as numbers in the order in which they turn up."""
+    import pandas as pd
+
+    values: Array = np.asarray(array)
+    codes = np.asarray(pd.factorize(values, use_na_sentinel=False)[0], np.int64)
+    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last one written is the first that turns up
+    return Coded(codes, first)
+
+
+def together(columns: Mapping[str, Coded]) -> dict[tuple[str, ...], Coded]:
+    """Names that move together: the one that tells all of them apart comes first.
+
+    A name with a single value moves with none. The groups come in the order of their earliest names.
+    """
+    left, groups = dict(columns), {}
+    while left:
+        name = _leading(left)
+        column = left.pop(name)
+        following = [other for other in left if left[other].varies and column.determines(left[other])]
+        groups[name, *following] = column
+        left = {other: found for other, found in left.items() if other not in following}
+    order = list(columns)
+    return dict(sorted(groups.items(), key=lambda group: min(map(order.index, group[0]))))
+
+
+def _leading(columns: Mapping[str, Coded]) -> str:
+    """The first name that none with more values determines."""
+    for name, column in columns.items():
+        finer = (other for other in columns.values() if other.is_finer(column))
+        if not column.varies or not any(other.determines(column) for other in finer):
+            return name
+    return next(iter(columns))
+
+
+def codes(one: Column, other: Column) -> tuple[Array, Array]:
+    """Two columns as numbers that are equal where type and bits of the values are."""
+    simple = simple_column(one), simple_column(other)
+    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
+        joined = np.concatenate([simple[0][1], simple[1][1]])
+        codes = np.unique(joined, return_inverse=True)[1].reshape(-1)
+        return codes[: one.n], codes[one.n :]
+    numbers: dict[Any, int] = {}
+    coded = [
+        np.array([numbers.setdefault(_key(v), len(numbers)) for v in decode(c)], np.int64)
+        for c in (one, other)
+    ]
+    return coded[0], coded[1]
+
+
+def simple_column(column: Column) -> tuple[Any, Array] | None:
+    """Type and bits of a column of plain numbers; None for any other."""
+    node: Node | None = column.whole
+    if (
+        isinstance(node, Leaf)
+        and isinstance(node.rows, np.ndarray)
+        and node.rows.ndim == 1
+        and node.rows.dtype.itemsize in (1, 2, 4, 8)
+        and node.rows.dtype.kind in "biufmM"
+    ):
+        return node.signature, np.ascontiguousarray(node.rows).view(f"u{node.rows.dtype.itemsize}")
+    return None
+
+
+def _key(value: Any) -> Any:
+    if value is ABSENT:
+        return ABSENT
+    return (type(value), value) if isinstance(value, (str, bool, int)) else digest(value)
