@@ -56,7 +56,7 @@ def copied(sources: Sequence[Path], folder: Path) -> float:
 CALL = """\
 import sys, time
 from pathlib import Path
-from simkit.record.merging import merge
+from simkit.record.merge.merging import merge
 begun = time.perf_counter()
 merge(Path(sys.argv[1]), sys.argv[2:])
 print(time.perf_counter() - begun)

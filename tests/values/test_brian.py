@@ -197,7 +197,7 @@ def test_without_brian2_a_quantity_is_an_array_with_a_unit(tmp_path, brian):
     code = f"""
 import sys; sys.modules["brian2"] = None
 import h5py
-from simkit.record.source import read
+from simkit.record.columns.layout import read
 from simkit.values.decode import decode
 with h5py.File({str(tmp_path / "q.h5")!r}) as file:
     q = [decode(read(file, f"q{{i}}", slice(0, 1)))[0] for i in range(3)]
