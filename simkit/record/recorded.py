@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from simkit._version import __version__
-from simkit.declare.forms import Array
+from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.columns.layout import is_text, read, read_constant
 from simkit.record.facts import as_text, read_fact, read_sessions, read_text, runs_digest
@@ -201,6 +201,16 @@ class Recorded:
             return []
         at = np.flatnonzero(group["run"][:] == run)
         return [str(group["text"].asstr()[i]) for i in at]
+
+    def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
+        """The newest error or log of each of these runs that has one."""
+        group = self.root.get(f"runs/{kind}")
+        if group is None or not len(runs):
+            return {}
+        numbers = group["run"][:]
+        newest = {int(numbers[i]): i for i in np.flatnonzero(np.isin(numbers, runs)).tolist()}
+        texts = group["text"].asstr()[sorted(newest.values())]
+        return {int(numbers[i]): str(text) for i, text in zip(sorted(newest.values()), texts, strict=True)}
 
     def note_names(self, run: int) -> list[str]:
         """Which results a run's notes are on; empty for the run itself."""
