@@ -14,8 +14,9 @@ from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
 from simkit.record.additions import open_for_editing
+from simkit.record.catalogue import existing, experiments, is_trajectory
 from simkit.record.merge import merging
-from simkit.record.recorded import Recorded, existing, experiments, is_trajectory
+from simkit.record.recorded import Recorded
 from simkit.values.instances import among
 
 
