@@ -300,7 +300,7 @@ class Repeat:
 
 
 @attrs.frozen(eq=False)
-class Taken:
+class Subset:
     """Chosen points of a form, in any order."""
 
     inner: Form
@@ -326,7 +326,7 @@ class Taken:
 
 
 @attrs.frozen(eq=False, slots=False)
-class Kept:
+class Where:
     """The points that pass a test, found when they are first asked for."""
 
     inner: Form
@@ -334,7 +334,7 @@ class Kept:
     where: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Taken, (self.inner, self.index)  # the test may be a lambda, and has done its work
+        return Subset, (self.inner, self.index)  # the test may be a lambda, and has done its work
 
     @cached_property
     def index(self) -> Index:
