@@ -16,12 +16,17 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import settings
 from studies import Study
 
 import simkit
 
 TIMEOUT = 60
 Record = Callable[..., simkit.Trajectory]
+
+# How long an example takes says more of the machine's load than of simkit.
+settings.register_profile("simkit", deadline=None)
+settings.load_profile("simkit")
 
 # Tests change a module within the second and size by which Python tells a stale .pyc.
 sys.dont_write_bytecode = True

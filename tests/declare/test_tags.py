@@ -71,7 +71,7 @@ def test_it_must_name_an_experiment():
     with pytest.raises(simkit.SimkitError) as caught:
         after(plain)
     assert re.match(
-        r".*test_after\.py:\d+: @after names the experiment that it follows, as in", str(caught.value)
+        r".*test_tags\.py:\d+: @after names the experiment that it follows, as in", str(caught.value)
     )
     assert "plain is no experiment\n    decorate plain with @experiment" in str(caught.value)
     with pytest.raises(simkit.SimkitError, match="'f' is no experiment"):
@@ -82,7 +82,7 @@ def test_it_marks_a_function_that_returns():
     with pytest.raises(simkit.SimkitError, match="@after marks a function, not <class 'int'>"):
         after(f)(int)
     with pytest.raises(
-        simkit.SimkitError, match=r"test_after\.py:\d+: after steps must return its results, not"
+        simkit.SimkitError, match=r"test_tags\.py:\d+: after steps must return its results, not"
     ):
 
         @after(f)

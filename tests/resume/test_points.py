@@ -194,7 +194,7 @@ def test_a_trajectory_without_a_done_run_is_started_again(study):
     assert second.parameters.y == 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=2, max_size=3))
 def test_whatever_is_declared_each_point_is_recorded_once_per_occurrence(tmp_path_factory, axes):
     path = tmp_path_factory.mktemp("points") / "f.h5"

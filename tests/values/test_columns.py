@@ -32,7 +32,7 @@ def test_no_rows_can_be_taken_and_read(kind):
     assert len(as_array(none)) == 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows.filter(len), st.data())
 def test_taking_rows_is_taking_values(wanted, data):
     index = data.draw(st.lists(st.integers(0, len(wanted) - 1), max_size=6))
@@ -41,7 +41,7 @@ def test_taking_rows_is_taking_values(wanted, data):
     assert all_identical(decode(taken), [wanted[i] for i in index])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows.filter(len), st.data())
 def test_spread_values_stand_at_their_rows_and_the_others_are_absent(wanted, data):
     n = len(wanted) + data.draw(st.integers(0, 3))
@@ -54,7 +54,7 @@ def test_spread_values_stand_at_their_rows_and_the_others_are_absent(wanted, dat
     assert take(column, index).present().tolist() == column.present()[::-1].tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows)
 def test_a_column_knows_its_size_and_can_be_read_as_an_array(wanted):
     column = encode(wanted)

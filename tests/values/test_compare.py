@@ -47,7 +47,7 @@ def both_nan(a, b) -> bool:
 
 
 @given(values, values)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_exactly_identical_values_are_the_same(a, b):
     assert not one(a, copy.deepcopy(a))
     if not one(a, b):
@@ -212,7 +212,7 @@ def test_what_can_not_be_stored_is_compared_by_equality():
         digest(len)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.tuples(values, values))
 def test_two_values_have_one_digest_exactly_if_they_are_identical(pair):
     one, other = pair

@@ -32,13 +32,12 @@ def test_each_value_comes_back_from_a_column_of_its_own(kind):
         assert all_identical(decode(encode([value])), [value])
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(rows)
 def test_any_values_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers() | st.floats() | st.text(max_size=3) | st.booleans() | st.none(), max_size=5))
 def test_a_declared_axis_is_encoded_as_its_elements(wanted):
     assert all_identical(decode(encode_values(from_list(wanted))), wanted)
@@ -95,7 +94,7 @@ def test_a_list_that_contains_itself_is_refused():
     assert "contains itself" in str(explain(endless, "z"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values)
 def test_what_can_be_kept_needs_no_explanation(value):
     assert explain(value, "z") is None

@@ -110,7 +110,7 @@ def test_each_kind_comes_back_nested_from_the_file(kind):
     result.file.close()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(structured() | frames() | series() | indices(), min_size=1, max_size=5), st.data())
 def test_any_arrays_and_tables_come_back_from_the_file(wanted, data):
     result = Written(2 * len(wanted))

@@ -183,7 +183,7 @@ def sessions(draw):
     return n, [(batch, draw(st.booleans())) for batch in kept]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sessions(), st.data())
 def test_whatever_is_written_comes_back(story, data):
     n, batches = story

@@ -174,7 +174,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_any_story_keeps_exactly_what_was_committed(story):
     with tempfile.TemporaryDirectory() as folder:

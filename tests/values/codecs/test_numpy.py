@@ -14,7 +14,7 @@ from simkit.values.encode import encode
 # Whatever NumPy and pandas can make
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(structured(), min_size=1, max_size=3))
 def test_any_structured_arrays_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)

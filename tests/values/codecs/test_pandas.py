@@ -13,14 +13,14 @@ from simkit.values.encode import encode
 from simkit.values.registry import taken
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(frames(), min_size=1, max_size=3))
 def test_any_frames_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
     assert all_identical(decode(encode([snapshot(frame, taken, whole=True) for frame in wanted])), wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(series() | indices(), min_size=1, max_size=3))
 def test_any_series_and_indices_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
