@@ -200,7 +200,7 @@ def test_derived_values_of_any_kind(traj):
         assert opened.where("x > 1").summary.count == 3
         assert opened.describe("rate").section == "summary"
         assert opened.describe("rate").origin.startswith("added at ")
-        assert "test_edit.py:" in opened.describe("rate").origin
+        assert "test_notes.py:" in opened.describe("rate").origin
         assert "big         array float64 (20000,)" in repr(opened)
         assert list(opened.to_dataframe().columns) == ["x", "z", "status", "seconds"]
     with pytest.raises(AttributeError, match="summary has no 'rat'; did you mean 'rate'"):
@@ -224,7 +224,7 @@ def test_recorded_values_can_not_be_changed(traj):
     ):
         with pytest.raises(simkit.SimkitError) as caught:
             traj.add({name: 1})
-        assert "test_edit.py:" in str(caught.value)
+        assert "test_notes.py:" in str(caught.value)
         assert f"traj.add(): '{name}' is a recorded {what}, and recorded values cannot be changed: " in str(
             caught.value
         )

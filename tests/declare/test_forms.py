@@ -10,7 +10,7 @@ from simkit import SimkitError, explore, product
 
 
 def line_here(text: str) -> bool:
-    return "test_space.py:" in text
+    return "test_forms.py:" in text
 
 
 @pytest.mark.parametrize("axis", [3, 1.5, None, "abc", b"abc", np.array(1.0), {"a": 1}])

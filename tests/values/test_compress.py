@@ -79,7 +79,7 @@ def test_a_later_session_may_decide_otherwise(project):
 
 
 def test_compress_is_true_or_false():
-    with pytest.raises(simkit.SimkitError, match=r"test_compression\.py:\d+: compress=3: give True or False"):
+    with pytest.raises(simkit.SimkitError, match=r"test_compress\.py:\d+: compress=3: give True or False"):
         simkit.experiment(compress=3)
 
 
