@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
-from simkit.values.columns import Column, nbytes, take
+from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
 
@@ -22,12 +22,12 @@ rows = st.lists(values, max_size=5)
 def test_each_type_can_be_taken_in_any_order(kind):
     wanted = EXAMPLES[kind]
     index = [*reversed(range(len(wanted))), 0]
-    assert all_identical(decode(take(encode(wanted), np.array(index))), [wanted[i] for i in index])
+    assert all_identical(decode(encode(wanted).take(np.array(index))), [wanted[i] for i in index])
 
 
 @examples
 def test_no_rows_can_be_taken_and_read(kind):
-    none = take(encode(EXAMPLES[kind]), np.empty(0, np.int64))
+    none = encode(EXAMPLES[kind]).take(np.empty(0, np.int64))
     assert decode(none) == []
     assert len(as_array(none)) == 0
 
@@ -36,7 +36,7 @@ def test_no_rows_can_be_taken_and_read(kind):
 @given(rows.filter(len), st.data())
 def test_taking_rows_is_taking_values(wanted, data):
     index = data.draw(st.lists(st.integers(0, len(wanted) - 1), max_size=6))
-    taken = take(encode(wanted), np.array(index, np.int64))
+    taken = encode(wanted).take(np.array(index, np.int64))
     assert taken.n == len(index)
     assert all_identical(decode(taken), [wanted[i] for i in index])
 
@@ -51,14 +51,14 @@ def test_spread_values_stand_at_their_rows_and_the_others_are_absent(wanted, dat
     assert all_identical([decode(column)[i] for i in at], wanted)
     assert [v for i, v in enumerate(decode(column)) if i not in at] == [ABSENT] * (n - len(wanted))
     index = np.arange(n)[::-1]
-    assert take(column, index).present().tolist() == column.present()[::-1].tolist()
+    assert column.take(index).present().tolist() == column.present()[::-1].tolist()
 
 
 @settings(max_examples=100)
 @given(rows)
 def test_a_column_knows_its_size_and_can_be_read_as_an_array(wanted):
     column = encode(wanted)
-    assert nbytes(column) >= 0
+    assert column.nbytes >= 0
     assert len(as_array(column)) == column.n == len(wanted)
 
 

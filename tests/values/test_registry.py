@@ -10,7 +10,6 @@ from identity import all_identical, identical
 from kinds import KINDS, back
 
 from simkit.declare.results import snapshot
-from simkit.values.columns import nbytes, take
 from simkit.values.compare import digest, same
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, explain
@@ -58,8 +57,8 @@ def test_each_kind_stands_among_others_and_where_rows_are_absent(kind):
 def test_each_kind_can_be_taken_in_any_order(kind):
     wanted = KINDS[kind]
     index = [*reversed(range(len(wanted))), 0]
-    assert all_identical(back(decode(take(encode(wanted), np.array(index)))), [wanted[i] for i in index])
-    assert decode(take(encode(wanted), np.empty(0, np.int64))) == []
+    assert all_identical(back(decode(encode(wanted).take(np.array(index)))), [wanted[i] for i in index])
+    assert decode(encode(wanted).take(np.empty(0, np.int64))) == []
 
 
 @kinds
@@ -67,7 +66,7 @@ def test_each_kind_can_be_read_as_an_array_and_has_a_size(kind):
     column = encode(KINDS[kind])
     assert len(as_array(column)) == len(KINDS[kind])
     assert len(as_array(column.spread(2 * column.n, np.arange(column.n)))) == 2 * column.n
-    assert nbytes(column) >= 0
+    assert column.nbytes >= 0
 
 
 @kinds
