@@ -70,7 +70,7 @@ def line(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int =
     across = Scale(spread.over[0])
     trials = int(spread.count.max(initial=0))
     label = f"{spread.label}, mean ± s.d. of {trials} runs" if trials > 1 else spread.label
-    drawn = _figure(theme, title, height, x_axis_type="log" if across.is_log else "linear")
+    drawn = styled(theme, title, height, x_axis_type="log" if across.is_log else "linear")
     second = spread.over[1] if len(spread.over) > 1 else None
     words = [""] if second is None else [word(value) for value in second.values.tolist()]
     colours = _line_colours(second, theme)
@@ -158,7 +158,7 @@ def heatmap(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: in
     bokeh.plotting.figure
     """
     across, up = (_Cells(labelled) for labelled in spread.over)
-    drawn = _figure(theme, title, height, x_range=Range1d(*across.ends), y_range=Range1d(*up.ends), margin=0)
+    drawn = styled(theme, title, height, x_range=Range1d(*across.ends), y_range=Range1d(*up.ends), margin=0)
     image = np.ascontiguousarray(spread.mean.T, np.float32)
     data: dict[str, Any] = {"image": [image]}
     tips = [(across.name, "$x"), (up.name, "$y")]
@@ -219,12 +219,13 @@ def scatter(
     bokeh.plotting.figure
     """
     chosen = sampled(len(runs), MOST_POINTS)
-    drawn = _figure(theme, title or _part(len(chosen), len(runs)), height, tools=f"{_TOOLS},box_select,tap")
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, (2, len(chosen)))  # spreads points that share a word
+    drawn = styled(theme, title or _part(len(chosen), len(runs)), height, tools=f"{_TOOLS},box_select,tap")
     (across, words_x), (up, words_y) = (_places(column) for column in (x, y))
     source = ColumnDataSource(
         {
-            "x": across[chosen],
-            "y": up[chosen],
+            "x": across[chosen] + noise[0] * (not x.is_numeric),
+            "y": up[chosen] + noise[1] * (not y.is_numeric),
             "run": runs[chosen],
             "a": words_x(chosen),
             "b": words_y(chosen),
@@ -266,7 +267,7 @@ def histogram(column: Labelled, theme: Theme = LIGHT, *, title: str = "", height
     -------
     bokeh.plotting.figure
     """
-    drawn = _figure(theme, title, height)
+    drawn = styled(theme, title, height)
     drawn.xaxis.axis_label, drawn.yaxis.axis_label = plain(column.label), "runs"
     if column.is_numeric:
         values = column.values[np.isfinite(column.values)].astype(float)
@@ -286,7 +287,14 @@ def histogram(column: Labelled, theme: Theme = LIGHT, *, title: str = "", height
     return drawn
 
 
-def parallel(columns: Sequence[Labelled], colour: int = -1, theme: Theme = LIGHT, *, title: str = "") -> Any:
+def parallel(
+    columns: Sequence[Labelled],
+    colour: int = -1,
+    theme: Theme = LIGHT,
+    *,
+    title: str = "",
+    spans: Sequence[Span] | None = None,
+) -> Any:
     """Parallel coordinates: an axis per column, a curve per run; a sample of them where they are many.
 
     Parameters
@@ -295,6 +303,8 @@ def parallel(columns: Sequence[Labelled], colour: int = -1, theme: Theme = LIGHT
         Values of the runs, shape ``(n,)`` each.
     colour
         Which of the columns colours the curves.
+    spans
+        What each axis reaches over; by default what its values do.
 
     Returns
     -------
@@ -302,11 +312,11 @@ def parallel(columns: Sequence[Labelled], colour: int = -1, theme: Theme = LIGHT
     """
     n = len(columns[0].values)
     chosen = sampled(n, MOST_CURVES)
-    spans = [Span.of(column) for column in columns]
-    heights = np.stack([span.heights(column)[chosen] for span, column in zip(spans, columns, strict=True)], 1)
+    reach = spans or [Span.of(column) for column in columns]
+    heights = np.stack([span.heights(column)[chosen] for span, column in zip(reach, columns, strict=True)], 1)
     whole = np.isfinite(heights).all(1)
     heights = heights[whole]
-    drawn = _figure(
+    drawn = styled(
         theme, title or _part(len(heights), n), 340, tools="box_select,reset", margin=0,
         x_range=Range1d(-0.4, len(columns) - 0.5), y_range=Range1d(-0.08, 1.16),
     )  # fmt: skip
@@ -322,7 +332,7 @@ def parallel(columns: Sequence[Labelled], colour: int = -1, theme: Theme = LIGHT
         "xs", "ys", source=source, line_color="colour", line_alpha=alpha, nonselection_line_alpha=alpha,
         line_width=1.2,
     )  # fmt: skip
-    for place, (span, column) in enumerate(zip(spans, columns, strict=True)):
+    for place, (span, column) in enumerate(zip(reach, columns, strict=True)):
         _parallel_axis(drawn, place, span, column, theme)
     drawn.axis.visible = False
     drawn.grid.visible = False
@@ -352,9 +362,10 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _figure(
+def styled(
     theme: Theme, title: str, height: int, *, tools: str = _TOOLS, margin: float = 0.05, **settings: Any
 ) -> Any:
+    """An empty figure in the colours of a theme, as wide as there is room."""
     drawn = new_figure(height=height, sizing_mode="stretch_width", tools=tools, **settings)
     drawn.toolbar.logo = None
     drawn.toolbar.autohide = True

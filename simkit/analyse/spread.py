@@ -280,6 +280,11 @@ class Span:
         return [(height, f"{self.value(height):.3g}") for height in (0, 0.25, 0.5, 0.75, 1)]
 
 
-def sampled(n: int, most: int) -> Array:
-    """Rows spread evenly over all of them, at most so many."""
-    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(np.int64)
+def sampled(n: int, most: int) -> Index:
+    """Rows drawn from all of them, always the same, ascending; all where they are no more than ``most``.
+
+    At random, because runs in order repeat what their axes do.
+    """
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(n).choice(n, most, replace=False, shuffle=False))
