@@ -120,7 +120,9 @@ def stands_among_others(examples: Examples) -> None:
     got = decode(column)
     examples.expect(got[1::2], wanted, "among values of other types")
     assert got[::2] == [ABSENT] * len(wanted), "where runs lack the name there is a value"
-    assert column.present().tolist() == [False, True] * len(wanted), "it is not known which runs lack the name"
+    assert column.present().tolist() == [False, True] * len(wanted), (
+        "it is not known which runs lack the name"
+    )
 
 
 def can_be_taken_in_any_order(examples: Examples) -> None:
