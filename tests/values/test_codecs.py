@@ -12,11 +12,12 @@ from identity import all_identical, identical
 from kinds import KINDS, back
 from kinds.generated import frames, indices, series, structured
 
-from simkit.declare.results import snapshot
+from simkit.declare.snapshot import snapshot
 from simkit.values.compare import digest, same
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, explain
-from simkit.values.registry import Stored, taken
+from simkit.values.instances import Stored
+from simkit.values.results import take_apart
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -35,7 +36,7 @@ def test_each_value_comes_back_from_a_column_of_its_own(kind):
 @kinds
 def test_each_kind_is_written_as_it_was_when_it_was_returned(kind):
     """Taken apart in the run, written later."""
-    held = [snapshot(value, taken, whole=True) for value in [*KINDS[kind], list(KINDS[kind])]]
+    held = [snapshot(value, take_apart) for value in [*KINDS[kind], list(KINDS[kind])]]
     assert all_identical(back(decode(encode(held))), [*KINDS[kind], list(KINDS[kind])])
 
 
@@ -132,7 +133,7 @@ def test_any_structured_arrays_come_back_as_they_were(wanted):
 @given(st.lists(frames(), min_size=1, max_size=3))
 def test_any_frames_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
-    assert all_identical(decode(encode([snapshot(frame, taken, whole=True) for frame in wanted])), wanted)
+    assert all_identical(decode(encode([snapshot(frame, take_apart) for frame in wanted])), wanted)
 
 
 @settings(max_examples=60, deadline=None)
