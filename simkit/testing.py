@@ -13,14 +13,14 @@ import numpy as np
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.declare.plugins import OWN, Codec
-from simkit.declare.results import snapshot
+from simkit.declare.snapshot import snapshot
 from simkit.declare.space import explore
 from simkit.study.session import run
 from simkit.values.compare import digest
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, explain
 from simkit.values.instances import among, revived
-from simkit.values.registry import taken
+from simkit.values.results import take_apart
 
 __all__ = ["CODEC_CHECKS", "Examples", "check_codec", "equal"]
 
@@ -102,7 +102,7 @@ def comes_back(examples: Examples) -> None:
 def is_kept_as_it_was_returned(examples: Examples) -> None:
     """What a run returns is taken apart at once, and written later."""
     values = [*examples.values, list(examples.values)]
-    held = [snapshot(value, taken, whole=True) for value in values]
+    held = [snapshot(value, take_apart) for value in values]
     examples.expect(decode(encode(held)), values, "taken apart in the run")
 
 

@@ -8,7 +8,7 @@ from kinds.instances import INSTANCES
 
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.registry import Stored
+from simkit.values.instances import Stored
 
 
 @pytest.mark.parametrize("kind", INSTANCES)
