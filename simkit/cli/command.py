@@ -26,7 +26,8 @@ from simkit.declare.space import Space, explore, first_value, with_axis, with_tr
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
 from simkit.inject.contact import first_user_frame
-from simkit.record.recorded import Recorded, Shard, experiments
+from simkit.record.catalogue import Shard, experiments
+from simkit.record.recorded import Recorded
 from simkit.report.progress import assignments, counted, rule, short
 from simkit.report.terminal import Report
 from simkit.resume.continuing import Wish

@@ -23,7 +23,7 @@ from simkit.provenance.environment import (
     without_credentials,
 )
 from simkit.provenance.git import GitProblem, State, described, pathspec, repository, root, state
-from simkit.record.recorded import Slot
+from simkit.record.catalogue import Slot
 
 if TYPE_CHECKING:
     import git

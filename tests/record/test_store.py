@@ -6,6 +6,8 @@ import os
 import resource
 import shutil
 import socket
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 import simkit
 from simkit import SimkitError
 from simkit.errors import StorageFailed
-from simkit.record.file.store import Store, WriterLock, open_for_reading
+from simkit.record.file.store import Store, WriterLock, open_for_reading, writer_of
 
 
 @pytest.fixture
@@ -160,3 +162,21 @@ def test_a_trajectory_that_is_still_open_hides_nothing_from_a_later_one(path):
     later = simkit.run(f, simkit.product(x=[1, 2, 3]), output=path)
     assert later["result"].tolist() == [1, 2, 3]
     assert simkit.open(path)["result"].tolist() == [1, 2, 3]
+
+
+def test_who_writes_a_file_is_told_without_a_lock(path):
+    assert writer_of(path) == ""
+    store = Store(path)
+    assert writer_of(path) == f"process {os.getpid()} on {socket.gethostname()}"
+    store.close()
+    assert writer_of(path) == ""
+
+
+def test_a_writer_that_was_killed_writes_no_more(path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    lock = path.with_name("f-001.h5.lock")
+    lock.write_text(f"process {gone.pid} on {socket.gethostname()}\n")
+    assert writer_of(path) == ""
+    lock.write_text(f"process {gone.pid} on another-machine\n")  # nobody here can tell
+    assert writer_of(path) == f"process {gone.pid} on another-machine"
