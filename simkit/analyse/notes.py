@@ -80,11 +80,6 @@ def error(recorded: Recorded, run: int) -> str:
     return found[-1] if found and status is not None and status[0] != Status.DONE else ""
 
 
-def errors(trajectory: Trajectory, runs: Index) -> dict[int, str]:
-    """The tracebacks of runs by their numbers, the latest attempt's: in one reading, however many they are."""
-    return trajectory._recorded.latest_texts("error", runs)
-
-
 def log(recorded: Recorded, run: int) -> str:
     """What a run wrote, the latest attempt's."""
     found = recorded.texts("log", run)

@@ -387,3 +387,8 @@ class Trajectory:
 
     def _repr_html_(self) -> str:
         return as_html(self._selection)
+
+
+def errors(trajectory: Trajectory, runs: Index) -> dict[int, str]:
+    """The tracebacks of runs by their numbers, the latest attempt's: in one reading, however many they are."""
+    return trajectory._selection.recorded.latest_texts("error", runs)
