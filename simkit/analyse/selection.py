@@ -15,7 +15,7 @@ from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode, part
 from simkit.values.encode import encode
-from simkit.values.registry import Stored
+from simkit.values.instances import Stored
 
 
 def data_of(column: Any) -> Any:
