@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from simkit.analyse.selection import Selection
 from simkit.analyse.spread import (
     MOST_CURVES,
     Labelled,
@@ -20,12 +21,11 @@ from simkit.analyse.spread import (
     spread,
     word,
 )
+from simkit.analyse.tables import table_names
 from simkit.errors import SimkitError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from simkit.analyse.trajectory import Trajectory
 
 
 _MOST_LINES = 10  # told apart by a legend; more by a colour bar
@@ -40,7 +40,7 @@ class Plot:
     (``simkit serve``) shows it, to look into with the mouse.
     """
 
-    trajectory: Trajectory
+    selection: Selection
 
     def line(
         self,
@@ -73,10 +73,10 @@ class Plot:
         SimkitError
             Without matplotlib, for a result that is no number, or when more parameters vary.
         """
-        found = spread(self.trajectory, name, (x, hue))
+        found = spread(self.selection, name, (x, hue))
         if backend != "matplotlib":
-            return _other(backend, ax, style).line(found, title=self.trajectory.name)
-        axes = _axes(ax, self.trajectory.name)
+            return _other(backend, ax, style).line(found, title=self.selection.recorded.name)
+        axes = _axes(ax, self.selection.recorded.name)
         across = Scale(found.over[0])
         lines = _Lines(found.over[1] if len(found.over) > 1 else None)
         for i, look in enumerate(lines.looks):
@@ -117,13 +117,13 @@ class Plot:
         SimkitError
             Without matplotlib, for a result that is no number, or unless two parameters vary.
         """
-        found = spread(self.trajectory, name, (x, y))
+        found = spread(self.selection, name, (x, y))
         if len(found.over) < 2:
             msg = f"a heatmap of {name} needs two parameters that vary, here is {found.over[0].name}: use plot.line"
             raise SimkitError(msg)
         if backend != "matplotlib":
-            return _other(backend, ax, style).heatmap(found, title=self.trajectory.name)
-        axes = _axes(ax, self.trajectory.name)
+            return _other(backend, ax, style).heatmap(found, title=self.selection.recorded.name)
+        axes = _axes(ax, self.selection.recorded.name)
         across, up = map(Scale, found.over)
         masked: Any = np.ma.masked_invalid
         mesh = axes.pcolormesh(across.edges, up.edges, masked(found.mean.T), **style)
@@ -154,10 +154,10 @@ class Plot:
         SimkitError
             Without matplotlib, or Bokeh.
         """
-        across, up = (run_by_run(self.trajectory, name) for name in (x, y))
+        across, up = (run_by_run(self.selection, name) for name in (x, y))
         if backend != "matplotlib":
-            return _other(backend, ax, style).scatter(across, up, self.trajectory.index)
-        axes = _axes(ax, self.trajectory.name)
+            return _other(backend, ax, style).scatter(across, up, self.selection.of_runs("run"))
+        axes = _axes(ax, self.selection.recorded.name)
         axes.scatter(across.values, up.values, **{"s": 9, "alpha": 0.6, **style})
         axes.set_xlabel(across.label)
         axes.set_ylabel(up.label)
@@ -182,10 +182,10 @@ class Plot:
         SimkitError
             Without matplotlib, or Bokeh.
         """
-        column = run_by_run(self.trajectory, name)
+        column = run_by_run(self.selection, name)
         if backend != "matplotlib":
-            return _other(backend, ax, style).histogram(column, title=self.trajectory.name)
-        axes = _axes(ax, self.trajectory.name)
+            return _other(backend, ax, style).histogram(column, title=self.selection.recorded.name)
+        axes = _axes(ax, self.selection.recorded.name)
         there = np.isfinite(column.values) if column.is_numeric else slice(None)
         axes.hist(column.values[there], **{"bins": 50 if column.is_numeric else None, **style})
         axes.set_xlabel(column.label)
@@ -218,17 +218,15 @@ class Plot:
         SimkitError
             Without matplotlib, or Bokeh, or when there are no such names.
         """
-        from simkit.analyse.tables import table_names
-
-        chosen = list(names) or table_names(self.trajectory)
-        if not chosen or not len(self.trajectory):
-            msg = f"{self.trajectory.name}: nothing that varies is a number or a word per run"
+        chosen = list(names) or table_names(self.selection)
+        if not chosen or not len(self.selection):
+            msg = f"{self.selection.recorded.name}: nothing that varies is a number or a word per run"
             raise SimkitError(msg)
-        columns = [run_by_run(self.trajectory, name) for name in chosen]
+        columns = [run_by_run(self.selection, name) for name in chosen]
         place = chosen.index(colour) if colour in chosen else -1
         if backend != "matplotlib":
             return _other(backend, ax, style).parallel(columns, place)
-        return _parallel(_axes(ax, self.trajectory.name), columns, place, style)
+        return _parallel(_axes(ax, self.selection.recorded.name), columns, place, style)
 
 
 def _parallel(axes: Axes, columns: list[Labelled], colour: int, style: dict[str, Any]) -> Axes:

@@ -17,7 +17,6 @@ import attrs
 from simkit._version import __version__
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
-from simkit.analyse.export import export
 from simkit.analyse.show import briefly
 from simkit.errors import SimkitError, shown_path
 from simkit.report.progress import counted, duration, size
@@ -285,7 +284,7 @@ class Page:
         with self.opened(request) as (_, reading), tempfile.TemporaryDirectory(prefix="simkit-") as folder:
             chosen = reading.trajectory.where(reading.matching(request.query_params.get("where", "")))
             path = Path(folder) / f"{reading.name}.{ending}"
-            export(chosen, path, list(reading.columns))
+            chosen.export(path, list(reading.columns))
             return _file(path.read_bytes(), path.name, _TABLES[ending])
 
 

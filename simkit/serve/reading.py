@@ -154,7 +154,7 @@ class Reading:
     def __init__(self, trajectory: Trajectory, version: str, reader: Reader) -> None:
         self.trajectory, self.version, self.reader = trajectory, version, reader
         self.path, self.name = trajectory.path, trajectory.name
-        self.recorded = trajectory._recorded  # the columns of runs as they stand in the file
+        self.recorded = trajectory._selection.recorded  # the columns of runs as they stand in the file
         self._run_columns: dict[str, Array | None] = {}
 
     def __len__(self) -> int:

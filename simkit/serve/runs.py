@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse.notes import errors
 from simkit.analyse.show import briefly, has_unit
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
@@ -179,7 +178,7 @@ def _failures(reading: Reading) -> tuple[Failure, ...]:
     if codes is None:
         return ()
     failed = np.flatnonzero((codes != Status.DONE) & (codes != Status.PENDING))
-    texts = errors(reading.trajectory, failed[:_MOST_READ])
+    texts = reading.recorded.latest_texts("error", failed[:_MOST_READ])
     groups: dict[tuple[str, str, str], list[int]] = {}
     first: dict[tuple[str, str, str], str] = {}
     for run in failed.tolist():
