@@ -10,7 +10,6 @@ import numpy as np
 from simkit.analyse.bokeh import Theme, plain, styled
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError
-from simkit.values.registry import Stored
 
 _MOST_POINTS = 4_000  # of a line, and of a raster
 _MOST_SIDE = 500  # of an image
@@ -103,10 +102,20 @@ def _arrays(value: Any) -> dict[str, Array]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (Mapping, Stored)) or hasattr(value, "columns"):
-        yield from ((str(name), value[name]) for name in value)
-    else:
+    """What a record, mapping or table holds, by name; anything else by itself."""
+    names = [] if isinstance(value, (np.ndarray, str, bytes, list, tuple)) else _names(value)
+    yield from ((name, value[name]) for name in names)
+    if not names:
         yield "", value
+
+
+def _names(value: Any) -> list[str]:
+    """The names that a value is made of; none where it has no parts."""
+    try:
+        names = list(value)
+    except TypeError:  # a number
+        return []
+    return names if hasattr(value, "__getitem__") and all(isinstance(name, str) for name in names) else []
 
 
 def _numbers(value: Any) -> Array | None:

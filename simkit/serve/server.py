@@ -18,6 +18,7 @@ from simkit.serve.runs import Replay
 
 try:
     import uvicorn
+    from bokeh.settings import settings
 except ImportError:
     msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
     raise SimkitError(msg) from None
@@ -67,13 +68,12 @@ def serve(
     SimkitError
         When the address is taken or is not this machine's.
     """
+    settings.compression_level = 1  # figures go no farther than this machine, as a rule
     listener = _bound(host, port)
     number = int(listener.getsockname()[1])
     token = secrets.token_urlsafe(24)
     page = application(catalogue, replay, token, hosts=(host,), port=number)
-    settings = uvicorn.Config(
-        page, log_level="warning", access_log=False, server_header=False, lifespan="off"
-    )
+    config = uvicorn.Config(page, log_level="warning", access_log=False, server_header=False, lifespan="off")
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{name}]" if ":" in name else name
     listening = Listening(
@@ -83,7 +83,7 @@ def serve(
     tell(listening)
     if browse:
         threading.Thread(target=webbrowser.open, args=(listening.address,), daemon=True).start()
-    uvicorn.Server(settings).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _bound(host: str, port: int | None) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ import simkit
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the trajectory ``ring.h5`` of 48 runs: run numbers 37, 39, … of drive 3 and rule oja failed."""
     made = tmp_path_factory.mktemp("page")
-    simkit.run(ring, SPACE, output=made / "ring.h5", seed=1).close()
+    simkit.run(ring, SPACE, output=made / "ring.h5", seed=1, workers=1).close()
     return made
 
 
 @pytest.fixture
-def visit(folder: Path) -> Iterator[Client]:
+def visit(folder: Path) -> Client:
     """Asks the page for an address, with the token's cookie, and gives the answer."""
-    yield client([folder])
+    return client([folder])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import gzip
 import io
 import json
 import re
@@ -40,7 +42,7 @@ def data(answer) -> dict[str, dict]:
         if isinstance(thing, dict):
             if thing.get("name") == "ColumnDataSource" and thing["attributes"].get("name"):
                 entries = thing["attributes"]["data"]["entries"]
-                models[thing["attributes"]["name"]] = {key: value for key, value in entries}
+                models[thing["attributes"]["name"]] = dict(entries)
             for value in thing.values():
                 look(value)
         elif isinstance(thing, list):
@@ -53,11 +55,11 @@ def data(answer) -> dict[str, dict]:
 
 def numbers(column) -> np.ndarray:
     """A column as Bokeh sends it."""
-    import base64
-
     if isinstance(column, list):
         return np.array(column)
-    return np.frombuffer(base64.b64decode(column["array"]["data"]), column["dtype"]).reshape(column["shape"])
+    return np.frombuffer(gzip.decompress(base64.b64decode(column["array"]["data"])), column["dtype"]).reshape(
+        column["shape"]
+    )
 
 
 def test_the_list_names_each_trajectory_and_how_far_it_is(visit):
@@ -108,7 +110,7 @@ def test_a_trajectory_shows_its_figures_parameters_results_and_failures(visit):
     assert "nA" in page
     assert "population rate" in page
     assert "4 values: 0.0, 1.0, 2.0, 3.0" in page
-    failures = page[page.index('id="part-failures"') :]
+    failures = page[page.index('id="part-failures"') : page.index('id="part-about"')]
     assert "FloatingPointError" in failures
     assert failures.count("<tr>") == 2  # a head and one kind: the neurons' numbers differ only
     assert "pages.py:" in failures
@@ -138,7 +140,7 @@ def test_the_table_is_sorted_on_the_server_missing_values_last(visit, sort, runs
 
 def test_a_condition_chooses_runs_for_the_table_the_figures_and_the_download(visit):
     where = "drive >= 2 and rule == 'hebb'"
-    page = text(visit("/view", t="ring.h5")) if False else text(visit(f"/view?t=ring.h5&where={where}"))
+    page = text(visit(f"/view?t=ring.h5&where={where}"))
     assert "12 of 48 match" in page
     assert {line[4] for line in rows(page)} == {"hebb"}
     points = data(visit(f"/plot?t=ring.h5&kind=scatter&where={where}&a=drive&b=rate"))["runs"]
@@ -343,7 +345,7 @@ def test_a_log_of_100_megabytes_is_shown_by_its_end(tmp_path):
         print("<b>last line</b>")
         return x
 
-    simkit.run(f, simkit.product(x=[1]), output=tmp_path / "f.h5").close()
+    simkit.run(f, simkit.product(x=[1]), output=tmp_path / "f.h5", workers=1).close()
     ask = client([tmp_path])
     page = text(ask("/run?t=f.h5&run=0"))
     assert "&lt;b&gt;last line&lt;/b&gt;" in page
