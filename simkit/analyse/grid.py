@@ -102,7 +102,7 @@ def placement(trajectory: Trajectory) -> Placement:
 def _values(columns: Columns, name: str, runs: Index) -> Any:
     if name == TRIAL:
         return np.asarray(columns.recorded.run_column(TRIAL))[runs]
-    return as_array(columns.read(name, runs))
+    return as_array(columns.recorded.rows(name, runs))
 
 
 def _groups(recorded: Recorded) -> dict[tuple[str, ...], Coded] | None:

@@ -11,22 +11,7 @@ import attrs
 import numpy as np
 
 from simkit.analyse.names import Names, Runs
-from simkit.declare.annotations import Note
 from simkit.errors import SimkitError, caller, did_you_mean, listed
-from simkit.record.additions import (
-    editing,
-    owner_of,
-    read_links,
-    read_state,
-    remarks_on,
-    remarks_on_runs,
-    state_of_summary,
-    write_link,
-    write_remarks,
-    write_summary,
-)
-from simkit.record.facts import write_notes
-from simkit.record.format import ADDED, AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.encode import encode, explain
@@ -112,11 +97,8 @@ def note(
     runs = [trajectory._number(operator.index(run))] if run is not None else None
     if runs is None and trajectory._index is not None and "" in texts:
         runs = trajectory.index.tolist()  # a selection: a remark on each of its runs
-    with editing(recorded) as root:
-        if runs is None:
-            write_remarks(root.require_group("notes"), list(texts.items()))
-        else:
-            write_notes(root["runs"], [(i, name, remark) for i in runs for name, remark in texts.items()])
+    with recorded.editing() as additions:
+        additions.remark(texts, runs)
 
 
 def _check_known(recorded: Recorded, name: str) -> None:
@@ -130,13 +112,13 @@ def notes(trajectory: Trajectory, about: int | str | None) -> list[str]:
     """The remarks on the trajectory, a run, or a name."""
     recorded = trajectory._recorded
     if about is None:
-        return remarks_on(recorded.root, "")
+        return recorded.additions.remarks()
     if isinstance(about, str):
         _check_known(recorded, about)
-        on_runs = remarks_on_runs(recorded.root, about)
+        on_runs = recorded.additions.remarks_on_runs(about)
         chosen = None if trajectory._index is None else set(trajectory._index.tolist())
         told = [f"run {i}: {text}" for i, text in on_runs if chosen is None or i in chosen]
-        return [*remarks_on(recorded.root, about), *told]
+        return [*recorded.additions.remarks(about), *told]
     run = trajectory._number(operator.index(about))
     pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
     return [f"{name}: {text}" if name else text for name, text in pairs]
@@ -151,9 +133,9 @@ def add(trajectory: Trajectory, values: Mapping[str, Any]) -> None:
         msg = f"{where}: traj.add(): {problem}"
         raise SimkitError(msg)
     columns = {name: encode([value]) for name, value in values.items()}
-    with editing(recorded) as root:
+    with recorded.editing() as additions:
         for name, column in columns.items():
-            write_summary(root, name, column, Note(), f"added at {where}").attrs[ADDED] = True
+            additions.derive(name, column, where)
 
 
 def refusal(
@@ -179,12 +161,13 @@ def refusal(
                 f"{name!r} is a recorded {section[:-1]}, and recorded values cannot be changed: "
                 f"give what is derived from it another name, such as '{name}_derived'"
             )
-    owner = owner_of(recorded.root, name)
+    additions = recorded.additions
+    owner = additions.owner(name)
     if owner and owner != by and (not by or owner in living):
         return f"{name!r} is given by @after {owner}: give it another name"
     if owner == "" and by:
         return f"{name!r} was added by hand: give it another name"
-    kept = [known for known in recorded.names("summary") if not by or owner_of(recorded.root, known) != by]
+    kept = [known for known in recorded.names("summary") if not by or additions.owner(known) != by]
     other = next((o for o in (*kept, *others) if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if other is None:
         return ""
@@ -195,7 +178,7 @@ def refusal(
 def summary(trajectory: Trajectory) -> Names:
     """The derived values, by natural naming."""
     recorded = trajectory._recorded
-    remark = state_of_summary(recorded)
+    remark = recorded.additions.warning(recorded.digest)
 
     def get(name: str) -> Any:
         return recorded.values(recorded.derived(name))[0]
@@ -205,24 +188,24 @@ def summary(trajectory: Trajectory) -> Names:
 
 def error_of(trajectory: Trajectory, after: str) -> str:
     """Why what followed the runs failed; empty if it did not."""
-    root = trajectory._recorded.root
-    if after not in (known := list(root.get(AFTER, {}))):
+    additions = trajectory._recorded.additions
+    if after not in (known := additions.followers()):
         msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
         raise SimkitError(msg)
-    return str(read_state(root, after)["error"])
+    return str(additions.state(after)["error"])
 
 
 def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:
     """Give something a second name; see `Trajectory.link`."""
-    known = read_links(trajectory._recorded.root)
+    known = trajectory._recorded.additions.links()
     clash = next((o for o in known if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if not all(part.isidentifier() for part in name.split(".")) or clash:
         why = f"{clash!r} is a link already" if clash else "use identifiers, joined by dots for groups"
         msg = f"traj.link(): {name!r} cannot name a link: {why}"
         raise SimkitError(msg)
     meant = _meant(trajectory, target, run)
-    with editing(trajectory._recorded) as root:
-        write_link(root, name, meant)
+    with trajectory._recorded.editing() as additions:
+        additions.link(name, meant)
 
 
 def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
@@ -250,7 +233,7 @@ def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
 def links(trajectory: Trajectory) -> Names:
     """The second names, by natural naming."""
     recorded = trajectory._recorded
-    found = read_links(recorded.root)
+    found = recorded.additions.links()
 
     def get(name: str) -> Any:
         target = found[name]

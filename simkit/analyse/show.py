@@ -11,7 +11,6 @@ import attrs
 import numpy as np
 
 from simkit.errors import shown_path
-from simkit.record.additions import read_links, remarks_on, state_of_summary
 from simkit.resume.continuing import tally
 from simkit.values.decode import ABSENT, decode
 
@@ -53,7 +52,7 @@ def summary(trajectory: Trajectory) -> str:
     lines = [f"<Trajectory {headline(trajectory)}>"]
     for section in SECTIONS:
         names = trajectory.names(section)
-        remark = state_of_summary(recorded) if section == "summary" else ""
+        remark = recorded.additions.warning(recorded.digest) if section == "summary" else ""
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
             tell = told_derived if section == "summary" else told
@@ -88,7 +87,7 @@ def told(recorded: Recorded, name: str) -> Told:
 
 def _additions(recorded: Recorded) -> list[str]:
     """The newest notes on the trajectory, and the links."""
-    remarks, links = remarks_on(recorded.root, ""), read_links(recorded.root)
+    remarks, links = recorded.additions.remarks(), recorded.additions.links()
     lines = ["  notes"] * bool(remarks)
     lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
     lines += [f"    {_cut(text)}" for text in remarks[-_FEW:]]

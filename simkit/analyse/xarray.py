@@ -180,7 +180,7 @@ class _Lazy(BackendArray):
         flat = np.reshape(rows, -1)
         here = np.flatnonzero(flat >= 0)
         columns = self.trajectory._columns
-        found = columns.read(self.name, self.trajectory.index[flat[here]])
+        found = columns.recorded.rows(self.name, self.trajectory.index[flat[here]])
         column = magnitude(self.trajectory, self.name, columns.dense(self.name, found))[0]
         values = filled(column, self.dtype)
         if len(here) < len(flat):

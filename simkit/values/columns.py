@@ -254,11 +254,8 @@ def take_node(node: Node, index: Index) -> Node:
             stops = np.cumsum(np.prod(node.shapes, axis=1, dtype=np.int64))
             pieces = np.split(node.values, stops[:-1])
             chosen = [pieces[i] for i in index.tolist()]
-            return Ragged(
-                node.type,
-                np.concatenate(chosen, dtype=node.values.dtype) if chosen else node.values[:0],
-                node.shapes[index],
-            )
+            values = np.concatenate(chosen, dtype=node.values.dtype) if chosen else node.values[:0]
+            return attrs.evolve(node, values=values, shapes=node.shapes[index])
         case Items():
             return _take_items(node, index)
         case Record():
