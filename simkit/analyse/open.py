@@ -67,6 +67,19 @@ def open(
     return found
 
 
+def open_alone(path: Path, name: str | None = None) -> Trajectory:
+    """Open a trajectory without the project that it is of: none of the project's code is imported.
+
+    Values that need a codec of the user's are their parts, as read-only records.
+
+    Raises
+    ------
+    SimkitError
+        As `open` does.
+    """
+    return Trajectory(Recorded.open(path, name))
+
+
 def _know_codecs(recorded: Recorded) -> None:
     """Look for the codecs of the user's that a file needs in the present project and in plug-ins."""
     needed = json.loads(recorded.attributes.get("codecs", "[]"))

@@ -255,7 +255,7 @@ class Repeat:
 
 
 @attrs.frozen(eq=False)
-class Taken:
+class Subset:
     """Chosen points of a form, in any order."""
 
     inner: Form
@@ -277,7 +277,7 @@ class Taken:
 
 
 @attrs.frozen(eq=False, slots=False)
-class Kept:
+class Where:
     """The points that pass a test, found when they are first asked for."""
 
     inner: Form
@@ -285,7 +285,7 @@ class Kept:
     where: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Taken, (self.inner, self.index)  # the test may be a lambda, and has done its work
+        return Subset, (self.inner, self.index)  # the test may be a lambda, and has done its work
 
     @cached_property
     def index(self) -> Index:
@@ -393,5 +393,5 @@ def axes(form: Form) -> Iterator[tuple[str, Values]]:
         case Plus():
             yield from axes(form.first)
             yield from axes(form.second)
-        case Repeat() | Taken() | Kept():
+        case Repeat() | Subset() | Where():
             yield from axes(form.inner)

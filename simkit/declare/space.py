@@ -14,13 +14,13 @@ from simkit.declare.forms import (
     Array,
     Form,
     Index,
-    Kept,
     Plus,
     Repeat,
-    Taken,
+    Subset,
     Test,
     Times,
     Values,
+    Where,
     Zip,
     declared,
     from_list,
@@ -86,7 +86,7 @@ class Space:
             A condition such as ``"x < y"``, or a function of some of the names, called per point.
             A point that lacks a name in the test does not pass.
         """
-        return Space(Kept(self.form, test, caller()))
+        return Space(Where(self.form, test, caller()))
 
     def repeat(self, times: int) -> Space:
         """Each point ``times`` times, with a recorded ``trial`` number and its own random stream.
@@ -106,7 +106,7 @@ class Space:
 
     def take(self, index: Sequence[int] | Index) -> Space:
         """The points at these positions, in this order."""
-        return Space(Taken(self.form, np.asarray(index, np.int64)))
+        return Space(Subset(self.form, np.asarray(index, np.int64)))
 
     def __len__(self) -> int:
         return len(self.form)
@@ -287,7 +287,7 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
     match form:
         case Zip() if form.names == (name,):
             return axis
-        case Zip() | Taken() if name in form.names:
+        case Zip() | Subset() if name in form.names:
             others = ", ".join(other for other in form.names if other != name)
             msg = f"--product {name}=…: {name!r} moves together with {others}: use --explore for all of them"
             raise SimkitError(msg)
@@ -299,6 +299,6 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
             )
         case Repeat():
             return attrs.evolve(form, inner=_replaced(form.inner, name, axis))
-        case Kept():
-            return Kept(_replaced(form.inner, name, axis), form.test, form.where)
+        case Where():
+            return Where(_replaced(form.inner, name, axis), form.test, form.where)
     return form

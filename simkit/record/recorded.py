@@ -24,7 +24,7 @@ from simkit.record.facts import as_text, read_fact, read_sessions, read_text, ru
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
 from simkit.values.batch import Batch, Restored, Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
 
@@ -276,7 +276,7 @@ class Recorded:
             Leave compressed arrays as they are stored, as `Packed`.
         """
         if self.is_constant(name):
-            return take(self.constant(name), np.zeros(len(runs), np.int64))
+            return self.constant(name).take(np.zeros(len(runs), np.int64))
         return self._read(name, _consecutive(runs), packed=packed)
 
     def value(self, name: str, run: int) -> Any:
@@ -297,8 +297,10 @@ class Recorded:
             part = runs[start : start + step]
             read = partial(self.rows, runs=part, packed=packed)
             yield Batch(
-                part,
-                *(self._run_rows(part, name) for name in ("status", "started", "seconds")),
+                runs=part,
+                status=self._run_rows(part, "status"),
+                started=self._run_rows(part, "started"),
+                seconds=self._run_rows(part, "seconds"),
                 parameters={name: read(name) for name in parameters},
                 results={name: read(name) for name in results},
                 seeds=self._run_rows(part, "seed"),
@@ -344,6 +346,16 @@ class Recorded:
             return []
         at = np.flatnonzero(group["run"][:] == run)
         return [str(group["text"].asstr()[i]) for i in at]
+
+    def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
+        """The newest error or log of each of these runs that has one."""
+        group = self.root.get(f"runs/{kind}")
+        if group is None or not len(runs):
+            return {}
+        numbers = group["run"][:]
+        newest = {int(numbers[i]): i for i in np.flatnonzero(np.isin(numbers, runs)).tolist()}
+        texts = group["text"].asstr()[sorted(newest.values())]
+        return {int(numbers[i]): str(text) for i, text in zip(sorted(newest.values()), texts, strict=True)}
 
     def note_names(self, run: int) -> list[str]:
         """Which results a run's notes are on; empty for the run itself."""

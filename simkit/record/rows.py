@@ -17,7 +17,7 @@ from simkit.record.file.store import Store
 from simkit.record.format import PART_OF, home, place
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 
 TABLE = "merged"
 
@@ -152,7 +152,7 @@ class _Extract:
             stop = start + int(np.searchsorted(self.runs[start:], self.runs[start] + rows))
             first, last = int(self.runs[start]), int(self.runs[stop - 1])
             column = self.recorded.column(name, slice(first, last + 1))
-            yield np.arange(start, stop), take(column, self.runs[start:stop] - first)
+            yield np.arange(start, stop), column.take(self.runs[start:stop] - first)
             self.written((stop - start) * size)
             start = stop
 

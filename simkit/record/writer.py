@@ -28,7 +28,7 @@ from simkit.record.facts import (
 from simkit.record.file.store import Store
 from simkit.record.format import FORMAT, home, names_in, place
 from simkit.values.batch import Batch, Checkpoint, Status
-from simkit.values.columns import Column, Leaf, take
+from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
 from simkit.values.decode import decode
 from simkit.values.encode import encode
@@ -185,9 +185,9 @@ class Writer:
                 del self.root[path]
                 sink = self._sink("parameters", name)
                 old = np.flatnonzero(self._attempted())
-                sink.write(old, take(before, np.zeros(len(old), np.int64)))
+                sink.write(old, before.take(np.zeros(len(old), np.int64)))
                 self.root[path].attrs.update({**attributes, "per_session": True})
-            sink.write(rows, take(encode([value]), np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
+            sink.write(rows, encode([value]).take(np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
 
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""
