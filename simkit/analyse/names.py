@@ -16,7 +16,7 @@ from simkit.record.recorded import Recorded
 from simkit.values.batch import WORDS
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, Absent
-from simkit.values.registry import Stored
+from simkit.values.instances import Stored
 
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
