@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simkit.declare.plugins import Codec as Codec
     from simkit.declare.plugins import hookimpl as hookimpl
     from simkit.declare.run import Run as Run
+    from simkit.declare.sampling import sample as sample
     from simkit.declare.space import Space as Space
     from simkit.declare.space import explore as explore
     from simkit.declare.space import product as product
@@ -33,6 +34,7 @@ _HOME = {
     "parameter": "declare.tags",
     "explore": "declare.space",
     "product": "declare.space",
+    "sample": "declare.sampling",
     "Space": "declare.space",
     "Unit": "declare.annotations",
     "Codec": "declare.plugins",

@@ -9,17 +9,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import settings
 from studies import Study
 
 import simkit
 
 TIMEOUT = 60
+Record = Callable[..., simkit.Trajectory]
+
+# How long an example takes says more of the machine's load than of simkit.
+settings.register_profile("simkit", deadline=None)
+settings.load_profile("simkit")
 
 # Tests change a module within the second and size by which Python tells a stale .pyc.
 sys.dont_write_bytecode = True
@@ -153,3 +160,17 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
         if str(getattr(module, "__file__", "")).startswith(str(root)):
             del sys.modules[name]
     sys.modules.update({name: module for name, module in before.items() if name not in sys.modules})
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    """Runs a function over a space and opens what was recorded."""
+    opened, number = [], count(1)
+
+    def recorded(function: Any, space: simkit.Space | None = None, **options: Any) -> simkit.Trajectory:
+        opened.append(simkit.run(function, space, output=tmp_path / f"traj-{next(number)}.h5", **options))
+        return opened[-1]
+
+    yield recorded
+    for trajectory in opened:
+        trajectory.close()

@@ -14,7 +14,7 @@ from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
 from simkit.record.rows import rows_of
 from simkit.values.batch import Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 from simkit.values.compare import EXACT, Gap, Tolerance, codes, differing, gaps, occurrence
 from simkit.values.decode import ABSENT, decode
 
@@ -234,7 +234,7 @@ def _column(
         at = np.flatnonzero(differing(one, other, tolerance))
         if len(at):
             count += len(at)
-            examples += _examples(take(one, at), take(other, at), (runs[0][at], runs[1][at]))
+            examples += _examples(one.take(at), other.take(at), (runs[0][at], runs[1][at]))
             examples = sorted(examples, key=lambda e: -1.0 if e.gap is None else -e.gap.absolute)[:_SHOWN]
     return ColumnDiff(name, len(done[0]), count, tuple(examples))
 
@@ -252,7 +252,7 @@ def _examples(one: Column, other: Column, runs: tuple[Index, Index]) -> list[Exa
     found = gaps(one, other)
     order = np.arange(one.n) if found is None else np.argsort(-found[0], kind="stable")
     at = order[:_SHOWN]
-    pairs = zip(decode(take(one, at)), decode(take(other, at)), strict=True)
+    pairs = zip(decode(one.take(at)), decode(other.take(at)), strict=True)
     return [
         Example((int(runs[0][i]), int(runs[1][i])), pair, None if found is None else _gap(found, i))
         for i, pair in zip(at.tolist(), pairs, strict=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from simkit.analyse.names import Names, Runs
 from simkit.declare.annotations import Note
+from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
 from simkit.record.additions import (
     editing,
@@ -80,6 +81,11 @@ def error(recorded: Recorded, run: int) -> str:
     status = recorded.run_column("status", slice(run, run + 1))
     found = recorded.texts("error", run)
     return found[-1] if found and status is not None and status[0] != Status.DONE else ""
+
+
+def errors(trajectory: Trajectory, runs: Index) -> dict[int, str]:
+    """The tracebacks of runs by their numbers, the latest attempt's: in one reading, however many they are."""
+    return trajectory._recorded.latest_texts("error", runs)
 
 
 def log(recorded: Recorded, run: int) -> str:

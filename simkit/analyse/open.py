@@ -14,8 +14,9 @@ from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
 from simkit.record.additions import open_for_editing
+from simkit.record.catalogue import existing, experiments, is_trajectory
 from simkit.record.merge import merging
-from simkit.record.recorded import Recorded, existing, experiments, is_trajectory
+from simkit.record.recorded import Recorded
 from simkit.values.instances import among
 
 
@@ -65,6 +66,19 @@ def open(
     found._recorded.classes = known
     _know_codecs(found._recorded)
     return found
+
+
+def open_alone(path: Path, name: str | None = None) -> Trajectory:
+    """Open a trajectory without the project that it is of: none of the project's code is imported.
+
+    Values that need a codec of the user's are their parts, as read-only records.
+
+    Raises
+    ------
+    SimkitError
+        As `open` does.
+    """
+    return Trajectory(Recorded.open(path, name))
 
 
 def _know_codecs(recorded: Recorded) -> None:

@@ -12,7 +12,7 @@ from simkit.declare.forms import Array, Index, Test, Values, objects, passing
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.record.recorded import About, Recorded
 from simkit.values.batch import WORDS, Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, decode, part
 from simkit.values.encode import encode
 
@@ -191,19 +191,19 @@ class Columns:
             return self.read(name, self.chosen)
         n = len(self.recorded)
         if self.recorded.is_constant(name):
-            return take(self.recorded.constant(name), np.zeros(n, np.int64))
+            return self.recorded.constant(name).take(np.zeros(n, np.int64))
         return self.recorded.column(name, slice(0, n))
 
     def read(self, name: str, runs: Index) -> Column:
         """A user's name at any runs, in any order, without reading what lies far from them."""
         if self.recorded.is_constant(name):
-            return take(self.recorded.constant(name), np.zeros(len(runs), np.int64))
+            return self.recorded.constant(name).take(np.zeros(len(runs), np.int64))
         if not len(runs):
             return self.recorded.column(name, slice(0, 0))
         first, last = int(runs.min()), int(runs.max())
         size = self.recorded.row_bytes(name)
         if (last + 1 - first) * size <= 4 * len(runs) * size + _GAP_BYTES:
-            return take(self.recorded.column(name, slice(first, last + 1)), runs - first)
+            return self.recorded.column(name, slice(first, last + 1)).take(runs - first)
         return self._read_apart(name, runs, max(1, _GAP_BYTES // size))
 
     def _read_apart(self, name: str, runs: Index, gap: int) -> Column:
@@ -214,11 +214,11 @@ class Columns:
         for stretch in stretches:
             first = int(stretch[0])
             values += decode(
-                take(self.recorded.column(name, slice(first, int(stretch[-1]) + 1)), stretch - first)
+                self.recorded.column(name, slice(first, int(stretch[-1]) + 1)).take(stretch - first)
             )
         there = np.array([value is not ABSENT for value in values], bool)
         found = encode([value for value in values if value is not ABSENT]) if there.any() else Column(0, ())
-        return take(found.spread(len(wanted), np.flatnonzero(there)), np.searchsorted(wanted, runs))
+        return found.spread(len(wanted), np.flatnonzero(there)).take(np.searchsorted(wanted, runs))
 
 
 Read = Callable[[str], tuple[Array, Array]]

@@ -20,13 +20,15 @@ from simkit.collect.plan import Node, Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, fields, group_fields, is_group
 from simkit.collect.targets import Target, parse_target, selected
-from simkit.collect.text import Typed, convert, parse_axis
+from simkit.collect.text import Typed, convert, parse_axis, split
 from simkit.declare.forms import axes
+from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
 from simkit.inject.contact import first_user_frame
-from simkit.record.recorded import Recorded, Shard, experiments
+from simkit.record.catalogue import Shard, experiments
+from simkit.record.recorded import Recorded
 from simkit.report.progress import assignments, counted, rule, short
 from simkit.report.terminal import Report
 from simkit.resume.continuing import Wish
@@ -45,7 +47,7 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     targets = [parse_target(argument) for argument in options.targets]
     config = load_config(find_rootdir([target.path for target in targets]))
     outside = outside_values(config, options.params, options.set)
-    reshape = reshaping(options.product, options.explore, options.repeat)
+    reshape = reshaping(options.product, options.explore, options.sample, options.repeat)
     timeout = None if options.timeout is None else seconds(options.timeout, "--timeout")
     items = collect(config, Request(targets, options.k, outside, reshape, timeout))
     if options.into:
@@ -231,8 +233,13 @@ def assignment(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def reshaping(products: Sequence[str], explored: Sequence[str], repeat: int | None) -> Reshape:
-    """What ``--explore``, ``--product`` and ``--repeat`` make of a declared space, in this order."""
+def reshaping(
+    products: Sequence[str], explored: Sequence[str], sampled: Sequence[str], repeat: int | None
+) -> Reshape:
+    """What ``--explore`` or ``--sample``, ``--product`` and ``--repeat`` make of a declared space, in this order."""
+    if explored and sampled:
+        msg = "--explore and --sample both replace the space: give one of them, and --product to multiply it"
+        raise SimkitError(msg)
     if repeat is not None and repeat < 1:
         msg = f"--repeat {repeat}: give a whole number of at least 1"
         raise SimkitError(msg)
@@ -245,11 +252,33 @@ def reshaping(products: Sequence[str], explored: Sequence[str], repeat: int | No
                     for name, text in pairs(explored, "--explore")
                 }
             )
+        if sampled:
+            space = sampled_space(space, sampled, kind_of)
         for name, text in pairs(products, "--product"):
             space = with_axis(space, name, axis(space, name, text, kind_of, "--product"))
         return space if repeat is None else with_trials(space, repeat)
 
     return reshape
+
+
+def sampled_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
+    """``--sample 256 x=0:1 k=1,2,4``: a range, or a list to choose from, for each name."""
+    number, *rest = texts
+    if not number.isdigit() or not rest:
+        msg = f"--sample {' '.join(texts)}: write --sample N NAME=LOW:HIGH, as in --sample 256 x=0:1 k=1,2,4"
+        raise SimkitError(msg)
+    axes: dict[str, Any] = {}
+    for name, text in pairs(rest, "--sample"):
+        ends = split(text, ":")
+        if len(ends) != 2:
+            axes[name] = axis(space, name, text, kind_of, "--sample")
+            continue
+        source, kind = f"--sample {name}={text}", expected_kind(space, name, kind_of)
+        axes[name] = tuple(convert(Typed(end), name, kind, source) for end in ends)
+        if kind is int:
+            msg = f"{source}: {name} is an int, and a range gives floats: list the values, {name}=1,2,3"
+            raise SimkitError(msg)
+    return sample(int(number), axes)
 
 
 def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
@@ -259,9 +288,14 @@ def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
 
 def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
     """An axis from the command line, its values of the type that the code has there."""
-    example = first_value(space, name)
-    kind = type(example) if example is not None else kind_of(name)
+    kind = expected_kind(space, name, kind_of)
     return [convert(value, name, kind, f"{option} {name}={text}") for value in parse_axis(text)]
+
+
+def expected_kind(space: Space, name: str, kind_of: KindOf) -> Any:
+    """The type of a name's declared values, else of what the code has there."""
+    example = first_value(space, name)
+    return type(example) if example is not None else kind_of(name)
 
 
 def again(options: argparse.Namespace) -> list[str]:
@@ -271,7 +305,10 @@ def again(options: argparse.Namespace) -> list[str]:
         given = getattr(options, option)
         for value in given if isinstance(given, list) else [given] if given is not None else []:
             kept += [f"--{option}", str(value)]
-    return [*kept, "--explore", *options.explore] if options.explore else kept
+    for option in ("explore", "sample"):
+        given = getattr(options, option)
+        kept += [f"--{option}", *given] if given else []
+    return kept
 
 
 _MOST = 1000

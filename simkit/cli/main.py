@@ -92,6 +92,13 @@ def _values(group: argparse._ArgumentGroup) -> None:
         default=[],
         help="replace the space by these axes, moving together",
     )
+    add(
+        "--sample",
+        metavar=("N", "NAME=LOW:HIGH"),
+        nargs="+",
+        default=[],
+        help="replace the space by N points spread over these ranges, or lists to choose from (NAME=V,V…)",
+    )
     add("--repeat", metavar="N", type=int, help="each point N times, with different random numbers")
     add("--seed", metavar="N", type=int, help="root seed of all random streams")
 

@@ -72,7 +72,7 @@ def _global(table: symtable.SymbolTable) -> set[str]:
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_SPACES = ("explore", "product", "sample", "each", "after")
+_SPACES = ("explore", "product", "sample", "saltelli", "morris", "each", "after")
 _DECORATORS = (
     "experiment",
     "explore",
@@ -80,6 +80,8 @@ _DECORATORS = (
     "parameter",
     "fixture",
     "sample",
+    "saltelli",
+    "morris",
     "each",
     "adaptive",
     "after",

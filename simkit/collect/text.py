@@ -108,8 +108,8 @@ def parse(text: str) -> Any:
         return _WORDS.get(text.strip().lower(), str(text))
 
 
-def split(text: str) -> list[str]:
-    """The parts between commas; brackets and quotes protect the commas in them."""
+def split(text: str, separator: str = ",") -> list[str]:
+    """The parts between commas, or colons; brackets and quotes protect those in them."""
     parts, depth, quote, start = [], 0, "", 0
     for i, mark in enumerate(text):
         if quote:
@@ -120,7 +120,7 @@ def split(text: str) -> list[str]:
             depth += 1
         elif mark in ")]}":
             depth -= 1
-        elif mark == "," and depth == 0:
+        elif mark == separator and depth == 0:
             parts.append(text[start:i])
             start = i + 1
     return [part.strip() for part in [*parts, text[start:]]]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
 import numpy as np
@@ -153,10 +153,37 @@ class Form(Protocol):
     def optional(self) -> frozenset[str]:
         """The names that some points may lack."""
 
+    @property
+    def parts(self) -> tuple[Form, ...]:
+        """The forms that it is built from; none where it holds the values itself."""
+
     def __len__(self) -> int: ...
 
     def at(self, index: Index) -> dict[str, Values]:
         """The values at these points."""
+
+
+class Atom(Form, Protocol):
+    """A form that is not built from others."""
+
+    @property
+    def words(self) -> str:
+        """How it could be written, long lists abbreviated: ``explore(x=[1, 2])``."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What whoever declared it should know, though it is no error."""
+
+    def axes(self) -> Mapping[str, Values]:
+        """Some or all values of each name, as they were declared."""
+
+
+def atoms(form: Form) -> Iterator[Atom]:
+    """The forms that hold the values of a form, in order."""
+    if not form.parts:
+        yield cast(Atom, form)
+    for part in form.parts:
+        yield from atoms(part)
 
 
 @attrs.frozen(eq=False)
@@ -165,10 +192,20 @@ class Zip:
 
     columns: Mapping[str, Values]
     size: int
+    parts: tuple[Form, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.columns)
+
+    @property
+    def words(self) -> str:
+        axes = (f"{name}={list_words(values)}" for name, values in self.columns.items())
+        return f"explore({', '.join(axes)})"
+
+    def axes(self) -> Mapping[str, Values]:
+        return self.columns
 
     @property
     def optional(self) -> frozenset[str]:
@@ -217,6 +254,10 @@ class Plus:
         lacking = set(self.first.names) ^ set(self.second.names)
         return self.first.optional | self.second.optional | lacking
 
+    @property
+    def parts(self) -> tuple[Form, ...]:
+        return self.first, self.second
+
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
 
@@ -249,13 +290,17 @@ class Repeat:
     def __len__(self) -> int:
         return len(self.inner) * self.times
 
+    @property
+    def parts(self) -> tuple[Form, ...]:
+        return (self.inner,)
+
     def at(self, index: Index) -> dict[str, Values]:
         point, trial = np.divmod(index, self.times)
         return {**self.inner.at(point), TRIAL: Values(trial, native=True)}
 
 
 @attrs.frozen(eq=False)
-class Taken:
+class Subset:
     """Chosen points of a form, in any order."""
 
     inner: Form
@@ -269,6 +314,10 @@ class Taken:
     def optional(self) -> frozenset[str]:
         return self.inner.optional
 
+    @property
+    def parts(self) -> tuple[Form, ...]:
+        return (self.inner,)
+
     def __len__(self) -> int:
         return len(self.index)
 
@@ -277,7 +326,7 @@ class Taken:
 
 
 @attrs.frozen(eq=False, slots=False)
-class Kept:
+class Where:
     """The points that pass a test, found when they are first asked for."""
 
     inner: Form
@@ -285,7 +334,7 @@ class Kept:
     where: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Taken, (self.inner, self.index)  # the test may be a lambda, and has done its work
+        return Subset, (self.inner, self.index)  # the test may be a lambda, and has done its work
 
     @cached_property
     def index(self) -> Index:
@@ -304,6 +353,10 @@ class Kept:
     @property
     def optional(self) -> frozenset[str]:
         return self.inner.optional
+
+    @property
+    def parts(self) -> tuple[Form, ...]:
+        return (self.inner,)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -384,14 +437,24 @@ def plus(first: Form, second: Form) -> Form:
 
 def axes(form: Form) -> Iterator[tuple[str, Values]]:
     """The values of each name as they were declared, whatever the points are built from."""
-    match form:
-        case Zip():
-            yield from form.columns.items()
-        case Times():
-            for part in form.parts:
-                yield from axes(part)
-        case Plus():
-            yield from axes(form.first)
-            yield from axes(form.second)
-        case Repeat() | Taken() | Kept():
-            yield from axes(form.inner)
+    for atom in atoms(form):
+        yield from atom.axes().items()
+
+
+_SHOWN = 6  # values of an axis that is written out
+
+
+def list_words(values: Values) -> str:
+    """A list of values as it could be written, the middle of a long one left out."""
+    size = len(values)
+    if size <= _SHOWN:
+        return f"[{', '.join(map(_word, values.elements()))}]"
+    first, last = values.take(np.arange(_SHOWN - 2)), values.take(np.array([size - 1]))
+    return f"[{', '.join(map(_word, first.elements()))}, …, {_word(*last.elements())}]"
+
+
+def _word(value: Any) -> str:
+    """A value in some characters, the same in each process."""
+    with np.printoptions(legacy="1.25", threshold=_SHOWN, edgeitems=2):  # 2.0 rather than np.float64(2.0)
+        text = " ".join(repr(value).split())
+    return text if len(text) <= 60 and " at 0x" not in text else f"<{type(value).__name__}>"

@@ -13,7 +13,7 @@ from simkit.errors import SimkitError
 _SCALARS = (bool, int, float, complex, np.generic)
 
 
-class Vault(Protocol):
+class CheckpointStore(Protocol):
     """Where checkpoints are kept."""
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
@@ -52,13 +52,13 @@ class Run:
         Which repetition of its point it is, from 0.
     """
 
-    __slots__ = ("_notes", "_other", "_results", "_saved", "_series", "_vault", "index", "trial")
+    __slots__ = ("_notes", "_other", "_results", "_saved", "_series", "_store", "index", "trial")
 
     def __init__(
-        self, index: int = 0, trial: int = 0, vault: Vault | None = None, other: Other = unchanged
+        self, index: int = 0, trial: int = 0, store: CheckpointStore | None = None, other: Other = unchanged
     ) -> None:
         self.index, self.trial, self._other = index, trial, other
-        self._vault = vault or _Memory()
+        self._store = store or _Memory()
         self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
         self._results: dict[str, Any] = {}
         self._series: dict[str, list[Any]] = {}
@@ -112,7 +112,7 @@ class Run:
         saved = self._saved or {}
         rows = {name: rows[saved.get(name, 0) :] for name, rows in self._series.items()}
         whole = {"state": {**(state or {}), **named}, "added": self._results}
-        self._vault.save(self.index, whole, rows, first=self._saved is None)
+        self._store.save(self.index, whole, rows, first=self._saved is None)
         self._saved = {name: len(rows) for name, rows in self._series.items()}
 
     def restore(self) -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ class Run:
 
         What was added and appended until that checkpoint is there again.
         """
-        found = self._vault.find(self.index)
+        found = self._store.find(self.index)
         if found is None:
             return None
         state, added, series = found

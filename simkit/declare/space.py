@@ -14,14 +14,15 @@ from simkit.declare.forms import (
     Array,
     Form,
     Index,
-    Kept,
     Plus,
     Repeat,
-    Taken,
+    Subset,
     Test,
     Times,
     Values,
+    Where,
     Zip,
+    atoms,
     declared,
     from_list,
     joined,
@@ -61,6 +62,11 @@ class Space:
         """The names that some points leave to their normal value."""
         return self.form.optional
 
+    @property
+    def remarks(self) -> list[str]:
+        """What whoever declared it should know, though it is no error."""
+        return [remark for atom in atoms(self.form) for remark in atom.remarks]
+
     def __call__(self, function: F) -> F:
         """Decorate an experiment: decorators apply from the bottom up, and the top one is slowest."""
         if not inspect.isfunction(function):
@@ -86,7 +92,7 @@ class Space:
             A condition such as ``"x < y"``, or a function of some of the names, called per point.
             A point that lacks a name in the test does not pass.
         """
-        return Space(Kept(self.form, test, caller()))
+        return Space(Where(self.form, test, caller()))
 
     def repeat(self, times: int) -> Space:
         """Each point ``times`` times, with a recorded ``trial`` number and its own random stream.
@@ -106,7 +112,7 @@ class Space:
 
     def take(self, index: Sequence[int] | Index) -> Space:
         """The points at these positions, in this order."""
-        return Space(Taken(self.form, np.asarray(index, np.int64)))
+        return Space(Subset(self.form, np.asarray(index, np.int64)))
 
     def __len__(self) -> int:
         return len(self.form)
@@ -152,7 +158,8 @@ class Space:
 
     def __repr__(self) -> str:
         names = ", ".join(self.names) or "no names"
-        return f"<Space of {len(self)} point{'s' if len(self) != 1 else ''}: {names}>"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"<Space of {len(self)} point{'s' if len(self) != 1 else ''}: {names}{remarks}>"
 
 
 def explore(points: Any = None, /, **axes: Any) -> Space:
@@ -194,18 +201,38 @@ def product(points: Mapping[str, Any] | None = None, /, **axes: Any) -> Space:
     **axes
         One list or array per name.
     """
+    given = named("product", points, axes, "[1, 2]")
+    columns = {name: declared(name, values) for name, values in given.items()}
+    parts = tuple(Zip({name: column}, len(column)) for name, column in columns.items())
+    return Space(times(parts) if parts else Zip({}, 1))
+
+
+def named(verb: str, points: Any, axes: Mapping[str, Any], example: str) -> dict[str, Any]:
+    """What was given for each name, in a leading mapping and by keyword.
+
+    Parameters
+    ----------
+    verb, example
+        For messages: the function that was called, and how one axis looks there.
+
+    Raises
+    ------
+    SimkitError
+        For a name that can't be explored or is given twice, and where ``points`` is no mapping.
+    """
     if points is not None and not isinstance(points, Mapping):
         what = (
-            "product needs its axes: "
-            if callable(points)
-            else f"product() takes no {type(points).__name__}: "
+            f"{verb} needs its axes: " if callable(points) else f"{verb}() takes no {type(points).__name__}: "
         )
-        msg = f"{caller()}: {what}give each a name and a list, as in product(x=[1, 2], y=[3, 4])"
-        raise SimkitError(msg)
-    given = _axes("product", dict(points or {}), {})
-    given.update(_axes("product", axes, given))
-    parts = tuple(Zip({name: column}, len(column)) for name, column in given.items())
-    return Space(times(parts) if parts else Zip({}, 1))
+        usage = f"give each axis its name, as in {verb}(x={example}, y={example})"
+        raise SimkitError(f"{caller()}: {what}{usage}")
+    given = {checked(name): axis for name, axis in (points or {}).items()}
+    for name, axis in axes.items():
+        if name in given:
+            msg = f"{caller()}: {verb}() gives {name!r} twice"
+            raise SimkitError(msg)
+        given[checked(name)] = axis
+    return given
 
 
 def _axes(verb: str, axes: Mapping[str, Any], taken: Mapping[str, Values]) -> dict[str, Values]:
@@ -287,7 +314,7 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
     match form:
         case Zip() if form.names == (name,):
             return axis
-        case Zip() | Taken() if name in form.names:
+        case Zip() | Subset() if name in form.names:
             others = ", ".join(other for other in form.names if other != name)
             msg = f"--product {name}=…: {name!r} moves together with {others}: use --explore for all of them"
             raise SimkitError(msg)
@@ -299,6 +326,23 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
             )
         case Repeat():
             return attrs.evolve(form, inner=_replaced(form.inner, name, axis))
-        case Kept():
-            return Kept(_replaced(form.inner, name, axis), form.test, form.where)
+        case Where():
+            return Where(_replaced(form.inner, name, axis), form.test, form.where)
     return form
+
+
+def words(form: Form) -> str:
+    """How a space could be written, long lists abbreviated: ``explore(x=[1, 2]) * explore(y=[3])``."""
+    match form:
+        case Times():
+            return " * ".join(map(words, form.parts))
+        case Plus():
+            return f"({words(form.first)} + {words(form.second)})"
+        case Repeat():
+            return f"({words(form.inner)}).repeat({form.times})"
+        case Subset():
+            return f"{len(form)} points of {words(form.inner)}"
+        case Where():
+            test = repr(form.test) if isinstance(form.test, str) else getattr(form.test, "__name__", "…")
+            return f"({words(form.inner)}).where({test})"
+    return next(atoms(form)).words

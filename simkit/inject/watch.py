@@ -12,7 +12,7 @@ import numpy as np
 from simkit.collect.code import BRIAN2, NUMPY, RANDOM
 from simkit.collect.plan import Plan
 from simkit.inject.provide import is_copied
-from simkit.values.columns import Column, nbytes
+from simkit.values.columns import Column
 from simkit.values.compare import same
 
 LARGE = 64 << 20  # bytes of one run's results
@@ -73,7 +73,7 @@ def _states() -> dict[str, int]:
 
 def _large(columns: Mapping[str, Column]) -> Iterable[Warned]:
     for name, column in columns.items():
-        size = nbytes(column)
+        size = column.nbytes
         if size > LARGE:
             yield (
                 "large_return",

@@ -13,6 +13,7 @@ import attrs
 from simkit._version import __version__
 from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan
+from simkit.declare.space import words
 from simkit.errors import SimkitError
 from simkit.provenance.environment import (
     Packages,
@@ -23,7 +24,7 @@ from simkit.provenance.environment import (
     without_credentials,
 )
 from simkit.provenance.git import GitProblem, State, described, pathspec, repository, root, state
-from simkit.record.recorded import Slot
+from simkit.record.catalogue import Slot
 
 if TYPE_CHECKING:
     import git
@@ -46,12 +47,20 @@ def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[s
         "started": time.time(),
         "command": command_line(argv, anonymous=not asked.user),
         "simkit": __version__,
+        "space": _cut(words(plan.space.form)),
         **machine(user=asked.user),
         "packages": found.versions,
         "code": dict(plan.code),
         "sources": plan.sources.files,
         **{name: fact for name, fact in optional.items() if fact},
     }
+
+
+_MOST_WORDS = 4000  # of a space that is a sum of very many
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + "…"
 
 
 def _packages(plan: Plan, asked: Bookkeeping) -> Packages:

@@ -23,7 +23,7 @@ _ORIGIN = re.compile(r"(git|hg|bzr|svn)\+[a-z+]+://[^\s#;]+@[\w.-]+")
 
 
 @attrs.frozen
-class Restored:
+class RestoredFiles:
     """What was written.
 
     Attributes
@@ -72,7 +72,7 @@ def check_target(folder: Path) -> None:
         raise SimkitError(f"{shown_path(folder)} is there already: name a new folder, or an empty one")
 
 
-def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Restored:
+def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> RestoredFiles:
     """Write a session's sources and requirements.
 
     Raises
@@ -93,7 +93,7 @@ def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Res
     if not (folder / CONFIG).exists():  # node ids are relative to the folder that has it
         (folder / CONFIG).write_text("[tool.simkit]\n", encoding="utf-8")
     name, by_hand = write_requirements(session, folder)
-    return Restored(tuple(sources), name, by_hand)
+    return RestoredFiles(tuple(sources), name, by_hand)
 
 
 def inside(folder: Path, path: str) -> Path:

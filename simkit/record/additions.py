@@ -19,12 +19,13 @@ import numpy as np
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, shown_path
+from simkit.record.catalogue import Slot
 from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.columns.write import annotate, write_constant, write_single
 from simkit.record.facts import clean
 from simkit.record.file.store import Store
 from simkit.record.format import AFTER, home, names_in, place
-from simkit.record.recorded import Recorded, Slot
+from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
 
 _SECTIONS = ("parameters", "results", "summary")

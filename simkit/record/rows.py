@@ -17,7 +17,7 @@ from simkit.record.file.store import Store
 from simkit.record.format import PART_OF, home, place
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 from simkit.values.instances import loaded, revived
@@ -35,10 +35,10 @@ def value_of(recorded: Recorded, name: str, run: int) -> Any:
 def rows_of(recorded: Recorded, name: str, runs: Index) -> Column:
     """A column's rows at these run numbers, a constant repeated; a few that lie far apart are read one by one."""
     if recorded.is_constant(name):
-        return take(recorded.constant(name), np.zeros(len(runs), np.int64))
+        return recorded.constant(name).take(np.zeros(len(runs), np.int64))
     first, stop = int(runs.min()), int(runs.max()) + 1
     if stop - first <= _SCATTERED * len(runs):
-        return take(recorded.column(name, slice(first, stop)), runs - first)
+        return recorded.column(name, slice(first, stop)).take(runs - first)
     values = [value_of(recorded, name, run) for run in runs.tolist()]
     present = np.array([i for i, value in enumerate(values) if value is not ABSENT], np.int64)
     return (
@@ -188,7 +188,7 @@ class _Extract:
             stop = start + int(np.searchsorted(self.runs[start:], self.runs[start] + rows))
             first, last = int(self.runs[start]), int(self.runs[stop - 1])
             column = self.recorded.column(name, slice(first, last + 1))
-            yield np.arange(start, stop), take(column, self.runs[start:stop] - first)
+            yield np.arange(start, stop), column.take(self.runs[start:stop] - first)
             self.written((stop - start) * size)
             start = stop
 

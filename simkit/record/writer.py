@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import h5py
@@ -13,6 +13,7 @@ import numpy as np
 from simkit.declare.annotations import Note
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
+from simkit.inject.provide import Constant
 from simkit.record.columns.layout import create_column, put, read_constant
 from simkit.record.columns.write import Sink, annotate, write_constant
 from simkit.record.facts import (
@@ -27,10 +28,38 @@ from simkit.record.facts import (
 from simkit.record.file.store import Store
 from simkit.record.format import FORMAT, home, names_in, place
 from simkit.values.batch import Batch, Checkpoint, Status
-from simkit.values.columns import Column, Leaf, take
+from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
 from simkit.values.decode import decode
 from simkit.values.encode import encode
+
+
+class Pen(Protocol):
+    """Writes one trajectory: what is known before the first run, then batches as they come.
+
+    Nothing counts before the next `commit`.
+    """
+
+    def constants(self, constants: Mapping[str, Constant]) -> None:
+        """Record parameters that do not vary, by name; those that are there already stay."""
+
+    def grow(self, n: int) -> None:
+        """Have ``n`` runs from now on; at any moment, also while batches come in."""
+
+    def points(self, start: int, columns: Mapping[str, Column]) -> None:
+        """Record the explored values of the runs from number ``start`` on, which `grow` made room for."""
+
+    def session(self, facts: Mapping[str, Any]) -> None:
+        """Record under which circumstances the following runs are made."""
+
+    def put(self, batch: Batch) -> Batch:
+        """Record a batch; what comes back has the status that each run was recorded with."""
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep the state of a run that is under way."""
+
+    def commit(self) -> None:
+        """Make everything count that was recorded so far."""
 
 
 class RunColumns:
@@ -96,9 +125,8 @@ class Writer:
             for known, thing in names_in(self.root[section]):
                 if not thing.attrs.get("constant", False):
                     self._sink(section, known)
-        if self.n < n:
-            self._grow(n)
         self.runs = RunColumns(self.root["runs"], self.n)
+        self.grow(n)
         self.complete: set[tuple[str, str]] | None = None
         self.session_number = 1
         self.refusals: dict[int, str] = {}
@@ -115,14 +143,17 @@ class Writer:
         for name, dtype in _RUN_COLUMNS.items():
             create_column(runs, name, n, np.dtype(dtype))
 
-    def _grow(self, n: int) -> None:
+    def grow(self, n: int) -> None:
+        """Have ``n`` runs from now on, the new ones pending; never fewer than there are."""
+        if n <= self.n:
+            return
         for dataset in self.root["runs"].values():
             if isinstance(dataset, h5py.Dataset):
                 dataset.resize(n, 0)
         for sink in self.sinks.values():
             sink.grow(n)
         self.known = np.concatenate([self.known, np.zeros(n - self.n, "u1")])
-        self.n = n
+        self.n = self.runs.n = n
 
     # Before the first run
 
@@ -131,9 +162,10 @@ class Writer:
         fresh = {} if "created" in self.root.attrs else {"simkit_format": FORMAT, "created": time.time()}
         self.root.attrs.update({**fresh, **attributes})
 
-    def constant(self, name: str, value: Any, note: Note, origin: str) -> None:
-        """A parameter that does not vary."""
-        write_constant(self.root, name, value, note, origin)
+    def constants(self, constants: Mapping[str, Constant]) -> None:
+        """Parameters that do not vary, by name."""
+        for name, constant in constants.items():
+            write_constant(self.root, name, *constant)
 
     def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range, *, changed: bool) -> None:
         """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
@@ -153,9 +185,9 @@ class Writer:
                 del self.root[path]
                 sink = self._sink("parameters", name)
                 old = np.flatnonzero(self._attempted())
-                sink.write(old, take(before, np.zeros(len(old), np.int64)))
+                sink.write(old, before.take(np.zeros(len(old), np.int64)))
                 self.root[path].attrs.update({**attributes, "per_session": True})
-            sink.write(rows, take(encode([value]), np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
+            sink.write(rows, encode([value]).take(np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
 
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""
@@ -163,13 +195,15 @@ class Writer:
             if (path := place("parameters", name)) in self.root:
                 self.root[path].attrs["comment"] = comment
 
-    def explored(self, start: int, columns: Mapping[str, Column]) -> None:
-        """The points of the runs from ``start`` on."""
+    def points(self, start: int, columns: Mapping[str, Column]) -> None:
+        """The explored values of the runs from number ``start`` on."""
+        self.complete = None  # there may be new columns among them
         for name, column in columns.items():
             rows = np.arange(start, start + column.n)
             if name == TRIAL:
                 self.runs.made(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
             else:
+                self.about.setdefault(("parameters", name), (Note(), "", True))
                 self._reach(name, start)
                 self._write("parameters", name, rows, column, np.zeros(column.n, bool))
                 self._reach(name, start + column.n)
@@ -179,19 +213,12 @@ class Writer:
         sink = self._sink("parameters", name)
         sink.earlier = lambda: self._attempted() | (np.arange(self.n) < stop)
 
-    def mark_explored(self, names: Sequence[str], declared: Sequence[str]) -> None:
-        """Say that these columns are explored: the fields of a group that is explored as a whole."""
-        for name in names:
-            if name not in declared:
-                annotate(self.root[place("parameters", name)], Note(), "explored", explored=True)
-
-    def session(self, facts: Mapping[str, Any]) -> h5py.Group:
+    def session(self, facts: Mapping[str, Any]) -> None:
         """Under which circumstances the following runs are made."""
         self.session_group = write_session(self.root["info"], facts)
         self.session_number = len(numbers(self.root["info"]))
         if self.session_number > 1 and self.runs.get("session") is None:
             self.runs.made("session", "u2")[:] = np.where(self._attempted(), 1, 0)
-        return self.session_group
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
         """How the session ended; counts with the next `commit`."""

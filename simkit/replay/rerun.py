@@ -19,7 +19,7 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
-from simkit.declare.forms import TRIAL, Array, Index, Taken, Values, Zip, from_list
+from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip, from_list
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, listed, shown_path
@@ -359,7 +359,7 @@ def _points(recorded: Recorded, runs: Index) -> Space:
         columns[TRIAL] = Values(trials[runs], native=True)
     index = np.zeros(len(recorded), np.int64)
     index[runs] = np.arange(len(runs))
-    return Space(Taken(Zip(columns, len(runs)), index))
+    return Space(Subset(Zip(columns, len(runs)), index))
 
 
 def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None:

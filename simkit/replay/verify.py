@@ -17,7 +17,7 @@ from simkit.record.recorded import Recorded
 from simkit.record.rows import rows_of
 from simkit.replay.rerun import Replay, replays
 from simkit.values.batch import Batch, Status
-from simkit.values.columns import Column, take
+from simkit.values.columns import Column
 from simkit.values.compare import EXACT, Gap, Tolerance, differing, gap
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
@@ -140,11 +140,11 @@ def _constants(recorded: Recorded, replay: Replay, result: Verification) -> None
         if name not in names:
             continue
         now, before = encode([value]), rows_of(recorded, name, replay.runs)
-        now = take(now, np.zeros(len(replay.runs), np.int64))
+        now = now.take(np.zeros(len(replay.runs), np.int64))
         different = np.flatnonzero(differing(before, now, result.tolerance))
         if len(different):
             result.shared.append(name)
-            old = decode(take(before, different[:1]))[0]
+            old = decode(before.take(different[:1]))[0]
             result.add([Finding(None, name, old, value, _gap(old, value))])
 
 
@@ -157,8 +157,8 @@ def _final(batch: Batch) -> Batch:
         batch,
         runs=batch.runs[at],
         status=batch.status[at],
-        parameters={name: take(column, at) for name, column in batch.parameters.items()},
-        results={name: take(column, at) for name, column in batch.results.items()},
+        parameters={name: column.take(at) for name, column in batch.parameters.items()},
+        results={name: column.take(at) for name, column in batch.results.items()},
     )
 
 
@@ -200,7 +200,7 @@ def _status(batch: Batch, before: Any, i: int) -> Finding:
 
 
 def _findings(name: str, runs: Index, before: Column, now: Column, at: Index) -> list[Finding]:
-    pairs = zip(runs[at].tolist(), decode(take(before, at)), decode(take(now, at)), strict=True)
+    pairs = zip(runs[at].tolist(), decode(before.take(at)), decode(now.take(at)), strict=True)
     return [Finding(run, name, old, new, _gap(old, new)) for run, old, new in pairs]
 
 

@@ -18,8 +18,9 @@ from simkit.collect.plan import Plan
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.declare.forms import Array
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
+from simkit.record.catalogue import Shard, Slot, discard, existing, following, is_empty
 from simkit.record.format import PART_OF
-from simkit.record.recorded import Recorded, Shard, Slot, discard, existing, following, is_empty
+from simkit.record.recorded import Recorded
 from simkit.resume.points import Points, continued_points, fresh_points
 from simkit.values.batch import Restored, Status
 from simkit.values.compare import digest

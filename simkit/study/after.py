@@ -23,8 +23,9 @@ from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.provide import Constant, constants, make_shared, shared_values
 from simkit.record.additions import failed_of_others, forget, read_state, write_outcome, writing
+from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
-from simkit.record.recorded import Recorded, Slot
+from simkit.record.recorded import Recorded
 from simkit.report.progress import Progress, Reporter, Stage
 from simkit.resume.continuing import fingerprint
 from simkit.study.execution import Interrupt, Options

@@ -263,17 +263,15 @@ class Execution:
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
         writer.about.update(column_notes(plan))
-        for name, constant in fixed.items():
-            writer.constant(name, *constant)
+        writer.constants(fixed)
         if not writer.is_new:
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
         writer.groups(group_comments(plan))
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
-            writer.explored(start, explored_columns(plan, self.shared, index))
+            writer.points(start, explored_columns(plan, self.shared, index))
         names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name != TRIAL]
-        writer.mark_explored(names, plan.space.names)
         writer.describe({"explored": json.dumps(names)})
         writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()

@@ -56,6 +56,7 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
         chosen = in_part(options.wish.shard, chosen, target.points.n)
     runs = restricted(target.points, chosen, again=options.replay)
     progress = _progress(plan, target, len(runs))
+    progress.remarks.extend(plan.space.remarks if target.status is None else ())
     facts: dict[str, Any] = {}
     book: Labbook | None = None
     if len(runs) and not options.replay:

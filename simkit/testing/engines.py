@@ -62,7 +62,7 @@ class Doubling:
     """
 
     def __init__(self, lag: int) -> None:
-        self.lag, self.asked = lag, 0
+        self.lag, self.asked, self.halted = lag, 0, False
         self.results: dict[int, float] = {}
 
     def take(self, count: int) -> Portion | None:
@@ -168,13 +168,13 @@ def check_that_nothing_is_started_after_a_halt(make: Make) -> None:
     """A halted engine ends although its agenda does not."""
     agenda = Doubling(lag=3)
     engine = make(job_of(squares, product(x=[0.0])))
-    halted = False
-    for batch in engine.run(agenda, lambda: halted):
-        if isinstance(batch, Batch) and not halted:
-            halted = True
-            engine.halt()
-            asked = agenda.asked
-    assert halted
+    batches = executed(engine, agenda, lambda: agenda.halted)
+    next(batches)
+    agenda.halted = True
+    engine.halt()
+    asked = agenda.asked
+    for _ in batches:
+        pass
     assert agenda.asked == asked, "a halted engine asked for further runs"
     engine.close(now=True)
 

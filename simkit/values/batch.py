@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Array, Index, Values
-from simkit.values.columns import Column, nbytes
+from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
@@ -83,7 +83,9 @@ class Batch:
     def nbytes(self) -> int:
         """About how much memory the batch takes, in bytes."""
         columns = (*self.parameters.values(), *self.results.values())
-        return 24 * len(self.runs) + sum(map(nbytes, columns)) + sum(map(len, self.logs.values()))
+        return (
+            24 * len(self.runs) + sum(column.nbytes for column in columns) + sum(map(len, self.logs.values()))
+        )
 
 
 @attrs.frozen(eq=False)
@@ -108,7 +110,7 @@ class Checkpoint:
     @property
     def nbytes(self) -> int:
         """About how much memory it takes, in bytes."""
-        return nbytes(self.state) + sum(map(nbytes, self.rows.values()))
+        return self.state.nbytes + sum(column.nbytes for column in self.rows.values())
 
 
 @attrs.frozen(eq=False)

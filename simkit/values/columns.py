@@ -11,10 +11,14 @@ values, all of one Python type:
 `Record`   named parts: a column each
 `Nothing`  ``None``
 ========== ==============================================================================
+
+Every node has its number of rows ``n``, its size ``nbytes``, the ``signature`` that rows of one dataset share,
+``take(index)`` for some of its rows, and feeds its type and bits to a hash (``update``).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -42,6 +46,18 @@ class Leaf:
     rows: Array | list[Any]
 
     @property
+    def n(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the rows take, in bytes."""
+        if isinstance(self.rows, np.ndarray):
+            return self.rows.nbytes
+        return sum(getattr(row, "nbytes", None) or 50 + len(row) for row in self.rows)
+
+    @property
     def dtype(self) -> str:
         """The NumPy type of the elements, ``str`` for text."""
         first = self.rows[0] if isinstance(self.rows, list) and self.rows else self.rows
@@ -59,6 +75,19 @@ class Leaf:
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one dataset."""
         return ("leaf", self.type, self.dtype, self.shape)
+
+    def take(self, index: Index) -> Leaf:
+        """The rows at these positions."""
+        if isinstance(self.rows, np.ndarray):
+            return Leaf(self.type, self.rows[index])
+        if not len(index) and self.dtype != "str":
+            return Leaf(self.type, np.empty((0, *self.shape), self.dtype))
+        return Leaf(self.type, [self.rows[i] for i in index.tolist()])
+
+    def update(self, hasher: Any) -> None:
+        """Feed type and bits of the rows to a hash of `hashlib`'s."""
+        hasher.update(repr(self.signature).encode())
+        hasher.update(repr(self.rows).encode() if self.dtype == "str" else _bits(np.asarray(self.rows)))
 
 
 @attrs.frozen(eq=False)
@@ -83,6 +112,21 @@ class Ragged:
     compress: bool = False
 
     @property
+    def n(self) -> int:
+        """The number of rows."""
+        return len(self.shapes)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the rows take, in bytes."""
+        return self.values.nbytes + self.shapes.nbytes
+
+    @property
+    def sizes(self) -> Index:
+        """The number of elements of each row, shape ``(n,)``."""
+        return np.asarray(np.prod(self.shapes, axis=1, dtype=np.int64))
+
+    @property
     def dtype(self) -> str:
         """The NumPy type of the elements."""
         return self.values.dtype.str
@@ -91,6 +135,18 @@ class Ragged:
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one dataset."""
         return ("ragged", self.type, self.dtype, self.shapes.shape[1])
+
+    def take(self, index: Index) -> Ragged:
+        """The rows at these positions."""
+        stops = np.cumsum(self.sizes)
+        bounds = zip((stops - self.sizes)[index].tolist(), stops[index].tolist(), strict=True)
+        pieces = [self.values[start:stop] for start, stop in bounds] or [self.values[:0]]
+        values = np.concatenate(pieces, dtype=self.values.dtype)
+        return Ragged(self.type, values, self.shapes[index], self.compress)
+
+    def update(self, hasher: Any) -> None:
+        """Feed type and bits of the rows to a hash of `hashlib`'s."""
+        hasher.update(repr(self.signature).encode() + self.shapes.tobytes() + _bits(self.values))
 
 
 @attrs.frozen(eq=False)
@@ -102,9 +158,32 @@ class Items:
     items: Column
 
     @property
+    def n(self) -> int:
+        """The number of rows."""
+        return len(self.counts)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the rows take, in bytes."""
+        return self.counts.nbytes + self.items.nbytes
+
+    @property
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one group."""
         return ("items", self.type)
+
+    def take(self, index: Index) -> Items:
+        """The rows at these positions."""
+        counts = self.counts[index]
+        starts = (np.cumsum(self.counts) - self.counts)[index]  # of each row's items among all of them
+        first = np.cumsum(counts) - counts  # and among those that are taken
+        items = np.repeat(starts - first, counts) + np.arange(int(counts.sum()))
+        return Items(self.type, counts, self.items.take(items))
+
+    def update(self, hasher: Any) -> None:
+        """Feed type and bits of the rows to a hash of `hashlib`'s."""
+        hasher.update(repr(self.signature).encode() + self.counts.tobytes())
+        self.items.update(hasher)
 
 
 @attrs.frozen(eq=False)
@@ -129,9 +208,29 @@ class Record:
     hints: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
+    def n(self) -> int:
+        """The number of rows."""
+        return next(iter(self.fields.values())).n
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the rows take, in bytes."""
+        return sum(field.nbytes for field in self.fields.values())
+
+    @property
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one group."""
         return record_signature(self.type, self.fields, self.attributes)
+
+    def take(self, index: Index) -> Record:
+        """The rows at these positions."""
+        return attrs.evolve(self, fields={name: field.take(index) for name, field in self.fields.items()})
+
+    def update(self, hasher: Any) -> None:
+        """Feed type and bits of the rows to a hash of `hashlib`'s."""
+        hasher.update(repr(self.signature).encode())
+        for field in self.fields.values():
+            field.update(hasher)
 
 
 def record_signature(name: str, fields: Iterable[str], attributes: str) -> tuple[Any, ...]:
@@ -145,11 +244,20 @@ class Nothing:
 
     n: int
     type: str = "none"
+    nbytes: int = 0
 
     @property
     def signature(self) -> tuple[Any, ...]:
         """What rows must share to stand in one group."""
         return ("nothing",)
+
+    def take(self, index: Index) -> Nothing:
+        """The rows at these positions."""
+        return Nothing(len(index))
+
+    def update(self, hasher: Any) -> None:
+        """Feed type and bits of the rows to a hash of `hashlib`'s."""
+        hasher.update(b"none")
 
 
 Node: TypeAlias = Leaf | Ragged | Items | Record | Nothing
@@ -157,7 +265,14 @@ Node: TypeAlias = Leaf | Ragged | Items | Record | Nothing
 
 @attrs.frozen(eq=False)
 class Column:
-    """``n`` rows; each variant's node holds the rows at its positions (``None``: all rows)."""
+    """One name's values over ``n`` rows.
+
+    Attributes
+    ----------
+    variants
+        Pairs of row positions, shape ``(m,)``, and the node that holds the values there; ``None`` for the
+        positions stands for all rows. No row is in two variants.
+    """
 
     n: int
     variants: tuple[tuple[Index | None, Node], ...]
@@ -169,12 +284,17 @@ class Column:
             return self.variants[0][1]
         return None
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the values take, in bytes."""
+        return sum(node.nbytes for _, node in self.variants)
+
     def present(self) -> Array:
         """Which rows hold a value, shape ``(n,)``."""
-        found = np.zeros(self.n, bool)
+        flags = np.zeros(self.n, bool)
         for positions, _ in self.variants:
-            found[slice(None) if positions is None else positions] = True
-        return found
+            flags[slice(None) if positions is None else positions] = True
+        return flags
 
     def spread(self, n: int, positions: Index) -> Column:
         """The same values as rows ``positions`` of a column of ``n`` rows, the others absent."""
@@ -183,95 +303,48 @@ class Column:
         )
         return Column(n, moved)
 
+    def take(self, index: Index) -> Column:
+        """The rows at these positions, in this order; one may be taken several times."""
+        whole = self.whole
+        if whole is not None:
+            return whole_column(whole.take(index))
+        variants = []
+        for positions, node in self.variants:
+            row_in_node = np.full(self.n, -1)
+            row_in_node[slice(None) if positions is None else positions] = np.arange(node.n)
+            inner = row_in_node[index]
+            chosen = np.flatnonzero(inner >= 0)
+            if len(chosen):
+                variants.append((chosen, node.take(inner[chosen])))
+        return Column(len(index), tuple(variants))
 
-def height(node: Node) -> int:
-    """How many rows a node has."""
-    match node:
-        case Leaf():
-            return len(node.rows)
-        case Ragged():
-            return len(node.shapes)
-        case Items():
-            return len(node.counts)
-        case Record():
-            return next(iter(node.fields.values())).n
-        case Nothing():
-            return node.n
+    def update(self, hasher: Any) -> None:
+        """Feed types and bits of the values to a hash of `hashlib`'s; the order of variants means nothing."""
+        for positions, node in sorted(self.variants, key=_first_row):
+            rows = None if positions is None else positions.tolist()
+            hasher.update(repr((self.n, rows)).encode())
+            node.update(hasher)
+
+    def digest(self) -> str:
+        """A fingerprint of 32 hexadecimal digits, equal for equal types and bits only."""
+        hasher = hashlib.sha256()
+        self.update(hasher)
+        return hasher.hexdigest()[:32]
 
 
 def whole_column(node: Node) -> Column:
     """The column in which every row is of this node."""
-    return Column(height(node), ((None, node),))
+    return Column(node.n, ((None, node),))
 
 
-def nbytes(node: Node | Column) -> int:
-    """About how much memory the values take, in bytes."""
-    match node:
-        case Column():
-            return sum(nbytes(inner) for _, inner in node.variants)
-        case Leaf(rows=list() as rows):
-            return sum(getattr(row, "nbytes", None) or 50 + len(row) for row in rows)
-        case Leaf():
-            return int(np.asarray(node.rows).nbytes)
-        case Ragged():
-            return int(node.values.nbytes + node.shapes.nbytes)
-        case Items():
-            return int(node.counts.nbytes) + nbytes(node.items)
-        case Record():
-            return sum(nbytes(field) for field in node.fields.values())
-        case Nothing():
-            return 0
+def _first_row(variant: tuple[Index | None, Node]) -> int:
+    positions, _ = variant
+    return 0 if positions is None else int(positions[0])
 
 
-def take(column: Column, index: Index) -> Column:
-    """The rows at these positions."""
-    whole = column.whole
-    if whole is not None:
-        return Column(len(index), ((None, take_node(whole, index)),))
-    variants = []
-    for positions, node in column.variants:
-        at = np.full(column.n, -1)
-        at[slice(None) if positions is None else positions] = np.arange(
-            column.n if positions is None else len(positions)
-        )
-        inner = at[index]
-        chosen = np.flatnonzero(inner >= 0)
-        if len(chosen):
-            variants.append((chosen, take_node(node, inner[chosen])))
-    return Column(len(index), tuple(variants))
-
-
-def take_node(node: Node, index: Index) -> Node:
-    """The rows of a node at these positions."""
-    match node:
-        case Leaf(rows=list() as rows):
-            if not len(index) and rows and isinstance(rows[0], np.ndarray):
-                return Leaf(node.type, np.empty((0, *node.shape), node.dtype))
-            return Leaf(node.type, [rows[i] for i in index.tolist()])
-        case Leaf():
-            return Leaf(node.type, np.asarray(node.rows)[index])
-        case Ragged():
-            stops = np.cumsum(np.prod(node.shapes, axis=1, dtype=np.int64))
-            pieces = np.split(node.values, stops[:-1])
-            chosen = [pieces[i] for i in index.tolist()]
-            return Ragged(
-                node.type,
-                np.concatenate(chosen, dtype=node.values.dtype) if chosen else node.values[:0],
-                node.shapes[index],
-            )
-        case Items():
-            return _take_items(node, index)
-        case Record():
-            return attrs.evolve(
-                node, fields={name: take(field, index) for name, field in node.fields.items()}
-            )
-        case Nothing():
-            return Nothing(len(index))
-
-
-def _take_items(node: Items, index: Index) -> Items:
-    stops = np.cumsum(node.counts)
-    starts = stops - node.counts
-    wanted = [np.arange(starts[i], stops[i]) for i in index.tolist()]
-    inner = np.concatenate(wanted) if wanted else np.empty(0, np.int64)
-    return Items(node.type, node.counts[index], take(node.items, inner))
+def _bits(array: Array) -> bytes:
+    """The elements' bytes; long doubles as text, since their padding is not part of the value."""
+    if array.dtype.kind in "fc" and array.dtype.char in "gG":
+        parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
+        return repr([[np.format_float_scientific(x) for x in part.ravel()] for part in parts]).encode()
+    return np.ascontiguousarray(array).tobytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index, objects
 from simkit.errors import Unstorable
-from simkit.values.columns import (
-    Column,
-    Items,
-    Leaf,
-    Node,
-    Nothing,
-    Ragged,
-    Record,
-    height,
-    take,
-    take_node,
-    whole_column,
-)
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
 
@@ -36,9 +23,7 @@ def digest(value: Any) -> str:
     Unstorable
         For a value that has no form in the file.
     """
-    hasher = hashlib.sha256()
-    _feed(hasher, encode([value]))
-    return hasher.hexdigest()[:32]
+    return encode([value]).digest()
 
 
 def same(one: Any, other: Any) -> bool:
@@ -51,42 +36,6 @@ def same(one: Any, other: Any) -> bool:
         return digest(one) == digest(other)
     except Unstorable:
         return bool(one == other)
-
-
-def _feed(hasher: Any, column: Column) -> None:
-    for positions, node in sorted(column.variants, key=_first):  # the order of their encoding means nothing
-        hasher.update(repr((column.n, None if positions is None else positions.tolist())).encode())
-        _feed_node(hasher, node)
-
-
-def _first(variant: tuple[Index | None, Node]) -> int:
-    positions, _ = variant
-    return 0 if positions is None else int(positions[0])
-
-
-def _feed_node(hasher: Any, node: Node) -> None:
-    hasher.update(repr(node.signature).encode() if not isinstance(node, Nothing) else b"none")
-    match node:
-        case Leaf(rows=list() as rows) if not isinstance(rows[0], np.ndarray):
-            hasher.update(repr(rows).encode())
-        case Leaf():
-            hasher.update(_bits(np.asarray(node.rows)))
-        case Ragged():
-            hasher.update(node.shapes.tobytes() + _bits(node.values))
-        case Items():
-            hasher.update(node.counts.tobytes())
-            _feed(hasher, node.items)
-        case Record():
-            for field in node.fields.values():
-                _feed(hasher, field)
-
-
-def _bits(array: Array) -> bytes:
-    """The elements' bytes; long doubles as text, since their padding is not part of the value."""
-    if array.dtype.kind in "fc" and array.dtype.char in "gG":
-        parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
-        return repr([[np.format_float_scientific(x) for x in part.ravel()] for part in parts]).encode()
-    return np.ascontiguousarray(array).tobytes()
 
 
 @attrs.frozen
@@ -122,7 +71,7 @@ def differing(one: Column, other: Column, tolerance: Tolerance = EXACT) -> Array
         for theirs, second in other.variants:
             at, i, j = _in_both(one.n, mine, theirs)
             if len(at):
-                different[at] = _nodes(take_node(first, i), take_node(second, j), tolerance)
+                different[at] = _nodes(first.take(i), second.take(j), tolerance)
     return different
 
 
@@ -139,7 +88,7 @@ def _in_both(n: int, mine: Index | None, theirs: Index | None) -> tuple[Index, I
 def _nodes(one: Node, other: Node, tolerance: Tolerance) -> Array:
     """Which rows of two nodes of one height differ."""
     if one.type != other.type:
-        return np.ones(height(one), bool)
+        return np.ones(one.n, bool)
     if type(one) is type(other) and one.signature == other.signature:
         return _alike(one, other, tolerance)
     pairs = zip(decode(whole_column(one)), decode(whole_column(other)), strict=True)
@@ -186,25 +135,16 @@ def _ragged(one: Ragged, other: Ragged, tolerance: Tolerance) -> Array:
     if different.any():
         at = np.flatnonzero(~different)
         if len(at):
-            different[at] = _ragged(_taken(one, at), _taken(other, at), tolerance)
+            different[at] = _ragged(one.take(at), other.take(at), tolerance)
         return different
-    sizes = np.prod(one.shapes, axis=1, dtype=np.int64)
-    return _any_of(~agreeing(one.values, other.values, tolerance), sizes)
-
-
-def _taken(node: Ragged, at: Index) -> Ragged:
-    taken = take_node(node, at)
-    assert isinstance(taken, Ragged)
-    return taken
+    return _any_of(~agreeing(one.values, other.values, tolerance), one.sizes)
 
 
 def _items(one: Items, other: Items, tolerance: Tolerance) -> Array:
     different = one.counts != other.counts
     at = np.flatnonzero(~different)
     if len(at):
-        first, second = (take(whole_column(node), at).whole for node in (one, other))
-        assert isinstance(first, Items)
-        assert isinstance(second, Items)
+        first, second = one.take(at), other.take(at)
         different[at] = _any_of(differing(first.items, second.items, tolerance), first.counts)
     return np.asarray(different)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from simkit.declare.forms import Array, Index, objects
-from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.encode import NO_FIELD, encode
 from simkit.values.registry import Missing, Stored, codec_named
 
@@ -100,7 +100,7 @@ def _leaf_values(leaf: Leaf) -> list[Any]:
 
 
 def _ragged_values(node: Ragged) -> list[Any]:
-    sizes = np.prod(node.shapes, axis=1, dtype=np.int64)
+    sizes = node.sizes
     flat = np.split(node.values, np.cumsum(sizes)[:-1]) if len(sizes) else []
     if node.type == "scalar":
         return [np.bytes_(piece.tobytes()) for piece in flat]
@@ -217,16 +217,12 @@ def part(column: Column, name: str) -> Column | None:
         if not isinstance(node, Record):
             continue
         if node.type == "mapping" or not node.attributes:
-            inner = _from_values(Column(_rows(node), ((None, node),)), name)
+            inner = _from_values(whole_column(node), name)
         else:
             inner = node.fields.get(name)
         if inner is not None:
             variants += (inner if at is None else inner.spread(column.n, at)).variants
     return Column(column.n, tuple(variants)) if variants else None
-
-
-def _rows(node: Record) -> int:
-    return next(iter(node.fields.values())).n
 
 
 def _from_values(column: Column, name: str) -> Column | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import simkit
@@ -71,6 +70,8 @@ def columns(x):
 def alone(x=1):
     return 5
 '''
+
+
 DONE = [0, 1, 2, 3, 5]
 
 
@@ -109,31 +110,6 @@ def test_columns_of_explored_parameters_and_constants(typed):
     assert typed["n"].dtype == np.int64
 
 
-def test_where_a_value_is_absent_floats_are_nan_times_nat_and_the_rest_masked(many):
-    even = [True, False, True, False, False, False]
-    for name, missing in (("f", np.isnan), ("c", np.isnan), ("day", np.isnat)):
-        assert not np.ma.isMaskedArray(many[name]), name
-        assert missing(many[name]).tolist() == [not there for there in even], name
-    assert many["f"][[0, 2]].tolist() == [0.5, 2.5]
-    assert many["f"].dtype == np.float64
-    assert many["c"].dtype == np.complex128
-    assert many["c"][2] == 2 + 1j
-    assert many["day"].dtype == np.dtype("datetime64[D]")
-    assert many["day"][2] == np.datetime64("2026-01-03")
-    assert many["wait"].dtype == np.dtype("timedelta64[s]")
-    assert np.isnat(many["wait"]).tolist() == [True, False, True, False, True, False]
-    for name in ("b", "text"):
-        assert np.ma.isMaskedArray(many[name]), name
-        assert np.ma.getmaskarray(many[name]).tolist() == [not there for there in even], name
-    assert many["b"].dtype == bool
-    assert many["b"].compressed().tolist() == [False, False]
-    assert many["text"].compressed().tolist() == ["t0", "t2"]
-    assert many["odd_int"].compressed().tolist() == [1, 3, 5]
-    assert many["i32"].dtype == np.int32
-    assert np.ma.getmaskarray(many["i32"]).tolist() == [False] * 4 + [True, False]
-    assert many["i32"].compressed().tolist() == DONE
-
-
 def test_arrays_of_one_shape_become_one_array(many):
     assert many["vector"].shape == (6, 3)
     assert np.array_equal(many["vector"][2], [2.0, 2.0, 2.0])
@@ -157,227 +133,6 @@ def test_ragged_and_mixed_columns_hold_objects_and_keep_each_runs_type(many):
     assert all(many["nothing"][i] is None for i in DONE)
     assert many["nested"][3] == {"a": 3, "b": {"c": 6.0}}
     assert many["items"].compressed().tolist() == ["mine"] * 5
-
-
-def test_keys_of_a_recorded_dictionary_are_reached_by_dotted_name(many):
-    assert [many["nested.a"][i] for i in DONE] == DONE
-    assert [many["nested.b.c"][i] for i in DONE] == [2.0 * i for i in DONE]
-    assert many.runs[3].nested["b"]["c"] == 6.0
-    assert many.runs[3]["nested.b.c"] == 6.0
-    assert many.parameters["table.a"] == [1, 2]
-    with pytest.raises(KeyError, match=r"nested\.x"):
-        many["nested.x"]
-    with pytest.raises(KeyError, match=r"nested\.b\.d"):
-        many.runs[3]["nested.b.d"]
-
-
-# Natural naming
-
-
-def test_parameters_and_results_by_natural_naming(typed, many):
-    assert sorted(typed.parameters) == ["dt", "gain", "name", "neuron", "speed", "x"]
-    assert typed.parameters.neuron.tau == 20.0
-    assert type(typed.parameters.neuron.N) is int
-    assert typed.parameters["neuron.N"] == 100
-    assert list(typed.parameters.neuron) == ["N", "tau"]
-    assert typed.parameters.gain == 2.0
-    assert typed.parameters.x.tolist() == [0, 0, 1, 1, 2, 2]
-    assert list(typed.results) == ["z", "n"]
-    assert typed.results.z.tolist() == [0, 0, 2, 2, 4, 4]
-    assert many.parameters.weights == (1.0, 2.0)
-    assert many.parameters.table == {"a": [1, 2]}
-    assert many.results.deep.er.value.compressed().tolist() == DONE
-    assert many.results["deep.flat"].compressed().tolist() == [-i for i in DONE]
-    assert many.results["items"].compressed().tolist() == ["mine"] * 5
-    assert "deep" in many.results
-    assert "deep.er.value" in many.results
-    assert "z" not in many.results
-    assert {"neuron", "dt", "gain"} <= set(dir(typed.parameters))
-    assert [name for name in dir(typed.parameters) if not name.startswith("_")] == sorted(typed.parameters)
-    assert "neuron" in repr(typed.parameters)
-
-
-def test_unknown_names_answer_with_the_nearest(typed):
-    with pytest.raises(KeyError) as caught:
-        typed["spead"]
-    assert "typed has no 'spead'; did you mean 'speed'?" in str(caught.value)
-    assert "available: speed, " in str(caught.value)
-    with pytest.raises(AttributeError, match=r"did you mean 'gain'\?"):
-        typed.parameters.gian  # noqa: B018
-    with pytest.raises(KeyError, match=r"did you mean 'tau'\?"):
-        typed.parameters.neuron["tua"]
-    with pytest.raises(AttributeError, match="parameters has no 'tau'"):
-        typed.parameters.tau  # noqa: B018 - full names only
-    with pytest.raises(AttributeError, match=r"results has no 'gain'"):
-        typed.results.gain  # noqa: B018
-    with pytest.raises(AttributeError, match=r"did you mean 'speed'\?"):
-        typed.runs[0].spee  # noqa: B018
-    assert "x" in typed
-    assert "neuron.tau" in typed
-    assert "tau" not in typed
-
-
-# Runs
-
-
-def test_runs_by_number_slice_and_iteration(typed):
-    assert len(typed) == len(typed.runs) == 6
-    assert (typed.runs[3].x, typed.runs[3].name, typed.runs[3].z, typed.runs[3].n) == (1.0, "b", 2.0, 1)
-    assert type(typed.runs[3].z) is float
-    assert type(typed.runs[3].n) is int
-    assert typed.runs[3].neuron.tau == 20.0
-    assert typed.runs[3].gain == 2.0
-    assert typed.runs[-1].x == 2.0
-    assert typed.runs[np.int64(2)].x == 1.0
-    assert [run.x for run in typed.runs[1:4]] == [0.0, 1.0, 1.0]
-    assert [run.name for run in typed.runs[::-2]] == ["b", "b", "b"]
-    assert len(typed.runs[4:]) == 2
-    assert [run.z for run in typed.runs] == typed["z"].tolist()
-    assert [run.z for run in typed] == typed["z"].tolist()
-    assert set(typed.runs[0]) == {"x", "name", "neuron", "dt", "speed", "gain", "z", "n"}
-    for wrong in (6, -7):
-        with pytest.raises(IndexError, match=rf"run {wrong} of a trajectory with 6 runs"):
-            typed.runs[wrong]
-
-
-def test_a_run_without_a_value_says_its_status(many):
-    for name in ("f", "odd_int"):
-        with pytest.raises(AttributeError, match=rf"run 4 has no '{name}': its status is failed"):
-            getattr(many.runs[4], name)
-    with pytest.raises(KeyError, match=r"traj\.error\(4\) tells why"):
-        many.runs[4]["f"]
-    with pytest.raises(AttributeError, match=r"run 1 has no 'f': its status is done"):
-        many.runs[1].f  # noqa: B018
-    assert many.runs[4].i == 4
-    assert getattr(many.runs[1], "f", None) is None
-    array = many.runs[3].ragged
-    array[:] = -1  # the reader's own
-    assert many.runs[3].ragged.tolist() == [0, 1, 2]
-
-
-# where
-
-
-def test_where_by_text_function_and_keywords_chained(typed, many):
-    chosen = typed.where("x > 0 and name == 'b'")
-    assert isinstance(chosen, simkit.Trajectory)
-    assert len(chosen) == 2
-    assert chosen.index.tolist() == [3, 5]
-    assert chosen["z"].tolist() == [2.0, 4.0]
-    assert chosen.runs[0].x == 1.0
-    assert [run.z for run in chosen] == [2.0, 4.0]
-    assert chosen.parameters.gain == 2.0
-    assert chosen["gain"].tolist() == [2.0, 2.0]
-    assert chosen.where("x == 2").index.tolist() == [5]
-    assert typed.where(lambda x, name: x < 2 and name == "a").index.tolist() == [0, 2]
-    assert typed.where(lambda z, gain: z == gain).index.tolist() == [2, 3]
-    assert typed.where(x=1.0, name="b").index.tolist() == [3]
-    assert typed.where("n in (0, 2)", name="a").index.tolist() == [0, 4]
-    assert typed.where(**{"neuron.N": 100}).index.tolist() == list(range(6))
-    assert typed.where("neuron.N > 100").index.tolist() == []
-    assert len(typed.where("x > 99")) == 0
-    assert typed.where("x > 99")["z"].tolist() == []
-    assert typed.where("0 < x <= 1 and not name == 'a'").index.tolist() == [3]
-    assert typed.where("(x == 0) | (x == 2)").index.tolist() == [0, 1, 4, 5]
-    assert typed.where("run >= 4").index.tolist() == [4, 5]
-    assert typed.where("seconds >= 0").index.tolist() == list(range(6))
-
-    assert many.where("status == 'done'").index.tolist() == DONE
-    assert many.where(status="failed").index.tolist() == [4]
-    assert many.where("f > 0").index.tolist() == [0, 2]  # a run that lacks the value does not match
-    assert many.where("not f > 1").index.tolist() == [0]
-    assert many.where(lambda f: f < 2).index.tolist() == [0]
-    assert many.where(odd_int=3).index.tolist() == [3]
-    assert many.where("text == 't2'").index.tolist() == [2]
-    assert many.where(mixed="x").index.tolist() == [2]
-    assert many.where("odd_int > 1")["odd_int"].tolist() == [3, 5]
-    assert many.where("i != 4")["i32"].tolist() == DONE
-
-
-def test_where_by_trial(study):
-    traj = study.open("columns-001")
-    assert traj["trial"].tolist() == [0, 1, 0, 1]
-    assert traj.where("trial == 1").index.tolist() == [1, 3]
-    assert traj.where(trial=0, x=2).index.tolist() == [2]
-
-
-def test_where_with_unknown_names_or_nonsense(typed):
-    with pytest.raises(simkit.SimkitError, match=r"'spead'.*did you mean 'speed'") as caught:
-        typed.where("spead > 1")
-    assert "available: " in str(caught.value)
-    with pytest.raises(simkit.SimkitError, match=r"unknown name 'spead'; did you mean 'speed'"):
-        typed.where(spead=1)
-    with pytest.raises(simkit.SimkitError, match=r"'spead'"):
-        typed.where(lambda spead: True)
-    for nonsense in ("x >", "__import__('os')", "x.real", "[y for y in x]", "open('f')"):
-        with pytest.raises(simkit.SimkitError) as caught:
-            typed.where(nonsense)
-        assert nonsense in str(caught.value)
-
-
-# Tables
-
-
-def test_to_dataframe(typed):
-    table = typed.to_dataframe()
-    assert table.columns.tolist() == ["x", "name", "speed", "z", "n", "status", "seconds"]
-    assert table.index.name == "run"
-    assert table.index.tolist() == list(range(6))
-    assert table["x"].tolist() == [0, 0, 1, 1, 2, 2]
-    assert table["z"].dtype == np.float64
-    assert table["n"].dtype == np.int64
-    assert isinstance(table["name"].dtype, pd.StringDtype)
-    assert table["status"].tolist() == ["done"] * 6
-    assert (table["seconds"] >= 0).all()
-    assert table.groupby("name")["z"].sum().to_dict() == {"a": 6.0, "b": 6.0}
-    named = typed.to_dataframe(["z", "neuron.tau"])
-    assert named.columns.tolist() == ["z", "neuron.tau", "status", "seconds"]
-    assert named["neuron.tau"].tolist() == [20.0] * 6
-    assert typed.to_dataframe(names=["dt"])["dt"].tolist() == [0.2] * 6
-    some = typed.where("x == 2").to_dataframe()
-    assert some.index.tolist() == [4, 5]
-    assert some["z"].tolist() == [4.0, 4.0]
-    with pytest.raises(KeyError, match=r"did you mean 'speed'\?"):
-        typed.to_dataframe(["spead"])
-
-
-def test_to_dataframe_of_missing_values_has_nullable_types(many):
-    table = many.to_dataframe()
-    assert "vector" not in table
-    assert "ragged" not in table
-    assert table["f"].dtype == np.float64
-    assert table["f"].isna().tolist() == [False, True, False, True, True, True]
-    assert str(table["odd_int"].dtype) == "Int64"
-    assert table["odd_int"].isna().tolist() == [True, False, True, False, True, False]
-    assert table["odd_int"].dropna().tolist() == [1, 3, 5]
-    assert str(table["i32"].dtype) in ("Int32", "Int64")
-    assert str(table["b"].dtype) == "boolean"
-    assert table["b"].isna().tolist() == [False, True, False, True, True, True]
-    assert table["day"].dtype.kind == "M"
-    assert table["day"].isna().sum() == 4
-    assert table["wait"].dtype.kind == "m"
-    assert table["text"].isna().tolist() == [False, True, False, True, True, True]
-    assert table["text"].dropna().tolist() == ["t0", "t2"]
-    assert table["status"].tolist() == ["done"] * 4 + ["failed", "done"]
-    wide = many.to_dataframe(["ragged", "vector", "nested"])
-    assert wide["ragged"][3].tolist() == [0, 1, 2]
-    assert wide["vector"][2].tolist() == [2.0, 2.0, 2.0]
-    assert wide["nested"][2] == {"a": 2, "b": {"c": 4.0}}
-    assert wide["ragged"].isna().tolist() == [False] * 4 + [True, False]
-
-
-def test_a_user_name_equal_to_a_run_column_gets_that_column_prefixed(study):
-    traj = study.open("columns-001")
-    table = traj.to_dataframe()
-    assert table.columns.tolist() == ["x", "trial", "status", "seconds", "run_status", "run_seconds"]
-    assert table["status"].tolist() == ["s1", "s1", "s2", "s2"]
-    assert table["run_status"].tolist() == ["done"] * 4
-    assert table["seconds"].tolist() == [-1, -1, -2, -2]
-    assert (table["run_seconds"] >= 0).all()
-    assert traj["status"].tolist() == ["s1", "s1", "s2", "s2"]
-    assert traj.status.tolist() == ["done"] * 4
-    assert traj.runs[2].status == "s2"
-    assert traj.where("status == 's2'").index.tolist() == [2, 3]
 
 
 # Facts
@@ -417,41 +172,6 @@ def test_info(typed, many, study):
     assert "sim_all.py::many" in session["code"]
     assert many.path == study.path / "results" / "many-001.h5"
     assert many.name == "many"
-
-
-def test_describe(typed):
-    about = typed.describe("neuron.tau")
-    assert (about.comment, about.unit, about.constant, about.explored) == (
-        "membrane time constant",
-        "ms",
-        True,
-        False,
-    )
-    assert about.origin.startswith("sim_all.py:")
-    about = typed.describe("x")
-    assert (about.comment, about.unit, about.constant, about.explored) == ("position", "cm", False, True)
-    about = typed.describe("dt")
-    assert (about.comment, about.unit, about.constant) == ("Time step.", "ms", True)
-    about = typed.describe("z")
-    assert (about.comment, about.unit, about.section) == ("the product", "mV", "results")
-    about = typed.describe("speed")
-    assert (about.comment, about.constant, about.explored) == ("Depends on what is explored.", False, False)
-    with pytest.raises(KeyError, match=r"did you mean 'speed'\?"):
-        typed.describe("spead")
-
-
-def test_repr(typed, many, study):
-    text = repr(typed)
-    assert "<Trajectory typed: 6 runs, 6 done>" in text
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "x float cm, explored position" in lines
-    assert "neuron.tau = 20.0 ms membrane time constant" in lines
-    assert "z float mV the product" in lines
-    assert "typed-001.h5" in lines[-1]
-    assert "<Trajectory many: 6 runs, 5 done, 1 failed>" in repr(many)
-    assert "<Trajectory many: 1 run, 1 failed>" in repr(many.where(status="failed"))
-    assert repr(typed.runs) == "<6 runs of typed>"
-    assert "x" in repr(typed.runs[0])
 
 
 def test_texts_of_a_run(many):

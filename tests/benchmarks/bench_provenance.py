@@ -28,7 +28,7 @@ import sys, time
 import simkit
 from simkit.collect.config import Bookkeeping
 from simkit.collect.collection import plan_of
-from simkit.record.recorded import Slot
+from simkit.record.catalogue import Slot
 from pathlib import Path
 sys.path.insert(0, ".")
 import sim_f

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-import simkit
 
 MULTIPLY = '''
 from simkit import experiment, product
@@ -23,7 +16,10 @@ def multiply(x: float, y: float) -> dict[str, float]:
     """Multiply two numbers."""
     return {"z": x * y}
 '''
+
+
 OUTER = np.outer([1.0, 2.0, 3.0, 4.0], [6.0, 7.0, 8.0])
+
 
 THREE = '''
 from simkit import experiment, product
@@ -49,17 +45,6 @@ def rossler(x=1):
 def multiply(project):
     project.file("sim_multiply.py", MULTIPLY)
     return project
-
-
-def section(text, title):
-    """The lines below a rule with this title, up to the next rule."""
-    lines = text.splitlines()
-    start = next(
-        i for i, line in enumerate(lines) if re.fullmatch(rf"[=_-]+ {re.escape(title)} [=_-]+", line)
-    )
-    rest = lines[start + 1 :]
-    stop = next((i for i, line in enumerate(rest) if re.fullmatch(r"[=_-]+ .* [=_-]+", line)), len(rest))
-    return "\n".join(rest[:stop])
 
 
 # The example of DESIGN.md, section 1
@@ -170,25 +155,6 @@ def test_k_selects_by_node_id(project):
     assert "-k 'lorenz and': write names joined by and, or, not" in wrong.err
 
 
-def test_co_lists_without_running(project):
-    project.file("sim_three.py", THREE)
-    out = project.ok("--co").out
-    assert "sim_three.py::lorenz  2 runs   The attractor." in out
-    assert "sim_three.py::rossler  1 run" in out
-    assert "3 experiments, 6 runs" in out
-    verbose = project.ok("--collect-only", "-v", "sim_three.py::lorenz_slow", "--where", "x != 2").out
-    assert "[0]  x=1" in verbose
-    assert "[1]" not in verbose
-    assert "[2]  x=3" in verbose
-    assert "2 runs" in verbose
-    assert project.ok("--co", "-q").out.splitlines() == [
-        "sim_three.py::lorenz",
-        "sim_three.py::lorenz_slow",
-        "sim_three.py::rossler",
-    ]
-    assert not project.has("results")
-
-
 def test_where_runs_some_points_and_a_later_session_the_others(multiply):
     result = multiply.ok("--where", "x > 2 and y == 7")
     assert "2 done" in result.out
@@ -282,139 +248,6 @@ def test_x_stops_at_the_first_failure_and_maxfail_at_the_nth(project, workers):
     assert re.search(r"=+ 3 failed in", result.out), result.out
     traj = project.open("shaky-001")
     assert (traj.status == "failed").sum() == 3
-
-
-def test_failures_are_shown_once_with_parameters_and_the_replay_command(project):
-    project.file("sim_shaky.py", FAILING.format(n=12, bad=5))
-    result = project.simkit("--seed", "3")
-    assert result.code == 1
-    assert re.search(r"=+ 5 done, 7 failed in", result.out)
-    assert "results/shaky-001.h5   5 of 12 runs" in result.out
-    fifth = section(result.out, "sim_shaky.py::shaky[5]")
-    assert "i=5" in fifth
-    assert 'sim_shaky.py", line 9, in shaky' in fifth
-    assert "ValueError: no luck with 5" in fifth
-    assert "replay: simkit 'sim_shaky.py::shaky[5]' --pdb" in fifth
-    assert os.path.dirname(simkit.__file__) not in result.out
-    assert result.out.count("no luck with 5") == 1 + result.out.count('raise ValueError(f"no luck with 5')
-    assert "shaky[9]" in result.out
-    assert "shaky[10]" not in result.out
-    assert "2 more failures" in result.out
-
-    verbose = project.simkit("-v")
-    assert verbose.code == 1
-    assert "shaky[10]" in verbose.out
-    assert "shaky[11]" in verbose.out
-    assert "more failure" not in verbose.out
-    assert re.search(r"=+ 7 failed in", verbose.out)
-
-
-# Values and points from the command line
-
-
-GROUPS = '''
-from typing import Annotated
-from simkit import Unit, experiment, parameter, product
-
-@parameter
-class Neuron:
-    """Integrate-and-fire."""
-    N: Annotated[int, "number of neurons"] = 100
-    tau: Annotated[float, "membrane time constant", Unit("ms")] = 20.0
-
-@parameter
-def dt(neuron: Neuron) -> float:
-    """Time step."""
-    return neuron.tau / 100
-
-@experiment
-@product(x=[1, 2], y=[0.5])
-def group(x: int, y: float, neuron, dt, gain: Annotated[float, "amplification"] = 2.0, mode: str = "fast"):
-    return {"out": gain * x * neuron.N, "dt_used": dt, "m": mode, "yy": y}
-'''
-
-
-def test_set_params_and_config_lay_values_on_top(project):
-    project.file("sim_group.py", GROUPS)
-    project.file("p.toml", "gain = 3\nmode = 'slow'\n[neuron]\nN = 7\ntau = 50\n")
-    project.file("pyproject.toml", "[tool.simkit.parameters]\ngain = 9.0\nneuron.N = 8\n")
-    project.ok("--set", "gain=4", "--params", "p.toml", "--set", "mode=3")
-    constants = project.open("group-001").parameters
-    assert (constants.gain, type(constants.gain)) == (4.0, float)
-    assert (constants.neuron.N, constants.neuron.tau, constants.dt) == (7, 50.0, 0.5)
-    assert type(constants.neuron.tau) is float
-    assert constants.mode == "3"
-    assert project.open("group-001")["out"].tolist() == [28.0, 56.0]
-
-    project.ok()  # only the configuration
-    constants = project.open("group-002").parameters
-    assert (constants.gain, constants.neuron.N, constants.neuron.tau) == (9.0, 8, 20.0)
-
-    project.ok("--params", "results/group-001.h5", "--set", "neuron.tau=10")
-    constants = project.open("group-003").parameters
-    assert (constants.gain, constants.neuron.N, constants.mode) == (4.0, 7, "3")
-    assert constants.neuron.tau == 10.0
-    assert project.open("group-003").describe("neuron.tau").origin == "--set neuron.tau=10"
-
-
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ("neuron.N=2.5", ["--set neuron.N=2.5", "neuron.N is an int", "2.5 is a float"]),
-        ("gain=high", ["--set gain=high", "gain is a float", "'high' is a str"]),
-        ("neuron.n=3", ["--set neuron.n=3", "no field 'n'", "did you mean 'N'?", "fields: N, tau"]),
-        ("gian=3", ["--set gian=3", "group does not use 'gian'", "did you mean 'gain'?"]),
-        ("gain", ["--set gain", "NAME=VALUE"]),
-        ("=3", ["--set =3", "NAME=VALUE"]),
-    ],
-)
-def test_wrong_set(project, setting, words):
-    project.file("sim_group.py", GROUPS)
-    result = project.simkit("--set", setting)
-    assert result.code == 4
-    assert all(word in result.err for word in words), result.err
-    assert not project.has("results")
-
-
-def test_product_and_explore_replace_axes_and_spaces(multiply):
-    multiply.ok("--product", "y=1,2", "--product", "x=5")
-    traj = multiply.open("multiply-001")
-    assert traj["x"].tolist() == [5.0, 5.0]
-    assert traj["x"].dtype == np.float64
-    assert traj["y"].tolist() == [1.0, 2.0]
-    assert traj["z"].tolist() == [5.0, 10.0]
-
-    multiply.ok("--fresh", "--explore", "x=1,2,3", "y=7,8,9")
-    traj = multiply.open("multiply-002")
-    assert traj["z"].tolist() == [7.0, 16.0, 27.0]
-
-    multiply.ok("--fresh", "--where", "x < 2", "--repeat", "2", "--seed", "11")
-    traj = multiply.open("multiply-003")
-    assert len(traj) == 24
-    done = traj.where(status="done")
-    assert done["trial"].tolist() == [0, 1] * 3
-    assert done["y"].tolist() == [6, 6, 7, 7, 8, 8]
-    assert traj.info.root_seed == 11
-
-
-def test_product_multiplies_a_new_axis_fastest(project):
-    project.file("sim_group.py", GROUPS)
-    project.ok("--product", "gain=1,2", "--product", "neuron.N=10,20")
-    traj = project.open("group-001")
-    assert traj["x"].tolist() == [1] * 4 + [2] * 4
-    assert traj["gain"].tolist() == [1.0, 1.0, 2.0, 2.0] * 2
-    assert traj["neuron.N"].tolist() == [10, 20] * 4
-    assert traj["out"].tolist() == [10, 20, 20, 40, 20, 40, 40, 80]
-    assert traj.explored == ("x", "y", "gain", "neuron.N")
-    wrong = project.simkit("--product", "x=1.5")
-    assert wrong.code == 4
-    assert "--product x=1.5: x is an int, and 1.5 is a float" in wrong.err
-    wrong = project.simkit("--explore", "x=1,2", "y=1.0,2.0,3.0")
-    assert wrong.code == 4
-    assert "x has 2, y has 3" in wrong.err
-    wrong = project.simkit("--repeat", "0")
-    assert wrong.code == 4
-    assert "repeat" in wrong.err
 
 
 def test_output_collects_several_experiments_in_one_file(project):
@@ -531,73 +364,6 @@ def test_other_code_or_constants_begin_the_next_file_and_say_why(multiply):
     assert re.search(r"seed \d+, now 1", result.out)
 
 
-# Reporting
-
-
-def test_parameters_shows_value_unit_comment_and_origin(project):
-    project.file("sim_group.py", GROUPS)
-    out = project.ok("--parameters", "--set", "mode=slow").out
-    lines = {line.split()[0]: line for line in out.splitlines() if line}
-    assert re.search(r"x +explored: 1, 2", lines["x"])
-    assert re.search(r"neuron\.N +100 +number of neurons", lines["neuron.N"])
-    assert re.search(r"neuron\.tau +20\.0 ms +membrane time constant", lines["neuron.tau"])
-    assert re.search(r"gain +2\.0 +amplification +.*experiment group", lines["gain"])
-    assert re.search(r"mode +'slow' +--set mode=slow", lines["mode"])
-    assert "Time step." in lines["dt"]
-    assert "sim_group.py:" in lines["dt"]
-    assert "sim_group.py::group" in out
-    assert not project.has("results")
-
-
-def test_quiet_verbose_and_show(project):
-    project.file(
-        "sim_talk.py",
-        """
-        from simkit import experiment, product
-
-        @experiment
-        @product(x=[1, 2, 3])
-        def talk(x):
-            print(f"hello from {x}")
-            return x
-        """,
-    )
-    quiet = project.ok("-q")
-    assert "rootdir" not in quiet.out
-    assert "hello" not in quiet.out
-    assert re.search(r"3 done in", quiet.out)
-    assert "results/talk-001.h5   3 of 3 runs" in quiet.out
-    assert project.open("talk-001").log(1) == "hello from 2\n"
-    for workers in ("0", "1"):
-        shown = project.ok("-s", "--fresh", "-n", workers)
-        assert [line for line in shown.out.splitlines() if "hello" in line] == [
-            "hello from 1",
-            "hello from 2",
-            "hello from 3",
-        ]
-    assert project.open("talk-003").log(1) == ""
-
-
-def test_durations_shows_the_slowest_runs(project):
-    project.file(
-        "sim_slow.py",
-        """
-        import time
-        from simkit import experiment, product
-
-        @experiment
-        @product(x=range(6))
-        def slow(x):
-            time.sleep(0.1 * (x in (2, 4)) + 0.1 * (x == 4))
-        """,
-    )
-    out = project.ok("--durations", "2").out
-    lines = section(out, "slowest 2 runs").splitlines()
-    assert len(lines) == 2
-    assert re.fullmatch(r" *0\.2\d* s  sim_slow\.py::slow\[4\]  x=4", lines[0])
-    assert re.fullmatch(r" *0\.1\d* s  sim_slow\.py::slow\[2\]  x=2", lines[1])
-
-
 def test_an_experiment_without_a_space_is_one_run_with_a_hint(project):
     project.file(
         "sim_one.py",
@@ -613,31 +379,6 @@ def test_an_experiment_without_a_space_is_one_run_with_a_hint(project):
     assert "sim_one.py::one has no space, so it is one run; explore with @product(speed=[…])" in result.out
     assert "1 done" in result.out
     assert project.open("one-001")["distance"].tolist() == [6]
-
-
-def test_help_version_and_wrong_options(project):
-    assert project.ok("--version").out == f"simkit {simkit.__version__}\n"
-    text = project.ok("--help").out
-    options = "-n -k --co --where -x --maxfail --set --params --product --explore --repeat --seed --output"
-    for option in f"{options} --fresh --pdb --parameters -q -v -s --durations --start-method".split():
-        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), option
-    assert "exit codes: 0 the selection is complete" in text
-    assert "show FILE" in text
-    wrong = project.simkit("--frehs")
-    assert wrong.code == 4
-    assert "--frehs" in wrong.err
-
-
-def test_several_experiments_are_run_in_order_and_one_failure_makes_the_exit_code(project):
-    project.file("sim_three.py", THREE.replace('{"a": x}', "1 / 0"))
-    result = project.simkit()
-    assert result.code == 1
-    order = re.findall(r"^(sim_three\.py::\w+)  \d runs?  ", result.out, re.M)
-    assert order == ["sim_three.py::lorenz", "sim_three.py::lorenz_slow", "sim_three.py::rossler"]
-    assert re.search(r"=+ 4 done, 2 failed in", result.out) or re.search(
-        r"=+ 2 failed, 4 done in", result.out
-    )
-    assert project.open("lorenz_slow-001")["b"].tolist() == [1, 2, 3]
 
 
 # Where a project begins
@@ -680,42 +421,6 @@ def test_rootdir_is_the_outermost_simconf_then_git_then_here(project):
     assert project.has("results/multiply-001.h5")
 
 
-# Debugging
-
-
-def test_pdb_replays_a_failed_run_without_recording(project):
-    project.file("sim_shaky.py", FAILING.format(n=8, bad=5))
-    assert project.simkit().code == 1
-    file = project.path / "results" / "shaky-001.h5"
-    before = file.read_bytes()
-    replay = ["sim_shaky.py::shaky[5]", "--pdb"]
-    for stdin, words in (("", []), ("c\n", []), ("p i, bad\np 'i' in dir()\nq\n", ["(5, 5)", "True"])):
-        result = project.simkit(*replay, stdin=stdin)
-        assert result.code == 1, result.err
-        assert "ValueError: no luck with 5" in result.out
-        assert "sim_shaky.py(9)shaky()" in result.out
-        assert "(Pdb)" in result.out
-        assert all(word in result.out for word in words), result.out
-        assert "replayed without recording" in result.out
-        assert "Traceback" not in result.err
-    result = project.simkit("sim_shaky.py::shaky[3]", "--pdb")  # a done run is replayed too
-    assert result.code == 0
-    assert "1 done" in result.out
-    assert "replayed without recording" in result.out
-    assert "(Pdb)" not in result.out
-    assert file.read_bytes() == before
-    assert sorted(p.name for p in file.parent.iterdir()) == ["shaky-001.h5"]
-
-
-def test_pdb_without_a_run_debugs_and_records(project):
-    project.file("sim_shaky.py", FAILING.format(n=4, bad=3))
-    result = project.simkit("--pdb", stdin="p i\nc\n")
-    assert result.code == 1
-    assert result.out.count("(Pdb)") >= 1
-    assert "workers: 0" in result.out
-    assert project.open("shaky-001").status.tolist() == ["done"] * 3 + ["failed"]
-
-
 def test_a_replay_draws_the_same_numbers_and_takes_the_same_values(project):
     project.file(
         "sim_draw.py",
@@ -742,65 +447,3 @@ def test_a_replay_draws_the_same_numbers_and_takes_the_same_values(project):
     assert result.code == 1
     assert drawn in result.out
     assert [p.name for p in (project.path / "results").iterdir()] == ["draw-001.h5"]
-
-
-# On a terminal
-
-
-def run_in_terminal(folder: Path, *arguments: str) -> str:
-    """What the command writes to a terminal, escapes included."""
-    owner, terminal = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    environment |= {"COLUMNS": "100", "LINES": "30", "TERM": "xterm"}
-    command = [sys.executable, "-m", "simkit", *arguments]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
-    ) as process:
-        os.close(terminal)
-        pieces = []
-        while True:
-            try:
-                piece = os.read(owner, 65536)
-            except OSError:  # Linux says so when the other side is closed
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-        os.close(owner)
-        code = process.wait(60)
-    assert code == 0, b"".join(pieces)
-    return b"".join(pieces).decode()
-
-
-def test_a_terminal_shows_a_live_bar_with_rate_and_time_left(project):
-    project.file(
-        "sim_busy.py",
-        """
-        import time
-        from simkit import experiment, product
-
-        @experiment
-        @product(x=range(40))
-        def busy(x):
-            end = time.perf_counter() + 0.05
-            while time.perf_counter() < end:
-                pass
-        """,
-    )
-    raw = run_in_terminal(project.path)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw)
-    frames = re.findall(r"busy  40 runs +.*?(\d+)%.*? (\d+)/40  (.*?)eta (\d+\.\d+ s|\d+ s|\d+:\d\d)", text)
-    assert len(frames) >= 3, text
-    percents = [int(percent) for percent, *_ in frames]
-    assert percents == sorted(percents)
-    assert percents[0] < percents[-1]
-    assert all("/run" in rate or "runs/s" in rate for *_, rate, _ in frames)
-    assert "━" in raw
-    assert re.search(r"[\r\n]sim_busy\.py::busy  40 runs ━{12} 100%  40 done\r\n", text)
-    assert re.search(r"^results/busy-001\.h5   40 of 40 runs   \d+ kB\r?$", text, re.M)
-
-
-def test_a_pipe_gets_plain_lines(multiply):
-    out = multiply.ok().out
-    assert "\x1b" not in out
-    assert "\r" not in out

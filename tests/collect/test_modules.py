@@ -1,4 +1,4 @@
-"""Files become modules: once each, whatever their names, with the nearest simconf.py at hand."""
+"""Files become modules, once each; installed plug-ins and the nearest simconf.py are at hand."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import pickle
 import statistics
 import sys
 
+import numpy as np
 import pytest
 
-import simkit
 from simkit import SimkitError
 from simkit.collect.modules import simconfs
-from simkit.errors import NothingToRun
 
 EXPERIMENT = "from simkit import experiment\n@experiment\ndef {}():\n    return {!r}\n"
 
@@ -136,32 +135,9 @@ def test_a_failing_file_can_be_mended_and_imported(study):
     assert study.module("sim_a.py").value == 5
 
 
-def test_all_files_that_fail_are_named(study):
-    study.write("sim_a.py", "1 / 0\n")
-    study.write("sim_b.py", "import nowhere\n")
-    with pytest.raises(SimkitError, match=r"(?s)sim_a.py: cannot be imported.*sim_b.py: cannot be imported"):
-        study.collect()
-
-
 def test_a_declaration_that_is_wrong_at_import_is_told_as_it_is(study):
     study.write("sim_a.py", "from simkit import explore\nexplore(x=[1], y=[1, 2])\n")
     with pytest.raises(SimkitError, match=r"^sim_a.py:2: explore\(\) moves its names together"):
-        study.collect()
-
-
-# Who owns an experiment
-
-
-def test_an_imported_experiment_belongs_to_the_module_that_defines_it(study):
-    study.write("sim_a.py", EXPERIMENT.format("one", 1))
-    study.write("sim_b.py", "from sim_a import one\n" + EXPERIMENT.format("two", 2))
-    assert [item.plan.node_id for item in study.collect()] == ["sim_a.py::one", "sim_b.py::two"]
-
-
-def test_a_file_that_only_imports_an_experiment_says_where_it_belongs(study):
-    study.write("library.py", EXPERIMENT.format("one", 1))
-    study.write("sim_b.py", "from library import one\n")
-    with pytest.raises(NothingToRun, match=r"sim_b.py imports 'one', which belongs to library"):
         study.collect()
 
 
@@ -175,40 +151,83 @@ def test_an_imported_provider_provides_nothing(study):
         study.collect()
 
 
-def test_an_experiment_of_two_names_is_one(study):
-    study.write("sim_a.py", EXPERIMENT.format("f", 1) + "again = f\n")
-    assert [item.plan.node_id for item in study.collect()] == ["sim_a.py::f"]
+SPIKES = """
+import numpy as np
+from simkit import Codec, hookimpl
+
+class Spikes:
+    def __init__(self, t, source):
+        self.t, self.source = t, source
+
+{body}
+@hookimpl
+def simkit_codecs():
+    return {codecs}
+"""
 
 
-# What is selected
+GOOD = """
+def encode(spikes):
+    return {"t": spikes.t}, {"source": spikes.source}
+
+def decode(arrays, facts):
+    return Spikes(arrays["t"], facts["source"])
+"""
 
 
-def test_one_experiment_of_a_file_can_be_chosen(study):
-    study.write("sim_a.py", EXPERIMENT.format("one", 1) + EXPERIMENT.format("two", 2))
-    assert [item.plan.name for item in study.collect("sim_a.py::two")] == ["two"]
-    assert [item.plan.name for item in study.collect(keyword="one")] == ["one"]
-    assert [item.plan.name for item in study.collect("sim_a.py", "sim_a.py::two")] == ["one", "two"]
+CODEC = '[Codec("lab.Spikes", Spikes, encode, decode)]'
 
 
-def test_an_unknown_experiment_names_those_of_the_file(study):
-    study.write("sim_a.py", EXPERIMENT.format("one", 1))
-    with pytest.raises(NothingToRun, match=r"sim_a.py has no experiment 'own'\n    experiments there: one"):
-        study.collect("sim_a.py::own")
+STUDY = """
+import numpy as np
+from simconf import Spikes
+from simkit import experiment, product
+
+@experiment
+@product(n=[1, 2, 3])
+def f(n, kind=Spikes(np.zeros(2), "template")):
+    assert isinstance(kind, Spikes)
+    return {"spikes": Spikes(np.arange(n), "soma"), "both": [Spikes(np.ones(1), "a"), 2]}
+"""
 
 
-def test_a_keyword_that_matches_nothing_names_the_experiments(study):
-    study.write("sim_a.py", EXPERIMENT.format("one", 1))
-    with pytest.raises(NothingToRun, match=r"-k 'two' matches none of: sim_a.py::one"):
-        study.collect(keyword="two")
+def simconf(project, body=GOOD, codecs=CODEC):
+    project.file("simconf.py", SPIKES.format(body=body, codecs=codecs))
+    project.file("sim_f.py", STUDY)
 
 
-def test_a_folder_without_experiments_tells_how_to_begin(study):
-    with pytest.raises(NothingToRun, match=r"no experiment in .* \(files sim_\*.py\)") as error:
-        study.collect()
-    assert "@simkit.experiment" in str(error.value)
+@pytest.mark.parametrize(
+    ("codecs", "words"),
+    [
+        ("[3]", "simconf.py: simkit_codecs gives 3: give a list of simkit.Codec"),
+        ("undefined", "simconf.py: simkit_codecs: NameError: name 'undefined' is not defined"),
+        (
+            '[Codec("Spikes", Spikes, encode, decode)]',
+            "a codec is named with its project, as in 'lab.Spikes'",
+        ),
+    ],
+)
+def test_a_hook_that_fails_is_told_with_its_file(project, codecs, words):
+    simconf(project, codecs=codecs)
+    result = project.simkit("-n", "0")
+    assert result.code == 4
+    assert words in result.err
 
 
-def test_simkit_run_of_a_function_of_a_file_finds_its_providers(study):
-    study.write("simconf.py", "from simkit import parameter\n@parameter\ndef dt():\n    return 3\n")
-    study.write("sim_a.py", "def plain(dt):\n    return dt\n")
-    assert simkit.call(study.module("sim_a.py").plain) == {"result": 3}
+def test_installed_plug_ins_are_found_and_a_broken_one_is_a_warning(project):
+    body = GOOD + "\n"
+    project.file("site/labplugin.py", SPIKES.format(body=body, codecs=CODEC))
+    project.file("site/broken.py", "raise RuntimeError('no licence')\n")
+    points = "[simkit]\nlab = labplugin\nbad = broken\n"
+    project.file("site/lab-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
+    project.file("site/lab-1.0.dist-info/entry_points.txt", points)
+    project.file("sim_f.py", STUDY.replace("from simconf", "from labplugin"))
+    environment = {"PYTHONPATH": str(project.path / "site")}
+    import os
+
+    result = project.simkit("-n", "0", env={**os.environ, **environment})
+    assert result.code == 0, result.out + result.err
+    assert "the plug-in 'bad' (broken) is broken and left out: no licence" in result.err
+    with pytest.warns(UserWarning, match=r"'lab\.Spikes' is not known here"):  # no plug-in in this process
+        traj = project.open("f-001")
+    assert np.isfinite(traj.seconds).all()

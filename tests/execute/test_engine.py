@@ -226,3 +226,97 @@ def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
     source = portable(job, Declared.of(space))
     small = portable(job_of(squares, product(x=[0.0], label=["a"])), Declared())
     assert len(pickle.dumps(source)) < len(pickle.dumps(small)) + 100
+
+
+# Whole studies
+
+
+FAULTS = """
+import ctypes, os, signal, sys
+from simkit import experiment, product
+
+class Odd(BaseException):
+    pass
+
+def fault(i):
+    if i == 20:
+        raise ValueError("no luck")
+    if i == 37:
+        os._exit(3)
+    if i == 60:
+        os._exit(0)
+    if i == 90:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if i == 120:
+        ctypes.string_at(0)
+    if i == 150:
+        sys.exit("bye")
+    if i == 170:
+        raise Odd("strange")
+
+@experiment
+@product(i=range(200))
+def faulty(i, rng):
+    fault(i)
+    return {"square": i * i, "draw": rng.random()}
+"""
+
+
+def test_without_workers_only_exceptions_are_survived_but_all_of_them(project):
+    source = FAULTS
+    for i in (37, 60, 90, 120):
+        source = source.replace(f"i == {i}:", "False:")
+    project.file("sim_faulty.py", source)
+    result = project.simkit("-n", "0")
+    assert result.code == 1, result.err
+    traj = project.open("faulty-001")
+    status = {i: word for i, word in enumerate(traj.status.tolist()) if word != "done"}
+    assert status == {20: "failed", 150: "failed", 170: "failed"}
+    assert "Odd: strange" in traj.error(170)
+
+
+def test_innocent_neighbours_draw_what_they_draw_without_a_fault(project):
+    project.file("sim_faulty.py", FAULTS)
+    project.simkit("--seed", "6", "-n", "2")
+    project.file("sim_faulty.py", FAULTS.replace("    fault(i)\n", ""))
+    project.ok("--seed", "6", "-n", "0")
+    faulty, sound = project.open("faulty-001"), project.open("faulty-002")
+    kept = faulty.status == "done"
+    assert kept.sum() == 193
+    assert np.array_equal(faulty["draw"][kept], sound["draw"][kept])
+
+
+# Interruptions
+
+
+WAITING = """
+import os, time
+from pathlib import Path
+from simkit import experiment, product
+
+@experiment
+@product(i=range(8))
+def waiting(i, rng):
+    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
+    Path(f".pid-{i}").rename(f"pid-{i}")
+    time.sleep(0.05)  # no fast run, or several of them would be one batch
+    while i >= 3 and not Path("go").exists():
+        time.sleep(0.01)
+    return {"i2": i * i, "draw": rng.random()}
+"""
+
+
+SLOWING = (
+    WAITING.replace("time.sleep(0.05)", "pass").replace("range(8)", "range(60)").replace(">= 3", ">= 30")
+)
+
+
+def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(project):
+    project.file("sim_waiting.py", SLOWING)  # 30 fast runs make large batches; then each is slow
+    with project.under_way("-n", "2") as process:
+        project.until(lambda: len({p.read_text() for p in project.path.glob("pid-[345]?")}) == 2)
+        assert len(list(project.path.glob("pid-[345]?"))) == 2
+        project.file("go")
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(60)]

@@ -9,10 +9,12 @@ import pytest
 import simkit
 from simkit import explore, product
 from simkit.declare.annotations import Note
+from simkit.record.columns.layout import read
 from simkit.record.facts import clean
 from simkit.record.file.store import Store
 from simkit.record.writer import Writer
 from simkit.values.batch import Batch, Status
+from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 
 
@@ -231,8 +233,8 @@ def test_a_name_that_turns_up_late_is_absent_in_earlier_runs(writer, tmp_path):
 
 
 def test_a_constant_is_written_once(writer):
-    writer.constant("a.b", 1, Note(), "here")
-    writer.constant("a.b", 2, Note(), "there")
+    writer.constants({"a.b": (1, Note(), "here")})
+    writer.constants({"a.b": (2, Note(), "there")})
     assert writer.root["parameters/a/b"][()] == 1
     assert writer.root["parameters/a/b"].attrs["origin"] == "here"
 
@@ -243,3 +245,29 @@ def test_nothing_to_commit_is_never_due(writer):
     assert writer.is_due
     writer.commit()
     assert not writer.is_due
+
+
+def test_runs_and_their_points_may_come_while_others_are_recorded(tmp_path):
+    store = Store(tmp_path / "f.h5")
+    writer = Writer(store, "f", 0)
+    writer.session({})
+    for start, values in ((0, [1, 2, 3]), (3, [4.5]), (4, ["five", None])):
+        writer.grow(start + len(values))
+        writer.points(start, {"x": encode(values)})
+        runs = [start + i for i in range(len(values))]
+        writer.put(batch(runs, z=[10 * run for run in runs]))
+        writer.commit()
+    root = writer.root
+    assert root["runs/status"][:].tolist() == [Status.DONE] * 6
+    assert root["results/z"][:].tolist() == [0, 10, 20, 30, 40, 50]
+    column = read(root["parameters"], "x", slice(0, 6))
+    assert decode(column) == [1, 2, 3, 4.5, "five", None]
+    store.close()
+
+
+def test_rows_that_were_grown_and_not_run_are_absent(writer):
+    writer.put(batch(range(6), z=[1, 2, 3, 4, 5, 6]))
+    writer.grow(9)
+    writer.put(batch([7], z=[7.5]))
+    column = read(writer.root["results"], "z", slice(0, 9), writer.known == Status.DONE)
+    assert decode(column) == [1, 2, 3, 4, 5, 6, ABSENT, 7.5, ABSENT]

@@ -12,7 +12,8 @@ from simkit.cli.verbs.verify import check_tolerance
 from simkit.cli.verbs.words import apart, pair
 from simkit.errors import shown_path
 from simkit.provenance.changes import Change
-from simkit.record.recorded import Recorded, experiments
+from simkit.record.catalogue import experiments
+from simkit.record.recorded import Recorded
 from simkit.record.rows import value_of
 from simkit.report.progress import assignments, counted
 from simkit.values.compare import Tolerance

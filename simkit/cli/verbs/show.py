@@ -13,7 +13,8 @@ from simkit.analyse.show import briefly
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import replay_line
 from simkit.errors import SimkitError, shown_path
-from simkit.record.recorded import Recorded, experiments
+from simkit.record.catalogue import experiments
+from simkit.record.recorded import Recorded
 from simkit.report.progress import counted, duration, rule, size
 
 _WIDTH = 11

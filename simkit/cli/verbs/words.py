@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from simkit.errors import shown_path
-from simkit.record.recorded import existing, experiments
+from simkit.record.catalogue import existing, experiments
 from simkit.report.progress import short
 from simkit.values.compare import Gap
 from simkit.values.decode import ABSENT

@@ -10,18 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.format import MASK
-from simkit.values.columns import (
-    Column,
-    Items,
-    Leaf,
-    Node,
-    Nothing,
-    Ragged,
-    Record,
-    take,
-    take_node,
-    whole_column,
-)
+from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.compress import LEVEL
 from simkit.values.encode import BIG
 
@@ -167,7 +156,7 @@ def _some(thing: Any, rows: slice, at: Index) -> Node:
     """The rows at these positions, without reading what lies outside of them."""
     first, stop = rows.start + int(at[0]), rows.start + int(at[-1]) + 1
     node = read_node(thing, slice(first, stop))
-    return node if stop - first == len(at) else take_node(node, at - at[0])
+    return node if stop - first == len(at) else node.take(at - at[0])
 
 
 def read_constant(thing: Any) -> Column:
@@ -238,4 +227,4 @@ def _items(group: h5py.Group, codec: str, rows: slice) -> Items:
     if stop - first == counts.sum() and (np.diff(used[:, 0]) > 0).all():
         return Items(codec, counts, items)
     wanted = np.concatenate([np.arange(start, end) for start, end in used.tolist()]) - first
-    return Items(codec, counts, take(items, wanted))
+    return Items(codec, counts, items.take(wanted))

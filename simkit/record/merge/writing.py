@@ -33,7 +33,7 @@ from simkit.record.merge.inputs import AFTER, Source, Survey, of_runs, survey
 from simkit.record.merge.placing import Agreement, Placement, Places, agreement
 from simkit.record.recorded import Recorded, session_groups
 from simkit.values.batch import Status
-from simkit.values.columns import Column, Leaf, nbytes, take
+from simkit.values.columns import Column, Leaf
 
 
 @attrs.frozen(eq=False)
@@ -168,9 +168,9 @@ class Joint:
 
     def repeat(self, sink: Sink, rows: Index, constant: Column) -> None:
         """One value in many rows."""
-        for part in pieces(rows, rows, nbytes(constant)):
+        for part in pieces(rows, rows, constant.nbytes):
             at = rows[part]
-            sink.write(at, take(constant, np.zeros(len(at), np.int64)))
+            sink.write(at, constant.take(np.zeros(len(at), np.int64)))
 
     def join(self, recorded: Recorded, source: Index, target: Index) -> None:
         """Add rows of a source, ``target`` ascending."""
@@ -242,7 +242,7 @@ class Joint:
             first, stop = int(here.min()), int(here.max()) + 1
             column = recorded.column(name, slice(first, stop))
             if stop - first != len(here) or (np.diff(here) != 1).any():
-                column = take(column, here - first)
+                column = column.take(here - first)
             sink.write(rows.target[part], column, rows.required[part])
 
     def _move(self, sink: Sink, number: int, thing: h5py.Dataset, source: Index, target: Index) -> None:

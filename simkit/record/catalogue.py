@@ -1,0 +1,131 @@
+"""Which trajectories are there, and where does the next one go?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import attrs
+import h5py
+
+from simkit.errors import SimkitError
+from simkit.record.file.store import WriterLock, open_for_reading
+from simkit.record.recorded import Recorded
+from simkit.values.batch import Status
+
+
+@attrs.frozen
+class Slot:
+    """A place for a trajectory: a file, and the group in it."""
+
+    path: Path
+    group: str
+
+    def open(self) -> Recorded:
+        """Open what is recorded there."""
+        return Recorded.open(self.path, self.group)
+
+
+@attrs.frozen
+class Shard:
+    """Part ``i`` of ``n`` of the points."""
+
+    i: int
+    n: int
+
+    @property
+    def suffix(self) -> str:
+        """Of the file's name."""
+        width = max(2, len(str(self.n)))
+        return f".shard-{self.i:0{width}}of{self.n:0{width}}"
+
+    def part(self, size: int) -> slice:
+        """The runs of this part: consecutive, so that shards merge chunk by chunk."""
+        return slice(self.i * size // self.n, (self.i + 1) * size // self.n)
+
+
+def experiments(path: Path) -> list[str]:
+    """The names of the experiments in a file."""
+    with open_for_reading(path) as file:
+        return [key for key in file if "simkit_format" in file[key].attrs]
+
+
+def is_trajectory(path: Path) -> bool:
+    """Whether a file holds any experiment of simkit's."""
+    try:
+        return bool(experiments(path))
+    except SimkitError:
+        return False
+
+
+def existing(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> list[Slot]:
+    """The recorded trajectories of experiments of this name, newest first."""
+    if output is not None:
+        return _in_file(output, name) if output.exists() and output.stat().st_size else []
+    suffix = shard.suffix if shard else ""
+    paths = folder.glob(f"{name}-*{suffix}.h5")
+    numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), name))]
+    return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if path.stat().st_size]
+
+
+def following(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> Slot:
+    """Where the next trajectory goes."""
+    if output is not None:
+        taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
+        return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
+    suffix = f"{shard.suffix if shard else ''}.h5"
+    _clear(folder, name, suffix)
+    seen = [path.name for path in folder.glob(f"{name}-*{suffix}*")]
+    numbers = [_number(file.partition(suffix)[0], name) for file in seen]
+    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}{suffix}", name)
+
+
+def _clear(folder: Path, name: str, suffix: str) -> None:
+    """Remove what sessions left that were killed before their first commit; living ones hold their lock."""
+    begun = {Path(str(path).removesuffix(".lock")) for path in folder.glob(f"{name}-*{suffix}.lock")}
+    begun |= {
+        path.with_name(path.name[1:].removesuffix(".new")) for path in folder.glob(f".{name}-*{suffix}.new")
+    }
+    for path in begun:
+        try:
+            lock = WriterLock(path)
+        except (SimkitError, OSError):
+            continue
+        hidden = path.with_name(f".{path.name}.new")
+        hidden.unlink(missing_ok=True)
+        Path(f"{hidden}.wal").unlink(missing_ok=True)
+        lock.release()
+
+
+def _number(stem: str, name: str) -> int:
+    match = re.fullmatch(rf"{re.escape(name)}-(\d+)", stem)
+    return int(match[1]) if match else 0
+
+
+def _in_file(path: Path, name: str) -> list[Slot]:
+    with open_for_reading(path) as file:
+        groups = [key for key in file if "simkit_format" in file[key].attrs]
+    mine = [group for group in groups if group == name or _number(group, name)]
+    return [Slot(path, group) for group in sorted(mine, key=lambda group: _number(group, name), reverse=True)]
+
+
+def is_empty(recorded: Recorded) -> bool:
+    """Whether no run is done: such a trajectory is simply started again."""
+    status = recorded.run_column("status")
+    return status is None or not (status == Status.DONE).any()
+
+
+def discard(slot: Slot) -> bool:
+    """Remove a trajectory of which nothing is done, unless it is being written; whether it is gone."""
+    try:
+        lock = WriterLock(slot.path)
+    except SimkitError:
+        return False
+    try:
+        with h5py.File(slot.path, "r") as file:
+            alone = len(file) == 1
+        if alone:
+            slot.path.unlink()
+        return alone
+    finally:
+        lock.release()

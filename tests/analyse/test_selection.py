@@ -1,0 +1,322 @@
+"""The runs that are looked at: found by condition, by number, by slice; with all verbs of a trajectory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import simkit
+from simkit import product
+
+TWO_EXPERIMENTS = """
+from simkit import experiment, product
+
+@experiment
+@product(x=[1, 2, 3, 4], y=[6.0, 7.0, 8.0])
+def multiply(x, y, method="exact"):
+    return {"z": x * y, "detail.half": x * y / 2}
+
+@experiment
+@product(name=["a", "b"])
+def spell(name):
+    return name * 3
+"""
+
+
+# Find runs: simple, complex, none
+
+
+def test_find_runs(study):
+    traj = study.run(
+        "def f(x, y, method='exact'):\n    return {'z': x * y}", space=product(x=range(5), y=range(4))
+    )
+    with traj:
+        assert traj.where("x == 3").index.tolist() == [12, 13, 14, 15]
+        assert traj.where(lambda x: x == 3).index.tolist() == [12, 13, 14, 15]
+        found = traj.where("(x > 2 and y < 2) or z in (2, 3)")
+        expected = [4 * x + y for x in range(5) for y in range(4) if (x > 2 and y < 2) or x * y in (2, 3)]
+        assert found.index.tolist() == expected
+        assert traj.where(
+            lambda x, y, method: x * y > 5 and method == "exact", status="done"
+        ).index.tolist() == [4 * x + y for x in range(5) for y in range(4) if x * y > 5]
+        nothing = traj.where("x > 2 and x < 2")
+        assert len(nothing) == 0
+        assert nothing.to_dataframe().shape == (0, 5)
+        assert nothing["z"].tolist() == []
+        assert [run.z for run in nothing] == []
+        assert "0 runs" in repr(nothing)
+        assert traj.where("run >= 18 and seconds >= 0").runs[-1].x == 4
+
+
+def test_a_selection_has_all_verbs(study):
+    traj = study.run("def f(x, y):\n    return {'z': x * y}", space=product(x=[1, 2, 3], y=[4, 5]).repeat(2))
+    with traj:
+        some = traj.where("x >= 2").where("y == 5")
+        assert some.index.tolist() == [6, 7, 10, 11]
+        assert (some["z"].tolist(), some.results.z.tolist()) == ([10, 10, 15, 15], [10, 10, 15, 15])
+        assert some.parameters.y.tolist() == [5] * 4
+        assert [run.x for run in some.runs[1:3]] == [2, 3]
+        assert some.runs[-1].z == 15
+        assert some.status.tolist() == ["done"] * 4
+        assert some["trial"].tolist() == [0, 1, 0, 1]
+        assert len(some.space) == 4
+        assert some.explored == ("x", "y")
+        assert some.describe("z").section == "results"
+        assert some.grid("z").values.tolist() == [[[10, 10]], [[15, 15]]]
+        assert some.to_xarray().z.dims == ("x", "y", "trial")
+        table = some.to_dataframe()
+        assert table.index.tolist() == [6, 7, 10, 11]
+        assert table.sort_values("z", ascending=False).index[0] in (10, 11)
+        assert table.groupby("x")["z"].mean().to_dict() == {2: 10.0, 3: 15.0}
+        assert table.groupby("status").size().to_dict() == {"done": 4}
+        assert some.log(6) == traj.log(6)
+
+
+def test_runs_and_columns_mixed_up_and_numpy_s_ways(record):
+    def f(x):
+        return {"z": 2 * x, "half": 0.5} if x != 3 else {"z": 6}
+
+    traj = record(f, product(x=[1, 2, 3, 4]))
+    assert traj.where(traj["z"] > 2).index.tolist() == [1, 2, 3]
+    assert traj.where(traj["half"] == 0.5, x=4).index.tolist() == [3]
+    assert traj.where(traj["z"] > 2).where(np.array([True, False, True])).index.tolist() == [1, 3]
+    assert [run.x for run in traj.runs[[0, -1]]] == [1, 4]
+    assert [run.x for run in traj.runs[traj["z"] < 5]] == [1, 2]
+    with pytest.raises(KeyError, match=r"3 is no name: .*runs are numbered, as in traj\.runs\[3\]"):
+        traj[3]
+    with pytest.raises(TypeError, match=r"runs\['z'\]: runs are numbered.*columns have names"):
+        traj.runs["z"]
+    with pytest.raises(simkit.SimkitError, match=r"shape \(2,\): give one boolean for each of the 4 runs"):
+        traj.where(np.array([True, False]))
+    with pytest.raises(simkit.SimkitError, match="array of int64"):
+        traj.where(traj["z"])
+
+
+# Several trajectories in one file; expand after reload
+
+
+@pytest.fixture
+def both(project):
+    project.file("sim_both.py", TWO_EXPERIMENTS)
+    project.ok("--output", "both.h5", "-n", "0")
+    return project
+
+
+def test_expand_after_reload(both):
+    before = both.open("both.h5", "multiply")
+    old = before.to_dataframe()
+    assert before.grid("z").values.shape == (4, 3)
+    before.close()
+    source = TWO_EXPERIMENTS.replace("x=[1, 2, 3, 4]", "x=[1, 2, 3, 4, 5]").replace("8.0]", "8.0, 9.0]")
+    both.file("sim_both.py", source)
+    both.ok("--output", "both.h5", "-n", "0", "-k", "multiply")
+    after = both.open("both.h5", "multiply")
+    assert len(after) == 20
+    assert after.to_dataframe().iloc[:12][["x", "y", "z"]].equals(old[["x", "y", "z"]])
+    values, axes = after.grid("z")
+    assert sorted(axes["x"].tolist()) == [1, 2, 3, 4, 5]
+    assert values.tolist() == np.outer(axes["x"], axes["y"]).tolist()
+    assert after.runs[12].y == 9.0
+
+
+def test_a_trajectory_whose_points_come_from_a_sum_of_spaces(record):
+    def f(x=1.0, y=10.0):
+        return {"z": x + y}
+
+    traj = record(f, product(x=[1.0, 2.0, 3.0]) + product(y=[20.0, 30.0]))
+    data = traj.to_xarray()
+    assert data.z.sel(x=1.0, y=30.0).item() == 31.0
+    assert data.z.sel(x=3.0, y=10.0).item() == 13.0
+    assert int(data.z.isnull().sum()) == 4
+
+
+# What a failed run leaves
+
+
+def test_columns_of_runs_that_all_lack_a_value_keep_their_type(record):
+    def f(x):
+        if x > 1:
+            raise ValueError
+        return {"z": 1.5, "n": 1, "v": np.zeros(3), "t": "a", "day": np.datetime64("2026-01-01")}
+
+    failed = record(f, product(x=[1, 2, 3])).where(status="failed")
+    assert failed["z"].dtype == np.float64
+    assert np.isnan(failed["z"]).all()
+    assert failed["v"].shape == (2, 3)
+    assert np.isnat(failed["day"]).all()
+    assert failed["n"].dtype == np.int64
+    assert np.ma.getmaskarray(failed["n"]).all()
+    table = failed.to_dataframe()
+    assert table["z"].dtype == np.float64
+    assert str(table["n"].dtype) == "Int64"
+    assert table[["z", "n", "t", "day"]].isna().all().all()
+    assert failed.to_xarray().z.isnull().all()
+
+
+SOURCE = '''
+from typing import Annotated, NamedTuple
+import numpy as np
+from simkit import Unit, experiment, explore, parameter, product
+
+@parameter
+class Neuron:
+    """Integrate-and-fire."""
+    N: Annotated[int, "number of neurons"] = 100
+    tau: Annotated[float, "membrane time constant", Unit("ms")] = 20.0
+
+@parameter
+def dt(neuron: Neuron) -> Annotated[float, Unit("ms")]:
+    """Time step."""
+    return neuron.tau / 100
+
+@parameter
+def speed(x: float) -> float:
+    """Depends on what is explored."""
+    return 2 * x
+
+class Found(NamedTuple):
+    z: Annotated[float, "the product", Unit("mV")]
+    n: int
+
+@experiment
+@product(x=[0.0, 1.0, 2.0], name=["a", "b"])
+def typed(x: Annotated[float, "position", Unit("cm")], name: str, neuron, dt, speed, gain=2.0) -> Found:
+    """Typed results."""
+    return Found(x * gain, int(x))
+
+@experiment
+@product(i=range(6))
+def many(i, rng, seed, run, weights=(1.0, 2.0), table={"a": [1, 2]}):
+    """All kinds of values; run 4 fails, odd runs lack some."""
+    print("say", i)
+    run.note("looks fine")
+    run.note(f="rounded")
+    if i == 4:
+        raise ValueError(f"no luck with {i}")
+    found = {
+        "f": i + 0.5, "i32": np.int32(i), "b": i > 2, "c": complex(i, 1), "text": f"t{i}",
+        "day": np.datetime64("2026-01-01") + i, "vector": np.full(3, float(i)), "ints": np.arange(3) * i,
+        "ragged": np.arange(i), "mixed": [1, 2.5, "x", None, 0, True][i], "nothing": None,
+        "nested": {"a": i, "b": {"c": i * 2.0}}, "deep.er.value": i, "deep.flat": -i, "items": "mine",
+    }
+    if i % 2:
+        found = {k: v for k, v in found.items() if k not in ("f", "b", "c", "day", "vector", "ints", "text")}
+        found["odd_int"] = i
+        found["wait"] = np.timedelta64(i, "s")
+    return found
+
+@experiment
+@product(x=[1, 2]).repeat(2)
+def columns(x):
+    return {"status": f"s{x}", "seconds": -x}
+
+@experiment
+def alone(x=1):
+    return 5
+'''
+
+
+DONE = [0, 1, 2, 3, 5]
+
+
+@pytest.fixture(scope="module")
+def study(shared):
+    shared.file("sim_all.py", SOURCE)
+    result = shared.simkit("-n", "2", "--seed", "12")
+    assert result.code == 1, result.err
+    return shared
+
+
+@pytest.fixture(scope="module")
+def typed(study):
+    return study.open("typed-001")
+
+
+@pytest.fixture(scope="module")
+def many(study):
+    return study.open("many-001")
+
+
+def test_where_a_value_is_absent_floats_are_nan_times_nat_and_the_rest_masked(many):
+    even = [True, False, True, False, False, False]
+    for name, missing in (("f", np.isnan), ("c", np.isnan), ("day", np.isnat)):
+        assert not np.ma.isMaskedArray(many[name]), name
+        assert missing(many[name]).tolist() == [not there for there in even], name
+    assert many["f"][[0, 2]].tolist() == [0.5, 2.5]
+    assert many["f"].dtype == np.float64
+    assert many["c"].dtype == np.complex128
+    assert many["c"][2] == 2 + 1j
+    assert many["day"].dtype == np.dtype("datetime64[D]")
+    assert many["day"][2] == np.datetime64("2026-01-03")
+    assert many["wait"].dtype == np.dtype("timedelta64[s]")
+    assert np.isnat(many["wait"]).tolist() == [True, False, True, False, True, False]
+    for name in ("b", "text"):
+        assert np.ma.isMaskedArray(many[name]), name
+        assert np.ma.getmaskarray(many[name]).tolist() == [not there for there in even], name
+    assert many["b"].dtype == bool
+    assert many["b"].compressed().tolist() == [False, False]
+    assert many["text"].compressed().tolist() == ["t0", "t2"]
+    assert many["odd_int"].compressed().tolist() == [1, 3, 5]
+    assert many["i32"].dtype == np.int32
+    assert np.ma.getmaskarray(many["i32"]).tolist() == [False] * 4 + [True, False]
+    assert many["i32"].compressed().tolist() == DONE
+
+
+# where
+
+
+def test_where_by_text_function_and_keywords_chained(typed, many):
+    chosen = typed.where("x > 0 and name == 'b'")
+    assert isinstance(chosen, simkit.Trajectory)
+    assert len(chosen) == 2
+    assert chosen.index.tolist() == [3, 5]
+    assert chosen["z"].tolist() == [2.0, 4.0]
+    assert chosen.runs[0].x == 1.0
+    assert [run.z for run in chosen] == [2.0, 4.0]
+    assert chosen.parameters.gain == 2.0
+    assert chosen["gain"].tolist() == [2.0, 2.0]
+    assert chosen.where("x == 2").index.tolist() == [5]
+    assert typed.where(lambda x, name: x < 2 and name == "a").index.tolist() == [0, 2]
+    assert typed.where(lambda z, gain: z == gain).index.tolist() == [2, 3]
+    assert typed.where(x=1.0, name="b").index.tolist() == [3]
+    assert typed.where("n in (0, 2)", name="a").index.tolist() == [0, 4]
+    assert typed.where(**{"neuron.N": 100}).index.tolist() == list(range(6))
+    assert typed.where("neuron.N > 100").index.tolist() == []
+    assert len(typed.where("x > 99")) == 0
+    assert typed.where("x > 99")["z"].tolist() == []
+    assert typed.where("0 < x <= 1 and not name == 'a'").index.tolist() == [3]
+    assert typed.where("(x == 0) | (x == 2)").index.tolist() == [0, 1, 4, 5]
+    assert typed.where("run >= 4").index.tolist() == [4, 5]
+    assert typed.where("seconds >= 0").index.tolist() == list(range(6))
+
+    assert many.where("status == 'done'").index.tolist() == DONE
+    assert many.where(status="failed").index.tolist() == [4]
+    assert many.where("f > 0").index.tolist() == [0, 2]  # a run that lacks the value does not match
+    assert many.where("not f > 1").index.tolist() == [0]
+    assert many.where(lambda f: f < 2).index.tolist() == [0]
+    assert many.where(odd_int=3).index.tolist() == [3]
+    assert many.where("text == 't2'").index.tolist() == [2]
+    assert many.where(mixed="x").index.tolist() == [2]
+    assert many.where("odd_int > 1")["odd_int"].tolist() == [3, 5]
+    assert many.where("i != 4")["i32"].tolist() == DONE
+
+
+def test_where_by_trial(study):
+    traj = study.open("columns-001")
+    assert traj["trial"].tolist() == [0, 1, 0, 1]
+    assert traj.where("trial == 1").index.tolist() == [1, 3]
+    assert traj.where(trial=0, x=2).index.tolist() == [2]
+
+
+def test_where_with_unknown_names_or_nonsense(typed):
+    with pytest.raises(simkit.SimkitError, match=r"'spead'.*did you mean 'speed'") as caught:
+        typed.where("spead > 1")
+    assert "available: " in str(caught.value)
+    with pytest.raises(simkit.SimkitError, match=r"unknown name 'spead'; did you mean 'speed'"):
+        typed.where(spead=1)
+    with pytest.raises(simkit.SimkitError, match=r"'spead'"):
+        typed.where(lambda spead: True)
+    for nonsense in ("x >", "__import__('os')", "x.real", "[y for y in x]", "open('f')"):
+        with pytest.raises(simkit.SimkitError) as caught:
+            typed.where(nonsense)
+        assert nonsense in str(caught.value)

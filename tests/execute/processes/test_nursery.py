@@ -1,0 +1,96 @@
+"""The process that starts workers, and what is left when it or the owner dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import simkit
+
+# Interruptions
+
+
+WAITING = """
+import os, time
+from pathlib import Path
+from simkit import experiment, product
+
+@experiment
+@product(i=range(8))
+def waiting(i, rng):
+    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
+    Path(f".pid-{i}").rename(f"pid-{i}")
+    time.sleep(0.05)  # no fast run, or several of them would be one batch
+    while i >= 3 and not Path("go").exists():
+        time.sleep(0.01)
+    return {"i2": i * i, "draw": rng.random()}
+"""
+
+
+def is_alive(pid):
+    """Whether a process runs; one that only waits to be buried does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def recorded_done(project, name):
+    """The number of done runs that a reader finds by now."""
+    file = project.path / "results" / f"{name}.h5"
+    if not file.exists():
+        return 0
+    with simkit.open(file) as traj:
+        return int((traj.status == "done").sum())
+
+
+@pytest.mark.parametrize("way", [["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"]])
+def test_the_owner_is_killed(project, way):
+    project.file("sim_waiting.py", WAITING)
+    first = "pid-4" if "2" in way else "pid-3"
+    with project.under_way(*way) as process:
+        project.until(lambda: project.has(first))
+        # With workers what is done is committed while others are still busy; -n 0 is busy itself.
+        if way != ["-n", "0"]:
+            project.until(lambda: recorded_done(project, "waiting-001") == 3)
+        texts = [path.read_text() for path in project.path.glob("pid-*")]
+        processes = {int(number) for text in texts for number in text.split()} - {os.getpid()}
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert processes
+    project.until(lambda: not any(map(is_alive, processes)))
+
+    traj = project.open("waiting-001")
+    assert traj["i"].tolist() == list(range(8))
+    done = int((traj.status == "done").sum())
+    if way != ["-n", "0"]:
+        assert done == 3
+        assert traj["i2"][:3].tolist() == [0, 1, 4]
+    traj.close()
+    project.file("go")
+    result = project.ok(*way)
+    assert f"{8 - done} done in" in result.out
+    traj = project.open("waiting-001")
+    assert traj.status.tolist() == ["done"] * 8
+    assert traj["i2"].tolist() == [i * i for i in range(8)]
+    assert sorted(p.name for p in (project.path / "results").iterdir()) == ["waiting-001.h5"]
+
+
+def test_a_killed_nursery_is_no_hang(project):
+    project.file("sim_waiting.py", WAITING)
+    with project.under_way("-n", "1") as process:
+        project.until(lambda: project.has("pid-3"))
+        worker, nursery = map(int, (project.path / "pid-3").read_text().split())
+        assert nursery != process.pid
+        os.kill(nursery, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in err, err
+    project.file("go")
+    project.ok()
+    assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(8)]

@@ -1,0 +1,182 @@
+"""What a worker process does: its output, its fixtures, its start."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+# Output
+
+
+@pytest.mark.parametrize("way", [["-n", "2"], ["-n", "1", "--start-method", "spawn"]])
+def test_the_output_of_a_run_is_its_log(project, way):
+    project.file(
+        "sim_talk.py",
+        """
+        import logging, os, subprocess, sys, warnings
+        from simkit import experiment, product
+
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+        say = sys.stdout.write  # taken before a worker redirects anything
+
+        @experiment
+        @product(i=range(300))
+        def talk(i):
+            if i % 3 == 0:
+                return
+            print("print", i)
+            logging.info("log %d", i)
+            os.write(1, b"raw %d\\n" % i)
+            print("error", i, file=sys.stderr)
+            say(f"early {i}\\n")
+            if i % 100 == 1:
+                os.system(f"echo shell {i}")
+                subprocess.run(["sh", "-c", f"echo child {i} >&2"])
+            if i % 100 == 2:
+                print("no newline", i, "é", end="")
+            if i == 50:
+                raise ValueError("after talking")
+        """,
+    )
+    result = project.simkit(*way)
+    assert result.code == 1
+    assert "print 1\n" not in result.out
+    assert "log 1\n" not in result.err
+    traj = project.open("talk-001")
+    for i in range(300):
+        expected = []
+        if i % 3:
+            expected = [f"print {i}", f"INFO log {i}", f"raw {i}", f"error {i}", f"early {i}"]
+            expected += [f"shell {i}", f"child {i}"] * (i % 100 == 1)
+            expected += [f"no newline {i} é"] * (i % 100 == 2)
+        assert sorted(traj.log(i).splitlines()) == sorted(expected), i
+    assert traj.log(1).splitlines()[:3] == ["print 1", "INFO log 1", "raw 1"]
+    assert traj.status[50] == "failed"
+
+
+def test_very_long_output_keeps_its_beginning_and_its_end(project):
+    project.file(
+        "sim_long.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[0, 1])
+        def long(x):
+            print("first", x)
+            if x == 0:
+                print("0123456789" * 100_000)
+            print("last", x)
+        """,
+    )
+    project.ok()
+    traj = project.open("long-001")
+    log = traj.log(0)
+    assert log.startswith("first 0\n0123456789")
+    assert log.endswith("0123456789\nlast 0\n")
+    assert len(log) < 200_000
+    assert re.search(r"… \d+ bytes of output cut here …", log)
+    assert traj.log(1) == "first 1\nlast 1\n"
+
+
+def test_a_run_that_closes_or_redirects_its_streams_does_no_harm(project):
+    project.file(
+        "sim_close.py",
+        """
+        import contextlib, io, os, sys
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[0, 1, 2])
+        def close(x):
+            if x == 0:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    print("swallowed")
+                print("told")
+            if x == 1:
+                sys.stdout.close()
+            if x == 2:
+                os.write(2, b"alive")
+            return x
+        """,
+    )
+    result = project.ok("-n", "1")
+    traj = project.open("close-001")
+    assert traj["result"].tolist() == [0, 1, 2]
+    assert [traj.log(i) for i in range(3)] == ["told\n", "", "alive"]
+    assert "swallowed" not in result.out
+
+
+# Starting
+
+
+def test_a_worker_that_cannot_start_says_why(project):
+    project.file(
+        "sim_owner.py",
+        """
+        import multiprocess
+        from simkit import experiment, product
+
+        if multiprocess.current_process().name != "MainProcess":
+            raise RuntimeError("not in here")
+
+        @experiment
+        @product(x=[1])
+        def owner(x):
+            return x
+        """,
+    )
+    result = project.simkit("-n", "2", "--start-method", "spawn")
+    assert result.code == 4
+    assert "a worker could not start" in result.err
+    assert "RuntimeError: not in here" in result.err
+    assert "this is a bug" not in result.err
+    project.ok("-n", "0")
+    assert project.open("owner-001")["result"].tolist() == [1]
+
+
+def test_fixtures_are_torn_down_in_their_scope_in_every_worker(project):
+    project.file(
+        "sim_fix.py",
+        """
+        import os
+        from pathlib import Path
+        from simkit import experiment, fixture, product
+
+        @fixture(scope="experiment")
+        def shared():
+            with open(f"shared-{os.getpid()}", "a") as file:
+                file.write("up ")
+            yield os.getpid()
+            with open(f"shared-{os.getpid()}", "a") as file:
+                file.write("down ")
+
+        @fixture
+        def own(i, shared, workdir):
+            (workdir / "data").write_text(str(i))
+            yield workdir / "data"
+            Path(f"down-{i}").write_text((workdir / "data").read_text())
+
+        @experiment
+        @product(i=range(6))
+        def fix(i, own, shared):
+            if i == 4:
+                raise ValueError("torn down all the same")
+            return {"path": str(own), "same": shared == os.getpid()}
+        """,
+    )
+    assert project.simkit("-n", "2").code == 1
+    traj = project.open("fix-001")
+    done = traj.where(status="done")
+    assert done["same"].tolist() == [True] * 5
+    assert [(project.path / f"down-{i}").read_text() for i in range(6)] == [str(i) for i in range(6)]
+    counts = [path.read_text() for path in project.path.glob("shared-*")]
+    assert counts
+    assert set(counts) == {"up down "}
+    assert not any(os.path.exists(path) for path in done["path"])
+    kept = re.search(r"working directory is kept: (.+)\)", traj.error(4))
+    assert kept is not None
+    assert Path(kept[1], "data").read_text() == "4"

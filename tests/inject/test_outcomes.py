@@ -1,0 +1,179 @@
+"""What is returned and added becomes named results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simkit import SimkitError
+
+HEAD = """
+import types
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+
+from simkit import experiment, explore, fixture, parameter, product
+
+events = []
+"""
+
+
+@pytest.fixture
+def execute(study):
+    """Run ``f`` of a text; gives the trajectory and the module's list of events."""
+
+    def run(text, **options):
+        traj = study.run(HEAD + text, **options)
+        return traj, study.module("sim_a.py").events
+
+    return run
+
+
+# Results
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("{'a': 1, 'b.c': 2}", {"a": 1, "b.c": 2}),
+        ("types.MappingProxyType({'a': 1})", {"a": 1}),
+        ("namedtuple('T', 'a b')(1, 2)", {"a": 1, "b": 2}),
+        ("Typed(1, 'x')", {"a": 1, "b": "x"}),
+        ("Data(1, [2])", {"a": 1, "b": [2]}),
+        ("Attrs(1)", {"a": 1}),
+        ("Slotted(1)", {"a": 1}),
+        ("Slotted", None),
+        ("(1, 2)", {"result": (1, 2)}),
+        ("[1, 'a']", {"result": [1, "a"]}),
+        ("5", {"result": 5}),
+        ("'text'", {"result": "text"}),
+        ("{'a': {'b': {'c': 1}}}", {"a": {"b": {"c": 1}}}),
+        ("None", {}),
+        ("{}", {}),
+        ("{'a': None}", {"a": None}),
+    ],
+)
+def test_what_has_fields_gives_a_result_per_field_and_all_else_one_result(study, result, expected):
+    text = f"""
+class Typed(NamedTuple):
+    a: int
+    b: str
+
+@dataclass
+class Data:
+    a: int
+    b: list
+
+@attrs.frozen(slots=False)
+class Attrs:
+    a: int
+
+@attrs.define
+class Slotted:
+    a: int
+
+@experiment
+def f():
+    return {result}
+"""
+    if expected is None:
+        with pytest.raises(SimkitError, match="result result: cannot store a class"):
+            study.call(HEAD + text)
+    else:
+        assert study.call(HEAD + text) == expected
+
+
+def test_added_appended_and_returned_results_stand_side_by_side(execute):
+    traj, _ = execute("""
+@experiment
+@product(x=[1, 2])
+def f(x, run):
+    run.add(a=x, **{"spikes.t": [0.5] * x})
+    for i in range(3):
+        run.append(s=i * x)
+    run.note("slow")
+    run.note(a="first second only")
+    return {"b": -x}
+""")
+    assert traj["a"].tolist() == [1, 2]
+    assert traj["b"].tolist() == [-1, -2]
+    assert traj["s"].tolist() == [[0, 1, 2], [0, 2, 4]]
+    assert traj.runs[1].spikes.t == [0.5, 0.5]
+    assert traj.notes(0) == ["slow", "a: first second only"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {'x': 1}", "result 'x' has the name of a parameter: give it another name, such as 'x_end'"),
+        ("return {'n': 1}", "result 'n' has the name of a parameter"),
+        ("return {'neuron': 1}", "result 'neuron' has the name of a parameter"),
+        ("return {'neuron.tau': 1}", "result 'neuron.tau' has the name of a parameter"),
+        ("return {'x.y': 1}", "'x' is a leaf and, through 'x.y', a group"),
+        ("return {'a': 1, 'a.b': 2}", "'a' is a leaf and, through 'a.b', a group"),
+        ("run.add(a=1); return {'a': 2}", "result 'a' was added with run.add() and is returned as well"),
+        ("run.add(a=1); run.add(a=2)", "result 'a' was added twice in run 0"),
+        ("run.append(a=1); return {'a': 2}", "result 'a'"),
+        ("run.add(**{'a.b': 1}); return {'a': 2}", "'a' is a leaf and, through 'a.b', a group"),
+        ("return {1: 2}", "results are named by strings, not by 1"),
+        ("return {'': 2}", "'' cannot name a result"),
+        ("return {'a..b': 2}", "'a..b' cannot name a result"),
+        ("return {'a/b': 2}", "'a/b' cannot name a result"),
+        ("return {'a': [0, {'b': len}]}", "result a[1].b: cannot store a function"),
+        ("return {'a': np.array([len])}", "result a[0]: cannot store a function"),
+        ("return lambda: 1", "result result: cannot store a function"),
+        ("v = []; v.append(v); return v", "result result: cannot store a value that contains itself"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_results_that_can_not_be_kept_cost_their_run_only(execute, body, message):
+    traj, _ = execute(f"""
+@parameter
+class Neuron:
+    tau: float = 1.0
+
+@experiment
+@product(x=[1, 2, 3])
+def f(x, run, neuron, n=1):
+    if x == 2:
+        run.index = 0
+        {body}
+    else:
+        return {{"good": x}}
+""")
+    assert traj.status.tolist() == ["done", "failed", "done"]
+    assert message in traj.error(1)
+    assert traj["good"].compressed().tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("buffer[:] = x\n    return {'z': buffer}", [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5], [6, 6]]),
+        ("history.append(x)\n    return {'z': history}", [[1, 2, 3, 4, 5, 6][:n] for n in range(1, 7)]),
+        ("table['k'] = x\n    return {'z': table}", [{"k": n} for n in range(1, 7)]),
+        ("buffer[:] = x\n    run.add(z=buffer)", [[n, n] for n in range(1, 7)]),
+        ("buffer[:] = x\n    return {'z': [buffer]}", [[[n, n]] for n in range(1, 7)]),
+        ("buffer[:] = x\n    return {'z': buffer[:1]}", [[n] for n in range(1, 7)]),
+    ],
+)
+def test_a_result_is_what_it_was_when_the_run_returned_it(execute, body, expected):
+    traj, _ = execute(f"""
+buffer, history, table = np.zeros(2), [], {{}}
+
+@experiment
+@product(x=[1, 2, 3, 4, 5, 6])
+def f(x, run):
+    {body}
+""")
+
+    def plain(value):
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return [plain(v) for v in value] if isinstance(value, list) else value
+
+    assert [plain(run.z) for run in traj] == expected

@@ -1,0 +1,202 @@
+"""Global random generators are seeded per run where the project uses them; the first run is watched."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from processes import values
+
+GLOBALS = """
+import random
+import numpy as np
+from numpy import random as npr
+from random import gauss
+from simkit import experiment, fixture, product
+import drawing
+
+@fixture
+def noise():
+    return random.random()
+
+@experiment
+@product(x=range(40))
+def draw(x, noise):
+    return {"a": np.random.normal(), "b": gauss(0, 1), "c": drawing.deep(), "d": noise, "e": npr.rand(2)}
+"""
+
+
+HELPER = """
+import random, numpy
+
+def deep():
+    return numpy.random.randint(10**9) + random.randrange(10**9)
+"""
+
+
+def test_global_generators_are_seeded_per_run_wherever_it_is_made(project):
+    project.file("sim_draw.py", GLOBALS)
+    project.file("drawing.py", HELPER)
+    ways = [["-n", "0"], ["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"]]
+    found = []
+    for way in ways:
+        result = project.ok("--fresh", "--seed", "8", *way)
+        assert "warning" not in result.out, result.out
+        with project.open(f"draw-{len(found) + 1:03}") as traj:
+            found.append({name: values(traj, name) for name in "abcde"})
+    assert all(other == found[0] for other in found[1:])
+    for name, column in found[0].items():
+        assert len(set(column)) == 40, f"{name}: two runs drew the same"
+    project.ok("--fresh", "--seed", "9", "-n", "0")
+    with project.open("draw-005") as traj:
+        assert not set(values(traj, "a")) & set(found[0]["a"])
+
+
+def test_a_resumed_run_and_one_by_itself_draw_the_same(project):
+    project.file("sim_draw.py", GLOBALS)
+    project.file("drawing.py", HELPER)
+    project.ok("--seed", "8", "-n", "0")
+    with project.open("draw-001") as traj:
+        whole = values(traj, "a")
+    project.ok("--fresh", "--seed", "8", "-n", "2", "sim_draw.py::draw[17]")
+    project.ok("--seed", "8", "-n", "2", "sim_draw.py::draw[3:5]", "--fresh")
+    with project.open("draw-002") as traj:
+        assert values(traj, "a")[17] == whole[17]
+    with project.open("draw-003") as traj:
+        assert values(traj, "a")[3:5] == whole[3:5]
+
+
+def test_the_users_own_seed_in_a_run_wins(project):
+    project.file(
+        "sim_own.py",
+        """
+        import random
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(3), seed=[1])
+        def own(x, seed):
+            random.seed(seed)
+            return random.random()
+        """,
+    )
+    project.ok("-n", "1")
+    assert project.open("own-001")["result"].tolist() == [random.Random(1).random()] * 3
+
+
+HIDDEN = """
+import numpy as np
+from simkit import experiment, product
+
+@experiment
+@product(x=range(5))
+def hidden(x):
+    draw = getattr(__import__({module!r}, fromlist=["x"]), {function!r})
+    return float(draw())
+"""
+
+
+SILENCE = '(silence it in pyproject.toml: [tool.simkit] silence = ["{}"])'
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize(
+    ("module", "function", "name"),
+    [("random", "random", "random"), ("numpy.random", "normal", "numpy.random")],
+)
+def test_a_stream_that_moved_though_nothing_was_found_is_told(project, workers, module, function, name):
+    project.file("sim_hidden.py", HIDDEN.format(module=module, function=function))
+    result = project.ok("-n", workers)
+    text = (
+        f"warning: sim_hidden.py::hidden: a run drew from the global generator of {name}, which is not seeded"
+    )
+    assert result.out.count(text) == 1
+    assert "use the argument rng instead" in result.out
+    assert SILENCE.format("unseeded_random") in result.out
+    assert result.out.count("warning") == 1
+    project.file("pyproject.toml", '[tool.simkit]\nsilence = ["unseeded_random"]\n')
+    assert "warning" not in project.ok("--fresh", "-n", workers).out
+
+
+MUTATED = """
+from simkit import experiment, parameter, product
+
+@parameter
+def table():
+    return {"a": [1, 2]}
+
+@experiment
+@product(x=range(5))
+def change(x, table, weights=[1, 2]):
+    weights.append(x)
+    table["a"].append(x)
+    return sum(weights)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_mutated_parameter_is_told_and_reaches_no_other_run(project, workers):
+    project.file("sim_change.py", MUTATED)
+    result = project.ok("-n", workers)
+    for name in ("weights", "table"):
+        text = f"warning: sim_change.py::change: a run changed its parameter {name!r} in place"
+        assert result.out.count(text) == 1, result.out
+    assert SILENCE.format("mutated_parameter") in result.out
+    with project.open("change-001") as traj:
+        assert traj["result"].tolist() == [3, 4, 5, 6, 7]
+        assert traj.parameters.weights == [1, 2]
+    project.file("pyproject.toml", '[tool.simkit]\nsilence = ["mutated_parameter"]\n')
+    assert "warning" not in project.ok("--fresh", "-n", workers).out
+
+
+LARGE = """
+import numpy as np
+from simkit import experiment, product
+
+@experiment
+@product(x=range(2))
+def large(x, size={size}):
+    return {{"small": x, "big": np.zeros(size, "u1")}}
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_large_return_is_told(project, workers):
+    project.file("sim_large.py", LARGE.format(size=(64 << 20) + 1))
+    result = project.ok("-n", workers)
+    text = "warning: sim_large.py::large: result 'big' of one run takes 67 MB; run.append() records a series"
+    assert result.out.count(text) == 1, result.out
+    assert SILENCE.format("large_return") in result.out
+    project.file("sim_large.py", LARGE.format(size=64 << 20))
+    assert "warning" not in project.ok("-n", workers).out
+
+
+def test_silence_knows_its_names(project):
+    project.file("sim_large.py", LARGE.format(size=1))
+    project.file("pyproject.toml", '[tool.simkit]\nsilence = ["large_retrun"]\n')
+    result = project.simkit()
+    assert result.code == 4
+    known = (
+        "silence knows no warning 'large_retrun'; there are: unseeded_random, mutated_parameter, large_return"
+    )
+    assert known in result.err
+
+
+def test_a_healthy_first_run_is_not_warned_about(project):
+    project.file(
+        "sim_fine.py",
+        """
+        import numpy as np
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(5))
+        def fine(x, rng, weights=[1, 2]):
+            return {"z": rng.normal(), "w": sorted(weights)}
+        """,
+    )
+    assert "warning" not in project.ok("-n", "1").out
+    with project.open("fine-001") as traj:
+        drawn = [np.random.default_rng(seed).normal() for seed in traj.seeds]
+        assert traj["z"].tolist() == drawn

@@ -1,0 +1,182 @@
+"""One writer at a time; what is committed is there, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import simkit
+from simkit import SimkitError
+from simkit.errors import StorageFailed
+from simkit.record.file.store import Store, WriterLock, open_for_reading, writer_of
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "f-001.h5"
+
+
+@pytest.fixture
+def store(path):
+    made = Store(path)
+    yield made
+    made.close()
+
+
+def test_a_second_writer_is_told_who_writes(store, path):
+    with pytest.raises(SimkitError, match="is being written by") as error:
+        Store(path)
+    message = str(error.value)
+    assert f"process {os.getpid()} on {socket.gethostname()}" in message
+    assert "f-001.h5" in message
+    assert "wait until it is done, or use another file" in message
+
+
+def test_when_the_writer_is_done_others_may_write(path):
+    Store(path).close()
+    assert not os.path.exists(f"{path}.lock")
+    again = Store(path)
+    assert not again.created
+    again.close()
+
+
+def test_a_lock_file_that_a_killed_process_left_behind_locks_nothing(path):
+    (path.parent / f"{path.name}.lock").write_text("process 1 on nowhere\n")
+    lock = WriterLock(path)
+    lock.release()
+
+
+def test_a_new_file_has_its_name_after_the_first_commit(store, path):
+    store.file["z"] = 1
+    assert not path.exists()
+    store.commit()
+    assert path.exists()
+    with h5py.File(path, "r") as seen:
+        assert seen["z"][()] == 1
+
+
+def test_a_file_that_was_never_committed_leaves_nothing(path):
+    store = Store(path)
+    store.file["z"] = 1
+    store.close(failed=True)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_closing_after_a_failure_keeps_the_last_commit(path):
+    store = Store(path)
+    store.file["z"] = 1
+    store.commit()
+    store.file["w"] = np.zeros(1000)
+    store.close(failed=True)
+    with h5py.File(path, "r") as seen:
+        assert list(seen) == ["z"]
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_closing_commits(path):
+    store = Store(path)
+    store.file["z"] = 1
+    store.close()
+    with h5py.File(path, "r") as seen:
+        assert seen["z"][()] == 1
+
+
+def test_the_file_is_plain_hdf5_that_tracks_order(path):
+    store = Store(path)
+    for name in "zay":
+        store.file[name] = 1
+    store.close()
+    with h5py.File(path, "r") as seen:
+        assert list(seen) == ["z", "a", "y"]
+
+
+def test_after_a_kill_the_committed_state_is_read(store, path, tmp_path):
+    store.file["z"] = np.arange(5)
+    store.commit()
+    store.file["z"][:] = 9
+    store.file["w"] = np.zeros(10_000)
+    copy = tmp_path / "copy.h5"
+    shutil.copy(path, copy)
+    shutil.copy(f"{path}.wal", f"{copy}.wal")
+    with open_for_reading(copy) as seen:
+        assert list(seen) == ["z"]
+        assert seen["z"][:].tolist() == [0, 1, 2, 3, 4]
+    assert not os.path.exists(f"{copy}.wal")
+
+
+def test_a_place_that_can_not_be_written_suggests_output(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SimkitError, match="cannot be written: ") as error:
+        Store(tmp_path / "file" / "f.h5")
+    assert "--output FILE.h5" in str(error.value)
+    assert "file/f.h5" in str(error.value)
+
+
+def test_a_full_disk_is_a_storage_failure_that_says_what_to_do(path):
+    store = Store(path)
+    store.file["z"] = np.arange(10)
+    store.commit()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    try:
+        store.file["w"] = np.ones(100_000)
+        with pytest.raises(StorageFailed, match="could not be written: File too large") as error:
+            store.commit()
+        assert "every run that was reported done is in the file" in str(error.value)
+        store.close(failed=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with h5py.File(path, "r") as seen:
+        assert list(seen) == ["z"]
+
+
+def test_a_file_that_is_missing_or_no_hdf5_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(SimkitError, match=r"no such file: .*nope.h5"):
+        open_for_reading(tmp_path / "nope.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(SimkitError, match=r"text.h5: not a trajectory file: it is not an HDF5 file"):
+        open_for_reading(tmp_path / "text.h5")
+
+
+def test_an_hdf5_file_of_somebody_else_is_an_error_that_names_it(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(SimkitError, match=r"other.h5: an HDF5 file, but no trajectory of simkit's is in it"):
+        simkit.open(tmp_path / "other.h5")
+
+
+def test_a_trajectory_that_is_still_open_hides_nothing_from_a_later_one(path):
+    def f(x):
+        return x
+
+    earlier = simkit.run(f, simkit.product(x=[1, 2]), output=path)
+    assert earlier["result"].tolist() == [1, 2]
+    later = simkit.run(f, simkit.product(x=[1, 2, 3]), output=path)
+    assert later["result"].tolist() == [1, 2, 3]
+    assert simkit.open(path)["result"].tolist() == [1, 2, 3]
+
+
+def test_who_writes_a_file_is_told_without_a_lock(path):
+    assert writer_of(path) == ""
+    store = Store(path)
+    assert writer_of(path) == f"process {os.getpid()} on {socket.gethostname()}"
+    store.close()
+    assert writer_of(path) == ""
+
+
+def test_a_writer_that_was_killed_writes_no_more(path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    lock = path.with_name("f-001.h5.lock")
+    lock.write_text(f"process {gone.pid} on {socket.gethostname()}\n")
+    assert writer_of(path) == ""
+    lock.write_text(f"process {gone.pid} on another-machine\n")  # nobody here can tell
+    assert writer_of(path) == f"process {gone.pid} on another-machine"

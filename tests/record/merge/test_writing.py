@@ -1,0 +1,97 @@
+"""What the merged experiment says of itself: sessions, attempts, notes; a summary does not go along."""
+
+from __future__ import annotations
+
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import simkit
+from simkit import explore
+
+F = """
+from simkit import experiment
+
+@experiment
+def f(x=0.0):
+    return {"z": x}
+"""
+
+
+TEXT = h5py.string_dtype()
+
+
+@pytest.fixture
+def two(study):
+    """``a.h5`` with the points 1 and 2, ``b.h5`` with 3."""
+    study.run(F, space=explore(x=[1.0, 2.0]), output="a.h5").close()
+    study.run(F, space=explore(x=[3.0]), output="b.h5").close()
+    return study
+
+
+def test_notes_on_the_trajectory_of_all_sources_are_kept(two):
+    for file in ("a.h5", "b.h5"):
+        with h5py.File(file, "r+") as opened:
+            for key, text in (("name", ""), ("text", f"of {file}")):
+                data = np.array([text], object)
+                opened.create_dataset(f"f/notes/{key}", data=data, dtype=TEXT, maxshape=(None,))
+    simkit.merge("m.h5", "a.h5", "b.h5").close()
+    with h5py.File("m.h5") as merged:
+        assert merged["f/notes/text"].asstr()[:].tolist() == ["of a.h5", "of b.h5"]
+
+
+def add_summary(file):
+    """As `@after` leaves it: a value, its state, a parameter that only it asked for, second names."""
+    with h5py.File(file, "r+") as opened:
+        root = opened["f"]
+        root.create_dataset("summary/mean", data=1.5).attrs.update({"codec": "float", "constant": True})
+        root.create_dataset("parameters/limit", data=3).attrs.update(
+            {"codec": "int", "constant": True, "after": "tell"}
+        )
+        root.create_group("after/tell")
+        root.create_group("links")["best"] = h5py.SoftLink("/f/summary/mean")
+        root["links/column"] = h5py.SoftLink("/f/results/z")
+
+
+def test_a_summary_tells_of_its_own_file_and_is_left_out(two):
+    add_summary("a.h5")
+    with pytest.warns(UserWarning, match=r"the summary of a\.h5 tells of that file's runs alone: left out"):
+        simkit.merge("m.h5", "a.h5", "b.h5").close()
+    with h5py.File("m.h5") as merged:
+        assert "summary" not in merged["f"]
+        assert "after" not in merged["f"]
+        assert list(merged["f/parameters"]) == ["x"]
+        assert list(merged["f/links"]) == ["column"]
+        assert merged["f/links/column"][:].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_target_keeps_its_own_summary(two):
+    add_summary("a.h5")
+    with simkit.merge("a.h5", "b.h5") as merged:
+        assert merged.names("summary") == ["mean"]
+        assert merged.names("parameters") == ["x", "limit"]
+        assert merged["z"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_session_numbers_go_on_and_attempts_add_up(study):
+    bad = F.replace("    return", "    assert x != 2.0\n    return")
+    study.run(bad, space=explore(x=[1.0, 2.0]), output="a.h5").close()
+    del sys.modules[study.module("sim_a.py").__name__]  # its text changes
+    study.run(F, space=explore(x=[3.0]), output="b.h5").close()
+    study.run(F, space=explore(x=[3.0, 2.0]), output="b.h5").close()  # a second session
+    with pytest.warns(UserWarning, match="other code"):
+        simkit.merge("m.h5", "a.h5", "b.h5").close()
+    with h5py.File("m.h5") as merged:
+        runs = merged["f/runs"]
+        assert runs["session"][:].tolist() == [1, 3, 2]
+        assert runs["status"][:].tolist() == [1, 1, 1]
+        assert runs["attempt"][:].tolist() == [1, 2, 1]
+        assert [key for key in merged["f/info"] if key.isdigit()] == ["001", "002", "003"]
+        assert runs["source"][:].tolist() == [1, 2, 2]
+        assert runs["source_run"][:].tolist() == [0, 1, 0]
+        table = merged["f/info/merged"]
+        assert table["file"].asstr()[:].tolist() == ["a.h5", "b.h5"]
+        assert table["first_session"][:].tolist() == [1, 2]
+        assert table["sessions"][:].tolist() == [1, 2]

@@ -1,0 +1,190 @@
+"""What a session tells on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import simkit
+
+MULTIPLY = '''
+from simkit import experiment, product
+
+@experiment
+@product(x=[1.0, 2.0, 3.0, 4.0], y=[6.0, 7.0, 8.0])
+def multiply(x: float, y: float) -> dict[str, float]:
+    """Multiply two numbers."""
+    return {"z": x * y}
+'''
+
+
+@pytest.fixture
+def multiply(project):
+    project.file("sim_multiply.py", MULTIPLY)
+    return project
+
+
+def section(text, title):
+    """The lines below a rule with this title, up to the next rule."""
+    lines = text.splitlines()
+    start = next(
+        i for i, line in enumerate(lines) if re.fullmatch(rf"[=_-]+ {re.escape(title)} [=_-]+", line)
+    )
+    rest = lines[start + 1 :]
+    stop = next((i for i, line in enumerate(rest) if re.fullmatch(r"[=_-]+ .* [=_-]+", line)), len(rest))
+    return "\n".join(rest[:stop])
+
+
+FAILING = '''
+from simkit import experiment, product
+
+@experiment
+@product(i=range({n}))
+def shaky(i, bad={bad}):
+    """Fails from ``bad`` on."""
+    if i >= bad:
+        raise ValueError(f"no luck with {{i}}")
+    return {{"z": i}}
+'''
+
+
+def test_failures_are_shown_once_with_parameters_and_the_replay_command(project):
+    project.file("sim_shaky.py", FAILING.format(n=12, bad=5))
+    result = project.simkit("--seed", "3")
+    assert result.code == 1
+    assert re.search(r"=+ 5 done, 7 failed in", result.out)
+    assert "results/shaky-001.h5   5 of 12 runs" in result.out
+    fifth = section(result.out, "sim_shaky.py::shaky[5]")
+    assert "i=5" in fifth
+    assert 'sim_shaky.py", line 9, in shaky' in fifth
+    assert "ValueError: no luck with 5" in fifth
+    assert "replay: simkit 'sim_shaky.py::shaky[5]' --pdb" in fifth
+    assert os.path.dirname(simkit.__file__) not in result.out
+    assert result.out.count("no luck with 5") == 1 + result.out.count('raise ValueError(f"no luck with 5')
+    assert "shaky[9]" in result.out
+    assert "shaky[10]" not in result.out
+    assert "2 more failures" in result.out
+
+    verbose = project.simkit("-v")
+    assert verbose.code == 1
+    assert "shaky[10]" in verbose.out
+    assert "shaky[11]" in verbose.out
+    assert "more failure" not in verbose.out
+    assert re.search(r"=+ 7 failed in", verbose.out)
+
+
+def test_quiet_verbose_and_show(project):
+    project.file(
+        "sim_talk.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2, 3])
+        def talk(x):
+            print(f"hello from {x}")
+            return x
+        """,
+    )
+    quiet = project.ok("-q")
+    assert "rootdir" not in quiet.out
+    assert "hello" not in quiet.out
+    assert re.search(r"3 done in", quiet.out)
+    assert "results/talk-001.h5   3 of 3 runs" in quiet.out
+    assert project.open("talk-001").log(1) == "hello from 2\n"
+    for workers in ("0", "1"):
+        shown = project.ok("-s", "--fresh", "-n", workers)
+        assert [line for line in shown.out.splitlines() if "hello" in line] == [
+            "hello from 1",
+            "hello from 2",
+            "hello from 3",
+        ]
+    assert project.open("talk-003").log(1) == ""
+
+
+def test_durations_shows_the_slowest_runs(project):
+    project.file(
+        "sim_slow.py",
+        """
+        import time
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(6))
+        def slow(x):
+            time.sleep(0.1 * (x in (2, 4)) + 0.1 * (x == 4))
+        """,
+    )
+    out = project.ok("--durations", "2").out
+    lines = section(out, "slowest 2 runs").splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r" *0\.2\d* s  sim_slow\.py::slow\[4\]  x=4", lines[0])
+    assert re.fullmatch(r" *0\.1\d* s  sim_slow\.py::slow\[2\]  x=2", lines[1])
+
+
+# On a terminal
+
+
+def run_in_terminal(folder: Path, *arguments: str) -> str:
+    """What the command writes to a terminal, escapes included."""
+    owner, terminal = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment |= {"COLUMNS": "100", "LINES": "30", "TERM": "xterm"}
+    command = [sys.executable, "-m", "simkit", *arguments]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        pieces = []
+        while True:
+            try:
+                piece = os.read(owner, 65536)
+            except OSError:  # Linux says so when the other side is closed
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+        os.close(owner)
+        code = process.wait(60)
+    assert code == 0, b"".join(pieces)
+    return b"".join(pieces).decode()
+
+
+def test_a_terminal_shows_a_live_bar_with_rate_and_time_left(project):
+    project.file(
+        "sim_busy.py",
+        """
+        import time
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(40))
+        def busy(x):
+            end = time.perf_counter() + 0.05
+            while time.perf_counter() < end:
+                pass
+        """,
+    )
+    raw = run_in_terminal(project.path)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw)
+    frames = re.findall(r"busy  40 runs +.*?(\d+)%.*? (\d+)/40  (.*?)eta (\d+\.\d+ s|\d+ s|\d+:\d\d)", text)
+    assert len(frames) >= 3, text
+    percents = [int(percent) for percent, *_ in frames]
+    assert percents == sorted(percents)
+    assert percents[0] < percents[-1]
+    assert all("/run" in rate or "runs/s" in rate for *_, rate, _ in frames)
+    assert "━" in raw
+    assert re.search(r"[\r\n]sim_busy\.py::busy  40 runs ━{12} 100%  40 done\r\n", text)
+    assert re.search(r"^results/busy-001\.h5   40 of 40 runs   \d+ kB\r?$", text, re.M)
+
+
+def test_a_pipe_gets_plain_lines(multiply):
+    out = multiply.ok().out
+    assert "\x1b" not in out
+    assert "\r" not in out

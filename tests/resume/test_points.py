@@ -1,0 +1,212 @@
+"""Continuing: which points are done, which are new, and where they stand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import simkit
+from simkit import explore, product
+
+
+@pytest.fixture
+def go(tmp_path):
+    """Run ``f`` over a space into one file; gives the declared columns, the status, and which runs were made."""
+    made = []
+
+    def f(x, y=0, fail=False):
+        made.append(x)
+        if failing and x in failing:
+            raise ValueError(x)
+        return {"z": 1}
+
+    failing = set()
+
+    def run(space, *, fail=(), **options):
+        failing.clear()
+        failing.update(fail)
+        made.clear()
+        with simkit.run(f, space, output=tmp_path / "f.h5", seed=1, **options) as traj:
+            return list(traj["x"]), traj.status.tolist(), list(made)
+
+    return run
+
+
+def test_nothing_new_runs_nothing(go):
+    assert go(product(x=[1, 2]))[2] == [1, 2]
+    assert go(product(x=[1, 2])) == ([1, 2], ["done"] * 2, [])
+
+
+def test_points_at_the_end_are_appended(go):
+    go(product(x=[1, 2]))
+    assert go(product(x=[1, 2, 3, 4])) == ([1, 2, 3, 4], ["done"] * 4, [3, 4])
+
+
+def test_points_in_the_middle_are_appended_too(go):
+    go(product(x=[1, 4]))
+    assert go(product(x=[1, 2, 4, 3])) == ([1, 4, 2, 3], ["done"] * 4, [2, 3])
+    assert go(product(x=[1, 2, 4, 3])) == ([1, 4, 2, 3], ["done"] * 4, [])
+
+
+def test_another_order_of_the_same_points_runs_nothing(go):
+    go(product(x=[1, 2, 3]))
+    assert go(product(x=[3, 1, 2])) == ([1, 2, 3], ["done"] * 3, [])
+
+
+def test_points_that_are_gone_stay_recorded_and_come_back(go):
+    go(product(x=[1, 2, 3]))
+    assert go(product(x=[2])) == ([1, 2, 3], ["done"] * 3, [])
+    assert go(product(x=[2, 9])) == ([1, 2, 3, 9], ["done"] * 4, [9])
+    assert go(product(x=[3, 1])) == ([1, 2, 3, 9], ["done"] * 4, [])
+
+
+def test_failed_runs_run_again_and_done_ones_do_not(go):
+    assert go(product(x=[1, 2, 3]), fail=[2])[1] == ["done", "failed", "done"]
+    assert go(product(x=[1, 2, 3])) == ([1, 2, 3], ["done"] * 3, [2])
+
+
+def test_failed_runs_that_are_gone_do_not_run_again(go):
+    go(product(x=[1, 2, 3]), fail=[2])
+    assert go(product(x=[1, 3, 4])) == ([1, 2, 3, 4], ["done", "failed", "done", "done"], [4])
+
+
+def test_equal_points_are_told_apart_by_their_occurrence(go):
+    assert go(explore(x=[1, 1, 2]))[2] == [1, 1, 2]
+    assert go(explore(x=[1, 2, 1, 1])) == ([1, 1, 2, 1], ["done"] * 4, [1])
+    assert go(explore(x=[1])) == ([1, 1, 2, 1], ["done"] * 4, [])
+
+
+def test_trials_can_grow(go):
+    go(product(x=[1, 2]).repeat(2))
+    assert go(product(x=[1, 2]).repeat(3)) == ([1, 1, 2, 2, 1, 2], ["done"] * 6, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([1, 2], [1.0, 2.0]),
+        ([1], [True]),
+        ([0.0], [-0.0]),
+        (["1"], [1]),
+        ([(1, 2)], [[1, 2]]),
+        (np.array([1], "i4"), np.array([1], "i8")),
+        ([1], np.array([1])),
+    ],
+)
+def test_points_of_another_type_or_other_bits_are_new_points(go, first, then):
+    go(explore(x=first))
+    assert len(go(explore(x=then))[2]) == len(then)
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        [math.nan, 1.0],
+        [None, "a", 2.5],
+        [np.zeros(2), np.ones(3)],
+        np.arange(6).reshape(3, 2),
+        [{"a": 1}, {"b": [2]}],
+        [2**70, 3],
+        np.array(["2020-01-01", "NaT"], "M8[D]"),
+        ["a\0", "\ud800"],
+        [1j, 2j],
+        np.array([1, 2], "f2"),
+    ],
+)
+def test_values_of_every_kind_are_recognized(tmp_path, axis):
+    def f(x):
+        return 1
+
+    for n in (len(axis) - 1, len(axis), len(axis)):
+        with simkit.run(f, explore(x=axis[:n]), output=tmp_path / "f.h5") as traj:
+            assert len(traj) == n
+    with simkit.run(f, explore(x=axis[::-1]), output=tmp_path / "f.h5") as traj:
+        assert len(traj) == len(axis)
+
+
+def test_a_value_inserted_into_the_slow_axis_keeps_the_grid_of_names(tmp_path):
+    def f(x, y):
+        return 10 * x + y
+
+    for xs in ([1, 3], [1, 2, 3]):
+        with simkit.run(f, product(x=xs, y=[5, 6]), output=tmp_path / "f.h5") as traj:
+            found = list(zip(traj["x"].tolist(), traj["y"].tolist(), traj["result"].tolist(), strict=True))
+    assert found == [(1, 5, 15), (1, 6, 16), (3, 5, 35), (3, 6, 36), (2, 5, 25), (2, 6, 26)]
+
+
+def test_a_sum_with_an_absent_name_is_continued(tmp_path):
+    def f(x, y=7):
+        return x * y
+
+    made = []
+    for space in (explore(x=[1]) + explore(x=[2], y=[3]), explore(x=[1, 5]) + explore(x=[2], y=[3])):
+        with simkit.run(f, space, output=tmp_path / "f.h5") as traj:
+            made.append((traj["x"].tolist(), traj["y"].tolist(), traj["result"].tolist()))
+    assert made == [([1, 2], [7, 3], [7, 6]), ([1, 2, 5], [7, 3, 7], [7, 6, 35])]
+
+
+def test_a_sum_whose_normal_value_is_computed_is_continued(study):
+    text = """
+        from simkit import experiment, parameter
+
+        @parameter
+        def y(x):
+            return 10 * x
+
+        @experiment
+        def f(x, y):
+            return x + y
+        """
+    for xs in ([1], [1, 2]):
+        with study.run(text, space=explore(x=xs) + explore(x=[3], y=[4])) as traj:
+            found = sorted(zip(traj["x"].tolist(), traj["y"].tolist(), traj["result"].tolist(), strict=True))
+    assert found == [(1, 10, 11), (2, 20, 22), (3, 4, 7)]
+
+
+def test_another_set_of_explored_names_is_another_trajectory(study):
+    text = "def f(x=1, y=2):\n    return x + y\n"
+    paths = [
+        study.run(text, space=space).path.name
+        for space in (product(x=[1]), product(y=[1]), product(x=[1, 2]))
+    ]
+    assert paths == ["f-001.h5", "f-002.h5", "f-001.h5"]
+
+
+def test_another_constant_or_code_is_another_trajectory(study):
+    text = "def f(x, y=2):\n    return x + y\n"
+    space = product(x=[1])
+    names = [
+        study.run(text, space=space, **options).path.name
+        for options in ({}, {"set": {"y": 3}}, {}, {"fresh": True})
+    ]
+    assert names == ["f-001.h5", "f-002.h5", "f-001.h5", "f-003.h5"]
+
+
+def test_a_trajectory_without_a_done_run_is_started_again(study):
+    first = study.run("def f(x, y=2):\n    raise ValueError\n", space=product(x=[1]))
+    first.close()
+    second = study.run("def f(x, y=2):\n    raise ValueError\n", space=product(x=[1]), set={"y": 3})
+    assert second.path == first.path
+    assert second.parameters.y == 3
+
+
+@settings(max_examples=20)
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=2, max_size=3))
+def test_whatever_is_declared_each_point_is_recorded_once_per_occurrence(tmp_path_factory, axes):
+    path = tmp_path_factory.mktemp("points") / "f.h5"
+
+    def f(x):
+        return 2 * x
+
+    recorded: list[int] = []
+    for axis in axes:
+        with simkit.run(f, explore(x=axis), output=path) as traj:
+            now = traj["x"].tolist()
+            assert traj["result"].tolist() == [2 * x for x in now]
+        assert now[: len(recorded)] == recorded
+        assert all(now.count(x) == max(recorded.count(x), axis.count(x)) for x in range(6))
+        recorded = now

@@ -1,0 +1,21 @@
+"""NumPy's arrays that HDF5 has no type for."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from identity import all_identical
+from kinds.generated import structured
+
+from simkit.values.compare import digest
+from simkit.values.decode import decode
+from simkit.values.encode import encode
+
+# Whatever NumPy and pandas can make
+
+
+@settings(max_examples=60)
+@given(st.lists(structured(), min_size=1, max_size=3))
+def test_any_structured_arrays_come_back_as_they_were(wanted):
+    assert all_identical(decode(encode(wanted)), wanted)
+    assert all(digest(a) == digest(b) for a, b in zip(decode(encode(wanted)), wanted, strict=True))
