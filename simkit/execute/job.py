@@ -117,7 +117,7 @@ class Recipe:
 
 @attrs.frozen(eq=False)
 class Parcel:
-    """The experiment itself: for functions of a script or a notebook, which no file can give again."""
+    """The experiment itself: for functions that no file can give again, as in a script or a notebook."""
 
     payload: bytes
 
@@ -139,7 +139,7 @@ def portable(job: Job, declared: Declared) -> Source:
     """
     plan, space, elements = job.plan, _outline(job.plan.space), declared.elements
     try:
-        if plan.module == "__main__" or getattr(sys.modules.get(plan.module), "__file__", None) is None:
+        if not _is_in_its_file(plan):
             codecs = tuple(OWN.by_name.values())
             bare = attrs.evolve(plan, space=space, code={}, afters=(), sources=Sources())
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
@@ -152,6 +152,13 @@ def portable(job: Job, declared: Declared) -> Source:
             f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
         ) from None
     return Recipe(plan.path, plan.rootdir, plan.name, plan.code, payload)
+
+
+def _is_in_its_file(plan: Plan) -> bool:
+    """Whether importing the file gives the experiment: no script, no notebook, no function within another."""
+    module = sys.modules.get(plan.module)
+    is_importable = plan.module != "__main__" and getattr(module, "__file__", None) is not None
+    return is_importable and getattr(module, plan.name, None) is plan.function
 
 
 def source_of(job: Job, method: Method) -> tuple[Source, Declared]:

@@ -12,14 +12,20 @@ An engine of your own is made from a `Job`; let a test go through all checks::
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simkit.collect.collection import plan_of
+from simkit.collect.collection import Found, Request, resolve
+from simkit.collect.plan import node_id
+from simkit.collect.signatures import levels
 from simkit.declare.forms import Index, Values
 from simkit.declare.space import Space, product
+from simkit.declare.tags import Tag
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine
 from simkit.execute.job import Job
@@ -39,7 +45,11 @@ def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
     **fields
         Further fields of the `Job`.
     """
-    plan = plan_of(function, space, {})
+    path = Path(inspect.getfile(function))
+    module = sys.modules[function.__module__]
+    found = Found(function, Tag("experiment"), path, module, node_id(path, function, path.parent))
+    inside = levels(path, path.parent, module)
+    plan = resolve(found, inside, Request(reshape=lambda *_: space), path.parent, compress=False)
     shared = shared_values(plan, SEED)
     return Job(plan, SEED, shared, reserved(plan, constants(plan, shared)), **fields)
 
