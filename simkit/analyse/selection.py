@@ -35,7 +35,7 @@ def missing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.full(shape, "NaT" if dtype.kind in "mM" else np.nan, dtype)
 
 
-RUN_NAMES = ("run", "status", "seconds", "trial", "seed")
+RUN_NAMES = ("run", "status", "seconds", "trial", "seed", "block", "role")
 _GAP_BYTES = 1 << 20  # reading across a smaller gap is quicker than another call
 
 
@@ -65,7 +65,7 @@ class Columns:
     @property
     def run_names(self) -> list[str]:
         """What is known of every run, as far as no name of the user's stands in the way."""
-        optional = ("trial", "seed")
+        optional = ("trial", "seed", "block", "role")
         used = [name for name in RUN_NAMES if name not in optional or self.has_run_column(name)]
         return [name for name in used if name not in self.names]
 
