@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import data_of, mask_of
-from simkit.analyse.tables import magnitude
+from simkit.analyse.selection import Selection, data_of, mask_of
+from simkit.analyse.tables import magnitude, numbers_of
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, listed
 from simkit.values.compare import Coded, coded, numbered, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from simkit.analyse.trajectory import Trajectory
 
 
 _LONGEST = 40  # a comment that still fits beside an axis
@@ -64,7 +62,7 @@ class Spread:
     count: Array
 
 
-def spread(trajectory: Trajectory, name: str, over: Sequence[str | None]) -> Spread:
+def spread(selection: Selection, name: str, over: Sequence[str | None]) -> Spread:
     """Average a result over the runs that share the values of up to two parameters.
 
     Parameters
@@ -77,9 +75,9 @@ def spread(trajectory: Trajectory, name: str, over: Sequence[str | None]) -> Spr
     SimkitError
         For a result that is no real number per run, or when other parameters vary too.
     """
-    values, label = _numbers(trajectory, name)
-    names = _completed(trajectory, name, over)
-    parts = [_labelled(trajectory, each) for each in names]
+    values, label = _numbers(selection, name)
+    names = _completed(selection, name, over)
+    parts = [_labelled(selection, each) for each in names]
     shape = tuple(len(labelled.values) for labelled, _ in parts)
     cells = np.zeros(len(values), np.int64)
     for labelled, codes in parts:
@@ -95,9 +93,9 @@ def spread(trajectory: Trajectory, name: str, over: Sequence[str | None]) -> Spr
     return Spread(label, tuple(labelled for labelled, _ in parts), *arrays)
 
 
-def _numbers(trajectory: Trajectory, name: str) -> tuple[Array, str]:
-    column, unit = magnitude(trajectory, name, trajectory[name])
-    if column.ndim > 1 or not trajectory._columns.is_scalar(name):
+def _numbers(selection: Selection, name: str) -> tuple[Array, str]:
+    column, unit = numbers_of(selection, name)
+    if column.ndim > 1 or not selection.is_scalar(name):
         one = f"traj.runs[0].{name}"
         msg = f"{name} is more than a number per run: plot one run's, {one}, or reduce it to a number first"
         raise SimkitError(msg)
@@ -106,30 +104,30 @@ def _numbers(trajectory: Trajectory, name: str) -> tuple[Array, str]:
         raise SimkitError(msg)
     values = data_of(column).astype(float)
     values[mask_of(column)] = np.nan
-    return values, _label(trajectory, name, unit)
+    return values, _label(selection, name, unit)
 
 
-def _label(trajectory: Trajectory, name: str, unit: str) -> str:
-    comment = trajectory.describe(name).comment.partition("\n")[0].rstrip(".") if name in trajectory else ""
+def _label(selection: Selection, name: str, unit: str) -> str:
+    comment = selection.about(name).comment.partition("\n")[0].rstrip(".") if name in selection else ""
     text = f"{name}: {comment}" if 0 < len(comment) <= _LONGEST else name
     return f"{text} [{unit}]" if unit else text
 
 
-def _completed(trajectory: Trajectory, result: str, over: Sequence[str | None]) -> list[str]:
+def _completed(selection: Selection, result: str, over: Sequence[str | None]) -> list[str]:
     """The parameters' names, the missing ones chosen among those that vary."""
     given = [name for name in over if name is not None]
-    free = _free(trajectory, given)
+    free = _free(selection, given)
     names = [name or (free.pop(0) if free else None) for name in over]
     found = [name for name in names if name is not None]
     if not found:
         msg = (
             f"nothing that was explored varies in these runs, so there is nothing to plot {result} over\n"
-            f"    explored: {listed('', trajectory.explored)}"
+            f"    explored: {listed('', selection.recorded.explored)}"
         )
         raise SimkitError(msg)
     if free:
         shown = ", ".join(free)
-        value = trajectory[free[0]].tolist()[0]
+        value = selection.array(free[0]).tolist()[0]
         msg = (
             f"{result} over {' and '.join(found)}: {shown} varies too\n"
             f"    choose its value first, as in traj.where({free[0]}={value!r}).plot"
@@ -138,29 +136,29 @@ def _completed(trajectory: Trajectory, result: str, over: Sequence[str | None]) 
     return found
 
 
-def _free(trajectory: Trajectory, given: Sequence[str]) -> list[str]:
+def _free(selection: Selection, given: Sequence[str]) -> list[str]:
     """The explored names that vary here, one for each that move together, apart from those given."""
-    chosen = [_coded(trajectory, name) for name in given]
-    left = {name: _coded(trajectory, name) for name in trajectory.explored if name not in given}
+    chosen = [_coded(selection, name) for name in given]
+    left = {name: _coded(selection, name) for name in selection.recorded.explored if name not in given}
     left = {name: c for name, c in left.items() if c.varies and not any(o.determines(c) for o in chosen)}
     return [names[0] for names in together(left)]
 
 
-def _coded(trajectory: Trajectory, name: str) -> Coded:
-    if name in trajectory._columns.run_names:
-        return numbered(trajectory[name])
-    column = coded(trajectory._columns.column(trajectory._known(name)))
+def _coded(selection: Selection, name: str) -> Coded:
+    if name in selection.run_names:
+        return numbered(selection.array(name))
+    column = coded(selection.column(selection.known(name)))
     if column is None:
         msg = f"{name} is absent in some runs: choose others with traj.where(...) first"
         raise SimkitError(msg)
     return column
 
 
-def _labelled(trajectory: Trajectory, name: str) -> tuple[Labelled, Array]:
+def _labelled(selection: Selection, name: str) -> tuple[Labelled, Array]:
     """A parameter's values, each once, and which of them each run has."""
-    column = _coded(trajectory, name)
-    values, unit = magnitude(trajectory, name, trajectory[name][column.first])
-    label = _label(trajectory, name, unit)
+    column = _coded(selection, name)
+    values, unit = magnitude(selection, name, selection.array(name)[column.first])
+    label = _label(selection, name, unit)
     if values.dtype.kind not in "iuf" or values.ndim > 1:
         words = np.array([str(value) for value in values], object)
         return Labelled(name, label, words), column.codes
@@ -178,7 +176,7 @@ _HOLE = "0.92"
 class Plot:
     """Draws a trajectory's results with matplotlib; each verb returns the `Axes`, to go on with."""
 
-    trajectory: Trajectory
+    selection: Selection
 
     def line(
         self, name: str, x: str | None = None, *, hue: str | None = None, ax: Axes | None = None, **style: Any
@@ -202,8 +200,8 @@ class Plot:
         SimkitError
             Without matplotlib, for a result that is no number, or when more parameters vary.
         """
-        found = spread(self.trajectory, name, (x, hue))
-        axes = _axes(ax, self.trajectory.name)
+        found = spread(self.selection, name, (x, hue))
+        axes = _axes(ax, self.selection.recorded.name)
         across = _Scale(found.over[0])
         lines = _Lines(found.over[1] if len(found.over) > 1 else None)
         for i, look in enumerate(lines.looks):
@@ -235,11 +233,11 @@ class Plot:
         SimkitError
             Without matplotlib, for a result that is no number, or unless two parameters vary.
         """
-        found = spread(self.trajectory, name, (x, y))
+        found = spread(self.selection, name, (x, y))
         if len(found.over) < 2:
             msg = f"a heatmap of {name} needs two parameters that vary, here is {found.over[0].name}: use plot.line"
             raise SimkitError(msg)
-        axes = _axes(ax, self.trajectory.name)
+        axes = _axes(ax, self.selection.recorded.name)
         across, up = map(_Scale, found.over)
         masked: Any = np.ma.masked_invalid
         mesh = axes.pcolormesh(across.edges, up.edges, masked(found.mean.T), **style)

@@ -175,4 +175,7 @@ def _codecs(plugin: Any, where: str) -> list[Codec]:
         if not isinstance(codec, Codec):
             msg = f"{where}: simkit_codecs gives {codec!r}: give a list of simkit.Codec(name, type, encode, decode)"
             raise SimkitError(msg)
+        if not codec.name or "." not in codec.name or "/" in codec.name:
+            msg = f"{where}: a codec is named with its project, as in 'lab.Spikes', not {codec.name!r}"
+            raise SimkitError(msg)
     return found

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import operator
 import os
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
 
 from simkit.collect.text import parse, split
+from simkit.declare.expressions import Vocabulary
 from simkit.declare.forms import BLOCK, Array, Values, passing
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, SimkitError, listed
@@ -114,28 +117,20 @@ def matches(expression: str, node_id: str) -> bool:
     """
     if not expression.strip():
         return True
+
+    def problem(_: str) -> SimkitError:
+        return SimkitError(f"-k {expression!r}: write names joined by and, or, not; quote anything else")
+
+    def is_part(word: Any) -> bool:
+        if not isinstance(word, str):
+            raise problem(word)
+        return word.lower() in node_id.lower()
+
+    words = Vocabulary({ast.And: all, ast.Or: any, ast.Not: operator.not_}, is_part, is_part, problem)
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        return bool(words.read(expression))
     except SyntaxError:
-        msg = f"-k {expression!r}: write names joined by and, or, not"
-        raise SimkitError(msg) from None
-    return _value(tree, node_id.lower(), expression)
-
-
-def _value(node: ast.expr, node_id: str, expression: str) -> bool:
-    match node:
-        case ast.BoolOp(op=ast.And()):
-            return all(_value(part, node_id, expression) for part in node.values)
-        case ast.BoolOp():
-            return any(_value(part, node_id, expression) for part in node.values)
-        case ast.UnaryOp(op=ast.Not()):
-            return not _value(node.operand, node_id, expression)
-        case ast.Name() | ast.Attribute():
-            return ast.unparse(node).lower() in node_id
-        case ast.Constant(value=str() as word):
-            return word.lower() in node_id
-    msg = f"-k {expression!r}: write names joined by and, or, not; quote anything else"
-    raise SimkitError(msg)
+        raise problem("") from None
 
 
 def selected(space: Space, runs: Sequence[Runs], where: str, node_id: str) -> Array | None:

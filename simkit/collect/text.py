@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from simkit.declare.expressions import ARITHMETIC, Vocabulary
 from simkit.errors import SimkitError, did_you_mean, nearest
-
-_OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-}
 
 
 def is_quantity(kind: Any) -> bool:
@@ -45,50 +37,46 @@ def quantity(text: str, name: str, source: str) -> Any:
     SimkitError
         For anything but numbers, units, lists and arithmetic on them.
     """
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        msg = f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms"
-        raise SimkitError(msg) from None
+    what = f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms"
+
+    def problem(words: str) -> SimkitError:
+        unknown = words.partition("cannot understand ")[2]
+        return SimkitError(f"{what}, not {unknown}" if unknown else f"{source}: {name}: {words}")
+
+    def unit(word: str) -> Any:
+        if word in units():
+            return units()[word]
+        if not word.isidentifier():
+            raise problem(f"cannot understand {word!r}")
+        hint = did_you_mean(word, units()) if nearest(word, units(), 1) else ""
+        raise problem(f"no unit of Brian2 is called {word!r}{hint}")
+
+    def number(value: Any) -> Any:
+        if type(value) not in (int, float):
+            raise problem(f"cannot understand {repr(value)!r}")
+        return value
+
     try:
         with np.errstate(all="raise"):
-            return _value(tree, name, source)
-    except SimkitError:
-        raise
-    except Exception as error:  # noqa: BLE001 - units that do not match, a division by zero
-        raise SimkitError(f"{source}: {name}: {error}") from None
+            return Vocabulary(_OPERATORS, unit, number, problem, _array).read(text)
+    except SyntaxError:
+        raise SimkitError(what) from None
 
 
-def _value(node: ast.expr, name: str, source: str) -> Any:
-    match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return number
-        case ast.Name(id=unit):
-            if unit not in units():
-                hint = did_you_mean(unit, units()) if nearest(unit, units(), 1) else ""
-                raise SimkitError(f"{source}: {name}: no unit of Brian2 is called {unit!r}{hint}")
-            return units()[unit]
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return -_value(inner, name, source)
-        case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-            return _value(inner, name, source)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _combined(type(op), _value(left, name, source), _value(right, name, source))
-        case ast.List(elts=items):
-            from brian2.units.fundamentalunits import Quantity
+def _array(items: list[Any]) -> Any:
+    from brian2.units.fundamentalunits import Quantity
 
-            return Quantity([_value(item, name, source) for item in items])
-    msg = (
-        f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms, not {ast.unparse(node)!r}"
-    )
-    raise SimkitError(msg)
+    return Quantity(items)
 
 
-def _combined(op: type, left: Any, right: Any) -> Any:
-    if op is ast.Pow and (not isinstance(right, (int, float)) or abs(right) > 100):
-        msg = f"an exponent is a number up to 100, not {right}"
+def _power(base: Any, exponent: Any) -> Any:
+    if not isinstance(exponent, (int, float)) or abs(exponent) > 100:
+        msg = f"an exponent is a number up to 100, not {exponent}"
         raise TypeError(msg)
-    return _OPERATORS[op](left, right)
+    return base**exponent
+
+
+_OPERATORS = {**ARITHMETIC, ast.Pow: _power}
 
 
 _WORDS = {"true": True, "false": False, "none": None, "nan": float("nan"), "inf": float("inf")}

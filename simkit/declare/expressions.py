@@ -1,7 +1,8 @@
-"""Which points does a condition like ``"x > 2 and neuron.tau == 7"`` select?
+"""What does an expression like ``"x > 2 and neuron.tau == 7"`` mean?
 
-A small evaluator over Python's own syntax tree, because the alternatives either execute code
-(``eval``) or know no dotted names (``DataFrame.eval``). Everything works on whole columns.
+A small evaluator over Python's own syntax tree, because the alternatives either execute code (``eval``) or know
+no dotted names (``DataFrame.eval``). What may be written, and what it means, is a `Vocabulary`: conditions on
+columns (`evaluate`) have one, words of ``-k`` and quantities with units have others.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -17,7 +18,118 @@ import numpy as np
 
 from simkit.errors import SimkitError, did_you_mean, listed
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+
+@attrs.frozen
+class Vocabulary:
+    """What may be written in an expression, and what it means.
+
+    Attributes
+    ----------
+    operators
+        By the operator's class in `ast`, what it makes of its operands; ``and`` and ``or`` get all of theirs
+        as one list. A chain of comparisons is joined with ``and``.
+    name
+        The value of a name, dotted ones included.
+    constant
+        The value of a number or a text.
+    problem
+        The error that says what is wrong.
+    sequence
+        The value of a list or tuple of values; None where there are none.
+    functions
+        What may be called, by name.
+    """
+
+    operators: Mapping[type[ast.AST], Callable[..., Any]]
+    name: Callable[[str], Any]
+    constant: Callable[[Any], Any]
+    problem: Callable[[str], SimkitError]
+    sequence: Callable[[list[Any]], Any] | None = None
+    functions: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)
+
+    def read(self, text: str) -> Any:
+        """The value of an expression.
+
+        Raises
+        ------
+        SyntaxError
+            Where it is no expression of Python's.
+        SimkitError
+            For what this vocabulary does not know, and for what can't be computed.
+        """
+        try:
+            tree = ast.parse(text.strip(), mode="eval").body
+        except (ValueError, MemoryError, RecursionError) as error:
+            raise SyntaxError(str(error)) from None
+        return self.value(tree)
+
+    def value(self, node: ast.expr) -> Any:
+        """The value of one part of the expression."""
+        match node:
+            case ast.Constant():
+                return self.apply(self.constant, node, node.value)
+            case ast.Name() | ast.Attribute(value=ast.Name() | ast.Attribute()):
+                return self.name(ast.unparse(node))
+            case ast.List() | ast.Tuple() if self.sequence is not None:
+                return self.apply(self.sequence, node, [self.value(item) for item in node.elts])
+            case ast.BoolOp() if type(node.op) in self.operators:
+                return self.apply(self.operators[type(node.op)], node, [self.value(v) for v in node.values])
+            case ast.UnaryOp() if type(node.op) in self.operators:
+                return self.apply(self.operators[type(node.op)], node, self.value(node.operand))
+            case ast.BinOp() if type(node.op) in self.operators:
+                operands = self.value(node.left), self.value(node.right)
+                return self.apply(self.operators[type(node.op)], node, *operands)
+            case ast.Compare() if all(type(op) in self.operators for op in node.ops):
+                return self.compared(node)
+            case ast.Call(func=ast.Name(id=name), keywords=[]) if name in self.functions:
+                return self.apply(self.functions[name], node, *map(self.value, node.args))
+        raise self.problem(f"cannot understand {ast.unparse(node)!r}")
+
+    def compared(self, node: ast.Compare) -> Any:
+        """The value of ``a < b <= c``."""
+        values = [self.value(part) for part in (node.left, *node.comparators)]
+        steps = zip(node.ops, values, values[1:], strict=False)
+        return self.operators[ast.And](
+            [self.apply(self.operators[type(op)], node, left, right) for op, left, right in steps]
+        )
+
+    def apply(self, function: Callable[..., Any], node: ast.expr, *operands: Any) -> Any:
+        """What a function makes of these operands; where it can't, the message quotes the part."""
+        try:
+            return function(*operands)
+        except SimkitError:
+            raise
+        except Exception as error:  # noqa: BLE001 - values of the user's own types may raise anything
+            verb = "compare in" if isinstance(node, ast.Compare) else "compute"
+            raise self.problem(f"cannot {verb} {ast.unparse(node)!r}: {error}") from None
+
+
+def _truth(value: Any) -> Any:
+    """A part of ``and`` and ``or``."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        msg = f"{array.dtype} is not true or false"
+        raise TypeError(msg)
+    return array.astype(bool)
+
+
+def _all(values: list[Any]) -> Any:
+    return np.logical_and.reduce(np.broadcast_arrays(*map(_truth, values)))
+
+
+def _any(values: list[Any]) -> Any:
+    return np.logical_or.reduce(np.broadcast_arrays(*map(_truth, values)))
+
+
+def _is_in(value: Any, items: Any) -> Any:
+    return np.any([np.asarray(value == item, bool) for item in items], axis=0)
+
+
+def _verdict(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda left, right: np.asarray(compare(left, right), bool)
+
+
+ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -25,35 +137,28 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
-    ast.BitAnd: np.logical_and,
-    ast.BitOr: np.logical_or,
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.Not: np.logical_not,
-    ast.Invert: np.logical_not,
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
-    "round": np.round,
-    "sqrt": np.sqrt,
-    "exp": np.exp,
-    "log": np.log,
-    "log10": np.log10,
-    "sin": np.sin,
-    "cos": np.cos,
-    "isnan": np.isnan,
-    "isfinite": np.isfinite,
+_OF_COLUMNS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    **ARITHMETIC,
+    ast.BitAnd: np.logical_and,
+    ast.BitOr: np.logical_or,
+    ast.And: _all,
+    ast.Or: _any,
+    ast.Not: np.logical_not,
+    ast.Invert: np.logical_not,
+    ast.Eq: _verdict(operator.eq),
+    ast.NotEq: _verdict(operator.ne),
+    ast.Lt: _verdict(operator.lt),
+    ast.LtE: _verdict(operator.le),
+    ast.Gt: _verdict(operator.gt),
+    ast.GtE: _verdict(operator.ge),
+    ast.In: _is_in,
+    ast.NotIn: lambda value, items: np.logical_not(_is_in(value, items)),
 }
+_NAMES = ("abs", "round", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES}
 
 
 def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], where: str) -> Any:
@@ -75,85 +180,25 @@ def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], wher
     SimkitError
         For a syntax error, an unknown name, or syntax outside of this small language.
     """
+    known = tuple(names)
+
+    def problem(what: str) -> SimkitError:
+        return SimkitError(f"{where}: the condition {text!r}: {what}")
+
+    def named(name: str) -> Any:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, known)}")
+        return column(name)
+
+    words = Vocabulary(_OF_COLUMNS, named, lambda value: value, problem, list, _FUNCTIONS)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        result = words.read(text)
     except SyntaxError as error:
         hint = "; compare with ==" if re.search(r"[^=<>!]=[^=]", text) else ""
         msg = f"{where}: cannot read the condition {text!r}: {error.msg}{hint}"
         raise SimkitError(msg) from None
-    result = _Evaluation(text, tuple(names), column, where).value(tree)
     if np.asarray(result).dtype != bool:
         msg = f"{where}: {text!r} is no condition: it gives {np.asarray(result).dtype}, not true or false"
         raise SimkitError(msg)
     return result
-
-
-@attrs.frozen
-class _Evaluation:
-    text: str
-    names: tuple[str, ...]
-    column: Callable[[str], Any]
-    where: str
-
-    def value(self, node: ast.expr) -> Any:
-        match node:
-            case ast.Constant():
-                return node.value
-            case ast.Name() | ast.Attribute():
-                return self.named(node)
-            case ast.List() | ast.Tuple():
-                return [self.value(item) for item in node.elts]
-            case ast.BoolOp():
-                join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-                parts = [self.truth(part) for part in node.values]
-                return join.reduce(np.broadcast_arrays(*parts))
-            case ast.UnaryOp():
-                return self.apply(_UNARY[type(node.op)], node, node.operand)
-            case ast.BinOp() if type(node.op) in _BINARY:
-                return self.apply(_BINARY[type(node.op)], node, node.left, node.right)
-            case ast.Compare():
-                return self.compared(node)
-            case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
-                return self.apply(_FUNCTIONS[name], node, *node.args)
-        raise self.error(f"cannot understand {ast.unparse(node)!r}")
-
-    def truth(self, node: ast.expr) -> Any:
-        """A part of ``and`` and ``or``."""
-        value = np.asarray(self.value(node))
-        if value.dtype.kind not in "biuf":
-            raise self.error(f"{ast.unparse(node)!r} is no condition")
-        return value.astype(bool)
-
-    def apply(self, function: Callable[..., Any], node: ast.expr, *operands: ast.expr) -> Any:
-        values = [self.value(operand) for operand in operands]
-        try:
-            return function(*values)
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise self.error(f"cannot compute {ast.unparse(node)!r}: {error}") from None
-
-    def named(self, node: ast.expr) -> Any:
-        name = ast.unparse(node)
-        if name not in self.names:
-            hint = did_you_mean(name, self.names)
-            raise self.error(f"unknown name {name!r}{hint}\n    available: {listed(name, self.names)}")
-        return self.column(name)
-
-    def compared(self, node: ast.Compare) -> Any:
-        values = [self.value(part) for part in (node.left, *node.comparators)]
-        steps = zip(node.ops, values, values[1:], strict=False)
-        verdicts = [self.verdict(op, left, right, node) for op, left, right in steps]
-        return np.logical_and.reduce(np.broadcast_arrays(*verdicts))
-
-    def verdict(self, op: ast.cmpop, left: Any, right: Any, node: ast.expr) -> Any:
-        try:
-            if isinstance(op, (ast.In, ast.NotIn)):
-                inside = np.any([np.asarray(left == item, bool) for item in right], axis=0)
-                return inside if isinstance(op, ast.In) else np.logical_not(inside)
-            if isinstance(op, (ast.Is, ast.IsNot)):
-                raise self.error(f"cannot understand {ast.unparse(node)!r}")
-            return np.asarray(_COMPARE[type(op)](left, right), bool)
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise self.error(f"cannot compare in {ast.unparse(node)!r}: {error}") from None
-
-    def error(self, what: str) -> SimkitError:
-        return SimkitError(f"{self.where}: the condition {self.text!r}: {what}")

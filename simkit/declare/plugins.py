@@ -8,16 +8,40 @@ from typing import Any, TypeAlias
 import attrs
 import pluggy
 
-from simkit.errors import SimkitError
-
-Encode: TypeAlias = Callable[[Any], tuple[Mapping[str, Any], Mapping[str, Any]]]
-Decode: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+Arrays: TypeAlias = Mapping[str, Any]
+Facts: TypeAlias = Mapping[str, Any]
 
 
-def _check_name(_: Any, __: Any, name: str) -> None:
-    if not name or "." not in name or "/" in name:
-        msg = f"a codec is named with its project, as in 'lab.Spikes', not {name!r}"
-        raise SimkitError(msg)
+@attrs.define(eq=False)  # one is made per value: frozen ones cost twice as much
+class Parts:
+    """A value taken apart.
+
+    Attributes
+    ----------
+    fields
+        The parts by identifier, each a value again.
+    attributes
+        A JSON object.
+    hints
+        Text for people who look into the file, or what makes it: called once per column, not per value.
+    is_own
+        Whether nobody else holds what is in the parts, so that no copy is needed to keep them as they are.
+    codec
+        The name of the codec that takes such values apart, where they are no more than their parts now.
+    """
+
+    fields: Arrays
+    attributes: str = "{}"
+    hints: Mapping[str, str] | Callable[[], Mapping[str, str]] = attrs.field(factory=dict)
+    is_own: bool = False
+    codec: str = ""
+
+
+Kinds: TypeAlias = "type | tuple[type, ...] | Callable[[type], bool]"
+Encode: TypeAlias = Callable[[Any], "tuple[Arrays, Facts] | Parts"]
+Decode: TypeAlias = Callable[[Arrays, Facts], Any]
+# The parts of N values, an array of N rows each, as one array of N rows; None where there is no such array.
+Gather: TypeAlias = Callable[[Arrays, Facts], Any]
 
 
 @attrs.frozen
@@ -36,6 +60,12 @@ class Codec:
         best the same for most runs. Each part becomes a column over the runs.
     decode
         ``decode(arrays, attributes) -> value``.
+    mutable
+        Whether a value can be changed in place. Then every run gets a copy (`copy.deepcopy`) of a parameter
+        of this type, and what a run returns is taken apart at once; False spares both.
+    gather, take, is_result
+        What simkit's own codecs know beyond that: many values as one array; how a value is taken apart with
+        copies of its parts; whether a returned value is one result, or its fields are results.
 
     Examples
     --------
@@ -47,17 +77,27 @@ class Codec:
                           lambda arrays, attributes: Spikes(arrays["t"], attributes["name"]))]
     """
 
-    name: str = attrs.field(validator=_check_name)
-    type: type
+    name: str
+    type: Kinds
     encode: Encode
     decode: Decode
+    mutable: bool = True
+    gather: Gather | None = attrs.field(default=None, kw_only=True)
+    take: Callable[[Any], Parts] | None = attrs.field(default=None, kw_only=True)
+    is_result: bool = attrs.field(default=True, kw_only=True)
+
+    def keeps(self, kind: Any) -> bool:
+        """Whether it keeps the direct instances of a class."""
+        if isinstance(self.type, tuple):
+            return kind in self.type
+        return kind is self.type if isinstance(self.type, type) else self.type(kind)
 
 
 class Codecs:
     """The codecs of the user's own types in this process: as with classes, there is one of each name."""
 
     def __init__(self) -> None:
-        self.by_type: dict[type, Codec] = {}
+        self.by_type: dict[Any, Codec] = {}
         self.by_name: dict[str, Codec] = {}
 
     def add(self, codec: Codec) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simkit.declare.results import Other, snapshot, unchanged
+from simkit.declare.snapshot import Other, snapshot, unchanged
 from simkit.errors import SimkitError
 
 _SCALARS = (bool, int, float, complex, np.generic)
@@ -80,9 +80,7 @@ class Run:
                 "    use run.append() for a series"
             )
             raise SimkitError(msg)
-        self._results.update(
-            {name: snapshot(value, self._other, whole=True) for name, value in given.items()}
-        )
+        self._results.update({name: snapshot(value, self._other) for name, value in given.items()})
 
     def append(self, rows: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record one more row of each of these series.
@@ -93,7 +91,7 @@ class Run:
             if name in self._results:
                 msg = f"run.append(): {name!r} is a result of run {self.index} already"
                 raise SimkitError(msg)
-            self._series.setdefault(name, []).append(snapshot(row, self._other, whole=True))
+            self._series.setdefault(name, []).append(snapshot(row, self._other))
 
     def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Commit a state, and what was added and appended so far, while the run goes on.

@@ -13,8 +13,8 @@ import numpy as np
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
-from simkit.declare.results import snapshot
 from simkit.declare.run import Run
+from simkit.declare.snapshot import snapshot
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Vault, never, user_traceback
 from simkit.inject.outcomes import Names, Outcomes, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
@@ -23,7 +23,7 @@ from simkit.inject.watch import Watch, seed_globals
 from simkit.values.batch import Batch, Status
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
-from simkit.values.registry import taken
+from simkit.values.results import fields_of, take_apart
 
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
@@ -178,7 +178,7 @@ class Injector:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
         numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, taken) for run, trial in numbered]
+        handles = [Run(run, trial, self.vault, take_apart) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
@@ -202,7 +202,7 @@ class Injector:
             beat[BEGAN] = started[position] = begun
             beat[RUN] = run
             try:
-                out.results[position] = snapshot(function(*row, **keyword), taken)
+                out.results[position] = snapshot(function(*row, **keyword), take_apart, fields_of)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, "", out, beat):
                     break
@@ -278,7 +278,7 @@ class Injector:
             self.watch.passed, self.watch.environment = passed, environment
         positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
         keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
-        return snapshot(self.plan.function(*positional, **keywords), taken)
+        return snapshot(self.plan.function(*positional, **keywords), take_apart, fields_of)
 
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""

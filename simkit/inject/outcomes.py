@@ -9,12 +9,12 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Array
-from simkit.declare.results import ONE, is_one_result, named_results
 from simkit.declare.run import Run
 from simkit.errors import Unstorable
 from simkit.values.batch import Status
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
+from simkit.values.results import ONE, is_one_result, named_results
 
 Fail = Callable[[int, str], None]
 

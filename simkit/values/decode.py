@@ -11,7 +11,8 @@ import numpy as np
 from simkit.declare.forms import Array, Index, objects
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.encode import NO_FIELD, encode
-from simkit.values.registry import Missing, Stored, codec_named
+from simkit.values.instances import Stored
+from simkit.values.registry import Missing, codec_named
 
 
 class Absent:
@@ -152,7 +153,9 @@ def _gathered(column: Column) -> Array | None:
     fields = node.fields if at is None else {k: v.spread(column.n, at) for k, v in node.fields.items()}
     if gather is None:
         return None
-    return gather({name: as_array(field) for name, field in fields.items()}, json.loads(node.attributes))
+    arrays = {name: as_array(field) for name, field in fields.items()}
+    together: Array | None = gather(arrays, json.loads(node.attributes))
+    return together
 
 
 def _tall(mask: Array, ndim: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -12,10 +12,10 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Index, Values
-from simkit.declare.plugins import OWN
+from simkit.declare.plugins import OWN, Codec, Parts
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
-from simkit.values.registry import Kept, Parts, Stored, Taken, codec_of, stored_parts
+from simkit.values.registry import codec_named, codec_of, is_numpy_scalar
 
 # Arrays of this size stay apart, so that each can become a chunk of its own without another copy.
 BIG = 65_536
@@ -177,32 +177,24 @@ def explain(value: Any, path: str) -> Unstorable | None:
 
 def _encoder(value: Any) -> Encoder:
     kind = type(value)
-    if kind in OWN.by_type:
-        return _composites(codec_of(kind))
-    found = _ENCODERS.get(kind) or _composed(kind)  # type: ignore[arg-type] # a class is hashable
-    if found is None:
-        raise Unstorable("", described(value))
-    return found
-
-
-@lru_cache(maxsize=4096)
-def _composed(kind: type) -> Encoder | None:
-    """The encoder of a type that is not among the commonest, nor a user's with a codec."""
-    if issubclass(kind, np.generic) and not issubclass(kind, np.void):
+    encoder = None if kind in OWN.by_type else ENCODERS.get(kind)
+    if encoder is not None:
+        return encoder
+    if is_numpy_scalar(kind):
         return scalars
     codec = codec_of(kind)
-    return None if codec is None else _composites(codec)
+    if codec is None:
+        raise Unstorable("", described(value))
+    return partial(composites, codec)
 
 
-def _composites(codec: Kept | None) -> Encoder:
-    def encoder(values: Sequence[Any]) -> list[Part]:
-        assert codec is not None
-        return records(codec.name, list(map(codec.encode, values)))
-
-    return encoder
+def composites(codec: Codec, values: Sequence[Any]) -> list[Part]:
+    """Values that a codec takes apart."""
+    take_apart: Any = codec.encode
+    return records(codec.name, list(map(take_apart, values)))
 
 
-def records(name: str, taken: list[Parts]) -> list[Part]:
+def records(name: str, taken: Sequence[Parts]) -> list[Part]:
     """What a codec took apart, as columns: one record for all values whose attributes agree."""
     groups = split(taken, lambda parts: (parts.attributes, tuple(parts.fields)))
     if len(groups) > MOST_ALIKE:
@@ -223,19 +215,11 @@ def loose(name: str, attributes: list[str], fields: Sequence[Mapping[str, Any]])
     return Record(name, {"attributes": encode(attributes), "fields": inner}, "")
 
 
-def _stored(values: Sequence[Stored]) -> list[Part]:
-    """Values that could not be put together are written as they were read."""
-    parts: list[Part] = []
-    for at, group in split([stored_parts(value) for value in values], lambda taken: taken[0]):
-        parts += placed(at, records(group[0][0], [Parts(fields, told) for _, fields, told in group]))
-    return parts
-
-
-def _taken(values: Sequence[Taken]) -> list[Part]:
-    """Values that were taken apart when they were returned."""
+def parts_encoded(values: Sequence[Parts]) -> list[Part]:
+    """Values that were taken apart before, each under the name of its codec."""
     parts: list[Part] = []
     for at, group in split(values, lambda value: value.codec):
-        parts += placed(at, records(group[0].codec, [value.parts for value in group]))
+        parts += placed(at, records(group[0].codec, group))
     return parts
 
 
@@ -246,15 +230,15 @@ def _arrays(values: Sequence[Any]) -> list[Part]:
         if dtype.kind in STORED_KINDS and (dtype.kind != "U" or _are_plain(group)):
             parts += placed(at, arrays(group))
         else:
-            parts += placed(at, _composites(array_codec(dtype))(group))
+            parts += placed(at, composites(array_codec(dtype), group))
     return parts
 
 
-def array_codec(dtype: np.dtype[Any]) -> Kept:
+def array_codec(dtype: np.dtype[Any]) -> Codec:
     """The codec of arrays that HDF5 has no type for, or none that holds all of their values."""
-    from simkit.values.codecs.numpy import codec_for
-
-    return codec_for(dtype)
+    if dtype.kind == "V":
+        return codec_named("raw" if dtype.names is None else "structured")
+    return codec_named({"T": "strings", "U": "text"}.get(dtype.kind, "objects"))
 
 
 def _are_plain(texts: Sequence[Any]) -> bool:
@@ -312,7 +296,8 @@ def _nothing(values: Sequence[Any]) -> list[Part]:
     return [(None, Nothing(len(values)))]
 
 
-_ENCODERS: dict[type, Encoder] = {
+# By the class of the values. Open: a module that has values of a class of its own enters their encoder.
+ENCODERS: dict[Any, Encoder] = {
     bool: native("bool", "?"),
     int: integers,
     float: native("float", "f8"),
@@ -321,8 +306,7 @@ _ENCODERS: dict[type, Encoder] = {
     bytes: lambda values: [(None, byte_strings("bytes", values))],
     type(None): _nothing,
     np.ndarray: _arrays,
-    Stored: _stored,
-    Taken: _taken,
+    Parts: parts_encoded,
     list: _sequences("list"),
     tuple: _sequences("tuple"),
     dict: _dictionaries,
@@ -362,18 +346,22 @@ def inside(value: Any, path: str) -> list[tuple[str, Any]]:
         return [(f"{path}.{k}" if isinstance(k, str) else f"{path}[{k!r}]", v) for k, v in value.items()]
     if isinstance(value, np.ndarray):
         return _cells(value, path)
-    codec = codec_of(type(value))
-    try:
-        parts = (
-            value.parts.fields
-            if type(value) is Taken
-            else {}
-            if codec is None
-            else codec.encode(value).fields
-        )
-    except Unstorable:
-        return []
-    return [(path if name in _TRANSPARENT else f"{path}.{name}", part) for name, part in parts.items()]
+    return [
+        (path if name in _TRANSPARENT else f"{path}.{name}", part)
+        for name, part in _fields_inside(value).items()
+    ]
+
+
+def _fields_inside(value: Any) -> Mapping[str, Any]:
+    parts: Any = value
+    if type(value) is not Parts:
+        codec = codec_of(type(value))
+        try:
+            parts = Parts({}) if codec is None else codec.encode(value)
+        except Unstorable:
+            parts = Parts({})
+    fields: Mapping[str, Any] = parts.fields
+    return fields
 
 
 def _cells(array: Any, path: str) -> list[tuple[str, Any]]:

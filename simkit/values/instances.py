@@ -1,17 +1,94 @@
-"""Recorded instances put together again by their classes, where these are known."""
+"""Recorded instances, and their classes where these are known."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from simkit.declare.forms import objects
-from simkit.values.codecs.classes import CODECS, codec_of, path_of
-from simkit.values.registry import Stored, stored_parts
+from simkit.declare.plugins import Parts
+from simkit.errors import did_you_mean, listed
+from simkit.values.encode import ENCODERS, Part, encode, parts_encoded
+from simkit.values.registry import codec_named, path_of
+
+
+class Stored:
+    """The parts of a recorded value, as attributes and items; nothing but the user's names.
+
+    Made for instances of the user's classes (unless ``simkit.open(path, classes=[…])`` names the class) and
+    for values whose codec is not registered or whose library is not installed.
+    """
+
+    __slots__ = ("__attributes", "__codec", "__fields", "__label")
+
+    def __init__(self, codec: str, fields: Mapping[str, Any], attributes: str, label: str) -> None:
+        self.__codec, self.__fields, self.__attributes, self.__label = codec, dict(fields), attributes, label
+
+    def __getitem__(self, name: str) -> Any:
+        return self.__fields[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in self.__fields:
+            return self.__fields[name]
+        hint = did_you_mean(name, list(self.__fields))
+        msg = f"the recorded {self.__label} has no {name!r}{hint}; it has: {listed(name, self.__fields)}"
+        raise AttributeError(msg)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__fields)
+
+    def __len__(self) -> int:
+        return len(self.__fields)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__fields
+
+    def __dir__(self) -> list[str]:
+        return list(self.__fields)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.__fields)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_Stored__"):
+            msg = f"the recorded {self.__label} is read-only"
+            raise AttributeError(msg)
+        object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> Any:
+        return Stored, (self.__codec, self.__fields, self.__attributes, self.__label)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stored) and encode([self]).digest() == encode([other]).digest()
+
+    def __hash__(self) -> int:
+        """Instances may be keys and members of sets, and so may what is read of them."""
+        return hash(encode([self]).digest())
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.__fields.items())
+        return f"<{self.__label}: {inside}>"
+
+
+def stored_parts(stored: Stored) -> Parts:
+    """The parts of a recorded value, under the name of its codec: all that is needed to write or rebuild it."""
+    codec, fields, attributes, _ = stored.__reduce__()[1]
+    return Parts(dict(fields), attributes, codec=codec)
+
+
+def _encoded(values: Sequence[Stored]) -> list[Part]:
+    """Values that could not be put together are written as they were read."""
+    return parts_encoded([stored_parts(value) for value in values])
+
+
+ENCODERS[Stored] = _encoded
+
 
 Find = Callable[[str], "type | None"]
 
@@ -31,14 +108,14 @@ def revived(value: Any, find: Find) -> Any:
         return objects([revived(cell, find) for cell in value.ravel()]).reshape(value.shape)
     if kind is not Stored:
         return value
-    codec, parts, told = stored_parts(value)
-    built = find(json.loads(told).get("class", "")) if codec in CODECS else None
-    inner = {name: revived(part, find) for name, part in parts.items()}
-    if built is None or codec_of(built) is not CODECS[codec]:
-        return Stored(codec, inner, told, value.__reduce__()[1][3])
+    codec, fields, attributes, label = value.__reduce__()[1]
+    built = find(json.loads(attributes).get("class", "")) if codec in ("class", "enum") else None
+    inner = {name: revived(part, find) for name, part in fields.items()}
+    if built is None or not codec_named(codec).keeps(built):
+        return Stored(codec, inner, attributes, label)
     if codec == "enum":
-        named = getattr(built, "__members__", {}).get(parts.get("name"))  # combined flags are no members
-        return built(inner["value"]) if named is None else named
+        member = getattr(built, "__members__", {}).get(fields.get("name"))  # combined flags are no members
+        return built(inner["value"]) if member is None else member
     return _rebuilt(built, inner)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import simkit
-from simkit.analyse.notes import errors
 from simkit.analyse.open import open_alone
+from simkit.analyse.trajectory import errors
 
 
 def test_the_newest_traceback_of_each_failed_run_comes_in_one_reading(tmp_path):

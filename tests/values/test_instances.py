@@ -188,8 +188,7 @@ def test_what_is_planted_would_run(tmp_path, monkeypatch):
 
 def test_classes_that_a_continued_study_rebuilds_are_never_imported_nor_initialised(made):
     """`loaded` looks among what is loaded; of that it calls nothing."""
-    from simkit.values.instances import loaded, revived
-    from simkit.values.registry import Stored
+    from simkit.values.instances import Stored, loaded, revived
 
     folder = str(made.path)
     sys.path.insert(0, folder)

@@ -9,11 +9,11 @@ import pytest
 from identity import all_identical, identical
 from kinds import KINDS, back
 
-from simkit.declare.results import snapshot
+from simkit.declare.snapshot import snapshot
 from simkit.values.compare import digest, same
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode, explain
-from simkit.values.registry import taken
+from simkit.values.results import take_apart
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -32,7 +32,7 @@ def test_each_value_comes_back_from_a_column_of_its_own(kind):
 @kinds
 def test_each_kind_is_written_as_it_was_when_it_was_returned(kind):
     """Taken apart in the run, written later."""
-    held = [snapshot(value, taken, whole=True) for value in [*KINDS[kind], list(KINDS[kind])]]
+    held = [snapshot(value, take_apart) for value in [*KINDS[kind], list(KINDS[kind])]]
     assert all_identical(back(decode(encode(held))), [*KINDS[kind], list(KINDS[kind])])
 
 

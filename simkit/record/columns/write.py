@@ -20,7 +20,7 @@ from simkit.record.columns.layout import create_column, put, stored_dtype, to_st
 from simkit.record.format import AFTER, MASK, home, place
 from simkit.values.columns import Column, Leaf, Node, Ragged, Record, whole_column
 from simkit.values.decode import decode, taken_apart
-from simkit.values.encode import MOST_ALIKE, array_codec, as_mapping, encode, loose, records
+from simkit.values.encode import MOST_ALIKE, array_codec, as_mapping, composites, encode, loose
 
 
 def is_alike(signature: tuple[Any, ...], node: Node) -> bool:
@@ -48,7 +48,7 @@ def loosened(node: Node) -> Node | None:
             return loose(node.type, [told for _, told in rows], [fields for fields, _ in rows])
         case Leaf(type="array") | Ragged(type="array"):
             codec = array_codec(np.dtype("U"))
-            ((_, found),) = records(codec.name, list(map(codec.encode, decode(whole_column(node)))))
+            ((_, found),) = composites(codec, decode(whole_column(node)))
             return loosened(found) or found
         case _:
             return None

@@ -1,5 +1,5 @@
 """Which libraries' values can be taken apart?
 
-One module per library, imported when the first value of its turns up: `codec_of(kind)` and the mapping `CODECS`.
-Reached through `values.registry` only.
+One module per library, imported when the first value of its turns up, with a tuple of `Codec`s: ``CODECS``. They are
+reached through `values.registry` only, which takes the first that keeps a class. A new type is one more `Codec` here.
 """

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from simkit.declare.forms import Array
+from simkit.declare.plugins import Codec, Parts
 from simkit.errors import Unstorable
-from simkit.values.registry import Kept, Parts, Stored, attributes_of
+from simkit.values.instances import Stored
+from simkit.values.registry import attributes_of
 
 _BASE = ("m", "kg", "s", "A", "K", "mol", "cd")
 # What everybody calls these products of powers; exponents in the order of the symbols.
@@ -79,17 +81,25 @@ def unit_of(dimensions: Dimensions) -> str:
     return " ".join(symbol if power == 1 else f"{symbol}^{power:g}" for symbol, power in powers) or "1"
 
 
-def codec_of(kind: type) -> Kept | None:
-    """The codec of quantities, units and monitors; those of Brian, the predecessor, are gone with it."""
-    library, _, module = kind.__module__.partition(".")
-    if library == "brian":
-        msg = "a value of Brian 1, which cannot be installed any more; Brian2's are kept"
-        raise Unstorable("", msg)
-    if kind is Measured:
-        return CODECS["brian2.Quantity"]
-    if module.startswith("monitors") and kind.__name__ in _MONITORS:
-        return CODECS["brian2.Monitor"]
-    return CODECS.get(f"brian2.{kind.__name__}") if module.startswith("units") else None
+def _is_quantity(kind: type) -> bool:
+    return kind is Measured or _is_unit_class(kind, "Quantity")
+
+
+def _is_unit_class(kind: type, name: str) -> bool:
+    return kind.__module__.startswith("brian2.units") and kind.__name__ == name
+
+
+def _is_monitor(kind: type) -> bool:
+    return kind.__module__.startswith("brian2.monitors") and kind.__name__ in _MONITORS
+
+
+def _is_of_brian1(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "brian"
+
+
+def _refuse(value: Any) -> Parts:
+    """Values of Brian, the predecessor, are gone with it."""
+    raise Unstorable("", "a value of Brian 1, which cannot be installed any more; Brian2's are kept")
 
 
 @lru_cache(maxsize=1024)
@@ -211,8 +221,11 @@ def _decode_monitor(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Store
     return Stored("brian2.Monitor", parts, attributes_of(**facts), facts["monitor"])
 
 
-CODECS = {
-    "brian2.Quantity": Kept("brian2.Quantity", _encode, _decode, _gather, _taken),
-    "brian2.Unit": Kept("brian2.Unit", _encode_unit, _decode_unit),
-    "brian2.Monitor": Kept("brian2.Monitor", _encode_monitor, _decode_monitor),
-}
+CODECS = (
+    Codec("brian2.Quantity", _is_quantity, _encode, _decode, gather=_gather, take=_taken),
+    Codec(
+        "brian2.Unit", lambda kind: _is_unit_class(kind, "Unit"), _encode_unit, _decode_unit, mutable=False
+    ),
+    Codec("brian2.Monitor", _is_monitor, _encode_monitor, _decode_monitor),
+    Codec("brian.Value", _is_of_brian1, _refuse, lambda *_: None),
+)

@@ -9,15 +9,18 @@ from typing import Any
 
 import attrs
 
+from simkit.declare.plugins import Codec, Parts
 from simkit.errors import Unstorable
-from simkit.values.registry import Kept, Parts, Stored, attributes_of
+from simkit.values.instances import Stored
+from simkit.values.registry import attributes_of, path_of
 
 
-def codec_of(kind: type) -> Kept | None:
-    """The codec of instances of such a class."""
-    if issubclass(kind, enum.Enum):
-        return CODECS["enum"]
-    return CODECS["class"] if _fields(kind) is not None else None
+def _is_enum(kind: type) -> bool:
+    return issubclass(kind, enum.Enum)
+
+
+def _has_fields(kind: type) -> bool:
+    return _fields(kind) is not None and not _is_enum(kind)
 
 
 def _fields(kind: type) -> list[str] | None:
@@ -28,11 +31,6 @@ def _fields(kind: type) -> list[str] | None:
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return list(kind._fields)
     return None
-
-
-def path_of(kind: type) -> str:
-    """How a class is named in a file: ``module.Class``."""
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _instance(value: Any) -> Parts:
@@ -47,12 +45,9 @@ def _instance(value: Any) -> Parts:
 
 
 def _member(value: enum.Enum) -> Parts:
-    path = path_of(type(value))
-    if value.name is None:
-        return Parts({"value": value.value}, attributes_of(**{"class": path}), {"class": path})
-    return Parts(
-        {"name": value.name, "value": value.value}, attributes_of(**{"class": path}), {"class": path}
-    )
+    facts = {"class": path_of(type(value))}
+    name = {} if value.name is None else {"name": value.name}
+    return Parts({**name, "value": value.value}, attributes_of(**facts), facts)
 
 
 def _stored(codec: str) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Stored]:
@@ -63,7 +58,7 @@ def _stored(codec: str) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Stor
     return decode
 
 
-CODECS = {
-    "class": Kept("class", _instance, _stored("class")),
-    "enum": Kept("enum", _member, _stored("enum")),
-}
+CODECS = (
+    Codec("class", _has_fields, _instance, _stored("class"), is_result=False),
+    Codec("enum", _is_enum, _member, _stored("enum"), mutable=False),
+)

@@ -9,25 +9,10 @@ from typing import Any
 import numpy as np
 
 from simkit.declare.forms import Array, objects
+from simkit.declare.plugins import Codec, Facts, Parts
 from simkit.errors import Unstorable
 from simkit.values.encode import STORED_KINDS
-from simkit.values.registry import Kept, Parts, attributes_of
-
-Facts = Mapping[str, Any]
-
-
-def codec_of(kind: type) -> Kept | None:
-    """The codec of one of these array or scalar classes."""
-    return _BY_TYPE.get(kind)
-
-
-def codec_for(dtype: np.dtype[Any]) -> Kept:
-    """The codec of plain arrays of a dtype."""
-    if dtype.kind == "V":
-        return CODECS["structured"] if dtype.names is not None else CODECS["raw"]
-    if dtype.kind == "T":
-        return CODECS["strings"]
-    return CODECS["text"] if dtype.kind == "U" else CODECS["objects"]
+from simkit.values.registry import attributes_of
 
 
 def _told(dtype: np.dtype[Any]) -> Any:
@@ -216,22 +201,13 @@ def _gathered(arrays: Mapping[str, Array], facts: Facts) -> Array | None:
     return np.ma.MaskedArray(np.ma.getdata(data), hidden)
 
 
-CODECS = {
-    codec.name: codec
-    for codec in (
-        Kept("structured", _structured, _structured_back),
-        Kept("raw", _raw, _raw_back),
-        Kept("void", _void, _void_back),
-        Kept("text", _text, _text_back),
-        Kept("objects", _objects, _objects_back),
-        Kept("strings", _strings, _strings_back),
-        Kept("masked", _masked, _masked_back, _gathered),
-    )
-}
-_BY_TYPE: dict[type, Kept] = {
-    np.recarray: CODECS["structured"],
-    np.void: CODECS["void"],
-    np.record: CODECS["void"],
-    np.ma.MaskedArray: CODECS["masked"],
-    type(np.ma.masked): CODECS["masked"],
-}
+# Arrays of the plain class come to their codec by their dtype: `simkit.values.encode.array_codec`.
+CODECS = (
+    Codec("structured", np.recarray, _structured, _structured_back),
+    Codec("raw", (), _raw, _raw_back),
+    Codec("void", (np.void, np.record), _void, _void_back),
+    Codec("text", (), _text, _text_back),
+    Codec("objects", (), _objects, _objects_back),
+    Codec("strings", (), _strings, _strings_back),
+    Codec("masked", (np.ma.MaskedArray, type(np.ma.masked)), _masked, _masked_back, gather=_gathered),
+)

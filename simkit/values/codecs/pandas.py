@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from simkit.declare.plugins import Codec, Facts, Parts
 from simkit.errors import Unstorable
 from simkit.values.codecs.python import zone_facts, zone_of
-from simkit.values.registry import Kept, Parts, attributes_of
-
-Facts = Mapping[str, Any]
+from simkit.values.registry import attributes_of
 
 
 def _encode(array: Any) -> Parts:
@@ -192,44 +191,7 @@ def _interval_ends(value: Any) -> Parts:
     return Parts({"left": value.left, "right": value.right}, attributes_of(closed=value.closed))
 
 
-_SCALARS: dict[type, Kept] = {
-    pd.Timestamp: Kept(
-        "pandas.Timestamp",
-        _timestamp,
-        _timestamp_back,
-        lambda arrays, facts: None if facts else arrays["time"],
-    ),
-    pd.Timedelta: Kept(
-        "pandas.Timedelta",
-        lambda value: Parts({"time": value.to_timedelta64()}),
-        lambda parts, _: pd.Timedelta(parts["time"]),
-        lambda arrays, _: arrays["time"],
-    ),
-    pd.Period: Kept(
-        "pandas.Period",
-        lambda value: Parts({"ordinal": value.ordinal}, attributes_of(freq=value.freqstr)),
-        lambda parts, facts: pd.Period(ordinal=parts["ordinal"], freq=facts["freq"]),
-    ),
-    pd.Interval: Kept(
-        "pandas.Interval",
-        _interval_ends,
-        lambda parts, facts: pd.Interval(parts["left"], parts["right"], closed=facts["closed"]),
-    ),
-    type(pd.NA): Kept("pandas.NA", lambda _: Parts({}), lambda *_: pd.NA),
-    type(pd.NaT): Kept("pandas.NaT", lambda _: Parts({}), lambda *_: pd.NaT),
-}
 _RESERVED = ("index", "columns", "attrs", "name")
-
-
-def codec_of(kind: type) -> Kept | None:
-    """The codec of pandas' tables, indexes, arrays and scalars."""
-    if issubclass(kind, pd.Index) and kind.__module__.startswith("pandas"):
-        return CODECS["pandas.Index"]
-    if issubclass(kind, pd.api.extensions.ExtensionArray):
-        return CODECS["pandas.array"]
-    return {pd.DataFrame: CODECS["pandas.DataFrame"], pd.Series: CODECS["pandas.Series"], **_SCALARS}.get(
-        kind
-    )
 
 
 def _named(name: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -409,10 +371,49 @@ def _column(values: Any, index: pd.Index) -> Any:
     return values
 
 
-CODECS = {
-    "pandas.DataFrame": Kept("pandas.DataFrame", _frame, _frame_back, take=_taken),
-    "pandas.Series": Kept("pandas.Series", _series, _series_back),
-    "pandas.Index": Kept("pandas.Index", _index, _index_back),
-    "pandas.array": Kept("pandas.array", _encode, _decode),
-    **{codec.name: codec for codec in _SCALARS.values()},
-}
+def _is_index(kind: type) -> bool:
+    return issubclass(kind, pd.Index) and kind.__module__.startswith("pandas")
+
+
+def _is_array(kind: type) -> bool:
+    return issubclass(kind, pd.api.extensions.ExtensionArray)
+
+
+CODECS = (
+    Codec("pandas.DataFrame", pd.DataFrame, _frame, _frame_back, take=_taken),
+    Codec("pandas.Series", pd.Series, _series, _series_back),
+    Codec("pandas.Index", _is_index, _index, _index_back, mutable=False),
+    Codec("pandas.array", _is_array, _encode, _decode),
+    Codec(
+        "pandas.Timestamp",
+        pd.Timestamp,
+        _timestamp,
+        _timestamp_back,
+        mutable=False,
+        gather=lambda arrays, facts: None if facts else arrays["time"],
+    ),
+    Codec(
+        "pandas.Timedelta",
+        pd.Timedelta,
+        lambda value: Parts({"time": value.to_timedelta64()}),
+        lambda parts, _: pd.Timedelta(parts["time"]),
+        mutable=False,
+        gather=lambda arrays, _: arrays["time"],
+    ),
+    Codec(
+        "pandas.Period",
+        pd.Period,
+        lambda value: Parts({"ordinal": value.ordinal}, attributes_of(freq=value.freqstr)),
+        lambda parts, facts: pd.Period(ordinal=parts["ordinal"], freq=facts["freq"]),
+        mutable=False,
+    ),
+    Codec(
+        "pandas.Interval",
+        pd.Interval,
+        _interval_ends,
+        lambda parts, facts: pd.Interval(parts["left"], parts["right"], closed=facts["closed"]),
+        mutable=False,
+    ),
+    Codec("pandas.NA", type(pd.NA), lambda _: Parts({}), lambda *_: pd.NA, mutable=False),
+    Codec("pandas.NaT", type(pd.NaT), lambda _: Parts({}), lambda *_: pd.NaT, mutable=False),
+)

@@ -14,41 +14,50 @@ from typing import Any
 
 import numpy as np
 
+from simkit.declare.plugins import Codec, Facts, Parts
 from simkit.errors import Unstorable
-from simkit.values.registry import Kept, Parts, attributes_of
-
-Facts = Mapping[str, Any]
-
-
-def codec_of(kind: type) -> Kept | None:
-    """The codec of one of these types; paths of the platform count as paths."""
-    if issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib"):
-        return CODECS["path"]
-    return _KEPT.get(kind)
+from simkit.values.compare import digest
+from simkit.values.registry import attributes_of
 
 
-def _collected(name: str, kind: Callable[[list[Any]], Any]) -> Kept:
+def _is_path(kind: type) -> bool:
+    """Paths of this platform count as paths."""
+    return issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib")
+
+
+def _members(value: Any) -> Parts:
     """A set: its items in an order that depends on nothing but them."""
-
-    def encode(value: Any) -> Parts:
-        from simkit.values.compare import digest  # which needs the codecs
-
-        simple = len(kinds := set(map(type, value))) == 1 and kinds <= {int, str, bytes}
-        return Parts({"items": sorted(value, key=None if simple else digest)})
-
-    return Kept(name, encode, lambda parts, _: kind(parts["items"]))
+    simple = len(kinds := set(map(type, value))) == 1 and kinds <= {int, str, bytes}
+    return Parts({"items": sorted(value, key=None if simple else digest)})
 
 
-def _text(name: str, kind: Callable[[str], Any]) -> Kept:
+def _items(value: Any) -> Parts:
+    return Parts({"items": dict(value)})
+
+
+def _of_items(kind: Callable[[Any], Any]) -> Callable[[Facts, Facts], Any]:
+    return lambda parts, _: kind(parts["items"])
+
+
+def _text(name: str, kind: Any) -> Codec:
     """What its text tells completely."""
-    return Kept(name, lambda value: Parts({"text": str(value)}), lambda parts, _: kind(parts["text"]))
+    return Codec(
+        name,
+        kind,
+        lambda value: Parts({"text": str(value)}),
+        lambda parts, _: kind(parts["text"]),
+        mutable=False,
+    )
 
 
-def _ends(name: str, kind: Callable[..., Any]) -> Kept:
+def _ends(name: str, kind: Any) -> Codec:
     def encode(value: Any) -> Parts:
         return Parts({"start": value.start, "stop": value.stop, "step": value.step})
 
-    return Kept(name, encode, lambda parts, _: kind(parts["start"], parts["stop"], parts["step"]))
+    def decode(parts: Facts, _: Facts) -> Any:
+        return kind(parts["start"], parts["stop"], parts["step"])
+
+    return Codec(name, kind, encode, decode, mutable=False)
 
 
 def _path(value: pathlib.PurePath) -> Parts:
@@ -140,10 +149,6 @@ def _timedeltas(arrays: Mapping[str, Any], _: Facts) -> Any:
     return found
 
 
-def _counter(value: collections.Counter[Any]) -> Parts:
-    return Parts({"items": dict(value)})
-
-
 def _deque(value: collections.deque[Any]) -> Parts:
     return Parts({"items": list(value)}, attributes_of(maxlen=value.maxlen))
 
@@ -164,34 +169,56 @@ def _generator_back(parts: Facts, _: Facts) -> np.random.Generator:
     return np.random.Generator(bits)
 
 
-_KEPT: dict[type, Kept] = {
-    set: _collected("set", set),
-    frozenset: _collected("frozenset", frozenset),
-    range: _ends("range", range),
-    slice: _ends("slice", slice),
-    bytearray: Kept("bytearray", lambda v: Parts({"bytes": bytes(v)}), lambda p, _: bytearray(p["bytes"])),
-    uuid.UUID: _text("uuid", uuid.UUID),
-    decimal.Decimal: _text("decimal", decimal.Decimal),
-    fractions.Fraction: Kept(
+def _fraction(value: fractions.Fraction) -> Parts:
+    return Parts({"numerator": value.numerator, "denominator": value.denominator})
+
+
+CODECS = (
+    Codec("set", set, _members, _of_items(set)),
+    Codec("frozenset", frozenset, _members, _of_items(frozenset), mutable=False),
+    _ends("range", range),
+    _ends("slice", slice),
+    Codec("bytearray", bytearray, lambda v: Parts({"bytes": bytes(v)}), lambda p, _: bytearray(p["bytes"])),
+    _text("uuid", uuid.UUID),
+    _text("decimal", decimal.Decimal),
+    Codec(
         "fraction",
-        lambda value: Parts({"numerator": value.numerator, "denominator": value.denominator}),
+        fractions.Fraction,
+        _fraction,
         lambda parts, _: fractions.Fraction(parts["numerator"], parts["denominator"]),
+        mutable=False,
     ),
-    datetime.datetime: Kept("datetime", _datetime, _datetime_back, _naive_times),
-    datetime.date: Kept(
-        "date", _date, lambda parts, _: parts["date"].item(), lambda arrays, _: arrays["date"]
+    Codec("datetime", datetime.datetime, _datetime, _datetime_back, mutable=False, gather=_naive_times),
+    Codec(
+        "date",
+        datetime.date,
+        _date,
+        lambda parts, _: parts["date"].item(),
+        mutable=False,
+        gather=lambda arrays, _: arrays["date"],
     ),
-    datetime.time: Kept("time", _time, _time_back),
-    datetime.timedelta: Kept("timedelta", _timedelta, _timedelta_back, _timedeltas),
-    collections.Counter: Kept("counter", _counter, lambda parts, _: collections.Counter(parts["items"])),
-    collections.OrderedDict: Kept(
+    Codec("time", datetime.time, _time, _time_back, mutable=False),
+    Codec("timedelta", datetime.timedelta, _timedelta, _timedelta_back, mutable=False, gather=_timedeltas),
+    Codec(
+        "counter",
+        collections.Counter,
+        _items,
+        _of_items(collections.Counter),
+        is_result=False,
+    ),
+    Codec(
         "ordered dict",
-        lambda value: Parts({"items": dict(value)}),
-        lambda parts, _: collections.OrderedDict(parts["items"]),
+        collections.OrderedDict,
+        _items,
+        _of_items(collections.OrderedDict),
+        is_result=False,
     ),
-    collections.deque: Kept(
-        "deque", _deque, lambda parts, facts: collections.deque(parts["items"], facts["maxlen"])
+    Codec(
+        "deque",
+        collections.deque,
+        _deque,
+        lambda parts, facts: collections.deque(parts["items"], facts["maxlen"]),
     ),
-    np.random.Generator: Kept("generator", _generator, _generator_back),
-}
-CODECS = {codec.name: codec for codec in (*_KEPT.values(), Kept("path", _path, _path_back))}
+    Codec("generator", np.random.Generator, _generator, _generator_back),
+    Codec("path", _is_path, _path, _path_back, mutable=False),
+)

@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from simkit.declare.plugins import Codec, Parts
 from simkit.errors import Unstorable
-from simkit.values.registry import Kept, Parts, attributes_of
+from simkit.values.registry import attributes_of
 
 _COMPRESSED = ("data", "indices", "indptr")
 _PARTS = {"csr": _COMPRESSED, "csc": _COMPRESSED, "bsr": _COMPRESSED, "dia": ("data", "offsets")}
-
-
-def codec_of(kind: type) -> Kept | None:
-    """The codec of SciPy's own sparse classes."""
-    return CODECS["scipy.sparse"] if kind in _classes() else None
 
 
 @lru_cache(maxsize=1)
@@ -63,4 +59,4 @@ def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
     return triples if fmt == "coo" else triples.asformat(fmt)
 
 
-CODECS = {"scipy.sparse": Kept("scipy.sparse", _encode, _decode)}
+CODECS = (Codec("scipy.sparse", lambda kind: kind in _classes(), _encode, _decode),)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from simkit.declare.plugins import Codec, Facts, Parts
 from simkit.errors import Unstorable
-from simkit.values.registry import Kept, Parts, attributes_of
-
-Facts = Mapping[str, Any]
-
-
-def codec_of(kind: type) -> Kept | None:
-    """The codec of xarray's own three classes."""
-    return {
-        xr.DataArray: CODECS["xarray.DataArray"],
-        xr.Dataset: CODECS["xarray.Dataset"],
-        xr.Variable: CODECS["xarray.Variable"],
-    }.get(kind)
+from simkit.values.registry import attributes_of
 
 
 def _variable(variable: Any) -> Parts:
@@ -81,8 +70,8 @@ def _dataset_back(parts: Facts, _: Facts) -> Any:
     return _with_coordinates(xr.Dataset(parts["variables"], attrs=parts.get("attrs")), parts)
 
 
-CODECS = {
-    "xarray.DataArray": Kept("xarray.DataArray", _array, _array_back),
-    "xarray.Dataset": Kept("xarray.Dataset", _dataset, _dataset_back),
-    "xarray.Variable": Kept("xarray.Variable", _variable, _variable_back),
-}
+CODECS = (
+    Codec("xarray.DataArray", xr.DataArray, _array, _array_back),
+    Codec("xarray.Dataset", xr.Dataset, _dataset, _dataset_back),
+    Codec("xarray.Variable", xr.Variable, _variable, _variable_back),
+)

@@ -121,16 +121,16 @@ def test_the_voltage_of_a_state_monitor_is_recorded_by_time(monitors):
 
 
 def test_monitors_and_quantities_are_kept_as_they_were_when_the_network_runs_on(brian):
-    from simkit.declare.results import snapshot
+    from simkit.declare.snapshot import snapshot
     from simkit.values.decode import decode
     from simkit.values.encode import encode
-    from simkit.values.registry import taken
+    from simkit.values.results import take_apart
 
     made = brian.network()
     voltages = made["states"].V[:].copy()
     quantity = np.arange(3) * brian.mV
     state = {name: monitor for name, monitor in made.items() if name != "network"}
-    kept = snapshot({**state, "q": quantity, "many": [quantity]}, taken, whole=True)
+    kept = snapshot({**state, "q": quantity, "many": [quantity]}, take_apart)
     quantity[0] = 9 * brian.mV
     made["network"].run(5 * brian.ms)
     assert len(made["states"].t) == 100

@@ -7,7 +7,7 @@ from kinds import KINDS
 
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.registry import Stored
+from simkit.values.instances import Stored
 
 
 def test_an_instance_whose_class_is_not_named_is_a_record_of_its_fields():

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from identity import all_identical
 from kinds.generated import frames, indices, series
 
-from simkit.declare.results import snapshot
+from simkit.declare.snapshot import snapshot
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.registry import taken
+from simkit.values.results import take_apart
 
 
 @settings(max_examples=60)
 @given(st.lists(frames(), min_size=1, max_size=3))
 def test_any_frames_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
-    assert all_identical(decode(encode([snapshot(frame, taken, whole=True) for frame in wanted])), wanted)
+    assert all_identical(decode(encode([snapshot(frame, take_apart) for frame in wanted])), wanted)
 
 
 @settings(max_examples=60)

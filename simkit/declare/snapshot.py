@@ -1,4 +1,4 @@
-"""A returned value as named results, as it is at this moment.
+"""A value as it is at this moment.
 
 Runs are executed in batches and recorded afterwards. A simulation that fills one buffer again and again
 would otherwise have its last state recorded for all runs of a batch.
@@ -6,61 +6,17 @@ would otherwise have its last state recorded for all runs of a batch.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
-
-from simkit.declare.plugins import OWN
-
-ONE = "result"  # the name of a value that has no fields
-
-
-_LIBRARIES = ("xarray", "pandas", "scipy", "brian2")  # their mappings are values, with codecs of simkit's
-
-
-def fields_of(kind: type) -> Callable[[Any], Mapping[str, Any]] | None:
-    """How values of a type are taken apart into named results; None for one that is a result itself."""
-    return None if kind in OWN.by_type else _fields_of(kind)
-
-
-@lru_cache(maxsize=1024)
-def _fields_of(kind: type) -> Callable[[Any], Mapping[str, Any]] | None:
-    if kind.__module__.partition(".")[0] in _LIBRARIES:
-        return None
-    if kind is type(None):
-        return lambda _: {}
-    if issubclass(kind, Mapping):
-        return lambda value: value
-    if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
-        return lambda value: dict(value._asdict())
-    names: list[str] = []
-    if attrs.has(kind):
-        names = [field.name for field in attrs.fields(kind)]
-    elif dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-    return (lambda value: {name: getattr(value, name) for name in names}) if names else None
-
-
-def is_one_result(kind: type) -> bool:
-    """Whether a returned value of this type is the result named ``result``."""
-    return fields_of(kind) is None
-
-
-def named_results(returned: Any) -> Mapping[str, Any]:
-    """A return value as results by name: the fields of what has fields, else one ``result``."""
-    fields = fields_of(returned.__class__)
-    return {ONE: returned} if fields is None else fields(returned)
-
 
 _PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 Other: TypeAlias = Callable[[Any], Any]
+Fields: TypeAlias = Callable[[Any], Mapping[str, Any]]
 
 
 def unchanged(value: Any) -> Any:
@@ -68,7 +24,9 @@ def unchanged(value: Any) -> Any:
     return value
 
 
-def snapshot(value: Any, other: Other = unchanged, *, whole: bool = False) -> Any:
+def snapshot(
+    value: Any, other: Other = unchanged, fields_of: Callable[[type], Fields | None] | None = None
+) -> Any:
     """The value itself where nobody can change it any more, else a copy.
 
     An array that only the caller's expression refers to is not copied: large results cost nothing.
@@ -77,15 +35,15 @@ def snapshot(value: Any, other: Other = unchanged, *, whole: bool = False) -> An
     ----------
     other
         Makes the snapshot of anything but numbers, text, plain arrays and containers.
-    whole
-        Whether the value is one result; else it is what a run returned, and its fields are results.
+    fields_of
+        Tells of a class how what a run returned is taken apart into results; None where the value is one result.
     """
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is np.ndarray and value.dtype != object:
         return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
-    fields = None if whole or kind in (dict, list, tuple) else fields_of(value.__class__)
+    fields = None if fields_of is None or kind in (dict, list, tuple) else fields_of(value.__class__)
     try:
         if fields is not None:  # taken apart now, while its fields are as they are
             return {name: held(inner, other) for name, inner in fields(value).items()}

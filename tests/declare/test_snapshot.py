@@ -12,10 +12,10 @@ from identity import identical
 from kinds import back
 from kinds.instances import Loose, Trace
 
-from simkit.declare.results import snapshot
+from simkit.declare.snapshot import snapshot
 from simkit.values.decode import decode
 from simkit.values.encode import encode
-from simkit.values.registry import taken
+from simkit.values.results import take_apart
 
 INPLACE = {
     "frame": (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), lambda v: v.__setitem__("a", 9)),
@@ -54,7 +54,7 @@ def test_a_later_change_is_not_recorded(kind, where):
         "in a list": lambda v: [v],
         "in a dictionary of tuples": lambda v: {"k": (v,)},
     }[where]
-    kept = snapshot(wrap(value), taken, whole=True)
+    kept = snapshot(wrap(value), take_apart)
     change(value)
     assert not identical(value, wanted)
     assert identical(back(decode(encode([kept])))[0], wrap(wanted))
