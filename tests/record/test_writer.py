@@ -1,11 +1,9 @@
 """What stands in the file after runs of every kind, read by simkit and by plain h5py."""
 
 from __future__ import annotations
-
 import h5py
 import numpy as np
 import pytest
-
 import simkit
 from simkit import explore, product
 from simkit.declare.annotations import Note
@@ -147,30 +145,6 @@ def test_notes_and_trials_are_recorded(tmp_path):
     assert traj.notes(2) == ["trial 2"]
 
 
-def test_several_experiments_stand_in_one_file(tmp_path):
-    def f():
-        return 1
-
-    def g():
-        return 2
-
-    for function in (f, g):
-        simkit.run(function, output=tmp_path / "all.h5").close()
-    assert simkit.open(tmp_path / "all.h5", "g")["result"].tolist() == [2]
-    with pytest.raises(simkit.SimkitError, match="holds several experiments: f, g"):
-        simkit.open(tmp_path / "all.h5")
-
-
-def test_the_next_trajectory_in_one_file_is_numbered(tmp_path):
-    def f(x=1, y=1):
-        return x
-
-    for space in (explore(x=[1]), explore(y=[1]), explore(x=[1, 2])):
-        simkit.run(f, space, output=tmp_path / "all.h5").close()
-    assert len(simkit.open(tmp_path / "all.h5", "f")) == 2
-    assert len(simkit.open(tmp_path / "all.h5", "f-002")) == 1
-
-
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
@@ -271,3 +245,5 @@ def test_rows_that_were_grown_and_not_run_are_absent(writer):
     writer.put(batch([7], z=[7.5]))
     column = read(writer.root["results"], "z", slice(0, 9), writer.known == Status.DONE)
     assert decode(column) == [1, 2, 3, 4, 5, 6, ABSENT, 7.5, ABSENT]
+
+
