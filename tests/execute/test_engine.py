@@ -3,36 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-FAULTS = """
-import ctypes, os, signal, sys
-from simkit import experiment, product
-
-class Odd(BaseException):
-    pass
-
-def fault(i):
-    if i == 20:
-        raise ValueError("no luck")
-    if i == 37:
-        os._exit(3)
-    if i == 60:
-        os._exit(0)
-    if i == 90:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if i == 120:
-        ctypes.string_at(0)
-    if i == 150:
-        sys.exit("bye")
-    if i == 170:
-        raise Odd("strange")
-
-@experiment
-@product(i=range(200))
-def faulty(i, rng):
-    fault(i)
-    return {"square": i * i, "draw": rng.random()}
-"""
+from faulty import FAULTS, SLOWING
 
 
 def test_without_workers_only_exceptions_are_survived_but_all_of_them(project):
@@ -57,31 +28,6 @@ def test_innocent_neighbours_draw_what_they_draw_without_a_fault(project):
     kept = faulty.status == "done"
     assert kept.sum() == 193
     assert np.array_equal(faulty["draw"][kept], sound["draw"][kept])
-
-
-# Interruptions
-
-
-WAITING = """
-import os, time
-from pathlib import Path
-from simkit import experiment, product
-
-@experiment
-@product(i=range(8))
-def waiting(i, rng):
-    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
-    Path(f".pid-{i}").rename(f"pid-{i}")
-    time.sleep(0.05)  # no fast run, or several of them would be one batch
-    while i >= 3 and not Path("go").exists():
-        time.sleep(0.01)
-    return {"i2": i * i, "draw": rng.random()}
-"""
-
-
-SLOWING = (
-    WAITING.replace("time.sleep(0.05)", "pass").replace("range(8)", "range(60)").replace(">= 3", ">= 30")
-)
 
 
 def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(project):

@@ -1,42 +1,13 @@
 """What changed since a session: packages, Python, platform."""
 
 from __future__ import annotations
-import os
+
 import shutil
-import signal
+
 import h5py
 import pytest
 from conftest import Project
-from simkit.cli.main import main
-
-
-SOURCE = """
-import numpy as np
-from simkit import experiment, parameter, product
-
-@parameter
-class Neuron:
-    tau: float = 20.0
-    n: int = 3
-
-@parameter
-def dt(neuron):
-    return neuron.tau / 100
-
-@parameter
-def drive(x, dt):
-    return x * dt
-
-@experiment
-@product(x=[1, 2, 3], w=[0.5, 1.5])
-def sim(x, w, neuron, drive, rng, run, gain=2.0):
-    if x == 3 and w == 0.5:
-        raise ValueError("no luck")
-    print("hello", x)
-    run.checkpoint(at=x)
-    run.add(added={"list": [x] * x, "text": "t"})
-    return {"z": drive * w * gain, "trace": rng.normal(size=5)}
-"""
+from verified import SOURCE, squeezed
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +24,6 @@ def recorded(once, project):
     """A copy of that study."""
     shutil.copytree(once, project.path, dirs_exist_ok=True)
     return project
-
-
-def squeezed(text):
-    """Lines with single blanks."""
-    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 def test_other_packages_and_platforms_are_told(recorded):
@@ -83,5 +49,3 @@ def test_other_packages_and_platforms_are_told(recorded):
             if name in session:
                 del session[name]
     assert "5 runs the same" in recorded.ok("verify", "results/sim-001.h5").out
-
-

@@ -1,18 +1,14 @@
 """The recorded sources of a session, and nothing beyond the folder."""
 
 from __future__ import annotations
-import shutil
-import subprocess
-from pathlib import Path
+
 import h5py
-import numpy as np
 import pytest
-from processes import wrong_values
+
 import simkit
 from simkit import SimkitError
 from simkit.provenance.restore import restore, session_of, write_requirements
 from simkit.record.recorded import Recorded
-
 
 SOURCE = """
 from simkit import experiment, product
@@ -100,5 +96,3 @@ def test_files_of_the_first_simkit_have_no_sources(study, elsewhere):
     ):
         restore(recorded, session_of(recorded, None)[1], elsewhere / "new")
     recorded.close()
-
-

@@ -1,19 +1,11 @@
 """Which trajectories are in a file, and where the next one goes."""
 
 from __future__ import annotations
-import h5py
-import numpy as np
+
 import pytest
+
 import simkit
-from simkit import explore, product
-from simkit.declare.annotations import Note
-from simkit.record.columns.layout import read
-from simkit.record.facts import clean
-from simkit.record.file.store import Store
-from simkit.record.writer import Writer
-from simkit.values.batch import Batch, Status
-from simkit.values.decode import ABSENT, decode
-from simkit.values.encode import encode
+from simkit import explore
 
 
 def test_several_experiments_stand_in_one_file(tmp_path):
@@ -38,5 +30,3 @@ def test_the_next_trajectory_in_one_file_is_numbered(tmp_path):
         simkit.run(f, space, output=tmp_path / "all.h5").close()
     assert len(simkit.open(tmp_path / "all.h5", "f")) == 2
     assert len(simkit.open(tmp_path / "all.h5", "f-002")) == 1
-
-

@@ -1,11 +1,13 @@
 """What stands in the file after runs of every kind, read by simkit and by plain h5py."""
 
 from __future__ import annotations
+
 import h5py
 import numpy as np
 import pytest
+
 import simkit
-from simkit import explore, product
+from simkit import product
 from simkit.declare.annotations import Note
 from simkit.record.columns.layout import read
 from simkit.record.facts import clean
@@ -245,5 +247,3 @@ def test_rows_that_were_grown_and_not_run_are_absent(writer):
     writer.put(batch([7], z=[7.5]))
     column = read(writer.root["results"], "z", slice(0, 9), writer.known == Status.DONE)
     assert decode(column) == [1, 2, 3, 4, 5, 6, ABSENT, 7.5, ABSENT]
-
-

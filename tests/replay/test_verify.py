@@ -1,42 +1,12 @@
 """Recorded runs executed again: with recorded constants, derived parameters computed anew."""
 
 from __future__ import annotations
-import os
+
 import shutil
-import signal
-import h5py
+
 import pytest
 from conftest import Project
-from simkit.cli.main import main
-
-
-SOURCE = """
-import numpy as np
-from simkit import experiment, parameter, product
-
-@parameter
-class Neuron:
-    tau: float = 20.0
-    n: int = 3
-
-@parameter
-def dt(neuron):
-    return neuron.tau / 100
-
-@parameter
-def drive(x, dt):
-    return x * dt
-
-@experiment
-@product(x=[1, 2, 3], w=[0.5, 1.5])
-def sim(x, w, neuron, drive, rng, run, gain=2.0):
-    if x == 3 and w == 0.5:
-        raise ValueError("no luck")
-    print("hello", x)
-    run.checkpoint(at=x)
-    run.add(added={"list": [x] * x, "text": "t"})
-    return {"z": drive * w * gain, "trace": rng.normal(size=5)}
-"""
+from verified import SOURCE, changed, squeezed
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +23,6 @@ def recorded(once, project):
     """A copy of that study."""
     shutil.copytree(once, project.path, dirs_exist_ok=True)
     return project
-
-
-def changed(project, old, new):
-    """The file with a text in it replaced."""
-    assert old in SOURCE
-    project.file("sim_a.py", SOURCE.replace(old, new))
-
-
-def squeezed(text):
-    """Lines with single blanks."""
-    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 def test_types_absent_and_new_results_differ(recorded):
@@ -140,5 +99,3 @@ def test_sessions_with_other_constants_and_code_are_verified_each_with_its_own(p
     out = project.ok("verify", "results/f-001.h5").out
     assert "4 runs the same, bit for bit" in out
     assert "gain is 10 in the code now; verified with 1, as recorded" in out
-
-

@@ -1,18 +1,17 @@
 """``simkit restore``: from a file back to a folder in which the same runs can be made."""
 
 from __future__ import annotations
+
 import shutil
 import subprocess
 from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 from processes import wrong_values
-import simkit
-from simkit import SimkitError
-from simkit.provenance.restore import restore, session_of, write_requirements
-from simkit.record.recorded import Recorded
 
+import simkit
 
 AUTOMATA = Path(__file__).parents[2] / "examples/automata"
 
@@ -146,5 +145,3 @@ def test_what_git_can_not_give(repo, project):
     assert f"--git: {session['git']['commit'][:7]} could not be checked out from other: " in result.err
     assert "name another repository with --git=REPOSITORY" in result.err
     assert not project.has("new/sim_a.py")
-
-

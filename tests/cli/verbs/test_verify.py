@@ -1,42 +1,16 @@
 """``simkit verify``: recorded runs are executed again, and what differs is told."""
 
 from __future__ import annotations
+
 import os
 import shutil
 import signal
-import h5py
+
 import pytest
 from conftest import Project
+from verified import SOURCE, changed, squeezed
+
 from simkit.cli.main import main
-
-
-SOURCE = """
-import numpy as np
-from simkit import experiment, parameter, product
-
-@parameter
-class Neuron:
-    tau: float = 20.0
-    n: int = 3
-
-@parameter
-def dt(neuron):
-    return neuron.tau / 100
-
-@parameter
-def drive(x, dt):
-    return x * dt
-
-@experiment
-@product(x=[1, 2, 3], w=[0.5, 1.5])
-def sim(x, w, neuron, drive, rng, run, gain=2.0):
-    if x == 3 and w == 0.5:
-        raise ValueError("no luck")
-    print("hello", x)
-    run.checkpoint(at=x)
-    run.add(added={"list": [x] * x, "text": "t"})
-    return {"z": drive * w * gain, "trace": rng.normal(size=5)}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +27,6 @@ def recorded(once, project):
     """A copy of that study."""
     shutil.copytree(once, project.path, dirs_exist_ok=True)
     return project
-
-
-def changed(project, old, new):
-    """The file with a text in it replaced."""
-    assert old in SOURCE
-    project.file("sim_a.py", SOURCE.replace(old, new))
-
-
-def squeezed(text):
-    """Lines with single blanks."""
-    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -232,5 +195,3 @@ def test_a_script_that_would_run_its_study_is_not_imported(project):
     result = project.simkit("verify", "results/g-001.h5")
     assert result.code == 4
     assert "'g' was defined in a notebook or typed in" in result.err
-
-
