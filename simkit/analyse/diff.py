@@ -12,7 +12,6 @@ import numpy as np
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
-from simkit.record.rows import rows_of
 from simkit.values.batch import Status
 from simkit.values.columns import Column
 from simkit.values.compare import EXACT, Gap, Tolerance, differing, gaps, keys, matched
@@ -159,7 +158,7 @@ def _fixed(side: Recorded, name: str) -> Any:
 
 def common_points(a: Recorded, b: Recorded, names: list[str]) -> Points:
     """The points of both by their values under these names; the k-th of equal ones is the k-th of the other's."""
-    mine, theirs = ([keys(rows_of(side, name, np.arange(len(side)))) for name in names] for side in (a, b))
+    mine, theirs = ([keys(side.rows(name, np.arange(len(side)))) for name in names] for side in (a, b))
     if any(side.run_column(TRIAL, slice(0, 0)) is not None for side in (a, b)):
         mine, theirs = [*mine, _trials(a)], [*theirs, _trials(b)]
     run_of_a = matched(mine, theirs, len(a), len(b))
@@ -218,7 +217,7 @@ def _column(
     step = _step(a, b, name)
     for start in range(0, len(done[0]), step):
         runs = done[0][start : start + step], done[1][start : start + step]
-        one, other = rows_of(a, name, runs[0]), rows_of(b, name, runs[1])
+        one, other = a.rows(name, runs[0]), b.rows(name, runs[1])
         at = np.flatnonzero(differing(one, other, tolerance))
         if len(at):
             count += len(at)

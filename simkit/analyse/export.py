@@ -11,51 +11,49 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import data_of, mask_of
+from simkit.analyse.selection import Selection, data_of, mask_of
 from simkit.analyse.show import has_unit
-from simkit.analyse.tables import as_names, dataframe, magnitude, table_names
+from simkit.analyse.tables import as_names, dataframe, numbers_of, table_names
 from simkit.errors import SimkitError, shown_path
 from simkit.record.rows import extract, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from simkit.analyse.trajectory import Trajectory
-
 
 _SCALARS = (bool, int, float, complex, str, np.generic, datetime.date, datetime.timedelta)
 
 
-def cell_problem(trajectory: Trajectory, name: str) -> str:
+def cell_problem(selection: Selection, name: str) -> str:
     """Why a column can't stand in the cells of a text table; empty if it can."""
-    column = magnitude(trajectory, name, trajectory[name])[0]
+    column = numbers_of(selection, name)[0]
     if column.ndim > 1:
-        return f"an array per run, {_kind(trajectory, name)}"
+        return f"an array per run, {_kind(selection, name)}"
     if column.dtype.kind != "O" or all(isinstance(value, _SCALARS) for value in _values(column)):
         return ""
-    return f"more than a scalar per run, {_kind(trajectory, name)}"
+    return f"more than a scalar per run, {_kind(selection, name)}"
 
 
-def list_problem(trajectory: Trajectory, name: str) -> str:
+def list_problem(selection: Selection, name: str) -> str:
     """Why a column can't stand in a typed table, whose cells are scalars, text or lists; empty if it can."""
-    column = magnitude(trajectory, name, trajectory[name])[0]
+    column = numbers_of(selection, name)[0]
     if column.dtype.kind == "c" or column.dtype.char in "gS":
         return f"it has no {column.dtype} numbers"
     if column.dtype.kind != "O":
-        return f"more than one dimension per run, {_kind(trajectory, name)}" if column.ndim > 2 else ""
+        return f"more than one dimension per run, {_kind(selection, name)}" if column.ndim > 2 else ""
     values = _values(column)
     if all(type(value) is str for value in values):
         return ""
     if any(map(has_unit, values)):
-        return f"quantities in no common array, {_kind(trajectory, name)}"
+        return f"quantities in no common array, {_kind(selection, name)}"
     if all(isinstance(value, np.ndarray) and value.ndim == 1 for value in values):
         dtypes = {value.dtype for value in values}
         if len(dtypes) == 1 and next(iter(dtypes)).kind in "biuf":
             return ""
-    return f"not one type of numbers, text or lists in all runs, {_kind(trajectory, name)}"
+    return f"not one type of numbers, text or lists in all runs, {_kind(selection, name)}"
 
 
-def cube_problem(trajectory: Trajectory, name: str, array: Any) -> str:
+def cube_problem(selection: Selection, name: str, array: Any) -> str:
     """Why an array can't stand in a netCDF file; empty if it can."""
     if array.dtype.kind == "c" or array.dtype.char in "geGS":
         return f"it has no {array.dtype} numbers"
@@ -64,7 +62,7 @@ def cube_problem(trajectory: Trajectory, name: str, array: Any) -> str:
     values = [value for value in array.flat if value is not None]
     if all(type(value) is str for value in values) or all(isinstance(v, (bool, np.bool_)) for v in values):
         return ""
-    return f"no arrays of one shape and type, {_kind(trajectory, name)}"
+    return f"no arrays of one shape and type, {_kind(selection, name)}"
 
 
 def _values(column: Any) -> list[Any]:
@@ -73,9 +71,9 @@ def _values(column: Any) -> list[Any]:
     return [value for value in present.tolist() if value is not None]
 
 
-def _kind(trajectory: Trajectory, name: str) -> str:
-    recorded = trajectory._recorded
-    return recorded.kind(name) if name in trajectory else ""
+def _kind(selection: Selection, name: str) -> str:
+    recorded = selection.recorded
+    return recorded.kind(name) if name in selection else ""
 
 
 @attrs.frozen
@@ -93,7 +91,7 @@ class Exported:
 
 
 def export(
-    trajectory: Trajectory, path: Path, names: str | Sequence[str] | None = None, *, force: bool = False
+    selection: Selection, path: Path, names: str | Sequence[str] | None = None, *, force: bool = False
 ) -> Exported:
     """Write a file of the kind that its name's ending tells.
 
@@ -116,8 +114,8 @@ def export(
     if not path.parent.is_dir():
         msg = f"{shown_path(path.parent)}: no such folder"
         raise SimkitError(msg)
-    chosen = None if names is None else [trajectory._known(name) for name in as_names(names)]
-    return Exported(path, tuple(write(trajectory, path, chosen)))
+    chosen = None if names is None else [selection.known(name) for name in as_names(names)]
+    return Exported(path, tuple(write(selection, path, chosen)))
 
 
 def _whole_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -133,7 +131,7 @@ def _whole_file(path: Path, write: Callable[[Path], None]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _refuse(trajectory: Trajectory, path: Path, names: Sequence[str], problems: Mapping[str, str]) -> None:
+def _refuse(selection: Selection, path: Path, names: Sequence[str], problems: Mapping[str, str]) -> None:
     """An error that names what does not fit, and the names that do."""
     if not problems:
         return
@@ -141,69 +139,70 @@ def _refuse(trajectory: Trajectory, path: Path, names: Sequence[str], problems: 
     rest = [name for name in names if name not in problems]
     cures = ([".nc holds arrays"] if path.suffix != ".nc" else []) + [".h5 holds everything"]
     only = f"export the others with --names {','.join(rest)}; " if rest else ""
-    msg = f"{path.suffix} cannot hold all of {trajectory.name}:\n{shown}\n    {only}{', '.join(cures)}"
+    msg = (
+        f"{path.suffix} cannot hold all of {selection.recorded.name}:\n{shown}\n    {only}{', '.join(cures)}"
+    )
     raise SimkitError(msg)
 
 
-def _varying(trajectory: Trajectory) -> list[str]:
+def _varying(selection: Selection) -> list[str]:
     """All that differs between runs, as a table shows it first."""
-    first = table_names(trajectory)
-    names = [*trajectory.names("parameters"), *trajectory.names("results")]
-    others = [name for name in names if name not in first and not trajectory.describe(name).constant]
+    first = table_names(selection)
+    names = [*selection.names_in("parameters"), *selection.names_in("results")]
+    others = [name for name in names if name not in first and not selection.about(name).constant]
     return [*first, *others]
 
 
-def _remark_on_constants(trajectory: Trajectory, names: Sequence[str]) -> list[str]:
-    left = [name for name in trajectory.names("parameters") if name not in names]
-    constants = [name for name in left if trajectory.describe(name).constant]
+def _remark_on_constants(selection: Selection, names: Sequence[str]) -> list[str]:
+    constants = [name for name in selection.constants if name not in names]
     return [f"constants are not in the table: {', '.join(constants)}"] if constants else []
 
 
-def _csv(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
-    wanted = _varying(trajectory) if names is None else names
-    problems = {name: cell_problem(trajectory, name) for name in wanted}
-    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = dataframe(trajectory, names)
+def _csv(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
+    wanted = _varying(selection) if names is None else names
+    problems = {name: cell_problem(selection, name) for name in wanted}
+    _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
+    frame = dataframe(selection, names)
     _whole_file(path, frame.to_csv)
     units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
-    remarks = _remark_on_constants(trajectory, wanted) if names is None else []
+    remarks = _remark_on_constants(selection, wanted) if names is None else []
     return remarks + ([f"units are not in the table: {', '.join(units)}"] if units else [])
 
 
-def _parquet(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
     try:
         import pyarrow as pa
     except ImportError:
         msg = '.parquet files need pyarrow: pip install "simkit[parquet]"'
         raise SimkitError(msg) from None
-    wanted = _varying(trajectory) if names is None else names
-    problems = {name: list_problem(trajectory, name) for name in wanted}
-    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = dataframe(trajectory, None if names is None and wanted == table_names(trajectory) else wanted)
+    wanted = _varying(selection) if names is None else names
+    problems = {name: list_problem(selection, name) for name in wanted}
+    _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
+    frame = dataframe(selection, None if names is None and wanted == table_names(selection) else wanted)
     try:
         _whole_file(path, lambda aside: frame.to_parquet(aside, engine="pyarrow"))
     except pa.ArrowException as error:
         msg = f"{shown_path(path)}: {error}"
         raise SimkitError(msg) from None
-    return _remark_on_constants(trajectory, wanted) if names is None else []
+    return _remark_on_constants(selection, wanted) if names is None else []
 
 
-def _netcdf(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
+def _netcdf(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
     from simkit.analyse.xarray import dataset
 
-    made = dataset(trajectory, names).load()
-    made, remarks = _netcdf_constants(trajectory, made)
-    wanted = [str(name) for name in made.variables if name in trajectory]
-    problems = {name: cube_problem(trajectory, name, made.variables[name].values) for name in wanted}
-    _refuse(trajectory, path, wanted, {name: why for name, why in problems.items() if why})
+    made = dataset(selection, names).load()
+    made, remarks = _netcdf_constants(selection, made)
+    wanted = [str(name) for name in made.variables if name in selection]
+    problems = {name: cube_problem(selection, name, made.variables[name].values) for name in wanted}
+    _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
     plain, more = _netcdf_missing(made)
     _whole_file(path, lambda aside: _to_netcdf(plain, aside))
     return remarks + more
 
 
-def _netcdf_constants(trajectory: Trajectory, made: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+def _netcdf_constants(selection: Selection, made: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     """Constants that are no numbers or text, as attributes in words."""
-    constants = [str(n) for n in made.variables if n in trajectory and trajectory.describe(str(n)).constant]
+    constants = [str(n) for n in made.variables if n in selection and selection.about(str(n)).constant]
     words = [name for name in constants if made[name].dtype.kind in "Oc"]
     plain = made.drop_vars(words).assign_attrs({name: repr(made[name].item()) for name in words})
     return plain, [f"constants kept as text attributes: {', '.join(words)}"] if words else []
@@ -242,22 +241,22 @@ def _to_netcdf(made: xr.Dataset, path: Path) -> None:
         raise SimkitError(msg) from None
 
 
-def _trajectory(trajectory: Trajectory, path: Path, names: Sequence[str] | None) -> list[str]:
-    recorded, runs = trajectory._recorded, trajectory.index
-    everything = [*trajectory.names("parameters"), *trajectory.names("results")]
-    wanted = everything if names is None else [*dict.fromkeys((*trajectory.explored, *names))]
+def _trajectory(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
+    recorded, runs = selection.recorded, selection.runs
+    everything = [*selection.names_in("parameters"), *selection.names_in("results")]
+    wanted = everything if names is None else [*dict.fromkeys((*selection.recorded.explored, *names))]
     if names is not None:  # without its points and constants nobody could tell what the results are of
-        wanted += [name for name in trajectory.constants() if name not in wanted]
+        wanted += [name for name in selection.constants if name not in wanted]
     extract(recorded, runs, wanted, path)
     if is_whole(recorded, runs, wanted):
         return []
     remarks = ["a part of a trajectory: simkit reads it, but does not continue it"]
     return remarks + (
-        ["its summary is left out, it tells of all runs"] if trajectory.names("summary") else []
+        ["its summary is left out, it tells of all runs"] if selection.names_in("summary") else []
     )
 
 
-_FORMATS: dict[str, Callable[[Trajectory, Path, Sequence[str] | None], list[str]]] = {
+_FORMATS: dict[str, Callable[[Selection, Path, Sequence[str] | None], list[str]]] = {
     ".csv": _csv,
     ".parquet": _parquet,
     ".nc": _netcdf,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import Columns
+from simkit.analyse.selection import Selection
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.record.recorded import Recorded
 from simkit.values.compare import Coded, coded, numbered, together
 from simkit.values.decode import as_array
-
-if TYPE_CHECKING:
-    from simkit.analyse.trajectory import Trajectory
-
 
 _SPARSEST = 10  # cells per run; points that fill less are scattered, not a grid
 
@@ -79,30 +75,30 @@ class Placement:
         return rows
 
 
-def placement(trajectory: Trajectory) -> Placement:
+def placement(selection: Selection) -> Placement:
     """Place the runs by their coordinates.
 
     Names that move together share an axis. The whole trajectory tells whether it is a grid, so that a
     selection of it keeps its dimensions, with the coordinates that it still has.
     """
-    columns, runs = trajectory._columns, trajectory.index
-    groups = _groups(trajectory._recorded)
+    runs = selection.runs
+    groups = _groups(selection.recorded)
     if groups is None:
         return Placement((Axis("run", len(runs), {"run": runs}),), np.arange(len(runs)))
     axes: list[Axis] = []
     cells = np.zeros(len(runs), np.int64)
     for names, column in groups.items():
-        used, codes = column.among(columns.chosen)
-        values = {name: _values(columns, name, column.first[used]) for name in names}
+        used, codes = column.among(selection.chosen)
+        values = {name: _values(selection, name, column.first[used]) for name in names}
         axes.append(Axis(names[0], len(used), values))
         cells = cells * len(used) + codes
     return Placement(tuple(axes), cells)
 
 
-def _values(columns: Columns, name: str, runs: Index) -> Any:
+def _values(selection: Selection, name: str, runs: Index) -> Any:
     if name == TRIAL:
-        return np.asarray(columns.recorded.run_column(TRIAL))[runs]
-    return as_array(columns.read(name, runs))
+        return np.asarray(selection.recorded.run_column(TRIAL))[runs]
+    return as_array(selection.recorded.rows(name, runs))
 
 
 def _groups(recorded: Recorded) -> dict[tuple[str, ...], Coded] | None:
@@ -137,10 +133,10 @@ def _is_grid(columns: Sequence[Coded], n: int) -> bool:
     return int(taken.sum()) == n
 
 
-def grid(trajectory: Trajectory, name: str) -> Grid:
+def grid(selection: Selection, name: str) -> Grid:
     """One name's values, placed."""
-    where = placement(trajectory)
-    values = placed(trajectory[name], where.rows())
+    where = placement(selection)
+    values = placed(selection.array(name), where.rows())
     return Grid(values, {axis.name: axis.coordinates[axis.name] for axis in where.axes})
 
 

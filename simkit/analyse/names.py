@@ -5,24 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
-from simkit.analyse.show import Told, aligned, told_of_run
+from simkit.analyse.selection import Selection, Unknown, holder_of, inside
+from simkit.analyse.show import Caption, aligned, caption_of_run
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
 from simkit.record.recorded import Recorded
 from simkit.values.batch import WORDS
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, Absent
-from simkit.values.instances import Stored
-
-if TYPE_CHECKING:
-    from simkit.analyse.trajectory import Trajectory
-
-
-_LABELLED = ("pandas.core.frame", "xarray.core.dataset")
 
 
 class Names:
@@ -41,11 +35,11 @@ class Names:
         What these names are of: ``parameters``, ``run 3``.
     prefix
         Only the names below it, such as ``neuron.``.
-    tell
+    caption
         Says a full name's value in a few words, for people.
     """
 
-    __slots__ = ("__about", "__get", "__names", "__prefix", "__tell")
+    __slots__ = ("__about", "__caption", "__get", "__names", "__prefix")
 
     def __init__(
         self,
@@ -53,14 +47,14 @@ class Names:
         get: Callable[[str], Any],
         about: str,
         prefix: str = "",
-        tell: Callable[[str], Told] = Told,
+        caption: Callable[[str], Caption] = Caption,
     ) -> None:
         put = object.__setattr__  # the user's names can't be assigned to: see below
         put(self, "_Names__names", names)
         put(self, "_Names__get", get)
         put(self, "_Names__about", about)
         put(self, "_Names__prefix", prefix)
-        put(self, "_Names__tell", tell)
+        put(self, "_Names__caption", caption)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise unchangeable(self.__prefix + name)
@@ -85,7 +79,7 @@ class Names:
         if full in self.__names:
             return self.__get(full)
         if any(known.startswith(full + ".") for known in self.__names):
-            return Names(self.__names, self.__get, self.__about, full + ".", self.__tell)
+            return Names(self.__names, self.__get, self.__about, full + ".", self.__caption)
         if holder_of(full, self.__names):  # a key of a recorded dictionary, a column of a table
             return self.__get(full)
         names = self.__below()
@@ -130,20 +124,13 @@ class Names:
         return f"{self.__about} {self.__prefix[:-1]}".strip()
 
     def __repr__(self) -> str:
-        lines = aligned(self.__below(), lambda name: self.__tell(self.__prefix + name))
+        lines = aligned(self.__below(), lambda name: self.__caption(self.__prefix + name))
         return "\n".join([f"<{self.__title()}{'' if lines else ': nothing'}>", *lines])
 
     def _repr_html_(self) -> str:
         from simkit.analyse.show import page, tree
 
-        return page(self.__title(), tree(self.__below(), lambda name: self.__tell(self.__prefix + name)))
-
-
-class Unknown(KeyError):
-    """A name that is not there; the message lists those that are."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+        return page(self.__title(), tree(self.__below(), lambda name: self.__caption(self.__prefix + name)))
 
 
 def unchangeable(name: str) -> SimkitError:
@@ -152,31 +139,6 @@ def unchangeable(name: str) -> SimkitError:
         f"{caller()}: {name!r}: recorded values cannot be changed\n"
         '    traj.add(…) adds derived values, with a file opened by simkit.open(…, mode="r+")'
     )
-
-
-def holder_of(name: str, names: Collection[str]) -> str:
-    """The recorded name that a name is, or lies in: ``table`` for ``table.x``; empty if there is none."""
-    while name and name not in names:
-        name = name.rpartition(".")[0]
-    return name
-
-
-def inside(value: Any, full: str, holder: str) -> Any:
-    """The part of a value that a full name leads to.
-
-    Raises
-    ------
-    LookupError
-        With the parts that are there.
-    """
-    for key in full[len(holder) + 1 :].split("."):
-        has_parts = isinstance(value, (dict, Stored)) or type(value).__module__.startswith(_LABELLED)
-        if not has_parts or key not in value:
-            there = listed(key, map(str, value)) if has_parts else "it has no parts"
-            msg = f"no {full!r}: {there}"
-            raise LookupError(msg)
-        value = value[key]
-    return value
 
 
 _COLUMN_ROWS = 1024
@@ -203,20 +165,18 @@ class Rows:
             self.names,
             lambda name: self._value_or_error(name, run),
             f"run {run}",
-            tell=lambda name: told_of_run(self.recorded, name, self.value(name, run)),
+            caption=lambda name: caption_of_run(self.recorded, name, self.value(name, run)),
         )
 
     def _value_or_error(self, name: str, run: int) -> Any:
         holder = holder_of(name, self.names)
-        if holder != name:
-            return inside(self._value_or_error(holder, run), name, holder)
-        value = self.value(name, run)
+        value = self.value(holder, run)
         if value is ABSENT:
             status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
             why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
-            msg = f"run {run} has no {name!r}: its status is {status}{why}"
+            msg = f"run {run} has no {holder!r}: its status is {status}{why}"
             raise LookupError(msg)
-        return value
+        return inside(value, name, holder)
 
     def value(self, name: str, run: int) -> Any:
         """The value, or `ABSENT`; what can be changed is the caller's own."""
@@ -243,11 +203,16 @@ class Rows:
 _BLOCK = 4096
 
 
-class Runs(Sequence["Names"]):
+class Runs(Sequence[Names]):
     """The runs in order; ``runs[3].z`` is a value, ``runs[2:5]`` some of them."""
 
-    def __init__(self, trajectory: Trajectory, index: Index | range) -> None:
-        self._trajectory, self._index = trajectory, index
+    def __init__(self, rows: Rows, index: Index | range) -> None:
+        self._rows, self._index = rows, index
+
+    @property
+    def selection(self) -> Selection:
+        """The same runs for the verbs of a trajectory."""
+        return Selection(self._rows.recorded, np.asarray(self._index))
 
     def __len__(self) -> int:
         return len(self._index)
@@ -258,22 +223,22 @@ class Runs(Sequence["Names"]):
     def __getitem__(self, i: slice | Sequence[int] | Array) -> Runs: ...
     def __getitem__(self, i: int | slice | Sequence[int] | Array) -> Names | Runs:
         if isinstance(i, slice):
-            return Runs(self._trajectory, self._index[i])
+            return Runs(self._rows, self._index[i])
         if isinstance(i, (list, np.ndarray)):
-            return Runs(self._trajectory, np.asarray(self._index)[i])
+            return Runs(self._rows, np.asarray(self._index)[i])
         if not isinstance(i, (int, np.integer)):
             msg = f"runs[{i!r}]: runs are numbered, as in runs[3] and runs[2:5]; columns have names, as in traj['z']"
             raise TypeError(msg)
         if not -len(self) <= i < len(self):
             msg = f"run {i} of a trajectory with {len(self)} runs"
             raise IndexError(msg)
-        return self._trajectory.run(int(self._index[i]))
+        return self._rows.run(int(self._index[i]))
 
     def __iter__(self) -> Iterator[Names]:
         # In blocks, so that a million runs are never listed.
         for start in range(0, len(self), _BLOCK):
             for run in map(int, self._index[start : start + _BLOCK]):
-                yield self._trajectory.run(run)
+                yield self._rows.run(run)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} runs of {self._trajectory.name}>"
+        return f"<{len(self)} runs of {self._rows.recorded.name}>"

@@ -5,35 +5,17 @@ from __future__ import annotations
 import datetime
 import operator
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
-import numpy as np
 
-from simkit.analyse.names import Names, Runs
-from simkit.declare.annotations import Note
+from simkit.analyse.names import Names
+from simkit.analyse.selection import Selection
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
-from simkit.record.additions import (
-    editing,
-    owner_of,
-    read_links,
-    read_state,
-    remarks_on,
-    remarks_on_runs,
-    state_of_summary,
-    write_link,
-    write_remarks,
-    write_summary,
-)
-from simkit.record.facts import write_notes
-from simkit.record.format import ADDED, AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.encode import encode, explain
-
-if TYPE_CHECKING:
-    from simkit.analyse.trajectory import Trajectory
 
 
 @attrs.frozen
@@ -83,31 +65,20 @@ def error(recorded: Recorded, run: int) -> str:
     return found[-1] if found and status is not None and status[0] != Status.DONE else ""
 
 
-def errors(trajectory: Trajectory, runs: Index) -> dict[int, str]:
-    """The tracebacks of runs by their numbers, the latest attempt's: in one reading, however many they are."""
-    return trajectory._recorded.latest_texts("error", runs)
-
-
 def log(recorded: Recorded, run: int) -> str:
     """What a run wrote, the latest attempt's."""
     found = recorded.texts("log", run)
     return found[-1] if found else ""
 
 
-def run_notes(recorded: Recorded, run: int) -> list[str]:
-    """The remarks of a run; those on a result begin with its name."""
-    pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
-    return [f"{name}: {text}" if name else text for name, text in pairs]
-
-
 _SECTIONS = ("parameters", "results", "summary")
 
 
 def note(
-    trajectory: Trajectory, text: str | Mapping[str, str], run: int | None, named: Mapping[str, str]
+    selection: Selection, text: str | Mapping[str, str], run: int | None, named: Mapping[str, str]
 ) -> None:
     """Remark something; see `Trajectory.note`."""
-    recorded = trajectory._recorded
+    recorded = selection.recorded
     texts = dict(text) if isinstance(text, Mapping) else {"": text} if text else {}
     texts.update(named)
     if not texts or not all(isinstance(remark, str) and remark for remark in texts.values()):
@@ -115,14 +86,11 @@ def note(
         raise SimkitError(msg)
     for name in texts:
         _check_known(recorded, name)
-    runs = [trajectory._number(operator.index(run))] if run is not None else None
-    if runs is None and trajectory._index is not None and "" in texts:
-        runs = trajectory.index.tolist()  # a selection: a remark on each of its runs
-    with editing(recorded) as root:
-        if runs is None:
-            write_remarks(root.require_group("notes"), list(texts.items()))
-        else:
-            write_notes(root["runs"], [(i, name, remark) for i in runs for name, remark in texts.items()])
+    runs = [selection.number(operator.index(run))] if run is not None else None
+    if runs is None and selection.chosen is not None and "" in texts:
+        runs = selection.chosen.tolist()  # a selection: a remark on each of its runs
+    with recorded.editing() as additions:
+        additions.remark(texts, runs)
 
 
 def _check_known(recorded: Recorded, name: str) -> None:
@@ -132,34 +100,34 @@ def _check_known(recorded: Recorded, name: str) -> None:
         raise SimkitError(f"{msg}    available: {listed(name, names)}")
 
 
-def notes(trajectory: Trajectory, about: int | str | None) -> list[str]:
+def notes(selection: Selection, about: int | str | None) -> list[str]:
     """The remarks on the trajectory, a run, or a name."""
-    recorded = trajectory._recorded
+    recorded = selection.recorded
     if about is None:
-        return remarks_on(recorded.root, "")
+        return recorded.additions.remarks()
     if isinstance(about, str):
         _check_known(recorded, about)
-        on_runs = remarks_on_runs(recorded.root, about)
-        chosen = None if trajectory._index is None else set(trajectory._index.tolist())
-        told = [f"run {i}: {text}" for i, text in on_runs if chosen is None or i in chosen]
-        return [*remarks_on(recorded.root, about), *told]
-    run = trajectory._number(operator.index(about))
+        on_runs = recorded.additions.remarks_on_runs(about)
+        chosen = None if selection.chosen is None else set(selection.chosen.tolist())
+        of_runs = [f"run {i}: {text}" for i, text in on_runs if chosen is None or i in chosen]
+        return [*recorded.additions.remarks(about), *of_runs]
+    run = selection.number(operator.index(about))
     pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
     return [f"{name}: {text}" if name else text for name, text in pairs]
 
 
-def add(trajectory: Trajectory, values: Mapping[str, Any]) -> None:
+def add(recorded: Recorded, values: Mapping[str, Any]) -> None:
     """Add derived values; see `Trajectory.add`."""
-    recorded, where = trajectory._recorded, caller()
+    where = caller()
     with_problem = (refusal(recorded, name, values) or explain(value, name) for name, value in values.items())
     problem = next((text for text in with_problem if text), None)
     if problem:
         msg = f"{where}: traj.add(): {problem}"
         raise SimkitError(msg)
     columns = {name: encode([value]) for name, value in values.items()}
-    with editing(recorded) as root:
+    with recorded.editing() as additions:
         for name, column in columns.items():
-            write_summary(root, name, column, Note(), f"added at {where}").attrs[ADDED] = True
+            additions.derive(name, column, where)
 
 
 def refusal(
@@ -185,12 +153,13 @@ def refusal(
                 f"{name!r} is a recorded {section[:-1]}, and recorded values cannot be changed: "
                 f"give what is derived from it another name, such as '{name}_derived'"
             )
-    owner = owner_of(recorded.root, name)
+    additions = recorded.additions
+    owner = additions.owner(name)
     if owner and owner != by and (not by or owner in living):
         return f"{name!r} is given by @after {owner}: give it another name"
     if owner == "" and by:
         return f"{name!r} was added by hand: give it another name"
-    kept = [known for known in recorded.names("summary") if not by or owner_of(recorded.root, known) != by]
+    kept = [known for known in recorded.names("summary") if not by or additions.owner(known) != by]
     other = next((o for o in (*kept, *others) if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if other is None:
         return ""
@@ -198,54 +167,53 @@ def refusal(
     return f"{group!r} is a value and, through {leaf!r}, a group: a name is one of them"
 
 
-def summary(trajectory: Trajectory) -> Names:
+def summary(selection: Selection) -> Names:
     """The derived values, by natural naming."""
-    recorded = trajectory._recorded
-    remark = state_of_summary(recorded)
-
-    def get(name: str) -> Any:
-        return recorded.values(recorded.derived(name))[0]
-
-    return Names(recorded.names("summary"), get, f"summary ({remark})" if remark else "summary")
+    remark = selection.recorded.additions.warning(selection.recorded.digest)
+    about = f"summary ({remark})" if remark else "summary"
+    return Names(selection.names_in("summary"), selection.derived, about)
 
 
-def error_of(trajectory: Trajectory, after: str) -> str:
+def error_of(recorded: Recorded, after: str) -> str:
     """Why what followed the runs failed; empty if it did not."""
-    root = trajectory._recorded.root
-    if after not in (known := list(root.get(AFTER, {}))):
+    additions = recorded.additions
+    if after not in (known := additions.followers()):
         msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
         raise SimkitError(msg)
-    return str(read_state(root, after)["error"])
+    return str(additions.state(after)["error"])
 
 
-def link(trajectory: Trajectory, name: str, target: Any, run: int | None) -> None:
-    """Give something a second name; see `Trajectory.link`."""
-    known = read_links(trajectory._recorded.root)
+def link(selection: Selection, name: str, target: Any, run: int | None) -> None:
+    """Give something a second name; see `Trajectory.link`.
+
+    Parameters
+    ----------
+    target
+        A recorded name or a selection; None stands for the selection itself, where it is not the whole.
+    """
+    known = selection.recorded.additions.links()
     clash = next((o for o in known if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if not all(part.isidentifier() for part in name.split(".")) or clash:
         why = f"{clash!r} is a link already" if clash else "use identifiers, joined by dots for groups"
         msg = f"traj.link(): {name!r} cannot name a link: {why}"
         raise SimkitError(msg)
-    meant = _meant(trajectory, target, run)
-    with editing(trajectory._recorded) as root:
-        write_link(root, name, meant)
+    meant = _meant(selection, target, run)
+    with selection.recorded.editing() as additions:
+        additions.link(name, meant)
 
 
-def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
+def _meant(selection: Selection, target: Any, run: int | None) -> str | int | Index:
     """A name, a run number or run numbers."""
-    from simkit.analyse.trajectory import Trajectory
-
     if target is not None and run is not None:
         msg = "traj.link(): give either run=… or what else is meant, not both"
         raise SimkitError(msg)
     if run is not None:
-        return trajectory._number(operator.index(run))
+        return selection.number(operator.index(run))
     if isinstance(target, str):
-        return trajectory._known(target)
-    chosen = target if target is not None or trajectory._index is None else trajectory
-    of = chosen._trajectory if isinstance(chosen, Runs) else chosen
-    if isinstance(of, Trajectory) and (of.path, of.name) == (trajectory.path, trajectory.name):
-        return np.asarray(chosen._index if isinstance(chosen, Runs) else chosen.index)
+        return selection.known(target)
+    chosen = target if target is not None or selection.chosen is None else selection
+    if isinstance(chosen, Selection) and _is_same(chosen.recorded, selection.recorded):
+        return chosen.runs
     msg = (
         'traj.link(): a link stands for a run, as in traj.link("best", run=3), for a selection of the same '
         'file, traj.link("fast", traj.where("seconds < 1")), or for a name, traj.link("rate", "spikes.rate")'
@@ -253,18 +221,5 @@ def _meant(trajectory: Trajectory, target: Any, run: int | None) -> Any:
     raise SimkitError(msg)
 
 
-def links(trajectory: Trajectory) -> Names:
-    """The second names, by natural naming."""
-    recorded = trajectory._recorded
-    found = read_links(recorded.root)
-
-    def get(name: str) -> Any:
-        target = found[name]
-        if isinstance(target, int):
-            return trajectory.run(target)
-        if not isinstance(target, str):
-            return trajectory._at(target)
-        sections = {"parameters": trajectory.parameters, "summary": trajectory.summary}
-        return sections.get(recorded.section_of(target) or "", trajectory)[target]
-
-    return Names(list(found), get, "links")
+def _is_same(one: Recorded, other: Recorded) -> bool:
+    return (one.path, one.name) == (other.path, other.name)

@@ -13,7 +13,6 @@ from simkit.collect.config import find_rootdir, load_config
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
-from simkit.record.additions import open_for_editing
 from simkit.record.catalogue import existing, experiments, is_trajectory
 from simkit.record.merge import merging
 from simkit.record.recorded import Recorded
@@ -59,13 +58,13 @@ def open(
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
     known = among(classes) if (classes := tuple(classes)) else None
-    found = _found(path, name)
+    recorded = _recorded(path, name)
     if mode == "r+":
-        found.close()
-        found = Trajectory(open_for_editing(found.path, found.name))
-    found._recorded.classes = known
-    _know_codecs(found._recorded)
-    return found
+        recorded.close()
+        recorded = Recorded.open(recorded.path, recorded.name, writable=True)
+    recorded.classes = known
+    _know_codecs(recorded)
+    return Trajectory(recorded)
 
 
 def open_alone(path: Path, name: str | None = None) -> Trajectory:
@@ -98,12 +97,12 @@ def _know_codecs(recorded: Recorded) -> None:
         warnings.warn(f"{words}\n    its values are shown as their parts; {cure}", stacklevel=3)
 
 
-def _found(path: str | os.PathLike[str] | None, name: str | None) -> Trajectory:
+def _recorded(path: str | os.PathLike[str] | None, name: str | None) -> Recorded:
     if path is None:
-        return Trajectory(Recorded.open(_newest(_results()), name))
+        return Recorded.open(_newest(_results()), name)
     if isinstance(path, str) and path.isidentifier() and not Path(path).exists():
         return _by_name(path)
-    return Trajectory(Recorded.open(Path(path), name))
+    return Recorded.open(Path(path), name)
 
 
 def recorded_at(target: str, name: str | None = None) -> Recorded:
@@ -116,17 +115,13 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
     """
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
-    if file.isidentifier() and not path.exists():
-        named = _by_name(file)._recorded
-        _know_codecs(named)
-        return named
-    there = experiments(path) if wanted is None else []
+    there = experiments(path) if wanted is None and path.exists() else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
-    found = Recorded.open(path, wanted)
-    _know_codecs(found)
-    return found
+    recorded = _recorded(file, wanted)
+    _know_codecs(recorded)
+    return recorded
 
 
 def _results() -> Path:
@@ -134,19 +129,19 @@ def _results() -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob("*.h5") if is_trajectory(path)]
-    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+    trajectories = [path for path in folder.glob("*.h5") if is_trajectory(path)]
+    return sorted(trajectories, key=lambda path: path.stat().st_mtime_ns)
 
 
 def _newest(folder: Path) -> Path:
-    found = _files(folder)
-    if not found:
+    files = _files(folder)
+    if not files:
         msg = f"no trajectory in {shown_path(folder)}: run simkit first, or give the path of a file"
         raise SimkitError(msg)
-    return found[-1]
+    return files[-1]
 
 
-def _by_name(name: str) -> Trajectory:
+def _by_name(name: str) -> Recorded:
     folder = _results()
     slots = [slot for slot in existing(folder, name) if is_trajectory(slot.path)]
     if not slots:
@@ -162,7 +157,7 @@ def _by_name(name: str) -> Trajectory:
         newest.close()
         msg = f"{name!r} is ambiguous: {ids}\n    open the file by its path, such as {shown_path(slots[0].path)}"
         raise SimkitError(msg)
-    return Trajectory(newest)
+    return newest
 
 
 def _node_ids(path: Path, name: str) -> Iterator[str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
-from simkit.analyse.names import Unknown, holder_of, inside
 from simkit.declare.forms import Array, Index, Test, Values, objects, passing
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.record.recorded import About, Recorded
 from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
-from simkit.values.decode import ABSENT, as_array, decode, part
-from simkit.values.encode import encode
+from simkit.values.decode import ABSENT, as_array, part
+from simkit.values.instances import Stored
 
 
 def data_of(column: Any) -> Any:
@@ -35,14 +35,55 @@ def missing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.full(shape, "NaT" if dtype.kind in "mM" else np.nan, dtype)
 
 
-RUN_NAMES = ("run", "status", "seconds", "trial", "seed")
-_GAP_BYTES = 1 << 20  # reading across a smaller gap is quicker than another call
+_LABELLED = ("pandas.core.frame", "xarray.core.dataset")
 
 
-class Columns:
-    """The columns of a recorded trajectory at chosen runs.
+class Unknown(KeyError):
+    """A name that is not there; the message lists those that are."""
 
-    Parameters
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def holder_of(name: str, names: Collection[str]) -> str:
+    """The recorded name that a name is, or lies in: ``table`` for ``table.x``; empty if there is none."""
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def inside(value: Any, full: str, holder: str) -> Any:
+    """The part of the holder's value that a full name leads to: the value itself for the holder's own name.
+
+    Raises
+    ------
+    LookupError
+        With the parts that are there.
+    """
+    for key in full[len(holder) + 1 :].split(".") if full != holder else ():
+        has_parts = isinstance(value, (dict, Stored)) or type(value).__module__.startswith(_LABELLED)
+        if not has_parts or key not in value:
+            there = listed(key, map(str, value)) if has_parts else "it has no parts"
+            msg = f"no {full!r}: {there}"
+            raise LookupError(msg)
+        value = value[key]
+    return value
+
+
+RUN_NAMES = ("run", "status", "seconds", "trial", "seed", "block", "role")
+_SECTIONS = ("parameters", "results", "summary")
+
+
+def run_label(name: str, user_names: Container[str]) -> str:
+    """What a column such as ``status`` is called: ``run_status`` beside a user's name ``status``."""
+    return f"run_{name}" if name in user_names else name
+
+
+@attrs.frozen(eq=False)
+class Selection:
+    """Some or all runs of a recorded trajectory: what every verb on a `Trajectory` works with.
+
+    Attributes
     ----------
     recorded
         The trajectory.
@@ -50,24 +91,53 @@ class Columns:
         The runs' numbers, shape ``(n,)``; None means all of them.
     """
 
-    def __init__(self, recorded: Recorded, chosen: Index | None) -> None:
-        self.recorded, self.chosen = recorded, chosen
+    recorded: Recorded
+    chosen: Index | None = None
 
     def __len__(self) -> int:
         return len(self.recorded) if self.chosen is None else len(self.chosen)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether something is recorded under this name."""
+        return isinstance(name, str) and self.recorded.section_of(name) is not None
+
+    def at(self, runs: Index) -> Selection:
+        """Other runs of the same trajectory, by their numbers."""
+        return Selection(self.recorded, runs)
+
+    def where(self, test: Test | Array | None, equal: Mapping[str, Any]) -> Selection:
+        """The runs that match a condition, or a boolean for each run, and have these values.
+
+        Raises
+        ------
+        SimkitError
+            For a name that is not recorded.
+        """
+        names = [*self.names_in("parameters"), *self.names_in("results"), *self.run_names]
+        return self.at(self.runs[_matching(self.with_presence, names, len(self), test, equal)])
+
+    # Names
+
+    def names_in(self, section: str) -> list[str]:
+        """The full names of a section: ``parameters``, ``results`` or ``summary``."""
+        return self.recorded.names(section)
+
     @property
     def names(self) -> dict[str, None]:
-        """All user names; a dictionary, so that membership costs nothing."""
-        sections = ("parameters", "results", "summary")
-        return dict.fromkeys(name for section in sections for name in self.recorded.names(section))
+        """All user names, in order; a dictionary, so that membership costs nothing."""
+        return dict.fromkeys(name for section in _SECTIONS for name in self.names_in(section))
 
     @property
     def run_names(self) -> list[str]:
         """What is known of every run, as far as no name of the user's stands in the way."""
-        optional = ("trial", "seed")
+        optional = ("trial", "seed", "block", "role")
         used = [name for name in RUN_NAMES if name not in optional or self.has_run_column(name)]
-        return [name for name in used if name not in self.names]
+        return [name for name in used if name not in self]
+
+    @property
+    def constants(self) -> list[str]:
+        """The parameters that have one value."""
+        return [name for name in self.names_in("parameters") if self.recorded.is_constant(name)]
 
     def known(self, name: str) -> str:
         """The name itself.
@@ -77,37 +147,49 @@ class Columns:
         Unknown
             For a name that is not recorded, with the nearest that is.
         """
-        if name in self.names:
+        if name in self:
             return name
         names = [*self.names, *self.run_names]
         hint = did_you_mean(name, names)
         msg = f"{self.recorded.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
         raise Unknown(msg)
 
+    def holder(self, name: str) -> str:
+        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``, or a table's column."""
+        return holder_of(name, self.names) or self.known(name)
+
     def about(self, name: str) -> About:
         """What is known of a name, or of a group of names."""
         group = next((known for known in self.names if known.startswith(f"{name}.")), None)
-        if group is None or name in self.names:
+        if group is None or name in self:
             return self.recorded.about(self.known(name))
         section = self.recorded.section_of(group) or ""
         comment = self.recorded.group_comment(section, name)
         return About(name, section, constant=False, explored=False, comment=comment, unit="", origin="")
 
+    def unit(self, name: str) -> str:
+        """The unit that stands beside a name in the file."""
+        return self.recorded.about(name).unit if name in self else ""
+
     def is_scalar(self, name: str) -> bool:
         """Whether a run has a number, a quantity or text under this name."""
-        if name not in self.names or self.recorded.is_scalar(name):
+        if name not in self or self.recorded.is_scalar(name):
             return True
-        kind = as_array(self.recorded.column(name, slice(0, 0)))
-        return kind.ndim == 1 and kind.dtype.kind in "biufcmM"
+        dtype_probe = as_array(self.recorded.column(name, slice(0, 0)))
+        return dtype_probe.ndim == 1 and dtype_probe.dtype.kind in "biufcmM"
+
+    # Values
 
     def array(self, name: str) -> Any:
-        """The column of a user's name, a key of a recorded dictionary, or a run column."""
+        """The column of a user's name, a key of a recorded dictionary, or a run column; a derived value as it is."""
         if not isinstance(name, str):
             msg = f"{name!r} is no name: columns have names, as in traj['z']; runs are numbered, as in traj.runs[3]"
             raise Unknown(msg)
-        if name not in self.names and name in self.run_names:
+        if name not in self and name in self.run_names:
             return self.of_runs(name)
         holder = self.holder(name)
+        if self.recorded.section_of(holder) == "summary":
+            return self.derived(name)
         if holder == name:
             return self.dense(name, self.column(name))
         column: Column | None = self.column(holder)
@@ -132,12 +214,16 @@ class Columns:
         holder = self.holder(name)
         if not self.recorded.is_constant(holder):
             return self.array(name)
-        value = self.recorded.values(self.recorded.constant(holder))[0]
-        return value if holder == name else inside(value, name, holder)
+        return inside(self.recorded.values(self.recorded.constant(holder))[0], name, holder)
+
+    def derived(self, name: str) -> Any:
+        """A value of the summary, or a part of one."""
+        holder = holder_of(name, self.names_in("summary"))
+        return inside(self.recorded.values(self.recorded.derived(holder))[0], name, holder)
 
     def with_presence(self, name: str) -> tuple[Array, Array]:
-        """A column for a test, and where it is present."""
-        if name not in self.names:
+        """A column for a condition, and in which runs it is present."""
+        if name not in self:
             array = self.array(name)
             return array, np.ones(len(array), bool)
         column = self.column(name)
@@ -148,23 +234,38 @@ class Columns:
         array = self._with_classes(as_array(column), column)
         if column.variants or not column.n:
             return array
-        kind = as_array(self.recorded.column(name, slice(0, 0)))
-        shape = (column.n, *kind.shape[1:])
-        if kind.dtype.kind in "fcmM":
-            return missing(shape, kind.dtype)
+        dtype_probe = as_array(self.recorded.column(name, slice(0, 0)))
+        shape, dtype = (column.n, *dtype_probe.shape[1:]), dtype_probe.dtype
+        if dtype.kind in "fcmM":
+            return missing(shape, dtype)
         masked: Any = np.ma.MaskedArray
-        return masked(np.zeros(shape, kind.dtype), True) if kind.dtype.kind != "O" else array
-
-    def holder(self, name: str) -> str:
-        """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``, or a table's column."""
-        return holder_of(name, self.names) or self.known(name)
+        return masked(np.zeros(shape, dtype), True) if dtype.kind != "O" else array
 
     # What is known of every run
+
+    @property
+    def runs(self) -> Index:
+        """The run numbers, shape ``(n,)``."""
+        return np.arange(len(self.recorded)) if self.chosen is None else self.chosen
+
+    def number(self, run: int) -> int:
+        """A run's number in the file; negative ones count from the end.
+
+        Raises
+        ------
+        IndexError
+            When the trajectory has no such run.
+        """
+        n = len(self.recorded)
+        if not -n <= run < n:
+            msg = f"run {run} of a trajectory with {n} runs"
+            raise IndexError(msg)
+        return run % n
 
     def of_runs(self, name: str) -> Array:
         """A run column as users read it: numbers, words, seconds."""
         if name == "run":
-            return np.arange(len(self.recorded)) if self.chosen is None else self.chosen
+            return self.runs
         if name == "status":
             return np.array(WORDS)[self.run_column("status")]
         if name == "seconds":
@@ -187,38 +288,7 @@ class Columns:
 
     def column(self, name: str) -> Column:
         """A user's name at the chosen runs."""
-        if self.chosen is not None:
-            return self.read(name, self.chosen)
-        n = len(self.recorded)
-        if self.recorded.is_constant(name):
-            return self.recorded.constant(name).take(np.zeros(n, np.int64))
-        return self.recorded.column(name, slice(0, n))
-
-    def read(self, name: str, runs: Index) -> Column:
-        """A user's name at any runs, in any order, without reading what lies far from them."""
-        if self.recorded.is_constant(name):
-            return self.recorded.constant(name).take(np.zeros(len(runs), np.int64))
-        if not len(runs):
-            return self.recorded.column(name, slice(0, 0))
-        first, last = int(runs.min()), int(runs.max())
-        size = self.recorded.row_bytes(name)
-        if (last + 1 - first) * size <= 4 * len(runs) * size + _GAP_BYTES:
-            return self.recorded.column(name, slice(first, last + 1)).take(runs - first)
-        return self._read_apart(name, runs, max(1, _GAP_BYTES // size))
-
-    def _read_apart(self, name: str, runs: Index, gap: int) -> Column:
-        """Rows that lie far apart: a read for each stretch of near ones."""
-        wanted = np.unique(runs)
-        stretches = np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1)
-        values: list[Any] = []
-        for stretch in stretches:
-            first = int(stretch[0])
-            values += decode(
-                self.recorded.column(name, slice(first, int(stretch[-1]) + 1)).take(stretch - first)
-            )
-        there = np.array([value is not ABSENT for value in values], bool)
-        found = encode([value for value in values if value is not ABSENT]) if there.any() else Column(0, ())
-        return found.spread(len(wanted), np.flatnonzero(there)).take(np.searchsorted(wanted, runs))
+        return self.recorded.rows(name, self.runs)
 
 
 Read = Callable[[str], tuple[Array, Array]]
@@ -241,7 +311,7 @@ class _Columns(Mapping[str, Values]):
         return len(self.names)
 
 
-def matching(
+def _matching(
     read: Read, names: Sequence[str], n: int, test: Test | Array | None, equal: Mapping[str, Any]
 ) -> Array:
     """A boolean per run.

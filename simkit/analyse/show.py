@@ -11,12 +11,11 @@ import attrs
 import numpy as np
 
 from simkit.errors import shown_path
-from simkit.record.additions import read_links, remarks_on, state_of_summary
 from simkit.resume.continuing import tally
 from simkit.values.decode import ABSENT, decode
 
 if TYPE_CHECKING:
-    from simkit.analyse.trajectory import Trajectory
+    from simkit.analyse.selection import Selection
     from simkit.record.recorded import Recorded
 
 
@@ -27,7 +26,7 @@ SECTIONS = ("parameters", "results", "summary")
 
 
 @attrs.frozen
-class Told:
+class Caption:
     """One name in a few words.
 
     Attributes
@@ -47,67 +46,70 @@ class Told:
         return f"{self.value}{unit}{', explored' if self.explored else ''}{comment}"
 
 
-def summary(trajectory: Trajectory) -> str:
+def as_text(selection: Selection) -> str:
     """A few lines: how many runs, what was explored, what was found."""
-    recorded = trajectory._recorded
-    lines = [f"<Trajectory {headline(trajectory)}>"]
+    recorded = selection.recorded
+    lines = [f"<Trajectory {headline(selection)}>"]
     for section in SECTIONS:
-        names = trajectory.names(section)
-        remark = state_of_summary(recorded) if section == "summary" else ""
+        names = recorded.names(section)
+        remark = recorded.additions.warning(recorded.digest) if section == "summary" else ""
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
-            tell = told_derived if section == "summary" else told
-            lines += ["  " + line for line in aligned(names, partial(tell, recorded))]
-    return "\n".join([*lines, *_additions(recorded), f"  {shown_path(trajectory.path)}"])
+            lines += ["  " + line for line in aligned(names, _captions(recorded, section))]
+    return "\n".join([*lines, *_additions(recorded), f"  {shown_path(recorded.path)}"])
 
 
-def headline(trajectory: Trajectory) -> str:
+def headline(selection: Selection) -> str:
     """``multiply: 12 runs, 11 done, 1 failed``."""
-    counts = tally(trajectory._run_column("status"))
+    counts = tally(selection.run_column("status"))
     states = ", ".join(f"{count} {word}" for word, count in counts.items())
-    runs = "1 run" if len(trajectory) == 1 else f"{len(trajectory)} runs"
-    return f"{trajectory.name}: {runs}, {states or 'none'}"
+    runs = "1 run" if len(selection) == 1 else f"{len(selection)} runs"
+    return f"{selection.recorded.name}: {runs}, {states or 'none'}"
 
 
-def aligned(names: Sequence[str], tell: Callable[[str], Told]) -> list[str]:
+def aligned(names: Sequence[str], caption: Callable[[str], Caption]) -> list[str]:
     """A line per name, what is told of it in one column."""
     width = max(map(len, names[:_MOST]), default=0)
-    lines = [f"  {name:<{width}}  {tell(name)}".rstrip() for name in names[:_MOST]]
+    lines = [f"  {name:<{width}}  {caption(name)}".rstrip() for name in names[:_MOST]]
     return lines + [f"  … and {len(names) - _MOST} more"] * (len(names) > _MOST)
 
 
-def told(recorded: Recorded, name: str) -> Told:
+def _captions(recorded: Recorded, section: str) -> Callable[[str], Caption]:
+    return partial(caption_of_derived if section == "summary" else caption_of, recorded)
+
+
+def caption_of(recorded: Recorded, name: str) -> Caption:
     """A recorded name: a constant's value or a column's type, unit and comment."""
     about = recorded.about(name)
     if not about.constant:
-        return Told(recorded.kind(name), about.unit, about.comment, about.explored)
+        return Caption(recorded.kind(name), about.unit, about.comment, about.explored)
     value = decode(recorded.constant(name))[0]
     unit = "" if has_unit(value) else about.unit
-    return Told(f"= {briefly(value)}", unit, about.comment)
+    return Caption(f"= {briefly(value)}", unit, about.comment)
 
 
 def _additions(recorded: Recorded) -> list[str]:
     """The newest notes on the trajectory, and the links."""
-    remarks, links = remarks_on(recorded.root, ""), read_links(recorded.root)
+    remarks, links = recorded.additions.remarks(), recorded.additions.links()
     lines = ["  notes"] * bool(remarks)
     lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
     lines += [f"    {_cut(text)}" for text in remarks[-_FEW:]]
     return lines + [f"  links\n    {_cut(', '.join(links))}"] * bool(links)
 
 
-def told_derived(recorded: Recorded, name: str) -> Told:
+def caption_of_derived(recorded: Recorded, name: str) -> Caption:
     """A derived value."""
     value = decode(recorded.derived(name))[0]
     is_large = isinstance(value, np.ndarray) and value.size > _MOST_CELLS
-    return Told(briefly(value) if is_large else f"= {briefly(value)}")
+    return Caption(briefly(value) if is_large else f"= {briefly(value)}")
 
 
-def told_of_run(recorded: Recorded, name: str, value: Any) -> Told:
+def caption_of_run(recorded: Recorded, name: str, value: Any) -> Caption:
     """A name's value in one run."""
     about = recorded.about(name)
     if value is ABSENT:
-        return Told("absent", "", about.comment)
-    return Told(briefly(value), "" if has_unit(value) else about.unit, about.comment)
+        return Caption("absent", "", about.comment)
+    return Caption(briefly(value), "" if has_unit(value) else about.unit, about.comment)
 
 
 def has_unit(value: Any) -> bool:
@@ -149,27 +151,27 @@ def page(title: str, *parts: str) -> str:
     return f'<div class="simkit">{_STYLE}<div class="head"><b>{escape(title)}</b></div>{"".join(parts)}</div>'
 
 
-def trajectory(of: Trajectory) -> str:
+def as_html(selection: Selection) -> str:
     """The whole trajectory: a tree of parameters, results and summary."""
-    parts = []
+    recorded, parts = selection.recorded, []
     for section in SECTIONS:
-        if names := of.names(section):
-            inside = tree(names, lambda name: told(of._recorded, name))
+        if names := recorded.names(section):
+            inside = tree(names, _captions(recorded, section))
             parts.append(f"<details open><summary>{section} ({len(names)})</summary>{inside}</details>")
-    return page(headline(of), *parts, f'<div class="quiet">{escape(shown_path(of.path))}</div>')
+    return page(headline(selection), *parts, f'<div class="quiet">{escape(shown_path(recorded.path))}</div>')
 
 
-def tree(names: Sequence[str], tell: Callable[[str], Told], prefix: str = "") -> str:
+def tree(names: Sequence[str], caption: Callable[[str], Caption], prefix: str = "") -> str:
     """The names below a prefix: leaves in a table, groups folded below them, each in its place."""
     parts, rows = [], []
     shown = names[:_MOST_SHOWN]
     for part in dict.fromkeys(name[len(prefix) :].partition(".")[0] for name in shown):
         if prefix + part in shown:
-            rows.append(_row(part, tell(prefix + part)))
+            rows.append(_row(part, caption(prefix + part)))
             continue
         inner = [name for name in shown if name.startswith(f"{prefix}{part}.")]
         parts += _table(rows)
-        inside = tree(inner, tell, f"{prefix}{part}.")
+        inside = tree(inner, caption, f"{prefix}{part}.")
         parts.append(
             f'<details open><summary><span class="name">{escape(part)}</span></summary>{inside}</details>'
         )
@@ -183,13 +185,13 @@ def _table(rows: Sequence[str]) -> list[str]:
     return [f"<table>{''.join(rows)}</table>"] if rows else []
 
 
-def _row(part: str, said: Told) -> str:
-    kind = "name explored" if said.explored else "name"
-    unit = f" {said.unit}" if said.unit else ""
-    explored = ' <span class="quiet">explored</span>' if said.explored else ""
-    comment = escape(said.comment.partition("\n")[0])
+def _row(part: str, caption: Caption) -> str:
+    kind = "name explored" if caption.explored else "name"
+    unit = f" {caption.unit}" if caption.unit else ""
+    explored = ' <span class="quiet">explored</span>' if caption.explored else ""
+    comment = escape(caption.comment.partition("\n")[0])
     return (
         f'<tr><td class="{kind}">{escape(part)}</td>'
-        f'<td><span class="value">{escape(said.value + unit)}</span>{explored}</td>'
+        f'<td><span class="value">{escape(caption.value + unit)}</span>{explored}</td>'
         f'<td class="quiet">{comment}</td></tr>'
     )

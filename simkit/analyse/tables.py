@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simkit.analyse.selection import data_of, mask_of
+from simkit.analyse.selection import Selection, data_of, mask_of, run_label
 from simkit.declare.forms import objects
 from simkit.errors import SimkitError
 from simkit.values.batch import WORDS
@@ -15,10 +15,8 @@ from simkit.values.batch import WORDS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simkit.analyse.trajectory import Trajectory
 
-
-def magnitude(trajectory: Trajectory, name: str, values: Any) -> tuple[Any, str]:
+def magnitude(selection: Selection, name: str, values: Any) -> tuple[Any, str]:
     """A name's values without their unit, and the unit: the quantity's own, else the declared one."""
     if hasattr(values, "magnitude") and hasattr(values, "units"):  # pint
         return np.asanyarray(values.magnitude), str(values.units)
@@ -26,33 +24,33 @@ def magnitude(trajectory: Trajectory, name: str, values: Any) -> tuple[Any, str]
         return np.asarray(values), str(type(values)(1.0, dim=values.dim).get_best_unit())
     if hasattr(values, "unit"):  # astropy, or a quantity of a package that is not installed here
         return np.asarray(values), str(values.unit)
-    return values, declared_unit(trajectory, name)
+    return values, selection.unit(name)
 
 
-def declared_unit(trajectory: Trajectory, name: str) -> str:
-    """The unit that stands beside a name in the file."""
-    return trajectory._recorded.about(name).unit if name in trajectory else ""
+def numbers_of(selection: Selection, name: str) -> tuple[Any, str]:
+    """A column without its unit, and the unit."""
+    return magnitude(selection, name, selection.array(name))
 
 
-def dataframe(trajectory: Trajectory, names: str | Sequence[str] | None) -> pd.DataFrame:
+def dataframe(selection: Selection, names: str | Sequence[str] | None) -> pd.DataFrame:
     """The named columns, then status and seconds."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
     units: dict[str, str] = {}
-    for name in table_names(trajectory) if names is None else as_names(names):
-        if name in trajectory.names("summary") and trajectory._recorded.section_of(name) == "summary":
+    for name in table_names(selection) if names is None else as_names(names):
+        if selection.recorded.section_of(name) == "summary":
             msg = f"{name!r} is one value for all runs, not a column: it is traj.summary.{name}"
             raise SimkitError(msg)
-        values, unit = magnitude(trajectory, name, trajectory[name])
+        values, unit = numbers_of(selection, name)
         columns[name] = _series(values)
         units.update({name: unit} if unit else {})
-    if names is None and trajectory._columns.has_run_column("trial"):
-        columns = _with_trial(trajectory, columns)
-    codes = trajectory._run_column("status").astype(np.int8)
-    columns[_free("status", columns)] = pd.Categorical.from_codes(codes, list(WORDS))
-    columns[_free("seconds", columns)] = trajectory.seconds
-    frame = pd.DataFrame(columns, index=_index(trajectory, _free("run", columns)), copy=False)
+    if names is None and selection.has_run_column("trial"):
+        columns = _with_trial(selection, columns)
+    codes = selection.run_column("status").astype(np.int8)
+    columns[run_label("status", columns)] = pd.Categorical.from_codes(codes, list(WORDS))
+    columns[run_label("seconds", columns)] = selection.of_runs("seconds")
+    frame = pd.DataFrame(columns, index=_index(selection, run_label("run", columns)), copy=False)
     frame.attrs["units"] = units
     return frame
 
@@ -62,31 +60,28 @@ def as_names(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def table_names(trajectory: Trajectory) -> list[str]:
+def table_names(selection: Selection) -> list[str]:
     """What a table shows by default: explored first, then all that varies and is a scalar or text."""
-    recorded = trajectory._recorded
+    recorded = selection.recorded
     names = [*recorded.names("parameters"), *recorded.names("results")]
-    varying = [n for n in names if not recorded.is_constant(n) and trajectory._columns.is_scalar(n)]
-    return sorted(varying, key=lambda name: name not in trajectory.explored)
+    varying = [n for n in names if not recorded.is_constant(n) and selection.is_scalar(n)]
+    explored = recorded.explored
+    return sorted(varying, key=lambda name: name not in explored)
 
 
-def _with_trial(trajectory: Trajectory, columns: dict[str, Any]) -> dict[str, Any]:
+def _with_trial(selection: Selection, columns: dict[str, Any]) -> dict[str, Any]:
     """The trial numbers after the explored columns."""
-    explored = {name: column for name, column in columns.items() if name in trajectory.explored}
-    return {**explored, _free("trial", columns): trajectory._run_column("trial"), **columns}
+    names = selection.recorded.explored
+    explored = {name: column for name, column in columns.items() if name in names}
+    return {**explored, run_label("trial", columns): selection.run_column("trial"), **columns}
 
 
-def _free(name: str, columns: dict[str, Any]) -> str:
-    """What a run column is called beside a user's column of that name."""
-    return f"run_{name}" if name in columns else name
-
-
-def _index(trajectory: Trajectory, name: str) -> pd.Index:
+def _index(selection: Selection, name: str) -> pd.Index:
     import pandas as pd
 
-    index = trajectory.index
-    whole = len(index) == 0 or (index[0] == 0 and index[-1] == len(index) - 1)
-    return pd.RangeIndex(len(index), name=name) if whole else pd.Index(index, name=name)
+    runs = selection.runs
+    is_whole = selection.chosen is None or np.array_equal(runs, np.arange(len(runs)))
+    return pd.RangeIndex(len(runs), name=name) if is_whole else pd.Index(runs, name=name)
 
 
 def _series(column: Any) -> Any:
@@ -113,8 +108,9 @@ def _series(column: Any) -> Any:
 
 def _missing(column: Any) -> Any:
     """Which rows are absent as a whole."""
-    mask = mask_of(column).reshape(len(column), -1)
-    return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
+    mask = mask_of(column)
+    has_cells = all(mask.shape[1:])
+    return mask.all(axis=tuple(range(1, mask.ndim))) if has_cells else np.zeros(len(column), bool)
 
 
 def _with_none(data: Any, mask: Any) -> Any:

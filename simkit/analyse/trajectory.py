@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.analyse import notes
-from simkit.analyse.names import Names, Rows, Runs, holder_of, unchangeable
+from simkit.analyse.names import Names, Rows, Runs, unchangeable
 from simkit.analyse.notes import Info, info
-from simkit.analyse.selection import Columns, matching
-from simkit.analyse.show import told
+from simkit.analyse.selection import Selection
+from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
 from simkit.record.recorded import About, Recorded
@@ -36,55 +36,54 @@ class Trajectory:
     """
 
     def __init__(self, recorded: Recorded, index: Index | None = None) -> None:
-        self._recorded, self._index = recorded, index
-        self._rows, self._columns = Rows(recorded), Columns(recorded, index)
+        self._selection, self._rows = Selection(recorded, index), Rows(recorded)
 
     # Facts
 
     @property
     def name(self) -> str:
         """The experiment's name."""
-        return self._recorded.name
+        return self._selection.recorded.name
 
     @property
     def path(self) -> Path:
         """The file."""
-        return self._recorded.path
+        return self._selection.recorded.path
 
     @property
     def index(self) -> Index:
         """The run numbers, shape ``(n,)``."""
-        return self._columns.of_runs("run")
+        return self._selection.runs
 
     @property
     def status(self) -> Array:
         """What became of each run, as words, shape ``(n,)``: pending, done, failed, timeout, crashed."""
-        return self._columns.of_runs("status")
+        return self._selection.of_runs("status")
 
     @property
     def seconds(self) -> Array:
         """How long each run took, in seconds, shape ``(n,)``; NaN where it did not run."""
-        return self._columns.of_runs("seconds")
+        return self._selection.of_runs("seconds")
 
     @property
     def seeds(self) -> Array | None:
         """The seed of each run, shape ``(n,)``, where one was requested; else None."""
-        return self._run_column("seed") if self._columns.has_run_column("seed") else None
+        return self._selection.run_column("seed") if self._selection.has_run_column("seed") else None
 
     @property
     def explored(self) -> tuple[str, ...]:
         """The names that the space gives."""
-        return self._recorded.explored
+        return self._selection.recorded.explored
 
     @property
     def space(self) -> Space:
         """The points of these runs, as a space again."""
-        return explore({name: decode(self._columns.column(name)) for name in self.explored})
+        return explore({name: decode(self._selection.column(name)) for name in self.explored})
 
     @property
     def info(self) -> Info:
         """Seed, code, machine and versions of each session."""
-        return info(self._recorded)
+        return info(self._selection.recorded)
 
     def describe(self, name: str) -> About:
         """Comment, unit, origin of a parameter, result or group, and whether it is constant or explored.
@@ -94,7 +93,7 @@ class Trajectory:
         KeyError
             For an unknown name, with the nearest.
         """
-        return self._columns.about(name)
+        return self._selection.about(name)
 
     # Names
 
@@ -109,23 +108,35 @@ class Trajectory:
         return self._names_in("results")
 
     def _names_in(self, section: str) -> Names:
-        names = dict.fromkeys(self._recorded.names(section))
-        return Names(names, self._columns.parameter, section, tell=lambda name: told(self._recorded, name))
+        names = dict.fromkeys(self.names(section))
+        caption = partial(caption_of, self._selection.recorded)
+        return Names(names, self._selection.parameter, section, caption=caption)
 
     @property
     def summary(self) -> Names:
         """What `after` functions and `add` derived from the runs, by natural naming."""
-        return notes.summary(self)
+        return notes.summary(self._selection)
 
     @property
     def links(self) -> Names:
         """Second names: a run, a selection, or a column."""
-        return notes.links(self)
+        return Names(list(self._selection.recorded.additions.links()), self._linked, "links")
+
+    def _linked(self, name: str) -> Any:
+        """What a second name stands for."""
+        target = self._selection.recorded.additions.links()[name]
+        if isinstance(target, int):
+            return self.run(target)
+        if not isinstance(target, str):
+            return Trajectory(self._selection.recorded, target)
+        sections = {"parameters": self.parameters, "summary": self.summary}
+        return sections.get(self.describe(target).section, self)[target]
 
     @property
     def runs(self) -> Runs:
         """The runs in order."""
-        return Runs(self, range(len(self)) if self._index is None else self._index)
+        chosen = self._selection.chosen
+        return Runs(self._rows, range(len(self)) if chosen is None else chosen)
 
     def __getitem__(self, name: str) -> Any:
         """A column over the runs.
@@ -136,32 +147,15 @@ class Trajectory:
             Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
             an object array where values are ragged, text or composite; a constant repeats.
         """
-        if (
-            isinstance(name, str)
-            and self._recorded.section_of(holder_of(name, self._columns.names)) == "summary"
-        ):
-            return self.summary[name]
-        return self._columns.array(name)
-
-    def _at(self, runs: Index) -> Trajectory:
-        """The trajectory of these run numbers."""
-        return Trajectory(self._recorded, runs)
-
-    def _known(self, name: str) -> str:
-        """The name itself, or an error that names the nearest."""
-        return self._columns.known(name)
+        return self._selection.array(name)
 
     def names(self, section: str) -> list[str]:
         """The full names of a section: ``parameters``, ``results`` or ``summary``."""
-        return self._recorded.names(section)
+        return self._selection.names_in(section)
 
     def constants(self) -> dict[str, Any]:
         """The parameters that have one value, by name."""
-        names = self._recorded.names("parameters")
-        return {name: self._columns.parameter(name) for name in names if self._recorded.is_constant(name)}
-
-    def _run_column(self, name: str) -> Array:
-        return self._columns.run_column(name)
+        return {name: self._selection.parameter(name) for name in self._selection.constants}
 
     def run(self, run: int) -> Names:
         """One run by its number in the file."""
@@ -172,12 +166,12 @@ class Trajectory:
     def error(self, run: int | str) -> str:
         """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
         if isinstance(run, str):
-            return notes.error_of(self, run)
-        return notes.error(self._recorded, self._number(run))
+            return notes.error_of(self._selection.recorded, run)
+        return notes.error(self._selection.recorded, self._selection.number(run))
 
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
-        return notes.log(self._recorded, self._number(run))
+        return notes.log(self._selection.recorded, self._selection.number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
         """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
@@ -185,7 +179,7 @@ class Trajectory:
         A run's remarks on a result begin with its name; among the remarks on a name, those of single runs
         begin with the run.
         """
-        return notes.notes(self, about)
+        return notes.notes(self._selection, about)
 
     def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
         """Execute a run again from its recorded parameters and seed, in this process, recording nothing.
@@ -211,19 +205,11 @@ class Trajectory:
         """
         from simkit.replay.verify import replayed
 
-        return replayed(self._recorded, self._number(run), function)
+        return replayed(self._selection.recorded, self._selection.number(run), function)
 
     def source(self, run: int) -> Origin:
         """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there."""
-        return origin(self._recorded, self._number(run))
-
-    def _number(self, run: int) -> int:
-        """A run's number in the file; negative ones count from the end."""
-        n = len(self._recorded)
-        if not -n <= run < n:
-            msg = f"run {run} of a trajectory with {n} runs"
-            raise IndexError(msg)
-        return run % n
+        return origin(self._selection.recorded, self._selection.number(run))
 
     # Additions
 
@@ -238,7 +224,7 @@ class Trajectory:
         SimkitError
             For an unknown name, or when the file is open for reading only.
         """
-        notes.note(self, text, run, named)
+        notes.note(self._selection, text, run, named)
 
     def add(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Add values that are derived from the runs: ``traj.add(mean_rate=array)``, then ``traj.summary.mean_rate``.
@@ -251,7 +237,7 @@ class Trajectory:
             For a name that is recorded or given by an `after`, for a value that has no form in the file, or
             when the file is open for reading only.
         """
-        notes.add(self, {**(values or {}), **named})
+        notes.add(self._selection.recorded, {**(values or {}), **named})
 
     def link(self, name: str, target: Any = None, /, *, run: int | None = None) -> None:
         """Give a run, a selection or a recorded name a second name under ``traj.links``.
@@ -264,7 +250,9 @@ class Trajectory:
         SimkitError
             For a target that is none of these, or when the file is open for reading only.
         """
-        notes.link(self, name, target, run)
+        if isinstance(target, (Trajectory, Runs)):
+            target = target.selection if isinstance(target, Runs) else target._selection
+        notes.link(self._selection, name, target, run)
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Refuse: recorded values can't be changed."""
@@ -273,7 +261,7 @@ class Trajectory:
     if not TYPE_CHECKING:  # a type checker shall go on to complain
 
         def __getattr__(self, name: str) -> Any:
-            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._columns.names)
+            known = name[0] != "_" and name in (full.partition(".")[0] for full in self._selection.names)
             hint = f': a column is trajectory["{name}"], natural naming trajectory.results' if known else ""
             msg = f"'Trajectory' object has no attribute {name!r}{hint}"
             raise AttributeError(msg)
@@ -292,9 +280,7 @@ class Trajectory:
         **equal
             Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
         """
-        names = [*self._rows.names, *self._columns.run_names]
-        chosen = matching(self._columns.with_presence, names, len(self), test, equal)
-        return Trajectory(self._recorded, self.index[chosen])
+        return Trajectory(self._selection.recorded, self._selection.where(test, equal).chosen)
 
     def to_dataframe(self, names: str | Sequence[str] | None = None) -> pd.DataFrame:
         """The runs as a table, indexed by run number.
@@ -313,7 +299,7 @@ class Trajectory:
         """
         from simkit.analyse.tables import dataframe
 
-        return dataframe(self, names)
+        return dataframe(self._selection, names)
 
     def to_xarray(self, names: str | Sequence[str] | None = None) -> xr.Dataset:
         """The runs as labelled arrays, read when they are touched (the file must still be open then).
@@ -338,7 +324,7 @@ class Trajectory:
         """
         from simkit.analyse.xarray import dataset
 
-        return dataset(self, names)
+        return dataset(self._selection, names)
 
     def grid(self, name: str) -> Grid:
         """One name as an array over the axes of the explored grid: ``values, axes = traj.grid("z")``.
@@ -348,14 +334,14 @@ class Trajectory:
         """
         from simkit.analyse.grid import grid
 
-        return grid(self, name)
+        return grid(self._selection, name)
 
     @property
     def plot(self) -> Plot:
         """Figures of one or two explored parameters: ``traj.plot.line("z")``, ``traj.plot.heatmap("z")``."""
         from simkit.analyse.plot import Plot
 
-        return Plot(self)
+        return Plot(self._selection)
 
     def export(
         self, path: str | os.PathLike[str], names: str | Sequence[str] | None = None, *, force: bool = False
@@ -371,20 +357,20 @@ class Trajectory:
         """
         from simkit.analyse.export import export
 
-        return export(self, Path(path), names, force=force)
+        return export(self._selection, Path(path), names, force=force)
 
     def __len__(self) -> int:
-        return len(self._recorded) if self._index is None else len(self._index)
+        return len(self._selection)
 
     def __iter__(self) -> Iterator[Names]:
         return iter(self.runs)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._columns.names
+        return name in self._selection
 
     def close(self) -> None:
         """Close the file."""
-        self._recorded.close()
+        self._selection.recorded.close()
 
     def __enter__(self) -> Trajectory:
         return self
@@ -393,14 +379,15 @@ class Trajectory:
         self.close()
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [*self._columns.names, *self._columns.run_names]
+        return [*self._selection.names, *self._selection.run_names]
 
     def __repr__(self) -> str:
-        from simkit.analyse.show import summary
-
-        return summary(self)
+        return as_text(self._selection)
 
     def _repr_html_(self) -> str:
-        from simkit.analyse.show import trajectory
+        return as_html(self._selection)
 
-        return trajectory(self)
+
+def errors(trajectory: Trajectory, runs: Index) -> dict[int, str]:
+    """The tracebacks of runs by their numbers, the latest attempt's: in one reading, however many they are."""
+    return trajectory._selection.recorded.latest_texts("error", runs)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from simkit.analyse.grid import Axis, Placement, placed, placement
-from simkit.analyse.selection import data_of, mask_of, missing
-from simkit.analyse.tables import as_names, declared_unit, magnitude
+from simkit.analyse.notes import info as info_of
+from simkit.analyse.selection import Selection, data_of, mask_of, missing, run_label
+from simkit.analyse.tables import as_names, magnitude, numbers_of
 from simkit.declare.forms import TRIAL, Array, Index, objects
 from simkit.errors import SimkitError
 from simkit.values.batch import WORDS
 from simkit.values.decode import as_array
-
-if TYPE_CHECKING:
-    from simkit.analyse.trajectory import Trajectory
-
 
 try:
     import xarray as xr
@@ -36,13 +33,13 @@ except ImportError:
 _EXACT = 2**53  # floats hold all integers up to here
 
 
-def dataset(trajectory: Trajectory, names: str | Sequence[str] | None) -> xr.Dataset:
+def dataset(selection: Selection, names: str | Sequence[str] | None) -> xr.Dataset:
     """The named parameters and results over the axes of the grid."""
     chosen = None if names is None else as_names(names)
     for name in chosen or ():
-        if name not in trajectory._columns.run_names:
-            trajectory._known(name)
-    source: Any = trajectory
+        if name not in selection.run_names:
+            selection.known(name)
+    source: Any = selection
     return xr.open_dataset(source, engine=_Backend, names=chosen)
 
 
@@ -66,15 +63,14 @@ class _Backend(BackendEntrypoint):
 class _Variables:
     """Makes the variables of one trajectory."""
 
-    def __init__(self, trajectory: Trajectory, place: Placement) -> None:
-        self.trajectory, self.place, self.rows = trajectory, place, place.rows()
-        self.recorded = trajectory._recorded
+    def __init__(self, selection: Selection, place: Placement) -> None:
+        self.selection, self.place, self.rows = selection, place, place.rows()
+        self.recorded = selection.recorded
         self.dims = tuple(self.free(axis.name) for axis in place.axes)
 
     def free(self, name: str) -> str:
         """What a run column is called beside a user's name."""
-        taken = name in ("run", "trial", "status") and name in self.trajectory
-        return f"run_{name}" if taken else name
+        return run_label(name, self.selection) if name in ("run", "trial", "status") else name
 
     def all(self, names: Sequence[str] | None) -> xr.Dataset:
         """The dataset: results are data; parameters, run numbers and statuses coordinates."""
@@ -89,12 +85,12 @@ class _Variables:
 
     def facts(self) -> dict[str, Any]:
         """What is known of the trajectory as a whole."""
-        info = self.trajectory.info
+        info = info_of(self.recorded)
         created = info.created.isoformat(timespec="seconds")
         seed = info.root_seed if info.root_seed < 2**63 else str(info.root_seed)
         return {
             "experiment": info.node_id, "doc": info.doc, "created": created, "root_seed": seed,
-            "trajectory": str(self.trajectory.path),
+            "trajectory": str(self.selection.recorded.path),
         }  # fmt: skip
 
     def of_axis(self, axis: Axis) -> dict[str, xr.Variable]:
@@ -102,7 +98,7 @@ class _Variables:
         dim = self.free(axis.name)
         found = {}
         for name, values in axis.coordinates.items():
-            plain, unit = magnitude(self.trajectory, name, values)
+            plain, unit = magnitude(self.selection, name, values)
             array = _text_or(filled(plain))
             inner = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
             found[self.free(name)] = xr.Variable((dim, *inner), array, self.about(name, unit))
@@ -111,33 +107,33 @@ class _Variables:
     def of_runs(self) -> dict[str, xr.Variable]:
         """Which run stands in each cell (-1: none), and what became of it."""
         there, rows = self.rows >= 0, np.maximum(self.rows, 0)
-        numbers = self.trajectory.index
+        numbers = self.selection.runs
         words = np.array([*WORDS, "none"])
-        codes = self.trajectory._run_column("status").astype(np.int64)
+        codes = self.selection.run_column("status").astype(np.int64)
         cells = np.where(there, codes[rows], len(WORDS)) if len(codes) else rows
         found = {self.free("status"): xr.Variable(self.dims, words[cells])}
         spanned = [axis.name for axis in self.place.axes]
         if "run" not in spanned:
             runs = np.where(there, numbers[rows], -1) if len(codes) else rows
             found[self.free("run")] = xr.Variable(self.dims, runs)
-        elif self.trajectory._columns.has_run_column(TRIAL):
-            found[self.free(TRIAL)] = xr.Variable(self.dims, self.trajectory._run_column(TRIAL))
+        elif self.selection.has_run_column(TRIAL):
+            found[self.free(TRIAL)] = xr.Variable(self.dims, self.selection.run_column(TRIAL))
         return found
 
     def about(self, name: str, unit: str = "") -> dict[str, str]:
         """Unit and comment, in the words of the CF conventions, which label xarray's plots."""
-        if name not in self.trajectory:
+        if name not in self.selection:
             return {}
         comment = self.recorded.about(name).comment
-        facts = {"units": unit or declared_unit(self.trajectory, name), "comment": comment}
+        facts = {"units": unit or self.selection.unit(name), "comment": comment}
         return {key: text for key, text in {**facts, "long_name": comment.partition("\n")[0]}.items() if text}
 
     def variable(self, name: str) -> xr.Variable:
         """A constant as it is, or a column that is read when it is touched."""
-        if name not in self.trajectory:
-            return xr.Variable(self.dims, filled(placed(self.trajectory[name], self.rows)))
+        if name not in self.selection:
+            return xr.Variable(self.dims, filled(placed(self.selection.array(name), self.rows)))
         if self.recorded.is_constant(name):
-            values, unit = magnitude(self.trajectory, name, self.trajectory._columns.parameter(name))
+            values, unit = magnitude(self.selection, name, self.selection.parameter(name))
             array = _constant(values)
             inner = [f"{name}_dim_{i}" for i in range(array.ndim)]
             return xr.Variable(inner, array, self.about(name, unit))
@@ -149,12 +145,14 @@ class _Variables:
         """A column's array over the grid, unread if its type is known beforehand; and its unit."""
         probe = self.recorded.column(name, slice(0, 0))
         known = bool(probe.variants)
-        values, unit = magnitude(self.trajectory, name, as_array(probe) if known else self.trajectory[name])
-        runs = self.trajectory.index
+        values, unit = magnitude(
+            self.selection, name, as_array(probe) if known else self.selection.array(name)
+        )
+        runs = self.selection.runs
         holes = bool((self.rows < 0).any()) or not self.recorded.present(name)[runs].all()
         if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and holes:
-            values = data_of(magnitude(self.trajectory, name, self.trajectory[name])[0])
-        lazy = _Lazy(self.trajectory, name, self.rows, values.shape[1:], _with_holes(values, holes))
+            values = data_of(numbers_of(self.selection, name)[0])
+        lazy = _Lazy(self.selection, name, self.rows, values.shape[1:], _with_holes(values, holes))
         return LazilyIndexedArray(lazy), unit
 
 
@@ -162,9 +160,9 @@ class _Lazy(BackendArray):
     """A column over the grid that reads only the cells that are asked for."""
 
     def __init__(
-        self, trajectory: Trajectory, name: str, rows: Index, inner: tuple[int, ...], dtype: np.dtype[Any]
+        self, selection: Selection, name: str, rows: Index, inner: tuple[int, ...], dtype: np.dtype[Any]
     ) -> None:
-        self.trajectory, self.name, self.rows, self.inner = trajectory, name, rows, inner
+        self.selection, self.name, self.rows, self.inner = selection, name, rows, inner
         self.shape, self.dtype = (*rows.shape, *inner), dtype
 
     def __getitem__(self, key: ExplicitIndexer) -> Any:
@@ -179,9 +177,8 @@ class _Lazy(BackendArray):
         rows = _outer(self.rows, key[:depth])
         flat = np.reshape(rows, -1)
         here = np.flatnonzero(flat >= 0)
-        columns = self.trajectory._columns
-        found = columns.read(self.name, self.trajectory.index[flat[here]])
-        column = magnitude(self.trajectory, self.name, columns.dense(self.name, found))[0]
+        rows_read = self.selection.recorded.rows(self.name, self.selection.runs[flat[here]])
+        column = magnitude(self.selection, self.name, self.selection.dense(self.name, rows_read))[0]
         values = filled(column, self.dtype)
         if len(here) < len(flat):
             cells = missing((len(flat), *self.inner), self.dtype)

@@ -14,7 +14,6 @@ from simkit.errors import SimkitError
 from simkit.inject.injector import OnError
 from simkit.provenance.changes import Change, since
 from simkit.record.recorded import Recorded
-from simkit.record.rows import rows_of
 from simkit.replay.rerun import Replay, replays
 from simkit.values.batch import Batch, Status
 from simkit.values.columns import Column
@@ -125,12 +124,7 @@ def verify(
             each for each in replay.overlaid if each[0] not in [o[0] for o in result.overlaid]
         ]
         _constants(recorded, replay, result)
-        batches = (
-            replay.rerun.in_workers(replay.runs, workers)
-            if workers
-            else replay.rerun.here(replay.runs, on_error)
-        )
-        for batch in batches:
+        for batch in replay.rerun.batches(replay.runs, workers, on_error):
             _compare(recorded, _final(batch), result)
             advance(result.runs)
         code = replay.rerun.plan.code
@@ -144,7 +138,7 @@ def _constants(recorded: Recorded, replay: Replay, result: Verification) -> None
     for name, (value, _, _) in replay.rerun.constants().items():
         if name not in names:
             continue
-        now, before = encode([value]), rows_of(recorded, name, replay.runs)
+        now, before = encode([value]), recorded.rows(name, replay.runs)
         now = now.take(np.zeros(len(replay.runs), np.int64))
         different = np.flatnonzero(differing(before, now, result.tolerance))
         if len(different):
@@ -179,7 +173,7 @@ def _compare(recorded: Recorded, batch: Batch, result: Verification) -> None:
     comparable = (status == Status.DONE) & (batch.status == Status.DONE)
     known = {*recorded.names("parameters"), *recorded.names("results")}
     for name, now in _columns(recorded, batch):
-        before = rows_of(recorded, name, batch.runs) if name in known else Column(n, ())
+        before = recorded.rows(name, batch.runs) if name in known else Column(n, ())
         different = differing(before, now, result.tolerance) & comparable
         if different.any():
             result.counts[name] += int(different.sum())
@@ -223,7 +217,7 @@ def replayed(recorded: Recorded, run: int, function: Callable[..., Any] | None =
     """
     errors: list[BaseException] = []
     (replay,) = replays(recorded, np.array([run]), function)
-    (batch,) = replay.rerun.here(replay.runs, errors.append)
+    (batch,) = replay.rerun.batches(replay.runs, on_error=errors.append)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:

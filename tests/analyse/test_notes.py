@@ -315,6 +315,20 @@ def test_links_to_runs_selections_and_names(traj):
         traj.links.bset  # noqa: B018
 
 
+def test_a_table_of_linked_runs_is_indexed_by_their_numbers_in_whatever_order(traj):
+    traj.link("odd", traj.runs[[0, 2, 1, 3]])
+    traj.link("twice", traj.runs[[0, 0, 2]])
+    assert traj.links.odd.to_dataframe().index.tolist() == [0, 2, 1, 3]
+    assert traj.links.twice.to_dataframe().index.tolist() == [0, 0, 2]
+
+
+def test_a_derived_values_parts_have_dotted_names(traj):
+    traj.add(fit={"a": 1.5, "b": [1, 2]})
+    assert (traj.summary["fit.a"], traj["fit.b"]) == (1.5, [1, 2])
+    with pytest.raises(KeyError, match=r"no 'fit\.c'"):
+        traj.summary["fit.c"]
+
+
 def test_a_link_can_be_moved(traj):
     traj.link("best", run=1)
     traj.link("best", "z")

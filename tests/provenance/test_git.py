@@ -70,7 +70,7 @@ def test_record_tells_what_differs_from_the_commit(repo):
     repo.git("stash", "-q")
     with simkit.open(trajectory.path) as opened:
         patch = repo.study.root.parent / "patch"
-        patch.write_bytes(opened._recorded.diff(1))
+        patch.write_bytes(opened._selection.recorded.diff(1))
     repo.git("apply", str(patch))
     assert "x + x" in (repo.folder / "lib.py").read_text()
 
@@ -84,8 +84,8 @@ def test_the_users_settings_for_diffs_do_not_spoil_the_patch(repo):
     trajectory, session, _ = repo.run()
     wanted = (repo.folder / "lib.py").read_bytes()
     with simkit.open(trajectory.path) as opened:
-        patch = opened._recorded.diff(1)
-        assert opened._recorded.source_bytes(session["sources"]["lib.py"]) == wanted
+        patch = opened._selection.recorded.diff(1)
+        assert opened._selection.recorded.source_bytes(session["sources"]["lib.py"]) == wanted
     repo.git("checkout", "-q", "lib.py")
     subprocess.run(["git", "-c", "diff.noprefix=false", "apply"], input=patch, cwd=repo.folder, check=True)
     assert (repo.folder / "lib.py").read_bytes() == wanted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from simkit.analyse.export import export as write
 from simkit.analyse.open import open as open_trajectory
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.report.progress import counted, size
@@ -43,7 +42,7 @@ def main(options: argparse.Namespace) -> int:
             msg = f"--where {options.where!r}: no run of {shown_path(options.file)} matches"
             raise NothingToRun(msg)
         try:
-            written = write(chosen, out, names, force=options.force)
+            written = chosen.export(out, names, force=options.force)
         except KeyError as error:
             msg = f"--names: {error}"
             raise SimkitError(msg) from None
