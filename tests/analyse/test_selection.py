@@ -220,7 +220,7 @@ DONE = [0, 1, 2, 3, 5]
 
 
 @pytest.fixture(scope="module")
-def study(shared):
+def recorded_types(shared):
     shared.file("sim_all.py", SOURCE)
     result = shared.simkit("-n", "2", "--seed", "12")
     assert result.code == 1, result.err
@@ -228,13 +228,13 @@ def study(shared):
 
 
 @pytest.fixture(scope="module")
-def typed(study):
-    return study.open("typed-001")
+def typed(recorded_types):
+    return recorded_types.open("typed-001")
 
 
 @pytest.fixture(scope="module")
-def many(study):
-    return study.open("many-001")
+def many(recorded_types):
+    return recorded_types.open("many-001")
 
 
 def test_where_a_value_is_absent_floats_are_nan_times_nat_and_the_rest_masked(many):
