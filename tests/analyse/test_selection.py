@@ -301,8 +301,8 @@ def test_where_by_text_function_and_keywords_chained(typed, many):
     assert many.where("i != 4")["i32"].tolist() == DONE
 
 
-def test_where_by_trial(study):
-    traj = study.open("columns-001")
+def test_where_by_trial(recorded_types):
+    traj = recorded_types.open("columns-001")
     assert traj["trial"].tolist() == [0, 1, 0, 1]
     assert traj.where("trial == 1").index.tolist() == [1, 3]
     assert traj.where(trial=0, x=2).index.tolist() == [2]
