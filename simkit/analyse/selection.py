@@ -288,8 +288,7 @@ class Selection:
 
     def column(self, name: str) -> Column:
         """A user's name at the chosen runs."""
-        runs = np.arange(len(self.recorded)) if self.chosen is None else self.chosen
-        return self.recorded.rows(name, runs)
+        return self.recorded.rows(name, self.runs)
 
 
 Read = Callable[[str], tuple[Array, Array]]

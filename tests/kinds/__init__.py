@@ -5,9 +5,11 @@ A kind is a list of values that stand under one name in different runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
+from identity import identical
 from storable import EXAMPLES
 
 from kinds.instances import CLASSES, INSTANCES
@@ -15,6 +17,7 @@ from kinds.matrices import MATRICES
 from kinds.numbers_and_arrays import ARRAYS
 from kinds.python import NATIVES
 from kinds.tables import TABLES
+from simkit.testing import CODEC_CHECKS, Examples, is_kept_by_a_study
 from simkit.values.instances import among, revived
 
 KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
@@ -25,6 +28,19 @@ _FIND = among(CLASSES)
 def back(values: Iterable[Any]) -> list[Any]:
     """What was read, with instances put together by their classes again."""
     return [revived(value, _FIND) for value in values]
+
+
+# All of a kind's checks; studies of all kinds together are in tests/record/columns/test_layout.py.
+CHECKS = pytest.mark.parametrize(
+    "check",
+    [check for check in CODEC_CHECKS if check is not is_kept_by_a_study],
+    ids=lambda check: check.__name__,
+)
+
+
+def conform(check: Callable[[Examples], None], values: list[Any]) -> None:
+    """Check values of one kind, by the strict comparison of these tests."""
+    check(Examples(values, identical, CLASSES))
 
 
 # How a kind is called where a name must be an identifier; what is in a list of all sorts is not there again.

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from kinds import KINDS
+from kinds import CHECKS, KINDS, conform
+from kinds.instances import INSTANCES
 
 from simkit.values.decode import decode
 from simkit.values.encode import encode
 from simkit.values.instances import Stored
+
+
+@pytest.mark.parametrize("kind", INSTANCES)
+@CHECKS
+def test_each_kind_is_kept(check, kind):
+    conform(check, INSTANCES[kind])
 
 
 def test_an_instance_whose_class_is_not_named_is_a_record_of_its_fields():

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from identity import all_identical
+from kinds import CHECKS, conform
 from kinds.generated import structured
+from kinds.numbers_and_arrays import ARRAYS
 
 from simkit.values.compare import digest
 from simkit.values.decode import decode
 from simkit.values.encode import encode
 
-# Whatever NumPy and pandas can make
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@CHECKS
+def test_each_kind_is_kept(check, kind):
+    conform(check, ARRAYS[kind])
+
+
+# Whatever NumPy can make
 
 
 @settings(max_examples=60)

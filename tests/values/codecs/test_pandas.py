@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from identity import all_identical
+from kinds import CHECKS, conform
 from kinds.generated import frames, indices, series
+from kinds.tables import TABLES
 
 from simkit.declare.snapshot import snapshot
 from simkit.values.decode import decode
 from simkit.values.encode import encode
 from simkit.values.results import take_apart
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@CHECKS
+def test_each_kind_is_kept(check, kind):
+    conform(check, TABLES[kind])
 
 
 @settings(max_examples=60)
