@@ -19,7 +19,8 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
-from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip, from_list
+from simkit.declare.axes import from_list
+from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, listed, shown_path

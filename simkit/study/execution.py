@@ -17,7 +17,7 @@ import numpy as np
 from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan, column_notes, group_comments
 from simkit.collect.resolve import Outside
-from simkit.declare.forms import TRIAL, Index
+from simkit.declare.forms import MARKS, Index
 from simkit.errors import StorageFailed
 from simkit.execute.engine import Job, Method, portable, serial, start_method
 from simkit.execute.processes.pool import Pool
@@ -287,7 +287,7 @@ class Execution:
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
             writer.points(start, explored_columns(plan, self.shared, index))
-        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name != TRIAL]
+        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name not in MARKS]
         writer.describe({"explored": json.dumps(names)})
         writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
