@@ -90,14 +90,11 @@ def verify(
     result = Verification(Comparison(recorded, tolerance, recorded.names("results"), most))
     code: Mapping[str, str] = {}
     for replay in replays(recorded, runs):
-        result.overlaid.update({name: (now, old) for name, now, old in replay.overlaid})
-        result.shared.update(_shared(recorded, replay, tolerance))
-        batches = (
-            replay.rerun.in_workers(replay.runs, workers)
-            if workers
-            else replay.rerun.here(replay.runs, on_error)
-        )
-        for batch in batches:
+        for name, now, old in replay.overlaid:
+            result.overlaid.setdefault(name, (now, old))
+        for name, difference in _shared(recorded, replay, tolerance):
+            result.shared.setdefault(name, difference)
+        for batch in replay.rerun.batches(replay.runs, workers, on_error):
             result.comparison.add(_final(batch))
             advance(result.comparison.runs)
         code = replay.rerun.plan.code
@@ -141,7 +138,7 @@ def replayed(recorded: Recorded, run: int, function: Callable[..., Any] | None =
     """
     errors: list[BaseException] = []
     (replay,) = replays(recorded, np.array([run]), function)
-    (batch,) = replay.rerun.here(replay.runs, errors.append)
+    (batch,) = replay.rerun.batches(replay.runs, on_error=errors.append)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:
