@@ -12,7 +12,7 @@ from simkit.declare.forms import TRIAL, Array, Index
 from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Comparison
-from simkit.values.compare import EXACT, Tolerance, codes, differing, occurrence
+from simkit.values.compare import EXACT, Tolerance, differing
 from simkit.values.decode import ABSENT, decode
 
 _SHOWN = 3  # of the largest differences
@@ -80,11 +80,11 @@ class Diff:
 
 def diff(a: Recorded, b: Recorded, tolerance: Tolerance = EXACT) -> Diff:
     """Compare two trajectories, point by point."""
-    keys = list(dict.fromkeys([*a.explored, *b.explored]))
+    names = list(dict.fromkeys([*a.explored, *b.explored]))
     known = [set(side.names("parameters")) for side in (a, b)]
-    strangers = tuple(name for name in keys if not all(name in names for names in known))
-    points = None if strangers else matched(a, b, keys)
-    columns = {} if points is None else _columns(a, b, keys)
+    strangers = tuple(name for name in names if not all(name in parameters for parameters in known))
+    points = None if strangers else common_points(a, b, names)
+    columns = {} if points is None else _columns(a, b, names)
     comparison = Comparison(a, tolerance, most=_SHOWN, largest=True)
     if points is not None:
         _compare(comparison, b, points.common, [name for name, only in columns.items() if not only])
@@ -92,7 +92,7 @@ def diff(a: Recorded, b: Recorded, tolerance: Tolerance = EXACT) -> Diff:
     return Diff(
         (str(a.attributes["node_id"]), str(b.attributes["node_id"])),
         _seeds(a, b),
-        tuple(_entries(a, b, keys, tolerance)),
+        tuple(_entries(a, b, names, tolerance)),
         strangers,
         points,
         tuple(changed(*sessions)),
@@ -117,14 +117,14 @@ def _seeds(a: Recorded, b: Recorded) -> tuple[int, int] | None:
     return roots if drawn and roots[0] != roots[1] else None
 
 
-def _entries(a: Recorded, b: Recorded, keys: list[str], tolerance: Tolerance) -> Iterator[Entry]:
+def _entries(a: Recorded, b: Recorded, explored: list[str], tolerance: Tolerance) -> Iterator[Entry]:
     """Parameters that differ, those aside that tell the points apart or vary in both."""
     for name in dict.fromkeys([*a.names("parameters"), *b.names("parameters")]):
         there = [name in side.names("parameters") for side in (a, b)]
         fixed = [here and side.is_constant(name) for here, side in zip(there, (a, b), strict=True)]
         units = tuple(side.about(name).unit if here else "" for here, side in zip(there, (a, b), strict=True))
         other_unit = all(there) and units[0] != units[1]
-        if name in keys and all(there):
+        if name in explored and all(there):
             differs = False
         elif all(fixed):
             differs = bool(differing(a.constant(name), b.constant(name), tolerance)[0])
@@ -139,42 +139,28 @@ def _fixed(side: Recorded, name: str) -> Any:
         return ABSENT
     return decode(side.constant(name))[0] if side.is_constant(name) else VARIES
 
-
-def matched(a: Recorded, b: Recorded, keys: list[str]) -> CommonPoints:
-    """The points of both by their values under these names, and the how-manieth they are of their kind."""
-    numbers = np.zeros(len(a) + len(b), np.int64)
-    for name in keys:
-        numbers = _refined(numbers, *codes(*(side.rows(name, np.arange(len(side))) for side in (a, b))))
-    if any(side.run_column(TRIAL, slice(0, 0)) is not None for side in (a, b)):
-        numbers = _refined(numbers, _trials(a), _trials(b))
-    split = len(a)
-    times = np.concatenate([occurrence(numbers[:split]), occurrence(numbers[split:])])
-    numbers = _refined(numbers, times[:split], times[split:])
-    _, mine, theirs = np.intersect1d(
-        numbers[:split], numbers[split:], assume_unique=True, return_indices=True
-    )
-    order = np.argsort(mine)
-    mine, theirs = mine[order], theirs[order]
-    only = (np.setdiff1d(np.arange(len(a)), mine), np.setdiff1d(np.arange(len(b)), theirs))
-    return CommonPoints((mine, theirs), only)
-
-
-def _refined(numbers: Index, mine: Array, theirs: Array) -> Index:
-    """Numbers that are equal where both these and those so far are."""
-    more = np.concatenate([mine, theirs]).astype(np.int64)
-    joined = numbers * (int(more.max(initial=0)) + 1) + more
-    return np.asarray(np.unique(joined, return_inverse=True)[1].reshape(-1), np.int64)
+    """Compare two trajectories, column by column."""
+    names = list(dict.fromkeys([*a.explored, *b.explored]))
+    known = [set(side.names("parameters")) for side in (a, b)]
+    strangers = tuple(name for name in names if not all(name in parameters for parameters in known))
+    points = None if strangers else common_points(a, b, names)
+    statuses: Counter[tuple[str, str]] = Counter()
+    columns: list[ColumnDiff] = []
+    if points is not None:
+        done, statuses = _both_done(a, b, points)
+        columns = [_column(a, b, name, done, tolerance) for name in _varying(a, b, names)]
 
 
 def _trials(side: Recorded) -> Array:
     found = side.run_column(TRIAL)
-    return np.zeros(len(side), np.int64) if found is None else found
+    return np.zeros(len(side), "u8") if found is None else found.astype("u8")
 
 
-def _columns(a: Recorded, b: Recorded, keys: list[str]) -> dict[str, str]:
+def _columns(a: Recorded, b: Recorded, explored: list[str]) -> dict[str, str]:
     """The names to compare run by run, and which side alone has them."""
     varying = [
-        [n for n in side.names("parameters") if n not in keys and not side.is_constant(n)] for side in (a, b)
+        [n for n in side.names("parameters") if n not in explored and not side.is_constant(n)]
+        for side in (a, b)
     ]
     of_a, of_b = a.names("results"), b.names("results")
     only = {name: "" if name in of_b else "A" for name in of_a} | {n: "B" for n in of_b if n not in of_a}
