@@ -139,16 +139,18 @@ def _fixed(side: Recorded, name: str) -> Any:
         return ABSENT
     return decode(side.constant(name))[0] if side.is_constant(name) else VARIES
 
-    """Compare two trajectories, column by column."""
-    names = list(dict.fromkeys([*a.explored, *b.explored]))
-    known = [set(side.names("parameters")) for side in (a, b)]
-    strangers = tuple(name for name in names if not all(name in parameters for parameters in known))
-    points = None if strangers else common_points(a, b, names)
-    statuses: Counter[tuple[str, str]] = Counter()
-    columns: list[ColumnDiff] = []
-    if points is not None:
-        done, statuses = _both_done(a, b, points)
-        columns = [_column(a, b, name, done, tolerance) for name in _varying(a, b, names)]
+
+def common_points(a: Recorded, b: Recorded, names: list[str]) -> CommonPoints:
+    """The points of both by their values under these names; the k-th of equal ones is the k-th of the other's."""
+    mine, theirs = ([keys(side.rows(name, np.arange(len(side)))) for name in names] for side in (a, b))
+    if any(side.run_column(TRIAL, slice(0, 0)) is not None for side in (a, b)):
+        mine, theirs = [*mine, _trials(a)], [*theirs, _trials(b)]
+    run_of_a = matched(mine, theirs, len(a), len(b))
+    shared = np.flatnonzero(run_of_a >= 0)
+    shared = shared[np.argsort(run_of_a[shared])]
+    common = (run_of_a[shared], shared)
+    only = tuple(np.setdiff1d(np.arange(len(side)), runs) for side, runs in zip((a, b), common, strict=True))
+    return CommonPoints(common, (only[0], only[1]))
 
 
 def _trials(side: Recorded) -> Array:
