@@ -12,7 +12,7 @@ from simkit.declare.forms import TRIAL, Array, Index
 from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Comparison
-from simkit.values.compare import EXACT, Tolerance, differing
+from simkit.values.compare import EXACT, Tolerance, differing, keys, matched
 from simkit.values.decode import ABSENT, decode
 
 _SHOWN = 3  # of the largest differences
