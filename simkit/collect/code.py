@@ -72,7 +72,7 @@ def _global(table: symtable.SymbolTable) -> set[str]:
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_SPACES = ("explore", "product", "sample", "saltelli", "morris", "each", "after")
+_SPACES = ("explore", "product", "sample", "saltelli", "morris", "each", "after", "report")
 _DECORATORS = (
     "experiment",
     "explore",
@@ -85,6 +85,7 @@ _DECORATORS = (
     "each",
     "adaptive",
     "after",
+    "report",
 )
 
 

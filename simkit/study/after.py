@@ -18,6 +18,7 @@ from simkit.collect.collection import TRAJECTORY
 from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
+from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, location
 from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
@@ -31,6 +32,7 @@ from simkit.study.execution import Interrupt, Options
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
+from simkit.values.results import ONE
 
 
 @attrs.frozen(eq=False)
@@ -199,6 +201,7 @@ def _called(
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
+        outcome = _named(outcome, after)
         refused = _refused(outcome, after, plan, recorded)
     finally:
         recorded.close()
@@ -207,6 +210,13 @@ def _called(
     _record(after, slot, outcome, basis, durable=options.durable)
     progress.warnings.update({text: name for name, text in outcome.warnings})
     return Stage(after, "failed" if outcome.error else "done", outcome.seconds, outcome.error)
+
+
+def _named(outcome: Outcome, after: Plan) -> Outcome:
+    """What a report function returns without a name is called as the function is."""
+    if set(outcome.results) != {ONE} or not (tag_of(after.function) or Tag()).is_report:
+        return outcome
+    return attrs.evolve(outcome, results={after.name: outcome.results[ONE]})
 
 
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
