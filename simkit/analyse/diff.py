@@ -12,7 +12,6 @@ import numpy as np
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.provenance.changes import Change, changed
 from simkit.record.recorded import Recorded
-from simkit.record.rows import rows_of
 from simkit.values.batch import Status
 from simkit.values.columns import Column
 from simkit.values.compare import EXACT, Gap, Tolerance, codes, differing, gaps, occurrence
@@ -161,7 +160,7 @@ def matched(a: Recorded, b: Recorded, keys: list[str]) -> Points:
     """The points of both by their values under these names, and the how-manieth they are of their kind."""
     numbers = np.zeros(len(a) + len(b), np.int64)
     for name in keys:
-        numbers = _refined(numbers, *codes(*(rows_of(side, name, np.arange(len(side))) for side in (a, b))))
+        numbers = _refined(numbers, *codes(*(side.rows(name, np.arange(len(side))) for side in (a, b))))
     if any(side.run_column(TRIAL, slice(0, 0)) is not None for side in (a, b)):
         numbers = _refined(numbers, _trials(a), _trials(b))
     split = len(a)
@@ -230,7 +229,7 @@ def _column(
     step = _step(a, b, name)
     for start in range(0, len(done[0]), step):
         runs = done[0][start : start + step], done[1][start : start + step]
-        one, other = rows_of(a, name, runs[0]), rows_of(b, name, runs[1])
+        one, other = a.rows(name, runs[0]), b.rows(name, runs[1])
         at = np.flatnonzero(differing(one, other, tolerance))
         if len(at):
             count += len(at)

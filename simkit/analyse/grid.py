@@ -98,7 +98,7 @@ def placement(selection: Selection) -> Placement:
 def _values(selection: Selection, name: str, runs: Index) -> Any:
     if name == TRIAL:
         return np.asarray(selection.recorded.run_column(TRIAL))[runs]
-    return as_array(selection.read(name, runs))
+    return as_array(selection.recorded.rows(name, runs))
 
 
 def _groups(recorded: Recorded) -> dict[tuple[str, ...], Coded] | None:

@@ -11,23 +11,8 @@ import attrs
 
 from simkit.analyse.names import Names
 from simkit.analyse.selection import Selection
-from simkit.declare.annotations import Note
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
-from simkit.record.additions import (
-    editing,
-    owner_of,
-    read_links,
-    read_state,
-    remarks_on,
-    remarks_on_runs,
-    state_of_summary,
-    write_link,
-    write_remarks,
-    write_summary,
-)
-from simkit.record.facts import write_notes
-from simkit.record.format import ADDED, AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.encode import encode, explain
@@ -104,11 +89,8 @@ def note(
     runs = [selection.number(operator.index(run))] if run is not None else None
     if runs is None and selection.chosen is not None and "" in texts:
         runs = selection.chosen.tolist()  # a selection: a remark on each of its runs
-    with editing(recorded) as root:
-        if runs is None:
-            write_remarks(root.require_group("notes"), list(texts.items()))
-        else:
-            write_notes(root["runs"], [(i, name, remark) for i in runs for name, remark in texts.items()])
+    with recorded.editing() as additions:
+        additions.remark(texts, runs)
 
 
 def _check_known(recorded: Recorded, name: str) -> None:
@@ -122,13 +104,13 @@ def notes(selection: Selection, about: int | str | None) -> list[str]:
     """The remarks on the trajectory, a run, or a name."""
     recorded = selection.recorded
     if about is None:
-        return remarks_on(recorded.root, "")
+        return recorded.additions.remarks()
     if isinstance(about, str):
         _check_known(recorded, about)
-        on_runs = remarks_on_runs(recorded.root, about)
+        on_runs = recorded.additions.remarks_on_runs(about)
         chosen = None if selection.chosen is None else set(selection.chosen.tolist())
         of_runs = [f"run {i}: {text}" for i, text in on_runs if chosen is None or i in chosen]
-        return [*remarks_on(recorded.root, about), *of_runs]
+        return [*recorded.additions.remarks(about), *of_runs]
     run = selection.number(operator.index(about))
     pairs = zip(recorded.note_names(run), recorded.texts("notes", run), strict=True)
     return [f"{name}: {text}" if name else text for name, text in pairs]
@@ -143,9 +125,9 @@ def add(recorded: Recorded, values: Mapping[str, Any]) -> None:
         msg = f"{where}: traj.add(): {problem}"
         raise SimkitError(msg)
     columns = {name: encode([value]) for name, value in values.items()}
-    with editing(recorded) as root:
+    with recorded.editing() as additions:
         for name, column in columns.items():
-            write_summary(root, name, column, Note(), f"added at {where}").attrs[ADDED] = True
+            additions.derive(name, column, where)
 
 
 def refusal(
@@ -171,12 +153,13 @@ def refusal(
                 f"{name!r} is a recorded {section[:-1]}, and recorded values cannot be changed: "
                 f"give what is derived from it another name, such as '{name}_derived'"
             )
-    owner = owner_of(recorded.root, name)
+    additions = recorded.additions
+    owner = additions.owner(name)
     if owner and owner != by and (not by or owner in living):
         return f"{name!r} is given by @after {owner}: give it another name"
     if owner == "" and by:
         return f"{name!r} was added by hand: give it another name"
-    kept = [known for known in recorded.names("summary") if not by or owner_of(recorded.root, known) != by]
+    kept = [known for known in recorded.names("summary") if not by or additions.owner(known) != by]
     other = next((o for o in (*kept, *others) if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if other is None:
         return ""
@@ -186,18 +169,18 @@ def refusal(
 
 def summary(selection: Selection) -> Names:
     """The derived values, by natural naming."""
-    remark = state_of_summary(selection.recorded)
+    remark = selection.recorded.additions.warning(selection.recorded.digest)
     about = f"summary ({remark})" if remark else "summary"
     return Names(selection.names_in("summary"), selection.derived, about)
 
 
 def error_of(recorded: Recorded, after: str) -> str:
     """Why what followed the runs failed; empty if it did not."""
-    root = recorded.root
-    if after not in (known := list(root.get(AFTER, {}))):
+    additions = recorded.additions
+    if after not in (known := additions.followers()):
         msg = f"traj.error({after!r}): no @after of that name was called\n    called: {listed(after, known)}"
         raise SimkitError(msg)
-    return str(read_state(root, after)["error"])
+    return str(additions.state(after)["error"])
 
 
 def link(selection: Selection, name: str, target: Any, run: int | None) -> None:
@@ -208,15 +191,15 @@ def link(selection: Selection, name: str, target: Any, run: int | None) -> None:
     target
         A recorded name or a selection; None stands for the selection itself, where it is not the whole.
     """
-    known = read_links(selection.recorded.root)
+    known = selection.recorded.additions.links()
     clash = next((o for o in known if o.startswith(f"{name}.") or name.startswith(f"{o}.")), None)
     if not all(part.isidentifier() for part in name.split(".")) or clash:
         why = f"{clash!r} is a link already" if clash else "use identifiers, joined by dots for groups"
         msg = f"traj.link(): {name!r} cannot name a link: {why}"
         raise SimkitError(msg)
     meant = _meant(selection, target, run)
-    with editing(selection.recorded) as root:
-        write_link(root, name, meant)
+    with selection.recorded.editing() as additions:
+        additions.link(name, meant)
 
 
 def _meant(selection: Selection, target: Any, run: int | None) -> str | int | Index:

@@ -13,7 +13,6 @@ from simkit.collect.config import find_rootdir, load_config
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
-from simkit.record.additions import open_for_editing
 from simkit.record.catalogue import existing, experiments, is_trajectory
 from simkit.record.merge import merging
 from simkit.record.recorded import Recorded
@@ -62,7 +61,7 @@ def open(
     recorded = _recorded(path, name)
     if mode == "r+":
         recorded.close()
-        recorded = open_for_editing(recorded.path, recorded.name)
+        recorded = Recorded.open(recorded.path, recorded.name, writable=True)
     recorded.classes = known
     _know_codecs(recorded)
     return Trajectory(recorded)

@@ -13,8 +13,7 @@ from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.record.recorded import About, Recorded
 from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
-from simkit.values.decode import ABSENT, as_array, decode, part
-from simkit.values.encode import encode
+from simkit.values.decode import ABSENT, as_array, part
 from simkit.values.instances import Stored
 
 
@@ -73,7 +72,6 @@ def inside(value: Any, full: str, holder: str) -> Any:
 
 RUN_NAMES = ("run", "status", "seconds", "trial", "seed")
 _SECTIONS = ("parameters", "results", "summary")
-_GAP_BYTES = 1 << 20  # reading across a smaller gap is quicker than another call
 
 
 def run_label(name: str, user_names: Container[str]) -> str:
@@ -290,38 +288,7 @@ class Selection:
 
     def column(self, name: str) -> Column:
         """A user's name at the chosen runs."""
-        if self.chosen is not None:
-            return self.read(name, self.chosen)
-        n = len(self.recorded)
-        if self.recorded.is_constant(name):
-            return self.recorded.constant(name).take(np.zeros(n, np.int64))
-        return self.recorded.column(name, slice(0, n))
-
-    def read(self, name: str, runs: Index) -> Column:
-        """A user's name at any runs, in any order, without reading what lies far from them."""
-        if self.recorded.is_constant(name):
-            return self.recorded.constant(name).take(np.zeros(len(runs), np.int64))
-        if not len(runs):
-            return self.recorded.column(name, slice(0, 0))
-        first, last = int(runs.min()), int(runs.max())
-        size = self.recorded.row_bytes(name)
-        if (last + 1 - first) * size <= 4 * len(runs) * size + _GAP_BYTES:
-            return self.recorded.column(name, slice(first, last + 1)).take(runs - first)
-        return self._read_apart(name, runs, max(1, _GAP_BYTES // size))
-
-    def _read_apart(self, name: str, runs: Index, gap: int) -> Column:
-        """Rows that lie far apart: a read for each stretch of near ones."""
-        wanted = np.unique(runs)
-        stretches = np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1)
-        values: list[Any] = []
-        for stretch in stretches:
-            first = int(stretch[0])
-            values += decode(
-                self.recorded.column(name, slice(first, int(stretch[-1]) + 1)).take(stretch - first)
-            )
-        there = np.array([value is not ABSENT for value in values], bool)
-        found = encode([value for value in values if value is not ABSENT]) if there.any() else Column(0, ())
-        return found.spread(len(wanted), np.flatnonzero(there)).take(np.searchsorted(wanted, runs))
+        return self.recorded.rows(name, self.runs)
 
 
 Read = Callable[[str], tuple[Array, Array]]

@@ -11,7 +11,6 @@ import attrs
 import numpy as np
 
 from simkit.errors import shown_path
-from simkit.record.additions import read_links, remarks_on, state_of_summary
 from simkit.resume.continuing import tally
 from simkit.values.decode import ABSENT, decode
 
@@ -53,7 +52,7 @@ def as_text(selection: Selection) -> str:
     lines = [f"<Trajectory {headline(selection)}>"]
     for section in SECTIONS:
         names = recorded.names(section)
-        remark = state_of_summary(recorded) if section == "summary" else ""
+        remark = recorded.additions.warning(recorded.digest) if section == "summary" else ""
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
             lines += ["  " + line for line in aligned(names, _captions(recorded, section))]
@@ -91,7 +90,7 @@ def caption_of(recorded: Recorded, name: str) -> Caption:
 
 def _additions(recorded: Recorded) -> list[str]:
     """The newest notes on the trajectory, and the links."""
-    remarks, links = remarks_on(recorded.root, ""), read_links(recorded.root)
+    remarks, links = recorded.additions.remarks(), recorded.additions.links()
     lines = ["  notes"] * bool(remarks)
     lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
     lines += [f"    {_cut(text)}" for text in remarks[-_FEW:]]

@@ -15,7 +15,6 @@ from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
-from simkit.record.additions import read_links
 from simkit.record.recorded import About, Recorded
 from simkit.record.rows import Origin, origin
 from simkit.values.decode import decode
@@ -121,11 +120,11 @@ class Trajectory:
     @property
     def links(self) -> Names:
         """Second names: a run, a selection, or a column."""
-        return Names(list(read_links(self._selection.recorded.root)), self._linked, "links")
+        return Names(list(self._selection.recorded.additions.links()), self._linked, "links")
 
     def _linked(self, name: str) -> Any:
         """What a second name stands for."""
-        target = read_links(self._selection.recorded.root)[name]
+        target = self._selection.recorded.additions.links()[name]
         if isinstance(target, int):
             return self.run(target)
         if not isinstance(target, str):

@@ -177,7 +177,7 @@ class _Lazy(BackendArray):
         rows = _outer(self.rows, key[:depth])
         flat = np.reshape(rows, -1)
         here = np.flatnonzero(flat >= 0)
-        rows_read = self.selection.read(self.name, self.selection.runs[flat[here]])
+        rows_read = self.selection.recorded.rows(self.name, self.selection.runs[flat[here]])
         column = magnitude(self.selection, self.name, self.selection.dense(self.name, rows_read))[0]
         values = filled(column, self.dtype)
         if len(here) < len(flat):

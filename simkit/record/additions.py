@@ -7,108 +7,186 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Index
-from simkit.errors import SimkitError, shown_path
-from simkit.record.catalogue import Slot
+from simkit.inject.provide import Constant
 from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.columns.write import annotate, write_constant, write_single
-from simkit.record.facts import clean
-from simkit.record.file.store import Store
-from simkit.record.format import AFTER, home, names_in, place
-from simkit.record.recorded import Recorded
+from simkit.record.facts import clean, write_notes
+from simkit.record.format import ADDED, AFTER, home, names_in, place
 from simkit.values.columns import Column
 
 _SECTIONS = ("parameters", "results", "summary")
+Target: TypeAlias = str | int | Index  # a recorded name, a run number, or run numbers
 
 
-def write_summary(root: h5py.Group, name: str, column: Column, note: Note, origin: str) -> Any:
+class Additions:
+    """What was added to one trajectory, read, and written where its file is open for that.
+
+    Parameters
+    ----------
+    root
+        The experiment's group.
+    """
+
+    def __init__(self, root: h5py.Group) -> None:
+        self._root = root
+
+    # Derived values
+
+    def derive(self, name: str, column: Column, where: str) -> None:
+        """Add one derived value by hand, a column of one row; what stood under that name is replaced."""
+        _write_summary(self._root, name, column, Note(), f"added at {where}").attrs[ADDED] = True
+
+    def owner(self, name: str) -> str | None:
+        """The ``@after`` that gave a derived value: empty for one given by hand, None where there is no such value."""
+        value = self._root.get(place("summary", name))
+        return None if value is None else str(value.attrs.get(AFTER, ""))
+
+    # Remarks
+
+    def remark(self, texts: Mapping[str, str], runs: Iterable[int] | None = None) -> None:
+        """Add remarks by the name that they are on, empty for none; on runs by number, or on the trajectory."""
+        if runs is None:
+            _write_remarks(self._root.require_group("notes"), list(texts.items()))
+        else:
+            write_notes(self._root["runs"], [(run, *remark) for run in runs for remark in texts.items()])
+
+    def remarks(self, name: str = "") -> list[str]:
+        """The remarks on a name, or on the trajectory, those of what followed the runs included."""
+        groups = [self._root.get("notes"), *(state.get("notes") for state in self._states.values())]
+        return [text for group in groups for known, text in _read_remarks(group) if known == name]
+
+    def remarks_on_runs(self, name: str) -> list[tuple[int, str]]:
+        """What remarks on runs say about a name, with the run numbers."""
+        group = self._root.get("runs/notes")
+        if group is None:
+            return []
+        entries = np.flatnonzero(group["name"].asstr()[:] == name)
+        runs, texts = group["run"][:], group["text"].asstr()
+        return [(int(runs[i]), str(texts[i])) for i in entries]
+
+    # Second names
+
+    def link(self, name: str, target: Target) -> None:
+        """Give a recorded name, a run or a selection a second name; an older link of that name is replaced."""
+        parent, key = home(self._root, f"links/{name.replace('.', '/')}")
+        if parent.get(key, getlink=True) is not None:
+            del parent[key]
+        if isinstance(target, str):
+            path = next(path for section in _SECTIONS if (path := place(section, target)) in self._root)
+            parent[key] = h5py.SoftLink(f"{self._root.name}/{path}")
+        else:
+            parent.create_dataset(key, data=np.asarray(target, np.int64))
+
+    def links(self) -> dict[str, Target]:
+        """Each link, and what it stands for."""
+        links = self._root.get("links")
+        return {} if links is None else dict(_links(links, self._root.name, ""))
+
+    # What followed the runs
+
+    @property
+    def _states(self) -> Any:
+        return self._root.get(AFTER, {})
+
+    def followers(self) -> list[str]:
+        """The names of each ``@after`` that was called."""
+        return list(self._states)
+
+    def state(self, after: str) -> dict[str, Any]:
+        """The facts of the last call of an ``@after``; empty if there was none."""
+        if after not in self._states:
+            return {}
+        state = self._states[after]
+        texts = {key: part.asstr()[()] for key, part in state.items() if isinstance(part, h5py.Dataset)}
+        return {**dict(state.attrs), **texts}
+
+    def failed(self, living: Collection[str]) -> list[str]:
+        """Each ``@after`` that failed when it was called last, and is not among these any more."""
+        return [
+            name for name in self.followers() if name not in living and self.state(name)["status"] != "done"
+        ]
+
+    def warning(self, digest: str) -> str:
+        """What to know of the derived values before using them, or nothing.
+
+        Parameters
+        ----------
+        digest
+            Of the runs as they are now.
+        """
+        states = {name: self.state(name) for name in self.followers()}
+        failed = [name for name, state in states.items() if state["status"] != "done"]
+        if failed:
+            return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
+        old = [name for name, state in states.items() if state["runs"] != digest]
+        return f"after {', '.join(old)}: older than the newest runs" if old else ""
+
+    def write_outcome(
+        self,
+        after: str,
+        facts: Mapping[str, Any],
+        values: Mapping[str, tuple[Column, Note]],
+        parameters: Mapping[str, Constant],
+        notes: Sequence[tuple[str, str]],
+    ) -> None:
+        """Replace what an ``@after`` gave when it was called before."""
+        root = self._root
+        _remove_summary(root, after)
+        for name, (column, note) in values.items():
+            _write_summary(root, name, column, note, str(facts["function"])).attrs[AFTER] = after
+        _write_parameters(root, after, parameters)
+        state = _write_state(root, after, facts)
+        if notes:
+            _write_remarks(state.create_group("notes"), notes)
+
+    def forget(self, afters: Iterable[str]) -> None:
+        """Remove all that is known of each such ``@after``."""
+        for after in afters:
+            _remove_summary(self._root, after)
+            _write_parameters(self._root, after, {})
+            del self._states[after]
+
+
+def _write_summary(root: h5py.Group, name: str, column: Column, note: Note, origin: str) -> Any:
     """Write one derived value; what stood there is replaced."""
     parent, key = home(root, place("summary", name))
     if key in parent:
         del parent[key]
-    thing = write_single(parent, key, column)
-    annotate(thing, note, origin)
-    return thing
+    value = write_single(parent, key, column)
+    annotate(value, note, origin)
+    return value
 
 
-def remove_summary(root: h5py.Group, wanted: Callable[[Any], bool]) -> None:
-    """Remove the derived values whose attributes pass, and groups that are empty then."""
-    if "summary" not in root:
-        return
-    for name, thing in list(names_in(root["summary"])):
-        if wanted(thing.attrs):
+def _remove_summary(root: h5py.Group, after: str) -> None:
+    """Remove the derived values that an ``@after`` gave, and groups that are empty then."""
+    for name, value in list(names_in(root["summary"])) if "summary" in root else ():
+        if value.attrs.get(AFTER) == after:
             _remove(root, place("summary", name))
 
 
-def owner_of(root: h5py.Group, name: str) -> str | None:
-    """Which function gave a derived value: empty for one that was given by hand, None where there is none."""
-    thing = root.get(place("summary", name))
-    return None if thing is None else str(thing.attrs.get(AFTER, ""))
-
-
-def write_remarks(group: h5py.Group, notes: Sequence[tuple[str, str]]) -> None:
+def _write_remarks(group: h5py.Group, notes: Sequence[tuple[str, str]]) -> None:
     """Add remarks as ``(name, text)``; the name is empty for the trajectory."""
     for key, values in (("name", [clean(n) for n, _ in notes]), ("text", [clean(text) for _, text in notes])):
         dataset = group[key] if key in group else create_flat(group, key, TEXT)
         append(dataset, np.array(values, object))
 
 
-def read_remarks(group: h5py.Group | None) -> list[tuple[str, str]]:
+def _read_remarks(group: h5py.Group | None) -> list[tuple[str, str]]:
     """The remarks as ``(name, text)``."""
     if group is None or "name" not in group:
         return []
     return list(zip(group["name"].asstr()[:].tolist(), group["text"].asstr()[:].tolist(), strict=True))
 
 
-def remarks_on(root: h5py.Group, name: str) -> list[str]:
-    """The remarks on a name, those of what followed the runs included."""
-    groups = [root.get("notes"), *(state.get("notes") for state in root.get(AFTER, {}).values())]
-    return [text for group in groups for known, text in read_remarks(group) if known == name]
-
-
-def remarks_on_runs(root: h5py.Group, name: str) -> list[tuple[int, str]]:
-    """What the runs' own remarks say about a name, by run number."""
-    group = root.get("runs/notes")
-    if group is None:
-        return []
-    at = np.flatnonzero(group["name"].asstr()[:] == name)
-    runs, texts = group["run"][:], group["text"].asstr()
-    return [(int(runs[i]), str(texts[i])) for i in at]
-
-
-def write_link(root: h5py.Group, name: str, target: str | int | Index) -> None:
-    """A second name for a recorded name, a run or a selection; an older one of that name is replaced."""
-    parent, key = home(root, f"links/{name.replace('.', '/')}")
-    if parent.get(key, getlink=True) is not None:
-        del parent[key]
-    if isinstance(target, str):
-        parent[key] = h5py.SoftLink(f"{root.name}/{_path(root, target)}")
-    elif isinstance(target, int):
-        parent.create_dataset(key, data=np.int64(target))
-    else:
-        parent.create_dataset(key, data=np.asarray(target, np.int64))
-
-
-def _path(root: h5py.Group, name: str) -> str:
-    return next(path for section in _SECTIONS if (path := place(section, name)) in root)
-
-
-def read_links(root: h5py.Group) -> dict[str, str | int | Index]:
-    """Every link with the dotted name, the run number or the run numbers that it stands for."""
-    return dict(_links(root["links"], root.name, "")) if "links" in root else {}
-
-
-def _links(group: h5py.Group, base: str, prefix: str) -> Any:
+def _links(group: h5py.Group, base: str, prefix: str) -> Iterator[tuple[str, Target]]:
     for key in group:
         link = group.get(key, getlink=True)
         if isinstance(link, h5py.SoftLink):
@@ -121,51 +199,19 @@ def _links(group: h5py.Group, base: str, prefix: str) -> Any:
             yield prefix + key, value if isinstance(value, np.ndarray) else int(value)
 
 
-def write_outcome(
-    root: h5py.Group,
-    after: str,
-    facts: Mapping[str, Any],
-    values: Mapping[str, tuple[Column, Note]],
-    parameters: Mapping[str, tuple[Any, Note, str]],
-    notes: Sequence[tuple[str, str]],
-) -> None:
-    """Replace what an ``@after`` gave when it was called before."""
-    remove_summary(root, lambda attributes: attributes.get(AFTER) == after)
-    for name, (column, note) in values.items():
-        write_summary(root, name, column, note, str(facts["function"])).attrs[AFTER] = after
-    _write_parameters(root, after, parameters)
-    state = _write_state(root, after, facts)
-    if notes:
-        write_remarks(state.create_group("notes"), notes)
-
-
-def failed_of_others(root: h5py.Group, living: Collection[str]) -> list[str]:
-    """Functions that failed when they were called last, and are no more."""
-    states = root.get(AFTER, {})
-    return [name for name in states if name not in living and states[name].attrs["status"] != "done"]
-
-
-def forget(root: h5py.Group, afters: Iterable[str]) -> None:
-    """Remove all that is known of these functions."""
-    for after in afters:
-        remove_summary(root, lambda attributes, after=after: attributes.get(AFTER) == after)  # type: ignore[misc]
-        _write_parameters(root, after, {})
-        del root[AFTER][after]
-
-
-def _write_parameters(root: h5py.Group, after: str, parameters: Mapping[str, tuple[Any, Note, str]]) -> None:
+def _write_parameters(root: h5py.Group, after: str, parameters: Mapping[str, Constant]) -> None:
     """Record what only what follows the runs asked for; ``after`` lists who did."""
-    for name, thing in list(names_in(root["parameters"])):
-        askers = str(thing.attrs.get(AFTER, "")).split()
+    for name, parameter in list(names_in(root["parameters"])):
+        askers = str(parameter.attrs.get(AFTER, "")).split()
         if after in askers:
             askers.remove(after)
-            thing.attrs[AFTER] = " ".join(askers)
+            parameter.attrs[AFTER] = " ".join(askers)
             if not askers:
                 _remove(root, place("parameters", name))
     for name, constant in parameters.items():
-        there = root.get(place("parameters", name))
-        if there is None or AFTER in there.attrs:
-            askers = [] if there is None else str(there.attrs[AFTER]).split()
+        parameter = root.get(place("parameters", name))
+        if parameter is None or AFTER in parameter.attrs:
+            askers = [] if parameter is None else str(parameter.attrs[AFTER]).split()
             write_constant(root, name, *constant)
             root[place("parameters", name)].attrs[AFTER] = " ".join([*askers, after])
 
@@ -192,81 +238,3 @@ def _write_state(root: h5py.Group, name: str, facts: Mapping[str, Any]) -> h5py.
         else:
             state.attrs[key] = value
     return state
-
-
-def read_state(root: h5py.Group, name: str) -> dict[str, Any]:
-    """The facts of the last call; empty if there was none."""
-    state = root.get(f"{AFTER}/{name}")
-    if state is None:
-        return {}
-    texts = {key: thing.asstr()[()] for key, thing in state.items() if isinstance(thing, h5py.Dataset)}
-    return {**dict(state.attrs), **texts}
-
-
-def open_for_editing(path: Path, name: str | None = None) -> Recorded:
-    """Open one experiment of a file for reading and additions; nobody else writes it meanwhile.
-
-    Raises
-    ------
-    SimkitError
-        When it is no trajectory file, when several experiments are in it and none is named, or when
-        somebody else is writing it.
-    """
-    seen = Recorded.open(path, name)  # before a file is made or a log replayed where none should be
-    seen.close()
-    store = Store(path)
-    return Recorded(path, store.file, seen.name, store)
-
-
-def editing(recorded: Recorded) -> AbstractContextManager[Any]:
-    """The experiment's group to write into; committed at the end, or as it was before if that fails.
-
-    Raises
-    ------
-    SimkitError
-        When the file is open for reading only.
-    StorageFailed
-        When the disk is full; the file is closed then.
-    """
-    if recorded.store is None:
-        where = shown_path(recorded.path)
-        advice = recorded.advice or f'simkit.open("{where}", mode="r+") opens it for additions'
-        msg = f"{where} is open for reading only: {advice}"
-        raise SimkitError(msg)
-    return _editing(recorded, recorded.store)
-
-
-@contextmanager
-def _editing(recorded: Recorded, store: Store) -> Iterator[Any]:
-    try:
-        yield recorded.root
-        store.commit()
-    except BaseException:
-        if isinstance(recorded.release, weakref.finalize):
-            recorded.release.detach()
-        store.close(failed=True)
-        raise
-    finally:
-        recorded.__dict__.pop("sections", None)  # what was read before the change
-
-
-@contextmanager
-def writing(slot: Slot, *, durable: bool) -> Iterator[Any]:
-    """The group of a recorded experiment to write into; committed at the end, or left as it was if that fails."""
-    store = Store(slot.path, durable=durable)
-    failed = True
-    try:
-        yield store.file[slot.group]
-        failed = False
-    finally:
-        store.close(failed=failed)
-
-
-def state_of_summary(recorded: Recorded) -> str:
-    """What to know of the derived values before using them, or nothing."""
-    states = {name: read_state(recorded.root, name) for name in recorded.root.get(AFTER, {})}
-    failed = [name for name, state in states.items() if state["status"] != "done"]
-    if failed:
-        return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
-    old = [name for name, state in states.items() if state["runs"] != recorded.digest]
-    return f"after {', '.join(old)}: older than the newest runs" if old else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 import h5py
 
 from simkit.errors import SimkitError
-from simkit.record.file.store import WriterLock, open_for_reading
+from simkit.record.additions import Additions
+from simkit.record.file.store import Store, WriterLock, open_for_reading
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 
@@ -24,6 +27,17 @@ class Slot:
     def open(self) -> Recorded:
         """Open what is recorded there."""
         return Recorded.open(self.path, self.group)
+
+    @contextmanager
+    def editing(self, *, durable: bool) -> Iterator[Additions]:
+        """What is added there, to write into; committed at the end, or left as it was if that fails."""
+        store = Store(self.path, durable=durable)
+        failed = True
+        try:
+            yield Additions(store.file[self.group])
+            failed = False
+        finally:
+            store.close(failed=failed)
 
 
 @attrs.frozen

@@ -1,14 +1,15 @@
-"""One recorded experiment, read lazily; which trajectories there are."""
+"""One recorded experiment, read lazily."""
 
 from __future__ import annotations
 
 import json
 import os
 import weakref
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import h5py
@@ -17,16 +18,15 @@ import numpy as np
 from simkit._version import __version__
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
-from simkit.record.columns.layout import is_text, read, read_constant
+from simkit.record.additions import Additions
+from simkit.record.columns.layout import BLOCK_BYTES, Rows, is_text, read, read_constant, read_rows
 from simkit.record.facts import as_text, read_fact, read_sessions, read_text, runs_digest
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
-from simkit.values.batch import Restored, Status
+from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
-from simkit.values.instances import Find, revived
-
-RUN_COLUMNS = ("status", "started", "seconds", "worker", "seed", "trial")
+from simkit.values.instances import Find, loaded, revived
 
 
 @attrs.frozen
@@ -42,8 +42,50 @@ class About:
     origin: str
 
 
+class Book(Protocol):
+    """Reads one trajectory: row i of every column is run i."""
+
+    @property
+    def explored(self) -> tuple[str, ...]:
+        """The explored names, in the order in which they were declared."""
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """The circumstances of each session, in order."""
+
+    @property
+    def additions(self) -> Additions:
+        """What was added after the runs: derived values, remarks, second names."""
+
+    def __len__(self) -> int: ...
+
+    def names(self, section: str) -> list[str]:
+        """The names of a section: ``parameters``, ``results`` or ``summary``."""
+
+    def about(self, name: str) -> About:
+        """What is known of a name besides its values."""
+
+    def constant(self, name: str) -> Column:
+        """The value of a name that does not vary, as a column of one row."""
+
+    def column(self, name: str, rows: slice) -> Column:
+        """Consecutive rows of a name that varies."""
+
+    def rows(self, name: str, runs: Index, *, packed: bool = False) -> Column:
+        """A name's rows at these run numbers, in any order; a constant is repeated."""
+
+    def batches(self, runs: Index, names: Collection[str], *, packed: bool = False) -> Iterator[Batch]:
+        """These runs in this order, a batch being what memory holds at ease, with these parameters and results."""
+
+    def run_column(self, name: str, rows: slice | None = None) -> Array | None:
+        """What is known of each run: ``status``, ``started``, ``seconds`` …; None where it was not used."""
+
+    def texts(self, kind: str, run: int) -> list[str]:
+        """The entries of kind ``error``, ``log`` or ``notes`` of a run, the newest last."""
+
+
 class Recorded:
-    """The group of one experiment in an open file.
+    """The group of one experiment in an open file: a `Book`.
 
     Attributes
     ----------
@@ -62,13 +104,19 @@ class Recorded:
         self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
 
     @classmethod
-    def open(cls, path: Path, name: str | None = None) -> Recorded:
+    def open(cls, path: Path, name: str | None = None, *, writable: bool = False) -> Recorded:
         """Open one experiment of a file.
+
+        Parameters
+        ----------
+        writable
+            For additions too; nobody else writes it meanwhile.
 
         Raises
         ------
         SimkitError
-            When it is no trajectory file, or holds several experiments and none is named.
+            When it is no trajectory file, or holds several experiments and none is named; when it is to be
+            writable and somebody else is writing it.
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
@@ -76,7 +124,11 @@ class Recorded:
         if problem:
             file.close()
             raise SimkitError(problem)
-        return cls(path, file, name or names[0])
+        if not writable:
+            return cls(path, file, name or names[0])
+        file.close()  # no file is made, and no log replayed, where none should be
+        store = Store(path)
+        return cls(path, store.file, name or names[0], store)
 
     def __len__(self) -> int:
         return len(self.root["runs/status"])
@@ -92,6 +144,42 @@ class Recorded:
     def close(self) -> None:
         """Close the file."""
         self.release()
+
+    @property
+    def additions(self) -> Additions:
+        """What was added after the runs: derived values, remarks, second names."""
+        return Additions(self.root)
+
+    def editing(self) -> AbstractContextManager[Additions]:
+        """The additions to write into; committed at the end, or as they were before if that fails.
+
+        Raises
+        ------
+        SimkitError
+            When the file is open for reading only.
+        StorageFailed
+            When the disk is full; the file is closed then.
+        """
+        if self.store is None:
+            where = shown_path(self.path)
+            advice = self.advice or f'simkit.open("{where}", mode="r+") opens it for additions'
+            msg = f"{where} is open for reading only: {advice}"
+            raise SimkitError(msg)
+        return self._editing(self.store)
+
+    @contextmanager
+    def _editing(self, store: Store) -> Iterator[Additions]:
+        try:
+            yield self.additions
+            store.commit()
+        except BaseException:
+            if isinstance(self.release, weakref.finalize):
+                self.release.detach()
+            store.close(failed=True)
+            raise
+        finally:
+            for known in ("sections", "_abouts"):  # what was read before the change
+                self.__dict__.pop(known, None)
 
     @cached_property
     def sections(self) -> dict[str, dict[str, Any]]:
@@ -120,13 +208,19 @@ class Recorded:
         """Where a name stands."""
         return next((section for section, names in self.sections.items() if name in names), None)
 
+    @cached_property
+    def _abouts(self) -> dict[str, About]:
+        return {}
+
     def about(self, name: str) -> About:
-        """Comment, unit and origin of a name."""
-        section = self.section_of(name) or ""
-        attributes = self.sections[section][name].attrs
-        flags = (bool(attributes.get("constant", False)), bool(attributes.get("explored", False)))
-        texts = (str(attributes.get(key, "")) for key in ("comment", "unit", "origin"))
-        return About(name, section, *flags, *texts)
+        """What is known of a name besides its values; it is made once."""
+        if name not in self._abouts:
+            section = self.section_of(name) or ""
+            attributes = dict(self.sections[section][name].attrs)
+            flags = (bool(attributes.get("constant", False)), bool(attributes.get("explored", False)))
+            texts = (str(attributes.get(key, "")) for key in ("comment", "unit", "origin"))
+            self._abouts[name] = About(name, section, *flags, *texts)
+        return self._abouts[name]
 
     def group_comment(self, section: str, name: str) -> str:
         """The comment of a group of names."""
@@ -138,7 +232,8 @@ class Recorded:
 
     def row_bytes(self, name: str) -> int:
         """About how many bytes one row takes: the average where rows differ."""
-        return max(1, _row_bytes(self.sections[self.section_of(name) or ""][name], len(self)))
+        count = 1 if self.is_constant(name) else len(self)
+        return max(1, _row_bytes(self.sections[self.section_of(name) or ""][name], count))
 
     def is_scalar(self, name: str) -> bool:
         """Whether each run's value is a number or a text."""
@@ -169,9 +264,55 @@ class Recorded:
         return rows if self.classes is None else [revived(row, self.classes) for row in rows]
 
     def column(self, name: str, rows: slice) -> Column:
-        """Consecutive rows of a name."""
+        """Consecutive rows of a name that varies."""
+        return self._read(name, rows)
+
+    def rows(self, name: str, runs: Index, *, packed: bool = False) -> Column:
+        """A name's rows at these run numbers, in any order; a constant is repeated.
+
+        Parameters
+        ----------
+        packed
+            Leave compressed arrays as they are stored, as `Packed`.
+        """
+        if self.is_constant(name):
+            return self.constant(name).take(np.zeros(len(runs), np.int64))
+        return self._read(name, _consecutive(runs), packed=packed)
+
+    def value(self, name: str, run: int) -> Any:
+        """A name's value in one run, with instances of classes that are loaded, or `ABSENT`."""
+        return revived(decode(self.rows(name, np.array([run])))[0], loaded)
+
+    def batches(self, runs: Index, names: Collection[str], *, packed: bool = False) -> Iterator[Batch]:
+        """These runs in this order, a batch being what memory holds at ease, with these parameters and results.
+
+        Their texts and remarks are not in the batches.
+        """
+        parameters, results = (
+            [n for n in self.names(each) if n in names] for each in ("parameters", "results")
+        )
+        size = sum(self.row_bytes(name) for name in (*parameters, *results))
+        step = max(1, BLOCK_BYTES // max(1, size))
+        for start in range(0, len(runs), step):
+            part = runs[start : start + step]
+            read = partial(self.rows, runs=part, packed=packed)
+            yield Batch(
+                runs=part,
+                status=self._run_rows(part, "status"),
+                started=self._run_rows(part, "started"),
+                seconds=self._run_rows(part, "seconds"),
+                parameters={name: read(name) for name in parameters},
+                results={name: read(name) for name in results},
+                seeds=self._run_rows(part, "seed"),
+            )
+
+    def _run_rows(self, runs: Index, name: str) -> Any:
+        dataset = self.root.get(f"runs/{name}")
+        return None if dataset is None else read_rows(dataset, _consecutive(runs))
+
+    def _read(self, name: str, rows: Rows, *, packed: bool = False) -> Column:
         parent, _, key = place(self.section_of(name) or "", name).rpartition("/")
-        return read(self.root[parent], key, rows, self._there(name, rows))
+        return read(self.root[parent], key, rows, self._there(name, rows), packed=packed)
 
     def present(self, name: str) -> Array:
         """Which rows of a name hold a value, without reading them, shape ``(n,)``."""
@@ -180,13 +321,18 @@ class Recorded:
         there = self._there(name, rows) if mask is None else mask[:] > 0
         return np.ones(len(self), bool) if there is None else there
 
-    def _there(self, name: str, rows: slice) -> Array | None:
+    def _there(self, name: str, rows: Rows) -> Array | None:
         """Which rows are present where no mask tells; None means all."""
         section = self.section_of(name)
         if section == "parameters" and self.about(name).explored:
             return None
-        status = self.root["runs/status"][rows]
+        status = read_rows(self.root["runs/status"], rows)
         return np.asarray(status == Status.DONE if section == "results" else status != Status.PENDING)
+
+    @property
+    def done(self) -> Index:
+        """The numbers of the runs that have results."""
+        return np.flatnonzero(self.root["runs/status"][:] == Status.DONE)
 
     def run_column(self, name: str, rows: slice | None = None) -> Array | None:
         """Status, times, seeds, trials; None where a column was not used."""
@@ -244,6 +390,12 @@ class Recorded:
     def source_bytes(self, digest: str) -> bytes:
         """A recorded source exactly as its file was."""
         return read_text(self.root["info"], digest)
+
+
+def _consecutive(runs: Index) -> Rows:
+    """The same run numbers, as a slice where that says it all."""
+    first = int(runs[0]) if len(runs) else 0
+    return slice(first, first + len(runs)) if (np.diff(runs) == 1).all() else runs
 
 
 def session_groups(root: h5py.Group) -> list[h5py.Group]:

@@ -18,42 +18,6 @@ from simkit.record.format import PART_OF, home, place
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.columns import Column
-from simkit.values.decode import ABSENT, decode
-from simkit.values.encode import encode
-from simkit.values.instances import loaded, revived
-
-_SCATTERED = 64  # rows between those that are asked for, from which on each is read alone
-
-
-def value_of(recorded: Recorded, name: str, run: int) -> Any:
-    """A name's value in one run, or `ABSENT`."""
-    constant = recorded.is_constant(name)
-    column = recorded.constant(name) if constant else recorded.column(name, slice(run, run + 1))
-    return revived(decode(column)[0], loaded)
-
-
-def rows_of(recorded: Recorded, name: str, runs: Index) -> Column:
-    """A column's rows at these run numbers, a constant repeated; a few that lie far apart are read one by one."""
-    if recorded.is_constant(name):
-        return recorded.constant(name).take(np.zeros(len(runs), np.int64))
-    first, stop = int(runs.min()), int(runs.max()) + 1
-    if stop - first <= _SCATTERED * len(runs):
-        return recorded.column(name, slice(first, stop)).take(runs - first)
-    values = [value_of(recorded, name, run) for run in runs.tolist()]
-    present = np.array([i for i, value in enumerate(values) if value is not ABSENT], np.int64)
-    return (
-        encode([values[i] for i in present]).spread(len(runs), present)
-        if len(present)
-        else Column(len(runs), ())
-    )
-
-
-def done(recorded: Recorded) -> Index:
-    """The runs that have results."""
-    status = recorded.run_column("status")
-    assert status is not None
-    return np.flatnonzero(status == Status.DONE)
-
 
 TABLE = "merged"
 

@@ -30,7 +30,6 @@ from simkit.inject.injector import Injector, OnError
 from simkit.inject.provide import Constant, constants, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
-from simkit.record.rows import rows_of, value_of
 from simkit.values.batch import Batch, Checkpoints
 from simkit.values.columns import Column
 from simkit.values.compare import codes, same
@@ -311,7 +310,7 @@ def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, A
     space = _points(recorded, runs)
     request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
-    last_resort = {name: _provider(name, value_of(recorded, name, 0)) for name in fixed}
+    last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed}
     try:
         return resolve(source.found, [*source.levels, last_resort], request, source.rootdir, compress=False)
     except SimkitError as error:
@@ -332,7 +331,7 @@ def _settings(recorded: Recorded, run: int) -> dict[str, Any]:
     """The recorded parameters of a run that are not explored."""
     explored = set(recorded.explored)
     names = [name for name in recorded.names("parameters") if name not in explored]
-    found = {name: value_of(recorded, name, run) for name in names}
+    found = {name: recorded.value(name, run) for name in names}
     return {name: value for name, value in found.items() if value is not ABSENT}
 
 
@@ -367,7 +366,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
     varying = [n for n in names if n in known and n not in explored and not recorded.is_constant(n)]
     if not varying:
         return [runs]
-    columns = (rows_of(recorded, name, runs) for name in varying)
+    columns = (recorded.rows(name, runs) for name in varying)
     numbers = np.stack([codes(column, column)[0] for column in columns], axis=1)
     _, first, group = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
     return [runs[group.reshape(-1) == number] for number in np.argsort(first)]
@@ -375,7 +374,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
 
 def _points(recorded: Recorded, runs: Index) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
-    columns = {name: _values(rows_of(recorded, name, runs)) for name in recorded.explored}
+    columns = {name: _values(recorded.rows(name, runs)) for name in recorded.explored}
     trials = recorded.run_column(TRIAL)
     if trials is not None:
         columns[TRIAL] = Values(trials[runs], native=True)

@@ -14,7 +14,6 @@ from simkit.errors import SimkitError
 from simkit.inject.injector import OnError
 from simkit.provenance.changes import Change, since
 from simkit.record.recorded import Recorded
-from simkit.record.rows import rows_of
 from simkit.replay.rerun import Replay, replays
 from simkit.values.batch import Batch, Status
 from simkit.values.columns import Column
@@ -144,7 +143,7 @@ def _constants(recorded: Recorded, replay: Replay, result: Verification) -> None
     for name, (value, _, _) in replay.rerun.constants().items():
         if name not in names:
             continue
-        now, before = encode([value]), rows_of(recorded, name, replay.runs)
+        now, before = encode([value]), recorded.rows(name, replay.runs)
         now = now.take(np.zeros(len(replay.runs), np.int64))
         different = np.flatnonzero(differing(before, now, result.tolerance))
         if len(different):
@@ -179,7 +178,7 @@ def _compare(recorded: Recorded, batch: Batch, result: Verification) -> None:
     comparable = (status == Status.DONE) & (batch.status == Status.DONE)
     known = {*recorded.names("parameters"), *recorded.names("results")}
     for name, now in _columns(recorded, batch):
-        before = rows_of(recorded, name, batch.runs) if name in known else Column(n, ())
+        before = recorded.rows(name, batch.runs) if name in known else Column(n, ())
         different = differing(before, now, result.tolerance) & comparable
         if different.any():
             result.counts[name] += int(different.sum())

@@ -22,7 +22,6 @@ from simkit.errors import SimkitError, location
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.provide import Constant, constants, make_shared, shared_values
-from simkit.record.additions import failed_of_others, forget, read_state, write_outcome, writing
 from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
@@ -170,13 +169,13 @@ def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
     slot = progress.target.slot
     recorded = slot.open()
     try:
-        gone = failed_of_others(recorded.root, [after.name for after in plan.afters])
+        gone = recorded.additions.failed([after.name for after in plan.afters])
         pending = np.asarray(recorded.run_column("status")) == Status.PENDING
     finally:
         recorded.close()
     if gone:
-        with writing(slot, durable=durable) as root:
-            forget(root, gone)
+        with slot.editing(durable=durable) as additions:
+            additions.forget(gone)
     declared = progress.target.points.declared
     return not (pending if declared is None else pending & declared).any()
 
@@ -189,7 +188,7 @@ def _called(
     recorded = slot.open()
     try:
         basis = _basis(after, plan, recorded)
-        if _is_current(read_state(recorded.root, after.name), basis):
+        if _is_current(recorded.additions.state(after.name), basis):
             return None
         recorded.advice = "in an @after, run.add() and run.note() record, with run as an argument"
         recorded.classes = loaded
@@ -212,7 +211,7 @@ def _called(
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     """What a call depends on: its code and constants, the runs, and what was called before it."""
     earlier = plan.afters[: plan.afters.index(after)]
-    before = {one.name: str(read_state(recorded.root, one.name).get("called", "")) for one in earlier}
+    before = {one.name: str(recorded.additions.state(one.name).get("called", "")) for one in earlier}
     return {
         "code": json.dumps(after.code),
         "constants": json.dumps(fingerprint(after)["constants"]),
@@ -258,5 +257,5 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"
     }
     values = {name: (column, about.get(name, Note())) for name, column in outcome.results.items()}
-    with writing(slot, durable=durable) as root:
-        write_outcome(root, after.name, facts, values, outcome.parameters, outcome.notes)
+    with slot.editing(durable=durable) as additions:
+        additions.write_outcome(after.name, facts, values, outcome.parameters, outcome.notes)

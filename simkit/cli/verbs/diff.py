@@ -14,7 +14,6 @@ from simkit.errors import shown_path
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.record.rows import value_of
 from simkit.report.progress import assignments, counted
 from simkit.values.compare import Tolerance
 
@@ -118,7 +117,7 @@ def points(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     yield f"{len(found.points.common[0])} in both{''.join(only)}"
     for letter, side, runs in zip("AB", sides, found.points.only, strict=True):
         for run in runs[:_MOST_POINTS].tolist():
-            values = {name: value_of(side, name, run) for name in side.explored}
+            values = {name: side.value(name, run) for name in side.explored}
             yield f"only in {letter}: run {run}  {assignments(values)}".rstrip()
         if len(runs) > _MOST_POINTS:
             yield f"… and {len(runs) - _MOST_POINTS} more only in {letter}"

@@ -16,7 +16,6 @@ from simkit.cli.verbs.words import apart, open_call, pair, verify_command
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.record.recorded import Recorded
-from simkit.record.rows import done
 from simkit.replay.verify import Finding, Verification, verify
 from simkit.report.progress import counted, duration, rule, short
 from simkit.values.compare import Tolerance
@@ -112,7 +111,7 @@ def chosen(recorded: Recorded, runs: str | None, sample: int | None) -> Index:
     """
     if runs is not None:
         return numbers(runs, len(recorded), recorded.name)
-    found = done(recorded)
+    found = recorded.done
     if not len(found):
         msg = f"{shown_path(recorded.path)}: no run of {recorded.name} is done, so there is nothing to verify"
         raise NothingToRun(msg)

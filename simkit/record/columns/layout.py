@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.format import MASK
-from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
-from simkit.values.compress import LEVEL
+from simkit.values.columns import (
+    Column,
+    Items,
+    Leaf,
+    Node,
+    Nothing,
+    Ragged,
+    Record,
+    whole_column,
+)
+from simkit.values.compress import LEVEL, Packed
 from simkit.values.encode import BIG
 
+Rows: TypeAlias = slice | Index  # consecutive rows, or row numbers in any order
 TEXT = h5py.string_dtype()
+BLOCK_BYTES = 16 << 20  # read or written at once
+_GAP_BYTES = 65_536  # reading across a smaller gap is quicker than another call
 _CHUNK_BYTES = 65_536
 _FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": LEVEL}
 SKIP_FILTERS = 0b11  # the mask of a chunk that went through neither of them
@@ -45,17 +57,50 @@ def is_text(dataset: h5py.Dataset) -> bool:
     return info is not None and info.length is None
 
 
-def read_rows(dataset: h5py.Dataset, selection: Any) -> Any:
+def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types."""
-    logical = dataset.attrs.get("dtype", "")
-    if is_text(dataset):
-        rows = dataset.asstr()[selection]
-        return np.asarray(rows, logical) if logical else rows
-    rows = dataset[selection]
+    logical, text = dataset.attrs.get("dtype", ""), is_text(dataset)
+    view = dataset.asstr() if text else dataset
+    elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
     if not logical:
-        return rows
+        return elements
+    if text:
+        return np.asarray(elements, logical)
     order = np.dtype(logical).byteorder
-    return np.asarray(rows).astype(np.dtype("i8").newbyteorder(order), copy=False).view(logical)
+    return np.asarray(elements).astype(np.dtype("i8").newbyteorder(order), copy=False).view(logical)
+
+
+def row_bytes(dataset: h5py.Dataset) -> int:
+    """How many bytes one row of a dataset takes, filters left aside; 50 for each text."""
+    size = 50 if is_text(dataset) else dataset.dtype.itemsize
+    return max(1, int(size * np.prod(dataset.shape[1:], dtype=np.int64)))
+
+
+def stretches(rows: Index, size: int) -> list[Index]:
+    """Ascending row numbers in parts that are each worth one call: near each other, and no more than a block.
+
+    Parameters
+    ----------
+    size
+        Bytes of a row.
+    """
+    breaks = np.diff(rows) > max(1, _GAP_BYTES // size)
+    breaks |= np.diff(rows // max(1, BLOCK_BYTES // size)) > 0
+    return np.split(rows, np.flatnonzero(breaks) + 1)
+
+
+def _gathered(view: Any, rows: Index, size: int) -> Array:
+    """Rows of a dataset at any numbers in any order, without what lies far from them."""
+    if not len(rows):
+        return np.asarray(view[0:0])
+    ascending = rows if (np.diff(rows) > 0).all() else np.unique(rows)
+    parts = []
+    for part in stretches(ascending, size):
+        first, stop = int(part[0]), int(part[-1]) + 1
+        block = view[first:stop]
+        parts.append(block if stop - first == len(part) else block[part - first])
+    elements = _joined(parts)
+    return elements if ascending is rows else elements[np.searchsorted(ascending, rows)]
 
 
 def create_column(
@@ -100,21 +145,24 @@ def append(dataset: h5py.Dataset, values: Any) -> int:
     return start
 
 
-def put(dataset: h5py.Dataset, rows: Any, values: Any) -> None:
-    """Write values at ascending row numbers: in one go, however many gaps there are."""
+def put(dataset: h5py.Dataset, rows: Index, values: Any) -> None:
+    """Write values at ascending row numbers: in few calls, however many gaps there are."""
     if not len(rows):
         return
-    first, stop = int(rows[0]), int(rows[-1]) + 1
-    if stop - first == len(rows):
-        if isinstance(values, np.ndarray) and _is_plain(dataset.dtype, values.dtype):
-            _put_block(dataset, first, values)
-        else:
-            dataset[first:stop] = values
+    if int(rows[-1]) - int(rows[0]) < len(rows):
+        _put_block(dataset, int(rows[0]), values)
         return
-    text, dtype = is_text(dataset), dataset.dtype
-    block = dataset.asstr()[first:stop] if text else dataset[first:stop]
-    block[np.asarray(rows) - first] = values
-    dataset[first:stop] = block.astype(object if text else dtype)
+    done = 0
+    for part in stretches(rows, row_bytes(dataset)):
+        first, stop = int(part[0]), int(part[-1]) + 1
+        block = values[done : done + len(part)]
+        if stop - first > len(part):
+            text, dtype = is_text(dataset), dataset.dtype
+            whole = dataset.asstr()[first:stop] if text else dataset[first:stop]
+            whole[part - first] = block
+            block = whole.astype(object if text else dtype)
+        _put_block(dataset, first, block)
+        done += len(part)
 
 
 def _is_plain(stored: np.dtype[Any], given: np.dtype[Any]) -> bool:
@@ -122,41 +170,53 @@ def _is_plain(stored: np.dtype[Any], given: np.dtype[Any]) -> bool:
     return stored == given and given.kind in "iufcb" and stored.metadata is None
 
 
-def _put_block(dataset: h5py.Dataset, first: int, values: Array) -> None:
-    """``dataset[first : first + n] = values``, past h5py's selections, which cost more than the writing."""
+def _put_block(dataset: h5py.Dataset, first: int, values: Any) -> None:
+    """``dataset[first : first + n] = values``; numbers past h5py's selections, which cost more than the writing."""
+    if not isinstance(values, np.ndarray) or not _is_plain(dataset.dtype, values.dtype):
+        dataset[first : first + len(values)] = values
+        return
     space = dataset.id.get_space()
     space.select_hyperslab((first, *(0,) * (values.ndim - 1)), values.shape)
     dataset.id.write(h5py.h5s.create_simple(values.shape), space, np.ascontiguousarray(values))
 
 
-def read(parent: h5py.Group, name: str, rows: slice, there: Array | None = None) -> Column:
+def read(
+    parent: h5py.Group, name: str, rows: Rows, there: Array | None = None, *, packed: bool = False
+) -> Column:
     """The column of a name.
 
     Parameters
     ----------
     rows
-        Consecutive rows, ``slice(start, stop)``.
+        Consecutive rows, ``slice(start, stop)``, or their numbers in any order.
     there
         Which of them are present if no mask tells; None means all.
+    packed
+        Leave compressed arrays as they are stored, as `Packed`.
     """
-    thing = parent[name]
-    n = rows.stop - rows.start
+    node = parent[name]
+    n = len(rows) if isinstance(rows, np.ndarray) else rows.stop - rows.start
     mask = parent.get(name + MASK)
-    kinds = there if mask is None else mask[rows]
-    if thing.attrs.get("layout") != "variants":
+    kinds = there if mask is None else read_rows(mask, rows)
+    if node.attrs.get("layout") != "variants":
         if kinds is None or kinds.all():
-            return Column(n, ((None, read_node(thing, rows)),))
-        at = np.flatnonzero(kinds)
-        return Column(n, ((at, _some(thing, rows, at)),)) if len(at) else Column(n, ())
-    found = [(np.flatnonzero(kinds == number), number) for number in range(1, len(thing) + 1)]
-    return Column(n, tuple((at, _some(thing[str(number)], rows, at)) for at, number in found if len(at)))
+            return Column(n, ((None, read_node(node, rows, packed=packed)),))
+        variants = [(np.flatnonzero(kinds), node)]
+    else:
+        variants = [
+            (np.flatnonzero(kinds == number), node[str(number)]) for number in range(1, len(node) + 1)
+        ]
+    return Column(
+        n, tuple((at, read_node(part, _chosen(rows, at), packed=packed)) for at, part in variants if len(at))
+    )
 
 
-def _some(thing: Any, rows: slice, at: Index) -> Node:
-    """The rows at these positions, without reading what lies outside of them."""
+def _chosen(rows: Rows, at: Index) -> Rows:
+    """The rows at these ascending positions, consecutive ones as a slice."""
+    if isinstance(rows, np.ndarray):
+        return rows[at]
     first, stop = rows.start + int(at[0]), rows.start + int(at[-1]) + 1
-    node = read_node(thing, slice(first, stop))
-    return node if stop - first == len(at) else node.take(at - at[0])
+    return slice(first, stop) if stop - first == len(at) else rows.start + at
 
 
 def read_constant(thing: Any) -> Column:
@@ -170,61 +230,91 @@ def read_constant(thing: Any) -> Column:
     return whole_column(Leaf(codec, np.asarray(value)[None]))
 
 
-def read_node(thing: Any, rows: slice) -> Node:
-    """Consecutive rows of one variant, whether they were written or not."""
-    codec = thing.attrs["codec"]
-    if isinstance(thing, h5py.Dataset):
-        values = read_rows(thing, rows)
-        text = is_text(thing) and "dtype" not in thing.attrs
+def read_node(node: Any, rows: Rows, *, packed: bool = False) -> Node:
+    """Rows of one variant, whether they were written or not."""
+    codec = node.attrs["codec"]
+    if isinstance(node, h5py.Dataset):
+        if packed and _is_chunk_each(node):
+            return Leaf(codec, _chunks(node, rows))
+        values = read_rows(node, rows)
+        text = is_text(node) and "dtype" not in node.attrs
         return Leaf(codec, values.tolist() if text else values)
-    layout = thing.attrs["layout"]
+    layout = node.attrs["layout"]
     if layout == "ragged":
-        return _ragged(thing, codec, rows)
+        return _ragged(node, codec, rows)
     if layout == "items":
-        return _items(thing, codec, rows)
+        return _items(node, codec, rows, packed=packed)
     if layout == "record":
-        names = json.loads(thing.attrs["fields"])
-        fields = {name: read(thing, name, rows) for name in names}
-        return Record(codec, fields, thing.attrs.get("attributes", "{}"))
-    return Nothing(rows.stop - rows.start)
+        names = json.loads(node.attrs["fields"])
+        fields = {name: read(node, name, rows, packed=packed) for name in names}
+        return Record(codec, fields, node.attrs.get("attributes", "{}"))
+    return Nothing(len(rows) if isinstance(rows, np.ndarray) else rows.stop - rows.start)
 
 
-def _ragged(group: h5py.Group, codec: str, rows: slice) -> Ragged:
-    bounds = group["rows"][rows]
-    values = _pieces(group["values"], bounds)
-    shapes = group["shapes"][rows] if "shapes" in group else bounds[:, 1:] - bounds[:, :1]
-    return Ragged(codec, values, shapes)
+def _is_chunk_each(dataset: h5py.Dataset) -> bool:
+    """Whether each row is one chunk of the form that is written here, so that its bytes can be handed on."""
+    plan = dataset.id.get_create_plist()
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    whole = dataset.ndim > 1 and dataset.chunks == (1, *dataset.shape[1:]) and not is_text(dataset)
+    return whole and filters in ([], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
+
+
+def _chunks(dataset: h5py.Dataset, rows: Rows) -> list[Any]:
+    """Each row as it is stored: an array, or what came of compressing it; a row never written is read."""
+    dtype, shape = np.dtype(dataset.attrs.get("dtype") or dataset.dtype), dataset.shape[1:]
+    corner, filtered = (0,) * len(shape), dataset.compression is not None
+    chunks: list[Any] = []
+    for row in rows.tolist() if isinstance(rows, np.ndarray) else range(rows.start, rows.stop):
+        try:
+            mask, octets = dataset.id.read_direct_chunk((row, *corner))
+        except OSError:
+            chunks.append(read_rows(dataset, slice(row, row + 1))[0])
+            continue
+        data = np.frombuffer(octets, "u1")
+        if filtered and mask in (0, SKIP_FILTERS):
+            chunks.append(Packed(data, dtype, shape, raw=mask == SKIP_FILTERS))
+        else:
+            chunks.append(data.view(dtype).reshape(shape) if not filtered else dataset[row])
+    return chunks
+
+
+def _ragged(group: h5py.Group, codec: str, rows: Rows) -> Ragged:
+    bounds, flat = read_rows(group["rows"], rows), group["values"]
+    shapes = read_rows(group["shapes"], rows) if "shapes" in group else bounds[:, 1:] - bounds[:, :1]
+    return Ragged(codec, _pieces(flat, bounds), shapes, compress=flat.compression is not None)
 
 
 def _pieces(dataset: h5py.Dataset, bounds: Index) -> Array:
-    """The pieces between these bounds, end to end; one read where they lie so, or nearly so."""
-    sizes = bounds[:, 1] - bounds[:, 0]
-    used = bounds[sizes > 0]
+    """The pieces between these bounds, end to end; few reads where they lie near each other."""
+    used = bounds[bounds[:, 1] > bounds[:, 0]]
     if not len(used):
         return np.asarray(read_rows(dataset, slice(0, 0)))
-    first, stop = int(used[:, 0].min()), int(used[:, 1].max())
-    if stop - first > 4 * int(sizes.sum()) + 65_536:
-        return _joined([read_rows(dataset, slice(*pair)) for pair in used.tolist()])
-    block = read_rows(dataset, slice(first, stop))
-    if stop - first == sizes.sum() and (np.diff(used[:, 0]) > 0).all():
-        return np.asarray(block)
-    return _joined([block[start - first : end - first] for start, end in used.tolist()])
+    order = np.argsort(used[:, 0], kind="stable")
+    starts, stops = used[order, 0], used[order, 1]
+    far = starts[1:] - np.maximum.accumulate(stops)[:-1] > max(1, _GAP_BYTES // row_bytes(dataset))
+    pieces: list[Any] = [None] * len(used)
+    for part in np.split(order, np.flatnonzero(far) + 1):
+        first, stop = int(used[part, 0].min()), int(used[part, 1].max())
+        block = read_rows(dataset, slice(first, stop))
+        if len(part) == len(used) and (np.diff(part) == 1).all() and stop - first == (stops - starts).sum():
+            return np.asarray(block)
+        for i in part.tolist():
+            pieces[i] = block[used[i, 0] - first : used[i, 1] - first]
+    return _joined(pieces)
 
 
 def _joined(pieces: list[Array]) -> Array:
     """Pieces end to end in their own byte order, which NumPy would make this machine's."""
-    return np.concatenate(pieces, dtype=pieces[0].dtype)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, dtype=pieces[0].dtype)
 
 
-def _items(group: h5py.Group, codec: str, rows: slice) -> Items:
-    bounds = group["rows"][rows]
+def _items(group: h5py.Group, codec: str, rows: Rows, *, packed: bool) -> Items:
+    bounds = read_rows(group["rows"], rows)
     counts = bounds[:, 1] - bounds[:, 0]
     used = bounds[counts > 0]
     if not len(used):
         return Items(codec, counts, Column(0, ()))
-    first, stop = int(used[:, 0].min()), int(used[:, 1].max())
-    items = read(group, "items", slice(first, stop))
-    if stop - first == counts.sum() and (np.diff(used[:, 0]) > 0).all():
-        return Items(codec, counts, items)
-    wanted = np.concatenate([np.arange(start, end) for start, end in used.tolist()]) - first
-    return Items(codec, counts, items.take(wanted))
+    wanted: Rows = slice(int(used[0, 0]), int(used[-1, 1]))
+    if (used[1:, 0] != used[:-1, 1]).any():
+        wanted = np.concatenate([np.arange(start, end) for start, end in used.tolist()])
+    return Items(codec, counts, read(group, "items", wanted, packed=packed))
