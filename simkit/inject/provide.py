@@ -172,6 +172,11 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     return recorded
 
 
+def reserved(plan: Plan, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
+    """The names that no result may take: of parameters, and of the fields that are recorded for groups."""
+    return tuple(dict.fromkeys((*plan.parameters, *fixed)))
+
+
 def has_fixed_fields(node: Node) -> bool:
     """Whether a varying group's fields, the explored ones aside, are the same at every point."""
     return node.kind == "group" and not fields_depend(node.make)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.annotations import Note
-from simkit.declare.forms import TRIAL, Array, Index
+from simkit.declare.forms import MARKS, Array, Index
 from simkit.errors import SimkitError
 from simkit.inject.provide import Constant
 from simkit.record.columns.layout import create_column, put, read_constant
@@ -200,8 +200,9 @@ class Writer:
         self.complete = None  # there may be new columns among them
         for name, column in columns.items():
             rows = np.arange(start, start + column.n)
-            if name == TRIAL:
-                self.runs.made(TRIAL, "i8")[start : start + column.n] = _leaf_rows(column)
+            if name in MARKS:
+                mark = self.runs.made(name.removeprefix("runs/"), "i8")
+                mark[start : start + column.n] = _leaf_rows(column)
             else:
                 self.about.setdefault(("parameters", name), (Note(), "", True))
                 self._reach(name, start)
@@ -372,6 +373,6 @@ class Writer:
 def _leaf_rows(column: Column) -> Any:
     node = column.whole
     if not isinstance(node, Leaf):
-        msg = "trial numbers are one column"
+        msg = "marks of runs are numbers"
         raise SimkitError(msg)
     return node.rows

@@ -124,12 +124,7 @@ def verify(
             each for each in replay.overlaid if each[0] not in [o[0] for o in result.overlaid]
         ]
         _constants(recorded, replay, result)
-        batches = (
-            replay.rerun.in_workers(replay.runs, workers)
-            if workers
-            else replay.rerun.here(replay.runs, on_error)
-        )
-        for batch in batches:
+        for batch in replay.rerun.batches(replay.runs, workers, on_error):
             _compare(recorded, _final(batch), result)
             advance(result.runs)
         code = replay.rerun.plan.code
@@ -222,7 +217,7 @@ def replayed(recorded: Recorded, run: int, function: Callable[..., Any] | None =
     """
     errors: list[BaseException] = []
     (replay,) = replays(recorded, np.array([run]), function)
-    (batch,) = replay.rerun.here(replay.runs, errors.append)
+    (batch,) = replay.rerun.batches(replay.runs, on_error=errors.append)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:

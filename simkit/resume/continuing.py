@@ -16,7 +16,7 @@ import numpy as np
 from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
-from simkit.declare.forms import Array
+from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Shard, Slot, discard, existing, following, is_empty
 from simkit.record.format import PART_OF
@@ -39,7 +39,12 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
             for name, default in defaults.items():
                 if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
                     constants.update(_digests(f"{node.key}.{name}", default))
-    return {"constants": constants, "explored": sorted(plan.space.names)}
+    designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
+    return {
+        "constants": constants,
+        "explored": sorted(plan.space.names),
+        **({"designs": designs} if designs else {}),
+    }
 
 
 def _digests(name: str, value: Any) -> dict[str, str]:
@@ -84,6 +89,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
         return Difference((words,))
+    if known.get("designs") != now.get("designs"):
+        return Difference(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions

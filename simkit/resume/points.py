@@ -10,7 +10,7 @@ import numpy as np
 
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
-from simkit.declare.forms import TRIAL, Array, Index, Values, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Index, Values, objects
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, Unstorable
 from simkit.record.recorded import Recorded
@@ -77,7 +77,7 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
 def _names(plan: Plan) -> list[str]:
     """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
     found = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
-    return [n for n in found if n == TRIAL or not _is_partly_computed(plan, n)]
+    return [n for n in found if n == TRIAL or (n not in MARKS and not _is_partly_computed(plan, n))]
 
 
 def _is_partly_computed(plan: Plan, name: str) -> bool:

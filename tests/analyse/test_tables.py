@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import simkit
+
 SOURCE = '''
 from typing import Annotated, NamedTuple
 import numpy as np
@@ -150,3 +152,10 @@ def test_a_user_name_equal_to_a_run_column_gets_that_column_prefixed(study):
     assert traj.status.tolist() == ["done"] * 4
     assert traj.runs[2].status == "s2"
     assert traj.where("status == 's2'").index.tolist() == [2, 3]
+
+
+def test_a_selection_without_runs_has_its_columns(record):
+    trajectory = record(lambda x, w: {"text": w * 2, "v": [x, x]}, simkit.product(x=[1.0, 2.0], w=["a", "b"]))
+    frame = trajectory.where("x > 5").to_dataframe(["x", "w", "text", "v"])
+    assert list(frame.columns) == ["x", "w", "text", "v", "status", "seconds"]
+    assert len(frame) == 0

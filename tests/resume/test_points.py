@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simkit
-from simkit import explore, product
+from simkit import explore, morris, product, saltelli, sample
 
 
 @pytest.fixture
@@ -210,3 +210,46 @@ def test_whatever_is_declared_each_point_is_recorded_once_per_occurrence(tmp_pat
         assert now[: len(recorded)] == recorded
         assert all(now.count(x) == max(recorded.count(x), axis.count(x)) for x in range(6))
         recorded = now
+
+
+# Points that are drawn
+
+
+@pytest.mark.parametrize("method", ["sobol", "halton", "random"])
+def test_a_grown_sample_runs_the_new_points_only(go, method):
+    few = go(sample(5, x=(0, 1), y=[1, 2, 3], method=method))
+    assert few == (few[2], ["done"] * 5, few[2])
+    many = go(sample(8, x=(0, 1), y=[1, 2, 3], method=method))
+    assert many[0][:5] == few[0]
+    assert many[2] == many[0][5:]
+
+
+def test_a_sample_beside_trials_is_recorded_and_continued(go):
+    space = product(x=[1, 2]).repeat(2) + sample(2, x=(3, 4))
+    first = go(space)
+    assert first[1] == ["done"] * 6
+    assert go(space) == (first[0], first[1], [])
+
+
+@pytest.mark.parametrize("make", [saltelli, morris])
+def test_a_grown_design_goes_on_and_another_begins_anew(tmp_path, make):
+    def f(x, y):
+        return x + y
+
+    def run(n, **options):
+        space = make(n, x=(0, 1), y=(1, 2), **options)
+        with simkit.run(f, space, output=tmp_path / "f.h5", seed=1) as traj:
+            return traj.name, len(traj), traj["block"].tolist(), traj["role"].tolist()
+
+    name, length, blocks, roles = run(2)
+    assert run(4)[:2] == (name, 2 * length)
+    assert run(4)[2][:length] == blocks
+    assert run(4)[3][:length] == roles
+    assert run(4, seed=1)[0] != name
+
+
+def test_a_design_of_second_order_adds_its_points_to_the_blocks_that_are_done(go):
+    few = go(saltelli(2, x=(0, 1), y=(1, 2)))
+    more = go(saltelli(2, x=(0, 1), y=(1, 2), second_order=True))
+    assert more[0][: len(few[0])] == few[0]
+    assert len(more[2]) == 4

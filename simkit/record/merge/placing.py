@@ -147,9 +147,15 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
         columns,
         keys,
         frozenset(name for name in keys if _is_plain(name, surveys)),
-        {"constants": constants, "explored": sorted(declared.union(differing))},
+        {"constants": constants, "explored": sorted(declared.union(differing)), **_designs(surveys)},
         tuple(_remarks(surveys, differing, varied)),
     )
+
+
+def _designs(surveys: Sequence[Survey]) -> dict[str, Any]:
+    """The design of sensitivity analysis that the runs belong to, if there is one and the same for all."""
+    known = [one.fingerprint.get("designs") for one in surveys]
+    return {"designs": known[0]} if known[0] and all(each == known[0] for each in known) else {}
 
 
 def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
