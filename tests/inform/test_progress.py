@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.report.progress import assignments, counted, duration, rule, short, size
+from simkit.inform.progress import assignments, counted, duration, rule, short, size
 
 
 @pytest.mark.parametrize(
