@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import magnitude, numbers_of
+from simkit.analyse.selection import Selection
+from simkit.analyse.sensitivity import sensitivity
+from simkit.analyse.tables import magnitude, real_numbers
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, listed
 from simkit.values.compare import Coded, coded, numbered, together
@@ -94,16 +95,7 @@ def spread(selection: Selection, name: str, over: Sequence[str | None]) -> Sprea
 
 
 def _numbers(selection: Selection, name: str) -> tuple[Array, str]:
-    column, unit = numbers_of(selection, name)
-    if column.ndim > 1 or not selection.is_scalar(name):
-        one = f"traj.runs[0].{name}"
-        msg = f"{name} is more than a number per run: plot one run's, {one}, or reduce it to a number first"
-        raise SimkitError(msg)
-    if column.dtype.kind not in "biuf":
-        msg = f"{name} is no real number in every run, so it can't be plotted: {column.dtype}"
-        raise SimkitError(msg)
-    values = data_of(column).astype(float)
-    values[mask_of(column)] = np.nan
+    values, unit = real_numbers(selection, name, "plotted")
     return values, _label(selection, name, unit)
 
 
@@ -247,6 +239,29 @@ class Plot:
         bar = axes.figure.colorbar(mesh, ax=axes)
         trials = int(found.count.max(initial=0))
         bar.set_label(found.label + (f"\nmean of {trials} trials" if trials > 1 else ""))
+        return axes
+
+    def sensitivity(self, name: str, *, ax: Axes | None = None, **style: Any) -> Axes:
+        """What a result depends on: bars of first and total order after `saltelli`; after `morris` the spread
+        of the elementary effects over their mean magnitude.
+
+        Parameters
+        ----------
+        name
+            A result that is a number per run.
+        ax
+            Where to draw; by default a new figure.
+        **style
+            As for `matplotlib.axes.Axes.barh`, or `errorbar` after `morris`.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, and as `Trajectory.sensitivity`.
+        """
+        found = sensitivity(self.selection, name)
+        axes = _axes(ax, self.selection.recorded.name)
+        found.draw(axes, style)
         return axes
 
 
