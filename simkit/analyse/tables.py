@@ -136,8 +136,9 @@ def _series(column: Any) -> Any:
 
 def _missing(column: Any) -> Any:
     """Which rows are absent as a whole."""
-    mask = mask_of(column).reshape(len(column), -1)
-    return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
+    mask = mask_of(column)
+    has_cells = all(mask.shape[1:])
+    return mask.all(axis=tuple(range(1, mask.ndim))) if has_cells else np.zeros(len(column), bool)
 
 
 def _with_none(data: Any, mask: Any) -> Any:
