@@ -11,10 +11,10 @@ from simkit.analyse.open import recorded_at
 from simkit.cli.verbs.verify import check_tolerance
 from simkit.cli.verbs.words import apart, pair
 from simkit.errors import shown_path
+from simkit.inform.progress import assignments, counted
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import assignments, counted
 from simkit.values.compare import Tolerance
 
 _MOST_LINES = 30  # of a function's changed source

@@ -15,10 +15,10 @@ from simkit.cli.command import debug, worker_count
 from simkit.cli.verbs.words import apart, open_call, pair, verify_command
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.inform.progress import counted, duration, rule, short
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Difference
 from simkit.replay.verify import Verification, verify
-from simkit.report.progress import counted, duration, rule, short
 from simkit.values.compare import Tolerance
 
 _MOST, _MOST_VERBOSE = 20, 200
