@@ -12,7 +12,7 @@ import numpy as np
 from simkit.analyse.show import briefly, has_unit
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
-from simkit.report.progress import counted
+from simkit.inform.progress import counted
 from simkit.serve.arrays import is_drawable
 from simkit.serve.reading import Field, Reading, number
 from simkit.values.batch import WORDS, Status

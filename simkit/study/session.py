@@ -20,13 +20,13 @@ from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.execute.job import start_method
+from simkit.inform.notebook import fitting_reporter
+from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.provenance.circumstances import circumstances, trajectory_name
 from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
-from simkit.report.notebook import fitting_reporter
-from simkit.report.progress import Progress, Reporter
 from simkit.resume.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.execution import Execution, Options

@@ -11,10 +11,10 @@ from simkit.analyse.diff import Diff, Entry, diff
 from simkit.analyse.open import recorded_at
 from simkit.cli.verbs.words import FILE, add_tolerance, aligned, apart, pair, tolerance
 from simkit.errors import shown_path
+from simkit.inform.progress import assignments, counted
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import assignments, counted
 
 _MOST_LINES = 30  # of a function's changed source
 _MOST_POINTS = 3  # that are told by their values

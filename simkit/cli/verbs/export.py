@@ -9,7 +9,7 @@ from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import FILE
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.report.progress import counted, size
+from simkit.inform.progress import counted, size
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from typing import Any
 from simkit.analyse.open import recorded_at
 from simkit.cli.verbs.words import FILE
 from simkit.errors import shown_path
+from simkit.inform.progress import counted
 from simkit.provenance.restore import (
     check_target,
     checkout,
@@ -20,7 +21,6 @@ from simkit.provenance.restore import (
     restore,
     session_of,
 )
-from simkit.report.progress import counted
 
 
 def parser() -> argparse.ArgumentParser:

@@ -25,10 +25,10 @@ from simkit.cli.verbs.words import (
 )
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.inform.progress import counted, duration, rule, short
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Difference
 from simkit.replay.verify import Verification, verify
-from simkit.report.progress import counted, duration, rule, short
 
 _MOST, _MOST_VERBOSE = 20, 200
 _INTERVAL = 10.0  # seconds between lines that say how far it is

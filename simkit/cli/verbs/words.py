@@ -13,9 +13,9 @@ import numpy as np
 
 from simkit.analyse.open import recorded_at
 from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import short
 from simkit.record.catalogue import existing, experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import short
 from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
 
