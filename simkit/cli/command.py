@@ -33,11 +33,11 @@ from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.inform.progress import assignments, counted, rule, short
+from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import assignments, counted, rule, short
-from simkit.report.terminal import Report
 from simkit.study.session import study
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Batch
 from simkit.values.columns import Column
-from simkit.values.compare import codes, same
+from simkit.values.compare import keys, same
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
 
@@ -345,7 +345,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
     if not varying:
         return [runs]
     columns = (recorded.rows(name, runs) for name in varying)
-    numbers = np.stack([codes(column, column)[0] for column in columns], axis=1)
+    numbers = np.stack([keys(column, exact=True) for column in columns], axis=1)
     _, first, group = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
     return [runs[group.reshape(-1) == number] for number in np.argsort(first)]
 

@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.code import changes, reachable
+from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.config import Settings
-from simkit.collect.plan import Plan
+from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
 from simkit.declare.forms import Array, atoms
@@ -278,12 +278,13 @@ def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, An
     """Derived constants, read back where their own code and inputs are the same."""
     changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
     known = {}
+    graph = graph_of(providers_of(plan.nodes), [plan.path], plan.rootdir)
     for name, node in plan.parameters.items():
         if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
             continue
         upstream = _upstream(plan, name)
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
-        code = reachable([thing for thing in things if hasattr(thing, "__qualname__")], plan.rootdir)
+        code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
         if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known

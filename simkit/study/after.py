@@ -20,13 +20,13 @@ from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
 from simkit.errors import SimkitError, location
+from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.provide import Constant, constants, make_shared, shared_values
 from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
-from simkit.report.progress import Progress, Reporter, Stage
 from simkit.resume.continuing import fingerprint
 from simkit.study.execution import Interrupt
 from simkit.values.batch import Batch, Portion, Status

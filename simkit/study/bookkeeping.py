@@ -12,9 +12,9 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan
 from simkit.errors import SimkitError
 from simkit.execute.job import start_method
+from simkit.inform.progress import Progress
 from simkit.provenance.circumstances import circumstances, trajectory_name
 from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
-from simkit.report.progress import Progress
 
 
 @attrs.frozen(eq=False)

@@ -21,11 +21,11 @@ from simkit.errors import StorageFailed
 from simkit.execute.agenda import Worklist
 from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
+from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
 from simkit.record.writer import Writer
-from simkit.report.progress import Progress, Reporter
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status

@@ -18,11 +18,11 @@ from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.inform.notebook import fitting_reporter
+from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
-from simkit.report.notebook import fitting_reporter
-from simkit.report.progress import Progress, Reporter
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from faulty import FAULTS, SLOWING
 
 import simkit
 from simkit.declare.space import product
@@ -84,22 +85,6 @@ MAKERS = {
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_an_engine_passes_the_public_checks(make, check):
     check(make)
-
-
-def test_the_checks_notice_an_engine_that_loses_runs():
-    class Forgetful(Here):
-        def run(self, agenda, stop):
-            batches = super().run(agenda, stop)
-            next(batches, None)
-            yield from batches
-
-    failed = 0
-    for check in engines.CHECKS:
-        try:
-            check(Forgetful)
-        except (AssertionError, ValueError, KeyError):
-            failed += 1
-    assert failed >= 3
 
 
 def test_a_trajectory_grows_while_runs_are_recorded(tmp_path):
@@ -231,37 +216,6 @@ def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
 # Whole studies
 
 
-FAULTS = """
-import ctypes, os, signal, sys
-from simkit import experiment, product
-
-class Odd(BaseException):
-    pass
-
-def fault(i):
-    if i == 20:
-        raise ValueError("no luck")
-    if i == 37:
-        os._exit(3)
-    if i == 60:
-        os._exit(0)
-    if i == 90:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if i == 120:
-        ctypes.string_at(0)
-    if i == 150:
-        sys.exit("bye")
-    if i == 170:
-        raise Odd("strange")
-
-@experiment
-@product(i=range(200))
-def faulty(i, rng):
-    fault(i)
-    return {"square": i * i, "draw": rng.random()}
-"""
-
-
 def test_without_workers_only_exceptions_are_survived_but_all_of_them(project):
     source = FAULTS
     for i in (37, 60, 90, 120):
@@ -284,31 +238,6 @@ def test_innocent_neighbours_draw_what_they_draw_without_a_fault(project):
     kept = faulty.status == "done"
     assert kept.sum() == 193
     assert np.array_equal(faulty["draw"][kept], sound["draw"][kept])
-
-
-# Interruptions
-
-
-WAITING = """
-import os, time
-from pathlib import Path
-from simkit import experiment, product
-
-@experiment
-@product(i=range(8))
-def waiting(i, rng):
-    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
-    Path(f".pid-{i}").rename(f"pid-{i}")
-    time.sleep(0.05)  # no fast run, or several of them would be one batch
-    while i >= 3 and not Path("go").exists():
-        time.sleep(0.01)
-    return {"i2": i * i, "draw": rng.random()}
-"""
-
-
-SLOWING = (
-    WAITING.replace("time.sleep(0.05)", "pass").replace("range(8)", "range(60)").replace(">= 3", ">= 30")
-)
 
 
 def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(project):

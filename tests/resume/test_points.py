@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from identity import identical
 
 import simkit
 from simkit import explore, morris, product, saltelli, sample
+from simkit.analyse.diff import diff
+from simkit.errors import SimkitError
+from simkit.record.recorded import Recorded
 
 
 @pytest.fixture
@@ -89,17 +93,69 @@ def test_trials_can_grow(go):
     ("first", "then"),
     [
         ([1, 2], [1.0, 2.0]),
-        ([1], [True]),
-        ([0.0], [-0.0]),
-        (["1"], [1]),
-        ([(1, 2)], [[1, 2]]),
+        ([0.0, math.nan], [-0.0, -math.nan]),
+        (np.linspace(0, 1, 5), np.linspace(0, 1, 5).tolist()),
         (np.array([1], "i4"), np.array([1], "i8")),
         ([1], np.array([1])),
+        (np.array([0.5], "f4"), [0.5]),
+        ([2**70, 2**64 - 1], [float(2**70), np.uint64(2**64 - 1)]),
+        ([1 + 0j], [1]),
+        ([True], np.array([True])),
+        (["a", ""], np.array(["a", ""])),
+        ([1, "a", None], [1.0, "a", None]),
     ],
 )
-def test_points_of_another_type_or_other_bits_are_new_points(go, first, then):
+def test_numbers_and_texts_of_another_type_are_the_same_points(go, first, then):
+    go(explore(x=first))
+    assert go(explore(x=then))[2] == []
+    columns, _, made = go(explore(x=[*then, "new"]))
+    assert made == ["new"]
+    assert identical(columns, [*first, "new"])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([1, 0], [True, False]),
+        (["1"], [1]),
+        ([""], [0]),
+        ([b"a"], ["a"]),
+        ([(1, 2)], [[1, 2]]),
+        ([(1, 2)], [(1.0, 2.0)]),
+        ([0.1], np.array([0.1], "f4")),
+        ([2**53], [2**53 + 1]),
+        ([2**53 + 1], [-(2**53) - 1]),
+        ([2**70], [2**70 + 1]),
+        (np.array([0], "M8[D]"), np.array([0], "M8[s]")),
+        ([np.zeros(1)], [np.zeros(1, "i8")]),
+    ],
+)
+def test_points_of_another_value_are_new_points(go, first, then):
     go(explore(x=first))
     assert len(go(explore(x=then))[2]) == len(then)
+
+
+def test_a_zero_is_one_point_whatever_its_sign(tmp_path):
+    """To the record, the grid, among two trajectories, and when they are merged."""
+
+    def f(x, y):
+        return x + y
+
+    one, other = tmp_path / "one.h5", tmp_path / "other.h5"
+    simkit.run(f, product(x=[-0.0, 1.0], y=[1, 2]), output=one, seed=1).close()
+    simkit.run(f, product(x=[0.0, 1.0], y=[1, 2, 3]), output=other, seed=1).close()
+    points = diff(Recorded.open(one), Recorded.open(other)).points
+    assert [runs.tolist() for runs in points.common] == [[0, 1, 2, 3], [0, 1, 3, 4]]
+    with pytest.raises(SimkitError, match=r"run 0 of .* is done in .* too, as run 0"):
+        simkit.merge(tmp_path / "all.h5", one, other)
+    with pytest.warns(UserWarning, match="4 done runs were done before"):
+        merged = simkit.merge(tmp_path / "all.h5", one, other, duplicates="first")
+    with merged:
+        assert len(merged) == 6
+    with simkit.run(f, product(x=[0.0, 1.0], y=[1, 2, 3]), output=one, seed=1) as traj:
+        assert len(traj) == 6
+        assert dict(traj.to_xarray().sizes) == {"x": 2, "y": 3}
+        assert traj.grid("result").values.tolist() == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from simkit.record.merge.copying import pieces, weight
 from simkit.record.merge.inputs import Known, Survey
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
-from simkit.values.columns import Column, Leaf
-from simkit.values.compare import digest, matched, mixed, occurrence
-from simkit.values.decode import ABSENT, decode
+from simkit.values.columns import Column
+from simkit.values.compare import keys, matched, mixed, occurrence
+from simkit.values.decode import decode
 
 
 @attrs.frozen
@@ -33,8 +33,6 @@ class Agreement:
         Constants of a source that are columns in the merged file.
     keys
         The names that tell points apart, with ``trial`` where it is used.
-    plain
-        Those of them that are one kind of number everywhere.
     fingerprint
         As a trajectory has it that explores all of these names.
     remarks
@@ -44,7 +42,6 @@ class Agreement:
     explored: tuple[str, ...]
     columns: frozenset[str]
     keys: tuple[str, ...]
-    plain: frozenset[str]
     fingerprint: dict[str, Any]
     remarks: tuple[str, ...]
 
@@ -141,12 +138,11 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
     varied = [
         name for name in names if name in columns and name not in leaves and any(name in g for g in given)
     ]
-    keys = (*leaves, *varied, *([TRIAL] if TRIAL in declared else []))
+    telling = (*leaves, *varied, *([TRIAL] if TRIAL in declared else []))
     return Agreement(
         leaves,
         columns,
-        keys,
-        frozenset(name for name in keys if _is_plain(name, surveys)),
+        telling,
         {"constants": constants, "explored": sorted(declared.union(differing)), **_designs(surveys)},
         tuple(_remarks(surveys, differing, varied)),
     )
@@ -168,12 +164,6 @@ def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
     return all(one.names[name].constant for one in surveys)
 
 
-def _is_plain(name: str, surveys: Sequence[Survey]) -> bool:
-    """Whether it is the same kind of number in every source."""
-    kinds = {one.names[name].plain if name in one.names else "" for one in surveys}
-    return name == TRIAL or (len(kinds) == 1 and "" not in kinds)
-
-
 def _remarks(surveys: Sequence[Survey], differing: Sequence[str], varied: Sequence[str]) -> Iterator[str]:
     if differing:
         yield f"{', '.join(differing)}: different in the files, so explored in the merged one"
@@ -186,48 +176,25 @@ def _remarks(surveys: Sequence[Survey], differing: Sequence[str], varied: Sequen
             yield f"{other.source} was made by other code than {first.source}: {'; '.join(changed)}"
 
 
-_ABSENT = np.uint64(1)
+def point_keys(recorded: Recorded, survey: Survey, agreed: Agreement) -> list[Array]:
+    """One number per run and name that tells points apart, equal for equal values; uint64, shape ``(n,)`` each."""
+    return [_keys_of(recorded, survey, name) for name in agreed.keys]
 
 
-def keys(recorded: Recorded, survey: Survey, agreed: Agreement) -> list[Array]:
-    """One number per row and name, equal for values of equal type and bits; uint64, shape ``(n,)`` each."""
-    return [_key(recorded, survey, name, plain=name in agreed.plain) for name in agreed.keys]
-
-
-def _key(recorded: Recorded, survey: Survey, name: str, *, plain: bool) -> Array:
+def _keys_of(recorded: Recorded, survey: Survey, name: str) -> Array:
     if name == TRIAL:
         trials = recorded.run_column(TRIAL)
         return np.zeros(survey.n, "u8") if trials is None else trials.astype("u8")
-    known = survey.names.get(name)
-    if known is None:
-        return np.full(survey.n, _ABSENT)
-    if plain:
-        column = recorded.constant(name) if known.constant else recorded.column(name, slice(0, survey.n))
-        return np.resize(_bits(column), survey.n)
-    if known.constant:
-        return np.full(survey.n, _number(digest(decode(recorded.constant(name))[0])))
-    return _digests(recorded, name, survey.n)
-
-
-def _bits(column: Column) -> Array:
-    node = column.whole
-    assert isinstance(node, Leaf)
-    rows = np.ascontiguousarray(node.rows)
-    return rows.view(f"u{rows.dtype.itemsize}").astype("u8")
-
-
-def _digests(recorded: Recorded, name: str, n: int) -> Array:
-    found = np.empty(n, "u8")
-    rows = np.arange(n)
+    if name not in survey.names:
+        return keys(Column(survey.n, ()))
+    if survey.names[name].constant:
+        return np.repeat(keys(recorded.constant(name)), survey.n)
+    numbers = np.empty(survey.n, "u8")
+    rows = np.arange(survey.n)
     thing = recorded.root[place("parameters", name)]
-    for block in pieces(rows, rows, weight(recorded.path, thing, n)):
-        values = decode(recorded.column(name, block))
-        found[block] = [_ABSENT if value is ABSENT else _number(digest(value)) for value in values]
-    return found
-
-
-def _number(text: str) -> np.uint64:
-    return np.uint64(int(text[:16], 16))
+    for block in pieces(rows, rows, weight(recorded.path, thing, survey.n)):
+        numbers[block] = keys(recorded.column(name, block))
+    return numbers
 
 
 DUPLICATES = ("error", "first", "all")
@@ -284,7 +251,7 @@ class Places:
         SimkitError
             For a run that is done here and in an earlier source, if duplicates are errors.
         """
-        theirs = keys(recorded, survey, self.agreed)
+        theirs = point_keys(recorded, survey, self.agreed)
         found = matched(self.keys, theirs, self.n, survey.n)
         known, status = found >= 0, survey.status
         there = np.where(known, self.status[found] if self.n else 0, Status.PENDING)
