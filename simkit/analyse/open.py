@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simkit.analyse.trajectory import Trajectory
-from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.config import find_rootdir, load_settings
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
@@ -131,7 +131,7 @@ def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) ->
 
 
 def _results() -> Path:
-    return load_config(find_rootdir([])).results
+    return load_settings(find_rootdir([])).results
 
 
 def _files(folder: Path) -> list[Path]:
