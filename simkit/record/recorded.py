@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -283,6 +283,10 @@ class Recorded:
         """A name's value in one run, with instances of classes that are loaded, or `ABSENT`."""
         return revived(decode(self.rows(name, np.array([run])))[0], loaded)
 
+    def batch_size(self, names: Iterable[str]) -> int:
+        """How many runs with these parameters and results memory holds at ease."""
+        return max(1, BLOCK_BYTES // max(1, sum(map(self.row_bytes, names))))
+
     def batches(self, runs: Index, names: Collection[str], *, packed: bool = False) -> Iterator[Batch]:
         """These runs in this order, a batch being what memory holds at ease, with these parameters and results.
 
@@ -291,8 +295,7 @@ class Recorded:
         parameters, results = (
             [n for n in self.names(each) if n in names] for each in ("parameters", "results")
         )
-        size = sum(self.row_bytes(name) for name in (*parameters, *results))
-        step = max(1, BLOCK_BYTES // max(1, size))
+        step = self.batch_size([*parameters, *results])
         for start in range(0, len(runs), step):
             part = runs[start : start + step]
             read = partial(self.rows, runs=part, packed=packed)

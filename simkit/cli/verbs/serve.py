@@ -49,7 +49,10 @@ def main(options: argparse.Namespace) -> int:
         print("Ctrl-C ends the page; a running study is not disturbed by it", flush=True)
 
     browse = not options.no_browser
-    serve(catalogue, replayed, host=options.host, port=options.port, browse=browse, tell=tell)
+    try:
+        serve(catalogue, replayed, host=options.host, port=options.port, browse=browse, tell=tell)
+    except KeyboardInterrupt:  # that is how it ends
+        pass
     return 0
 
 
