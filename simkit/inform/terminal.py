@@ -14,7 +14,17 @@ from typing import Any
 from simkit._version import __version__
 from simkit.collect.config import BOOKS
 from simkit.errors import location, shown_path
-from simkit.inform.progress import Failure, Progress, Stage, assignments, counted, duration, rule, size
+from simkit.inform.progress import (
+    Failure,
+    Progress,
+    Stage,
+    assignments,
+    counted,
+    duration,
+    rule,
+    size,
+    tally,
+)
 from simkit.record.facts import clean
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines in a pipe
@@ -105,8 +115,7 @@ def finished(progress: Progress, *, bar: bool) -> str:
         return f"{title} to do: {progress.recorded_done} of {progress.size} are done already"
     percent = 100 * progress.done // progress.total
     share = f" {'━' * (12 * percent // 100):<12} {percent}%" if bar else f"  {percent}%"
-    counts = ", ".join(f"{number} {word}" for word, number in progress.counts.items())
-    return f"{title}{share}  {counts or 'none executed'}"
+    return f"{title}{share}  {tally(progress.counts) or 'none executed'}"
 
 
 _SHOWN = 5
@@ -249,7 +258,7 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"after {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
+        told = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
         print(rule(f"{told} in {duration(elapsed)}{stopped}"))
         if replayed:
