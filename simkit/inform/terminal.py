@@ -8,11 +8,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from simkit._version import __version__
-from simkit.collect.config import BOOKS
+from simkit.collect.config import BOOKS, Settings
 from simkit.errors import location, shown_path
 from simkit.inform.progress import (
     Failure,
@@ -131,10 +130,10 @@ class Report:
         The arguments that a replay needs besides the node id.
     """
 
-    def __init__(self, rootdir: Path, *, verbose: int = 0, quiet: int = 0, again: Sequence[str] = ()) -> None:
-        self.rootdir, self.verbose, self.quiet, self.again = rootdir, verbose, quiet, again
-        self.workers = 1
-        self.silenced: Sequence[str] = ()
+    def __init__(
+        self, settings: Settings, *, verbose: int = 0, quiet: int = 0, again: Sequence[str] = ()
+    ) -> None:
+        self.settings, self.verbose, self.quiet, self.again = settings, verbose, quiet, again
         self.meter = Meter(silent=quiet > 0)
         self.started = time.perf_counter()
         self.studied: list[Progress] = []
@@ -166,9 +165,8 @@ class Report:
             return
         self.has_header = True
         print(rule(f"simkit {'.'.join(__version__.split('.')[:2])}"))
-        print(
-            f"rootdir: {self.rootdir.name or self.rootdir}   seed: {progress.target.root}   workers: {self.workers}"
-        )
+        rootdir, workers = self.settings.rootdir, self.settings.workers
+        print(f"rootdir: {rootdir.name or rootdir}   seed: {progress.target.root}   workers: {workers}")
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
@@ -199,7 +197,7 @@ class Report:
         """An experiment that could not begin."""
         self.problems.append((node_id, text))
 
-    def close(self, durations: int, *, replayed: bool) -> None:
+    def close(self, durations: int) -> None:
         """Failures, slowest runs, and the closing lines."""
         failures = [(progress, failure) for progress in self.studied for failure in progress.failures]
         if failures or self.problems:
@@ -208,7 +206,7 @@ class Report:
         if durations:
             self.show_durations(durations)
         if self.studied:
-            self.closing(replayed=replayed)
+            self.closing()
 
     def show_failures(self, failures: list[tuple[Progress, Failure]]) -> None:
         """Each once: parameters, traceback, and how to replay it."""
@@ -237,7 +235,7 @@ class Report:
         said: set[str] = set()  # of git and the like it is enough to hear once
         for progress in self.studied:
             for text, name in progress.warnings.items():
-                if name not in self.silenced and text not in said:
+                if name not in self.settings.silence and text not in said:
                     said.update([text] if name in BOOKS else [])
                     print(f"warning: {progress.plan.node_id}: {text}")
                     print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')
@@ -251,7 +249,7 @@ class Report:
                 f"{seconds:10.3g} s  {progress.plan.node_id}[{run}]  {assignments(progress.plan.space[run])}"
             )
 
-    def closing(self, *, replayed: bool) -> None:
+    def closing(self) -> None:
         """How many runs, how long, where they are, how to open them."""
         counts: Counter[str] = Counter()
         for progress in self.studied:
@@ -261,7 +259,7 @@ class Report:
         told = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
         print(rule(f"{told} in {duration(elapsed)}{stopped}"))
-        if replayed:
+        if self.settings.replay:
             print("replayed without recording")
             return
         recorded = [progress for progress in self.studied if progress.path.exists()]
@@ -292,7 +290,7 @@ class Report:
         if (
             not self.quiet
             and elapsed > _LONG
-            and self.workers <= 1 < cores
+            and self.settings.workers <= 1 < cores
             and sum(p.done for p in self.studied) > 1
         ):
             print(f"hint: {cores - 1} of {cores} cores were idle; -n auto uses them all")

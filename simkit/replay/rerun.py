@@ -13,11 +13,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Found, Request, found_of, resolve
-from simkit.collect.config import find_rootdir
+from simkit.collect.collection import Found, found_of, resolve
+from simkit.collect.config import Outside, Settings, find_rootdir
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
-from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
 from simkit.declare.axes import from_list
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
@@ -65,8 +64,8 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     if function is None:
         function = _in_main(_path(recorded, file), name)
     if function is not None:
-        found, config = found_of(function)
-        return Source(found, config.rootdir, levels(found.path, config.rootdir, found.module))
+        found, project = found_of(function)
+        return Source(found, project.rootdir, levels(found.path, project.rootdir, found.module))
     path = _path(recorded, file)
     if path is None:
         raise _no_file(recorded, file, name)
@@ -287,11 +286,11 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
 
 def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs)
-    request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
+    settings = Settings(source.rootdir, outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed}
     try:
-        return resolve(source.found, [*source.levels, last_resort], request, source.rootdir, compress=False)
+        return resolve(source.found, [*source.levels, last_resort], settings)
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None
