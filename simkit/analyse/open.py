@@ -105,8 +105,13 @@ def _recorded(path: str | os.PathLike[str] | None, name: str | None) -> Recorded
     return Recorded.open(Path(path), name)
 
 
-def recorded_at(target: str, name: str | None = None) -> Recorded:
+def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) -> Recorded:
     """What ``FILE``, ``FILE::NAME`` or the name of an experiment stands for on the command line.
+
+    Parameters
+    ----------
+    codecs
+        Look for the project's codecs that its values need, which may import the project's code.
 
     Raises
     ------
@@ -120,7 +125,8 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
     recorded = _recorded(file, wanted)
-    _know_codecs(recorded)
+    if codecs:
+        _know_codecs(recorded)
     return recorded
 
 
