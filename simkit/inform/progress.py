@@ -13,7 +13,7 @@ from rich.filesize import pick_unit_and_suffix
 
 from simkit.collect.plan import Plan
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import Batch, Status
+from simkit.values.batch import WORDS, Batch, Status
 
 
 def size(nbytes: int) -> str:
@@ -47,6 +47,12 @@ def assignments(values: Mapping[str, Any]) -> str:
 def counted(number: int, thing: str) -> str:
     """``1 run``, ``12 runs``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """``45 done, 5 failed``: in the order of the statuses, whichever was counted first; other words behind."""
+    ordered = sorted(counts, key=lambda word: WORDS.index(word) if word in WORDS else len(WORDS))
+    return ", ".join(f"{counts[word]} {word}" for word in ordered)
 
 
 def rule(text: str, mark: str = "=", width: int = 76) -> str:

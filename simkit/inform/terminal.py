@@ -13,7 +13,17 @@ from typing import Any, Protocol, TextIO
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
 from simkit.errors import location, shown_path
-from simkit.inform.progress import Failure, Progress, Stage, assignments, counted, duration, rule, size
+from simkit.inform.progress import (
+    Failure,
+    Progress,
+    Stage,
+    assignments,
+    counted,
+    duration,
+    rule,
+    size,
+    tally,
+)
 from simkit.record.facts import clean
 
 
@@ -131,8 +141,7 @@ def finished(progress: Progress, *, bar: bool) -> str:
         return f"{title} to do: {progress.recorded_done} of {progress.size} are done already"
     percent = progress.percent
     share = f" {'━' * (12 * percent // 100):<12} {percent}%" if bar else f"  {percent}%"
-    counts = ", ".join(f"{number} {word}" for word, number in progress.counts.items())
-    return f"{title}{share}  {counts or 'none executed'}"
+    return f"{title}{share}  {tally(progress.counts) or 'none executed'}"
 
 
 _SHOWN = 5
@@ -279,7 +288,7 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"after {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
+        told = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
         print(rule(f"{told} in {duration(elapsed)}{stopped}"))
         if self.settings.replay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.inform.progress import assignments, counted, duration, rule, short, size
+from simkit.inform.progress import assignments, counted, duration, rule, short, size, tally
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_values_stand_on_one_line():
 def test_one_is_no_plural_and_titles_are_as_wide_as_the_page():
     assert (counted(1, "run"), counted(12, "run")) == ("1 run", "12 runs")
     assert rule("done", width=12) == "=== done ==="
+
+
+def test_counts_stand_in_the_order_of_the_statuses_whichever_came_first():
+    assert tally({"after failed": 1, "crashed": 2, "failed": 5, "done": 45}) == (
+        "45 done, 5 failed, 2 crashed, 1 after failed"
+    )
+    assert tally({}) == ""
 
 
 def test_the_numbers_of_a_study_are_those_of_its_record(project):
