@@ -16,7 +16,7 @@ from simkit.inform.progress import assignments, counted, duration, rule, short, 
         (2100, "2.1 kB"),
         (21_000, "21 kB"),
         (1_500_000, "1.5 MB"),
-        (7 * 10**12, "7000 GB"),
+        (7 * 10**12, "7.0 TB"),
     ],
 )
 def test_sizes_have_two_or_three_digits(nbytes, text):
