@@ -17,9 +17,8 @@ import attrs
 from simkit._version import __version__
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
-from simkit.analyse.show import briefly
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import counted, duration, size
+from simkit.inform.progress import briefly, counted, duration, size
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES
