@@ -27,7 +27,7 @@ from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import briefly, counted, duration, rule
 from simkit.record.recorded import Recorded
-from simkit.replay.comparison import Difference
+from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
 
 _MOST, _MOST_VERBOSE = 20, 200
@@ -171,7 +171,7 @@ def changes(result: Verification) -> list[str]:
     )
 
 
-def table(differences: Sequence[Difference]) -> list[str]:
+def table(differences: Sequence[Deviation]) -> list[str]:
     """Run, name, recorded, now."""
     rows = [("run", "name", "recorded", "now", "")]
     for each in differences:
