@@ -19,6 +19,7 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
+from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, location
 from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
@@ -32,6 +33,7 @@ from simkit.study.execution import Interrupt
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
+from simkit.values.results import ONE
 
 
 @attrs.frozen(eq=False)
@@ -200,6 +202,7 @@ def _called(
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
+        outcome = _named(outcome, after)
         refused = _refused(outcome, after, plan, recorded)
     finally:
         recorded.close()
@@ -208,6 +211,13 @@ def _called(
     _record(after, slot, outcome, basis, durable=settings.durable)
     progress.warnings.update({text: name for name, text in outcome.warnings})
     return Stage(after, "failed" if outcome.error else "done", outcome.seconds, outcome.error)
+
+
+def _named(outcome: Outcome, after: Plan) -> Outcome:
+    """What a report function returns without a name is called as the function is."""
+    if set(outcome.results) != {ONE} or not (tag_of(after.function) or Tag()).is_report:
+        return outcome
+    return attrs.evolve(outcome, results={after.name: outcome.results[ONE]})
 
 
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
