@@ -9,19 +9,18 @@ from typing import Any, Protocol
 
 import attrs
 import numpy as np
+from rich.filesize import pick_unit_and_suffix
 
 from simkit.collect.plan import Plan
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import Batch, Status
+from simkit.values.batch import WORDS, Batch, Status
 
 
 def size(nbytes: int) -> str:
     """``21 kB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000 or unit == "GB":
-            return f"{nbytes:.0f} {unit}" if nbytes >= 10 or unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000  # type: ignore[assignment]
-    return ""
+    unit, suffix = pick_unit_and_suffix(nbytes, ["B", "kB", "MB", "GB", "TB"], 1000)
+    number = nbytes / unit
+    return f"{number:.1f} {suffix}" if number < 10 and unit > 1 else f"{number:.0f} {suffix}"
 
 
 def duration(seconds: float) -> str:
@@ -62,6 +61,12 @@ def assignments(values: Mapping[str, Any]) -> str:
 def counted(number: int, thing: str) -> str:
     """``1 run``, ``12 runs``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """``45 done, 5 failed``: in the order of the statuses, whichever was counted first; other words behind."""
+    ordered = sorted(counts, key=lambda word: WORDS.index(word) if word in WORDS else len(WORDS))
+    return ", ".join(f"{counts[word]} {word}" for word in ordered)
 
 
 def rule(text: str, mark: str = "=", width: int = 76) -> str:
@@ -129,6 +134,23 @@ class Progress:
         return sum(self.counts.values())
 
     @property
+    def percent(self) -> int:
+        """How much of what was to do is executed."""
+        return 100 * self.done // max(1, self.total)
+
+    @property
+    def pace(self) -> str:
+        """``2.1 s/run  eta 5:40  1 failed``, in the end ``2.1 s/run  in 9:12  1 failed``."""
+        elapsed, parts = time.perf_counter() - self.started, []
+        if self.done:
+            each, left = elapsed / self.done, self.total - self.done
+            parts.append(f"{1 / each:,.0f} runs/s" if each < 0.5 else f"{duration(each)}/run")
+            parts.append(f"eta {duration(each * left)}" if left else f"in {duration(elapsed)}")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return "  ".join(parts)
+
+    @property
     def failed(self) -> int:
         """Runs that are not done."""
         return self.done - self.counts.get(Status.DONE.word, 0)
@@ -188,22 +210,3 @@ class Reporter(Protocol):
 
     def interrupted(self, count: int) -> None:
         """A signal asked to stop."""
-
-
-class Silent:
-    """Nobody wants to know."""
-
-    def begin(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def advance(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def end(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def stage(self, progress: Progress, stage: Stage) -> None:
-        """Say nothing."""
-
-    def interrupted(self, count: int) -> None:
-        """Say nothing."""
