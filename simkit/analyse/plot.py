@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from simkit.analyse.selection import Selection
+from simkit.analyse.sensitivity import sensitivity
 from simkit.analyse.spread import (
     MOST_CURVES,
     Labelled,
@@ -133,6 +134,30 @@ class Plot:
         bar = axes.figure.colorbar(mesh, ax=axes)
         trials = int(found.count.max(initial=0))
         bar.set_label(found.label + (f"\nmean of {trials} trials" if trials > 1 else ""))
+        return axes
+
+    def sensitivity(self, name: str, *, ax: Axes | None = None, **style: Any) -> Axes:
+        """What a result depends on: bars of first and total order, or points after `morris`.
+
+        The points of `morris` stand at the mean magnitude of each parameter's effects and their spread.
+
+        Parameters
+        ----------
+        name
+            A result that is a number per run.
+        ax
+            Where to draw; by default a new figure.
+        **style
+            As for `matplotlib.axes.Axes.barh`, or `errorbar` after `morris`.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, and as `Trajectory.sensitivity`.
+        """
+        found = sensitivity(self.selection, name)
+        axes = _axes(ax, self.selection.recorded.name)
+        found.draw(axes, style)
         return axes
 
     def scatter(

@@ -9,8 +9,8 @@ import attrs
 import numpy as np
 
 from simkit.analyse.grid import Coded, coded, numbered, together
-from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import magnitude, numbers_of
+from simkit.analyse.selection import Selection, data_of
+from simkit.analyse.tables import magnitude, numbers_of, real_numbers
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed
 
@@ -120,16 +120,7 @@ def run_by_run(selection: Selection, name: str) -> Labelled:
 
 def numbers(selection: Selection, name: str) -> tuple[Array, str]:
     """A result's numbers, NaN where there is none, and how to label them."""
-    column, unit = numbers_of(selection, name)
-    if column.ndim > 1 or not selection.is_scalar(name):
-        one = f"traj.runs[0].{name}"
-        msg = f"{name} is more than a number per run: plot one run's, {one}, or reduce it to a number first"
-        raise SimkitError(msg)
-    if column.dtype.kind not in "biuf":
-        msg = f"{name} is no real number in every run, so it can't be plotted: {column.dtype}"
-        raise SimkitError(msg)
-    values = data_of(column).astype(float)
-    values[mask_of(column)] = np.nan
+    values, unit = real_numbers(selection, name, "plotted")
     return values, _label(selection, name, unit)
 
 

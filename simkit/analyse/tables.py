@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simkit.analyse.selection import Selection, data_of, mask_of, run_label
-from simkit.declare.forms import objects
+from simkit.declare.forms import Array, objects
 from simkit.errors import SimkitError
 from simkit.values.batch import WORDS
 
@@ -30,6 +30,34 @@ def magnitude(selection: Selection, name: str, values: Any) -> tuple[Any, str]:
 def numbers_of(selection: Selection, name: str) -> tuple[Any, str]:
     """A column without its unit, and the unit."""
     return magnitude(selection, name, selection.array(name))
+
+
+def real_numbers(selection: Selection, name: str, use: str) -> tuple[Array, str]:
+    """A column as floats without their unit, NaN where one is missing, and the unit.
+
+    Parameters
+    ----------
+    use
+        What can't be done with anything else: ``plotted``.
+
+    Raises
+    ------
+    SimkitError
+        For a name that is no real number per run.
+    """
+    column, unit = numbers_of(selection, name)
+    if column.ndim > 1 or not selection.is_scalar(name):
+        one = f"traj.runs[0].{name}"
+        msg = (
+            f"{name} is more than a number per run: look at one run's, {one}, or reduce it to a number first"
+        )
+        raise SimkitError(msg)
+    if column.dtype.kind not in "biuf":
+        msg = f"{name} is no real number in every run, so it can't be {use}: {column.dtype}"
+        raise SimkitError(msg)
+    values = data_of(column).astype(float)
+    values[mask_of(column)] = np.nan
+    return values, unit
 
 
 def dataframe(selection: Selection, names: str | Sequence[str] | None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from simkit.collect import problems
+from simkit.collect.config import Outside
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
@@ -28,14 +29,6 @@ from simkit.errors import SimkitError, location
 from simkit.values.compare import same
 
 Chain = tuple[Requester, ...]
-
-
-@attrs.frozen
-class Outside:
-    """A value that does not come from the code, and where it comes from."""
-
-    value: Any
-    source: str
 
 
 @attrs.define(eq=False)
@@ -86,7 +79,15 @@ class Resolver:
             self.nodes[name] = self.make(request, chain)
         elif name not in self.used:
             self.check_one_value(known, request, chain)
+        self.annotate(self.nodes[name], request)
         return name
+
+    def annotate(self, node: Node, request: Request) -> None:
+        """Where the first who asked for an explored name or a constant said nothing of it, another may."""
+        said = request.note
+        is_said, can_be_said = said.comment or said.unit, node.kind in ("explored", "constant")
+        if is_said and can_be_said and not (node.comment or node.unit):
+            self.nodes[request.name] = attrs.evolve(node, comment=said.comment, unit=said.unit)
 
     def check_one_value(self, known: Node, request: Request, chain: Chain) -> None:
         """A name has one value in an experiment, whoever asks for it."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
+from simkit.inform.progress import counted, duration, size
 from simkit.provenance.changes import Change, changed
-from simkit.report.progress import counted, duration, size
 from simkit.serve.reading import Reading
 
 _MOST_LINES = 200  # of a difference

@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Array
+from simkit.inform.progress import duration
 from simkit.record.file.store import writer_of
-from simkit.report.progress import duration
 from simkit.serve.reading import Reading
 from simkit.values.batch import WORDS, Status
 

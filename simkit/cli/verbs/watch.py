@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkit.cli.verbs.serve import places
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.report.progress import duration
+from simkit.inform.progress import duration
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reader
 from simkit.serve.state import State, state_of
