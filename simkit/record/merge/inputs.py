@@ -18,11 +18,10 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import is_text
 from simkit.record.file.store import WriterLock
-from simkit.record.format import MASK, place
+from simkit.record.format import AFTER, MASK, place
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 
-AFTER = "after"  # the attribute of parameters that only what follows the runs asked for
 _MEANING = ("codec", "layout", "dtype", "fields", "attributes", "length")
 _WIDE = {"U": "str", "S": "bytes"}  # their widths do not matter
 

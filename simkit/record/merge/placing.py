@@ -11,8 +11,6 @@ import numpy as np
 from simkit.collect.code import changes
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
-from simkit.record.format import place
-from simkit.record.merge.copying import pieces, weight
 from simkit.record.merge.inputs import Known, Survey
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
@@ -211,13 +209,13 @@ def _bits(column: Column) -> Array:
 
 
 def _digests(recorded: Recorded, name: str, n: int) -> Array:
-    found = np.empty(n, "u8")
-    rows = np.arange(n)
-    thing = recorded.root[place("parameters", name)]
-    for block in pieces(rows, rows, weight(recorded.path, thing, n)):
-        values = decode(recorded.column(name, block))
-        found[block] = [_ABSENT if value is ABSENT else _number(digest(value)) for value in values]
-    return found
+    numbers = [np.empty(0, "u8")]
+    for batch in recorded.batches(np.arange(n), [name]):
+        values = decode(batch.parameters[name])
+        numbers.append(
+            np.array([_ABSENT if value is ABSENT else _number(digest(value)) for value in values], "u8")
+        )
+    return np.concatenate(numbers)
 
 
 def _number(text: str) -> np.uint64:
@@ -373,7 +371,5 @@ def _point(recorded: Recorded, agreed: Agreement, run: int) -> dict[str, Any]:
             trials = recorded.run_column(TRIAL, slice(run, run + 1))
             found[name] = 0 if trials is None else int(trials[0])
         elif name in recorded.names("parameters"):
-            constant = recorded.is_constant(name)
-            column = recorded.constant(name) if constant else recorded.column(name, slice(run, run + 1))
-            found[name] = decode(column)[0]
+            found[name] = decode(recorded.rows(name, np.array([run])))[0]
     return found
