@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from simkit.analyse.open import open as open
     from simkit.analyse.trajectory import Trajectory as Trajectory
     from simkit.declare.annotations import Unit as Unit
+    from simkit.declare.designs import morris as morris
+    from simkit.declare.designs import saltelli as saltelli
     from simkit.declare.plugins import Codec as Codec
     from simkit.declare.plugins import hookimpl as hookimpl
     from simkit.declare.run import Run as Run
@@ -35,6 +37,8 @@ _HOME = {
     "explore": "declare.space",
     "product": "declare.space",
     "sample": "declare.sampling",
+    "saltelli": "declare.designs",
+    "morris": "declare.designs",
     "Space": "declare.space",
     "Unit": "declare.annotations",
     "Codec": "declare.plugins",

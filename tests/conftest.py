@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import settings
+from simulations import MULTIPLY
 from studies import Study
 
 import simkit
@@ -174,3 +175,10 @@ def record(tmp_path: Path) -> Iterator[Record]:
     yield recorded
     for trajectory in opened:
         trajectory.close()
+
+
+@pytest.fixture
+def multiply(project: Project) -> Project:
+    """A project with the first example."""
+    project.file("sim_multiply.py", MULTIPLY)
+    return project

@@ -43,16 +43,16 @@ def open(
         instances again; others come as read-only records with the same fields. Their names count, with
         their module's where two are alike; no default, converter or check of theirs is run.
 
-    Warns
-    -----
-    UserWarning
-        When values need a codec of the user's that is not known in the present folder.
-
     Raises
     ------
     SimkitError
         When there is no such file or name, when the file is no trajectory, when a name is ambiguous, or,
         with ``"r+"``, when another process is writing the file.
+
+    Warns
+    -----
+    UserWarning
+        When values need a codec of the user's that is not known in the present folder.
     """
     if mode not in ("r", "r+"):
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'

@@ -1,171 +1,32 @@
-"""Figures of a result over one or two explored parameters."""
+"""Figures of a trajectory's results: over parameters, over one another, of all names at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import magnitude, numbers_of
-from simkit.declare.forms import Array
-from simkit.errors import SimkitError, listed
-from simkit.values.compare import Coded, coded, numbered, together
+from simkit.analyse.selection import Selection
+from simkit.analyse.sensitivity import sensitivity
+from simkit.analyse.spread import (
+    MOST_CURVES,
+    Labelled,
+    Scale,
+    Span,
+    Spread,
+    is_geometric,
+    run_by_run,
+    sampled,
+    spread,
+    word,
+)
+from simkit.analyse.tables import table_names
+from simkit.errors import SimkitError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-_LONGEST = 40  # a comment that still fits beside an axis
-
-
-@attrs.frozen(eq=False)
-class Labelled:
-    """The values along one direction of a figure, ascending where they are numbers.
-
-    Attributes
-    ----------
-    label
-        Name, comment and unit.
-    values
-        Shape ``(n,)``: numbers, or the words for anything else.
-    """
-
-    name: str
-    label: str
-    values: Array
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether they have places on a scale."""
-        return self.values.dtype.kind in "iuf"
-
-
-@attrs.frozen(eq=False)
-class Spread:
-    """Means over trials.
-
-    Attributes
-    ----------
-    over
-        The parameters, one or two.
-    mean, deviation, count
-        Shape: a value of each parameter; NaN where there is no run. The deviation is that of the sample.
-    """
-
-    label: str
-    over: tuple[Labelled, ...]
-    mean: Array
-    deviation: Array
-    count: Array
-
-
-def spread(selection: Selection, name: str, over: Sequence[str | None]) -> Spread:
-    """Average a result over the runs that share the values of up to two parameters.
-
-    Parameters
-    ----------
-    over
-        The parameters; None stands for an explored one that varies and is not named yet, if there is any.
-
-    Raises
-    ------
-    SimkitError
-        For a result that is no real number per run, or when other parameters vary too.
-    """
-    values, label = _numbers(selection, name)
-    names = _completed(selection, name, over)
-    parts = [_labelled(selection, each) for each in names]
-    shape = tuple(len(labelled.values) for labelled, _ in parts)
-    cells = np.zeros(len(values), np.int64)
-    for labelled, codes in parts:
-        cells = cells * len(labelled.values) + codes
-    there = np.isfinite(values)
-    size = int(np.prod(shape))
-    count = np.bincount(cells[there], minlength=size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(cells[there], values[there], size) / count
-        squares = np.bincount(cells[there], (values[there] - mean[cells[there]]) ** 2, size)
-        deviation = np.sqrt(squares / (count - 1))
-    arrays = (array.reshape(shape) for array in (mean, deviation, count))
-    return Spread(label, tuple(labelled for labelled, _ in parts), *arrays)
-
-
-def _numbers(selection: Selection, name: str) -> tuple[Array, str]:
-    column, unit = numbers_of(selection, name)
-    if column.ndim > 1 or not selection.is_scalar(name):
-        one = f"traj.runs[0].{name}"
-        msg = f"{name} is more than a number per run: plot one run's, {one}, or reduce it to a number first"
-        raise SimkitError(msg)
-    if column.dtype.kind not in "biuf":
-        msg = f"{name} is no real number in every run, so it can't be plotted: {column.dtype}"
-        raise SimkitError(msg)
-    values = data_of(column).astype(float)
-    values[mask_of(column)] = np.nan
-    return values, _label(selection, name, unit)
-
-
-def _label(selection: Selection, name: str, unit: str) -> str:
-    comment = selection.about(name).comment.partition("\n")[0].rstrip(".") if name in selection else ""
-    text = f"{name}: {comment}" if 0 < len(comment) <= _LONGEST else name
-    return f"{text} [{unit}]" if unit else text
-
-
-def _completed(selection: Selection, result: str, over: Sequence[str | None]) -> list[str]:
-    """The parameters' names, the missing ones chosen among those that vary."""
-    given = [name for name in over if name is not None]
-    free = _free(selection, given)
-    names = [name or (free.pop(0) if free else None) for name in over]
-    found = [name for name in names if name is not None]
-    if not found:
-        msg = (
-            f"nothing that was explored varies in these runs, so there is nothing to plot {result} over\n"
-            f"    explored: {listed('', selection.recorded.explored)}"
-        )
-        raise SimkitError(msg)
-    if free:
-        shown = ", ".join(free)
-        value = selection.array(free[0]).tolist()[0]
-        msg = (
-            f"{result} over {' and '.join(found)}: {shown} varies too\n"
-            f"    choose its value first, as in traj.where({free[0]}={value!r}).plot"
-        )
-        raise SimkitError(msg)
-    return found
-
-
-def _free(selection: Selection, given: Sequence[str]) -> list[str]:
-    """The explored names that vary here, one for each that move together, apart from those given."""
-    chosen = [_coded(selection, name) for name in given]
-    left = {name: _coded(selection, name) for name in selection.recorded.explored if name not in given}
-    left = {name: c for name, c in left.items() if c.varies and not any(o.determines(c) for o in chosen)}
-    return [names[0] for names in together(left)]
-
-
-def _coded(selection: Selection, name: str) -> Coded:
-    if name in selection.run_names:
-        return numbered(selection.array(name))
-    column = coded(selection.column(selection.known(name)))
-    if column is None:
-        msg = f"{name} is absent in some runs: choose others with traj.where(...) first"
-        raise SimkitError(msg)
-    return column
-
-
-def _labelled(selection: Selection, name: str) -> tuple[Labelled, Array]:
-    """A parameter's values, each once, and which of them each run has."""
-    column = _coded(selection, name)
-    values, unit = magnitude(selection, name, selection.array(name)[column.first])
-    label = _label(selection, name, unit)
-    if values.dtype.kind not in "iuf" or values.ndim > 1:
-        words = np.array([str(value) for value in values], object)
-        return Labelled(name, label, words), column.codes
-    order = np.argsort(values)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return Labelled(name, label, values[order]), rank[column.codes]
 
 
 _MOST_LINES = 10  # told apart by a legend; more by a colour bar
@@ -174,13 +35,24 @@ _HOLE = "0.92"
 
 @attrs.frozen
 class Plot:
-    """Draws a trajectory's results with matplotlib; each verb returns the `Axes`, to go on with."""
+    """Draws a trajectory's results; each verb returns what it drew, to go on with.
+
+    With matplotlib that is an `Axes`; with ``backend="bokeh"`` a `bokeh.plotting.figure`, as the page
+    (``simkit serve``) shows it, to look into with the mouse.
+    """
 
     selection: Selection
 
     def line(
-        self, name: str, x: str | None = None, *, hue: str | None = None, ax: Axes | None = None, **style: Any
-    ) -> Axes:
+        self,
+        name: str,
+        x: str | None = None,
+        *,
+        hue: str | None = None,
+        ax: Axes | None = None,
+        backend: str = "matplotlib",
+        **style: Any,
+    ) -> Any:
         """A result over a parameter, a line for each value of a second one.
 
         Parameters
@@ -191,9 +63,11 @@ class Plot:
         x, hue
             The parameters; by default the explored ones that vary.
         ax
-            Where to draw; by default a new figure.
+            Where to draw with matplotlib; by default a new figure.
+        backend
+            ``"matplotlib"`` or ``"bokeh"``.
         **style
-            As for `matplotlib.axes.Axes.errorbar`.
+            As for `matplotlib.axes.Axes.errorbar`; Bokeh takes none.
 
         Raises
         ------
@@ -201,8 +75,10 @@ class Plot:
             Without matplotlib, for a result that is no number, or when more parameters vary.
         """
         found = spread(self.selection, name, (x, hue))
+        if backend != "matplotlib":
+            return _other(backend, ax, style).line(found, title=self.selection.recorded.name)
         axes = _axes(ax, self.selection.recorded.name)
-        across = _Scale(found.over[0])
+        across = Scale(found.over[0])
         lines = _Lines(found.over[1] if len(found.over) > 1 else None)
         for i, look in enumerate(lines.looks):
             _draw(axes, across, found, i, {**look, "marker": "o", "markersize": 4, "capsize": 3, **style})
@@ -213,8 +89,15 @@ class Plot:
         return axes
 
     def heatmap(
-        self, name: str, x: str | None = None, y: str | None = None, *, ax: Axes | None = None, **style: Any
-    ) -> Axes:
+        self,
+        name: str,
+        x: str | None = None,
+        y: str | None = None,
+        *,
+        ax: Axes | None = None,
+        backend: str = "matplotlib",
+        **style: Any,
+    ) -> Any:
         """A result over two parameters as colours; points that were not run are left blank.
 
         Parameters
@@ -224,9 +107,11 @@ class Plot:
         x, y
             The parameters across and up; by default the explored ones that vary.
         ax
-            Where to draw; by default a new figure.
+            Where to draw with matplotlib; by default a new figure.
+        backend
+            ``"matplotlib"`` or ``"bokeh"``.
         **style
-            As for `matplotlib.axes.Axes.pcolormesh`.
+            As for `matplotlib.axes.Axes.pcolormesh`; Bokeh takes none.
 
         Raises
         ------
@@ -237,8 +122,10 @@ class Plot:
         if len(found.over) < 2:
             msg = f"a heatmap of {name} needs two parameters that vary, here is {found.over[0].name}: use plot.line"
             raise SimkitError(msg)
+        if backend != "matplotlib":
+            return _other(backend, ax, style).heatmap(found, title=self.selection.recorded.name)
         axes = _axes(ax, self.selection.recorded.name)
-        across, up = map(_Scale, found.over)
+        across, up = map(Scale, found.over)
         masked: Any = np.ma.masked_invalid
         mesh = axes.pcolormesh(across.edges, up.edges, masked(found.mean.T), **style)
         axes.set_facecolor(_HOLE)
@@ -249,35 +136,161 @@ class Plot:
         bar.set_label(found.label + (f"\nmean of {trials} trials" if trials > 1 else ""))
         return axes
 
+    def sensitivity(self, name: str, *, ax: Axes | None = None, **style: Any) -> Axes:
+        """What a result depends on: bars of first and total order, or points after `morris`.
 
-class _Scale:
-    """Where values stand along an axis: numbers where they are, words one after the other."""
+        The points of `morris` stand at the mean magnitude of each parameter's effects and their spread.
 
-    def __init__(self, values: Labelled) -> None:
-        self.told = values
-        self.is_scale = values.is_numeric and len(values.values) > 1
-        self.centres: Array = values.values if self.is_scale else np.arange(len(values.values))
-        self.is_log = self.is_scale and _is_geometric(self.centres)
+        Parameters
+        ----------
+        name
+            A result that is a number per run.
+        ax
+            Where to draw; by default a new figure.
+        **style
+            As for `matplotlib.axes.Axes.barh`, or `errorbar` after `morris`.
 
-    @property
-    def edges(self) -> Array:
-        """The borders between cells, half way between neighbours."""
-        at = np.log(self.centres) if self.is_log else self.centres.astype(float)
-        steps = np.diff(at) / 2 if len(at) > 1 else np.array([0.5])
-        edges: Array = np.concatenate(
-            [at[:1] - steps[:1], at[:-1] + steps[: len(at) - 1], at[-1:] + steps[-1:]]
-        )
-        return np.exp(edges) if self.is_log else edges
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, and as `Trajectory.sensitivity`.
+        """
+        found = sensitivity(self.selection, name)
+        axes = _axes(ax, self.selection.recorded.name)
+        found.draw(axes, style)
+        return axes
 
-    def label(self, axes: Axes, which: str) -> None:
-        """Name the axis ``x`` or ``y``, and its places where they are words."""
-        getattr(axes, f"set_{which}label")(self.told.label)
-        if self.is_log:
-            getattr(axes, f"set_{which}scale")("log")
-        if not self.is_scale:
-            getattr(axes, f"set_{which}ticks")(
-                self.centres, [_word(value) for value in self.told.values.tolist()]
-            )
+    def scatter(
+        self, x: str, y: str, *, ax: Axes | None = None, backend: str = "matplotlib", **style: Any
+    ) -> Any:
+        """One column over another, a point per run.
+
+        Parameters
+        ----------
+        x, y
+            Parameters or results that are a number or a word per run.
+        ax, backend
+            As for `line`.
+        **style
+            As for `matplotlib.axes.Axes.scatter`; Bokeh takes none.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, or Bokeh.
+        """
+        across, up = (run_by_run(self.selection, name) for name in (x, y))
+        if backend != "matplotlib":
+            return _other(backend, ax, style).scatter(across, up, self.selection.of_runs("run"))
+        axes = _axes(ax, self.selection.recorded.name)
+        axes.scatter(across.values, up.values, **{"s": 9, "alpha": 0.6, **style})
+        axes.set_xlabel(across.label)
+        axes.set_ylabel(up.label)
+        return axes
+
+    def histogram(
+        self, name: str, *, ax: Axes | None = None, backend: str = "matplotlib", **style: Any
+    ) -> Any:
+        """How often a result's values occur.
+
+        Parameters
+        ----------
+        name
+            A parameter or result that is a number or a word per run.
+        ax, backend
+            As for `line`.
+        **style
+            As for `matplotlib.axes.Axes.hist`; Bokeh takes none.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, or Bokeh.
+        """
+        column = run_by_run(self.selection, name)
+        if backend != "matplotlib":
+            return _other(backend, ax, style).histogram(column, title=self.selection.recorded.name)
+        axes = _axes(ax, self.selection.recorded.name)
+        there = np.isfinite(column.values) if column.is_numeric else slice(None)
+        axes.hist(column.values[there], **{"bins": 50 if column.is_numeric else None, **style})
+        axes.set_xlabel(column.label)
+        axes.set_ylabel("runs")
+        return axes
+
+    def parallel(
+        self,
+        *names: str,
+        colour: str | None = None,
+        ax: Axes | None = None,
+        backend: str = "matplotlib",
+        **style: Any,
+    ) -> Any:
+        """Parallel coordinates: an axis per name, a curve per run.
+
+        Parameters
+        ----------
+        *names
+            By default the explored parameters and the results that are a number per run.
+        colour
+            The name that colours the curves; by default the last one.
+        ax, backend
+            As for `line`.
+        **style
+            As for `matplotlib.axes.Axes.plot`; Bokeh takes none.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib, or Bokeh, or when there are no such names.
+        """
+        chosen = list(names) or table_names(self.selection)
+        if not chosen or not len(self.selection):
+            msg = f"{self.selection.recorded.name}: nothing that varies is a number or a word per run"
+            raise SimkitError(msg)
+        columns = [run_by_run(self.selection, name) for name in chosen]
+        place = chosen.index(colour) if colour in chosen else -1
+        if backend != "matplotlib":
+            return _other(backend, ax, style).parallel(columns, place)
+        return _parallel(_axes(ax, self.selection.recorded.name), columns, place, style)
+
+
+def _parallel(axes: Axes, columns: list[Labelled], colour: int, style: dict[str, Any]) -> Axes:
+    from matplotlib import colormaps
+
+    spans = [Span.of(column) for column in columns]
+    heights = np.stack([span.heights(column) for span, column in zip(spans, columns, strict=True)], 1)
+    heights = heights[np.isfinite(heights).all(1)]
+    heights = heights[sampled(len(heights), MOST_CURVES)]
+    colours = colormaps["viridis"](heights[:, colour])
+    for row, look in zip(heights, colours, strict=True):
+        axes.plot(row, **{"color": look, "linewidth": 0.8, "alpha": 0.5, **style})
+    for place, span in enumerate(spans):
+        axes.axvline(place, color="0.5", linewidth=0.8)
+        for height, text in span.ticks():
+            axes.annotate(text, (place, height), (3, 0), textcoords="offset points", fontsize="x-small")
+    axes.set_xticks(range(len(columns)), [column.name for column in columns])
+    axes.set_yticks([])
+    return axes
+
+
+def _other(backend: str, ax: Axes | None, style: dict[str, Any]) -> ModuleType:
+    """What draws instead of matplotlib.
+
+    Raises
+    ------
+    SimkitError
+        For another backend than Bokeh, or for what only matplotlib understands.
+    """
+    if backend != "bokeh":
+        msg = f'traj.plot: backend={backend!r}: choose "matplotlib" or "bokeh"'
+        raise SimkitError(msg)
+    if ax is not None or style:
+        only = ", ".join([*["ax"] * (ax is not None), *style])
+        msg = f'traj.plot: backend="bokeh" takes no {only}: set it on the figure that comes back'
+        raise SimkitError(msg)
+    from simkit.analyse import bokeh
+
+    return bokeh
 
 
 class _Lines:
@@ -287,13 +300,13 @@ class _Lines:
         self.second = second
         self.looks: list[dict[str, Any]] = [{}]
         if second is not None:
-            self.looks = [{"label": _word(value)} for value in second.values.tolist()]
+            self.looks = [{"label": word(value)} for value in second.values.tolist()]
         if second is not None and second.is_numeric:
             from matplotlib import colormaps
             from matplotlib.cm import ScalarMappable
             from matplotlib.colors import LogNorm, Normalize
 
-            scale = LogNorm if _is_geometric(second.values) else Normalize
+            scale = LogNorm if is_geometric(second.values) else Normalize
             limits = (float(second.values[0]), float(second.values[-1]))
             self.colours = ScalarMappable(scale(*limits), colormaps["viridis"])
             for look, value in zip(self.looks, second.values, strict=True):
@@ -309,25 +322,13 @@ class _Lines:
             axes.legend(title=self.second.label)
 
 
-def _draw(axes: Axes, across: _Scale, found: Spread, line: int, look: dict[str, Any]) -> None:
+def _draw(axes: Axes, across: Scale, found: Spread, line: int, look: dict[str, Any]) -> None:
     """One line, with error bars where there is more than one trial."""
     at = (slice(None),) if len(found.over) == 1 else (slice(None), line)
     there = found.count[at] > 0
     spread_there = np.nan_to_num(found.deviation[at][there])
     bars = spread_there if (found.count > 1).any() else None
     axes.errorbar(across.centres[there], found.mean[at][there], bars, **look)
-
-
-def _word(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _is_geometric(values: Array) -> bool:
-    """Whether each value is the same multiple of the one before, as of `numpy.logspace`."""
-    if len(values) < 4 or values[0] <= 0:
-        return False
-    ratios = values[1:] / values[:-1]
-    return bool(ratios[0] > 1.2 and np.allclose(ratios, ratios[0], rtol=1e-3))
 
 
 def _axes(given: Axes | None, title: str) -> Axes:

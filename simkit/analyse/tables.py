@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simkit.analyse.selection import Selection, data_of, mask_of, run_label
-from simkit.declare.forms import objects
+from simkit.declare.forms import Array, objects
 from simkit.errors import SimkitError
 from simkit.values.batch import WORDS
 
@@ -30,6 +30,34 @@ def magnitude(selection: Selection, name: str, values: Any) -> tuple[Any, str]:
 def numbers_of(selection: Selection, name: str) -> tuple[Any, str]:
     """A column without its unit, and the unit."""
     return magnitude(selection, name, selection.array(name))
+
+
+def real_numbers(selection: Selection, name: str, use: str) -> tuple[Array, str]:
+    """A column as floats without their unit, NaN where one is missing, and the unit.
+
+    Parameters
+    ----------
+    use
+        What can't be done with anything else: ``plotted``.
+
+    Raises
+    ------
+    SimkitError
+        For a name that is no real number per run.
+    """
+    column, unit = numbers_of(selection, name)
+    if column.ndim > 1 or not selection.is_scalar(name):
+        one = f"traj.runs[0].{name}"
+        msg = (
+            f"{name} is more than a number per run: look at one run's, {one}, or reduce it to a number first"
+        )
+        raise SimkitError(msg)
+    if column.dtype.kind not in "biuf":
+        msg = f"{name} is no real number in every run, so it can't be {use}: {column.dtype}"
+        raise SimkitError(msg)
+    values = data_of(column).astype(float)
+    values[mask_of(column)] = np.nan
+    return values, unit
 
 
 def dataframe(selection: Selection, names: str | Sequence[str] | None) -> pd.DataFrame:
@@ -108,8 +136,9 @@ def _series(column: Any) -> Any:
 
 def _missing(column: Any) -> Any:
     """Which rows are absent as a whole."""
-    mask = mask_of(column).reshape(len(column), -1)
-    return mask.all(axis=1) if mask.shape[1] else np.zeros(len(column), bool)
+    mask = mask_of(column)
+    has_cells = all(mask.shape[1:])
+    return mask.all(axis=tuple(range(1, mask.ndim))) if has_cells else np.zeros(len(column), bool)
 
 
 def _with_none(data: Any, mask: Any) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simkit.analyse.export import Exported
     from simkit.analyse.grid import Grid
     from simkit.analyse.plot import Plot
+    from simkit.analyse.sensitivity import Sensitivity
 
 
 class Trajectory:
@@ -335,6 +336,34 @@ class Trajectory:
         from simkit.analyse.grid import grid
 
         return grid(self._selection, name)
+
+    def sensitivity(self, name: str, *, resamples: int = 100, confidence: float = 0.95) -> Sensitivity:
+        """How much a result depends on each parameter, after an exploration by `saltelli` or `morris`.
+
+        Parameters
+        ----------
+        name
+            A result that is a number per run; trials are averaged.
+        resamples
+            How often the blocks are drawn anew for the confidence intervals (bootstrap).
+        confidence
+            The probability that the intervals stand for.
+
+        Returns
+        -------
+        Sensitivity
+            A table of indices by parameter, from those blocks of the design in which every run is done; how
+            many and which blocks are left out stands above it. `simkit` runs what is missing.
+
+        Raises
+        ------
+        SimkitError
+            Without SALib (``pip install "simkit[sensitivity]"``), without such a design or a complete block,
+            and for a result that is no number or the same in all runs.
+        """
+        from simkit.analyse.sensitivity import sensitivity
+
+        return sensitivity(self._selection, name, resamples, confidence)
 
     @property
     def plot(self) -> Plot:

@@ -26,11 +26,11 @@ from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.inform.progress import assignments, counted, rule, short
+from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import Shard, experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import assignments, counted, rule, short
-from simkit.report.terminal import Report
 from simkit.resume.continuing import Wish
 from simkit.study.execution import Options
 from simkit.study.session import study

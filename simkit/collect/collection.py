@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +13,9 @@ from typing import Any
 import attrs
 
 from simkit.collect import targets
-from simkit.collect.code import NOTEBOOK, global_streams, reachable
+from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Config, find_rootdir, load_config
+from simkit.collect.graph import NOTEBOOK
 from simkit.collect.modules import load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
@@ -186,8 +186,8 @@ def resolve(
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)
     things = [found.function, *providers_of(nodes)]
-    code = reachable(things, rootdir)
-    starts = [found.path, *simconfs(found.path, rootdir)]
+    graph = graph_of(things, [found.path, *simconfs(found.path, rootdir)], rootdir)
+    code = reached(graph, things)
     made = Plan(
         name=found.function.__name__,
         node_id=found.node_id,
@@ -198,9 +198,9 @@ def resolve(
         path=found.path,
         rootdir=rootdir,
         module=found.module.__name__,
-        code=code,
-        streams=global_streams(code, rootdir),
-        sources=sources(things, starts, rootdir),
+        code=code.code,
+        streams=streams(graph, code),
+        sources=sources(graph, things),
         limits=found.tag.limits
         if request.timeout is None
         else attrs.evolve(found.tag.limits, timeout=request.timeout),
@@ -284,7 +284,9 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
         raise _unknown(name, problem)
     nodes = ordered(needs, resolver.nodes)
     _check_single(asker, nodes)
-    code = reachable([function, *providers_of(nodes)], plan.rootdir) or _cells(function)
+    things = [function, *providers_of(nodes)]
+    graph = graph_of(things, [plan.path], plan.rootdir)
+    code = reached(graph, things)
     path = _file(function, plan)
     return attrs.evolve(
         plan,
@@ -296,31 +298,14 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
         space=explore(),
         path=path,
         module=function.__module__,
-        code=code,
-        streams=global_streams(code, plan.rootdir),
+        code=code.code,
+        streams=streams(graph, code),
     )
 
 
 def _file(function: Callable[..., Any], plan: Plan) -> Path:
     path = Path(os.path.abspath(function.__code__.co_filename))
     return path if path.exists() else plan.path  # a cell of a notebook
-
-
-def _cells(function: Callable[..., Any]) -> dict[str, str]:
-    """The source of a notebook's function and of those that it names: no file holds them."""
-    found: dict[str, str] = {}
-    waiting = [function]
-    while waiting:
-        one = waiting.pop()
-        if one.__qualname__ in found:
-            continue
-        try:
-            found[one.__qualname__] = textwrap.dedent(inspect.getsource(one))
-        except OSError:
-            found[one.__qualname__] = repr((one.__code__.co_code, one.__code__.co_consts))
-        named = (one.__globals__.get(name) for name in one.__code__.co_names)
-        waiting += [n for n in named if inspect.isfunction(n) and n.__module__ == function.__module__]
-    return found
 
 
 def _unknown(name: str, problem: SimkitError) -> SimkitError:

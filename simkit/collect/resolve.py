@@ -86,7 +86,15 @@ class Resolver:
             self.nodes[name] = self.make(request, chain)
         elif name not in self.used:
             self.check_one_value(known, request, chain)
+        self.annotate(self.nodes[name], request)
         return name
+
+    def annotate(self, node: Node, request: Request) -> None:
+        """Where the first who asked for an explored name or a constant said nothing of it, another may."""
+        said = request.note
+        is_said, can_be_said = said.comment or said.unit, node.kind in ("explored", "constant")
+        if is_said and can_be_said and not (node.comment or node.unit):
+            self.nodes[request.name] = attrs.evolve(node, comment=said.comment, unit=said.unit)
 
     def check_one_value(self, known: Node, request: Request, chain: Chain) -> None:
         """A name has one value in an experiment, whoever asks for it."""

@@ -1,9 +1,9 @@
-"""How a space is built up, and the values of one explored name."""
+"""How a space is built up, and the values that its points have."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, Protocol, TypeAlias, cast
@@ -16,10 +16,6 @@ from simkit.errors import SimkitError, caller
 
 Index: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-
-
-# Lists of one of these types fit an array that gives back the very same objects.
-_NATIVE = {float: "f", int: "i", bool: "b", complex: "c"}
 
 
 @attrs.frozen(eq=False)
@@ -50,6 +46,14 @@ class Values:
             self.array.flags.writeable = False  # its rows are handed out
         return list(self.array)
 
+    @property
+    def words(self) -> str:
+        """The values as a list could be written, the middle of a long one left out: ``[1, 2, 3, 4, …, 9]``."""
+        if len(self) <= _SHOWN:
+            return f"[{', '.join(map(_word, self.elements()))}]"
+        first, last = self.take(np.arange(_SHOWN - 2)), self.take(np.array([len(self) - 1]))
+        return f"[{', '.join(map(_word, first.elements()))}, …, {_word(*last.elements())}]"
+
     def shown(self) -> Array:
         """The values as an array, masked where the name is absent."""
         return self.array if self.present is None else np.ma.MaskedArray(self.array, ~self.present)
@@ -61,60 +65,6 @@ def objects(elements: Sequence[Any]) -> Array:
     for i, element in enumerate(elements):
         array[i] = element
     return array
-
-
-def _frozen(element: Any) -> Any:
-    if not isinstance(element, np.ndarray):
-        return element
-    copy = element.copy()
-    copy.flags.writeable = False
-    return copy
-
-
-def from_list(elements: list[Any]) -> Values:
-    """Values that give back these very elements; compact where one type allows it."""
-    kinds = set(map(type, elements))
-    kind = _NATIVE.get(next(iter(kinds))) if len(kinds) == 1 else None
-    if kind is not None:
-        array = np.array(elements)
-        if array.dtype.kind == kind:  # integers beyond 64 bits become objects or unsigned
-            return Values(array, native=True)
-    return Values(objects([_frozen(element) for element in elements]), native=True)
-
-
-def declared(name: str, given: Any) -> Values:
-    """What the user gave for one axis.
-
-    Raises
-    ------
-    SimkitError
-        For a scalar, a string, a mapping or an unordered set.
-    """
-    if isinstance(given, np.ndarray):
-        if given.ndim == 0:
-            raise _not_an_axis(name, given)
-        copy = given.copy()
-        copy.flags.writeable = False
-        return Values(copy, native=copy.dtype == object)
-    if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a pandas Series or Index
-        numpy_typed = isinstance(given.dtype, np.dtype)
-        return declared(name, given.to_numpy()) if numpy_typed else from_list(list(given))
-    if isinstance(given, (str, bytes, dict, set, frozenset)) or not isinstance(given, Iterable):
-        raise _not_an_axis(name, given)
-    return from_list(list(given))
-
-
-def _not_an_axis(name: str, given: Any) -> SimkitError:
-    why = "has no order" if isinstance(given, (set, frozenset)) else "is not a list of values"
-    return SimkitError(
-        f"{caller()}: {name}={given!r} {why}\n    give a list or an array: {name}=[{_first(given)}, …]"
-    )
-
-
-def _first(given: Any) -> str:
-    if isinstance(given, (set, frozenset, dict)) and given:
-        return repr(next(iter(given)))
-    return repr(given)
 
 
 def joined(size: int, parts: Sequence[tuple[Index, Values | None]]) -> Values:
@@ -138,6 +88,9 @@ def joined(size: int, parts: Sequence[tuple[Index, Values | None]]) -> Values:
 
 
 TRIAL = "trial"
+# What a space says of its runs besides values; the slash keeps them apart from all names of users.
+BLOCK_NUMBER, ROLE = "runs/block", "runs/role"
+MARKS = {TRIAL: 0, BLOCK_NUMBER: -1, ROLE: 0}  # with the value that they have where a space says nothing
 BLOCK = 65_536
 Test = str | Callable[..., Any]
 
@@ -174,6 +127,10 @@ class Atom(Form, Protocol):
     def remarks(self) -> tuple[str, ...]:
         """What whoever declared it should know, though it is no error."""
 
+    @property
+    def design(self) -> Mapping[str, Any]:
+        """Which design of sensitivity analysis the points belong to, whatever its size; empty without one."""
+
     def axes(self) -> Mapping[str, Values]:
         """Some or all values of each name, as they were declared."""
 
@@ -194,6 +151,7 @@ class Zip:
     size: int
     parts: tuple[Form, ...] = ()
     remarks: tuple[str, ...] = ()
+    design: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -201,7 +159,7 @@ class Zip:
 
     @property
     def words(self) -> str:
-        axes = (f"{name}={list_words(values)}" for name, values in self.columns.items())
+        axes = (f"{name}={values.words}" for name, values in self.columns.items())
         return f"explore({', '.join(axes)})"
 
     def axes(self) -> Mapping[str, Values]:
@@ -252,7 +210,7 @@ class Plus:
     @property
     def optional(self) -> frozenset[str]:
         lacking = set(self.first.names) ^ set(self.second.names)
-        return self.first.optional | self.second.optional | lacking
+        return (self.first.optional | self.second.optional | lacking) - set(MARKS)
 
     @property
     def parts(self) -> tuple[Form, ...]:
@@ -266,10 +224,16 @@ class Plus:
         here, there = np.flatnonzero(before), np.flatnonzero(~before)
         first = self.first.at(index[here])
         second = self.second.at(index[there] - len(self.first))
+        sides = ((here, first), (there, second))
         return {
-            name: joined(len(index), [(here, first.get(name)), (there, second.get(name))])
+            name: joined(len(index), [(rows, side.get(name, _unmarked(name, rows))) for rows, side in sides])
             for name in self.names
         }
+
+
+def _unmarked(name: str, rows: Index) -> Values | None:
+    """What runs have for a name that their side of a sum lacks: nothing, unless it is a mark."""
+    return Values(np.full(len(rows), MARKS[name]), native=True) if name in MARKS else None
 
 
 @attrs.frozen(eq=False)
@@ -418,6 +382,9 @@ def times(parts: tuple[Form, ...]) -> Form:
         return flat[0]
     names = tuple(chain.from_iterable(part.names for part in flat))
     twice = sorted({name for name in names if names.count(name) > 1})
+    if ROLE in twice:
+        msg = f"{caller()}: one design of sensitivity analysis can't be multiplied with another"
+        raise SimkitError(msg)
     if twice:
         msg = (
             f"{caller()}: explored twice: {', '.join(twice)}\n"
@@ -442,15 +409,6 @@ def axes(form: Form) -> Iterator[tuple[str, Values]]:
 
 
 _SHOWN = 6  # values of an axis that is written out
-
-
-def list_words(values: Values) -> str:
-    """A list of values as it could be written, the middle of a long one left out."""
-    size = len(values)
-    if size <= _SHOWN:
-        return f"[{', '.join(map(_word, values.elements()))}]"
-    first, last = values.take(np.arange(_SHOWN - 2)), values.take(np.array([size - 1]))
-    return f"[{', '.join(map(_word, first.elements()))}, …, {_word(*last.elements())}]"
 
 
 def _word(value: Any) -> str:

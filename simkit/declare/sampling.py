@@ -9,12 +9,12 @@ from typing import Any, Literal, Protocol, get_args
 import attrs
 import numpy as np
 
-from simkit.declare.forms import BLOCK, Array, Form, Index, Values, Zip, declared, list_words
+from simkit.declare.axes import declared
+from simkit.declare.forms import BLOCK, Array, Form, Index, Values, Zip
 from simkit.declare.space import Space, named
 from simkit.errors import SimkitError, caller, did_you_mean
 
 Method = Literal["sobol", "halton", "lhs", "random"]
-_EXAMPLE = "(0, 1)"
 _MOST_SOBOL = 2**30
 
 
@@ -57,18 +57,25 @@ def sample(
     ``scipy.stats.uniform(2, 5)`` reaches from 2 to 7: its second argument is the width. ``(2, 5)`` and
     ``Uniform(a=2, b=5)`` reach from 2 to 5.
     """
-    size = count("sample", n, "points")
-    given = named("sample", points, axes, _EXAMPLE)
-    marginals = {name: marginal(name, axis) for name, axis in given.items()}
-    if not marginals:
-        msg = (
-            f"{caller()}: sample({n}) needs its axes: give each a name, as in sample({n}, x=(0, 1), k=[1, 2])"
-        )
+    size, given = count("sample", n, "points"), marginals("sample", points, axes)
+    sequence = Sequence(checked_method(method, size), size, len(given), checked_seed(seed))
+    words = written(f"sample({n}", given, f"method={method!r}, seed={seed}")
+    return Space(Sampled(given, sequence, words, (*balance(method, size), *choices(given))))
+
+
+def marginals(verb: str, points: Any, axes: Mapping[str, Any]) -> dict[str, Marginal]:
+    """What was given for each name.
+
+    Raises
+    ------
+    SimkitError
+        For no names, a name given twice, and what is no pair, list or distribution.
+    """
+    given = named(verb, points, axes, "(0, 1)")
+    if not given:
+        msg = f"{caller()}: {verb}() needs its axes: give each its name, as in {verb}(256, x=(0, 1), k=[1, 2, 4])"
         raise SimkitError(msg)
-    sequence = Sequence(checked_method(method, size), size, len(marginals), checked_seed(seed))
-    options = f"method={method!r}, seed={seed}"
-    remarks = (*balance(method, size), *choices(marginals))
-    return Space(Sampled(marginals, sequence, written(f"sample({n}", marginals, options), remarks))
+    return {name: marginal(name, axis) for name, axis in given.items()}
 
 
 def count(verb: str, n: Any, what: str) -> int:
@@ -158,7 +165,12 @@ class Choice:
     @property
     def words(self) -> str:
         """The list, abbreviated."""
-        return list_words(self.elements)
+        return self.elements.words
+
+    @property
+    def all_words(self) -> str:
+        """The whole list."""
+        return f"[{', '.join(map(_one_line, self.elements.elements()))}]"
 
     def values(self, unit: Array) -> Values:
         """The elements as they are."""
@@ -185,6 +197,11 @@ class Distribution:
     is_discrete: bool
     low: float
     high: float
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether its lowest and highest values are finite."""
+        return bool(np.isfinite(np.asarray(self.quantile(np.array([0.0, 1.0])), float)).all())
 
     def values(self, unit: Array) -> Values:
         """Quantiles, as ints where the distribution is discrete."""
@@ -325,6 +342,9 @@ class Cube(Protocol):
     def at(self, index: Index) -> Array:
         """The points at these positions, shape ``(len(index), dimensions)``."""
 
+    def marks(self, index: Index) -> dict[str, Values]:
+        """What is recorded of the runs at these points besides their values."""
+
 
 @attrs.define(eq=False)
 class Sequence:
@@ -348,6 +368,10 @@ class Sequence:
             here = numbers == number
             points[here] = self.block(number, step)[index[here] - number * step]
         return points
+
+    def marks(self, index: Index) -> dict[str, Values]:
+        """Nothing."""
+        return {}
 
     def block(self, number: int, step: int) -> Array:
         """The points of one block."""
@@ -383,6 +407,7 @@ class Sampled:
     cube: Cube
     words: str
     remarks: tuple[str, ...] = ()
+    design: Mapping[str, Any] = attrs.field(factory=dict)
     parts: tuple[Form, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -391,7 +416,7 @@ class Sampled:
     @property
     def names(self) -> tuple[str, ...]:
         """The names that the points give, in declaration order."""
-        return tuple(self.marginals)
+        return *self.marginals, *self.cube.marks(np.arange(0))
 
     @property
     def optional(self) -> frozenset[str]:
@@ -404,7 +429,8 @@ class Sampled:
     def at(self, index: Index) -> dict[str, Values]:
         """The values at these points."""
         unit = self.cube.at(index)
-        return {name: one.values(unit[:, i]) for i, (name, one) in enumerate(self.marginals.items())}
+        values = {name: one.values(unit[:, i]) for i, (name, one) in enumerate(self.marginals.items())}
+        return {**values, **self.cube.marks(index)}
 
     def axes(self) -> Mapping[str, Values]:
         """The elements to choose from; the middle of a pair or distribution."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import numpy as np
 
+from simkit.declare.axes import declared, from_list
 from simkit.declare.forms import (
     TRIAL,
     Array,
@@ -23,8 +24,6 @@ from simkit.declare.forms import (
     Where,
     Zip,
     atoms,
-    declared,
-    from_list,
     joined,
     plus,
     times,
@@ -55,12 +54,12 @@ class Space:
     @property
     def names(self) -> tuple[str, ...]:
         """The explored names in declaration order; ``trial`` is among them after `repeat`."""
-        return self.form.names
+        return tuple(name for name in self.form.names if "/" not in name)
 
     @property
     def optional(self) -> frozenset[str]:
         """The names that some points leave to their normal value."""
-        return self.form.optional
+        return self.form.optional.intersection(self.names)
 
     @property
     def remarks(self) -> list[str]:
@@ -122,15 +121,19 @@ class Space:
         if not -n <= i < n:
             msg = f"point {i} of a space with {n} points"
             raise IndexError(msg)
-        values = self.form.at(np.array([i % n]))
+        values = self._named(np.array([i % n]))
         return {k: v.elements()[0] for k, v in values.items() if v.present is None or v.present[0]}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[i] for i in range(len(self)))
 
     def at(self, index: Index) -> dict[str, Values]:
-        """The declared values at these positions, ready to become arguments."""
+        """The declared values at these positions, ready to become arguments, and the marks of the runs."""
         return self.form.at(index)
+
+    def _named(self, index: Index) -> dict[str, Values]:
+        """The declared values at these positions, without marks that have no name of a user's."""
+        return {name: values for name, values in self.form.at(index).items() if "/" not in name}
 
     def columns(self, start: int = 0, stop: int | None = None) -> dict[str, Array]:
         """The points ``start`` to ``stop`` as one array per name.
@@ -142,13 +145,13 @@ class Space:
             leaves a name to its normal value.
         """
         first, last, _ = slice(start, stop).indices(len(self))
-        return {k: v.shown() for k, v in self.form.at(np.arange(first, max(first, last))).items()}
+        return {k: v.shown() for k, v in self._named(np.arange(first, max(first, last))).items()}
 
     def to_dataframe(self) -> pd.DataFrame:
         """All points as a table, one row per point."""
         import pandas as pd
 
-        columns = self.form.at(np.arange(len(self)))
+        columns = self._named(np.arange(len(self)))
         table = {k: list(v.array) if v.array.ndim > 1 else v.array for k, v in columns.items()}
         frame = pd.DataFrame(table, index=pd.RangeIndex(len(self)), columns=list(self.names))
         for name, values in columns.items():

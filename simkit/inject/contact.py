@@ -38,7 +38,7 @@ def signalled(beat: Beat) -> bool:
 
 
 def always(_: Beat) -> bool:
-    """It is Ctrl-C, as far as anybody can tell where no signal is handled."""
+    """It is Ctrl-C, as far as anybody can tell where no signal is handled: the caller gets it."""
     return True
 
 

@@ -15,12 +15,12 @@ from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
-from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Vault, never, user_traceback
+from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
 from simkit.inject.outcomes import Names, Outcomes, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
 from simkit.inject.seeds import generators, run_seeds
 from simkit.inject.watch import Watch, seed_globals
-from simkit.values.batch import Batch, Status
+from simkit.values.batch import Batch, Portion, Status
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
 from simkit.values.results import fields_of, take_apart
@@ -49,8 +49,18 @@ class Injector:
     ----------
     shared
         The parameters that do not vary, by node key, as `shared_values` computed them.
+    parameters
+        The names that no result may take; by default those of the plan's parameters.
+    seeds
+        By run number, where the runs' seeds do not derive from the root seed: merged runs bring their own.
     on_error
         Called with a run's exception, as a debugger does.
+    is_interrupt
+        Whether a KeyboardInterrupt in a run is Ctrl-C: `never`, `signalled` or `always`.
+    most_failures
+        After how many failures no further run starts; 0 is no limit.
+    save
+        Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
     """
 
     def __init__(
@@ -60,9 +70,14 @@ class Injector:
         shared: Mapping[str, Any],
         *,
         parameters: tuple[str, ...] = (),
+        seeds: Array | None = None,
         on_error: OnError | None = None,
+        is_interrupt: Callable[[Beat], bool] = never,
+        most_failures: int = 0,
+        save: Save | None = None,
     ) -> None:
-        self.plan, self.root, self.on_error = plan, root, on_error
+        self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
+        self.is_interrupt, self.most_failures = is_interrupt, most_failures
         self.values = dict(shared)
         self.teardown = ExitStack()
         self.names = Names(parameters or tuple(plan.parameters))
@@ -72,12 +87,9 @@ class Injector:
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
-        self.vault: Vault | None = None
+        self.vault = None if save is None else Vault(save)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
-        self.is_interrupt: Callable[[Beat], bool] = never  # whether a KeyboardInterrupt in a run is Ctrl-C
-        self.most_failures = 0  # after which no further run starts; 0 is no limit
         self.failures = 0
-        self.seeds_of: Callable[[Index], Array] = lambda runs: run_seeds(root, plan.name, runs)
         self.broken: str | None = None
         self.ready = False
 
@@ -99,15 +111,11 @@ class Injector:
             return f"a fixture failed when it was torn down after the runs\n{user_traceback(error)}"
         return ""
 
-    def batch(self, runs: Index, points: Points, beat: Beat, log: Log | None = None) -> Batch:
+    def batch(self, portion: Portion, beat: Beat, log: Log | None = None) -> Batch:
         """Execute these runs.
 
         Parameters
         ----------
-        runs
-            Run numbers, shape ``(n,)``.
-        points
-            The explored values at these runs.
         beat
             Told which run begins and when; asked whether to go on.
 
@@ -120,8 +128,10 @@ class Injector:
             self.prepare()
         if self.watch:
             self.watch.begin()
-        columns, seeds, handles = self.inputs(runs, points)
-        n = len(runs)
+        if self.vault is not None:
+            self.vault.restorable = portion.restorable
+        runs, n = portion.runs, len(portion.runs)
+        columns, seeds, handles = self.inputs(runs, portion.points)
         out = Outcomes(
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
@@ -168,7 +178,7 @@ class Injector:
         seeds = None
         asked = "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
         if asked or self.plan.streams:
-            seeds = self.seeds_of(runs)
+            seeds = run_seeds(self.root, self.plan.name, runs) if self.seeds is None else self.seeds[runs]
             columns[GLOBAL_SEED] = seeds.tolist()
         if asked:
             columns["seed"] = columns[GLOBAL_SEED]
@@ -215,7 +225,8 @@ class Injector:
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
         if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
-            beat[STOP] = 1.0
+            if not beat[STOP]:
+                raise error  # nobody handles signals here: it goes to the caller
             return False
         out.fail(position, user_traceback(error) + more)
         self.failures += 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import copy
-import dataclasses
 import inspect
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +19,16 @@ from simkit.collect.plan import Node, Plan
 from simkit.collect.problems import check_storable
 from simkit.collect.signatures import fields_depend, group_fields, is_group, leaf_notes, leaves
 from simkit.declare.annotations import Note
+from simkit.declare.plugins import OWN
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
 from simkit.inject.seeds import shared_seed
-from simkit.values.decode import ABSENT
+from simkit.values.decode import ABSENT, decode
+from simkit.values.encode import encode
+from simkit.values.instances import Stored, loaded, revived, stored_parts
+from simkit.values.registry import is_mutable
 
-_COPIED = (list, dict, set, bytearray, collections.deque)
-_LIBRARIES = ("pandas", "scipy", "xarray")  # their tables and matrices can be changed in place
+_PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 def protected(value: Any) -> Any:
@@ -45,19 +46,40 @@ def protected(value: Any) -> Any:
 
 
 def is_copied(value: Any) -> bool:
-    """Whether each function gets a copy of its own: of lists, dictionaries, tables, and what holds them or arrays."""
-    if isinstance(value, tuple):
-        return any(isinstance(item, np.ndarray) or is_copied(item) for item in value)
+    """Whether each function gets a copy of its own: of what can be changed in place, and of what holds such values.
+
+    Arrays are read-only instead, unless they hold objects or a mask.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if kind in OWN.by_type:
+        return is_mutable(kind)
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        return bool(value.dtype.hasobject)
+    if isinstance(value, (tuple, frozenset)):
+        return _holds_mutable(value)
+    if kind is Stored:
+        return _holds_mutable(stored_parts(value).fields.values())
     if is_group(value):
         return any(map(is_copied, group_fields(value).values()))
-    if isinstance(value, _COPIED) or type(value).__module__.partition(".")[0] in _LIBRARIES:
-        return True
-    return attrs.has(type(value)) or dataclasses.is_dataclass(value)
+    return kind in (list, dict) or is_mutable(kind)
+
+
+def _holds_mutable(items: Iterable[Any]) -> bool:
+    return any(isinstance(item, np.ndarray) or is_copied(item) for item in items)
 
 
 def given(value: Any) -> Any:
     """What to pass for a parameter's value."""
-    return copy.deepcopy(value) if is_copied(value) else value
+    return protected(_copied(value)) if is_copied(value) else value
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a user's class may refuse; its codec makes another one all the same
+        return revived(decode(encode([value]))[0], loaded)
 
 
 Constant = tuple[Any, Note, str]  # value, comment and unit, origin
@@ -170,6 +192,11 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
                 source = plan.nodes[leaf].origin if leaf in plan.nodes else node.origin
                 recorded[leaf] = (value, about.get(leaf, Note()), source)
     return recorded
+
+
+def reserved(plan: Plan, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
+    """The names that no result may take: of parameters, and of the fields that are recorded for groups."""
+    return tuple(dict.fromkeys((*plan.parameters, *fixed)))
 
 
 def has_fixed_fields(node: Node) -> bool:

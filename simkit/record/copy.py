@@ -11,7 +11,7 @@ import attrs
 import h5py
 import numpy as np
 
-from simkit.declare.forms import Index
+from simkit.declare.forms import MARKS, Index
 from simkit.errors import shown_path
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.file.store import Store
@@ -132,7 +132,7 @@ def _values(recorded: Recorded, columns: Mapping[str, h5py.Dataset], name: str, 
         return read_rows(columns[name], source)
     if name in _ONCE:
         return (read_rows(recorded.root["runs/status"], source) != Status.PENDING).astype("u2")
-    return np.zeros(len(source), "u1")
+    return np.full(len(source), MARKS.get(f"runs/{name}", 0))
 
 
 def _copy_entries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -298,6 +298,10 @@ class Recorded:
     def value(self, name: str, run: int) -> Any:
         """A name's value in one run, with instances of classes that are loaded, or `ABSENT`."""
         return revived(decode(self.rows(name, np.array([run])))[0], loaded)
+
+    def batch_size(self, names: Iterable[str]) -> int:
+        """How many runs with these parameters and results memory holds at ease."""
+        return max(1, BLOCK_BYTES // max(1, sum(map(self.row_bytes, names))))
 
     def batches(self, runs: Index, names: Collection[str], *, packed: bool = False) -> Iterator[Batch]:
         """These runs in this order, a batch being what memory holds at ease, with these parameters and results.

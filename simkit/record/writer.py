@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.annotations import Note
-from simkit.declare.forms import TRIAL, Index
+from simkit.declare.forms import MARKS, Index
 from simkit.errors import SimkitError
 from simkit.inject.provide import Constant
 from simkit.record.columns.layout import create_column, put, read_constant, read_rows
@@ -181,11 +181,11 @@ class Writer:
 
     def points(self, start: int, columns: Mapping[str, Column]) -> None:
         """The explored values of the runs from number ``start`` on."""
-        columns = dict(columns)
-        trials = columns.pop(TRIAL, None)
-        if trials is not None:
-            self.runs.made(TRIAL, "i8")[start : start + trials.n] = _leaf_rows(trials)
-        self.table.points(start, columns)
+        for name in [name for name in columns if name in MARKS]:
+            column = columns[name]
+            mark = self.runs.made(name.removeprefix("runs/"), "i8")
+            mark[start : start + column.n] = _leaf_rows(column)
+        self.table.points(start, {name: column for name, column in columns.items() if name not in MARKS})
 
     def session(self, facts: Mapping[str, Any]) -> None:
         """Under which circumstances the following runs are made."""
@@ -270,6 +270,6 @@ class Writer:
 def _leaf_rows(column: Column) -> Any:
     node = column.whole
     if not isinstance(node, Leaf):
-        msg = "trial numbers are one column"
+        msg = "marks of runs are numbers"
         raise SimkitError(msg)
     return node.rows

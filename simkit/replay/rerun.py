@@ -19,20 +19,21 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
-from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip, from_list
+from simkit.declare.axes import from_list
+from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, listed, shown_path
-from simkit.execute.engine import Job, portable, serial, start_method
-from simkit.execute.processes.pool import Pool
-from simkit.inject.contact import STOP, always, local_beat
-from simkit.inject.injector import Injector, OnError
-from simkit.inject.provide import Constant, constants, shared_values
+from simkit.execute.agenda import Worklist
+from simkit.execute.engine import Engine, Here, processes
+from simkit.execute.job import Job
+from simkit.inject.injector import OnError
+from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
-from simkit.values.batch import Batch, Checkpoints
+from simkit.values.batch import Batch
 from simkit.values.columns import Column
-from simkit.values.compare import codes, same
+from simkit.values.compare import keys, same
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
 
@@ -201,59 +202,37 @@ class Rerun:
         """The recorded form of what the runs share, by name."""
         return constants(self.plan, self.shared)
 
-    def here(self, runs: Index, on_error: OnError | None = None) -> Iterator[Batch]:
-        """Batches of runs executed in this process.
+    def batches(self, runs: Index, workers: int = 0, on_error: OnError | None = None) -> Iterator[Batch]:
+        """Batches of executed runs, as they come.
+
+        Parameters
+        ----------
+        workers
+            Supervised processes; 0 executes in this one.
+        on_error
+            Called with each exception, in this process.
 
         Raises
         ------
         KeyboardInterrupt
             On Ctrl-C, also within a run.
+        SimkitError
+            When a worker can't start, or a fixture fails when it is torn down.
         """
-        job, beat = self._job(on_error), local_beat()
-        job.injector.is_interrupt = always
+        plan, count = self.plan, min(workers, len(runs))
+        job = Job(plan, self.root, self.shared, reserved(plan, self.constants()), self.outside, self.seeds)
+        engine: Engine = processes(job, count) if workers else Here(job, on_error=on_error)
+        agenda = Worklist(runs, plan.space.at, retries=plan.limits.retries, workers=count)
         try:
-            yield from serial(job, runs, lambda: bool(beat[STOP]), beat, Checkpoints())
-        finally:
-            problem = job.injector.close()
-        if beat[STOP]:
-            raise KeyboardInterrupt
-        if problem:
-            raise SimkitError(problem)
-
-    def in_workers(self, runs: Index, workers: int) -> Iterator[Batch]:
-        """Batches of runs executed in supervised processes, as they come."""
-        method = start_method()
-        if (
-            self.seeds is not None and method != "fork"
-        ):  # a worker that collects anew knows only the root seed
-            yield from self.here(runs)
-            return
-        job = self._job(None)
-        source = (
-            (lambda: job)
-            if method == "fork"
-            else portable(self.plan, self.root, self.shared, self._names(), self.outside)
-        )
-        pool = Pool(source, min(workers, len(runs)), method=method, limits=self.plan.limits)
-        try:
-            for batch in pool.run(runs, lambda: False, Checkpoints()):
+            for batch in engine.run(agenda, lambda: False):
                 if isinstance(batch, Batch):
                     yield batch
         except BaseException:
-            pool.kill()
+            engine.close(now=True)
             raise
-        problems = pool.close()
+        problems = engine.close()
         if problems:
             raise SimkitError("\n".join(problems))
-
-    def _names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.plan.parameters, *self.constants())))
-
-    def _job(self, on_error: OnError | None) -> Job:
-        injector = Injector(self.plan, self.root, self.shared, parameters=self._names(), on_error=on_error)
-        if (seeds := self.seeds) is not None:
-            injector.seeds_of = lambda runs: seeds[runs]
-        return Job(injector, self.plan.space)
 
 
 _GIVEN = ("--", "set=", "[tool.simkit")  # how the origins of values begin that did not come from the code
@@ -367,7 +346,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
     if not varying:
         return [runs]
     columns = (recorded.rows(name, runs) for name in varying)
-    numbers = np.stack([codes(column, column)[0] for column in columns], axis=1)
+    numbers = np.stack([keys(column, exact=True) for column in columns], axis=1)
     _, first, group = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
     return [runs[group.reshape(-1) == number] for number in np.argsort(first)]
 

@@ -13,10 +13,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.code import changes, reachable
-from simkit.collect.plan import Plan
+from simkit.collect.code import changes, graph_of, reached
+from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
-from simkit.declare.forms import Array
+from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Shard, Slot, discard, existing, following, is_empty
 from simkit.record.format import PART_OF
@@ -39,7 +39,12 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
             for name, default in defaults.items():
                 if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
                     constants.update(_digests(f"{node.key}.{name}", default))
-    return {"constants": constants, "explored": sorted(plan.space.names)}
+    designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
+    return {
+        "constants": constants,
+        "explored": sorted(plan.space.names),
+        **({"designs": designs} if designs else {}),
+    }
 
 
 def _digests(name: str, value: Any) -> dict[str, str]:
@@ -84,6 +89,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
         return Difference((words,))
+    if known.get("designs") != now.get("designs"):
+        return Difference(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
@@ -300,12 +307,13 @@ def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, An
     """Derived constants, read back where their own code and inputs are the same."""
     changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
     known = {}
+    graph = graph_of(providers_of(plan.nodes), [plan.path], plan.rootdir)
     for name, node in plan.parameters.items():
         if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
             continue
         upstream = _upstream(plan, name)
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
-        code = reachable([thing for thing in things if hasattr(thing, "__qualname__")], plan.rootdir)
+        code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
         if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known

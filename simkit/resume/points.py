@@ -10,13 +10,13 @@ import numpy as np
 
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
-from simkit.declare.forms import TRIAL, Array, Index, Values, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Index, Values, objects
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, Unstorable
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.columns import Column, Leaf
-from simkit.values.compare import codes, matched, simple_column
+from simkit.values.compare import keys, matched
 from simkit.values.encode import encode, encode_values, explain
 
 
@@ -77,7 +77,7 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
 def _names(plan: Plan) -> list[str]:
     """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
     found = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
-    return [n for n in found if n == TRIAL or not _is_partly_computed(plan, n)]
+    return [n for n in found if n == TRIAL or (n not in MARKS and not _is_partly_computed(plan, n))]
 
 
 def _is_partly_computed(plan: Plan, name: str) -> bool:
@@ -153,7 +153,8 @@ def _is_prefix(plan: Plan, recorded: Recorded, size: int) -> bool:
         stop = min(start + 65_536, size)
         mine = explored_columns(plan, _constants(plan), np.arange(start, stop))
         for name in _names(plan):
-            if not _equal(mine[name], _recorded_column(recorded, name, slice(start, stop))):
+            theirs = _recorded_column(recorded, name, slice(start, stop))
+            if not np.array_equal(keys(mine[name]), keys(theirs)):
                 return False
     return True
 
@@ -165,25 +166,7 @@ def _constants(plan: Plan) -> dict[str, Any]:
 def _declared_rows(plan: Plan, recorded: Recorded, size: int) -> Index:
     """For each recorded run the declared point that it is, or -1; the k-th equal point is the k-th equal run."""
     declared = explored_columns(plan, _constants(plan), np.arange(len(plan.space)))
-    mine, theirs = [], []
-    for name in _names(plan):
-        one, other = _keys(declared[name], _recorded_column(recorded, name, slice(0, size)))
-        mine.append(one)
-        theirs.append(other)
+    names = _names(plan)
+    mine = [keys(declared[name]) for name in names]
+    theirs = [keys(_recorded_column(recorded, name, slice(0, size))) for name in names]
     return matched(mine, theirs, len(plan.space), size)
-
-
-def _keys(one: Column, other: Column) -> tuple[Array, Array]:
-    """Two columns as unsigned numbers that are equal where type and bits of the values are."""
-    simple = simple_column(one), simple_column(other)
-    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
-        return simple[0][1].astype("u8"), simple[1][1].astype("u8")
-    first, second = codes(one, other)
-    return first.astype("u8"), second.astype("u8")
-
-
-def _equal(one: Column, other: Column) -> bool:
-    simple = simple_column(one), simple_column(other)
-    if simple[0] is not None and simple[1] is not None:
-        return simple[0][0] == simple[1][0] and np.array_equal(simple[0][1], simple[1][1])
-    return bool(np.array_equal(*codes(one, other)))

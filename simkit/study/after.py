@@ -19,16 +19,16 @@ from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
 from simkit.errors import SimkitError, location
+from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
 from simkit.inject.injector import Injector, OnError
 from simkit.inject.provide import Constant, constants, make_shared, shared_values
 from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
-from simkit.report.progress import Progress, Reporter, Stage
 from simkit.resume.continuing import fingerprint
 from simkit.study.execution import Interrupt, Options
-from simkit.values.batch import Batch, Status
+from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
 
@@ -93,10 +93,11 @@ def call_after(
         return Outcome(time.perf_counter() - start, error=error)
     # A stream of its own: no experiment's name holds an @.
     stage = attrs.evolve(plan, name=f"{experiment}@{plan.name}")
-    injector = Injector(stage, root, values, parameters=tuple(fixed), on_error=on_error)
-    injector.is_interrupt = signalled
+    injector = Injector(
+        stage, root, values, parameters=tuple(fixed), on_error=on_error, is_interrupt=signalled
+    )
     given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
-    batch = injector.batch(np.arange(1), given, beat)
+    batch = injector.batch(Portion(np.arange(1), given), beat)
     problem = _torn_down(teardown)
     if not len(batch.runs):
         return None

@@ -17,16 +17,17 @@ import numpy as np
 from simkit.collect.config import Bookkeeping
 from simkit.collect.plan import Plan, column_notes, group_comments
 from simkit.collect.resolve import Outside
-from simkit.declare.forms import TRIAL, Index
+from simkit.declare.forms import MARKS, Index
 from simkit.errors import StorageFailed
-from simkit.execute.engine import Job, Method, portable, serial, start_method
-from simkit.execute.processes.pool import Pool
-from simkit.inject.contact import RUN, STOP, Beat, Vault, always, local_beat, signalled
-from simkit.inject.injector import Injector, OnError
-from simkit.inject.provide import Constant, constants
+from simkit.execute.agenda import Worklist
+from simkit.execute.engine import Engine, Here, processes
+from simkit.execute.job import Job, Method
+from simkit.inform.progress import Progress, Reporter
+from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
+from simkit.inject.injector import OnError
+from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
 from simkit.record.writer import Writer
-from simkit.report.progress import Progress, Reporter
 from simkit.resume.continuing import Continuation, Wish, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
@@ -135,11 +136,13 @@ class Execution:
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
-        job = self.job(constants(self.plan, self.shared))
-        job.injector.is_interrupt = always
-        for batch in serial(job, runs, lambda: False, self.beat, Checkpoints()):
-            self.progress.take(batch, self.values)
-        self.progress.take_problems([job.injector.close()])
+        engine = Here(self.job(constants(self.plan, self.shared)), on_error=self.options.on_error)
+        try:
+            for batch in engine.run(self.agenda(runs), lambda: False):
+                if isinstance(batch, Batch):
+                    self.progress.take(batch, self.values)
+        finally:
+            self.progress.take_problems(engine.close())
 
     def record(self, runs: Index | range) -> None:
         """Execute runs and record them."""
@@ -150,10 +153,17 @@ class Execution:
                 most = self.options.most_failures
                 return interrupt.requested or bool(most and self.progress.failed >= most)
 
-            with self.engine(runs, fixed, interrupt, stop) as batches, self.writer(fixed, runs) as writer:
-                self.consume(batches, writer, interrupt)
+            with self.engine(fixed, len(runs), interrupt) as engine, self.writer(fixed, runs) as writer:
+                self.consume(engine.run(self.agenda(runs), stop), writer, interrupt)
                 writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
+
+    def agenda(self, runs: Index | range) -> Worklist:
+        """The runs with their points, and the checkpoints that they go on from."""
+        return Worklist(
+            runs, self.plan.space.at, retries=self.plan.limits.retries,
+            restorable=self.checkpoints.known, workers=min(self.options.workers, len(runs)),
+        )  # fmt: skip
 
     def outcome(self, *, interrupted: bool) -> dict[str, Any]:
         """How the session ended, for its record; without that it was killed."""
@@ -193,59 +203,33 @@ class Execution:
         self.beat[RUN] = under_way
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
-        """The experiment compiled in this process."""
-        injector = Injector(
-            self.plan, self.target.root, self.shared,
-            parameters=self.names(fixed), on_error=self.options.on_error,
+        """What is executed, wherever that is."""
+        options = self.options
+        return Job(
+            self.plan, self.target.root, self.shared, reserved(self.plan, fixed),
+            outside=options.outside, most_failures=options.most_failures,
         )  # fmt: skip
-        return Job(injector, self.plan.space)
-
-    def names(self, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
-        """The names that no result may take."""
-        return tuple(dict.fromkeys((*self.plan.parameters, *fixed)))
 
     @contextmanager
-    def engine(
-        self,
-        runs: Index | range,
-        fixed: Mapping[str, Constant],
-        interrupt: Interrupt,
-        stop: Callable[[], bool],
-    ) -> Iterator[Iterator[Batch | Checkpoint | None]]:
-        """Workers, started before the file is opened, and their batches."""
-        job = self.job(fixed)
-        if not self.options.workers:
-            job.injector.is_interrupt = signalled
-            job.injector.most_failures = self.options.most_failures
-            job.injector.vault = Vault(lambda checkpoint: self.keep(checkpoint, self.writers[-1]))
-            try:
-                yield serial(job, runs, stop, self.beat, self.checkpoints)
-            finally:
-                self.progress.take_problems([job.injector.close()])
-            return
-        method = start_method(self.options.method)
-        forked = method == "fork"
-        source = (lambda: job) if forked else portable(
-            self.plan, self.target.root, self.shared, self.names(fixed), self.options.outside
-        )  # fmt: skip
-        pool = Pool(
-            source,
-            min(self.options.workers, len(runs)),
-            method=method,
-            limits=self.plan.limits,
-            show=self.options.show_output,
-            most_failures=self.options.most_failures,
-        )
-        interrupt.halts.append(pool.halt)
-        try:
-            yield pool.run(runs, stop, self.checkpoints)
-        except BaseException:
-            pool.kill()
-            raise
-        if interrupt.now:
-            pool.kill()
+    def engine(self, fixed: Mapping[str, Constant], runs: int, interrupt: Interrupt) -> Iterator[Engine]:
+        """Where the runs are executed; processes are started before the file is opened."""
+        options, job = self.options, self.job(fixed)
+        engine: Engine
+        if options.workers:
+            workers = min(options.workers, runs)
+            engine = processes(job, workers, method=options.method, show_output=options.show_output)
         else:
-            self.progress.take_problems(pool.close())
+            engine = Here(
+                job, beat=self.beat, on_error=options.on_error, is_interrupt=signalled,
+                save=lambda checkpoint: self.keep(checkpoint, self.writers[-1]),
+            )  # fmt: skip
+        interrupt.halts.append(engine.halt)
+        try:
+            yield engine
+        except BaseException:
+            self.progress.take_problems(engine.close(now=True))
+            raise
+        self.progress.take_problems(engine.close(now=interrupt.now))
 
     @contextmanager
     def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
@@ -287,7 +271,7 @@ class Execution:
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
             writer.points(start, explored_columns(plan, self.shared, index))
-        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name != TRIAL]
+        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name not in MARKS]
         writer.describe({"explored": json.dumps(names)})
         writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()

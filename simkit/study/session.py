@@ -19,18 +19,18 @@ from simkit.collect.resolve import Outside
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
-from simkit.execute.engine import start_method
+from simkit.execute.job import start_method
+from simkit.inform.notebook import fitting_reporter
+from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
-from simkit.inject.provide import constants, shared_values
+from simkit.inject.provide import constants, reserved, shared_values
 from simkit.provenance.circumstances import circumstances, trajectory_name
 from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
-from simkit.report.notebook import fitting_reporter
-from simkit.report.progress import Progress, Reporter
 from simkit.resume.continuing import Continuation, Wish, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.execution import Execution, Options
-from simkit.values.batch import Checkpoints, Status
+from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
@@ -218,10 +218,10 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     plan = plan_of(function, explore(given), {})
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
-    names = (*plan.parameters, *constants(plan, shared))
+    names = reserved(plan, constants(plan, shared))
     injector = Injector(plan, 0, shared, parameters=names, on_error=errors.append)
     try:
-        batch = injector.batch(np.arange(1), plan.space.at(np.arange(1)), local_beat())
+        batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:
         injector.close()
     if errors:

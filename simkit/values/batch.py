@@ -1,4 +1,4 @@
-"""What a batch of runs brings back: statuses, columns, checkpoints."""
+"""Runs on their way: a portion is to be executed, a batch was, a checkpoint lies between."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
-from simkit.declare.forms import Array, Index
+from simkit.declare.forms import Array, Index, Values
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -137,6 +138,34 @@ class Restored:
         return told["state"], told["added"], series
 
 
+@attrs.frozen(eq=False)
+class Portion:
+    """``n`` runs to be executed, and all that is known of them; row j of each point belongs to ``runs[j]``.
+
+    Attributes
+    ----------
+    runs
+        Run numbers, ascending, shape ``(n,)``.
+    points
+        The explored values at these runs, by name.
+    restorable
+        Checkpoints of earlier attempts, by run number; other runs may be in it, too.
+    """
+
+    runs: Index
+    points: Mapping[str, Values]
+    restorable: Mapping[int, Restored] = attrs.field(factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def part(self, start: int, stop: int) -> Portion:
+        """Some of the runs, by their positions."""
+        rows = np.arange(start, stop)
+        points = {name: values.take(rows) for name, values in self.points.items()}
+        return Portion(self.runs[start:stop], points, self.restorable)
+
+
 class Checkpoints:
     """The latest checkpoint of each run that is not done."""
 
@@ -150,10 +179,6 @@ class Checkpoints:
         for name, column in checkpoint.rows.items():
             series[name] = (*series.get(name, ()), column)
         self.known[checkpoint.run] = Restored(checkpoint.state, series)
-
-    def of(self, runs: Iterable[int]) -> dict[int, Restored]:
-        """What these runs may begin from."""
-        return {run: self.known[run] for run in runs if run in self.known} if self.known else {}
 
     def forget(self, runs: Iterable[int]) -> None:
         """These runs are done."""

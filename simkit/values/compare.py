@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
-from simkit.declare.forms import Array, Index, objects
+from simkit.declare.forms import Array, Index
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
-from simkit.values.decode import ABSENT, as_array, decode
+from simkit.values.decode import as_array, decode
 from simkit.values.encode import encode
 
 
@@ -225,6 +227,94 @@ def gap(one: Column, other: Column) -> Gap | None:
     return Gap(apart, apart / scale if scale and np.isfinite(scale) else apart)
 
 
+_ABSENT = np.uint64(1)  # the bits of the smallest number above zero, which nobody explores
+_NAN = np.array([np.nan]).view("u8")[0]
+_PLAIN = ("bool", "int", "float", "complex", "scalar")
+
+
+def keys(column: Column, *, exact: bool = False) -> Array:
+    """Which rows hold the same value, as far as points of the parameter space are concerned.
+
+    Numbers are the same if their exact values are, whatever their types: 1 is 1.0, -0.0 is 0.0 and NaN is NaN. So
+    are truth values (which are no numbers) and texts; anything else is the same if types and bits are.
+
+    Parameters
+    ----------
+    exact
+        Whether types and bits must be the same for numbers and texts, too.
+
+    Returns
+    -------
+    ndarray of uint64
+        Shape ``(n,)``, equal for the same values, in other columns of this process too. Different values that are
+        no floating-point numbers may, very rarely, share a number.
+    """
+    numbers = np.full(column.n, _ABSENT)
+    for positions, node in column.variants:
+        numbers[slice(None) if positions is None else positions] = _node_keys(node, exact)
+    return numbers
+
+
+def _node_keys(node: Node, exact: bool) -> Array:
+    if isinstance(node, Leaf) and node.type in _PLAIN and isinstance(node.rows, np.ndarray):
+        kind, size = node.rows.dtype.kind, node.rows.dtype.itemsize
+        if kind in "iufc" and size <= (16 if kind == "c" else 8) and not exact:
+            return _number_keys(node.rows)
+        if kind in "biufmM" and size <= 8:
+            bits = np.ascontiguousarray(node.rows).view(f"u{size}").astype("u8")
+            return _marked(bits, "bool" if kind == "b" and not exact else repr(node.signature))
+    values = decode(whole_column(node))
+    if isinstance(node, Leaf) and node.dtype == "str" and node.type != "int":
+        hashes = np.fromiter(map(hash, values), np.int64, node.n).view("u8")
+        return _marked(hashes, node.type if exact else "text")
+    return np.array([_digest_key(value) if exact else _value_key(value) for value in values], "u8")
+
+
+def _number_keys(rows: Array) -> Array:
+    """The bits of the floating-point number that has the value; integers without one get other numbers."""
+    if rows.dtype.kind == "c":
+        real, imaginary = _number_keys(rows.real), _number_keys(rows.imag)
+        return np.where(rows.imag == 0, real, mixed([real, imaginary], len(rows)))
+    wide = rows.astype("f8")
+    wide += 0.0  # -0.0 becomes 0.0
+    numbers: Array = wide.view("u8")
+    if rows.dtype.kind == "f":
+        numbers[np.isnan(wide)] = _NAN
+    elif rows.dtype.itemsize == 8 and np.abs(wide).max(initial=0) >= 2**53:
+        fits = wide < 2.0 ** (63 if rows.dtype.kind == "i" else 64)
+        inexact = ~fits | (np.where(fits, wide, 0).astype(rows.dtype) != rows)
+        numbers[inexact] = _marked(rows[inexact].astype("u8"), "int")
+    return numbers
+
+
+def _value_key(value: Any) -> int:
+    """The key of a value that no array of numbers or list of texts holds."""
+    if isinstance(value, str):
+        return int(_marked(np.array([hash(value)]).view("u8"), "text")[0])
+    number = _short(value) if isinstance(value, (int, np.longdouble)) else None
+    return _digest_key(value) if number is None else int(_number_keys(np.array([number]))[0])
+
+
+def _digest_key(value: Any) -> int:
+    return int(digest(value)[:16], 16)
+
+
+def _short(value: Any) -> Any:
+    """The number of at most 64 bits that has the same value, if there is one."""
+    if 2**63 <= value < 2**64 and value == int(value):
+        return np.uint64(int(value))
+    try:
+        double = float(value)
+    except OverflowError:
+        return None
+    return double if double == value or math.isnan(double) else None
+
+
+def _marked(numbers: Array, kind: str) -> Array:
+    """Numbers of a kind, told apart from the same numbers of other kinds."""
+    return _scrambled(numbers ^ np.uint64(zlib.crc32(kind.encode())))
+
+
 def mixed(columns: Sequence[Array], n: int) -> Array:
     """Each row's keys as one number; unequal rows may, very rarely, share one."""
     number = np.zeros(n, "u8")
@@ -318,12 +408,7 @@ class Coded:
 
 def coded(column: Column) -> Coded | None:
     """A column as numbers; None where some rows are absent."""
-    if not column.present().all():
-        return None
-    array = np.asarray(as_array(column))
-    if array.ndim == 1 and array.dtype.kind in "biufmM" and array.dtype.itemsize <= 8:
-        return numbered(array)
-    return numbered(objects([v if type(v) is str else digest(v) for v in decode(column)]))
+    return numbered(keys(column)) if column.present().all() else None
 
 
 def numbered(array: Any) -> Coded:
@@ -360,38 +445,3 @@ def _leading(columns: Mapping[str, Coded]) -> str:
         if not column.varies or not any(other.determines(column) for other in finer):
             return name
     return next(iter(columns))
-
-
-def codes(one: Column, other: Column) -> tuple[Array, Array]:
-    """Two columns as numbers that are equal where type and bits of the values are."""
-    simple = simple_column(one), simple_column(other)
-    if simple[0] is not None and simple[1] is not None and simple[0][0] == simple[1][0]:
-        joined = np.concatenate([simple[0][1], simple[1][1]])
-        codes = np.unique(joined, return_inverse=True)[1].reshape(-1)
-        return codes[: one.n], codes[one.n :]
-    numbers: dict[Any, int] = {}
-    coded = [
-        np.array([numbers.setdefault(_key(v), len(numbers)) for v in decode(c)], np.int64)
-        for c in (one, other)
-    ]
-    return coded[0], coded[1]
-
-
-def simple_column(column: Column) -> tuple[Any, Array] | None:
-    """Type and bits of a column of plain numbers; None for any other."""
-    node: Node | None = column.whole
-    if (
-        isinstance(node, Leaf)
-        and isinstance(node.rows, np.ndarray)
-        and node.rows.ndim == 1
-        and node.rows.dtype.itemsize in (1, 2, 4, 8)
-        and node.rows.dtype.kind in "biufmM"
-    ):
-        return node.signature, np.ascontiguousarray(node.rows).view(f"u{node.rows.dtype.itemsize}")
-    return None
-
-
-def _key(value: Any) -> Any:
-    if value is ABSENT:
-        return ABSENT
-    return (type(value), value) if isinstance(value, (str, bool, int)) else digest(value)

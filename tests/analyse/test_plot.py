@@ -121,7 +121,7 @@ def test_a_heatmap_of_two_parameters_with_holes(traj):
 
 def test_what_can_not_be_plotted_says_why_and_what_to_do(record, traj):
     for name, words in {
-        "trace": r"trace is more than a number per run: plot one run's, traj\.runs\[0\]\.trace, or reduce it",
+        "trace": r"trace is more than a number per run: look at one run's, traj\.runs\[0\]\.trace, or reduce it",
         "word": r"word is no real number in every run, so it can't be plotted",
     }.items():
         with pytest.raises(simkit.SimkitError, match=words):

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import re
 
+from simulations import THREE
+
 import simkit
-
-THREE = '''
-from simkit import experiment, product
-
-@experiment
-@product(x=[1, 2])
-def lorenz(x):
-    """The attractor."""
-    return {"a": x}
-
-@experiment
-@product(x=[1, 2, 3])
-def lorenz_slow(x):
-    return {"b": x}
-
-@experiment
-def rossler(x=1):
-    return {"c": x}
-'''
 
 
 def test_help_version_and_wrong_options(project):

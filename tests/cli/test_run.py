@@ -6,45 +6,9 @@ import re
 
 import numpy as np
 import pytest
-
-MULTIPLY = '''
-from simkit import experiment, product
-
-@experiment
-@product(x=[1.0, 2.0, 3.0, 4.0], y=[6.0, 7.0, 8.0])
-def multiply(x: float, y: float) -> dict[str, float]:
-    """Multiply two numbers."""
-    return {"z": x * y}
-'''
-
+from simulations import FAILING, MULTIPLY, THREE
 
 OUTER = np.outer([1.0, 2.0, 3.0, 4.0], [6.0, 7.0, 8.0])
-
-
-THREE = '''
-from simkit import experiment, product
-
-@experiment
-@product(x=[1, 2])
-def lorenz(x):
-    """The attractor."""
-    return {"a": x}
-
-@experiment
-@product(x=[1, 2, 3])
-def lorenz_slow(x):
-    return {"b": x}
-
-@experiment
-def rossler(x=1):
-    return {"c": x}
-'''
-
-
-@pytest.fixture
-def multiply(project):
-    project.file("sim_multiply.py", MULTIPLY)
-    return project
 
 
 # The example of DESIGN.md, section 1
@@ -219,19 +183,6 @@ def test_values_that_no_run_has_select_nothing(multiply):
     result = multiply.simkit("sim_multiply.py::multiply[x=9.0]")
     assert result.code == 5
     assert "[x=9.0] selects none of its 12 runs" in result.err
-
-
-FAILING = '''
-from simkit import experiment, product
-
-@experiment
-@product(i=range({n}))
-def shaky(i, bad={bad}):
-    """Fails from ``bad`` on."""
-    if i >= bad:
-        raise ValueError(f"no luck with {{i}}")
-    return {{"z": i}}
-'''
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

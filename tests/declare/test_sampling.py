@@ -294,7 +294,7 @@ def test_a_bare_decorator_asks_for_the_number():
 
 def test_a_sample_without_axes_is_an_error():
     assert error(lambda: sample(8)).startswith(
-        "sample(8) needs its axes: give each a name, as in sample(8, x="
+        "sample() needs its axes: give each its name, as in sample(256, x="
     )
     assert error(lambda: sample(8, (0, 1))).startswith("sample() takes no tuple: give each axis its name")
 

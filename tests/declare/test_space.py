@@ -240,7 +240,10 @@ def modelled(draw, names="abc"):
     inner, model = draw(modelled(names))
     if kind == "plus":
         other, more = draw(modelled(names[draw(st.integers(0, len(names) - 1)) :]))
-        return inner + other, model + more
+        together = model + more
+        if "trial" in (*inner.names, *other.names):  # a side without trials has trial 0 of each
+            together = [{**point, "trial": point.get("trial", 0)} for point in together]
+        return inner + other, together
     if kind == "where":
         name = names[0]
         kept = [p for p in model if name in p and p[name] != 1]

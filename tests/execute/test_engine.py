@@ -1,38 +1,219 @@
-"""Runs in portions, in the owner and in workers."""
+"""Every engine executes what agendas hand out: lists, endless ones, in any order, with losses on the way."""
 
 from __future__ import annotations
 
+import os
+import pickle
+import random
+import signal
+from collections.abc import Callable, Iterator
+
 import numpy as np
+import pytest
+from faulty import FAULTS, SLOWING
 
-FAULTS = """
-import ctypes, os, signal, sys
-from simkit import experiment, product
+import simkit
+from simkit.declare.space import product
+from simkit.execute.agenda import Agenda, Feed, Worklist
+from simkit.execute.engine import Here, processes
+from simkit.execute.job import Declared, Job, portable
+from simkit.execute.processes.worker import packed, unpacked
+from simkit.inject.contact import STOP, local_beat
+from simkit.record.file.store import Store
+from simkit.record.writer import Writer
+from simkit.resume.points import explored_columns
+from simkit.testing import engines
+from simkit.testing.engines import Doubling, executed, job_of, results_of, squares
+from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
-class Odd(BaseException):
-    pass
 
-def fault(i):
-    if i == 20:
-        raise ValueError("no luck")
-    if i == 37:
-        os._exit(3)
-    if i == 60:
-        os._exit(0)
-    if i == 90:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if i == 120:
-        ctypes.string_at(0)
-    if i == 150:
-        sys.exit("bye")
-    if i == 170:
-        raise Odd("strange")
+class Elsewhere:
+    """An engine as for a cluster: bytes go out, bytes come back, in any order; every third message is lost."""
 
-@experiment
-@product(i=range(200))
-def faulty(i, rng):
-    fault(i)
-    return {"square": i * i, "draw": rng.random()}
-"""
+    def __init__(self, job: Job) -> None:
+        self.declared = Declared.of(job.plan.space)
+        message = pickle.dumps(portable(job, self.declared))
+        self.remote, self.known = pickle.loads(message)()
+        self.injector = self.remote.injector()
+        self.sent = self.lost = 0
+        self.halted = False
+        self.random = random.Random(1)
+
+    def submit(self, portion: Portion) -> bytes | None:
+        """What another machine does, or None where the answer never arrives."""
+        request = self.declared.dumps(packed(portion))
+        self.sent += 1
+        if self.sent % 3 == 0:
+            self.lost += 1
+            return None
+        return pickle.dumps(self.injector.batch(unpacked(self.known.loads(request)), local_beat()))
+
+    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
+        feed = Feed(agenda)
+        while not (stop() or self.halted):
+            portions = [portion for _ in range(4) if (portion := feed.take(7)) is not None]
+            if not portions:
+                return
+            answers = [(portion, self.submit(portion)) for portion in portions]
+            self.random.shuffle(answers)
+            yield None
+            for portion, answer in answers:
+                if answer is None:
+                    feed.put_back_singly(portion)
+                    continue
+                batch = pickle.loads(answer)
+                feed.put_back(portion, len(batch.runs))
+                yield agenda.settle(batch)
+
+    def halt(self) -> None:
+        self.halted = True
+
+    def close(self, *, now: bool = False) -> list[str]:
+        return []
+
+
+MAKERS = {
+    "here": Here,
+    "one process": lambda job: processes(job, 1),
+    "two processes": lambda job: processes(job, 2),
+    "spawned": lambda job: processes(job, 1, method="spawn"),
+    "elsewhere": Elsewhere,
+}
+
+
+@pytest.mark.parametrize("check", engines.CHECKS)
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_an_engine_passes_the_public_checks(make, check):
+    check(make)
+
+
+def test_a_trajectory_grows_while_runs_are_recorded(tmp_path):
+    """Points that follow from results: each portion's points are written before its runs are executed."""
+    job = job_of(squares, product(x=[0.0]))
+
+    class Recorded(Doubling):
+        def take(self, count):
+            portion = super().take(count)
+            if portion is not None:
+                start, stop = int(portion.runs[0]), int(portion.runs[-1]) + 1
+                writer.grow(stop)
+                plan = job.plan.with_space(simkit.explore(x=portion.points["x"].array.tolist()))
+                writer.points(start, explored_columns(plan, {}, np.arange(stop - start)))
+            return portion
+
+    agenda, engine = Recorded(lag=5), processes(job, 2)
+    store = Store(tmp_path / "squares-001.h5", durable=False)
+    writer = Writer(store, "squares", 0)
+    writer.describe({"node_id": job.plan.node_id, "root_seed": "1", "fingerprint": "{}", "explored": '["x"]'})
+    writer.session({})
+    for batch in executed(engine, agenda, lambda: len(agenda.results) >= 60):
+        writer.put(batch)
+    writer.commit()
+    assert engine.close() == []
+    store.close(failed=False)
+
+    with simkit.open(tmp_path / "squares-001.h5") as traj:
+        done = traj.where(status="done")
+        assert len(done) == len(agenda.results) >= 60
+        assert np.array_equal(done["y"], done["x"] ** 2 + 0.5)
+        assert np.array_equal(traj["x"][5:60], 2 * traj["y"][:55] % 1.0)
+
+
+# Here
+
+
+def test_here_a_keyboard_interrupt_is_the_callers_unless_a_signal_is_handled():
+    def interrupted(x):
+        if x == 2:
+            raise KeyboardInterrupt
+        return x
+
+    space = product(x=[0, 1, 2, 3])
+    engine = Here(job_of(interrupted, space))
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(Worklist(range(4), space.at), lambda: False))
+
+    beat = local_beat()
+    job = job_of(interrupted, space)
+    engine = Here(job, beat=beat, is_interrupt=lambda beat: bool(beat[STOP]))
+    status = {}
+    for batch in executed(engine, Worklist(range(4), space.at)):
+        status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
+    assert status == {0: Status.DONE, 1: Status.DONE, 2: Status.FAILED, 3: Status.DONE}
+
+
+# Processes
+
+
+def test_runs_of_a_lost_portion_are_done_again_and_only_the_culprit_is_blamed():
+    def deadly(x):
+        if x == 37:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"y": x}
+
+    space = product(x=range(200))
+    engine = processes(job_of(deadly, space), 2)
+    status: dict[int, int] = {}
+    for batch in executed(engine, Worklist(range(200), space.at, workers=2)):
+        assert not set(batch.runs.tolist()) & set(status)
+        status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
+        if 37 in batch.errors:
+            assert "SIGKILL" in batch.errors[37]
+    assert engine.close() == []
+    assert {run for run, word in status.items() if word != Status.DONE} == {37}
+    assert len(status) == 200
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_large_points_reach_busy_workers(method):
+    """More than a pipe takes: neither side may wait for the other."""
+    images = np.arange(60 * 40_000, dtype=float).reshape(60, 40_000)
+    words = ["word " * 20_000 + str(i) for i in range(60)]
+    space = simkit.explore(x=images, label=words)
+
+    def big(x, label):
+        assert not x.flags.writeable
+        return {"y": x.sum(), "text": label, "all": x}
+
+    engine = processes(job_of(big, space), 2, method=method)
+    values, texts = {}, {}
+    for batch in executed(engine, Worklist(range(60), space.at, workers=2)):
+        assert (batch.status == Status.DONE).all(), batch.errors
+        values.update(results_of(batch, "y"))
+        texts.update(results_of(batch, "text"))
+    assert engine.close() == []
+    assert [values[run] for run in range(60)] == images.sum(1).tolist()
+    assert [texts[run] for run in range(60)] == words
+
+
+class Odd:
+    """No two of these are equal, and none can be pickled by its name."""
+
+    def __reduce__(self):
+        raise TypeError("stay here")
+
+
+def test_declared_objects_travel_as_numbers():
+    first, second = Odd(), Odd()
+    space = simkit.explore(x=[first, second, first, "text", 3], y=[1.0, 2.0, 3.0, 4.0, 5.0])
+    declared = Declared.of(space)
+    assert declared.elements == [first, second, first]
+    portion = Portion(np.array([0, 1, 2, 4]), space.at(np.array([0, 1, 2, 4])))
+    back = unpacked(declared.loads(declared.dumps(packed(portion))))
+    assert back.points["x"].elements() == [first, second, first, 3]
+    assert back.points["y"].elements() == [1.0, 2.0, 3.0, 5.0]
+    assert back.runs.tolist() == [0, 1, 2, 4]
+
+
+def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
+    space = product(x=np.linspace(0, 1, 1000), label=[str(i) for i in range(1000)])
+    job = job_of(squares, space)
+    source = portable(job, Declared.of(space))
+    small = portable(job_of(squares, product(x=[0.0], label=["a"])), Declared())
+    assert len(pickle.dumps(source)) < len(pickle.dumps(small)) + 100
+
+
+# Whole studies
 
 
 def test_without_workers_only_exceptions_are_survived_but_all_of_them(project):
@@ -57,31 +238,6 @@ def test_innocent_neighbours_draw_what_they_draw_without_a_fault(project):
     kept = faulty.status == "done"
     assert kept.sum() == 193
     assert np.array_equal(faulty["draw"][kept], sound["draw"][kept])
-
-
-# Interruptions
-
-
-WAITING = """
-import os, time
-from pathlib import Path
-from simkit import experiment, product
-
-@experiment
-@product(i=range(8))
-def waiting(i, rng):
-    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
-    Path(f".pid-{i}").rename(f"pid-{i}")
-    time.sleep(0.05)  # no fast run, or several of them would be one batch
-    while i >= 3 and not Path("go").exists():
-        time.sleep(0.01)
-    return {"i2": i * i, "draw": rng.random()}
-"""
-
-
-SLOWING = (
-    WAITING.replace("time.sleep(0.05)", "pass").replace("range(8)", "range(60)").replace(">= 3", ">= 30")
-)
 
 
 def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(project):

@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from injected import HEAD
 
 import simkit
 from simkit.errors import RunFailed
-
-HEAD = """
-import types
-from collections import namedtuple
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import attrs
-import numpy as np
-
-from simkit import experiment, explore, fixture, parameter, product
-
-events = []
-"""
-
-
-@pytest.fixture
-def execute(study):
-    """Run ``f`` of a text; gives the trajectory and the module's list of events."""
-
-    def run(text, **options):
-        traj = study.run(HEAD + text, **options)
-        return traj, study.module("sim_a.py").events
-
-    return run
 
 
 def test_a_failed_run_records_its_traceback_from_the_users_first_line(execute):

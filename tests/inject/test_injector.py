@@ -7,32 +7,6 @@ import pytest
 
 from simkit.errors import ProviderFailed
 
-HEAD = """
-import types
-from collections import namedtuple
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import attrs
-import numpy as np
-
-from simkit import experiment, explore, fixture, parameter, product
-
-events = []
-"""
-
-
-@pytest.fixture
-def execute(study):
-    """Run ``f`` of a text; gives the trajectory and the module's list of events."""
-
-    def run(text, **options):
-        traj = study.run(HEAD + text, **options)
-        return traj, study.module("sim_a.py").events
-
-    return run
-
-
 # Parameters
 
 

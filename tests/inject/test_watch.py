@@ -200,3 +200,94 @@ def test_a_healthy_first_run_is_not_warned_about(project):
     with project.open("fine-001") as traj:
         drawn = [np.random.default_rng(seed).normal() for seed in traj.seeds]
         assert traj["z"].tolist() == drawn
+
+
+CODECS = """
+import threading
+from simkit import Codec, hookimpl
+
+class Box:
+    def __init__(self, items, lock=None):
+        self.items, self.lock = items, lock
+
+class Shared(Box):
+    pass
+
+@hookimpl
+def simkit_codecs():
+    parts = lambda box: ({"items": box.items, "locked": box.lock is not None}, {})
+    return [
+        Codec("lab.Box", Box, parts, lambda p, _: Box(p["items"], threading.Lock() if p["locked"] else None)),
+        Codec("lab.Shared", Shared, parts, lambda p, _: Shared(p["items"]), mutable=False),
+    ]
+"""
+CHANGED = """
+import collections, threading
+import numpy as np
+from simconf import Box, Shared
+from simkit import experiment, parameter, product
+
+@parameter
+def made():
+    return Box([0])
+
+@parameter
+def varying(x):
+    return Box([0])
+
+@parameter
+class Group:
+    box: Box = Box([0])
+
+@experiment
+@product(x=range(6), explored=[Box([0])])
+def change(
+    x, made, varying, explored, group,
+    default=Box([0]),
+    locked=Box([0], threading.Lock()),
+    nested=[Box([0])],
+    inner=(1, {"a": Box([0])}),
+    cells=np.array([[0], None], object),
+    masked=np.ma.MaskedArray([1.0, 2.0], [False, False]),
+    generator=np.random.default_rng(1),
+    counter=collections.Counter(a=1),
+):
+    boxes = [made, varying, explored, group.box, default, locked, nested[0], inner[1]["a"]]
+    for box in boxes:
+        box.items.append(x)
+    cells[0].append(x)
+    counter["a"] += 1
+    masked.mask[0] |= x == 0
+    sizes = [len(box.items) for box in boxes]
+    return {"sizes": sizes, "objects": len(cells[0]), "drawn": generator.random(), "seen": masked.sum() - 2 * (x == 0),
+            "count": counter["a"]}
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1", "2"])
+def test_whatever_can_be_changed_in_place_is_each_runs_own(project, workers):
+    project.file("simconf.py", CODECS)
+    project.file("sim_change.py", CHANGED)
+    result = project.ok("-n", workers)
+    with pytest.warns(UserWarning, match="the codec 'lab.Box' is not known here"):
+        traj = project.open("change-001")
+    with traj:
+        assert traj["sizes"].tolist() == [[2] * 8] * 6
+        assert traj["objects"].tolist() == [2] * 6
+        assert traj["count"].tolist() == [2] * 6
+        assert traj["drawn"].tolist() == [np.random.default_rng(1).random()] * 6
+        assert traj["seen"].tolist() == [0.0] + [3.0] * 5
+    for name in ("made", "varying", "explored", "group", "default", "nested", "cells", "generator"):
+        assert result.out.count(f"a run changed its parameter {name!r} in place") == 1, name
+
+
+def test_a_codec_of_immutable_values_spares_the_copy(project):
+    project.file("simconf.py", CODECS)
+    study = (
+        "from simconf import Shared\nfrom simkit import experiment, product\nONE = Shared([0])\n\n"
+        "@experiment\n@product(x=range(3))\ndef keep(x, one=ONE):\n    return one is ONE\n"
+    )
+    project.file("sim_keep.py", study)
+    project.ok("-n", "0")
+    exported = project.ok("export", "results/keep-001.h5", "out.csv")
+    assert (project.path / "out.csv").read_text().count("True") == 3, exported.out

@@ -17,7 +17,8 @@ from kinds.matrices import MATRICES
 from kinds.numbers_and_arrays import ARRAYS
 from kinds.python import NATIVES
 from kinds.tables import TABLES
-from simkit.testing import CODEC_CHECKS, Examples, is_kept_by_a_study
+from simkit.testing import codecs
+from simkit.testing.codecs import Examples, is_kept_by_a_study
 from simkit.values.instances import among, revived
 
 KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
@@ -33,7 +34,7 @@ def back(values: Iterable[Any]) -> list[Any]:
 # All of a kind's checks; studies of all kinds together are in tests/record/columns/test_layout.py.
 CHECKS = pytest.mark.parametrize(
     "check",
-    [check for check in CODEC_CHECKS if check is not is_kept_by_a_study],
+    [check for check in codecs.CHECKS if check is not is_kept_by_a_study],
     ids=lambda check: check.__name__,
 )
 

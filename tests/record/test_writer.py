@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import simkit
-from simkit import explore, product
+from simkit import product
 from simkit.declare.annotations import Note
 from simkit.record.columns.layout import read
 from simkit.record.facts import clean
@@ -147,30 +147,6 @@ def test_notes_and_trials_are_recorded(tmp_path):
     traj = simkit.run(f, product(x=[1]).repeat(3), output=tmp_path / "f.h5")
     assert traj["trial"].tolist() == [0, 1, 2]
     assert traj.notes(2) == ["trial 2"]
-
-
-def test_several_experiments_stand_in_one_file(tmp_path):
-    def f():
-        return 1
-
-    def g():
-        return 2
-
-    for function in (f, g):
-        simkit.run(function, output=tmp_path / "all.h5").close()
-    assert simkit.open(tmp_path / "all.h5", "g")["result"].tolist() == [2]
-    with pytest.raises(simkit.SimkitError, match="holds several experiments: f, g"):
-        simkit.open(tmp_path / "all.h5")
-
-
-def test_the_next_trajectory_in_one_file_is_numbered(tmp_path):
-    def f(x=1, y=1):
-        return x
-
-    for space in (explore(x=[1]), explore(y=[1]), explore(x=[1, 2])):
-        simkit.run(f, space, output=tmp_path / "all.h5").close()
-    assert len(simkit.open(tmp_path / "all.h5", "f")) == 2
-    assert len(simkit.open(tmp_path / "all.h5", "f-002")) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from identity import identical
 
 import simkit
-from simkit import explore, product
+from simkit import explore, morris, product, saltelli, sample
+from simkit.analyse.diff import diff
+from simkit.errors import SimkitError
+from simkit.record.recorded import Recorded
 
 
 @pytest.fixture
@@ -89,17 +93,69 @@ def test_trials_can_grow(go):
     ("first", "then"),
     [
         ([1, 2], [1.0, 2.0]),
-        ([1], [True]),
-        ([0.0], [-0.0]),
-        (["1"], [1]),
-        ([(1, 2)], [[1, 2]]),
+        ([0.0, math.nan], [-0.0, -math.nan]),
+        (np.linspace(0, 1, 5), np.linspace(0, 1, 5).tolist()),
         (np.array([1], "i4"), np.array([1], "i8")),
         ([1], np.array([1])),
+        (np.array([0.5], "f4"), [0.5]),
+        ([2**70, 2**64 - 1], [float(2**70), np.uint64(2**64 - 1)]),
+        ([1 + 0j], [1]),
+        ([True], np.array([True])),
+        (["a", ""], np.array(["a", ""])),
+        ([1, "a", None], [1.0, "a", None]),
     ],
 )
-def test_points_of_another_type_or_other_bits_are_new_points(go, first, then):
+def test_numbers_and_texts_of_another_type_are_the_same_points(go, first, then):
+    go(explore(x=first))
+    assert go(explore(x=then))[2] == []
+    columns, _, made = go(explore(x=[*then, "new"]))
+    assert made == ["new"]
+    assert identical(columns, [*first, "new"])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([1, 0], [True, False]),
+        (["1"], [1]),
+        ([""], [0]),
+        ([b"a"], ["a"]),
+        ([(1, 2)], [[1, 2]]),
+        ([(1, 2)], [(1.0, 2.0)]),
+        ([0.1], np.array([0.1], "f4")),
+        ([2**53], [2**53 + 1]),
+        ([2**53 + 1], [-(2**53) - 1]),
+        ([2**70], [2**70 + 1]),
+        (np.array([0], "M8[D]"), np.array([0], "M8[s]")),
+        ([np.zeros(1)], [np.zeros(1, "i8")]),
+    ],
+)
+def test_points_of_another_value_are_new_points(go, first, then):
     go(explore(x=first))
     assert len(go(explore(x=then))[2]) == len(then)
+
+
+def test_a_zero_is_one_point_whatever_its_sign(tmp_path):
+    """To the record, the grid, among two trajectories, and when they are merged."""
+
+    def f(x, y):
+        return x + y
+
+    one, other = tmp_path / "one.h5", tmp_path / "other.h5"
+    simkit.run(f, product(x=[-0.0, 1.0], y=[1, 2]), output=one, seed=1).close()
+    simkit.run(f, product(x=[0.0, 1.0], y=[1, 2, 3]), output=other, seed=1).close()
+    points = diff(Recorded.open(one), Recorded.open(other)).points
+    assert [runs.tolist() for runs in points.common] == [[0, 1, 2, 3], [0, 1, 3, 4]]
+    with pytest.raises(SimkitError, match=r"run 0 of .* is done in .* too, as run 0"):
+        simkit.merge(tmp_path / "all.h5", one, other)
+    with pytest.warns(UserWarning, match="4 done runs were done before"):
+        merged = simkit.merge(tmp_path / "all.h5", one, other, duplicates="first")
+    with merged:
+        assert len(merged) == 6
+    with simkit.run(f, product(x=[0.0, 1.0], y=[1, 2, 3]), output=one, seed=1) as traj:
+        assert len(traj) == 6
+        assert dict(traj.to_xarray().sizes) == {"x": 2, "y": 3}
+        assert traj.grid("result").values.tolist() == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
 
 
 @pytest.mark.parametrize(
@@ -210,3 +266,46 @@ def test_whatever_is_declared_each_point_is_recorded_once_per_occurrence(tmp_pat
         assert now[: len(recorded)] == recorded
         assert all(now.count(x) == max(recorded.count(x), axis.count(x)) for x in range(6))
         recorded = now
+
+
+# Points that are drawn
+
+
+@pytest.mark.parametrize("method", ["sobol", "halton", "random"])
+def test_a_grown_sample_runs_the_new_points_only(go, method):
+    few = go(sample(5, x=(0, 1), y=[1, 2, 3], method=method))
+    assert few == (few[2], ["done"] * 5, few[2])
+    many = go(sample(8, x=(0, 1), y=[1, 2, 3], method=method))
+    assert many[0][:5] == few[0]
+    assert many[2] == many[0][5:]
+
+
+def test_a_sample_beside_trials_is_recorded_and_continued(go):
+    space = product(x=[1, 2]).repeat(2) + sample(2, x=(3, 4))
+    first = go(space)
+    assert first[1] == ["done"] * 6
+    assert go(space) == (first[0], first[1], [])
+
+
+@pytest.mark.parametrize("make", [saltelli, morris])
+def test_a_grown_design_goes_on_and_another_begins_anew(tmp_path, make):
+    def f(x, y):
+        return x + y
+
+    def run(n, **options):
+        space = make(n, x=(0, 1), y=(1, 2), **options)
+        with simkit.run(f, space, output=tmp_path / "f.h5", seed=1) as traj:
+            return traj.name, len(traj), traj["block"].tolist(), traj["role"].tolist()
+
+    name, length, blocks, roles = run(2)
+    assert run(4)[:2] == (name, 2 * length)
+    assert run(4)[2][:length] == blocks
+    assert run(4)[3][:length] == roles
+    assert run(4, seed=1)[0] != name
+
+
+def test_a_design_of_second_order_adds_its_points_to_the_blocks_that_are_done(go):
+    few = go(saltelli(2, x=(0, 1), y=(1, 2)))
+    more = go(saltelli(2, x=(0, 1), y=(1, 2), second_order=True))
+    assert more[0][: len(few[0])] == few[0]
+    assert len(more[2]) == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import simkit
 from simkit.analyse.open import open_alone
-from simkit.analyse.trajectory import errors
 
 
 def test_the_newest_traceback_of_each_failed_run_comes_in_one_reading(tmp_path):
@@ -20,10 +19,10 @@ def test_the_newest_traceback_of_each_failed_run_comes_in_one_reading(tmp_path):
     fails.discard(1)
     with simkit.run(f, space, output=tmp_path / "f.h5", into=tmp_path / "f.h5") as trajectory:
         failed = trajectory.index[trajectory.status == "failed"]
-        found = errors(trajectory, failed)
+        found = trajectory._selection.recorded.latest_texts("error", failed)
         assert list(found) == [3]
         assert "no good: 3, 1" in found[3]
-        assert errors(trajectory, trajectory.index[:1]) == {}
+        assert trajectory._selection.recorded.latest_texts("error", trajectory.index[:1]) == {}
 
 
 def test_the_page_opens_a_file_without_importing_the_project(project, monkeypatch):

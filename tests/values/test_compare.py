@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
+import pathlib
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from storable import EXAMPLES, identical, values
 
 from simkit.errors import Unstorable
 from simkit.values.columns import Column
-from simkit.values.compare import Tolerance, differing, digest, gap, same
+from simkit.values.compare import Tolerance, differing, digest, gap, keys, same
 from simkit.values.encode import encode
 
 
@@ -218,3 +220,82 @@ def test_two_values_have_one_digest_exactly_if_they_are_identical(pair):
     one, other = pair
     assert (digest(one) == digest(other)) == identical(one, other)
     assert same(one, other) == identical(one, other)
+
+
+# Keys of points
+
+
+SAME = [
+    [1, 1.0, np.float32(1), np.uint8(1), np.int64(1), 1 + 0j, np.longdouble(1), np.complex64(1)],
+    [0, 0.0, -0.0, np.float16(-0.0), complex(-0.0, -0.0), np.longdouble(0)],
+    [float("nan"), -np.float64("nan"), np.float32("nan"), np.longdouble("nan")],
+    [np.inf, np.float16("inf"), np.longdouble("inf")],
+    [True, np.True_],
+    [False, np.False_],
+    ["", np.str_("")],
+    ["a\0b", np.str_("a\0b")],
+    [2**53, float(2**53)],
+    [2**53 + 1, np.int64(2**53 + 1), np.uint64(2**53 + 1)],
+    [-(2**53) - 1, np.int64(-(2**53) - 1)],
+    [2**63, 2.0**63, np.uint64(2**63)],
+    [2**64 - 1, np.uint64(2**64 - 1)],
+    [2**64, 2.0**64],
+    [2**70, 2.0**70, np.longdouble(2) ** 70],
+    [2**70 + 1],
+    [10**400],
+    [0.1],
+    [np.float32(0.1)],
+    [1j, np.complex64(1j)],
+    [complex(1, float("nan"))],
+    ["1"],
+    [b"1"],
+    [np.bytes_(b"1")],
+    [None],
+    [(1, 2)],
+    [[1, 2]],
+    [np.array([1, 2])],
+    [np.array(1.0)],
+    [np.datetime64("1970-01-01"), np.datetime64(0, "D")],
+    [np.datetime64(0, "s")],
+    [np.timedelta64(0, "s")],
+    [{"a": 1}],
+    [pathlib.Path("a")],
+]
+
+
+def test_keys_are_equal_for_equal_points_only():
+    """In columns of one value, of one type, and of all of them."""
+    rows = [value for group in SAME for value in group]
+    groups = [i for i, group in enumerate(SAME) for _ in group]
+    numbers = keys(encode(rows)).tolist()
+    assert [int(keys(encode([value]))[0]) for value in rows] == numbers
+    assert len(set(numbers)) == len(SAME)
+    assert len(set(zip(groups, numbers, strict=True))) == len(SAME)
+
+
+def test_exact_keys_are_equal_for_equal_types_and_bits_only():
+    rows = [value for group in SAME for value in group]
+    numbers = keys(encode(rows), exact=True).tolist()
+    for (a, mine), (b, theirs) in itertools.product(zip(rows, numbers, strict=True), repeat=2):
+        assert (mine == theirs) == same(a, b), (a, b)
+
+
+def test_rows_without_a_value_have_a_key_of_their_own():
+    column = encode([1.0, "a"]).spread(4, np.array([0, 2]))
+    numbers = keys(column).tolist()
+    assert numbers[1] == numbers[3]
+    assert len(set(numbers)) == 3
+
+
+@given(
+    st.lists(
+        st.integers(-(2**65), 2**65) | st.floats() | st.booleans() | st.text(max_size=2),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_keys_agree_with_python_on_numbers(rows):
+    numbers = keys(encode(rows)).tolist()
+    for (a, mine), (b, theirs) in itertools.product(zip(rows, numbers, strict=True), repeat=2):
+        alike = type(a) is type(b) or {type(a), type(b)} == {int, float}
+        assert (mine == theirs) == ((alike and a == b) or (repr(a) == repr(b) == "nan"))

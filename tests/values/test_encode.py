@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
-from simkit.declare.forms import from_list
+from simkit.declare.axes import from_list
 from simkit.errors import Unstorable
 from simkit.values.decode import decode
 from simkit.values.encode import encode, encode_values, explain

@@ -6,15 +6,15 @@ import argparse
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from simkit.analyse.diff import ColumnDiff, Diff, Entry, diff
+from simkit.analyse.diff import Diff, Entry, diff
 from simkit.analyse.open import recorded_at
 from simkit.cli.verbs.verify import check_tolerance
 from simkit.cli.verbs.words import apart, pair
 from simkit.errors import shown_path
+from simkit.inform.progress import assignments, counted
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import assignments, counted
 from simkit.values.compare import Tolerance
 
 _MOST_LINES = 30  # of a function's changed source
@@ -78,8 +78,10 @@ def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     for topic in ("packages", "python", "platform", "simkit"):
         lines = [f"{c.name} {c.before} | {c.after}".strip() for c in found.changes if c.topic == topic]
         yield from titled(topic, lines)
-    yield from titled("status", (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in found.statuses.items()))
-    yield from titled("results at the points that both have done", results(found.columns))
+    yield from titled(
+        "status", (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in found.comparison.statuses.items())
+    )
+    yield from titled("results at the points that both have done", results(found))
 
 
 def commit(side: Recorded) -> str:
@@ -136,22 +138,19 @@ def code(change: Change) -> Iterator[str]:
         yield f"    … {len(shown_lines) - _MOST_LINES} more lines"
 
 
-def results(found: Sequence[ColumnDiff]) -> Iterator[str]:
+def results(found: Diff) -> Iterator[str]:
     """Each name, and where it differs most."""
-    width = max((len(column.name) for column in found), default=0)
-    same = [column.name for column in found if not column.only and not column.differing]
-    for column in found:
-        if column.only:
-            yield f"{column.name:<{width}}  only in {column.only}"
-        elif column.differing:
-            yield f"{column.name:<{width}}  differs at {column.differing} of {counted(column.compared, 'point')}"
-            for example in column.examples:
-                a, b = pair(*example.values)
-                runs = (
-                    "run {} | {}".format(*example.runs)
-                    if len(set(example.runs)) > 1
-                    else f"run {example.runs[0]}"
-                )
-                yield f"    {runs}:  {a} | {b}  {apart(example.gap)}".rstrip()
-    if same and any(column.compared for column in found):
+    comparison = found.comparison
+    width = max(map(len, found.columns), default=0)
+    for name, only in found.columns.items():
+        if only:
+            yield f"{name:<{width}}  only in {only}"
+        elif count := comparison.counts[name]:
+            yield f"{name:<{width}}  differs at {count} of {counted(comparison.both_done, 'point')}"
+            for each in comparison.differences[name]:
+                one, other = pair(*each.values)
+                numbers = " | ".join(map(str, dict.fromkeys(each.runs or ())))
+                yield f"    run {numbers}:  {one} | {other}  {apart(each.gap)}".rstrip()
+    same = [name for name, only in found.columns.items() if not only and not comparison.counts[name]]
+    if same and comparison.both_done:
         yield f"the same: {', '.join(same)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simkit.analyse.open import open as open_trajectory
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.report.progress import counted, size
+from simkit.inform.progress import counted, size
 
 
 def parser() -> argparse.ArgumentParser:

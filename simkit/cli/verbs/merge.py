@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simkit.errors import shown_path
+from simkit.inform.progress import counted, size
 from simkit.record.merge.merging import merge
-from simkit.report.progress import counted, size
 
 _MOST = 20
 

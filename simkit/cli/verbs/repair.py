@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simkit.errors import shown_path
+from simkit.inform.progress import counted
 from simkit.record.file.store import repaired
-from simkit.report.progress import counted
 
 
 def parser() -> argparse.ArgumentParser:

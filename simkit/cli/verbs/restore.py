@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.errors import shown_path
+from simkit.inform.progress import counted
 from simkit.provenance.restore import (
     check_target,
     checkout,
@@ -18,7 +19,6 @@ from simkit.provenance.restore import (
     session_of,
 )
 from simkit.record.recorded import Recorded
-from simkit.report.progress import counted
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,9 +13,9 @@ from simkit.analyse.show import briefly
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import replay_line
 from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import counted, duration, rule, size
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.report.progress import counted, duration, rule, size
 
 _WIDTH = 11
 

@@ -15,9 +15,10 @@ from simkit.cli.command import debug, worker_count
 from simkit.cli.verbs.words import apart, open_call, pair, verify_command
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.inform.progress import counted, duration, rule, short
 from simkit.record.recorded import Recorded
-from simkit.replay.verify import Finding, Verification, verify
-from simkit.report.progress import counted, duration, rule, short
+from simkit.replay.comparison import Difference
+from simkit.replay.verify import Verification, verify
 from simkit.values.compare import Tolerance
 
 _MOST, _MOST_VERBOSE = 20, 200
@@ -154,12 +155,12 @@ def headline(recorded: Recorded, runs: Index) -> str:
 
 def told(result: Verification, recorded: Recorded, clock: Clock) -> str:
     """What changed, what differs, and what it comes to."""
-    lines = changes_told(result)
-    if result.findings:
-        lines += ["", *table(result.findings)]
-    if sum(result.counts.values()) + len(result.shared) > len(result.findings):
-        by_name = ", ".join(f"{name} in {counted(n, 'run')}" for name, n in result.counts.items())
-        lines.append(f"(the first {len(result.findings)} differences; in all: {by_name})")
+    lines, differences = changes_told(result), result.differences
+    if differences:
+        lines += ["", *table(differences)]
+    if sum(number for _, number in result.counts) + len(result.shared) > len(differences):
+        by_name = ", ".join(f"{name} in {counted(number, 'run')}" for name, number in result.counts)
+        lines.append(f"(the first {len(differences)} differences; in all: {by_name})")
     return "\n".join([*lines, verdict(result, recorded, clock)])
 
 
@@ -168,7 +169,7 @@ def changes_told(result: Verification) -> list[str]:
     lines = [f"    {change.topic:<10} {change.words}" for change in result.changes]
     lines += [
         f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
-        for name, now, old in result.overlaid
+        for name, (now, old) in result.overlaid.items()
     ]
     return (
         ["changed since:", *lines]
@@ -177,14 +178,13 @@ def changes_told(result: Verification) -> list[str]:
     )
 
 
-def table(findings: Sequence[Finding]) -> list[str]:
+def table(differences: Sequence[Difference]) -> list[str]:
     """Run, name, recorded, now."""
     rows = [("run", "name", "recorded", "now", "")]
-    for finding in findings:
-        both = finding.recorded, finding.now
-        old, new = both if finding.is_status else pair(*both)
-        run = "all" if finding.run is None else str(finding.run)
-        rows.append((run, finding.name, old, new, apart(finding.gap)))
+    for each in differences:
+        old, new = each.values if each.is_status else pair(*each.values)
+        run = "all" if each.runs is None else str(each.runs[0])
+        rows.append((run, each.name, old, new, apart(each.gap)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return [
         f"{run:>{widths[0]}}  {name:<{widths[1]}}  {old:<{widths[2]}}  {new:<{widths[3]}}  {gap}".rstrip()
@@ -194,17 +194,17 @@ def table(findings: Sequence[Finding]) -> list[str]:
 
 def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:
     """The last lines."""
-    tolerance = result.tolerance
+    comparison, tolerance = result.comparison, result.comparison.tolerance
     how = f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}" if tolerance else "bit for bit"
     if result.same:
-        failing = f" ({result.unfinished} not done, as recorded)" if result.unfinished else ""
-        return rule(f"{counted(result.runs, 'run')} the same, {how}{failing}, in {clock.elapsed}")
+        failing = f" ({comparison.unfinished} not done, as recorded)" if comparison.unfinished else ""
+        return rule(f"{counted(comparison.runs, 'run')} the same, {how}{failing}, in {clock.elapsed}")
     lines = [
-        rule(f"{result.differing} of {counted(result.runs, 'run')} differ in {clock.elapsed}"),
-        f"differing: {', '.join(dict.fromkeys([*result.shared, *result.counts]))}",
+        rule(f"{comparison.differing} of {counted(comparison.runs, 'run')} differ in {clock.elapsed}"),
+        f"differing: {', '.join(dict.fromkeys([*result.shared, *dict(result.counts)]))}",
     ]
-    failed = next((f.run for f in result.findings if f.is_status and f.run is not None), None)
-    first = next((f.run for f in result.findings if f.run is not None), None)
+    failed = next((each.runs[0] for each in result.differences if each.is_status and each.runs), None)
+    first = next((each.runs[0] for each in result.differences if each.runs), None)
     if failed is not None:
         lines.append(f"debug one: {verify_command(recorded.path, recorded.name, failed)}")
     elif first is not None:

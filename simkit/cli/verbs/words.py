@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from simkit.errors import shown_path
+from simkit.inform.progress import short
 from simkit.record.catalogue import existing, experiments
-from simkit.report.progress import short
 from simkit.values.compare import Gap
 from simkit.values.decode import ABSENT
 

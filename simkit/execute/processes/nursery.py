@@ -24,7 +24,7 @@ import multiprocess
 from multiprocess import reduction
 
 from simkit.errors import SimkitError
-from simkit.execute.engine import Method, Source
+from simkit.execute.job import Method, Source
 from simkit.execute.processes.worker import Place, ignore_signals, work
 
 _KILLED = "the process that starts workers was killed; nothing that is committed is lost"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import pickle
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,29 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.forms import Index
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
-from simkit.execute.engine import Method, Queue, Source, Stop, next_size
+from simkit.execute.agenda import Agenda, Feed, next_size
+from simkit.execute.job import Declared, Method, Source
 from simkit.execute.processes.nursery import Nursery, signal_name
-from simkit.execute.processes.worker import BEAT, Place, Receiver, last_words, open_beats, pack_runs
+from simkit.execute.processes.worker import (
+    BEAT,
+    Answer,
+    Place,
+    Receiver,
+    Sender,
+    last_words,
+    open_beats,
+    packed,
+)
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
-_NO_LIMITS = Limits()
-_SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next one in advance
+_SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
+_HALF = 1 << 20  # bytes of a portion that travel beside the message
+# Bytes that a pipe takes although nobody reads yet: a worker may be busy sending, and each would wait for the other.
+_ADVANCE = 65_536 if sys.platform == "linux" else 4_096
 
 
 @attrs.define(eq=False)
@@ -33,9 +44,11 @@ class Worker:
     """A worker as the owner sees it."""
 
     place: Place
+    sender: Sender
     receiver: Receiver
     beat: Beat
-    flight: list[Index] = attrs.field(factory=list)
+    flight: list[Portion] = attrs.field(factory=list)
+    unsent: Sequence[Any] = ()  # the last portion in flight, while it is too large to be sent in advance
     size: int = 1
     seconds: float = 1e9  # of its last batch
     started: bool = False
@@ -48,42 +61,50 @@ class Worker:
 
     @property
     def capacity(self) -> int:
-        """How many batches it may hold: a second one only where waiting for it would cost."""
+        """How many portions it may hold: a second one only where waiting for it would cost."""
         return (2 if self.seconds < _SHORT else 1) if self.started else 0
+
+    def give(self, portion: Portion) -> None:
+        """Hand it a portion, at once or when it has nothing else to do."""
+        self.flight.append(portion)
+        self.unsent = self.sender.frames(packed(portion), shared=True)
+        if len(self.flight) == 1 or sum(map(len, self.unsent)) <= _ADVANCE:
+            self.send()
+
+    def send(self) -> None:
+        """Send what is not sent yet."""
+        try:
+            self.sender.send_frames(self.unsent)
+        except OSError:
+            pass  # it died; its connection says so next
+        self.unsent = ()
 
 
 class Pool:
-    """``n`` workers.
+    """An engine of ``n`` workers on this machine.
 
     Parameters
     ----------
     source
         Makes the job in each worker.
+    declared
+        Objects that the workers know.
     method
         How processes are started.
     limits
-        How long a run may take, and how often it may try.
-    most_failures
-        After how many a worker starts no further run.
+        How long a run may take.
     show
         Leave the workers' output on the terminal.
     """
 
     def __init__(
-        self,
-        source: Source,
-        n: int,
-        *,
-        method: Method,
-        limits: Limits = _NO_LIMITS,
-        show: bool = False,
-        most_failures: int = 0,
+        self, source: Source, declared: Declared, n: int, *, method: Method, limits: Limits, show: bool
     ) -> None:
-        self.n, self.limits = n, limits
+        self.n, self.limits, self.declared = n, limits, declared
         handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.made, self.most_failures = show, 0, most_failures
+        self.show, self.made = show, 0
         self.nursery = Nursery(source, method)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
@@ -91,14 +112,18 @@ class Pool:
 
     def _start(self, slot: int) -> None:
         self.made += 1
-        place = Place(slot, self.made, self.beats, self.show, self.most_failures)
+        place = Place(slot, self.made, self.beats, self.show)
         beat = open_beats(self.beats, slot)
         beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
         connection = self.nursery.start(place)
-        self.workers[connection] = Worker(place, Receiver(connection), beat)
+        sender, receiver = (
+            Sender(connection, self.declared, _HALF),
+            Receiver(connection, Declared(), copies=False),
+        )
+        self.workers[connection] = Worker(place, sender, receiver, beat)
 
     def run(
-        self, runs: Index | range, stop: Stop, checkpoints: Checkpoints, *, tick: float = 0.1
+        self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
     ) -> Iterator[Batch | Checkpoint | None]:
         """Batches and checkpoints as they come, in any order; None when nothing came for a while.
 
@@ -107,20 +132,20 @@ class Pool:
         SimkitError
             When a worker cannot start.
         """
-        queue = Queue(runs, self.limits.retries)
+        feed = Feed(agenda)
         while True:
             if stop():
                 self.halt()
             else:
-                self._replace(queue)
-                self._feed(queue, checkpoints)
-            if not any(worker.flight for worker in self.workers.values()) and (stop() or not len(queue)):
+                self._replace(feed)
+                self._feed(feed)
+            if not any(worker.flight for worker in self.workers.values()) and (stop() or not feed.has_more()):
                 return
             ready = wait(list(self.workers), tick)
             for connection in ready:
-                batch = self._hear(self.workers[connection], queue)
+                batch = self._hear(self.workers[connection], feed)
                 if isinstance(batch, Batch):
-                    yield queue.settle(batch)
+                    yield agenda.settle(batch)
                 elif batch is not None:
                     yield batch
             self._stop_slow()
@@ -132,23 +157,17 @@ class Pool:
         for worker in list(self.workers.values()):
             worker.beat[STOP] = 1.0
 
-    def _replace(self, queue: Queue) -> None:
+    def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
         taken = {worker.place.slot for worker in self.workers.values()}
-        for slot in set(range(self.n)) - taken if len(queue) else ():
+        free = set(range(self.n)) - taken
+        for slot in free if free and feed.has_more() else ():
             self._start(slot)
 
-    def _feed(self, queue: Queue, checkpoints: Checkpoints) -> None:
+    def _feed(self, feed: Feed) -> None:
         for worker in self.workers.values():
-            while len(worker.flight) < worker.capacity and len(queue):
-                fair = len(queue) // (2 * len(self.workers))
-                taken = queue.take(max(1, min(worker.size, fair)))
-                worker.flight.append(taken)
-                try:
-                    request = (pack_runs(taken), checkpoints.of(taken.tolist()) or None)
-                    worker.connection.send_bytes(pickle.dumps(request, 5))  # older ones lose byte order
-                except OSError:
-                    break  # it died; its connection says so next
+            while len(worker.flight) < worker.capacity and (portion := feed.take(worker.size)) is not None:
+                worker.give(portion)
 
     def _stop_slow(self) -> None:
         """Kill workers whose run takes too long; `_bury` finds out which run it was in when it died."""
@@ -160,46 +179,44 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.place)
 
-    def _hear(self, worker: Worker, queue: Queue) -> Batch | Checkpoint | None:
+    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | None:
         try:
-            answer = worker.receiver.receive()
+            answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
-            return self._bury(worker, queue)
+            return self._bury(worker, feed)
         if answer.bug:
             raise RuntimeError(answer.bug)
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
         if answer.checkpoint is not None:
-            return answer.checkpoint  # type: ignore[no-any-return]
+            return answer.checkpoint
         if answer.batch is None:
             worker.started = True
             return None
+        worker.send()
         executed = len(answer.batch.runs)
-        queue.resume(worker.flight.pop(0), executed)
+        feed.put_back(worker.flight.pop(0), executed)
         worker.seconds = answer.seconds
         worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
         return answer.batch if executed else None
 
-    def _bury(self, worker: Worker, queue: Queue) -> Batch | None:
-        """A worker died: its beat names the run that killed it; the others of its batches are done again."""
+    def _bury(self, worker: Worker, feed: Feed) -> Batch | None:
+        """A worker died: its beat names the run that killed it; the others of its portions are done again."""
         del self.workers[worker.connection]
         worker.connection.close()
+        worker.sender.remove()
         why = signal_name(self.nursery.exit_code(worker.place.number))
         if not worker.started:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
-        held = [int(run) for runs in worker.flight for run in runs]
-        culprit = int(worker.beat[RUN]) if worker.flight else -1
-        if culprit not in held:
-            culprit = held[0] if len(held) == 1 else -1
-        queue.put_back([run for run in held if run != culprit])
         run, began = worker.beat[RUN], worker.beat[BEGAN]
+        held = [run for portion in worker.flight for run in portion.runs.tolist()]
+        culprit = int(run) if run in held else held[0] if len(held) == 1 else -1
         if worker.doomed not in (None, (run, began)):
-            queue.put_back(
-                [culprit] if culprit >= 0 else []
-            )  # it had only just begun: the slow one was before it
-            return None
+            culprit = -1  # it had only just begun: the slow one was before it
+        for portion in reversed(worker.flight):
+            feed.put_back_singly(portion, culprit)
         if culprit < 0:
             return None
         elapsed = time.perf_counter() - began
@@ -209,15 +226,23 @@ class Pool:
         text = f"the worker that executed this run died: {why}"
         return _ended(culprit, Status.CRASHED, text, elapsed, worker)
 
-    def close(self) -> list[str]:
-        """Let the workers tear down their fixtures and end; what went wrong in doing so."""
+    def close(self, *, now: bool = False) -> list[str]:
+        """Let the workers tear down their fixtures and end, or kill them; what went wrong in doing so."""
+        problems: list[str] = []
+        if not now:
+            for worker in self.workers.values():
+                try:
+                    worker.sender.send(None)
+                except OSError:
+                    pass
+            problems = [self._last_words(worker) for worker in self.workers.values()]
         for worker in self.workers.values():
-            try:
-                worker.connection.send_bytes(b"")
-            except OSError:
-                pass
-        problems = [self._last_words(worker) for worker in self.workers.values()]
-        self._end(kill=False)
+            worker.connection.close()
+            worker.sender.remove()
+        self.nursery.close(kill=now)
+        Path(self.beats).unlink(missing_ok=True)
+        for slot in range(self.n):
+            Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
         return list(dict.fromkeys(problem for problem in problems if problem))
 
     def _last_words(self, worker: Worker) -> str:
@@ -230,18 +255,6 @@ class Pool:
         except (EOFError, OSError):
             pass
         return ""
-
-    def kill(self) -> None:
-        """End all workers at once."""
-        self._end(kill=True)
-
-    def _end(self, *, kill: bool) -> None:
-        for worker in self.workers.values():
-            worker.connection.close()
-        self.nursery.close(kill=kill)
-        Path(self.beats).unlink(missing_ok=True)
-        for slot in range(self.n):
-            Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
 
 
 def _ended(run: int, status: Status, text: str, seconds: float, worker: Worker) -> Batch:

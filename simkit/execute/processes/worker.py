@@ -1,8 +1,8 @@
-"""What a worker process does, and how batches travel from it to the owner.
+"""What a worker process does, and how portions travel to it and batches from it.
 
-A pipe moves a megabyte in half a millisecond, a shared page in a tenth of that. The worker keeps two
-halves of a mapped file and fills them in turn. It may, because the owner asks for a batch only after it
-has recorded the last but one.
+A pipe moves a megabyte in half a millisecond, a shared page in a tenth of that. Each side keeps two halves of a
+mapped file and fills them in turn. The worker may, because the owner hands out a portion only after it has
+recorded the last batch but one; the owner may, because a worker holds two portions at most.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import attrs
@@ -26,9 +27,10 @@ from threadpoolctl import threadpool_limits
 
 from simkit.declare.forms import Index
 from simkit.declare.tags import Limits
-from simkit.execute.engine import Job, Source
-from simkit.inject.contact import LOGGED, SIZE, Beat, Vault
-from simkit.values.batch import Checkpoint
+from simkit.execute.job import Declared, Source
+from simkit.inject.contact import LOGGED, SIZE, Beat
+from simkit.inject.injector import Injector
+from simkit.values.batch import Checkpoint, Portion
 
 LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
 
@@ -107,7 +109,7 @@ def last_words(path: str, start: int) -> str:
 
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
-_HALF = 16 << 20
+HALF = 16 << 20  # bytes of a batch that travel beside the message
 _FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 _PIPE = -1  # the offset of a buffer that follows on the pipe
 
@@ -121,13 +123,22 @@ class _Head:
 
 
 class Sender:
-    """A worker's end."""
+    """The end that sends.
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    Parameters
+    ----------
+    declared
+        Objects that the other end knows.
+    half
+        How many bytes of one message may go through the shared file.
+    """
+
+    def __init__(self, connection: Any, declared: Declared, half: int = HALF) -> None:
+        self.connection, self.declared, self.half = connection, declared, half
         self.shared: mmap.mmap | None = None
+        self.path = ""  # of the shared file, until the other end has opened it
         self.usable = sys.platform != "win32"  # a mapped file can't be removed there
-        self.half = 0
+        self.second = False
 
     def send(self, message: Any, *, shared: bool = False) -> None:
         """Send an object; its arrays are not copied into the message.
@@ -135,9 +146,18 @@ class Sender:
         Parameters
         ----------
         shared
-            Whether large arrays may go through the shared file: only messages that answer a request may,
-            since only the requests tell that the owner has read the last but one.
+            Whether large arrays may go through the shared file: only where the other end has read the last
+            message but one.
         """
+        self.send_frames(self.frames(message, shared=shared))
+
+    def send_frames(self, frames: Sequence[Any]) -> None:
+        """Send what `frames` made; blocks while it is more than fits a pipe and nobody reads."""
+        for frame in frames:
+            self.connection.send_bytes(frame)
+
+    def frames(self, message: Any, *, shared: bool = False) -> list[Any]:
+        """A message in the parts that go through the pipe: itself, and the buffers that found no other place."""
         large: list[memoryview] = []
 
         def beside(buffer: pickle.PickleBuffer) -> bool:
@@ -147,37 +167,39 @@ class Sender:
             large.append(raw)
             return False
 
-        data = pickle.dumps(message, 5, buffer_callback=beside)
+        data = self.declared.dumps(message, beside)
         file = self._open() if shared and large and self.shared is None and self.usable else None
         places = self._place(large) if shared else [(_PIPE, buffer.nbytes) for buffer in large]
         head = pickle.dumps(_Head(file, places))
-        self.connection.send_bytes(len(head).to_bytes(4, "little") + head + data)
-        for buffer, (offset, _) in zip(large, places, strict=True):
-            if offset == _PIPE:
-                self.connection.send_bytes(buffer)
+        rest = [buffer for buffer, (offset, _) in zip(large, places, strict=True) if offset == _PIPE]
+        return [len(head).to_bytes(4, "little") + head + data, *rest]
 
     def _open(self) -> str | None:
         """Make the shared file, its space reserved: a full memory file system would kill with SIGBUS."""
-        path = ""
+        size = 2 * self.half
         try:
-            handle, path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
+            handle, self.path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
             try:
-                os.posix_fallocate(handle, 0, 2 * _HALF) if hasattr(os, "posix_fallocate") else os.truncate(
-                    handle, 2 * _HALF
+                os.posix_fallocate(handle, 0, size) if hasattr(os, "posix_fallocate") else os.truncate(
+                    handle, size
                 )
-                self.shared = mmap.mmap(handle, 2 * _HALF)
+                self.shared = mmap.mmap(handle, size)
             finally:
                 os.close(handle)
         except OSError:
             self.usable = False
-            if path:
-                os.unlink(path)
+            self.remove()
             return None
-        return path
+        return self.path
+
+    def remove(self) -> None:
+        """Remove the shared file if the other end has not come to it."""
+        if self.path:
+            Path(self.path).unlink(missing_ok=True)
 
     def _place(self, buffers: Sequence[memoryview]) -> list[tuple[int, int]]:
-        offset, end = self.half * _HALF, (self.half + 1) * _HALF
-        self.half = 1 - self.half
+        offset, end = self.second * self.half, (self.second + 1) * self.half
+        self.second = not self.second
         places = []
         for buffer in buffers:
             size = buffer.nbytes
@@ -191,10 +213,19 @@ class Sender:
 
 
 class Receiver:
-    """The owner's end. Arrays of the last but one message are overwritten by the next."""
+    """The end that receives.
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    Parameters
+    ----------
+    declared
+        Objects that the other end knows.
+    copies
+        Whether arrays are copied from the shared file; else those of the last but one message are overwritten by
+        the next.
+    """
+
+    def __init__(self, connection: Any, declared: Declared, *, copies: bool) -> None:
+        self.connection, self.declared, self.copies = connection, declared, copies
         self.shared: memoryview | None = None
 
     def receive(self) -> Any:
@@ -211,7 +242,7 @@ class Receiver:
         if head.file is not None:
             self._open(head.file)
         buffers = [self._buffer(offset, size) for offset, size in head.places]
-        return pickle.loads(data[4 + size :], buffers=buffers)
+        return self.declared.loads(data[4 + size :], buffers)
 
     def _open(self, path: str) -> None:
         with open(path, "r+b") as file:
@@ -221,11 +252,29 @@ class Receiver:
     def _buffer(self, offset: int, size: int) -> Any:
         if offset == _PIPE:
             return self.connection.recv_bytes()
-        assert self.shared is not None  # the worker said where it is before
-        return self.shared[offset : offset + size]
+        assert self.shared is not None  # the other end said where it is before
+        part = self.shared[offset : offset + size]
+        return bytes(part) if self.copies else part
 
 
-def pack_runs(runs: Index) -> bytes:
+def packed(portion: Portion) -> Any:
+    """A portion as a message: with those checkpoints that are its runs' own."""
+    known = portion.restorable
+    own = {run: known[run] for run in portion.runs.tolist() if run in known} if known else {}
+    return _pack_runs(portion.runs), portion.points, own
+
+
+def unpacked(message: Any) -> Portion:
+    """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
+    runs, points, restorable = message
+    for values in points.values():
+        for element in values.array if values.array.dtype == object else ():
+            if isinstance(element, np.ndarray):
+                element.flags.writeable = False
+    return Portion(_unpack_runs(runs), points, restorable)
+
+
+def _pack_runs(runs: Index) -> bytes:
     """Run numbers, short where they are consecutive."""
     first, last = int(runs[0]), int(runs[-1])
     if last - first + 1 == len(runs):
@@ -233,8 +282,7 @@ def pack_runs(runs: Index) -> bytes:
     return np.concatenate([[0], runs]).astype(np.int64).tobytes()
 
 
-def unpack_runs(data: bytes) -> Index:
-    """What `pack_runs` packed."""
+def _unpack_runs(data: bytes) -> Index:
     numbers = np.frombuffer(data, np.int64)
     return np.arange(numbers[1], numbers[2]) if numbers[0] else numbers[1:]
 
@@ -269,7 +317,6 @@ class Place:
     number: int
     beats: str
     show: bool
-    most_failures: int = 0
 
     @property
     def log(self) -> str:
@@ -280,36 +327,35 @@ class Place:
 def work(connection: Any, source: Source, place: Place) -> None:
     """Be a worker; ends when the owner closes the connection or is gone."""
     ignore_signals()
-    sender = Sender(connection)
+    sender = Sender(connection, Declared())
     try:
         if not any(name in os.environ for name in _THREADS):
             threadpool_limits(1)
         beat = open_beats(place.beats, place.slot)
         log = None if place.show else OutputLog(place.log)
-        job = source()
-        job.injector.most_failures = place.most_failures
-        _apply(job.injector.plan.limits)
+        job, declared = source()
+        injector = job.injector(save=lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
+        _apply(job.plan.limits)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
         return
     sender.send(Answer())
     try:
-        _serve(sender, job, beat, log, place.number)
-        sender.send(Answer(problem=job.injector.close()))
+        _serve(Receiver(connection, declared, copies=True), sender, injector, beat, log, place.number)
+        sender.send(Answer(problem=injector.close()))
     except (EOFError, OSError):
-        job.injector.close()  # the owner is gone
+        injector.close()  # the owner is gone
     except Exception:  # noqa: BLE001 - runs' errors are recorded: what arrives here is simkit's own
         sender.send(Answer(bug=traceback.format_exc()))
 
 
-def _serve(sender: Sender, job: Job, beat: Beat, log: OutputLog | None, number: int) -> None:
-    job.injector.vault = Vault(lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
-    while request := sender.connection.recv_bytes():
-        packed, restorable = pickle.loads(request)
-        runs = unpack_runs(packed)
+def _serve(
+    receiver: Receiver, sender: Sender, injector: Injector, beat: Beat, log: OutputLog | None, number: int
+) -> None:
+    while (message := receiver.receive()) is not None:
         start = time.perf_counter()
-        batch = attrs.evolve(job.batch(runs, beat, log, restorable), worker=number)
+        batch = attrs.evolve(injector.batch(unpacked(message), beat, log), worker=number)
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()

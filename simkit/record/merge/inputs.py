@@ -18,7 +18,7 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import is_text
 from simkit.record.file.store import WriterLock
-from simkit.record.format import AFTER, MASK, place
+from simkit.record.format import AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 
@@ -86,8 +86,6 @@ class Known:
         In words, such as ``float`` and ``array float64``; ``None`` is of every type.
     digest
         Of a constant's value; empty for a column.
-    plain
-        The stored type where each row is one number in one dataset without holes, else empty.
     """
 
     section: str
@@ -95,7 +93,6 @@ class Known:
     unit: str
     digest: str
     explored: bool
-    plain: str
 
     @property
     def constant(self) -> bool:
@@ -169,10 +166,7 @@ def survey(source: Source) -> Survey:
 def _known(recorded: Recorded, section: str, name: str, thing: Any) -> Known:
     about = recorded.about(name)
     value = stored_digest(thing) if about.constant else ""
-    holes = place(section, name) + MASK in recorded.root
-    complete = about.constant or (about.explored and not holes)
-    plain = stored_type(thing) if complete and section == "parameters" else ""
-    return Known(section, frozenset(types(thing)), about.unit, value, about.explored, plain)
+    return Known(section, frozenset(types(thing)), about.unit, value, about.explored)
 
 
 def of_runs(recorded: Recorded, section: str) -> dict[str, Any]:
@@ -197,14 +191,6 @@ def stored_digest(thing: Any) -> str:
     if isinstance(thing, h5py.Group):
         thing.visititems(feed)
     return hasher.hexdigest()
-
-
-def stored_type(thing: Any) -> str:
-    """Codec and type of a dataset of single numbers, else nothing."""
-    scalar = isinstance(thing, h5py.Dataset) and thing.ndim == (0 if thing.attrs.get("constant") else 1)
-    if not scalar or thing.dtype.kind not in "biuf" or thing.dtype.itemsize > 8:
-        return ""
-    return f"{thing.attrs['codec']} {thing.attrs.get('dtype') or thing.dtype.str}"
 
 
 def types(thing: Any) -> set[str]:

@@ -14,9 +14,9 @@ from simkit.errors import SimkitError
 from simkit.record.merge.inputs import Known, Survey
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
-from simkit.values.columns import Column, Leaf
-from simkit.values.compare import digest, matched, mixed, occurrence
-from simkit.values.decode import ABSENT, decode
+from simkit.values.columns import Column
+from simkit.values.compare import keys, matched, mixed, occurrence
+from simkit.values.decode import decode
 
 
 @attrs.frozen
@@ -31,8 +31,6 @@ class Agreement:
         Constants of a source that are columns in the merged file.
     keys
         The names that tell points apart, with ``trial`` where it is used.
-    plain
-        Those of them that are one kind of number everywhere.
     fingerprint
         As a trajectory has it that explores all of these names.
     remarks
@@ -42,7 +40,6 @@ class Agreement:
     explored: tuple[str, ...]
     columns: frozenset[str]
     keys: tuple[str, ...]
-    plain: frozenset[str]
     fingerprint: dict[str, Any]
     remarks: tuple[str, ...]
 
@@ -139,15 +136,20 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
     varied = [
         name for name in names if name in columns and name not in leaves and any(name in g for g in given)
     ]
-    keys = (*leaves, *varied, *([TRIAL] if TRIAL in declared else []))
+    telling = (*leaves, *varied, *([TRIAL] if TRIAL in declared else []))
     return Agreement(
         leaves,
         columns,
-        keys,
-        frozenset(name for name in keys if _is_plain(name, surveys)),
-        {"constants": constants, "explored": sorted(declared.union(differing))},
+        telling,
+        {"constants": constants, "explored": sorted(declared.union(differing)), **_designs(surveys)},
         tuple(_remarks(surveys, differing, varied)),
     )
+
+
+def _designs(surveys: Sequence[Survey]) -> dict[str, Any]:
+    """The design of sensitivity analysis that the runs belong to, if there is one and the same for all."""
+    known = [one.fingerprint.get("designs") for one in surveys]
+    return {"designs": known[0]} if known[0] and all(each == known[0] for each in known) else {}
 
 
 def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
@@ -158,12 +160,6 @@ def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
     if all(given):
         return len(set(given)) > 1
     return all(one.names[name].constant for one in surveys)
-
-
-def _is_plain(name: str, surveys: Sequence[Survey]) -> bool:
-    """Whether it is the same kind of number in every source."""
-    kinds = {one.names[name].plain if name in one.names else "" for one in surveys}
-    return name == TRIAL or (len(kinds) == 1 and "" not in kinds)
 
 
 def _remarks(surveys: Sequence[Survey], differing: Sequence[str], varied: Sequence[str]) -> Iterator[str]:
@@ -178,48 +174,21 @@ def _remarks(surveys: Sequence[Survey], differing: Sequence[str], varied: Sequen
             yield f"{other.source} was made by other code than {first.source}: {'; '.join(changed)}"
 
 
-_ABSENT = np.uint64(1)
+def point_keys(recorded: Recorded, survey: Survey, agreed: Agreement) -> list[Array]:
+    """One number per run and name that tells points apart, equal for equal values; uint64, shape ``(n,)`` each."""
+    return [_keys_of(recorded, survey, name) for name in agreed.keys]
 
 
-def keys(recorded: Recorded, survey: Survey, agreed: Agreement) -> list[Array]:
-    """One number per row and name, equal for values of equal type and bits; uint64, shape ``(n,)`` each."""
-    return [_key(recorded, survey, name, plain=name in agreed.plain) for name in agreed.keys]
-
-
-def _key(recorded: Recorded, survey: Survey, name: str, *, plain: bool) -> Array:
+def _keys_of(recorded: Recorded, survey: Survey, name: str) -> Array:
     if name == TRIAL:
         trials = recorded.run_column(TRIAL)
         return np.zeros(survey.n, "u8") if trials is None else trials.astype("u8")
-    known = survey.names.get(name)
-    if known is None:
-        return np.full(survey.n, _ABSENT)
-    if plain:
-        column = recorded.constant(name) if known.constant else recorded.column(name, slice(0, survey.n))
-        return np.resize(_bits(column), survey.n)
-    if known.constant:
-        return np.full(survey.n, _number(digest(decode(recorded.constant(name))[0])))
-    return _digests(recorded, name, survey.n)
-
-
-def _bits(column: Column) -> Array:
-    node = column.whole
-    assert isinstance(node, Leaf)
-    rows = np.ascontiguousarray(node.rows)
-    return rows.view(f"u{rows.dtype.itemsize}").astype("u8")
-
-
-def _digests(recorded: Recorded, name: str, n: int) -> Array:
-    numbers = [np.empty(0, "u8")]
-    for batch in recorded.batches(np.arange(n), [name]):
-        values = decode(batch.parameters[name])
-        numbers.append(
-            np.array([_ABSENT if value is ABSENT else _number(digest(value)) for value in values], "u8")
-        )
-    return np.concatenate(numbers)
-
-
-def _number(text: str) -> np.uint64:
-    return np.uint64(int(text[:16], 16))
+    if name not in survey.names:
+        return keys(Column(survey.n, ()))
+    if survey.names[name].constant:
+        return np.repeat(keys(recorded.constant(name)), survey.n)
+    batches = recorded.batches(np.arange(survey.n), [name])
+    return np.concatenate([np.empty(0, "u8"), *(keys(batch.parameters[name]) for batch in batches)])
 
 
 DUPLICATES = ("error", "first", "all")
@@ -276,7 +245,7 @@ class Places:
         SimkitError
             For a run that is done here and in an earlier source, if duplicates are errors.
         """
-        theirs = keys(recorded, survey, self.agreed)
+        theirs = point_keys(recorded, survey, self.agreed)
         found = matched(self.keys, theirs, self.n, survey.n)
         known, status = found >= 0, survey.status
         there = np.where(known, self.status[found] if self.n else 0, Status.PENDING)

@@ -1,4 +1,4 @@
-"""``simkit export``: tables, labelled arrays and smaller trajectories, nothing dropped in silence."""
+"""``simkit export``: what a format can not hold, and smaller trajectories."""
 
 from __future__ import annotations
 
@@ -8,51 +8,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
+from exported import PLAIN, RICH, SOURCE, exported
 
 import simkit
-
-SOURCE = '''
-from typing import Annotated, NamedTuple
-import numpy as np
-from simkit import Unit, experiment, parameter, product
-
-@parameter
-class Neuron:
-    """A leaky neuron."""
-    tau: Annotated[float, "membrane time constant", Unit("ms")] = 20.0
-    N: int = 10
-
-class Found(NamedTuple):
-    z: Annotated[float, "the product", Unit("mV")]
-    t: str
-    b: bool
-    n: int
-    when: np.datetime64
-
-@experiment
-@product(x=[1.0, 2.0, 3.0], y=[4.0, 5.0])
-def plain(x: Annotated[float, "position", Unit("cm")], y, neuron, opt=None) -> Found:
-    """Scalars only."""
-    print("hello", x)
-    if (x, y) == (3.0, 4.0):
-        raise ValueError("no luck")
-    when = np.datetime64("2026-01-01T00:00:01") + np.timedelta64(int(x), "s")
-    return Found(x / 3 + y, f't,"{x}', x > 1, int(x), when)
-
-@experiment
-@product(x=[1.0, 2.0, 3.0]).repeat(2)
-def rich(x, rng, run, neuron):
-    run.note("looks fine")
-    run.note(z="roughly")
-    if x == 3.0:
-        raise ValueError(f"burnt out")
-    return {
-        "z": rng.normal(), "vec": np.arange(3) * x, "mat": np.full((2, 2), x), "rag": np.arange(int(x)),
-        "table": {"a": x}, "c": 1j * x, "mixed": [1, "a"][int(x) - 1], "s.t": np.arange(int(x)) * 0.5,
-        "half": np.float16(x),
-    }
-'''
 
 
 @pytest.fixture(scope="module")
@@ -62,96 +20,11 @@ def study(shared):
     return shared
 
 
-def exported(study, source, target, names=None, where=None):
-    """The new file's path, and the remarks; in this process, since another one takes a second."""
-    out = study.path / target
-    out.unlink(missing_ok=True)
-    traj = study.open(source)
-    written = (traj if where is None else traj.where(where)).export(out, names)
-    assert written.path == out
-    return out, list(written.remarks)
-
-
 def refused(study, source, target, names=None):
     """What is said instead."""
     with pytest.raises(simkit.SimkitError) as caught:
         study.open(source).export(study.path / target, names)
     return str(caught.value)
-
-
-PLAIN, RICH = "results/plain-001.h5", "results/rich-001.h5"
-
-
-def test_csv(study):
-    path = study.path / "a.csv"
-    out = study.ok("export", PLAIN, "a.csv").out
-    table, traj = pd.read_csv(path, index_col="run", parse_dates=["when"]), study.open(PLAIN)
-    assert table.columns.tolist() == ["x", "y", "z", "t", "b", "n", "when", "status", "seconds"]
-    assert np.array_equal(table["z"], traj["z"], equal_nan=True)  # every digit
-    assert table["t"].tolist()[:4] == ['t,"1.0', 't,"1.0', 't,"2.0', 't,"2.0']
-    assert table["status"].tolist() == ["done"] * 4 + ["failed", "done"]
-    assert table.loc[4, ["z", "t", "b", "n", "when"]].isna().all()
-    assert table["n"].dropna().tolist() == [1, 1, 2, 2, 3]
-    lines = out.splitlines()
-    assert lines[0].startswith("a.csv   6 runs   ")
-    assert lines[1:] == [
-        "    constants are not in the table: neuron.tau, neuron.N, opt",
-        "    units are not in the table: x in cm, z in mV",
-    ]
-
-
-def test_parquet_keeps_types_and_units(study):
-    path, _ = exported(study, PLAIN, "a.parquet")
-    table, traj = pd.read_parquet(path), study.open(PLAIN)
-    assert table.attrs["units"] == {"x": "cm", "z": "mV"}
-    assert str(table["n"].dtype) == "Int64"
-    assert str(table["b"].dtype) == "boolean"
-    assert table["when"].dtype.kind == "M"
-    assert table["b"].isna().tolist() == [False] * 4 + [True, False]
-    assert np.array_equal(table["z"], traj["z"], equal_nan=True)
-    assert table.index.name == "run"
-
-
-def test_parquet_holds_lists(study):
-    path, _ = exported(study, RICH, "lists.parquet", ["x", "vec", "rag", "s.t"])
-    table = pd.read_parquet(path)
-    assert table["vec"][2].tolist() == [0, 2, 4]
-    assert [table["rag"][i].tolist() for i in (0, 2)] == [[0], [0, 1]]
-    assert table["s.t"][2].tolist() == [0, 0.5]
-    assert table["rag"][4] is None
-
-
-def test_netcdf(study):
-    path, remarks = exported(study, PLAIN, "a.nc")
-    with xr.open_dataset(path) as data:
-        assert data.z.dims == ("x", "y")
-        assert data.z.attrs["units"] == "mV"
-        assert data.x.attrs["comment"] == "position"
-        assert data.z.sel(x=2.0, y=5.0) == 2 / 3 + 5
-        assert np.isnan(data.z.sel(x=3.0, y=4.0))
-        assert data.t.sel(x=2.0, y=5.0).item() == 't,"2.0'
-        assert data.t.sel(x=3.0, y=4.0).item() == ""
-        assert data.status.sel(x=3.0, y=4.0).item() == "failed"
-        assert data.when.sel(x=1.0, y=4.0) == np.datetime64("2026-01-01T00:00:02")
-        assert data["neuron.tau"].item() == 20.0
-        assert data["neuron.tau"].attrs["units"] == "ms"
-        assert data.attrs["opt"] == "None"
-    assert remarks == [
-        "constants kept as text attributes: opt",
-        "t: missing text is empty",
-        "b: true, false, missing are 1, 0, NaN",
-    ]
-    path, _ = exported(study, RICH, "cubes.nc", ["z", "vec", "mat"])
-    with xr.open_dataset(path) as data:
-        assert data.mat.dims == ("x", "trial", "mat_dim_0", "mat_dim_1")
-        assert data.mat.sel(x=2.0, trial=1).values.tolist() == [[2, 2], [2, 2]]
-
-
-def test_both_netcdf_libraries_read_it(study):
-    path, _ = exported(study, PLAIN, "a.nc")
-    for engine in ("netcdf4", "h5netcdf"):
-        with xr.open_dataset(path, engine=engine) as data:
-            assert data.z.sel(x=1.0, y=4.0) == 1 / 3 + 4, engine
 
 
 def test_what_a_format_can_not_hold_is_named_with_the_command_for_the_rest(study):
@@ -290,14 +163,3 @@ def test_mistakes(study):
     assert (study.path / "here.csv").read_text() == before
     study.ok("export", PLAIN, "here.csv", "--force")
     assert (study.path / "here.csv").read_text() != before
-
-
-def test_from_python(study):
-    traj = study.open(PLAIN)
-    (study.path / "mine.csv").unlink(missing_ok=True)
-    written = traj.where("y == 4").export(study.path / "mine.csv", "z")
-    assert written.remarks == ("units are not in the table: z in mV",)
-    assert pd.read_csv(written.path)["run"].tolist() == [0, 2, 4]
-    with pytest.raises(simkit.SimkitError, match="exists"):
-        traj.export(study.path / "mine.csv")
-    traj.export(str(study.path / "mine.csv"), force=True)

@@ -6,39 +6,11 @@ import os
 import shutil
 import signal
 
-import h5py
 import pytest
 from conftest import Project
+from verified import SOURCE, changed, squeezed
 
 from simkit.cli.main import main
-
-SOURCE = """
-import numpy as np
-from simkit import experiment, parameter, product
-
-@parameter
-class Neuron:
-    tau: float = 20.0
-    n: int = 3
-
-@parameter
-def dt(neuron):
-    return neuron.tau / 100
-
-@parameter
-def drive(x, dt):
-    return x * dt
-
-@experiment
-@product(x=[1, 2, 3], w=[0.5, 1.5])
-def sim(x, w, neuron, drive, rng, run, gain=2.0):
-    if x == 3 and w == 0.5:
-        raise ValueError("no luck")
-    print("hello", x)
-    run.checkpoint(at=x)
-    run.add(added={"list": [x] * x, "text": "t"})
-    return {"z": drive * w * gain, "trace": rng.normal(size=5)}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +27,6 @@ def recorded(once, project):
     """A copy of that study."""
     shutil.copytree(once, project.path, dirs_exist_ok=True)
     return project
-
-
-def changed(project, old, new):
-    """The file with a text in it replaced."""
-    assert old in SOURCE
-    project.file("sim_a.py", SOURCE.replace(old, new))
-
-
-def squeezed(text):
-    """Lines with single blanks."""
-    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -95,61 +56,6 @@ def test_a_changed_result_is_found_told_and_tolerated(recorded):
     assert "5 runs the same, within rtol 1e-09, atol 1e-14" in near.out
 
 
-def test_types_absent_and_new_results_differ(recorded):
-    changed(recorded, '"z": drive * w * gain, "trace"', '"z": int(x), "fresh": 1, "spur"')
-    lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "0").out)
-    assert "0 z 0.2 1 off by 0.8 (0.8 relative)" in lines
-    assert "0 fresh (nothing) 1" in lines
-    assert any(line.startswith("0 trace array float64 (5,) (nothing)") for line in lines)
-    changed(recorded, '"z": drive * w * gain', '"status": 1.5, "z": drive * w * gain')
-    lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "0").out)
-    assert "0 status (nothing) 1.5" in lines
-    changed(recorded, '[x] * x, "text"', '[1.0 * x] * x, "text"')
-    lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "0").out)
-    assert "0 added {'list': [1], 'text': 't'} {'list': [1.0], 'text': 't'}" in lines
-
-
-def test_derived_parameters_are_computed_again_and_compared(recorded):
-    changed(recorded, "neuron.tau / 100", "neuron.tau / 50")
-    lines = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "2").out)
-    assert "code sim_a.py::dt changed" in lines
-    assert "all dt 0.2 0.4 off by 0.2 (0.5 relative)" in lines
-    assert "2 drive 0.4 0.8 off by 0.4 (0.5 relative)" in lines
-    assert "differing: dt, drive, z" in lines
-
-
-def test_recorded_constants_are_used_whatever_the_code_says_now(recorded):
-    changed(recorded, "gain=2.0", "gain=3.0")
-    out = recorded.ok("verify", "results/sim-001.h5").out
-    assert "gain is 3.0 in the code now; verified with 2.0, as recorded" in out
-    changed(recorded, "tau: float = 20.0", "tau: float = 10.0")
-    out = recorded.ok("verify", "results/sim-001.h5").out
-    assert "neuron.tau is 10.0 in the code now; verified with 20.0, as recorded" in out
-    changed(recorded, "no luck", "bad luck")
-    recorded.file("pyproject.toml", "[tool.simkit.parameters]\ngain = 7.0\n")
-    assert "gain" not in recorded.ok("verify", "results/sim-001.h5").out
-
-
-def test_values_from_the_command_line_come_from_the_file(project):
-    project.file("sim_a.py", SOURCE)
-    options = [
-        "--set",
-        "gain=5",
-        "--set",
-        "dt=0.7",
-        "--set",
-        "neuron.tau=1",
-        "--product",
-        "x=7,8",
-        "--repeat",
-        "2",
-    ]
-    project.ok("-n", "0", *options)
-    result = project.ok("verify", "results/sim-001.h5")
-    assert "8 of 8 runs" in result.out
-    assert project.open("sim-001")["z"][0] == 7 * 0.7 * 0.5 * 5
-
-
 def test_failing_runs(recorded):
     out = recorded.ok("verify", "results/sim-001.h5", "--runs", "4,5").out
     assert "2 runs the same, bit for bit (1 not done, as recorded)" in out
@@ -164,15 +70,6 @@ def test_failing_runs(recorded):
     assert "(Pdb) 42" in debugged.out
     mended = squeezed(recorded.simkit("verify", "results/sim-001.h5", "--runs", "4").out)
     assert "4 status failed done" in mended
-
-
-def test_a_run_that_kills_its_worker_costs_one_run(recorded):
-    changed(recorded, 'raise ValueError("no luck")', "pass")
-    changed(recorded, 'print("hello", x)', "import os; x == 2 and os.kill(os.getpid(), 9)")
-    result = recorded.simkit("verify", "results/sim-001.h5")
-    assert result.code == 1
-    assert "2 status done crashed: the worker that executed this run died" in "\n".join(squeezed(result.out))
-    assert "2 of 5 runs differ" in result.out
 
 
 def test_some_runs_only(recorded):
@@ -256,31 +153,6 @@ def test_one_of_several_in_a_file(project):
     assert "study.h5 holds several experiments: sim, other\n    name one: study.h5::sim" in result.err
 
 
-def test_other_packages_and_platforms_are_told(recorded):
-    with h5py.File(recorded.path / "results/sim-001.h5", "r+") as file:
-        session = next(iter(file["sim/info"].values()))
-        for name, value in (
-            ("packages", '{"numpy": "1.0", "h5py": "2.0", "gone-for-good": "3"}'),
-            ("python", "2.7.18"),
-        ):
-            if name in session.attrs:
-                session.attrs[name] = value
-            else:
-                del session[name]
-                session[name] = value
-    lines = squeezed(recorded.ok("verify", "results/sim-001.h5").out)
-    assert any(line.startswith("packages numpy 1.0, now 2.") for line in lines)
-    assert "packages gone-for-good 3, now not installed" in lines
-    assert any(line.startswith("python 2.7.18, now 3.") for line in lines)
-    with h5py.File(recorded.path / "results/sim-001.h5", "r+") as file:
-        session = next(iter(file["sim/info"].values()))
-        for name in ("packages", "python", "platform", "code", "simkit"):
-            session.attrs.pop(name, None)
-            if name in session:
-                del session[name]
-    assert "5 runs the same" in recorded.ok("verify", "results/sim-001.h5").out
-
-
 def test_many_differences_are_counted_and_the_first_shown(project):
     source = (
         "from simkit import *\n@experiment\n@product(x=range(3000))\ndef f(x):\n    return {'a': x, 'b': x}\n"
@@ -296,18 +168,6 @@ def test_many_differences_are_counted_and_the_first_shown(project):
     assert [int(row.split()[0]) for row in rows] == list(range(10, 30))
     more = project.simkit("verify", "results/f-001.h5", "-v").out
     assert "(the first 200 differences" in more
-
-
-def test_sessions_with_other_constants_and_code_are_verified_each_with_its_own(project):
-    source = "from simkit import *\n@experiment\n@product(x=[1, 2])\ndef f(x, gain=1):\n    return x * gain\n"
-    project.file("sim_a.py", source)
-    project.ok("-n", "0")
-    project.file("sim_a.py", source.replace("[1, 2]", "[1, 2, 3, 4]").replace("gain=1", "gain=10"))
-    project.ok("-n", "0", "--into", "results/f-001.h5")
-    assert project.open("f-001")["result"].tolist() == [1, 2, 30, 40]
-    out = project.ok("verify", "results/f-001.h5").out
-    assert "4 runs the same, bit for bit" in out
-    assert "gain is 10 in the code now; verified with 1, as recorded" in out
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

@@ -4,47 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
-
-import simkit
-
-# Interruptions
-
-
-WAITING = """
-import os, time
-from pathlib import Path
-from simkit import experiment, product
-
-@experiment
-@product(i=range(8))
-def waiting(i, rng):
-    Path(f".pid-{i}").write_text(f"{os.getpid()} {os.getppid()}")
-    Path(f".pid-{i}").rename(f"pid-{i}")
-    time.sleep(0.05)  # no fast run, or several of them would be one batch
-    while i >= 3 and not Path("go").exists():
-        time.sleep(0.01)
-    return {"i2": i * i, "draw": rng.random()}
-"""
-
-
-def is_alive(pid):
-    """Whether a process runs; one that only waits to be buried does not."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def recorded_done(project, name):
-    """The number of done runs that a reader finds by now."""
-    file = project.path / "results" / f"{name}.h5"
-    if not file.exists():
-        return 0
-    with simkit.open(file) as traj:
-        return int((traj.status == "done").sum())
+from faulty import WAITING, is_alive, recorded_done
 
 
 @pytest.mark.parametrize("way", [["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"]])

@@ -7,37 +7,7 @@ import re
 
 import numpy as np
 import pytest
-
-FAULTS = """
-import ctypes, os, signal, sys
-from simkit import experiment, product
-
-class Odd(BaseException):
-    pass
-
-def fault(i):
-    if i == 20:
-        raise ValueError("no luck")
-    if i == 37:
-        os._exit(3)
-    if i == 60:
-        os._exit(0)
-    if i == 90:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if i == 120:
-        ctypes.string_at(0)
-    if i == 150:
-        sys.exit("bye")
-    if i == 170:
-        raise Odd("strange")
-
-@experiment
-@product(i=range(200))
-def faulty(i, rng):
-    fault(i)
-    return {"square": i * i, "draw": rng.random()}
-"""
-
+from faulty import FAULTS
 
 STATUS = {20: "failed", 37: "crashed", 60: "crashed", 90: "crashed", 120: "crashed", 150: "failed"}
 

@@ -2,62 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from merges import F, refused
 
 import simkit
-from simkit import SimkitError, explore
-
-F = """
-from simkit import experiment
-
-@experiment
-def f(x=0.0, k=1):
-    return {"z": x * k}
-"""
-
-
-@pytest.fixture
-def make(study):
-    """Record ``f`` of a text into a file of its own."""
-
-    def record(file, space=None, text=F, **options):
-        for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", "")).startswith(str(study.root)):
-                del sys.modules[name]  # the text may be another one
-        with study.run(text, space=space, output=file, fresh=True, **options):
-            return Path(file)
-
-    return record
-
-
-@pytest.fixture
-def merge():
-    """Merge, remarks aside; closed when the test ends."""
-    opened = []
-
-    def merged(target, *sources, **options):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            opened.append(simkit.merge(target, *sources, **options))
-        return opened[-1]
-
-    yield merged
-    for trajectory in opened:
-        trajectory.close()
-
-
-def refused(*arguments, **options):
-    """What merging these is told."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with pytest.raises(SimkitError) as told:
-            simkit.merge(*arguments, **options)
-    return str(told.value)
+from simkit import explore
 
 
 def test_a_result_that_only_some_files_have_is_absent_in_the_others(make, merge):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from kinds import CHECKS
 
-from simkit.testing import Examples
+from simkit.testing.codecs import Examples
 
 xr = pytest.importorskip("xarray", reason="an extra: pip install simkit[xarray]")
 

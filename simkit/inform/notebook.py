@@ -8,7 +8,7 @@ import time
 from importlib import import_module
 from typing import Any, Protocol
 
-from simkit.report.progress import Progress, Reporter, Silent, Stage
+from simkit.inform.progress import Progress, Reporter, Silent, Stage
 
 _AFTER = 0.3  # seconds: what is faster needs no bar
 _INTERVAL = 0.2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simkit import Codec
-from simkit.testing import check_codec, equal
+from simkit.testing.codecs import check_codec, equal
 
 
 class Spikes:

@@ -9,25 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from simulations import FAILING
 
 import simkit
-
-MULTIPLY = '''
-from simkit import experiment, product
-
-@experiment
-@product(x=[1.0, 2.0, 3.0, 4.0], y=[6.0, 7.0, 8.0])
-def multiply(x: float, y: float) -> dict[str, float]:
-    """Multiply two numbers."""
-    return {"z": x * y}
-'''
-
-
-@pytest.fixture
-def multiply(project):
-    project.file("sim_multiply.py", MULTIPLY)
-    return project
 
 
 def section(text, title):
@@ -39,19 +23,6 @@ def section(text, title):
     rest = lines[start + 1 :]
     stop = next((i for i, line in enumerate(rest) if re.fullmatch(r"[=_-]+ .* [=_-]+", line)), len(rest))
     return "\n".join(rest[:stop])
-
-
-FAILING = '''
-from simkit import experiment, product
-
-@experiment
-@product(i=range({n}))
-def shaky(i, bad={bad}):
-    """Fails from ``bad`` on."""
-    if i >= bad:
-        raise ValueError(f"no luck with {{i}}")
-    return {{"z": i}}
-'''
 
 
 def test_failures_are_shown_once_with_parameters_and_the_replay_command(project):

@@ -22,7 +22,7 @@ from simkit.values.encode import encode, explain
 from simkit.values.instances import among, revived
 from simkit.values.results import take_apart
 
-__all__ = ["CODEC_CHECKS", "Examples", "check_codec", "equal"]
+__all__ = ["CHECKS", "Examples", "check_codec", "equal"]
 
 Equal: TypeAlias = Callable[[Any, Any], bool]
 
@@ -183,7 +183,7 @@ def _expect_runs(trajectory: Trajectory, examples: Examples, n: int) -> None:
     examples.expect([trajectory.parameters.constant], values[:1], "a constant of a study")
 
 
-CODEC_CHECKS: tuple[Callable[[Examples], None], ...] = (
+CHECKS: tuple[Callable[[Examples], None], ...] = (
     comes_back,
     is_kept_as_it_was_returned,
     comes_back_nested,
@@ -227,7 +227,7 @@ def check_codec(
     """
     examples = Examples(values, equal, classes)
     with _known(codec):
-        for check in CODEC_CHECKS:
+        for check in CHECKS:
             check(examples)
 
 

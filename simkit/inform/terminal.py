@@ -14,8 +14,8 @@ from typing import Any
 from simkit._version import __version__
 from simkit.collect.config import BOOKS
 from simkit.errors import location, shown_path
+from simkit.inform.progress import Failure, Progress, Stage, assignments, counted, duration, rule, size
 from simkit.record.facts import clean
-from simkit.report.progress import Failure, Progress, Stage, assignments, counted, duration, rule, size
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines in a pipe
 _LIVE_AFTER = 0.3  # seconds: what is faster needs no bar

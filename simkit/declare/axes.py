@@ -1,0 +1,68 @@
+"""The values of one explored name, as the user gave them: a list, an array, a column of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from simkit.declare.forms import Values, objects
+from simkit.errors import SimkitError, caller
+
+# Lists of one of these types fit an array that gives back the very same objects.
+_NATIVE = {float: "f", int: "i", bool: "b", complex: "c"}
+
+
+def _frozen(element: Any) -> Any:
+    if not isinstance(element, np.ndarray):
+        return element
+    copy = element.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def from_list(elements: list[Any]) -> Values:
+    """Values that give back these very elements; compact where one type allows it."""
+    kinds = set(map(type, elements))
+    kind = _NATIVE.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kind is not None:
+        array = np.array(elements)
+        if array.dtype.kind == kind:  # integers beyond 64 bits become objects or unsigned
+            return Values(array, native=True)
+    return Values(objects([_frozen(element) for element in elements]), native=True)
+
+
+def declared(name: str, given: Any) -> Values:
+    """What the user gave for one axis.
+
+    Raises
+    ------
+    SimkitError
+        For a scalar, a string, a mapping or an unordered set.
+    """
+    if isinstance(given, np.ndarray):
+        if given.ndim == 0:
+            raise _not_an_axis(name, given)
+        copy = given.copy()
+        copy.flags.writeable = False
+        return Values(copy, native=copy.dtype == object)
+    if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a pandas Series or Index
+        numpy_typed = isinstance(given.dtype, np.dtype)
+        return declared(name, given.to_numpy()) if numpy_typed else from_list(list(given))
+    if isinstance(given, (str, bytes, dict, set, frozenset)) or not isinstance(given, Iterable):
+        raise _not_an_axis(name, given)
+    return from_list(list(given))
+
+
+def _not_an_axis(name: str, given: Any) -> SimkitError:
+    why = "has no order" if isinstance(given, (set, frozenset)) else "is not a list of values"
+    return SimkitError(
+        f"{caller()}: {name}={given!r} {why}\n    give a list or an array: {name}=[{_first(given)}, …]"
+    )
+
+
+def _first(given: Any) -> str:
+    if isinstance(given, (set, frozenset, dict)) and given:
+        return repr(next(iter(given)))
+    return repr(given)

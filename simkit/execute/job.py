@@ -1,0 +1,250 @@
+"""What a process needs to execute an experiment's runs, and how it gets that from the owner."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import dill
+import numpy as np
+
+from simkit.collect.code import changes
+from simkit.collect.collection import Found, Request, resolve
+from simkit.collect.modules import load
+from simkit.collect.plan import Plan, node_id
+from simkit.collect.resolve import Outside
+from simkit.collect.signatures import levels
+from simkit.collect.sources import Sources
+from simkit.declare.forms import Array, Values, Zip, axes, objects
+from simkit.declare.plugins import OWN
+from simkit.declare.space import Space
+from simkit.declare.tags import Tag, tag_of
+from simkit.errors import SimkitError
+from simkit.inject.contact import Beat, Save, never
+from simkit.inject.injector import Injector, OnError
+
+Method = Literal["fork", "spawn", "forkserver"]
+Beside = Callable[[pickle.PickleBuffer], bool] | None
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """An experiment ready to be executed; its points come with each `Portion`.
+
+    Attributes
+    ----------
+    root
+        The root seed.
+    shared
+        The parameters that do not vary, by node key.
+    parameters
+        The names that no result may take.
+    outside
+        What was laid on top of the code's values when the plan was made.
+    seeds
+        By run number, where they do not derive from the root seed.
+    most_failures
+        After how many failures a process starts no further run; 0 is no limit.
+    """
+
+    plan: Plan
+    root: int
+    shared: Mapping[str, Any]
+    parameters: tuple[str, ...]
+    outside: Mapping[str, Outside] = attrs.field(factory=dict)
+    seeds: Array | None = None
+    most_failures: int = 0
+
+    def injector(
+        self,
+        *,
+        on_error: OnError | None = None,
+        is_interrupt: Callable[[Beat], bool] = never,
+        save: Save | None = None,
+    ) -> Injector:
+        """The experiment compiled in this process."""
+        return Injector(
+            self.plan, self.root, self.shared,
+            parameters=self.parameters, seeds=self.seeds, on_error=on_error,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+        )  # fmt: skip
+
+
+# Makes the job in a worker, with the objects that its points refer to: called once there, and picklable where
+# workers are not forked.
+Source = Callable[[], tuple[Job, "Declared"]]
+
+
+@attrs.frozen(eq=False)
+class Recipe:
+    """Collect the experiment from its file again; shared values and declared objects come from the owner.
+
+    Raises
+    ------
+    SimkitError
+        When called, if the file holds other code by now than the owner runs.
+    """
+
+    path: Path
+    rootdir: Path
+    experiment: str
+    code: Mapping[str, str]
+    payload: bytes  # a job without its plan, the names of the points, and the declared objects
+
+    def __call__(self) -> tuple[Job, Declared]:
+        """Make the job."""
+        module = load(self.path, self.rootdir)
+        inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
+        job, space, compress, declared = dill.loads(self.payload)
+        function = getattr(module, self.experiment)
+        found = Found(
+            function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
+        )
+        request = Request(outside=job.outside, reshape=lambda *_: space)
+        plan = resolve(found, inside, request, self.rootdir, compress=compress)
+        different = changes(self.code, plan.code)
+        if different:
+            msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"
+            raise SimkitError(msg)
+        return attrs.evolve(job, plan=plan), Declared(declared)
+
+
+@attrs.frozen(eq=False)
+class Parcel:
+    """The experiment itself: for functions that no file can give again, as in a script or a notebook."""
+
+    payload: bytes
+
+    def __call__(self) -> tuple[Job, Declared]:
+        """Make the job."""
+        job, declared, codecs = dill.loads(self.payload)
+        for codec in codecs:
+            OWN.add(codec)
+        return job, Declared(declared)
+
+
+def portable(job: Job, declared: Declared) -> Source:
+    """A source that can be sent to another process; it holds none of the points.
+
+    Raises
+    ------
+    SimkitError
+        When something that the experiment needs can't be sent.
+    """
+    plan, space, elements = job.plan, _outline(job.plan.space), declared.elements
+    try:
+        if not _is_in_its_file(plan):
+            codecs = tuple(OWN.by_name.values())
+            bare = attrs.evolve(plan, space=space, code={}, afters=(), sources=Sources())
+            whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
+            return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
+        rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
+        payload = dill.dumps((rest, space, plan.compress, elements), recurse=True)
+    except Exception as error:  # noqa: BLE001 - pickling raises anything
+        cure = "run it with -n 0, or with --start-method fork"
+        raise SimkitError(
+            f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
+        ) from None
+    return Recipe(plan.path, plan.rootdir, plan.name, plan.code, payload)
+
+
+def _is_in_its_file(plan: Plan) -> bool:
+    """Whether importing the file gives the experiment: no script, no notebook, no function within another."""
+    module = sys.modules.get(plan.module)
+    is_importable = plan.module != "__main__" and getattr(module, "__file__", None) is not None
+    return is_importable and getattr(module, plan.name, None) is plan.function
+
+
+def source_of(job: Job, method: Method) -> tuple[Source, Declared]:
+    """What workers make the job from, and what the owner packs their messages with."""
+    declared = Declared.of(job.plan.space)
+    return (lambda: (job, declared)) if method == "fork" else portable(job, declared), declared
+
+
+def _outline(space: Space) -> Space:
+    """A space of no points that explores the same names."""
+    nothing = {
+        name: Values(objects([]), native=True, present=np.empty(0, bool) if name in space.optional else None)
+        for name in space.names
+    }
+    return Space(Zip(nothing, 0))
+
+
+class Declared:
+    """The objects among the declared points that a run shall get as they are: they travel as their numbers.
+
+    Parameters
+    ----------
+    elements
+        Known on both sides: a worker is forked from the owner, or gets them with its job.
+    """
+
+    def __init__(self, elements: Sequence[Any] = ()) -> None:
+        self.elements = elements
+        self.numbers = {id(element): number for number, element in enumerate(elements)}
+
+    @classmethod
+    def of(cls, space: Space) -> Declared:
+        """Those of a space; numbers, texts and arrays are copied on the way, whatever they stand in."""
+        columns = (values.array for _, values in axes(space.form) if values.array.dtype == object)
+        return cls([element for column in columns for element in column if not _is_copied(element)])
+
+    def dumps(self, message: Any, beside: Beside = None) -> bytes:
+        """Pickle a message.
+
+        Parameters
+        ----------
+        beside
+            Called with each buffer; where it gives false, the buffer travels beside the message.
+        """
+        if not self.elements:
+            return pickle.dumps(message, 5, buffer_callback=beside)  # older protocols lose byte order
+        file = io.BytesIO()
+        _Pickler(file, self.numbers, beside).dump(message)
+        return file.getvalue()
+
+    def loads(self, data: bytes | memoryview, buffers: Sequence[Any] = ()) -> Any:
+        """What `dumps` pickled."""
+        if not self.elements:
+            return pickle.loads(data, buffers=buffers)
+        return _Unpickler(io.BytesIO(data), self.elements, buffers).load()
+
+
+_COPIED = {str, bytes, int, float, complex, bool, type(None)}
+
+
+def _is_copied(element: Any) -> bool:
+    if type(element) is np.ndarray:
+        return bool(element.dtype != object)
+    return type(element) in _COPIED or isinstance(element, np.generic)
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, numbers: Mapping[int, int], beside: Beside) -> None:
+        super().__init__(file, 5, buffer_callback=beside)
+        self.numbers = numbers
+
+    def persistent_id(self, element: Any) -> int | None:
+        return self.numbers.get(id(element))
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, elements: Sequence[Any], buffers: Sequence[Any]) -> None:
+        super().__init__(file, buffers=buffers)
+        self.elements = elements
+
+    def persistent_load(self, number: int) -> Any:
+        return self.elements[number]
+
+
+def start_method(wanted: Method | None = None) -> Method:
+    """Fork where it is safe, else spawn."""
+    if wanted is not None:
+        return wanted
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"

@@ -1,0 +1,376 @@
+"""Which address of the page answers what?"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from simkit._version import __version__
+from simkit.analyse.bokeh import LIGHT
+from simkit.analyse.diff import diff
+from simkit.analyse.show import briefly
+from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import counted, duration, size
+from simkit.serve import figures
+from simkit.serve.arrays import picture
+from simkit.serve.figures import THEMES
+from simkit.serve.files import Catalogue, Entry
+from simkit.serve.guard import Guard
+from simkit.serve.reading import Reader, Reading
+from simkit.serve.runs import Replay, detail, failures, table, value_of_run
+from simkit.serve.sessions import difference, moment, sessions
+from simkit.serve.state import State, state_of
+
+try:
+    import bokeh.server
+    from bokeh.embed import json_item
+    from jinja2 import Environment, PackageLoader
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.middleware.gzip import GZipMiddleware
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, JSONResponse, Response
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles
+except ImportError:
+    msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
+    raise SimkitError(msg) from None
+
+_HERE = Path(__file__).parent
+_SCRIPTS = Path(bokeh.server.__file__).parent / "static" / "js"
+_MOST_COMPARED = 8
+_TABLES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+
+def application(
+    catalogue: Catalogue, replay: Replay, token: str, *, hosts: tuple[str, ...] = (), port: int = 0
+) -> Guard:
+    """The page of some trajectories, as an ASGI application.
+
+    Parameters
+    ----------
+    replay
+        Gives the command that replays a run.
+    token
+        What whoever asks must know.
+    hosts, port
+        What the server is called besides localhost, and where it listens.
+    """
+    page = Page(catalogue, replay)
+    routes = [
+        Route("/", page.answer(page.everything)),
+        Route("/view", page.answer(page.view)),
+        Route("/state", page.answer(page.state)),
+        Route("/state.json", page.answer(page.state_json)),
+        Route("/run", page.answer(page.run)),
+        Route("/log", page.answer(page.log)),
+        Route("/plot", page.answer(page.plot)),
+        Route("/brush", page.answer(page.brush)),
+        Route("/provenance", page.answer(page.provenance)),
+        Route("/source", page.answer(page.source)),
+        Route("/compare", page.answer(page.compare)),
+        Route("/table.{ending}", page.answer(page.download)),
+        Route("/favicon.ico", page.icon),
+        Mount("/static/bokeh", StaticFiles(directory=_SCRIPTS)),
+        Mount("/static", StaticFiles(directory=_HERE / "static")),
+    ]
+    handlers: Any = {404: page.missing}
+    made = Starlette(routes=routes, exception_handlers=handlers)
+    return Guard(GZipMiddleware(made, minimum_size=2000, compresslevel=3), token, hosts, port)
+
+
+Answer = Callable[[Mapping[str, str]], Response]
+
+
+class Page:
+    """Answers by opening a file, reading, and closing it."""
+
+    def __init__(self, catalogue: Catalogue, replay: Replay) -> None:
+        self.catalogue, self.replay, self.reader = catalogue, replay, Reader()
+        self.templates = environment()
+
+    def answer(self, method: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        """An address's method, in a thread of its own; what a user can mend is told with a 400."""
+
+        def told(request: Request) -> Response:
+            try:
+                return method(request)
+            except SimkitError as error:
+                return self.refused(str(error), 400)
+            except OSError as error:
+                return self.refused(f"the file could not be read: {error}", 400)
+
+        async def answered(request: Request) -> Response:
+            return await asyncio.to_thread(told, request)
+
+        return answered
+
+    def refused(self, words: str, code: int) -> Response:
+        """An error, as a page."""
+        return self.html("error.html", code, words=words)
+
+    async def missing(self, request: Request, error: HTTPException) -> Response:
+        """No such address."""
+        return self.refused(f"there is no {request.url.path}", 404)
+
+    async def icon(self, request: Request) -> Response:
+        """No picture, and no error in the console for it."""
+        return Response(status_code=204)
+
+    def html(self, template: str, code: int = 200, **values: Any) -> Response:
+        """A page."""
+        return HTMLResponse(self.templates.get_template(template).render(values), code)
+
+    @contextmanager
+    def opened(self, request: Request) -> Iterator[tuple[Entry, Reading]]:
+        """The trajectory that an address names."""
+        entry = self.catalogue.entry(request.query_params.get("t", ""))
+        with self.reader.reading(entry) as reading:
+            yield entry, reading
+
+    def state_of_entry(self, entry: Entry) -> State | str:
+        """How far it is, or why it can't be read."""
+        try:
+            with self.reader.reading(entry) as reading:
+                return state_of(reading)
+        except (SimkitError, OSError) as error:
+            return str(error)
+
+    # Pages
+
+    def everything(self, request: Request) -> Response:
+        """The list of trajectories."""
+        entries = self.catalogue.entries()
+        states = [(entry, self.state_of_entry(entry), entry.path.stat()) for entry in entries]
+        return self.html(
+            "list.html", entries=states, places=[shown_path(place) for place in self.catalogue.places]
+        )
+
+    def view(self, request: Request) -> Response:
+        """A trajectory: how far it is, its figures, its runs."""
+        query = dict(request.query_params)
+        with self.opened(request) as (entry, reading):
+            choice, problem = _choice(reading, query)
+            sort, page = query.get("sort", ""), _whole(query.get("page", "0"))
+            runs = table(reading, choice.where, sort, page)
+            return self.html(
+                "view.html",
+                entry=entry,
+                reading=reading,
+                state=state_of(reading),
+                choice=choice,
+                problem=problem,
+                kinds=choice.kinds(reading),
+                measures=figures.measures(reading),
+                columns=[*reading.columns, "seconds"],
+                table=runs,
+                sort=sort,
+                failures=failures(reading),
+                about=reading.kept("about", lambda: _about(reading)),
+                several=len(self.catalogue.entries()) > 1,
+                link=_Link(entry.key, {**choice.query(), "sort": sort}),
+            )
+
+    def state(self, request: Request) -> Response:
+        """How far a trajectory is, as a part of a page."""
+        with self.opened(request) as (entry, reading):
+            return self.html("state.html", state=state_of(reading), entry=entry)
+
+    def state_json(self, request: Request) -> Response:
+        """The same for programs."""
+        with self.opened(request) as (_, reading):
+            return JSONResponse(state_of(reading).as_json())
+
+    def run(self, request: Request) -> Response:
+        """One run."""
+        with self.opened(request) as (entry, reading):
+            told = detail(reading, _whole(request.query_params.get("run", "0")), self.replay)
+            return self.html(
+                "run.html", entry=entry, reading=reading, run=told, runs=len(reading), state=state_of(reading)
+            )
+
+    def log(self, request: Request) -> Response:
+        """What a run wrote, all of it."""
+        run = _whole(request.query_params.get("run", "0"))
+        with self.opened(request) as (_, reading):
+            if not 0 <= run < len(reading):
+                msg = f"{reading.name} has no run {run}"
+                raise SimkitError(msg)
+            text = reading.trajectory.log(run)
+            return _file(
+                text.encode(errors="replace"), f"{reading.name}-{run}.log", "text/plain; charset=utf-8"
+            )
+
+    def provenance(self, request: Request) -> Response:
+        """The sessions of a trajectory."""
+        with self.opened(request) as (entry, reading):
+            return self.html(
+                "provenance.html",
+                entry=entry,
+                reading=reading,
+                sessions=sessions(reading),
+                state=state_of(reading),
+            )
+
+    def source(self, request: Request) -> Response:
+        """A recorded source, as text."""
+        digest = request.query_params.get("digest", "")
+        with self.opened(request) as (entry, reading):
+            text = reading.trajectory.info.source(digest)
+            return self.html(
+                "source.html", entry=entry, reading=reading, text=text, digest=digest, state=state_of(reading)
+            )
+
+    def compare(self, request: Request) -> Response:
+        """Two trajectories' differences; several side by side."""
+        keys = request.query_params.getlist("t")[:_MOST_COMPARED]
+        entries = [self.catalogue.entry(key) for key in dict.fromkeys(keys)]
+        if len(entries) < 2:
+            msg = "choose two trajectories or more to compare them"
+            raise SimkitError(msg)
+        sides, told = [], []
+        for entry in entries:
+            with self.reader.reading(entry) as reading:
+                choice, _ = _choice(reading, {})
+                kinds = [kind for kind in choice.kinds(reading) if kind in ("line", "scatter")][:1]
+                sides.append((entry, state_of(reading), kinds, _constants(reading)))
+        if len(entries) == 2:
+            with self.reader.reading(entries[0]) as one, self.reader.reading(entries[1]) as other:
+                found = diff(one.recorded, other.recorded)
+                told = [difference(change) for change in found.changes]
+                return self.html("compare.html", sides=sides, found=found, changes=told, apart=_apart(sides))
+        return self.html("compare.html", sides=sides, found=None, changes=told, apart=_apart(sides))
+
+    # Parts of pages
+
+    def plot(self, request: Request) -> Response:
+        """A figure, as BokehJS takes it."""
+        query = dict(request.query_params)
+        theme = THEMES.get(query.get("theme", ""), LIGHT)
+        with self.opened(request) as (_, reading):
+            if query.get("kind") == "array":
+                name, run = query.get("name", ""), _whole(query.get("run", "0"))
+                drawn = picture(value_of_run(reading, run, name), name, theme)
+            else:
+                drawn = figures.drawn(reading, figures.chosen(reading, query), query.get("kind", ""), theme)
+            return Response(json.dumps(json_item(drawn)), media_type="application/json")
+
+    def brush(self, request: Request) -> Response:
+        """The condition that selects the runs in a box."""
+        query = dict(request.query_params)
+        with self.opened(request) as (_, reading):
+            choice = figures.chosen(reading, query)
+            box = tuple(float(query.get(key, "nan")) for key in ("x0", "x1", "y0", "y1"))
+            told = figures.condition(reading, choice, query.get("kind", ""), box)  # type: ignore[arg-type]
+            joined = " and ".join(
+                f"({part})" if " or " in part else part for part in (choice.where, told) if part
+            )
+            return JSONResponse({"where": joined})
+
+    def download(self, request: Request) -> Response:
+        """The runs that match, as a table."""
+        ending = request.path_params["ending"]
+        if ending not in _TABLES:
+            raise HTTPException(404)
+        with self.opened(request) as (_, reading), tempfile.TemporaryDirectory(prefix="simkit-") as folder:
+            chosen = reading.trajectory.where(reading.matching(request.query_params.get("where", "")))
+            path = Path(folder) / f"{reading.name}.{ending}"
+            chosen.export(path, list(reading.columns))
+            return _file(path.read_bytes(), path.name, _TABLES[ending])
+
+
+@attrs.frozen
+class _Link:
+    """Addresses of a trajectory that keep what was chosen."""
+
+    key: str
+    query: Mapping[str, str]
+
+    def __call__(self, path: str = "view", **changes: Any) -> str:
+        """An address with some choices changed."""
+        values = {"t": self.key, **self.query, **{name: str(value) for name, value in changes.items()}}
+        return f"/{path}?{urlencode(values)}"
+
+
+def environment() -> Environment:
+    """The templates; whatever a file says is escaped in them."""
+    made = Environment(
+        loader=PackageLoader("simkit.serve"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "brief": briefly, "counted": counted, "duration": duration, "moment": moment, "path": shown_path,
+        "query": urlencode, "quote": quote, "size": size,
+    }  # fmt: skip
+    made.globals |= {"version": __version__, "clock": _clock}
+    return made
+
+
+def _clock(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds):%H:%M:%S}"
+
+
+def _file(data: bytes, name: str, kind: str) -> Response:
+    """A download."""
+    return Response(
+        data, media_type=kind, headers={"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+    )
+
+
+def _whole(text: str) -> int:
+    """A number in an address."""
+    if not text.isdecimal() or len(text) > 15:
+        msg = f"{text!r} is no number of a run or a page"
+        raise SimkitError(msg)
+    return int(text)
+
+
+def _choice(reading: Reading, query: Mapping[str, str]) -> tuple[figures.Choice, str]:
+    """What an address asks for; without its condition where that can't be read, and why."""
+    choice = figures.chosen(reading, query)
+    try:
+        reading.matching(choice.where)
+    except SimkitError as error:
+        return attrs.evolve(choice, where=""), str(error)
+    return choice, ""
+
+
+def _about(reading: Reading) -> dict[str, list[tuple[str, Any]]]:
+    """Each section's names, and what is known of them."""
+    of = reading.trajectory
+    return {
+        "parameters": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("parameters")],
+        "results": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("results")],
+        "summary": [(briefly(of.summary[name]), of.describe(name)) for name in of.names("summary")],
+    }
+
+
+def told_of(reading: Reading, name: str) -> str:
+    """A constant's value, or how many values a name has."""
+    of = reading.trajectory
+    if of.describe(name).constant:
+        return briefly(of.parameters[name])
+    if name in reading.axes:
+        words = reading.axes[name].words()
+        some = ", ".join(map(str, words)) if len(words) <= 6 else f"{words[0]}, {words[1]} … {words[-1]}"
+        return f"{len(words)} values: {some}"
+    return reading.recorded.kind(name)
+
+
+def _constants(reading: Reading) -> dict[str, str]:
+    return {name: briefly(value) for name, value in reading.trajectory.constants().items()}
+
+
+def _apart(sides: list[Any]) -> dict[str, list[str]]:
+    """The constants that differ between trajectories."""
+    names = dict.fromkeys(name for side in sides for name in side[3])
+    rows = {name: [side[3].get(name, "") for side in sides] for name in names}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}

@@ -1,0 +1,312 @@
+"""What stands in a trajectory at this moment? Opened, read and closed for each answer."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.analyse.open import open_alone
+from simkit.analyse.show import briefly
+from simkit.analyse.spread import Labelled
+from simkit.analyse.trajectory import Trajectory
+from simkit.declare.forms import TRIAL, Array, Index
+from simkit.errors import SimkitError
+from simkit.serve.files import Entry
+
+_BUDGET = 64 << 20  # bytes of columns that are kept from one answer to the next
+_LONGEST = 100  # characters of a word in a table or beside an axis
+_SPARSEST = 10  # cells of the grid per run: points that fill less are scattered
+
+
+@attrs.frozen(eq=False)
+class Field:
+    """One name's values over all runs.
+
+    Attributes
+    ----------
+    kind
+        ``float``, ``int``, ``bool``, or ``word`` for all that is no number.
+    values
+        Numbers, NaN where there is none; or places in ``words``, -1 where there is none. Shape ``(n,)``.
+    """
+
+    name: str
+    label: str
+    unit: str
+    kind: str
+    values: Array
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it has places on a scale."""
+        return self.kind != "word"
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return int(self.values.nbytes) + 100 * len(self.words)
+
+    def at(self, rows: Index) -> Labelled:
+        """The values at these rows, as figures take them."""
+        values = self.values[rows]
+        if not self.is_number:
+            values = np.array([*self.words, ""], object)[values]
+        return Labelled(self.name, self.label, values)
+
+    def text(self, row: int) -> str:
+        """One value for people; empty where there is none."""
+        value = self.values[row]
+        if not self.is_number:
+            return self.words[value] if value >= 0 else ""
+        return number(value, self.kind)
+
+
+@attrs.frozen(eq=False)
+class Axis:
+    """An explored name: its values, each once, and which of them each run has."""
+
+    told: Labelled
+    codes: Index
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """The parameter's name."""
+        return self.told.name
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return int(self.codes.nbytes) + 100 * len(self.told.values)
+
+    def words(self) -> list[str]:
+        """The values for people."""
+        values = self.told.values.tolist()
+        return [number(value, self.kind) for value in values] if self.kind != "word" else values
+
+
+def number(value: float, kind: str = "float") -> str:
+    """A number for people: as it is where that is short, else to six digits; empty for NaN."""
+    if value != value:  # noqa: PLR0124 - NaN
+        return ""
+    if kind == "bool":
+        return "true" if value else "false"
+    if kind == "int":
+        return str(int(value))
+    text = repr(float(value))
+    return text if len(text) <= 10 else f"{value:.6g}"
+
+
+class Reader:
+    """Opens files, one at a time, and keeps columns of those that did not change.
+
+    A reader that stayed would keep a study's writer from applying its log, and readers side by side would take
+    turns in staying; so there is one at a time.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    @contextmanager
+    def reading(self, entry: Entry) -> Iterator[Reading]:
+        """A trajectory while it is open."""
+        with self._turn:
+            version = version_of(entry.path)
+            with open_alone(entry.path, entry.name) as trajectory:
+                yield Reading(trajectory, version, self)
+
+    def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What was made for this key, at the latest now; what was not asked for longest is forgotten."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        size = sum(getattr(value, "nbytes", 1000) for value in self._kept.values())
+        while size > _BUDGET and len(self._kept) > 1:
+            size -= getattr(self._kept.popitem(last=False)[1], "nbytes", 1000)
+        return self._kept[key]
+
+
+def version_of(path: Path) -> str:
+    """Changes with every commit."""
+    marks = []
+    for file in (path, Path(f"{path}.wal")):
+        try:
+            fact = file.stat()
+        except FileNotFoundError:
+            continue
+        marks += [fact.st_ino, fact.st_size, fact.st_mtime_ns]
+    return "-".join(f"{mark:x}" for mark in marks)
+
+
+class Reading:
+    """An open trajectory, and what the page asks of it."""
+
+    def __init__(self, trajectory: Trajectory, version: str, reader: Reader) -> None:
+        self.trajectory, self.version, self.reader = trajectory, version, reader
+        self.path, self.name = trajectory.path, trajectory.name
+        self.recorded = trajectory._selection.recorded  # the columns of runs as they stand in the file
+        self._run_columns: dict[str, Array | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.trajectory)
+
+    def kept(self, what: Any, make: Callable[[], Any], *, fixed: bool = False) -> Any:
+        """Something of this version of the file; ``fixed``: of all versions with the same points."""
+        mark = (self.recorded.attributes["created"], len(self)) if fixed else self.version
+        return self.reader.kept((self.path, self.name, mark, what), make)
+
+    @cached_property
+    def columns(self) -> dict[str, None]:
+        """The names whose values are numbers or words per run, explored ones first."""
+
+        def names() -> dict[str, None]:
+            none = self.trajectory.where(np.zeros(len(self), bool))
+            frame = none.to_dataframe()
+            known = [name for name in frame.columns if name in self.trajectory]
+            explored = [name for name in self.trajectory.explored if name not in known]
+            return dict.fromkeys([*explored, *known])
+
+        found: dict[str, None] = self.kept("columns", names)
+        return found
+
+    @property
+    def results(self) -> list[str]:
+        """Results and computed parameters that are a number or a word per run."""
+        return [name for name in self.columns if name not in self.trajectory.explored]
+
+    def run_column(self, name: str) -> Array | None:
+        """Status codes, times, trials, as recorded; None where a column was not used."""
+        if name not in self._run_columns:
+            self._run_columns[name] = self.recorded.run_column(name)
+        return self._run_columns[name]
+
+    def field(self, name: str) -> Field:
+        """A name's column."""
+        is_explored = name in self.trajectory.explored
+        found: Field = self.kept(("field", name), lambda: self._field(name), fixed=is_explored)
+        return found
+
+    def _field(self, name: str) -> Field:
+        import pandas as pd
+
+        if name not in self.trajectory:
+            return self._run_field(name)
+        frame = self.trajectory.to_dataframe([name])
+        column = frame[name]
+        unit = frame.attrs["units"].get(name, "")
+        label = f"{name} [{unit}]" if unit else name
+        comment = self.trajectory.describe(name).comment.partition("\n")[0].rstrip(".")
+        label = f"{name}: {comment}{f' [{unit}]' if unit else ''}" if 0 < len(comment) <= 40 else label
+        kind = {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(
+            getattr(column.dtype, "kind", "O"), "word"
+        )
+        if kind != "word":
+            values = column.to_numpy(np.float64, na_value=np.nan)
+            if kind != "int" or not (np.abs(values) >= 2**53).any():
+                return Field(name, label, unit, kind, values)
+        codes, words = pd.factorize(pd.Series([_text(value) for value in column], dtype=object))
+        return Field(name, label, unit, "word", codes.astype(np.int32), tuple(words))
+
+    def _run_field(self, name: str) -> Field:
+        if name == "status":
+            column = self.trajectory.status
+            words, codes = np.unique(column, return_inverse=True)
+            return Field(name, name, "", "word", codes.astype(np.int32), tuple(words.tolist()))
+        values = np.asarray(self.trajectory[name], float)
+        unit = "s" if name == "seconds" else ""
+        return Field(name, f"{name} [{unit}]" if unit else name, unit, "float" if unit else "int", values)
+
+    @cached_property
+    def axes(self) -> dict[str, Axis]:
+        """The explored names that vary; of those that move together the first."""
+        found: dict[str, Axis] = self.kept("axes", self._axes, fixed=True)
+        return found
+
+    def _axes(self) -> dict[str, Axis]:
+        axes: dict[str, Axis] = {}
+        for name in self.trajectory.explored:
+            axis = self._axis(name)
+            if len(axis.told.values) > 1 and not any(_together(axis, other) for other in axes.values()):
+                axes[name] = axis
+        return axes
+
+    def _axis(self, name: str) -> Axis:
+        field = self.field(name)
+        if not field.is_number:
+            return Axis(Labelled(name, field.label, np.array(field.words, object)), field.values, "word")
+        values, codes = np.unique(field.values, return_inverse=True)
+        small = np.min_scalar_type(len(values))
+        return Axis(Labelled(name, field.label, values), codes.reshape(-1).astype(small), field.kind)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the runs fill a good part of the grid that their axes span."""
+        cells = 1.0
+        for axis in self.axes.values():
+            cells *= len(axis.told.values)
+        return bool(self.axes) and cells <= max(_SPARSEST * len(self), 64)
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether points are repeated."""
+        return self.run_column(TRIAL) is not None
+
+    def matching(self, condition: str) -> Array:
+        """Which runs match a condition, shape ``(n,)``.
+
+        Raises
+        ------
+        SimkitError
+            For a condition that can't be read.
+        """
+        if not condition.strip():
+            return np.ones(len(self), bool)
+
+        def mask() -> Array:
+            chosen = np.zeros(len(self), bool)
+            chosen[self.trajectory.where(condition).index] = True
+            return chosen
+
+        found: Array = self.kept(("where", condition), mask)
+        return found
+
+    def checked(self, name: str, known: Sequence[str]) -> str:
+        """A name that an address gave.
+
+        Raises
+        ------
+        SimkitError
+            Where it is none of those.
+        """
+        if name not in known:
+            msg = f"{self.name} has no {name!r} to show here: {', '.join(known) or 'nothing'}"
+            raise SimkitError(msg)
+        return name
+
+
+def _text(value: Any) -> Any:
+    """A value as a word; None where there is none."""
+    import pandas as pd
+
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return None
+    text = value if isinstance(value, str) else briefly(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _together(one: Axis, other: Axis) -> bool:
+    """Whether two names move together: each value of one always comes with the same value of the other."""
+    n, m = len(one.told.values), len(other.told.values)
+    if n != m:
+        return False
+    return len(np.unique(one.codes.astype(np.int64) * m + other.codes)) == n

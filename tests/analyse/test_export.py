@@ -1,0 +1,101 @@
+"""Runs for other programs: tables and labelled arrays, units and types kept or named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from exported import PLAIN, RICH, SOURCE, exported
+
+import simkit
+
+
+@pytest.fixture(scope="module")
+def study(shared):
+    shared.file("sim_export.py", SOURCE)
+    assert shared.simkit("-n", "0").code == 1
+    return shared
+
+
+def test_csv(study):
+    path = study.path / "a.csv"
+    out = study.ok("export", PLAIN, "a.csv").out
+    table, traj = pd.read_csv(path, index_col="run", parse_dates=["when"]), study.open(PLAIN)
+    assert table.columns.tolist() == ["x", "y", "z", "t", "b", "n", "when", "status", "seconds"]
+    assert np.array_equal(table["z"], traj["z"], equal_nan=True)  # every digit
+    assert table["t"].tolist()[:4] == ['t,"1.0', 't,"1.0', 't,"2.0', 't,"2.0']
+    assert table["status"].tolist() == ["done"] * 4 + ["failed", "done"]
+    assert table.loc[4, ["z", "t", "b", "n", "when"]].isna().all()
+    assert table["n"].dropna().tolist() == [1, 1, 2, 2, 3]
+    lines = out.splitlines()
+    assert lines[0].startswith("a.csv   6 runs   ")
+    assert lines[1:] == [
+        "    constants are not in the table: neuron.tau, neuron.N, opt",
+        "    units are not in the table: x in cm, z in mV",
+    ]
+
+
+def test_parquet_keeps_types_and_units(study):
+    path, _ = exported(study, PLAIN, "a.parquet")
+    table, traj = pd.read_parquet(path), study.open(PLAIN)
+    assert table.attrs["units"] == {"x": "cm", "z": "mV"}
+    assert str(table["n"].dtype) == "Int64"
+    assert str(table["b"].dtype) == "boolean"
+    assert table["when"].dtype.kind == "M"
+    assert table["b"].isna().tolist() == [False] * 4 + [True, False]
+    assert np.array_equal(table["z"], traj["z"], equal_nan=True)
+    assert table.index.name == "run"
+
+
+def test_parquet_holds_lists(study):
+    path, _ = exported(study, RICH, "lists.parquet", ["x", "vec", "rag", "s.t"])
+    table = pd.read_parquet(path)
+    assert table["vec"][2].tolist() == [0, 2, 4]
+    assert [table["rag"][i].tolist() for i in (0, 2)] == [[0], [0, 1]]
+    assert table["s.t"][2].tolist() == [0, 0.5]
+    assert table["rag"][4] is None
+
+
+def test_netcdf(study):
+    path, remarks = exported(study, PLAIN, "a.nc")
+    with xr.open_dataset(path) as data:
+        assert data.z.dims == ("x", "y")
+        assert data.z.attrs["units"] == "mV"
+        assert data.x.attrs["comment"] == "position"
+        assert data.z.sel(x=2.0, y=5.0) == 2 / 3 + 5
+        assert np.isnan(data.z.sel(x=3.0, y=4.0))
+        assert data.t.sel(x=2.0, y=5.0).item() == 't,"2.0'
+        assert data.t.sel(x=3.0, y=4.0).item() == ""
+        assert data.status.sel(x=3.0, y=4.0).item() == "failed"
+        assert data.when.sel(x=1.0, y=4.0) == np.datetime64("2026-01-01T00:00:02")
+        assert data["neuron.tau"].item() == 20.0
+        assert data["neuron.tau"].attrs["units"] == "ms"
+        assert data.attrs["opt"] == "None"
+    assert remarks == [
+        "constants kept as text attributes: opt",
+        "t: missing text is empty",
+        "b: true, false, missing are 1, 0, NaN",
+    ]
+    path, _ = exported(study, RICH, "cubes.nc", ["z", "vec", "mat"])
+    with xr.open_dataset(path) as data:
+        assert data.mat.dims == ("x", "trial", "mat_dim_0", "mat_dim_1")
+        assert data.mat.sel(x=2.0, trial=1).values.tolist() == [[2, 2], [2, 2]]
+
+
+def test_both_netcdf_libraries_read_it(study):
+    path, _ = exported(study, PLAIN, "a.nc")
+    for engine in ("netcdf4", "h5netcdf"):
+        with xr.open_dataset(path, engine=engine) as data:
+            assert data.z.sel(x=1.0, y=4.0) == 1 / 3 + 4, engine
+
+
+def test_from_python(study):
+    traj = study.open(PLAIN)
+    (study.path / "mine.csv").unlink(missing_ok=True)
+    written = traj.where("y == 4").export(study.path / "mine.csv", "z")
+    assert written.remarks == ("units are not in the table: z in mV",)
+    assert pd.read_csv(written.path)["run"].tolist() == [0, 2, 4]
+    with pytest.raises(simkit.SimkitError, match="exists"):
+        traj.export(study.path / "mine.csv")
+    traj.export(str(study.path / "mine.csv"), force=True)

@@ -1,0 +1,70 @@
+"""``simkit repair``: what a killed writer had committed is in the file for any HDF5 tool."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+WRITER = """
+import os, numpy as np
+from pathlib import Path
+from simkit.record.file.store import Store
+store = Store(Path("f.h5"))
+store.file["z"] = np.zeros(4)
+store.commit()
+print("committed", flush=True)
+input()  # a reader holds the file from now on
+store.file["z"][:] = 7.0
+store.commit()
+os.kill(os.getpid(), 9)
+"""
+
+
+def killed(project):
+    """A file whose second commit is still in its log."""
+    with project.start("-c", WRITER) as process:
+        assert process.stdout.readline() == "committed\n"
+        with (project.path / "f.h5").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            process.communicate("\n")
+    assert (project.path / "f.h5.wal").stat().st_size > 0
+
+
+def values(project):
+    with h5py.File(project.path / "f.h5", "r") as file:
+        return file["z"][:].tolist()
+
+
+def test_the_log_is_replayed_once(project):
+    killed(project)
+    assert values(project) == [0.0] * 4
+    assert project.ok("repair", "f.h5").out == "f.h5: replayed 1 commit\n"
+    assert values(project) == [7.0] * 4
+    assert project.ok("repair", "f.h5").out == "f.h5: nothing to repair\n"
+
+
+def test_several_files_at_once(project):
+    killed(project)
+    with h5py.File(project.path / "other.h5", "w") as file:
+        file["a"] = np.arange(3)
+    out = project.ok("repair", "other.h5", "f.h5").out
+    assert out.splitlines() == ["other.h5: nothing to repair", "f.h5: replayed 1 commit"]
+
+
+def test_a_file_that_is_not_there_is_named(project):
+    result = project.simkit("repair", "no.h5")
+    assert result.code == 4
+    assert "no.h5" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_usage():
+    result = subprocess.run(
+        [sys.executable, "-m", "simkit", "repair"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 4
+    assert "FILE" in result.stderr

@@ -1,0 +1,103 @@
+"""Portions: in order, shared fairly, given back, tried again."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simkit.declare.space import product
+from simkit.execute.agenda import BYTES, RUNS, SECONDS, Feed, Worklist, next_size
+from simkit.values.batch import Batch, Status
+
+SPACE = product(x=range(50))
+
+
+def batch_of(runs, failed=()):
+    """A batch in which these runs failed."""
+    status = np.array([Status.FAILED if run in failed else Status.DONE for run in runs], "u1")
+    return Batch(np.array(runs), status, np.zeros(len(runs)), np.zeros(len(runs)))
+
+
+def test_points_travel_with_their_runs():
+    portion = Worklist(np.array([3, 7, 9]), SPACE.at).take(2)
+    assert portion.runs.tolist() == [3, 7]
+    assert portion.points["x"].elements() == [3, 7]
+    part = portion.part(1, 2)
+    assert (part.runs.tolist(), part.points["x"].elements()) == ([7], [7])
+
+
+def test_a_list_ends():
+    worklist = Worklist(range(3), SPACE.at)
+    assert worklist.take(5).runs.tolist() == [0, 1, 2]
+    assert worklist.take(5) is None
+
+
+def test_no_worker_takes_more_than_half_of_its_share():
+    worklist = Worklist(range(40), SPACE.at, workers=2)
+    assert [len(worklist.take(1000)) for _ in range(4)] == [10, 7, 5, 4]
+
+
+def test_a_failed_run_is_tried_again_first_and_alone_and_no_more_often_than_allowed():
+    worklist = Worklist(range(6), SPACE.at, retries=1)
+    worklist.take(3)
+    assert worklist.settle(batch_of([0, 1, 2], failed=[1])).again == (1,)
+    portion = worklist.take(3)
+    assert (portion.runs.tolist(), portion.points["x"].elements()) == ([1], [1])
+    assert worklist.settle(batch_of([1], failed=[1])).again == ()
+    assert worklist.take(3).runs.tolist() == [3, 4, 5]
+    assert worklist.take(3) is None
+
+
+def test_what_came_back_is_handed_out_before_further_runs_and_half_of_it_at_a_time():
+    feed = Feed(Worklist(range(10), SPACE.at))
+    portion = feed.take(5)
+    feed.put_back(portion, 1)
+    assert feed.take(100).runs.tolist() == [1, 2]
+    assert feed.take(1).runs.tolist() == [3]
+    assert feed.take(100).runs.tolist() == [4]
+    assert feed.take(100).runs.tolist() == [5, 6, 7, 8, 9]
+    assert not feed.has_more()
+
+
+def test_the_runs_of_a_lost_portion_are_handed_out_one_by_one_without_the_culprit():
+    feed = Feed(Worklist(range(10), SPACE.at))
+    portion = feed.take(4)
+    feed.put_back_singly(portion, 2)
+    assert [feed.take(100).runs.tolist() for _ in range(4)] == [[0], [1], [3], [4, 5, 6, 7, 8, 9]]
+
+
+def test_looking_ahead_loses_no_run():
+    feed = Feed(Worklist(range(3), SPACE.at))
+    assert feed.has_more()
+    assert feed.has_more()
+    assert [feed.take(100).runs.tolist() for _ in range(2)] == [[0], [1, 2]]
+    assert not feed.has_more()
+    assert feed.take(1) is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 50), st.integers(0, 3), st.randoms())
+def test_each_run_is_handed_out_once_whatever_comes_back(n, workers, random):
+    feed = Feed(Worklist(range(n), SPACE.at, workers=workers))
+    executed = []
+    while (portion := feed.take(random.randint(1, 20))) is not None:
+        if random.random() < 0.5:
+            count = random.randint(0, len(portion))
+            executed += portion.runs[:count].tolist()
+            feed.put_back(portion, count)
+        else:
+            lost = int(random.choice(portion.runs))
+            executed.append(lost)
+            feed.put_back_singly(portion, lost)
+    assert sorted(executed) == list(range(n))
+
+
+@settings(deadline=None)
+@given(st.integers(1, RUNS), st.integers(0, RUNS), st.floats(0, 1e4), st.integers(0, 1 << 40))
+def test_portions_grow_slowly_and_stay_within_time_and_memory(size, runs, seconds, nbytes):
+    following = next_size(size, runs, seconds, nbytes)
+    assert 1 <= following <= max(1, min(RUNS, 4 * size))
+    if following > 1:
+        assert following * seconds <= SECONDS * runs * (1 + 1e-9)
+        assert following * nbytes <= BYTES * runs

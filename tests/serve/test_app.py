@@ -1,0 +1,379 @@
+"""What the page answers: lists, a trajectory, a run, figures, tables; hostile texts are texts."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import io
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import HOSTILE, client, ring
+
+import simkit
+
+
+def text(answer) -> str:
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def rows(page: str) -> list[list[str]]:
+    """The cells of the table of runs."""
+    body = page[page.index('class="runs"') :]
+    body = body[body.index("<tbody>") : body.index("</tbody>")]
+    lines = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    return [
+        [unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", line)]
+        for line in lines
+    ]
+
+
+def data(answer) -> dict[str, dict]:
+    """The columns of a figure's named sources."""
+    models: dict[str, dict] = {}
+
+    def look(thing):
+        if isinstance(thing, dict):
+            if thing.get("name") == "ColumnDataSource" and thing["attributes"].get("name"):
+                entries = thing["attributes"]["data"]["entries"]
+                models[thing["attributes"]["name"]] = dict(entries)
+            for value in thing.values():
+                look(value)
+        elif isinstance(thing, list):
+            for value in thing:
+                look(value)
+
+    look(json.loads(text(answer)))
+    return models
+
+
+def numbers(column) -> np.ndarray:
+    """A column as Bokeh sends it."""
+    if isinstance(column, list):
+        return np.array(column)
+    return np.frombuffer(gzip.decompress(base64.b64decode(column["array"]["data"])), column["dtype"]).reshape(
+        column["shape"]
+    )
+
+
+def test_the_list_names_each_trajectory_and_how_far_it_is(visit):
+    page = text(visit("/"))
+    assert "ring.h5" in page
+    assert "Rate of a ring network." in page
+    assert "complete" in page
+    assert "42 of 48" in page
+    assert 'aria-label="42 of 48 runs done, 6 not"' in page
+
+
+def test_an_empty_folder_says_how_to_begin(tmp_path):
+    assert "No trajectory yet in" in text(client([tmp_path])("/"))
+
+
+def test_a_file_that_turns_up_later_is_listed(tmp_path):
+    ask = client([tmp_path])
+    text(ask("/"))
+    (tmp_path / "text.h5").write_text("no trajectory")
+    simkit.run(
+        ring, simkit.product(drive=[1.0], weight=[1.0], rule=["hebb"]), output=tmp_path / "late.h5"
+    ).close()
+    page = text(ask("/"))
+    assert "late.h5" in page
+    assert "text.h5" not in page
+
+
+def test_the_state_counts_runs_by_status(visit):
+    state = visit("/state.json?t=ring.h5").json()
+    assert state["word"] == "complete"
+    assert state["counts"] == {"done": 42, "failed": 6}
+    assert (state["runs"], state["done"], state["failed"]) == (48, 42, 6)
+    assert state["node_id"].endswith("::ring")
+    assert len(state["strip"]) == 48
+    assert state["strip"][-1] == [0.0, 1.0, 0.0]
+    assert state["rate"] == 0
+    page = text(visit("/state?t=ring.h5"))
+    assert "42 done" in page
+    assert "6 failed" in page
+    assert re.search(r"read at <time>\d\d:\d\d:\d\d</time>", page)
+
+
+def test_a_trajectory_shows_its_figures_parameters_results_and_failures(visit):
+    page = text(visit("/view?t=ring.h5"))
+    for kind in ("line", "heatmap", "scatter", "histogram", "parallel"):
+        assert f'id="figure-{kind}"' in page
+    assert "external drive" in page
+    assert "nA" in page
+    assert "population rate" in page
+    assert "4 values: 0.0, 1.0, 2.0, 3.0" in page
+    failures = page[page.index('id="part-failures"') : page.index('id="part-about"')]
+    assert "FloatingPointError" in failures
+    assert failures.count("<tr>") == 2  # a head and one kind: the neurons' numbers differ only
+    assert "pages.py:" in failures
+
+
+def test_the_table_shows_what_is_recorded(visit):
+    cells = rows(text(visit("/view?t=ring.h5")))
+    assert len(cells) == 25
+    assert cells[0][:7] == ["0", "done", "0.0", "1.0", "hebb", "1.0", HOSTILE]
+    assert cells[5][:6] == ["5", "done", "0.0", "2.0", "hebb", "2.0"]
+    last = rows(text(visit("/view?t=ring.h5&page=1")))
+    assert len(last) == 23
+    assert last[-1][:7] == ["47", "failed", "3.0", "3.0", "oja", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("sort", "runs"),
+    [("-rate", [44, 45, 40]), ("rate", [0, 1, 2]), ("-run", [47, 46, 45]), ("-rule", [2, 3, 6])],
+)
+def test_the_table_is_sorted_on_the_server_missing_values_last(visit, sort, runs):
+    cells = rows(text(visit(f"/view?t=ring.h5&sort={sort}")))
+    assert [int(line[0]) for line in cells[:3]] == runs
+    last = rows(text(visit(f"/view?t=ring.h5&sort={sort}&page=1")))
+    if "rate" in sort:
+        assert {line[1] for line in last[-6:]} == {"failed"}
+
+
+def test_a_condition_chooses_runs_for_the_table_the_figures_and_the_download(visit):
+    where = "drive >= 2 and rule == 'hebb'"
+    page = text(visit(f"/view?t=ring.h5&where={where}"))
+    assert "12 of 48 match" in page
+    assert {line[4] for line in rows(page)} == {"hebb"}
+    points = data(visit(f"/plot?t=ring.h5&kind=scatter&where={where}&a=drive&b=rate"))["runs"]
+    assert sorted(numbers(points["run"]).tolist()) == [24, 25, 28, 29, 32, 33, 36, 37, 40, 41, 44, 45]
+    answer = visit(f"/table.csv?t=ring.h5&where={where}")
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [line["run"] for line in lines] == [
+        "24",
+        "25",
+        "28",
+        "29",
+        "32",
+        "33",
+        "36",
+        "37",
+        "40",
+        "41",
+        "44",
+        "45",
+    ]
+    assert {line["rule"] for line in lines} == {"hebb"}
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_parquet_holds_the_types(visit):
+    frame = pd.read_parquet(io.BytesIO(visit("/table.parquet?t=ring.h5").content))
+    assert len(frame) == 48
+    assert frame["rate"].dtype == np.float64
+    assert frame["rate"].isna().sum() == 6
+
+
+def test_lines_are_means_with_standard_deviations_of_the_runs_that_agree(visit):
+    lines = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=rule&at.weight=1"))
+    assert set(lines) == {"line 0", "line 1"}
+    assert numbers(lines["line 0"]["x"]).tolist() == [0, 1, 2, 3]
+    assert numbers(lines["line 0"]["y"]).tolist() == [2, 12, 22, 32]
+    assert numbers(lines["line 0"]["count"]).tolist() == [2, 2, 2, 2]
+    assert numbers(lines["line 0"]["deviation"]).tolist() == [0, 0, 0, 0]
+    assert numbers(lines["line 1"]["x"]).tolist() == [0, 1, 2]  # oja fails at 3
+    averaged = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=&at.weight=&at.rule=0"))
+    assert numbers(averaged["line 0"]["y"]).tolist() == [2, 12, 22, 32]
+    assert numbers(averaged["line 0"]["count"]).tolist() == [6, 6, 6, 6]
+    np.testing.assert_allclose(numbers(averaged["line 0"]["deviation"]), np.std([1, 1, 2, 2, 3, 3], ddof=1))
+
+
+def test_a_heatmap_leaves_cells_without_a_result_blank(visit):
+    cells = data(visit("/plot?t=ring.h5&kind=heatmap&z=rate&x=drive&y=rule&at.weight=0"))["cells"]
+    image = numbers(cells["image"][0])
+    np.testing.assert_array_equal(image, [[1, 11, 21, 31], [1, 11, 21, np.nan]])
+
+
+def test_a_box_on_a_figure_becomes_a_condition(visit):
+    told = visit(
+        "/brush?t=ring.h5&kind=scatter&a=drive&b=rate&x0=0.5&x1=2.5&y0=-99&y1=99&where=weight==1"
+    ).json()
+    assert told["where"] == "weight==1 and 0.5 <= drive <= 2.5"
+    named = ["drive", "weight", "rule", "rate"]
+    place = named.index("rule")
+    told = visit(f"/brush?t=ring.h5&kind=parallel&x0={place - 0.2}&x1={place + 0.2}&y0=0.5&y1=1.1").json()
+    assert told["where"] == "rule in ['oja']"
+    assert "24 of 48 match" in text(visit(f"/view?t=ring.h5&where={told['where']}"))
+
+
+def test_a_run_shows_what_it_got_gave_wrote_and_how_to_replay_it(visit):
+    page = text(visit("/run?t=ring.h5&run=24"))
+    assert "ring[24]" in page
+    assert "simkit replay 24" in page
+    assert "21.0" in page
+    assert "population rate" in page
+    assert "drive=2.0" in page
+    assert "noted" in page
+    assert 'data-plot="/plot?t=ring.h5&amp;kind=array&amp;run=24&amp;name=trace"' in page
+    line = data(visit("/plot?t=ring.h5&kind=array&run=24&name=trace"))["line 0"]
+    np.testing.assert_allclose(numbers(line["y"]), np.linspace(0, 2, 50))
+
+
+def test_a_failed_run_shows_its_traceback_and_its_log(visit):
+    page = text(visit("/run?t=ring.h5&run=39"))
+    assert "Why it failed" in page
+    assert "FloatingPointError" in page
+    assert "pages.py" in page
+    assert "drive=3.0" in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/", "/view?t=ring.h5", "/run?t=ring.h5&run=24", "/run?t=ring.h5&run=39", "/provenance?t=ring.h5"],
+)
+def test_html_in_a_file_is_shown_as_text(visit, address):
+    page = text(visit(address))
+    assert "<img" not in page
+    assert "onerror=alert(1)>" not in page
+
+
+def test_html_in_an_address_is_shown_as_text(visit):
+    for address in (
+        f"/view?t=ring.h5&where={HOSTILE}",
+        f"/view?t={HOSTILE}",
+        f"/run?t=ring.h5&run={HOSTILE}",
+        f"/{HOSTILE}",
+    ):
+        answer = visit(address)
+        assert "<img" not in answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "__import__('os').system('touch /tmp/x')",
+        "drive.__class__",
+        "(lambda: 1)()",
+        "[x for x in y]",
+        "drive = 1",
+    ],
+)
+def test_a_condition_with_code_is_refused_and_the_page_says_so(visit, code):
+    answer = visit(f"/view?t=ring.h5&where={code}")
+    assert answer.status_code == 200
+    assert 'role="alert"' in answer.text
+    assert "48" in answer.text
+    assert visit(f"/plot?t=ring.h5&kind=line&where={code}").status_code == 400
+    assert visit(f"/table.csv?t=ring.h5&where={code}").status_code == 400
+
+
+def test_only_listed_files_are_opened(visit, folder, tmp_path):
+    simkit.run(
+        ring, simkit.product(drive=[1.0], weight=[1.0], rule=["hebb"]), output=tmp_path / "other.h5"
+    ).close()
+    for path in (
+        "../ring.h5",
+        "/etc/passwd",
+        str(folder / "ring.h5"),
+        str(tmp_path / "other.h5"),
+        "",
+        "ring.h5::nope",
+    ):
+        answer = visit(f"/view?t={path}")
+        assert answer.status_code == 400
+        assert "no trajectory" in answer.text
+        assert "there: ring.h5" in answer.text
+    assert visit("/static/../app.py").status_code == 404
+    assert visit("/static/%2e%2e/app.py").status_code == 404
+    assert visit("/static/bokeh/..%2f..%2f..%2fsettings.py").status_code == 404
+
+
+def test_what_is_not_there_is_an_error_that_says_what_is(visit):
+    answer = visit("/run?t=ring.h5&run=48")
+    assert (answer.status_code, "ring has 48 runs: no run 48" in answer.text) == (400, True)
+    assert visit("/run?t=ring.h5&run=-1").status_code == 400
+    assert "rate" in visit("/view?t=ring.h5&z=rte").text
+    assert visit("/view?t=ring.h5&sort=nope").status_code == 400
+    assert visit("/plot?t=ring.h5&kind=nope").status_code == 400
+    assert visit("/nowhere").status_code == 404
+    assert visit("/table.exe?t=ring.h5").status_code == 404
+
+
+def test_provenance_tells_the_session_and_shows_its_sources_as_text(visit):
+    page = text(visit("/provenance?t=ring.h5"))
+    assert "Session 1" in page
+    assert "root seed" in page
+    digest = re.search(r"digest=([0-9a-f]{64})", page)
+    assert digest, page
+    assert "def ring(" in text(visit(f"/source?t=ring.h5&digest={digest[1]}"))
+    assert visit("/source?t=ring.h5&digest=ffff").status_code == 400
+
+
+def test_two_files_are_compared_and_more_stand_side_by_side(tmp_path):
+    space = simkit.product(drive=[1.0, 2.0], weight=[1.0], rule=["hebb"])
+    for n in (20, 30, 40):
+        simkit.run(ring, space, output=tmp_path / f"n{n}.h5", set={"n": n}).close()
+    ask = client([tmp_path])
+    pair = text(ask("/compare?t=n20.h5&t=n30.h5"))
+    assert re.search(r"<th scope=\"row\">n</th><td><code>20</code></td><td><code>30</code></td>", pair)
+    assert "2 points in both" in pair
+    three = text(ask("/compare?t=n20.h5&t=n30.h5&t=n40.h5"))
+    assert three.count('data-plot="/plot?') == 3
+    assert len(set(re.findall(r'<figure[^>]* id="([^"]*)"', three))) == 3
+    assert "choose two trajectories or more" in ask("/compare?t=n20.h5").text
+    assert ask("/compare?t=n20.h5&t=n20.h5").status_code == 400
+
+
+def test_several_experiments_in_a_file_are_listed_one_by_one(tmp_path):
+    def other(x):
+        return x
+
+    simkit.run(
+        ring, simkit.product(drive=[1.0], weight=[1.0], rule=["hebb"]), output=tmp_path / "two.h5"
+    ).close()
+    simkit.run(other, simkit.product(x=[1.0, 2.0]), output=tmp_path / "two.h5").close()
+    ask = client([tmp_path / "two.h5"])
+    page = text(ask("/"))
+    assert "two.h5::ring" in page
+    assert "two.h5::other" in page
+    assert "result" in text(ask("/view?t=two.h5::other"))
+
+
+def test_a_log_of_100_megabytes_is_shown_by_its_end(tmp_path):
+    def f(x):
+        print("first line")
+        print(("y" * 99 + "\n") * 1_000_000, end="")
+        print("<b>last line</b>")
+        return x
+
+    simkit.run(f, simkit.product(x=[1]), output=tmp_path / "f.h5", workers=1).close()
+    ask = client([tmp_path])
+    page = text(ask("/run?t=f.h5&run=0"))
+    assert "&lt;b&gt;last line&lt;/b&gt;" in page
+    assert "first line" not in page
+    assert len(page) < 200_000
+    log = ask("/log?t=f.h5&run=0")
+    assert log.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "attachment" in log.headers["content-disposition"]
+
+
+def test_nothing_to_plot_is_no_error(tmp_path):
+    def silent(x):
+        return None
+
+    simkit.run(silent, simkit.product(x=["a"]), output=tmp_path / "s.h5").close()
+    ask = client([tmp_path])
+    page = text(ask("/view?t=s.h5"))
+    assert "1 done" in page
+    figures = re.findall(r'data-plot="([^"]*)"', page)
+    for address in figures:
+        text(ask(unescape(address)))
+
+
+@pytest.mark.parametrize("name", ["$$x$$", r"\(x\)"])
+def test_what_looks_like_a_formula_is_drawn_as_text(tmp_path, name):
+    def f(word: str) -> float:
+        return 1.0
+
+    simkit.run(f, simkit.product(word=[name, "b"]), output=tmp_path / "f.h5").close()
+    told = text(client([tmp_path])("/plot?t=f.h5&kind=scatter&a=word&b=result"))
+    assert json.dumps(name)[1:-1] not in told

@@ -1,0 +1,38 @@
+"""Bytes in a transactional file, and what is there after a kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from simkit.record.file.log import log_path, recover
+from simkit.record.file.transaction import TransactionalFile
+
+
+def put(file: TransactionalFile, offset: int, data: bytes) -> None:
+    file.seek(offset)
+    assert file.write(data) == len(data)
+
+
+def get(file: TransactionalFile, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    buffer = bytearray(size)
+    assert file.readinto(buffer) == size
+    return bytes(buffer)
+
+
+def after_a_kill(path: Path, size: int, log_bytes: int | None = None) -> bytes:
+    """The first bytes of the file as the next process finds it, if this one died now."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copy(path, copy)
+        if os.path.exists(log_path(str(path))):
+            log = Path(log_path(str(path))).read_bytes()
+            Path(log_path(str(copy))).write_bytes(log if log_bytes is None else log[:log_bytes])
+        recover(str(copy))
+        assert not os.path.exists(log_path(str(copy)))
+        assert os.path.getsize(copy) < 1_000_000
+        with open(copy, "rb") as found:
+            return found.read(size)

@@ -1,0 +1,68 @@
+"""Batches and the checkpoints of runs that are not done."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
+from simkit.values.decode import decode
+from simkit.values.encode import encode
+
+
+def checkpoint(run, state, *, first=False, **rows):
+    """A checkpoint as a run makes it: a state, and the rows that each series got since the last one."""
+    told = encode([{"state": state, "added": {}}])
+    return Checkpoint(run, told, {name: encode(new) for name, new in rows.items()}, first)
+
+
+def restored(checkpoints, run):
+    state, _, series = checkpoints.known[run].values()
+    return state, series
+
+
+def test_the_latest_state_counts_and_rows_add_up():
+    kept = Checkpoints()
+    kept.take(checkpoint(3, {"step": 1}, first=True, v=[1.0, 2.0]))
+    kept.take(checkpoint(3, {"step": 2}, v=[3.0], w=["a"]))
+    kept.take(checkpoint(5, {"step": 9}, first=True))
+    assert restored(kept, 3) == ({"step": 2}, {"v": [1.0, 2.0, 3.0], "w": ["a"]})
+    assert restored(kept, 5) == ({"step": 9}, {})
+
+
+def test_an_attempt_that_begins_anew_forgets_the_rows_of_the_last_one():
+    kept = Checkpoints()
+    kept.take(checkpoint(3, {"step": 1}, first=True, v=[1.0]))
+    kept.take(checkpoint(3, {"step": 1}, first=True, v=[7.0]))
+    assert restored(kept, 3) == ({"step": 1}, {"v": [7.0]})
+
+
+def test_runs_that_are_done_have_none():
+    kept = Checkpoints()
+    kept.take(checkpoint(3, 1, first=True))
+    kept.forget([3, 4])
+    assert kept.known == {}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_status_is_a_number_in_the_file_and_a_word_for_people(status):
+    assert np.array([status]).astype("u1")[0] == status.value
+    assert Status(status.value).word == status.name.lower()
+
+
+def test_the_size_of_a_batch_counts_columns_and_logs():
+    runs = np.arange(3)
+    empty = Batch(runs, np.ones(3, "u1"), np.zeros(3), np.zeros(3, "f4"))
+    column = encode([np.zeros(1000)] * 3)
+    full = Batch(
+        runs,
+        np.ones(3, "u1"),
+        np.zeros(3),
+        np.zeros(3, "f4"),
+        {"a": column},
+        {"z": column},
+        logs={1: "said" * 25},
+    )
+    assert full.nbytes - empty.nbytes == 2 * column.nbytes + 100
+    assert column.nbytes >= 24_000
+    assert [row.tolist() for row in decode(column)] == [[0.0] * 1000] * 3
