@@ -195,7 +195,7 @@ DUPLICATES = ("error", "first", "all")
 
 
 @attrs.frozen(eq=False)
-class Placement:
+class Transfer:
     """Rows of one source and where they go, ascending there; its other rows are not taken.
 
     Attributes
@@ -228,14 +228,14 @@ class Places:
         self.agreed, self.duplicates = agreed, duplicates
         self.status: Array = np.empty(0, "u1")
         self.keys: list[Array] = [np.empty(0, "u8") for _ in agreed.keys]
-        self.taken: list[tuple[Survey, Placement]] = []
+        self.taken: list[tuple[Survey, Transfer]] = []
 
     @property
     def n(self) -> int:
         """How many runs there are."""
         return len(self.status)
 
-    def place(self, survey: Survey, recorded: Recorded) -> Placement:
+    def place(self, survey: Survey, recorded: Recorded) -> Transfer:
         """Find the places of one more source's runs.
 
         A run that is done replaces the same run that is not; what nobody has yet comes at the end.
@@ -267,11 +267,11 @@ class Places:
         found[new] = self.n + np.arange(len(new))
         vault = {int(run): int(found[int(run)]) for run in recorded.root.get("runs/checkpoint", ())}
         numbers = {int(found[run]): number for run, number in trials.items()}
-        placement = Placement(source, target, numbers, vault, int((both & ~again).sum()))
+        placement = Transfer(source, target, numbers, vault, int((both & ~again).sum()))
         self._take(survey, placement, theirs, len(new))
         return placement
 
-    def _take(self, survey: Survey, placement: Placement, theirs: Sequence[Array], new: int) -> None:
+    def _take(self, survey: Survey, placement: Transfer, theirs: Sequence[Array], new: int) -> None:
         self.taken.append((survey, placement))
         if new:
             self.status = np.concatenate([self.status, np.zeros(new, "u1")])

@@ -26,8 +26,8 @@ from simkit.record.copy import (
 )
 from simkit.record.facts import add_origins, forget_checkpoints, read_origins
 from simkit.record.format import AFTER, MERGED, place
-from simkit.record.merge.inputs import Source, Survey, survey
-from simkit.record.merge.placing import Agreement, Placement, Places, agreement
+from simkit.record.merge.inputs import Input, Survey, survey
+from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
 from simkit.record.recorded import Recorded, session_groups
 from simkit.record.table import Table
 from simkit.values.batch import Status
@@ -46,13 +46,13 @@ class Blueprint:
     group: str
     surveys: tuple[Survey, ...]
     agreed: Agreement
-    placements: tuple[Placement, ...]
+    placements: tuple[Transfer, ...]
     status: Array
     in_place: bool
     remarks: tuple[str, ...]
 
 
-def blueprint(group: str, sources: Sequence[Source], duplicates: str) -> Blueprint:
+def blueprint(group: str, sources: Sequence[Input], duplicates: str) -> Blueprint:
     """Compare the sources and place their runs.
 
     Raises
@@ -76,7 +76,7 @@ def blueprint(group: str, sources: Sequence[Source], duplicates: str) -> Bluepri
     return Blueprint(group, tuple(surveys), agreed, placements, places.status, in_place, tuple(remarks))
 
 
-def _remarks(surveys: Sequence[Survey], placements: Sequence[Placement], *, in_place: bool) -> list[str]:
+def _remarks(surveys: Sequence[Survey], placements: Sequence[Transfer], *, in_place: bool) -> list[str]:
     words = []
     for one, placement in zip(surveys, placements, strict=True):
         if placement.left:
@@ -189,7 +189,7 @@ def _missing(info: h5py.Group, theirs: Any, name: str) -> None:
 
 
 def _add_origins(
-    root: h5py.Group, recorded: Recorded, folder: Path, placement: Placement, earlier: int
+    root: h5py.Group, recorded: Recorded, folder: Path, placement: Transfer, earlier: int
 ) -> None:
     """Note where a source's runs come from: from its file, or where that had them from.
 
@@ -284,7 +284,7 @@ def _reopened(survey: Survey) -> Recorded:
     return recorded
 
 
-def _checkpoints(blueprint: Blueprint, survey: Survey, placement: Placement) -> dict[int, int]:
+def _checkpoints(blueprint: Blueprint, survey: Survey, placement: Transfer) -> dict[int, int]:
     """Which checkpoints still count: a run that would draw other numbers at its new place begins anew."""
     drawn = any(one.has_seeds for one in blueprint.surveys)
     same = survey.root_seed == blueprint.surveys[0].root_seed
