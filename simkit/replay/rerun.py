@@ -38,7 +38,7 @@ from simkit.values.instances import loaded, revived
 
 
 @attrs.frozen(eq=False)
-class Source:
+class PresentCode:
     """An experiment as it stands now, and the providers around it."""
 
     found: Found
@@ -51,7 +51,7 @@ class Source:
         return str(self.found.function.__name__)
 
 
-def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> Source:
+def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> PresentCode:
     """The experiment of a trajectory: the given function, or the one that its node id names.
 
     Raises
@@ -65,7 +65,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
         function = _in_main(_path(recorded, file), name)
     if function is not None:
         found, project = found_of(function)
-        return Source(found, project.rootdir, levels(found.path, project.rootdir, found.module))
+        return PresentCode(found, project.rootdir, levels(found.path, project.rootdir, found.module))
     path = _path(recorded, file)
     if path is None:
         raise _no_file(recorded, file, name)
@@ -78,7 +78,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
         msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, there)}"
         raise SimkitError(msg)
     tag = tag_of(function) or Tag("experiment")
-    return Source(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
+    return PresentCode(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
 
 
 def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
@@ -284,7 +284,7 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         yield Replay(rerun, group, tuple(overlaid))
 
 
-def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
+def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs)
     settings = Settings(source.rootdir, outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
