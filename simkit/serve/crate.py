@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from simkit._version import __version__
-from simkit.analyse.show import briefly, has_unit
 from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import briefly, has_unit
 from simkit.provenance.restore import REQUIREMENTS, check_target, restore
 from simkit.record.file.store import writer_of
 from simkit.serve.document import write
