@@ -246,7 +246,7 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
-        writer.about.update(column_notes(plan))
+        writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:
             values = {name: constant[0] for name, constant in fixed.items()}
