@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from simkit._version import __version__
-from simkit.collect.code import normal_form
+from simkit.collect.syntax import normal_form
 from simkit.record.recorded import Recorded
 
 Facts = Mapping[str, Any]

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from simkit.collect.code import changes, normal_form
+from simkit.collect.code import changes
+from simkit.collect.syntax import normal_form
 
 SIM = '''
 from simkit import experiment, parameter, product

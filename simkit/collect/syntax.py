@@ -1,0 +1,249 @@
+"""What does one file of the project define, mention, import, and change when it is imported?
+
+The unit is a top-level statement: a function, a class, an assignment, a loop. Nothing here knows what a name
+means in another file; that is the question of `graph`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from simkit.collect.scopes import (
+    DECORATORS,
+    DEFINITIONS,
+    FUNCTIONS,
+    Binding,
+    Use,
+    bound,
+    is_space,
+    names_in,
+    origin,
+    uses,
+    uses_of_decorator,
+)
+
+_INDENTED_IMPORT = re.compile(rb"^[ \t]+(?:import|from)[ \t]|[;:][ \t]*(?:import|from)[ \t]", re.MULTILINE)
+
+
+@attrs.frozen(eq=False)
+class Unit:
+    """A top-level statement of a file."""
+
+    node: ast.stmt
+    names: tuple[str, ...]  # that it defines, by global declarations in functions too
+
+    @property
+    def first(self) -> int:
+        """The number of its first line, that of a decorator included."""
+        return min([self.node.lineno, *(d.lineno for d in self.decorators)])
+
+    @property
+    def decorators(self) -> list[ast.expr]:
+        """What decorates a function or class."""
+        return getattr(self.node, "decorator_list", [])
+
+    def spans(self, line: int) -> bool:
+        """Whether a line is part of it."""
+        return self.first <= line <= (self.node.end_lineno or self.first)
+
+    @cached_property
+    def is_guarded(self) -> bool:
+        """Whether it stands below ``if __name__ == "__main__"``: then it changes nothing on import."""
+        return isinstance(self.node, ast.If) and "__name__" in ast.dump(self.node.test)
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """The names of its module that it uses, its decorators aside."""
+        return uses(self.node)
+
+    @cached_property
+    def uses_of_decorators(self) -> tuple[tuple[ast.expr, tuple[Use, ...]], ...]:
+        """Each decorator with the names that it uses, but for those that say which points there are."""
+        return tuple((d, uses_of_decorator(d)) for d in self.decorators if not is_space(d))
+
+    @cached_property
+    def on_import(self) -> tuple[Use, ...]:
+        """What importing the file uses besides reading."""
+        if self.is_guarded or (isinstance(self.node, FUNCTIONS) and not self.decorators):
+            return ()
+        uses = [*self.uses, *(use for _, some in self.uses_of_decorators for use in some)]
+        return tuple(use for use in uses if not use.later and use.kind != "reads")
+
+
+@attrs.frozen(eq=False)
+class ParsedFile:
+    """A file as it was when this version of it was first seen.
+
+    Attributes
+    ----------
+    units
+        The top-level statements, in order.
+    defined
+        Those that define a name.
+    bindings
+        What the imports at the top level bind names to, several where they are optional.
+    stars
+        The modules that all names are imported from.
+    imports
+        What is imported anywhere: ``a.b`` for ``import a.b``; ``a`` and ``a.x`` for ``from a import x``, which
+        may be a module.
+    """
+
+    data: bytes
+    lines: tuple[str, ...] = ()
+    units: tuple[Unit, ...] = ()
+    defined: Mapping[str, tuple[Unit, ...]] = attrs.field(factory=dict)
+    bindings: Mapping[str, tuple[Binding, ...]] = attrs.field(factory=dict)
+    stars: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def at(self, line: int) -> Unit | None:
+        """The unit that a line is part of."""
+        return next((unit for unit in self.units if unit.spans(line)), None)
+
+    def text(self, unit: Unit, left_out: Iterable[ast.expr] = ()) -> str:
+        """A unit's lines, without those decorators."""
+        skipped = {line for d in left_out for line in range(d.lineno, (d.end_lineno or d.lineno) + 1)}
+        numbers = range(unit.first, (unit.node.end_lineno or unit.first) + 1)
+        return textwrap.dedent("\n".join(self.lines[n - 1] for n in numbers if n not in skipped))
+
+
+def parsed(path: Path) -> ParsedFile:
+    """A file's syntax; one that is no Python of this version has none.
+
+    Raises
+    ------
+    OSError
+        Where it can't be read.
+    """
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, _changed: int) -> ParsedFile:
+    return parsed_bytes(path.read_bytes())
+
+
+def parsed_bytes(data: bytes) -> ParsedFile:
+    """The syntax of a file's bytes."""
+    try:
+        with warnings.catch_warnings():  # whoever imports the file hears them
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
+    except (SyntaxError, ValueError):
+        return ParsedFile(data)
+    return _sorted(data, _decoded(data).splitlines(), [tree])
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a source file, in the encoding that its first lines declare."""
+    import io
+    import tokenize
+
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding, errors="replace")
+
+
+@lru_cache(maxsize=4)
+def parsed_cells(cells: tuple[str, ...]) -> ParsedFile:
+    """The syntax of a notebook's executed cells: a later one's definitions replace those before.
+
+    A cell that is no plain Python, such as a mistyped one, is left out.
+    """
+    text, trees = "", []
+    for cell in cells:
+        try:
+            tree = ast.parse(cell)
+        except (SyntaxError, ValueError):
+            continue
+        trees.append(ast.increment_lineno(tree, text.count("\n")))
+        text += cell.rstrip("\n") + "\n"
+    return _sorted(text.encode(), text.splitlines(), trees)
+
+
+def _sorted(data: bytes, lines: Sequence[str], trees: Sequence[ast.Module]) -> ParsedFile:
+    units: list[Unit] = []
+    defined: dict[str, tuple[Unit, ...]] = {}
+    bindings: dict[str, tuple[Binding, ...]] = {}
+    declares = b"global " in data
+    for tree in trees:
+        latest: dict[str, tuple[Unit, ...]] = {}
+        for statement in tree.body:
+            pairs = list(bound([statement]))
+            for name, binding in pairs:
+                if binding is not None:
+                    bindings[name] = (*bindings.get(name, ()), binding)
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                continue
+            names = [name for name, binding in pairs if binding is None]
+            unit = Unit(
+                statement, tuple(dict.fromkeys([*names, *(_declared(statement) if declares else ())]))
+            )
+            units.append(unit)
+            for name in unit.names:
+                latest[name] = (*latest.get(name, ()), unit)
+        defined.update(latest)
+    everywhere = _INDENTED_IMPORT.search(data) is not None
+    nodes = [node for tree in trees for node in (ast.walk(tree) if everywhere else tree.body)]
+    return ParsedFile(
+        data, tuple(lines), tuple(units), defined, bindings, tuple(_stars(nodes)), tuple(_imports(nodes))
+    )
+
+
+def _declared(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Global):
+            yield from node.names
+
+
+def _stars(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            yield origin(node)
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = origin(node)
+            yield base
+            joint = "" if base.endswith(".") else "."
+            yield from (f"{base}{joint}{alias.name}" for alias in node.names)
+
+
+def normal_form(text: str) -> str:
+    """What counts of a piece of source: its syntax without docstrings, annotations and simkit's decorators."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):  # written for another Python: compare it letter by letter
+        return text
+    return ast.dump(_Bare().visit(tree))
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out what does not change the meaning."""
+
+    def visit(self, node: ast.AST) -> Any:
+        """A node without its docstring, annotations and simkit's decorators."""
+        if isinstance(node, DEFINITIONS):
+            node.decorator_list = [d for d in node.decorator_list if DECORATORS.isdisjoint(names_in(d))]
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, FUNCTIONS):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            node = ast.Assign([node.target], node.value)
+        return self.generic_visit(node)
