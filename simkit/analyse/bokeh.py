@@ -19,9 +19,17 @@ try:
         ColumnDataSource,
         FixedTicker,
         HoverTool,
+        Image,
+        Legend,
+        LegendItem,
         LinearColorMapper,
         LogColorMapper,
+        MultiLine,
+        Quad,
         Range1d,
+        Scatter,
+        Segment,
+        Text,
     )
     from bokeh.palettes import Viridis256
     from bokeh.plotting import figure as new_figure
@@ -32,27 +40,41 @@ except ImportError:
 MOST_LINES = 10  # told apart by a legend; more by a colour bar
 MOST_POINTS = 10_000  # of a scatter plot: more are drawn as a sample
 _BINS = 50
+_TOLD = 2_500  # cells of a heatmap whose own values are told under the mouse, not the mouse's
 _TOOLS = "pan,box_zoom,wheel_zoom,reset"
 
 
 @attrs.frozen
 class Theme:
-    """The colours of a figure: of text, of lines that stand back, of grid lines, of lines that are told apart."""
+    """The colours of a figure.
+
+    Attributes
+    ----------
+    ink, quiet, grid, paper
+        Of text, of what stands back, of grid lines, and of the ground.
+    lines
+        Of lines that are told apart.
+    scale
+        Of numbers: what of viridis can be seen on the paper.
+    """
 
     ink: str
     quiet: str
     grid: str
     paper: str
     lines: tuple[str, ...]
+    scale: tuple[str, ...]
 
 
 LIGHT = Theme(
     "#1f2328", "#59636e", "#d8dee4", "#ffffff",
     ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#0f7c8a", "#bf3989", "#57606a", "#bc4c00", "#1f2328"),
+    tuple(Viridis256[:240]),
 )  # fmt: skip
 DARK = Theme(
     "#e6edf3", "#9198a1", "#3d444d", "#151b23",
     ("#58a6ff", "#ff7b72", "#3fb950", "#d29922", "#bc8cff", "#39c5cf", "#ff7eb6", "#9198a1", "#ffa657", "#e6edf3"),
+    tuple(Viridis256[70:]),
 )  # fmt: skip
 
 
@@ -73,60 +95,56 @@ def line(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int =
     label = f"{spread.label}, mean ± s.d. of {trials} runs" if trials > 1 else spread.label
     drawn = styled(theme, title, height, x_axis_type="log" if across.is_log else "linear")
     second = spread.over[1] if len(spread.over) > 1 else None
-    words = [""] if second is None else [word(value) for value in second.values.tolist()]
-    colours = _line_colours(second, theme)
-    for i, (text, colour) in enumerate(zip(words, colours, strict=True)):
-        _draw_line(
-            drawn, _line_source(spread, across, i, text), text if len(words) <= MOST_LINES else "", colour
-        )
-    _hover(drawn, [] if second is None else [(second.name, "@line")], across, spread)
+    texts = [""] if second is None else [plain(word(value)) for value in second.values.tolist()]
+    curves = _curves(drawn, spread, across, texts, _line_colours(second, theme))
     _label_axis(drawn.xaxis, across)
     drawn.yaxis.axis_label = plain(label)
-    if second is not None and len(words) > MOST_LINES:
-        _colour_bar(
-            drawn, _mapper(second.values if second.is_numeric else np.arange(len(words))), second.label, theme
-        )
+    if second is not None and len(texts) > MOST_LINES:
+        values = second.values if second.is_numeric else np.arange(len(texts))
+        _colour_bar(drawn, _mapper(values, theme), second.label, theme)
     elif second is not None:
-        drawn.legend.title = plain(second.name)
-        _style_legend(drawn.legend, theme)
+        items = [LegendItem(label=text, renderers=[curves], index=i) for i, text in enumerate(texts)]
+        drawn.add_layout(_legend(items, plain(second.name), theme))
     return drawn
 
 
-def _line_source(spread: Spread, across: Scale, i: int, text: str) -> Any:
-    """One line's points, those that have a run."""
-    cells = (slice(None),) if len(spread.over) == 1 else (slice(None), i)
-    there = np.flatnonzero(spread.count[cells] > 0)
-    mean = spread.mean[cells][there]
-    deviation = np.nan_to_num(spread.deviation[cells][there])
-    words = _words(across.told, there)
-    return ColumnDataSource(
-        {
-            "x": across.centres[there].astype(float), "y": mean, "low": mean - deviation, "high": mean + deviation,
-            "deviation": deviation, "count": spread.count[cells][there], "word": words,
-            "line": [plain(text)] * len(there),
-        },
-        name=f"line {i}",
-    )  # fmt: skip
-
-
-def _words(told: Labelled, places: Array) -> list[str]:
-    return [plain(word(value)) for value in told.values[places].tolist()]
-
-
-def _draw_line(drawn: Any, source: Any, text: str, colour: str) -> None:
-    named = {"legend_label": plain(text)} if text else {}
-    drawn.segment("x", "low", "x", "high", source=source, color=colour, line_alpha=0.6, **named)
-    drawn.line("x", "y", source=source, color=colour, line_width=1.5, **named)
-    drawn.scatter("x", "y", source=source, color=colour, size=5, name="points", **named)
-    drawn.y_range.only_visible = True
-
-
-def _hover(drawn: Any, first: list[tuple[str, str]], across: Scale, spread: Spread) -> None:
+def _curves(drawn: Any, spread: Spread, across: Scale, texts: list[str], colours: list[str]) -> Any:
+    """Lines, bars and points: three glyphs, however many lines there are, since every model of Bokeh's costs time."""
+    n = len(texts)
+    mean, deviation, count = (array.reshape(-1, n) for array in (spread.mean, spread.deviation, spread.count))
+    line, place = np.nonzero(count.T > 0)
+    y, spreads = mean[place, line], np.nan_to_num(deviation[place, line])
+    told = [plain(word(value)) for value in across.told.values.tolist()]
+    x = across.centres.astype(float)[place]
+    points = {
+        "x": x, "y": y, "low": y - spreads, "high": y + spreads, "deviation": spreads, "count": count[place, line],
+        "word": [told[i] for i in place.tolist()], "line": [texts[i] for i in line.tolist()],
+        "colour": [colours[i] for i in line.tolist()],
+    }  # fmt: skip
+    lines = {
+        "xs": [x[line == i] for i in range(n)],
+        "ys": [y[line == i] for i in range(n)],
+        "colour": colours,
+    }
+    source = ColumnDataSource(points, name="points")
+    if (spreads > 0).any():
+        drawn.add_glyph(
+            source, Segment(x0="x", y0="low", x1="x", y1="high", line_color="colour", line_alpha=0.6)
+        )
+    curve = MultiLine(xs="xs", ys="ys", line_color="colour", line_width=1.5)
+    curves = drawn.add_glyph(ColumnDataSource(lines, name="lines"), curve)
+    mark = drawn.add_glyph(source, Scatter(x="x", y="y", size=5, fill_color="colour", line_color="colour"))
     name = spread.label.partition(":")[0].partition(" [")[0]
-    bars = [("s.d.", "@deviation"), ("runs", "@count")] if int(spread.count.max(initial=0)) > 1 else []
-    tips = [*first, (across.told.name, "@word"), (name, "@y"), *bars]
-    points = [renderer for renderer in drawn.renderers if renderer.name == "points"]
-    drawn.add_tools(HoverTool(renderers=points, tooltips=[(plain(key), text) for key, text in tips]))
+    bars = [("s.d.", "@deviation"), ("runs", "@count")] if int(count.max(initial=0)) > 1 else []
+    which = [(spread.over[1].name, "@line")] if len(spread.over) > 1 else []
+    _hover(drawn, [*which, (across.told.name, "@word"), (name, "@y"), *bars], mark)
+    return curves
+
+
+def _hover(drawn: Any, tips: list[tuple[str, str]], *renderers: Any) -> None:
+    """Tell of what lies under the mouse."""
+    chosen = {"renderers": list(renderers)} if renderers else {}
+    drawn.add_tools(HoverTool(tooltips=[(plain(key), text) for key, text in tips], **chosen))
 
 
 def _line_colours(second: Labelled | None, theme: Theme) -> list[str]:
@@ -136,17 +154,15 @@ def _line_colours(second: Labelled | None, theme: Theme) -> list[str]:
     if not second.is_numeric and n <= MOST_LINES:
         return list(theme.lines[:n])
     values = second.values if second.is_numeric else np.arange(n)
-    return _colours(values.astype(float), Scale(second).is_log)
+    return _colours(values.astype(float), theme, Scale(second).is_log)
 
 
-def _colours(values: Array, is_log: bool = False) -> list[str]:
-    """A colour of viridis for each number, grey where there is none."""
+def _colours(values: Array, theme: Theme, is_log: bool = False) -> list[str]:
+    """A colour for each number."""
     places = np.log(values) if is_log else values
-    there = np.isfinite(places)
-    low, high = (places[there].min(), places[there].max()) if there.any() else (0.0, 1.0)
-    rank = np.zeros(len(places), np.int64)
-    rank[there] = np.round((places[there] - low) / ((high - low) or 1) * 245).astype(np.int64)
-    return [Viridis256[r] if ok else "#8888" for r, ok in zip(rank.tolist(), there.tolist(), strict=True)]
+    span = float(places.max() - places.min()) or 1.0
+    ranks = np.round((places - places.min()) / span * (len(theme.scale) - 1)).astype(np.int64)
+    return [theme.scale[rank] for rank in ranks.tolist()]
 
 
 def heatmap(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int = 340) -> Any:
@@ -163,17 +179,16 @@ def heatmap(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: in
     image = np.ascontiguousarray(spread.mean.T, np.float32)
     data: dict[str, Any] = {"image": [image]}
     tips = [(across.name, "$x"), (up.name, "$y")]
-    if image.size <= MOST_POINTS:
+    if image.size <= _TOLD:
         data["x"] = [np.broadcast_to(across.words, image.shape).tolist()]
         data["y"] = [np.broadcast_to(up.words[:, None], image.shape).tolist()]
         tips = [(across.name, "@x"), (up.name, "@y")]
-    mapper = _mapper(image)
-    drawn.image(
-        "image", x=across.ends[0], y=up.ends[0], dw=across.ends[1] - across.ends[0], dh=up.ends[1] - up.ends[0],
-        source=ColumnDataSource(data, name="cells"), color_mapper=mapper,
-    )  # fmt: skip
+    mapper = _mapper(image, theme)
+    (left, right), (low, high) = across.ends, up.ends
+    picture = Image(image="image", x=left, y=low, dw=right - left, dh=high - low, color_mapper=mapper)
+    drawn.add_glyph(ColumnDataSource(data, name="cells"), picture)
     name = spread.label.partition(":")[0].partition(" [")[0]
-    drawn.add_tools(HoverTool(tooltips=[(plain(key), text) for key, text in [*tips, (name, "@image")]]))
+    _hover(drawn, [*tips, (name, "@image")])
     across.label(drawn.xaxis)
     up.label(drawn.yaxis)
     drawn.grid.visible = False
@@ -234,12 +249,13 @@ def scatter(
         name="runs",
     )
     alpha = float(np.clip(300 / max(1, len(chosen)), 0.15, 0.8))
-    drawn.scatter("x", "y", source=source, size=6, color=theme.lines[0], line_color=None, fill_alpha=alpha)
+    look = {"fill_color": theme.lines[0], "line_color": None, "fill_alpha": alpha}
+    drawn.add_glyph(source, Scatter(x="x", y="y", size=6, **look))
     tips = [
         ("run", "@run"),
         *((plain(c.name), f"@{key if c.is_numeric else w}") for c, key, w in ((x, "x", "a"), (y, "y", "b"))),
     ]
-    drawn.add_tools(HoverTool(tooltips=tips))
+    _hover(drawn, tips)
     for axis, column in ((drawn.xaxis, x), (drawn.yaxis, y)):
         axis.axis_label = plain(column.label)
         if not column.is_numeric:
@@ -282,11 +298,9 @@ def histogram(column: Labelled, theme: Theme = LIGHT, *, title: str = "", height
         count, edges = np.bincount(places, minlength=len(words)), np.arange(len(words) + 1) - 0.5
         _tick(drawn.xaxis, words)
     source = ColumnDataSource({"left": edges[:-1], "right": edges[1:], "count": count}, name="bins")
-    drawn.quad(
-        left="left", right="right", top="count", bottom=0, source=source, fill_color=theme.lines[0],
-        line_color=theme.paper,
-    )  # fmt: skip
-    drawn.add_tools(HoverTool(tooltips=[("from", "@left"), ("to", "@right"), ("runs", "@count")]))
+    look = {"fill_color": theme.lines[0], "line_color": theme.paper}
+    drawn.add_glyph(source, Quad(left="left", right="right", top="count", bottom=0, **look))
+    _hover(drawn, [("from", "@left"), ("to", "@right"), ("runs", "@count")])
     drawn.y_range.start = 0
     return drawn
 
@@ -318,41 +332,48 @@ def parallel(
     chosen = sampled(n, MOST_CURVES)
     reach = spans or [Span.of(column) for column in columns]
     heights = np.stack([span.heights(column)[chosen] for span, column in zip(reach, columns, strict=True)], 1)
-    whole = np.isfinite(heights).all(1)
-    heights = heights[whole]
+    heights = heights[np.isfinite(heights).all(1)]
     drawn = styled(
         theme, title or _part(len(heights), n), 340, tools="box_select,reset", margin=0,
         x_range=Range1d(-0.4, len(columns) - 0.5), y_range=Range1d(-0.08, 1.16),
     )  # fmt: skip
+    steps = len(columns) - 1
     source = ColumnDataSource(
         {
-            "xs": [list(range(len(columns)))] * len(heights), "ys": heights.tolist(),
-            "colour": _colours(heights[:, colour]) if len(heights) else [],
+            "x0": np.tile(np.arange(steps), len(heights)).astype(float),
+            "x1": np.tile(np.arange(1, steps + 1), len(heights)).astype(float),
+            "y0": heights[:, :-1].reshape(-1), "y1": heights[:, 1:].reshape(-1),
+            "height": np.repeat(heights[:, colour], steps),
         },
         name="runs",
     )  # fmt: skip
+    scale = LinearColorMapper(theme.scale, low=0, high=1)
     alpha = float(np.clip(150 / max(1, len(heights)), 0.12, 0.8))
-    drawn.multi_line(
-        "xs", "ys", source=source, line_color="colour", line_alpha=alpha, nonselection_line_alpha=alpha,
-        line_width=1.2,
-    )  # fmt: skip
-    for place, (span, column) in enumerate(zip(reach, columns, strict=True)):
-        _parallel_axis(drawn, place, span, column, theme)
+    look = {"line_color": {"field": "height", "transform": scale}, "line_alpha": alpha, "line_width": 1.2}
+    drawn.add_glyph(source, Segment(x0="x0", y0="y0", x1="x1", y1="y1", **look), nonselection_glyph=None)
+    _parallel_axes(drawn, reach, [plain(column.name) for column in columns], theme)
     drawn.axis.visible = False
     drawn.grid.visible = False
     return drawn
 
 
-def _parallel_axis(drawn: Any, place: int, span: Span, column: Labelled, theme: Theme) -> None:
-    ticks = span.ticks()
-    style = {"text_color": theme.ink, "text_font_size": "11px"}
-    drawn.line([place, place], [0, 1], color=theme.quiet)
-    drawn.text([place], [1.06], [plain(column.name)], text_align="center", **style)
-    drawn.text(
-        [place] * len(ticks), [height for height, _ in ticks], [plain(text) for _, text in ticks], x_offset=5,
-        text_baseline="middle", text_color=theme.quiet, text_font_size="10px", background_fill_color=theme.paper,
-        background_fill_alpha=0.7,
-    )  # fmt: skip
+def _parallel_axes(drawn: Any, spans: Sequence[Span], names: list[str], theme: Theme) -> None:
+    """A line, a name and a few values for each column."""
+    places = list(range(len(names)))
+    zeros, ones = [0.0] * len(names), [1.0] * len(names)
+    axes = ColumnDataSource(
+        {"x": places, "low": zeros, "high": ones, "top": [1.06] * len(names), "name": names}
+    )
+    ticks = [
+        (place, height, plain(text)) for place, span in enumerate(spans) for height, text in span.ticks()
+    ]
+    values = ColumnDataSource(dict(zip(("x", "y", "text"), map(list, zip(*ticks, strict=True)), strict=True)))
+    drawn.add_glyph(axes, Segment(x0="x", y0="low", x1="x", y1="high", line_color=theme.quiet))
+    head = {"text_align": "center", "text_color": theme.ink, "text_font_size": "11px"}
+    drawn.add_glyph(axes, Text(x="x", y="top", text="name", **head))
+    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.7}
+    look = {"text_baseline": "middle", "text_color": theme.quiet, "text_font_size": "10px", **ground}
+    drawn.add_glyph(values, Text(x="x", y="y", text="text", x_offset=5, **look))
 
 
 def _part(shown: int, n: int) -> str:
@@ -407,14 +428,14 @@ def _tick(axis: Any, words: Sequence[str]) -> None:
     axis.major_label_overrides = {place: words[place][:24] for place in range(0, len(words), step)}
 
 
-def _mapper(values: Array) -> Any:
+def _mapper(values: Array, theme: Theme) -> Any:
     there = values[np.isfinite(values)]
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 1.0)
     is_log = values.ndim == 1 and Scale(Labelled("", "", values)).is_log
+    palette = theme.scale if values.ndim == 1 else Viridis256
+    limits = {"low": low, "high": high if high > low else low + 1}
     make = LogColorMapper if is_log else LinearColorMapper
-    return make(
-        Viridis256, low=low, high=high if high > low else low + 1, nan_color="rgba(0, 0, 0, 0)", name="colour"
-    )
+    return make(palette, **limits, nan_color="rgba(0, 0, 0, 0)", name="colour")
 
 
 def _colour_bar(drawn: Any, mapper: Any, label: str, theme: Theme) -> None:
@@ -426,12 +447,9 @@ def _colour_bar(drawn: Any, mapper: Any, label: str, theme: Theme) -> None:
     drawn.add_layout(bar, "right")
 
 
-def _style_legend(legend: Any, theme: Theme) -> None:
-    legend.location = "top_left"
-    legend.background_fill_color, legend.background_fill_alpha = theme.paper, 0.7
-    legend.border_line_color = None
-    legend.label_text_color = legend.title_text_color = theme.ink
-    legend.label_text_font_size = legend.title_text_font_size = "11px"
-    legend.title_text_font_style = "normal"
-    legend.spacing, legend.padding, legend.glyph_height = 0, 4, 14
-    legend.click_policy = "hide"
+def _legend(items: list[Any], title: str, theme: Theme) -> Any:
+    font = {"label_text_font_size": "11px", "title_text_font_size": "11px", "title_text_font_style": "normal"}
+    ink = {"label_text_color": theme.ink, "title_text_color": theme.ink}
+    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.7, "border_line_color": None}
+    room = {"location": "top_left", "spacing": 0, "padding": 4, "glyph_height": 14}
+    return Legend(items=items, title=title, **font, **ink, **ground, **room)

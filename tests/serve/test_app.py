@@ -173,17 +173,16 @@ def test_parquet_holds_the_types(visit):
 
 
 def test_lines_are_means_with_standard_deviations_of_the_runs_that_agree(visit):
-    lines = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=rule&at.weight=1"))
-    assert set(lines) == {"line 0", "line 1"}
-    assert numbers(lines["line 0"]["x"]).tolist() == [0, 1, 2, 3]
-    assert numbers(lines["line 0"]["y"]).tolist() == [2, 12, 22, 32]
-    assert numbers(lines["line 0"]["count"]).tolist() == [2, 2, 2, 2]
-    assert numbers(lines["line 0"]["deviation"]).tolist() == [0, 0, 0, 0]
-    assert numbers(lines["line 1"]["x"]).tolist() == [0, 1, 2]  # oja fails at 3
-    averaged = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=&at.weight=&at.rule=0"))
-    assert numbers(averaged["line 0"]["y"]).tolist() == [2, 12, 22, 32]
-    assert numbers(averaged["line 0"]["count"]).tolist() == [6, 6, 6, 6]
-    np.testing.assert_allclose(numbers(averaged["line 0"]["deviation"]), np.std([1, 1, 2, 2, 3, 3], ddof=1))
+    points = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=rule&at.weight=1"))["points"]
+    assert points["line"] == ["hebb"] * 4 + ["oja"] * 3  # oja fails at 3
+    assert numbers(points["x"]).tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert numbers(points["y"]).tolist() == [2, 12, 22, 32, 2, 12, 22]
+    assert numbers(points["count"]).tolist() == [2] * 7
+    assert numbers(points["deviation"]).tolist() == [0] * 7
+    averaged = data(visit("/plot?t=ring.h5&kind=line&z=rate&x=drive&hue=&at.weight=&at.rule=0"))["points"]
+    assert numbers(averaged["y"]).tolist() == [2, 12, 22, 32]
+    assert numbers(averaged["count"]).tolist() == [6, 6, 6, 6]
+    np.testing.assert_allclose(numbers(averaged["deviation"]), np.std([1, 1, 2, 2, 3, 3], ddof=1))
 
 
 def test_a_heatmap_leaves_cells_without_a_result_blank(visit):
