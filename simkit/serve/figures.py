@@ -74,7 +74,7 @@ class Choice:
 
 def measures(reading: Reading) -> list[str]:
     """The results that are numbers."""
-    names = [name for name in reading.results if reading.field(name).is_number]
+    names = [name for name in reading.results if reading.columns[name]]
     return [*names, "seconds"] if "seconds" not in names else names
 
 
@@ -124,16 +124,14 @@ def _place(query: Mapping[str, str], axis: Axis) -> int | None:
 
 def coordinates(reading: Reading, choice: Choice) -> list[str]:
     """The names of the parallel coordinates."""
-    results = [name for name in reading.results if reading.field(name).is_number]
-    explored = [name for name in reading.trajectory.explored if name in reading.columns]
+    results = [name for name in reading.results if reading.columns[name]]
+    explored = [
+        name for name, axis in reading.axes.items() if axis.told.is_numeric or len(axis.told.values) <= 100
+    ]
     names = [*explored, *results]
     if choice.z and choice.z not in names[:_MOST_COORDINATES]:
         names.insert(0, choice.z)
-    return [name for name in names[:_MOST_COORDINATES] if _fits(reading.field(name))]
-
-
-def _fits(field: Field) -> bool:
-    return field.is_number or len(field.words) <= 100
+    return names[:_MOST_COORDINATES]
 
 
 def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme, *, small: bool = False) -> Any:
@@ -205,6 +203,9 @@ def _spread(reading: Reading, choice: Choice, over: tuple[str, str], chosen_runs
             chosen_runs = chosen_runs & (reading.axes[name].codes == place)
     rows = np.flatnonzero(chosen_runs)
     field = reading.field(choice.z)
+    if not field.is_number:
+        msg = f"{choice.z} is no number in every run"
+        raise SimkitError(msg)
     values = field.values[rows]
     parts = [_used(reading.axes[name], rows[np.isfinite(values)], rows) for name in names]
     most = [None, _MOST_LINES] if len(over) > 1 else [None]

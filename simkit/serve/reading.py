@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +12,20 @@ from typing import Any
 
 import attrs
 import numpy as np
+import pandas as pd
 
 from simkit.analyse.open import open_alone
 from simkit.analyse.spread import Labelled
+from simkit.analyse.tables import dataframe
 from simkit.analyse.trajectory import Trajectory
-from simkit.declare.forms import TRIAL, Array, Index
+from simkit.declare.forms import TRIAL, Array, Index, Values, passing
 from simkit.errors import SimkitError
 from simkit.inform.progress import briefly
 from simkit.serve.files import Entry
 
-_BUDGET = 64 << 20  # bytes of columns that are kept from one answer to the next
+_BUDGET = 24 << 20  # bytes of columns that are kept from one answer to the next
+_BLOCK = 100_000  # rows that are read at once
+_EXACT = 2**53  # floats hold all integers up to here
 _LONGEST = 100  # characters of a word in a table or beside an axis
 _SPARSEST = 10  # cells of the grid per run: points that fill less are scattered
 
@@ -77,6 +81,7 @@ class Axis:
     told: Labelled
     codes: Index
     kind: str
+    unit: str
 
     @property
     def name(self) -> str:
@@ -87,6 +92,12 @@ class Axis:
     def nbytes(self) -> int:
         """About how much memory it takes."""
         return int(self.codes.nbytes) + 100 * len(self.told.values)
+
+    def field(self) -> Field:
+        """The column over the runs."""
+        if self.kind == "word":
+            return Field(self.name, self.told.label, self.unit, "word", self.codes, tuple(self.told.values))
+        return Field(self.name, self.told.label, self.unit, self.kind, self.told.values[self.codes])
 
     def words(self) -> list[str]:
         """The values for people."""
@@ -130,10 +141,15 @@ class Reader:
         if key not in self._kept:
             self._kept[key] = make()
         self._kept.move_to_end(key)
-        size = sum(getattr(value, "nbytes", 1000) for value in self._kept.values())
+        size = sum(map(_nbytes, self._kept.values()))
         while size > _BUDGET and len(self._kept) > 1:
-            size -= getattr(self._kept.popitem(last=False)[1], "nbytes", 1000)
+            size -= _nbytes(self._kept.popitem(last=False)[1])
         return self._kept[key]
+
+
+def _nbytes(thing: Any) -> int:
+    """About how much memory something takes."""
+    return sum(map(_nbytes, thing.values())) if isinstance(thing, dict) else getattr(thing, "nbytes", 1000)
 
 
 def version_of(path: Path) -> str:
@@ -154,7 +170,8 @@ class Reading:
     def __init__(self, trajectory: Trajectory, version: str, reader: Reader) -> None:
         self.trajectory, self.version, self.reader = trajectory, version, reader
         self.path, self.name = trajectory.path, trajectory.name
-        self.recorded = trajectory._selection.recorded  # the columns of runs as they stand in the file
+        self.selection = trajectory._selection
+        self.recorded = self.selection.recorded  # the columns of runs as they stand in the file
         self._run_columns: dict[str, Array | None] = {}
 
     def __len__(self) -> int:
@@ -166,17 +183,18 @@ class Reading:
         return self.reader.kept((self.path, self.name, mark, what), make)
 
     @cached_property
-    def columns(self) -> dict[str, None]:
-        """The names whose values are numbers or words per run, explored ones first."""
+    def columns(self) -> dict[str, bool]:
+        """The names whose values are numbers or words per run, explored ones first, and whether they are numbers."""
 
-        def names() -> dict[str, None]:
-            none = self.trajectory.where(np.zeros(len(self), bool))
-            frame = none.to_dataframe()
-            known = [name for name in frame.columns if name in self.trajectory]
+        def names() -> dict[str, bool]:
+            frame = self.trajectory.where(np.zeros(len(self), bool)).to_dataframe()
+            known = {
+                name: frame[name].dtype.kind in "fiub" for name in frame.columns if name in self.trajectory
+            }
             explored = [name for name in self.trajectory.explored if name not in known]
-            return dict.fromkeys([*explored, *known])
+            return {**dict.fromkeys(explored, False), **known}
 
-        found: dict[str, None] = self.kept("columns", names)
+        found: dict[str, bool] = self.kept("columns", names)
         return found
 
     @property
@@ -191,31 +209,26 @@ class Reading:
         return self._run_columns[name]
 
     def field(self, name: str) -> Field:
-        """A name's column."""
+        """A name's column; that of an axis is made anew from its few values."""
+        if name in self.axes:
+            return self.axes[name].field()
         is_explored = name in self.trajectory.explored
         found: Field = self.kept(("field", name), lambda: self._field(name), fixed=is_explored)
         return found
 
     def _field(self, name: str) -> Field:
-        import pandas as pd
-
         if name not in self.trajectory:
             return self._run_field(name)
-        frame = self.trajectory.to_dataframe([name])
-        column = frame[name]
-        unit = frame.attrs["units"].get(name, "")
-        label = f"{name} [{unit}]" if unit else name
+        filling = _Filling(len(self))
+        unit = ""
+        for start in range(0, len(self), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)))
+            frame = dataframe(self.selection.at(rows), [name])
+            unit = frame.attrs["units"].get(name, unit)
+            filling.add(rows, frame[name])
         comment = self.trajectory.describe(name).comment.partition("\n")[0].rstrip(".")
-        label = f"{name}: {comment}{f' [{unit}]' if unit else ''}" if 0 < len(comment) <= 40 else label
-        kind = {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(
-            getattr(column.dtype, "kind", "O"), "word"
-        )
-        if kind != "word":
-            values = column.to_numpy(np.float64, na_value=np.nan)
-            if kind != "int" or not (np.abs(values) >= 2**53).any():
-                return Field(name, label, unit, kind, values)
-        codes, words = pd.factorize(pd.Series([_text(value) for value in column], dtype=object))
-        return Field(name, label, unit, "word", codes.astype(np.int32), tuple(words))
+        label = f"{name}: {comment}" if 0 < len(comment) <= 40 else name
+        return filling.field(name, f"{label} [{unit}]" if unit else label, unit)
 
     def _run_field(self, name: str) -> Field:
         if name == "status":
@@ -242,12 +255,15 @@ class Reading:
         return axes if len(first) == 1 else first
 
     def _axis(self, name: str) -> Axis:
-        field = self.field(name)
+        field = self._field(name)
         if not field.is_number:
-            return Axis(Labelled(name, field.label, np.array(field.words, object)), field.values, "word")
+            words = np.array(field.words, object)
+            return Axis(
+                Labelled(name, field.label, words), _small(field.values, len(words)), "word", field.unit
+            )
         values, codes = np.unique(field.values, return_inverse=True)
-        small = np.min_scalar_type(len(values))
-        return Axis(Labelled(name, field.label, values), codes.reshape(-1).astype(small), field.kind)
+        told = Labelled(name, field.label, values)
+        return Axis(told, _small(codes.reshape(-1), len(values)), field.kind, field.unit)
 
     @property
     def is_grid(self) -> bool:
@@ -275,9 +291,7 @@ class Reading:
             return np.ones(len(self), bool)
 
         def mask() -> Array:
-            chosen = np.zeros(len(self), bool)
-            chosen[self.trajectory.where(condition).index] = True
-            return chosen
+            return np.asarray(passing(condition, _Columns(self), len(self), "where"))
 
         found: Array = self.kept(("where", condition), mask)
         return found
@@ -296,14 +310,77 @@ class Reading:
         return name
 
 
+class _Filling:
+    """A column under way: numbers as long as all are, words otherwise."""
+
+    def __init__(self, n: int) -> None:
+        self.numbers = np.full(n, np.nan)
+        self.codes = np.full(n, -1, np.int32)
+        self.words: dict[str, int] = {}
+        self.kinds: dict[str, None] = {}
+
+    def add(self, rows: Index, column: Any) -> None:
+        """The values of some rows, a pandas Series."""
+        kind = {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(
+            getattr(column.dtype, "kind", "O"), "word"
+        )
+        if kind != "word":
+            values = column.to_numpy(np.float64, na_value=np.nan)
+            kind = "word" if kind == "int" and (np.abs(values) >= _EXACT).any() else kind
+        self.kinds[kind] = None
+        if kind != "word":
+            self.numbers[rows] = values
+            return
+        codes, words = pd.factorize(pd.Series([_text(value) for value in column], dtype=object))
+        places = np.array([*(self.words.setdefault(word, len(self.words)) for word in words), -1], np.int32)
+        self.codes[rows] = places[codes]
+
+    def field(self, name: str, label: str, unit: str) -> Field:
+        """The whole column."""
+        if "word" not in self.kinds:
+            kind = next(iter(self.kinds)) if len(self.kinds) == 1 else "float"
+            return Field(name, label, unit, kind, self.numbers)
+        for row in np.flatnonzero(np.isfinite(self.numbers)).tolist():  # numbers among words
+            self.codes[row] = self.words.setdefault(number(float(self.numbers[row])), len(self.words))
+        return Field(name, label, unit, "word", self.codes, tuple(self.words))
+
+
+class _Columns(Mapping[str, Values]):
+    """The columns that a condition may name, as they are shown."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def __getitem__(self, name: str) -> Values:
+        reading = self.reading
+        present = reading.recorded.present(name) if name in reading.trajectory else None
+        if name in reading.selection.names and not reading.selection.is_scalar(name):
+            return Values(reading.trajectory[name], native=True, present=present)
+        field = reading.field(name)
+        array = field.values if field.is_number else np.array([*field.words, ""], object)[field.values]
+        return Values(array, native=False, present=present)
+
+    def __iter__(self) -> Iterator[str]:
+        sections = (
+            name for section in ("parameters", "results") for name in self.reading.trajectory.names(section)
+        )
+        return iter([*sections, *self.reading.selection.run_names])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
 def _text(value: Any) -> Any:
     """A value as a word; None where there is none."""
-    import pandas as pd
-
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return None
     text = value if isinstance(value, str) else briefly(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _small(codes: Index, n: int) -> Index:
+    """Numbers below ``n`` in as few bytes as they need; -1 stays what it is."""
+    return codes.astype(np.min_scalar_type(-n))
 
 
 def _together(one: Axis, other: Axis) -> bool:

@@ -110,7 +110,7 @@ def _heading(reading: Reading, name: str, sort: str) -> Heading:
     comment = about.comment.partition("\n")[0] if about else ""
     arrow = {name: "▲", f"-{name}": "▼"}.get(sort, "")
     title = f"{name} [{unit}]" if unit else name
-    is_number = name != "status" and (not is_user or reading.field(name).is_number)
+    is_number = name != "status" and (not is_user or reading.columns[name])
     return Heading(name, title, comment, f"-{name}" if sort == name else name, arrow, is_number)
 
 

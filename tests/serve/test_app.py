@@ -308,13 +308,18 @@ def test_provenance_tells_the_session_and_shows_its_sources_as_text(visit):
 
 
 def test_two_files_are_compared_and_more_stand_side_by_side(tmp_path):
-    space = simkit.product(drive=[1.0, 2.0], weight=[1.0], rule=["hebb"])
+    def f(x: float, n: int = 1) -> dict[str, float]:
+        return {"same": x, "other": x * n}
+
     for n in (20, 30, 40):
-        simkit.run(ring, space, output=tmp_path / f"n{n}.h5", set={"n": n}).close()
+        simkit.run(f, simkit.product(x=[1.0, 2.0]), output=tmp_path / f"n{n}.h5", set={"n": n}).close()
     ask = client([tmp_path])
     pair = text(ask("/compare?t=n20.h5&t=n30.h5"))
     assert re.search(r"<th scope=\"row\">n</th><td><code>20</code></td><td><code>30</code></td>", pair)
     assert "2 points in both" in pair
+    assert re.search(r">same</th><td class=\"number\">0</td>", pair)
+    farthest = r">other</th><td class=\"number\">2</td><td><code>40.0</code> \(run 1\) and <code>60.0</code>"
+    assert re.search(farthest, pair)
     three = text(ask("/compare?t=n20.h5&t=n30.h5&t=n40.h5"))
     assert three.count('data-plot="/plot?') == 3
     assert len(set(re.findall(r'<figure[^>]* id="([^"]*)"', three))) == 3
