@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from simkit.collect import targets
+from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Config, find_rootdir, load_config
 from simkit.collect.graph import NOTEBOOK
@@ -178,9 +179,21 @@ def plan(found: Found, config: Config, request: Request) -> Plan:
 
 
 def resolve(
-    found: Found, inside: Sequence[Level], request: Request, rootdir: Path, *, compress: bool
+    found: Found,
+    inside: Sequence[Level],
+    request: Request,
+    rootdir: Path,
+    *,
+    compress: bool,
+    imported: bool = True,
 ) -> Plan:
-    """The plan of an experiment among these providers."""
+    """The plan of an experiment among these providers.
+
+    Parameters
+    ----------
+    imported
+        Whether the project's modules are as importing them left them.
+    """
     space = request.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
     resolver = Resolver(space, inside, request.outside)
     needs = resolver.experiment(found.function)
@@ -200,6 +213,7 @@ def resolve(
         module=found.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
         limits=found.tag.limits
         if request.timeout is None
@@ -371,7 +385,7 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
         outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
     )
     inside = levels(found.path, config.rootdir, found.module)
-    plan = resolve(found, inside, request, config.rootdir, compress=config.compress)
+    plan = resolve(found, inside, request, config.rootdir, compress=config.compress, imported=False)
     unknown = next((name for name in outside if name not in plan.names), None)
     if unknown is not None:
         used = ", ".join(plan.parameters)
