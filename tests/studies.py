@@ -8,12 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
+
 import simkit
-from simkit.collect.collection import Item, Request, collect
-from simkit.collect.config import load_config
+from simkit.collect.collection import Item, collect
+from simkit.collect.config import Outside, load_settings
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan
-from simkit.collect.resolve import Outside
 from simkit.collect.targets import parse_target
 
 
@@ -38,8 +39,10 @@ class Study:
     ) -> list[Item]:
         """As the command collects; values from outside count as ``--set``."""
         given = {name: Outside(value, f"--set {name}={value}") for name, value in (outside or {}).items()}
-        request = Request([parse_target(argument) for argument in arguments], keyword, given)
-        return collect(load_config(self.root), request)
+        project = load_settings(self.root)
+        targets = [parse_target(argument) for argument in arguments]
+        outside = {**project.outside, **given}
+        return collect(attrs.evolve(project, targets=targets, keyword=keyword, outside=outside))
 
     def plan(self, text: str, **options: Any) -> Plan:
         """Write ``sim_a.py`` and collect its only experiment."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simkit.analyse.trajectory import Trajectory
-from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.config import find_rootdir, load_settings
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
@@ -105,8 +105,13 @@ def _recorded(path: str | os.PathLike[str] | None, name: str | None) -> Recorded
     return Recorded.open(Path(path), name)
 
 
-def recorded_at(target: str, name: str | None = None) -> Recorded:
+def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) -> Recorded:
     """What ``FILE``, ``FILE::NAME`` or the name of an experiment stands for on the command line.
+
+    Parameters
+    ----------
+    codecs
+        Look for the project's codecs that its values need, which may import the project's code.
 
     Raises
     ------
@@ -120,12 +125,13 @@ def recorded_at(target: str, name: str | None = None) -> Recorded:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
     recorded = _recorded(file, wanted)
-    _know_codecs(recorded)
+    if codecs:
+        _know_codecs(recorded)
     return recorded
 
 
 def _results() -> Path:
-    return load_config(find_rootdir([])).results
+    return load_settings(find_rootdir([])).results
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pdb
 import secrets
 import sys
@@ -14,25 +13,31 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Item, KindOf, Request, Reshape, collect
-from simkit.collect.config import Bookkeeping, Config, find_rootdir, flattened, load_config
+from simkit.collect.collection import Item, collect
+from simkit.collect.config import (
+    KindOf,
+    Outside,
+    Reshape,
+    Settings,
+    cores,
+    find_rootdir,
+    flattened,
+    load_settings,
+)
 from simkit.collect.plan import Node, Plan
-from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, fields, group_fields, is_group
-from simkit.collect.targets import Target, parse_target, selected
+from simkit.collect.targets import Shard, Target, parse_target, selected
 from simkit.collect.text import Typed, convert, parse_axis, split
 from simkit.declare.forms import axes
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
-from simkit.inform.progress import assignments, counted, rule, short
+from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
-from simkit.record.catalogue import Shard, experiments
+from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.resume.continuing import Wish
-from simkit.study.execution import Options
 from simkit.study.session import study
 
 if TYPE_CHECKING:
@@ -45,32 +50,24 @@ FAILED, INTERRUPTED, NOTHING = 1, 2, 5
 def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Collect, then list or run; the exit code."""
     targets = [parse_target(argument) for argument in options.targets]
-    config = load_config(find_rootdir([target.path for target in targets]))
-    outside = outside_values(config, options.params, options.set)
-    reshape = reshaping(options.product, options.explore, options.sample, options.repeat)
-    timeout = None if options.timeout is None else seconds(options.timeout, "--timeout")
-    items = collect(config, Request(targets, options.k, outside, reshape, timeout))
-    if options.into:
-        items = [item for item in items if item.plan.node_id in recorded_ids(Path(options.into))] or items
+    settings = settings_of(options, arguments, targets)
+    items = collect(settings)
+    if settings.into is not None:
+        items = [item for item in items if item.plan.node_id in recorded_ids(settings.into)] or items
     if options.parameters:
         return list_parameters(items)
     if options.collect_only:
-        return list_experiments(items, options.where, verbose=options.verbose, quiet=options.quiet)
-    report = Report(config.rootdir, verbose=options.verbose, quiet=options.quiet, again=again(options))
-    report.silenced = config.silence
-    settings = session_options(options, config, outside, arguments, targets)
-    return run_all(items, config, settings, report, durations=options.durations)
+        return list_experiments(items, settings.where, verbose=options.verbose, quiet=options.quiet)
+    report = Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
+    return run_all(items, settings, report, durations=options.durations or 0)
 
 
-def run_all(
-    items: Sequence[Item], config: Config, settings: Options, report: Report, *, durations: int | None
-) -> int:
+def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durations: int) -> int:
     """Study the experiments one after the other; the exit code."""
     nothing: list[str] = []
     code = 0
     try:
         for item in items:
-            report.workers = settings.workers
             try:
                 progress = study(item, settings, report)
             except NothingToRun as problem:
@@ -87,49 +84,49 @@ def run_all(
                 code = INTERRUPTED if progress.interrupted else FAILED
                 break
     except SimkitError:
-        report.close(durations or 0, replayed=settings.replay)
+        report.close(durations)
         raise
-    report.close(durations or 0, replayed=settings.replay)
+    report.close(durations)
     for text in nothing:
         print(f"simkit: {text}", file=sys.stderr)
     return NOTHING if len(nothing) == len(items) else code
 
 
-def session_options(
-    options: argparse.Namespace, config: Config, outside: Mapping[str, Outside], arguments: Sequence[str],
-    targets: Sequence[Target],
-) -> Options:  # fmt: skip
-    """The command's options as a session takes them."""
-    wish = wanted(options, config)
-    workers = worker_count(options.workers if options.workers is not None else config.workers)
-    return Options(
-        wish,
+def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: Sequence[Target]) -> Settings:
+    """What the project's configuration and the command's options say together."""
+    check_options(options)
+    project = load_settings(find_rootdir([target.path for target in targets]))
+    workers = project.workers if options.workers is None else worker_count(options.workers)
+    return attrs.evolve(
+        project,
+        targets=targets,
+        keyword=options.k,
+        where=options.where,
+        outside=outside_values(project, options.params, options.set),
+        reshape=reshaping(options.product, options.explore, options.sample, options.repeat),
+        timeout=None if options.timeout is None else seconds(options.timeout, "--timeout"),
+        output=Path(options.output) if options.output else None,
+        seed=options.seed,
+        root=secrets.randbits(32),
+        fresh=options.fresh,
+        into=Path(options.into) if options.into else None,
+        only_failed=options.lf,
+        shard=shard(options.shard) if options.shard else None,
         workers=0 if options.pdb else workers,
         method=options.start_method,
-        where=options.where,
         most_failures=options.maxfail or 0,
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
         replay=options.pdb and any(target.runs is not None for target in targets),
         argv=("simkit", *arguments),
-        outside=outside,
-        durable=config.durable,
-        bookkeeping=bookkeeping(options, config),
-    )
-
-
-def bookkeeping(options: argparse.Namespace, config: Config) -> Bookkeeping:
-    """What is recorded of the circumstances: as configured, or more."""
-    return attrs.evolve(
-        config.bookkeeping,
-        sumatra=config.sumatra or options.sumatra,
+        sumatra=project.sumatra or options.sumatra,
         reason=options.reason,
         every_package=options.verbose > 0,
     )
 
 
-def wanted(options: argparse.Namespace, config: Config) -> Wish:
-    """Which trajectory the options ask for."""
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse numbers and pairs of options that mean nothing."""
     if options.seed is not None and options.seed < 0:
         msg = f"--seed {options.seed}: a seed is a whole number from 0 on"
         raise SimkitError(msg)
@@ -141,17 +138,6 @@ def wanted(options: argparse.Namespace, config: Config) -> Wish:
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
         raise SimkitError(msg)
-    return Wish(
-        config.results,
-        output=Path(options.output) if options.output else None,
-        seed=options.seed,
-        root=secrets.randbits(32),
-        fresh=options.fresh,
-        into=Path(options.into) if options.into else None,
-        only_failed=options.lf,
-        on_change=config.on_change,
-        shard=shard(options.shard) if options.shard else None,
-    )
 
 
 def recorded_ids(path: Path) -> set[str]:
@@ -179,12 +165,10 @@ def debug(error: BaseException) -> None:
     pdb.post_mortem(first_user_frame(error).__traceback__)
 
 
-def worker_count(text: int | str | None) -> int:
+def worker_count(text: str) -> int:
     """``-n``: a number, or all cores that this process may use."""
-    if text is None:
-        return 1
     if text == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     try:
         number = int(text)
     except ValueError:
@@ -195,15 +179,15 @@ def worker_count(text: int | str | None) -> int:
     return number
 
 
-def outside_values(config: Config, files: Sequence[str], settings: Sequence[str]) -> dict[str, Outside]:
+def outside_values(project: Settings, files: Sequence[str], assigned: Sequence[str]) -> dict[str, Outside]:
     """Values that do not come from the code, the strongest last."""
-    found = {name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()}
+    values = dict(project.outside)
     for file in files:
-        found.update({name: Outside(value, f"--params {file}") for name, value in from_file(file).items()})
-    for setting in settings:
-        name, text = assignment(setting, "--set")
-        found[name] = Outside(Typed(text), f"--set {setting}")
-    return found
+        values.update({name: Outside(value, f"--params {file}") for name, value in from_file(file).items()})
+    for text in assigned:
+        name, value = assignment(text, "--set")
+        values[name] = Outside(Typed(value), f"--set {text}")
+    return values
 
 
 def from_file(file: str) -> Mapping[str, Any]:
@@ -375,17 +359,17 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     if node.kind == "explored":
         declared = [values for name, values in axes(plan.space.form) if name == node.name]
         some = [
-            short(value, 20)
+            briefly(value, 20)
             for values in declared
             for value in values.take(np.arange(min(4, len(values)))).elements()
         ]
         more = ", …" if sum(map(len, declared)) > len(some) else ""
         return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
     if node.kind == "constant" and not is_group(node.value):
-        return [(node.name, short(node.value) + unit, about)]
+        return [(node.name, briefly(node.value) + unit, about)]
     if node.kind == "constant":
         return [
-            (f"{node.name}.{name}", short(value), about) for name, value in group_fields(node.value).items()
+            (f"{node.name}.{name}", briefly(value), about) for name, value in group_fields(node.value).items()
         ]
     if node.kind == "group" and node.make is not None:
         return [(node.name, "group", about), *_fields(node, plan)]
@@ -398,6 +382,6 @@ def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
         full = f"{node.name}.{name}"
         if full not in plan.nodes:
             unit = f" {request.note.unit}" if request.note.unit else ""
-            value = "no default" if request.default is MISSING else short(request.default)
+            value = "no default" if request.default is MISSING else briefly(request.default)
             rows.append((full, value + unit, request.note.comment))
     return rows

@@ -17,7 +17,7 @@ import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place
-from simkit.collect.objects import State, attributes, carried, held, names_of
+from simkit.collect.objects import State, attributes, carried, held, named, names_of
 
 _PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
 _LARGE = 16 << 20  # bytes of an array that a command would look through each time it is typed
@@ -45,9 +45,9 @@ class Captures:
             before = known.get("captured", {}).get(name)
             if before is None or (follows and "::" in name):
                 continue
-            label = name.rpartition("::")[2]
+            label = _label(name)
             if not digest or not before[0]:
-                yield f"{label} can't be compared: {shown}"
+                yield f"{label} ({shown}) can't be compared"
             elif digest != before[0]:
                 yield (
                     f"{label} was {before[1]}, now {shown}"
@@ -55,9 +55,19 @@ class Captures:
                     else f"{label} is another {shown}"
                 )
 
+    @property
+    def incomparable(self) -> list[str]:
+        """Those that can't be compared: a study that depends on one is never continued."""
+        return [f"{_label(name)} ({shown})" for name, (digest, shown) in self.values.items() if not digest]
+
     def recorded(self) -> dict[str, Any]:
         """For the record."""
         return {"captured": dict(self.values), "imported": self.imported} if self.values else {}
+
+
+def _label(name: str) -> str:
+    """A name without the file and the function that it belongs to."""
+    return name.rpartition("::")[2].rpartition(": ")[2]
 
 
 def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bool) -> Captures:
@@ -92,15 +102,20 @@ def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
             names = carried(function)
             own = {} if function is not thing else dict.fromkeys(function.__code__.co_varnames)
             for name, value in names.items():
-                if name not in own and not _is_code(value):
-                    yield f"{function.__qualname__}.{name}", _captured(value)
+                if isinstance(value, (FunctionType, type)) and name != "__wrapped__":
+                    yield f"{function.__qualname__}: {name}", (State(named(value)).digest, value.__qualname__)
+                elif name not in own and not _is_code(value):
+                    yield f"{function.__qualname__}: {name}", _captured(value)
 
 
 def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:
     """The names that the runs set themselves, such as a table of results that are known: no input."""
+    called = (
+        each for each in code.units if Place(each[0], getattr(each[1].node, "name", "")) in code.mentioned
+    )
     return {
         place
-        for path, unit in code.units
+        for path, unit in called
         for use in unit.uses
         if use.later and use.kind in ("binds", "changes")
         for place in graph.places(path, use.chain, use.bindings)

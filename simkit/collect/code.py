@@ -37,6 +37,8 @@ class Reached:
         The statements, each with its file.
     places
         The names that they lead to.
+    mentioned
+        Those that stand in the code: others are only held by an object.
     unfiled
         The functions that are no statement of a file: lambdas, those within others, those that no file holds.
     code
@@ -45,6 +47,7 @@ class Reached:
 
     units: tuple[tuple[Path, Unit], ...]
     places: frozenset[Place]
+    mentioned: frozenset[Place]
     unfiled: tuple[FunctionType, ...]
     code: dict[str, str]
 
@@ -52,7 +55,7 @@ class Reached:
 def reached(graph: Graph, things: Iterable[Any]) -> Reached:
     """Follow these functions and classes, and all that they mention, through the project."""
     waiting = [place for thing in things for place in _starts(graph, thing)]
-    seen: set[Place] = set()
+    mentioned, seen = set(waiting), set[Place]()
     units: dict[tuple[Path, Unit], None] = {}
     code: dict[str, str] = {}
     while waiting:
@@ -66,15 +69,20 @@ def reached(graph: Graph, things: Iterable[Any]) -> Reached:
         pieces = graph.units(place)
         units.update(dict.fromkeys(pieces))
         if pieces:
-            code[f"{graph.key(place.path)}::{place.name}"] = "\n".join(
-                _text(graph, path, unit) for path, unit in pieces
-            )
-        for path, unit in pieces:
-            waiting += _mentioned(graph, path, unit)
-        waiting += _held(graph, graph.value(place))
+            key = f"{graph.key(place.path)}::{place.name}"
+            code[key] = "\n".join(_text(graph, path, unit) for path, unit in pieces)
+        names = {name for path, unit in pieces for name in _mentioned(graph, path, unit)}
+        mentioned |= names
+        waiting += [*names, *_held(graph, graph.value(place))]
     unfiled = {key: one for thing in things for key, one in _unfiled(graph, thing, code)}
     code.update({key: source_of(one) for key, one in unfiled.items()})
-    return Reached(tuple(units), frozenset(seen), tuple(unfiled.values()), dict(sorted(code.items())))
+    return Reached(
+        tuple(units),
+        frozenset(seen),
+        frozenset(mentioned),
+        tuple(unfiled.values()),
+        dict(sorted(code.items())),
+    )
 
 
 def graph_of(things: Iterable[Any], starts: Iterable[Path], rootdir: Path) -> Graph:
@@ -114,7 +122,7 @@ def is_users(function: FunctionType) -> bool:
 
 def globals_of(thing: Any) -> Mapping[str, Any]:
     """The globals of the module that defines a function or class."""
-    names = getattr(thing, "__globals__", None)
+    names = None if isinstance(thing, type) else getattr(thing, "__globals__", None)
     return (
         vars(sys.modules[thing.__module__])
         if names is None and thing.__module__ in sys.modules

@@ -15,15 +15,15 @@ import attrs
 from simkit.collect import targets
 from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
-from simkit.collect.config import Config, find_rootdir, load_config
+from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.modules import load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
-from simkit.collect.resolve import Outside, Resolver
+from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, Requester, fields, imported, kind_of, levels, requests, tagged
 from simkit.collect.sources import sources
-from simkit.collect.targets import Runs, Target, files
+from simkit.collect.targets import Selector, Target, files
 from simkit.declare.forms import times
 from simkit.declare.space import Space, explore
 from simkit.declare.tags import Tag, tag_of
@@ -38,42 +38,13 @@ from simkit.errors import (
     shown_path,
 )
 
-KindOf = Callable[[str], Any]
-Reshape = Callable[[Space, KindOf], Space]
-
-
-@attrs.frozen
-class Request:
-    """What to collect.
-
-    Attributes
-    ----------
-    targets
-        Paths and node ids; none means the rootdir.
-    keyword
-        As ``-k``.
-    outside
-        Values laid on top, by name; the last source wins.
-    reshape
-        What the options ``--product``, ``--explore``, ``--repeat`` make of a declared space, given the
-        type that each name expects.
-    timeout
-        Seconds that a run may take, whatever its experiment says.
-    """
-
-    targets: Sequence[Target] = ()
-    keyword: str = ""
-    outside: Mapping[str, Outside] = attrs.field(factory=dict)
-    reshape: Reshape = lambda space, kind_of: space
-    timeout: float | None = None
-
 
 @attrs.frozen(eq=False)
 class Item:
     """One collected experiment, and which of its runs were asked for."""
 
     plan: Plan
-    runs: tuple[Runs, ...] = ()
+    runs: tuple[Selector, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -87,7 +58,7 @@ class Found:
     node_id: str
 
 
-def collect(config: Config, request: Request) -> list[Item]:
+def collect(settings: Settings) -> list[Item]:
     """Import the files, find the experiments and check each one's plan.
 
     Raises
@@ -97,12 +68,12 @@ def collect(config: Config, request: Request) -> list[Item]:
     NothingToRun
         When there is no experiment.
     """
-    found, hints = _experiments(config, request)
-    chosen = [item for item in found if targets.matches(request.keyword, item.node_id)]
+    found, hints = _experiments(settings)
+    chosen = [item for item in found if targets.matches(settings.keyword, item.node_id)]
     if not chosen:
-        raise _nothing(config, request, found, hints)
-    items = _each(chosen, lambda item: Item(plan(item, config, request), _runs(item, request.targets)))
-    _check_outside(items, request.outside)
+        raise _nothing(settings, found, hints)
+    items = _each(chosen, lambda item: Item(plan(item, settings), _runs(item, settings.targets)))
+    _check_outside(items, settings.outside)
     return items
 
 
@@ -121,11 +92,12 @@ def _each(things: Iterable[Any], make: Callable[[Any], Any]) -> list[Any]:
     return made
 
 
-def _experiments(config: Config, request: Request) -> tuple[list[Found], list[str]]:
-    paths = files(request.targets, config.files, config.rootdir)
-    modules = _each(paths, lambda path: (path, load(path, config.rootdir)))
+def _experiments(settings: Settings) -> tuple[list[Found], list[str]]:
+    rootdir = settings.rootdir
+    paths = files(settings.targets, settings.files, rootdir)
+    modules = _each(paths, lambda path: (path, load(path, rootdir)))
     found = [
-        Found(function, tag, path, module, node_id(path, function, config.rootdir))
+        Found(function, tag, path, module, node_id(path, function, rootdir))
         for path, module in modules
         for function, tag in tagged(module, "experiment")
     ]
@@ -135,7 +107,7 @@ def _experiments(config: Config, request: Request) -> tuple[list[Found], list[st
         for path, module in modules
         for name, origin in imported(module, "experiment").items()
     ]
-    return [item for item in found if _is_asked_for(item, request.targets)], hints
+    return [item for item in found if _is_asked_for(item, settings.targets)], hints
 
 
 def _check_spaces(modules: Sequence[tuple[Path, ModuleType]]) -> None:
@@ -165,28 +137,20 @@ def _covers(target: Path, path: Path) -> bool:
     return path == full or (full.is_dir() and path.is_relative_to(full))
 
 
-def _runs(item: Found, targets: Sequence[Target]) -> tuple[Runs, ...]:
+def _runs(item: Found, targets: Sequence[Target]) -> tuple[Selector, ...]:
     mine = [
         t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)
     ]
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
 
-def plan(found: Found, config: Config, request: Request) -> Plan:
-    """Resolve one experiment."""
-    inside = levels(found.path, config.rootdir, found.module)
-    return resolve(found, inside, request, config.rootdir, compress=config.compress)
+def plan(found: Found, settings: Settings, *, imported: bool = True) -> Plan:
+    """Resolve one experiment among the providers of its folder."""
+    inside = levels(found.path, settings.rootdir, found.module)
+    return resolve(found, inside, settings, imported=imported)
 
 
-def resolve(
-    found: Found,
-    inside: Sequence[Level],
-    request: Request,
-    rootdir: Path,
-    *,
-    compress: bool,
-    imported: bool = True,
-) -> Plan:
+def resolve(found: Found, inside: Sequence[Level], settings: Settings, *, imported: bool = True) -> Plan:
     """The plan of an experiment among these providers.
 
     Parameters
@@ -194,8 +158,9 @@ def resolve(
     imported
         Whether the project's modules are as importing them left them.
     """
-    space = request.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
-    resolver = Resolver(space, inside, request.outside)
+    rootdir, limits = settings.rootdir, found.tag.limits
+    space = settings.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
+    resolver = Resolver(space, inside, settings.outside)
     needs = resolver.experiment(found.function)
     nodes = ordered(needs, resolver.nodes)
     things = [found.function, *providers_of(nodes)]
@@ -215,10 +180,8 @@ def resolve(
         streams=streams(graph, code),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
-        limits=found.tag.limits
-        if request.timeout is None
-        else attrs.evolve(found.tag.limits, timeout=request.timeout),
-        compress=compress if found.tag.compress is None else found.tag.compress,
+        limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
+        compress=settings.compress if found.tag.compress is None else found.tag.compress,
     )
     return attrs.evolve(made, afters=after_plans(found.tag.afters, made, resolver))
 
@@ -227,20 +190,20 @@ def _declared(tag: Tag) -> Space:
     return Space(times(tag.spaces)) if tag.spaces else explore()
 
 
-def _nothing(config: Config, request: Request, found: Sequence[Found], hints: Sequence[str]) -> NothingToRun:
-    if found and request.keyword:
+def _nothing(settings: Settings, found: Sequence[Found], hints: Sequence[str]) -> NothingToRun:
+    if found and settings.keyword:
         ids = ", ".join(item.node_id for item in found[:20])
-        return NothingToRun(f"-k {request.keyword!r} matches none of: {ids}")
-    for target in request.targets:
+        return NothingToRun(f"-k {settings.keyword!r} matches none of: {ids}")
+    for target in settings.targets:
         if target.experiment is not None:
-            module = load(target.path, config.rootdir)
+            module = load(target.path, settings.rootdir)
             names = [function.__name__ for function, _ in tagged(module, "experiment")]
             return NothingToRun(
                 f"{target.path} has no experiment {target.experiment!r}\n"
                 f"    experiments there: {listed(target.experiment, names)}"
             )
-    where = ", ".join(shown_path(t.path) for t in request.targets) or shown_path(config.rootdir)
-    patterns = ", ".join(config.files)
+    where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(settings.rootdir)
+    patterns = ", ".join(settings.files)
     lines = [f"no experiment in {where} (files {patterns})", *hints]
     lines += ["" if hints else "decorate a function with @simkit.experiment in a file such as sim_first.py"]
     return NothingToRun("\n    ".join(line for line in lines if line))
@@ -351,7 +314,7 @@ def _way(key: str, nodes: Mapping[str, Node]) -> str:
     return f"requested by {', '.join(asking)}" if asking else ""
 
 
-def found_of(function: Callable[..., Any]) -> tuple[Found, Config]:
+def found_of(function: Callable[..., Any]) -> tuple[Found, Settings]:
     """A function of a script, a notebook or any module as an experiment, and the project around it."""
     if not inspect.isfunction(function):
         msg = f"{caller()}: an experiment is a function, not {function!r}"
@@ -359,13 +322,15 @@ def found_of(function: Callable[..., Any]) -> tuple[Found, Config]:
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
     file = getattr(module, "__file__", None)
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
-    config = load_config(find_rootdir([path if path.exists() else Path.cwd()]))
+    settings = load_settings(find_rootdir([path if path.exists() else Path.cwd()]))
     tag = tag_of(function) or Tag("experiment")
-    return Found(function, tag, path, module, node_id(path, function, config.rootdir)), config
+    return Found(function, tag, path, module, node_id(path, function, settings.rootdir)), settings
 
 
-def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]) -> Plan:
-    """The plan of a function of a script, a notebook or any module.
+def plan_of(
+    function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]
+) -> tuple[Plan, Settings]:
+    """The plan of a function of a script, a notebook or any module, and the settings of its project.
 
     Parameters
     ----------
@@ -374,22 +339,20 @@ def plan_of(function: Callable[..., Any], space: Space | None, outside: Mapping[
     outside
         Values laid on top, after the project's ``[tool.simkit.parameters]``.
     """
-    found, config = found_of(function)
+    found, project = found_of(function)
     if space is not None and not isinstance(space, Space):
         msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
         raise SimkitError(msg)
-    configured = {
-        name: Outside(value, "[tool.simkit.parameters]") for name, value in config.parameters.items()
-    }
-    request = Request(
-        outside={**configured, **outside}, reshape=lambda declared, _: declared if space is None else space
+    settings = attrs.evolve(
+        project,
+        outside={**project.outside, **outside},
+        reshape=lambda declared, _: declared if space is None else space,
     )
-    inside = levels(found.path, config.rootdir, found.module)
-    plan = resolve(found, inside, request, config.rootdir, compress=config.compress, imported=False)
-    unknown = next((name for name in outside if name not in plan.names), None)
+    made = plan(found, settings, imported=False)
+    unknown = next((name for name in outside if name not in made.names), None)
     if unknown is not None:
-        used = ", ".join(plan.parameters)
-        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, plan.names)}"
+        used = ", ".join(made.parameters)
+        what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, made.names)}"
         msg = f"{location(function)}: {what}\n    it uses: {used}"
         raise SimkitError(msg)
-    return plan
+    return made, settings

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
+from simkit.collect.targets import Shard, Target
+from simkit.declare.space import Space
 from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 
 CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
 BOOKS = ("git", "sumatra")
 WARNINGS = ("unseeded_random", "mutated_parameter", "large_return", *BOOKS)
-GIT_MODES = ("record", "require-clean", "commit", "snapshot", "off")
+
+
+KindOf = Callable[[str], Any]
+Reshape = Callable[[Space, KindOf], Space]
 
 
 @attrs.frozen
-class Bookkeeping:
-    """What a session's record says besides the runs, and where else it is entered.
+class Outside:
+    """A value that does not come from the code, and where it comes from."""
 
-    Attributes
-    ----------
-    git
-        ``record`` the commit and what differs from it; ``require-clean``: refuse to start with changes;
-        ``commit`` changed tracked files; ``snapshot`` the working tree under ``refs/simkit``; ``off``.
-    sumatra
-        Whether Sumatra's lab notebook gets a record.
-    user
-        Whether the user's name is recorded.
-    reason
-        Why this is run.
-    every_package
-        All installed packages, not only those that the experiment imports.
-    """
-
-    git: str = "record"
-    sumatra: bool = False
-    user: bool = True
-    reason: str = ""
-    every_package: bool = False
+    value: Any
+    source: str
 
 
-@attrs.frozen
-class Config:
-    """The project's settings.
+@attrs.frozen(eq=False)
+class Settings:
+    """What one command, or one call of `simkit.run`, shall do: first what ``[tool.simkit]`` may say.
 
     Attributes
     ----------
@@ -55,10 +42,8 @@ class Config:
         The folder that node ids are relative to.
     files
         Patterns of the files that hold experiments.
-    parameters
-        Values by (dotted) name, laid on top of what the code says.
     workers
-        As ``-n``.
+        Supervised processes; 0 executes in the owner.
     durable
         Whether each commit waits for the disk, so that a power loss costs nothing committed.
     on_change
@@ -68,14 +53,57 @@ class Config:
         The warnings of the first run that are not wanted.
     compress
         Whether arrays are compressed where the experiment does not say.
-    git, sumatra, user
-        What is recorded of the circumstances: see `Bookkeeping`.
+    git
+        ``record`` the commit and what differs from it; ``require-clean``: refuse to start with changes;
+        ``commit`` changed tracked files; ``snapshot`` the working tree under ``refs/simkit``; ``off``.
+    sumatra
+        Whether Sumatra's lab notebook gets a record.
+    user
+        Whether the user's name is recorded.
+    outside
+        Values laid on top of the code's, by (dotted) name; the last source wins.
+    targets, keyword, where
+        Which experiments, as paths, node ids and ``-k``, and which of their points.
+    reshape
+        What ``--product``, ``--explore``, ``--sample`` and ``--repeat`` make of a declared space, given the type
+        that each name expects.
+    timeout
+        Seconds that a run may take, whatever its experiment says.
+    output
+        One file for the trajectories, instead of numbered ones in `results`.
+    seed
+        The root seed that the trajectory must have.
+    root
+        The root seed of a new trajectory, where none was asked for.
+    fresh
+        Begin the next trajectory in any case.
+    into
+        Continue this file although code or constants differ.
+    only_failed
+        Run again what failed in the newest trajectory, whatever changed since.
+    shard
+        A part of the points, in a file of its own.
+    method
+        How worker processes are started.
+    most_failures
+        Stop after that many; 0 means never.
+    show_output
+        Leave on the terminal what runs print, instead of recording it.
+    on_error
+        Called with each exception, in this process: a debugger.
+    replay
+        Execute the selected runs without recording, done ones too.
+    argv
+        The command, for the record.
+    reason
+        Why this is run.
+    every_package
+        Record all installed packages, not only those that the experiment imports.
     """
 
     rootdir: Path
     files: tuple[str, ...] = ("sim_*.py",)
-    parameters: Mapping[str, Any] = attrs.field(factory=dict)
-    workers: int | str | None = None
+    workers: int = 1
     durable: bool = False
     on_change: str | None = None
     silence: tuple[str, ...] = ()
@@ -83,11 +111,31 @@ class Config:
     git: str = "record"
     sumatra: bool = False
     user: bool = True
+    outside: Mapping[str, Outside] = attrs.field(factory=dict)
 
-    @property
-    def bookkeeping(self) -> Bookkeeping:
-        """What is recorded of the circumstances."""
-        return Bookkeeping(self.git, self.sumatra, self.user)
+    targets: Sequence[Target] = ()
+    keyword: str = ""
+    where: str = ""
+    reshape: Reshape = lambda space, kind_of: space
+    timeout: float | None = None
+
+    output: Path | None = None
+    seed: int | None = None
+    root: int | None = None
+    fresh: bool = False
+    into: Path | None = None
+    only_failed: bool = False
+    shard: Shard | None = None
+
+    method: Literal["fork", "spawn", "forkserver"] | None = None
+    most_failures: int = 0
+    show_output: bool = False
+    on_error: Callable[[BaseException], None] | None = None
+    replay: bool = False
+
+    argv: tuple[str, ...] = ()
+    reason: str = ""
+    every_package: bool = False
 
     @property
     def results(self) -> Path:
@@ -131,52 +179,70 @@ def _table(folder: Path) -> dict[str, Any] | None:
     return table
 
 
-def load_config(rootdir: Path) -> Config:
-    """Read ``[tool.simkit]``; an unknown key is an error that suggests the known one."""
-    table = _table(rootdir) or {}
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _choice(*values: str | None) -> _Rule:
+    words = ", ".join(repr(value) for value in values if value is not None)
+    return (lambda value: value in values), f"must be one of {words}"
+
+
+_BOOLEAN: _Rule = (lambda value: isinstance(value, bool)), "must be true or false"
+_KEYS: Mapping[str, _Rule] = {
+    "files": (
+        lambda value: isinstance(value, list) and all(isinstance(pattern, str) for pattern in value),
+        'must be a list of patterns such as ["sim_*.py"]',
+    ),
+    "parameters": (lambda value: isinstance(value, dict), "must be a table: [tool.simkit.parameters]"),
+    "workers": (
+        lambda value: value == "auto" or (type(value) is int and value >= 0),
+        'must be a number of processes or "auto"',
+    ),
+    "durable": _BOOLEAN,
+    "on_change": _choice("next", "into", "stop"),
+    "silence": (lambda value: isinstance(value, list), "must be a list of warnings"),
+    "compress": _BOOLEAN,
+    "git": _choice("record", "require-clean", "commit", "snapshot", "off"),
+    "sumatra": _BOOLEAN,
+    "user": _BOOLEAN,
+}
+
+
+def load_settings(rootdir: Path) -> Settings:
+    """Read ``[tool.simkit]``.
+
+    Raises
+    ------
+    SimkitError
+        For an unknown key, with the known one that is meant, and for a value that it can't have.
+    """
+    table = dict(_table(rootdir) or {})
     where = f"{shown_path(rootdir / CONFIG)}: [tool.simkit]"
-    known = [field.name for field in attrs.fields(Config) if field.name != "rootdir"]
-    for key in table:
-        if key not in known:
-            msg = f"{where} unknown key {key!r}{did_you_mean(key, known)}\n    known: {listed(key, known)}"
+    if isinstance(table.get("files"), str):
+        table["files"] = [table["files"]]
+    for key, value in table.items():
+        if key not in _KEYS:
+            msg = f"{where} unknown key {key!r}{did_you_mean(key, _KEYS)}\n    known: {listed(key, _KEYS)}"
             raise SimkitError(msg)
-    files = table.get("files", ["sim_*.py"])
-    files = [files] if isinstance(files, str) else files
-    strings = isinstance(files, list) and all(isinstance(pattern, str) for pattern in files)
-    parameters, workers = table.get("parameters", {}), table.get("workers")
-    silence = table.get("silence", [])
-    durable, on_change = table.get("durable", False), table.get("on_change")
-    compress = table.get("compress", False)
-    is_count = workers in (None, "auto") or (type(workers) is int and workers >= 0)
-    rules = [
-        (strings, f'files must be a list of patterns such as ["sim_*.py"], not {files!r}'),
-        (isinstance(parameters, dict), "parameters must be a table: [tool.simkit.parameters]"),
-        (is_count, f'workers must be a number of processes or "auto", not {workers!r}'),
-        (isinstance(durable, bool), f"durable must be true or false, not {durable!r}"),
-        (isinstance(compress, bool), f"compress must be true or false, not {compress!r}"),
-        (
-            on_change in (None, "next", "into", "stop"),
-            f'on_change must be "next", "into" or "stop", not {on_change!r}',
-        ),
-    ]
-    git, sumatra, user = table.get("git", "record"), table.get("sumatra", False), table.get("user", True)
-    rules += [
-        (git in GIT_MODES, f"git must be one of {', '.join(map(repr, GIT_MODES))}, not {git!r}"),
-        (isinstance(sumatra, bool), f"sumatra must be true or false, not {sumatra!r}"),
-        (isinstance(user, bool), f"user must be true or false, not {user!r}"),
-    ]
-    rules += [
-        (name in WARNINGS, f"silence knows no warning {name!r}; there are: {', '.join(WARNINGS)}")
-        for name in silence
-    ]
-    for holds, problem in rules:
-        if not holds:
-            msg = f"{where} {problem}"
+        holds, problem = _KEYS[key]
+        if not holds(value):
+            msg = f"{where} {key} {problem}, not {value!r}"
             raise SimkitError(msg)
-    return Config(
-        rootdir, tuple(files), flattened(parameters), workers, durable, on_change, tuple(silence),
-        compress, git, sumatra, user,
-    )  # fmt: skip
+    unknown = next((name for name in table.get("silence", ()) if name not in WARNINGS), None)
+    if unknown is not None:
+        msg = f"{where} silence knows no warning {unknown!r}; there are: {', '.join(WARNINGS)}"
+        raise SimkitError(msg)
+    if table.get("workers") == "auto":
+        table["workers"] = cores()
+    parameters = flattened(table.pop("parameters", {}))
+    outside = {name: Outside(value, "[tool.simkit.parameters]") for name, value in parameters.items()}
+    lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+    return Settings(rootdir, outside=outside, **{**table, **lists})
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,12 +16,13 @@ import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from simkit.collect.graph import project_file
+from simkit.collect.syntax import normal_form
 from simkit.declare.tags import Tag
 from simkit.values.compare import digest
 
@@ -94,6 +95,12 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _codes(constant)
+
+
+def named(one: FunctionType | type) -> str:
+    """What tells a function or class from others: its name, of one within another its source too."""
+    inner = isinstance(one, FunctionType) and "<" in one.__qualname__
+    return f"{one.__module__}.{one.__qualname__}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
 
 
 def source_of(function: FunctionType) -> str:
@@ -192,10 +199,13 @@ class State:
     def inside(self, value: Any) -> None:
         """Let count what an object holds: as it would be stored, else part by part."""
         match value:
-            case ModuleType() | BuiltinFunctionType() | logging.Logger() | io.IOBase():
+            case ModuleType() | logging.Logger() | io.IOBase():
                 self.note(getattr(value, "__name__", None) or getattr(value, "name", None))
+            case MethodType() | BuiltinFunctionType():
+                self.note(value.__name__)
+                self.feed(value.__self__)
             case FunctionType():
-                self.note(value.__module__, value.__qualname__, _bytecode(value.__code__))
+                self.note(named(value))
                 self.all(item for pair in sorted(carried(value).items()) for item in pair)
             case type():
                 self.note(value.__module__, value.__qualname__)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from simkit.collect import problems
+from simkit.collect.config import Outside
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
@@ -28,14 +29,6 @@ from simkit.errors import SimkitError, location
 from simkit.values.compare import same
 
 Chain = tuple[Requester, ...]
-
-
-@attrs.frozen
-class Outside:
-    """A value that does not come from the code, and where it comes from."""
-
-    value: Any
-    source: str
 
 
 @attrs.define(eq=False)

@@ -19,7 +19,9 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_SPACES = frozenset({"explore", "product", "sample", "saltelli", "morris", "each", "adaptive", "after"})
+_SPACES = frozenset(
+    {"explore", "product", "sample", "saltelli", "morris", "each", "adaptive", "after", "report"}
+)
 DECORATORS = _SPACES | {"experiment", "parameter", "fixture"}
 # Methods that change their object, wherever they are called; others count where nothing is made of their result.
 _CHANGING = frozenset(

@@ -24,7 +24,7 @@ _SKIPPED = ("__pycache__", "node_modules", "build", "dist", "results", "venv", "
 
 
 @attrs.frozen
-class Runs:
+class Selector:
     """Which runs of an experiment: ``[3]``, ``[3:7]`` or ``[x=1.0,y=6.0]``.
 
     Attributes
@@ -49,7 +49,25 @@ class Target:
 
     path: Path
     experiment: str | None = None
-    runs: Runs | None = None
+    runs: Selector | None = None
+
+
+@attrs.frozen
+class Shard:
+    """Part ``i`` of ``n`` of the points."""
+
+    i: int
+    n: int
+
+    @property
+    def suffix(self) -> str:
+        """Of the file's name."""
+        width = max(2, len(str(self.n)))
+        return f".shard-{self.i:0{width}}of{self.n:0{width}}"
+
+    def part(self, size: int) -> slice:
+        """The runs of this part: consecutive, so that shards merge chunk by chunk."""
+        return slice(self.i * size // self.n, (self.i + 1) * size // self.n)
 
 
 def parse_target(argument: str) -> Target:
@@ -75,14 +93,14 @@ def parse_target(argument: str) -> Target:
     return target
 
 
-def _runs(argument: str, inside: str) -> Runs:
+def _runs(argument: str, inside: str) -> Selector:
     if match := re.fullmatch(r"\s*(\d+)\s*", inside):
-        return Runs(inside, int(match[1]), int(match[1]) + 1)
+        return Selector(inside, int(match[1]), int(match[1]) + 1)
     if match := re.fullmatch(r"\s*(\d*)\s*:\s*(\d*)\s*", inside):
-        return Runs(inside, int(match[1] or 0), int(match[2]) if match[2] else None)
+        return Selector(inside, int(match[1] or 0), int(match[2]) if match[2] else None)
     values = [re.fullmatch(r"\s*([\w.]+)\s*=\s*(.+?)\s*", part, re.DOTALL) for part in split(inside)]
     if all(values):
-        return Runs(inside, values=tuple((match[1], match[2]) for match in values if match))
+        return Selector(inside, values=tuple((match[1], match[2]) for match in values if match))
     msg = f"{argument}: cannot read [{inside}]: write [3], [3:7] or [x=1.0,y=6.0]"
     raise SimkitError(msg)
 
@@ -133,7 +151,7 @@ def matches(expression: str, node_id: str) -> bool:
         raise problem("") from None
 
 
-def selected(space: Space, runs: Sequence[Runs], where: str, node_id: str) -> Array | None:
+def selected(space: Space, runs: Sequence[Selector], where: str, node_id: str) -> Array | None:
     """A boolean per run, or None where all are meant.
 
     Raises
@@ -164,7 +182,7 @@ def _passing(space: Space, where: str) -> Array:
     return np.concatenate([passing(where, space.at(block), len(block), "--where") for block in blocks])
 
 
-def _matching(space: Space, wanted: Runs, node_id: str) -> Array:
+def _matching(space: Space, wanted: Selector, node_id: str) -> Array:
     chosen = np.zeros(len(space), bool)
     if wanted.values is None:
         if wanted.start is not None and wanted.start >= len(space):

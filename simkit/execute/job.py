@@ -15,10 +15,10 @@ import dill
 import numpy as np
 
 from simkit.collect.code import changes
-from simkit.collect.collection import Found, Request, resolve
+from simkit.collect.collection import Found, resolve
+from simkit.collect.config import Outside, Settings
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
-from simkit.collect.resolve import Outside
 from simkit.collect.signatures import levels
 from simkit.collect.sources import Sources
 from simkit.declare.forms import Array, Values, Zip, axes, objects
@@ -106,8 +106,8 @@ class Recipe:
         found = Found(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
-        request = Request(outside=job.outside, reshape=lambda *_: space)
-        plan = resolve(found, inside, request, self.rootdir, compress=compress)
+        settings = Settings(self.rootdir, outside=job.outside, reshape=lambda *_: space, compress=compress)
+        plan = resolve(found, inside, settings)
         different = changes(self.code, plan.code)
         if different:
             msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"

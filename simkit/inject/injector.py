@@ -16,7 +16,7 @@ from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
-from simkit.inject.outcomes import Names, Outcomes, as_columns, result_columns
+from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
 from simkit.inject.seeds import generators, run_seeds
 from simkit.inject.watch import Watch, seed_globals
@@ -80,7 +80,7 @@ class Injector:
         self.is_interrupt, self.most_failures = is_interrupt, most_failures
         self.values = dict(shared)
         self.teardown = ExitStack()
-        self.names = Names(parameters or tuple(plan.parameters))
+        self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
         self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
         self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {

@@ -35,7 +35,7 @@ def with_added(returned: Any, run: Run) -> Mapping[str, Any]:
     return {**added, **results}
 
 
-class Names:
+class ResultNames:
     """Which result names may stand beside the parameters; each set of names is checked once."""
 
     def __init__(self, parameters: Sequence[str]) -> None:
@@ -142,7 +142,7 @@ class Outcomes:
             self.errors[self.runs[position]] = text
 
 
-def result_columns(names: Names, out: Outcomes) -> Mapping[str, Column]:
+def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     """The columns of the results of all runs that are done."""
     kinds = set(map(type, out.results))
     if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
@@ -161,13 +161,13 @@ def result_columns(names: Names, out: Outcomes) -> Mapping[str, Column]:
     return as_columns(results, out.fail)
 
 
-def _share_names(names: Names, results: list[dict[str, Any]]) -> bool:
+def _share_names(names: ResultNames, results: list[dict[str, Any]]) -> bool:
     """Whether all dictionaries have the same approved names: then no run needs a look of its own."""
     first = results[0].keys()
     return tuple(first) in names.approved and all(result.keys() == first for result in results)
 
 
-def _single_column(names: Names, out: Outcomes) -> Mapping[str, Column]:
+def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     """The one result of runs that return a plain value each: no mapping per run is made."""
     try:
         names.check({ONE: None})

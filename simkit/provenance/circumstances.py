@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simkit._version import __version__
-from simkit.collect.config import Bookkeeping
+from simkit.collect.config import Settings
 from simkit.collect.plan import Plan
 from simkit.declare.space import words
 from simkit.errors import SimkitError
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     import git
 
 
-def session_facts(plan: Plan, argv: Sequence[str], asked: Bookkeeping) -> dict[str, Any]:
+def session_facts(plan: Plan, settings: Settings) -> dict[str, Any]:
     """The facts of one session: numbers, text, and mappings.
 
     ``sources`` are the project's files, ``code`` the source of every piece of them that the runs reach by
     ``file::name``.
     """
-    found = _packages(plan, asked)
+    found = _packages(plan, settings)
     optional = {
-        "reason": without_credentials(asked.reason),
+        "reason": without_credentials(settings.reason),
         "environment": environment(),
         "origins": found.origins,
         **brian2(),
     }
     return {
         "started": time.time(),
-        "command": command_line(argv, anonymous=not asked.user),
+        "command": command_line(settings.argv, anonymous=not settings.user),
         "simkit": __version__,
         "space": _cut(words(plan.space.form)),
-        **machine(user=asked.user),
+        **machine(user=settings.user),
         "packages": found.versions,
         "code": dict(plan.code),
         "sources": plan.sources.files,
@@ -63,9 +63,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + "…"
 
 
-def _packages(plan: Plan, asked: Bookkeeping) -> Packages:
+def _packages(plan: Plan, settings: Settings) -> Packages:
     try:
-        return packages(plan.sources.imports, every=asked.every_package)
+        return packages(plan.sources.imports, every=settings.every_package)
     except Exception as error:  # noqa: BLE001 - half an installation may hold anything, and costs no run
         return Packages({}, {"": f"the installed packages can't be read: {error}"})
 
@@ -95,9 +95,7 @@ class Circumstances:
     problems: tuple[str, ...] = ()
 
 
-def circumstances(
-    plan: Plan, slot: Slot, argv: Sequence[str], asked: Bookkeeping, facts: dict[str, Any]
-) -> Circumstances:
+def circumstances(plan: Plan, slot: Slot, settings: Settings, facts: dict[str, Any]) -> Circumstances:
     """Gather what is recorded of a session, and let git keep the code if it shall.
 
     Parameters
@@ -110,10 +108,10 @@ def circumstances(
     SimkitError
         With ``git = "require-clean"``, when no commit holds the code.
     """
-    told = {**session_facts(plan, argv, asked), **facts}
-    if asked.git == "off":
+    told = {**session_facts(plan, settings), **facts}
+    if settings.git == "off":
         return Circumstances(told)
-    job = _Git(plan, slot, asked.git, str(told["command"]))
+    job = _Git(plan, slot, settings.git, str(told["command"]))
     found, problems = job.facts()
     if problems:
         told["problems"] = "\n".join(problems)

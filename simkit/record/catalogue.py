@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import h5py
 
+from simkit.collect.targets import Shard
 from simkit.errors import SimkitError
 from simkit.record.additions import Additions
 from simkit.record.file.store import Store, WriterLock, open_for_reading
@@ -38,24 +39,6 @@ class Slot:
             failed = False
         finally:
             store.close(failed=failed)
-
-
-@attrs.frozen
-class Shard:
-    """Part ``i`` of ``n`` of the points."""
-
-    i: int
-    n: int
-
-    @property
-    def suffix(self) -> str:
-        """Of the file's name."""
-        width = max(2, len(str(self.n)))
-        return f".shard-{self.i:0{width}}of{self.n:0{width}}"
-
-    def part(self, size: int) -> slice:
-        """The runs of this part: consecutive, so that shards merge chunk by chunk."""
-        return slice(self.i * size // self.n, (self.i + 1) * size // self.n)
 
 
 def experiments(path: Path) -> list[str]:

@@ -13,11 +13,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Found, Request, found_of, resolve
-from simkit.collect.config import find_rootdir
+from simkit.collect.collection import Found, found_of, resolve
+from simkit.collect.config import Outside, Settings, find_rootdir
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
-from simkit.collect.resolve import Outside
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
 from simkit.declare.axes import from_list
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
@@ -39,7 +38,7 @@ from simkit.values.instances import loaded, revived
 
 
 @attrs.frozen(eq=False)
-class Source:
+class PresentCode:
     """An experiment as it stands now, and the providers around it."""
 
     found: Found
@@ -52,7 +51,7 @@ class Source:
         return str(self.found.function.__name__)
 
 
-def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> Source:
+def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> PresentCode:
     """The experiment of a trajectory: the given function, or the one that its node id names.
 
     Raises
@@ -65,8 +64,8 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     if function is None:
         function = _in_main(_path(recorded, file), name)
     if function is not None:
-        found, config = found_of(function)
-        return Source(found, config.rootdir, levels(found.path, config.rootdir, found.module))
+        found, project = found_of(function)
+        return PresentCode(found, project.rootdir, levels(found.path, project.rootdir, found.module))
     path = _path(recorded, file)
     if path is None:
         raise _no_file(recorded, file, name)
@@ -79,7 +78,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
         msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, there)}"
         raise SimkitError(msg)
     tag = tag_of(function) or Tag("experiment")
-    return Source(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
+    return PresentCode(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
 
 
 def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
@@ -285,13 +284,13 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         yield Replay(rerun, group, tuple(overlaid))
 
 
-def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
+def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs)
-    request = Request(outside=_outside(recorded, given), reshape=lambda *_: space)
+    settings = Settings(source.rootdir, outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed}
     try:
-        return resolve(source.found, [*source.levels, last_resort], request, source.rootdir, compress=False)
+        return resolve(source.found, [*source.levels, last_resort], settings)
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None

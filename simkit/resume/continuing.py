@@ -15,11 +15,13 @@ import numpy as np
 
 from simkit.collect.captures import Captures
 from simkit.collect.code import changes, graph_of, reached
+from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
+from simkit.collect.targets import Shard
 from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
-from simkit.record.catalogue import Shard, Slot, discard, existing, following, is_empty
+from simkit.record.catalogue import Slot, discard, existing, following, is_empty
 from simkit.record.format import PART_OF
 from simkit.record.recorded import Recorded
 from simkit.resume.points import Points, continued_points, fresh_points
@@ -60,7 +62,7 @@ def _digests(name: str, value: Any) -> dict[str, str]:
 
 
 @attrs.frozen
-class Difference:
+class Mismatch:
     """How a recorded trajectory differs from the plan; empty means that it can be continued."""
 
     other: tuple[str, ...] = ()
@@ -82,25 +84,25 @@ class Difference:
         return [*self.other, *self.constants, *self.code, *self.captured]
 
 
-def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
+def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     """Compare the plan with what is recorded."""
     if recorded.attributes["node_id"] != plan.node_id:
-        return Difference((f"it belongs to {recorded.attributes['node_id']}",))
+        return Mismatch((f"it belongs to {recorded.attributes['node_id']}",))
     if PART_OF in recorded.attributes:
-        return Difference((f"it is only a part of {recorded.attributes[PART_OF]}",))
+        return Mismatch((f"it is only a part of {recorded.attributes[PART_OF]}",))
     known, now = json.loads(recorded.attributes["fingerprint"]), fingerprint(plan)
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
-        return Difference((words,))
+        return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
-        return Difference(("another design of sensitivity analysis: other ranges, seed or method",))
+        return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
     before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     captured = tuple(plan.captures.changes(known))
-    return Difference(other, changed, tuple(changes(before, plan.code)), captured)
+    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured)
 
 
 def _changed_constants(
@@ -122,43 +124,6 @@ def _changed_constants(
 
 
 _WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
-
-
-@attrs.frozen
-class Wish:
-    """What was asked for.
-
-    Attributes
-    ----------
-    folder
-        Where trajectories are numbered.
-    output
-        One file instead, which may hold several experiments.
-    seed
-        The root seed that the trajectory must have.
-    root
-        The root seed of a new trajectory, where none was asked for.
-    fresh
-        Begin the next one in any case.
-    into
-        Continue this file although code or constants differ.
-    only_failed
-        Run again what failed in the newest trajectory, whatever changed since.
-    on_change
-        As in the configuration.
-    shard
-        A part of the points, in a file of its own.
-    """
-
-    folder: Path
-    output: Path | None = None
-    seed: int | None = None
-    root: int | None = None
-    fresh: bool = False
-    into: Path | None = None
-    only_failed: bool = False
-    on_change: str | None = None
-    shard: Shard | None = None
 
 
 @attrs.frozen(eq=False)
@@ -191,11 +156,11 @@ class Continuation:
     known: dict[str, Any]
     status: Array | None = None
     checkpoints: dict[int, Restored] = attrs.field(factory=dict)
-    changed: Difference = Difference()
+    changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
 
 
-def decide(plan: Plan, wish: Wish) -> Continuation:
+def decide(plan: Plan, settings: Settings) -> Continuation:
     """Continue the newest trajectory that matches, or begin the next one.
 
     Raises
@@ -204,18 +169,20 @@ def decide(plan: Plan, wish: Wish) -> Continuation:
         When code or constants changed and the configuration says to stop, or more than a minute of recorded
         runs would be set aside; the message holds the commands to go on either way.
     """
-    if wish.into is not None:
-        return _into(plan, wish, wish.into)
+    if settings.into is not None:
+        return _into(plan, settings, settings.into)
     empty: Slot | None = None
-    differing: tuple[Slot, Difference, float] | None = None
-    for slot in [] if wish.fresh else existing(wish.folder, plan.name, wish.output, wish.shard):
+    differing: tuple[Slot, Mismatch, float] | None = None
+    for slot in (
+        [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
+    ):
         recorded = _opened(slot)
         if recorded is None:
             continue
         try:
-            found = difference(plan, recorded, wish.seed)
-            if not found or (found.is_bridgeable and (wish.only_failed or wish.on_change == "into")):
-                return _continued(plan, slot, recorded, wish, found)
+            found = difference(plan, recorded, settings.seed)
+            if not found or (found.is_bridgeable and (settings.only_failed or settings.on_change == "into")):
+                return _continued(plan, slot, recorded, settings, found)
             if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
                 empty = empty or slot
             elif differing is None and recorded.attributes["node_id"] == plan.node_id:
@@ -223,43 +190,43 @@ def decide(plan: Plan, wish: Wish) -> Continuation:
         finally:
             recorded.close()
     if differing is not None:
-        _check_change(*differing, wish)
-    return _next(plan, wish, empty, differing)
+        _check_change(*differing, settings)
+    return _next(plan, settings, empty, differing)
 
 
 def _next(
-    plan: Plan, wish: Wish, empty: Slot | None, differing: tuple[Slot, Difference, float] | None
+    plan: Plan, settings: Settings, empty: Slot | None, differing: tuple[Slot, Mismatch, float] | None
 ) -> Continuation:
-    if wish.only_failed:
+    if settings.only_failed:
         msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
         raise NothingToRun(msg)
-    slot = following(wish.folder, plan.name, wish.output, wish.shard)
-    if empty is not None and wish.output is None and discard(empty):
+    slot = following(settings.results, plan.name, settings.output, settings.shard)
+    if empty is not None and settings.output is None and discard(empty):
         slot = empty
     remarks = () if differing is None else (_remark(*differing[:2]),)
-    return Continuation(slot, _root(plan, wish), fresh_points(plan.space), {}, remarks=remarks)
+    return Continuation(slot, _root(plan, settings), fresh_points(plan.space), {}, remarks=remarks)
 
 
-def _root(plan: Plan, wish: Wish) -> int:
-    if wish.seed is not None:
-        return wish.seed
-    if wish.shard is not None:  # all shards must draw from one root, though none knows of the others
+def _root(plan: Plan, settings: Settings) -> int:
+    if settings.seed is not None:
+        return settings.seed
+    if settings.shard is not None:  # all shards must draw from one root, though none knows of the others
         told = json.dumps(
             [fingerprint(attrs.evolve(plan, captures=Captures())), dict(plan.code)], sort_keys=True
         )
         return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
-    return wish.root if wish.root is not None else secrets.randbits(32)
+    return settings.root if settings.root is not None else secrets.randbits(32)
 
 
-def _into(plan: Plan, wish: Wish, path: Path) -> Continuation:
+def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
     slot = next((s for s in existing(path.parent, plan.name, path)), None)
     recorded = Recorded.open(path) if slot is None else slot.open()
     try:
-        found = difference(plan, recorded, wish.seed)
+        found = difference(plan, recorded, settings.seed)
         if not found.is_bridgeable:
             msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
             raise SimkitError(msg)
-        return _continued(plan, Slot(path, recorded.name), recorded, wish, found)
+        return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
     finally:
         recorded.close()
 
@@ -278,9 +245,11 @@ def _seconds(recorded: Recorded) -> float:
     return float(np.nansum(seconds[status == Status.DONE]))
 
 
-def _check_change(slot: Slot, found: Difference, seconds: float, wish: Wish) -> None:
+def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
     only_code = found.words == [*found.code]
-    stops = wish.on_change == "stop" or (wish.on_change is None and only_code and seconds > _WORTH_ASKING)
+    stops = settings.on_change == "stop" or (
+        settings.on_change is None and only_code and seconds > _WORTH_ASKING
+    )
     if stops and found.is_bridgeable:
         msg = (
             f"{_remark(slot, found)}\n"
@@ -290,15 +259,17 @@ def _check_change(slot: Slot, found: Difference, seconds: float, wish: Wish) -> 
         raise SimkitError(msg)
 
 
-def _remark(slot: Slot, found: Difference) -> str:
+def _remark(slot: Slot, found: Mismatch) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
 
 
-def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Difference) -> Continuation:
+def _continued(
+    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
+) -> Continuation:
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
-    if wish.only_failed:
+    if settings.only_failed:
         failed = (status != Status.DONE) & (status != Status.PENDING)
         failed &= True if points.declared is None else points.declared[: len(status)]
         points = attrs.evolve(points, todo=np.flatnonzero(failed))
@@ -309,7 +280,7 @@ def _continued(plan: Plan, slot: Slot, recorded: Recorded, wish: Wish, found: Di
     )
 
 
-def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, Any]:
+def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:
     """Derived constants, read back where their own code and inputs are the same."""
     changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
     known = {}

@@ -14,11 +14,11 @@ import attrs
 import numpy as np
 
 from simkit.analyse.open import open_alone
-from simkit.analyse.show import briefly
 from simkit.analyse.spread import Labelled
 from simkit.analyse.trajectory import Trajectory
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
+from simkit.inform.progress import briefly
 from simkit.serve.files import Entry
 
 _BUDGET = 64 << 20  # bytes of columns that are kept from one answer to the next

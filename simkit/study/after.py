@@ -15,9 +15,11 @@ from simkit.analyse.notes import refusal
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.code import changes
 from simkit.collect.collection import TRAJECTORY
+from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
+from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, location
 from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
@@ -27,10 +29,11 @@ from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import fingerprint
-from simkit.study.execution import Interrupt, Options
+from simkit.study.execution import Interrupt
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
+from simkit.values.results import ONE
 
 
 @attrs.frozen(eq=False)
@@ -133,7 +136,7 @@ def _outcome(batch: Batch, fixed: Mapping[str, Constant], problem: str, seconds:
 
 
 def call_afters(
-    plan: Plan, progress: Progress, options: Options, known: Mapping[str, Any], reporter: Reporter
+    plan: Plan, progress: Progress, settings: Settings, known: Mapping[str, Any], reporter: Reporter
 ) -> None:
     """Call each function that follows the experiment, in order, unless nothing has changed since it was called.
 
@@ -150,16 +153,16 @@ def call_afters(
         When the file can't be written.
     """
     is_recorded = progress.target.status is not None or progress.total
-    if not plan.afters or not is_recorded or not _are_due(plan, progress, durable=options.durable):
+    if not plan.afters or not is_recorded or not _are_due(plan, progress, durable=settings.durable):
         return
     beat = local_beat()
     with Interrupt(beat, reporter.interrupted) as interrupt:
         for after in plan.afters:
-            stage = _called(after, plan, progress, options, known, beat)
+            stage = _called(after, plan, progress, settings, known, beat)
             if stage is not None:
                 progress.stages.append(stage)
                 reporter.stage(progress, stage)
-            too_many = 0 < options.most_failures <= progress.failed_in_all
+            too_many = 0 < settings.most_failures <= progress.failed_in_all
             if interrupt.requested or (too_many and stage is not None):
                 break
     progress.interrupted = interrupt.requested
@@ -182,7 +185,7 @@ def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
 
 
 def _called(
-    after: Plan, plan: Plan, progress: Progress, options: Options, known: Mapping[str, Any], beat: Beat
+    after: Plan, plan: Plan, progress: Progress, settings: Settings, known: Mapping[str, Any], beat: Beat
 ) -> Stage | None:
     """Call one function; None if what it gave is up to date."""
     slot = progress.target.slot
@@ -195,18 +198,26 @@ def _called(
         recorded.classes = loaded
         trajectory = Trajectory(recorded)
         outcome = call_after(
-            after, plan.name, progress.target.root, known, trajectory, options.on_error, beat
+            after, plan.name, progress.target.root, known, trajectory, settings.on_error, beat
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
+        outcome = _named(outcome, after)
         refused = _refused(outcome, after, plan, recorded)
     finally:
         recorded.close()
     if refused:
         outcome = attrs.evolve(outcome, error=refused, results={})
-    _record(after, slot, outcome, basis, durable=options.durable)
+    _record(after, slot, outcome, basis, durable=settings.durable)
     progress.warnings.update({text: name for name, text in outcome.warnings})
     return Stage(after, "failed" if outcome.error else "done", outcome.seconds, outcome.error)
+
+
+def _named(outcome: Outcome, after: Plan) -> Outcome:
+    """What a report function returns without a name is called as the function is."""
+    if set(outcome.results) != {ONE} or not (tag_of(after.function) or Tag()).is_report:
+        return outcome
+    return attrs.evolve(outcome, results={after.name: outcome.results[ONE]})
 
 
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:

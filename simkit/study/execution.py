@@ -14,21 +14,19 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.config import Bookkeeping
+from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes, group_comments
-from simkit.collect.resolve import Outside
 from simkit.declare.forms import MARKS, Index
 from simkit.errors import StorageFailed
 from simkit.execute.agenda import Worklist
 from simkit.execute.engine import Engine, Here, processes
-from simkit.execute.job import Job, Method
+from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
-from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
 from simkit.record.writer import Writer
-from simkit.resume.continuing import Continuation, Wish, fingerprint
+from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 
@@ -85,58 +83,35 @@ class Interrupt:
 _BLOCK = 65_536
 
 
-@attrs.frozen
-class Options:
-    """How to run, whatever is run.
+@attrs.define(eq=False)
+class Execution:
+    """The runs of one experiment under way.
 
     Attributes
     ----------
-    wish
-        Which trajectory shall be written.
-    workers
-        Processes; 0 runs in this one.
-    most_failures
-        Stop after that many; 0 means never.
-    on_error
-        Called with each exception, in this process: a debugger.
-    replay
-        Execute the selected runs without recording, done ones too.
-    bookkeeping
-        What the session's record says of the circumstances.
+    shared
+        The parameters that do not vary, by node key.
+    checkpoints
+        What interrupted runs go on from.
+    beat
+        Which run of this process is under way.
+    pen
+        Writes the file, while it is open.
     """
-
-    wish: Wish
-    workers: int = 1
-    method: Method | None = None
-    where: str = ""
-    most_failures: int = 0
-    show_output: bool = False
-    on_error: OnError | None = None
-    replay: bool = False
-    argv: tuple[str, ...] = ()
-    outside: Mapping[str, Outside] = attrs.field(factory=dict)
-    durable: bool = False
-    bookkeeping: Bookkeeping = Bookkeeping()
-
-
-@attrs.frozen(eq=False)
-class Execution:
-    """The runs of one experiment under way."""
 
     plan: Plan
     target: Continuation
     shared: Mapping[str, Any]
-    options: Options
+    settings: Settings
     progress: Progress
     reporter: Reporter
-    facts: Mapping[str, Any]
     checkpoints: Checkpoints
     beat: Beat = attrs.field(factory=local_beat)
-    writers: list[Writer] = attrs.field(factory=list)  # the open one
+    pen: Writer | None = None
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
-        engine = Here(self.job(constants(self.plan, self.shared)), on_error=self.options.on_error)
+        engine = Here(self.job(constants(self.plan, self.shared)), on_error=self.settings.on_error)
         try:
             for batch in engine.run(self.agenda(runs), lambda: False):
                 if isinstance(batch, Batch):
@@ -144,16 +119,23 @@ class Execution:
         finally:
             self.progress.take_problems(engine.close())
 
-    def record(self, runs: Index | range) -> None:
-        """Execute runs and record them."""
+    def record(self, runs: Index | range, facts: Mapping[str, Any]) -> None:
+        """Execute runs and record them.
+
+        Parameters
+        ----------
+        facts
+            The circumstances, for the session's record.
+        """
         fixed = constants(self.plan, self.shared)
         with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:
-                most = self.options.most_failures
+                most = self.settings.most_failures
                 return interrupt.requested or bool(most and self.progress.failed >= most)
 
-            with self.engine(fixed, len(runs), interrupt) as engine, self.writer(fixed, runs) as writer:
+            with self.engine(fixed, len(runs), interrupt) as engine, self.writer() as writer:
+                self.prepare(writer, fixed, runs, facts)
                 self.consume(engine.run(self.agenda(runs), stop), writer, interrupt)
                 writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
@@ -162,14 +144,14 @@ class Execution:
         """The runs with their points, and the checkpoints that they go on from."""
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
-            restorable=self.checkpoints.known, workers=min(self.options.workers, len(runs)),
+            restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
         )  # fmt: skip
 
     def outcome(self, *, interrupted: bool) -> dict[str, Any]:
         """How the session ended, for its record; without that it was killed."""
         counts = [f"{number} {word}" for word, number in self.progress.counts.items()]
-        told = [*counts, "interrupted"] if interrupted else counts
-        return {"ended": time.time(), "outcome": ", ".join(told) or "nothing was run"}
+        words = [*counts, "interrupted"] if interrupted else counts
+        return {"ended": time.time(), "outcome": ", ".join(words) or "nothing was run"}
 
     def consume(
         self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
@@ -178,7 +160,7 @@ class Execution:
         try:
             for batch in batches:
                 if isinstance(batch, Checkpoint):
-                    self.keep(batch, writer)
+                    self.keep(batch)
                 elif batch is not None:
                     put = writer.put(batch)
                     self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
@@ -194,34 +176,35 @@ class Execution:
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
 
-    def keep(self, checkpoint: Checkpoint, writer: Writer) -> None:
+    def keep(self, checkpoint: Checkpoint) -> None:
         """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+        assert self.pen is not None  # open while runs are executed
         under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
-        writer.checkpoint(checkpoint)
+        self.pen.checkpoint(checkpoint)
         self.checkpoints.take(checkpoint)
-        writer.commit()
+        self.pen.commit()
         self.beat[RUN] = under_way
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
         """What is executed, wherever that is."""
-        options = self.options
+        settings = self.settings
         return Job(
             self.plan, self.target.root, self.shared, reserved(self.plan, fixed),
-            outside=options.outside, most_failures=options.most_failures,
+            outside=settings.outside, most_failures=settings.most_failures,
         )  # fmt: skip
 
     @contextmanager
     def engine(self, fixed: Mapping[str, Constant], runs: int, interrupt: Interrupt) -> Iterator[Engine]:
         """Where the runs are executed; processes are started before the file is opened."""
-        options, job = self.options, self.job(fixed)
+        settings, job = self.settings, self.job(fixed)
         engine: Engine
-        if options.workers:
-            workers = min(options.workers, runs)
-            engine = processes(job, workers, method=options.method, show_output=options.show_output)
+        if settings.workers:
+            workers = min(settings.workers, runs)
+            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
         else:
             engine = Here(
-                job, beat=self.beat, on_error=options.on_error, is_interrupt=signalled,
-                save=lambda checkpoint: self.keep(checkpoint, self.writers[-1]),
+                job, beat=self.beat, on_error=settings.on_error, is_interrupt=signalled,
+                save=self.keep,
             )  # fmt: skip
         interrupt.halts.append(engine.halt)
         try:
@@ -232,15 +215,13 @@ class Execution:
         self.progress.take_problems(engine.close(now=interrupt.now))
 
     @contextmanager
-    def writer(self, fixed: Mapping[str, Constant], runs: Index | range) -> Iterator[Writer]:
-        """The open file, with everything in it that is known before the first run."""
-        store = Store(self.target.slot.path, durable=self.options.durable)
+    def writer(self) -> Iterator[Writer]:
+        """The open file; what is written whole is kept whatever happens."""
+        store = Store(self.target.slot.path, durable=self.settings.durable)
         failed = True
         try:
-            writer = Writer(store, self.target.slot.group, self.target.points.n)
-            self.prepare(writer, fixed, runs)
-            self.writers.append(writer)
-            yield writer
+            self.pen = Writer(store, self.target.slot.group, self.target.points.n)
+            yield self.pen
             failed = False
         except StorageFailed:
             self.progress.lost()
@@ -255,14 +236,16 @@ class Execution:
                 self.progress.lost()
                 raise
 
-    def prepare(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
+    def prepare(
+        self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range, facts: Mapping[str, Any]
+    ) -> None:
         """Commit the constants and the points before the first run starts."""
         plan, points = self.plan, self.target.points
         if writer.is_new:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
-        writer.about.update(column_notes(plan))
+        writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:
             values = {name: constant[0] for name, constant in fixed.items()}
@@ -273,7 +256,7 @@ class Execution:
             writer.points(start, explored_columns(plan, self.shared, index))
         names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name not in MARKS]
         writer.describe({"explored": json.dumps(names)})
-        writer.session({**self.facts, "changed": "\n".join(self.target.changed.words)})
+        writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
 
     def values(self, run: int) -> Mapping[str, Any]:

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
-from simkit.collect.config import BOOKS, load_config
+from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.plan import Plan
-from simkit.collect.resolve import Outside
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
-from simkit.execute.job import start_method
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
-from simkit.provenance.circumstances import circumstances, trajectory_name
-from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
-from simkit.resume.continuing import Continuation, Wish, decide, in_part, restricted
+from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.study.after import call_afters
-from simkit.study.execution import Execution, Options
+from simkit.study.bookkeeping import Bookkeeping
+from simkit.study.execution import Execution
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
 
-def study(item: Item, options: Options, reporter: Reporter) -> Progress:
+def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     """Execute one experiment's selected runs and record them.
 
     Raises
@@ -49,69 +46,28 @@ def study(item: Item, options: Options, reporter: Reporter) -> Progress:
     if not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
-    target = decide(plan, options.wish)
+    target = decide(plan, settings)
     plan = plan.with_space(target.points.space)
-    chosen = selected(plan.space, item.runs, options.where, plan.node_id)
-    if options.wish.shard is not None:
-        chosen = in_part(options.wish.shard, chosen, target.points.n)
-    runs = restricted(target.points, chosen, again=options.replay)
+    chosen = selected(plan.space, item.runs, settings.where, plan.node_id)
+    if settings.shard is not None:
+        chosen = in_part(settings.shard, chosen, target.points.n)
+    runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks.extend(plan.space.remarks if target.status is None else ())
-    facts: dict[str, Any] = {}
-    book: Labbook | None = None
-    if len(runs) and not options.replay:
-        book = labbook(plan.rootdir) if options.bookkeeping.sumatra else None
-        facts = _circumstances(plan, options, progress, book)
+    records = len(runs) > 0 and not settings.replay
+    bookkeeping = Bookkeeping.begin(plan, settings, progress) if records else None
     reporter.begin(progress)
-    shared = target.known
-    if len(runs):
-        shared = shared_values(plan, target.root, target.known)
-        checkpoints = Checkpoints(target.checkpoints)
-        execution = Execution(plan, target, shared, options, progress, reporter, facts, checkpoints)
-        try:
-            execution.replay(runs) if options.replay else execution.record(runs)
-        finally:
-            if book is not None:
-                _enter(book, plan, facts, progress)
+    shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
+    execution = Execution(plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints))
+    if bookkeeping is not None:
+        with bookkeeping:
+            execution.record(runs, bookkeeping.facts)
+    elif len(runs):
+        execution.replay(runs)
     reporter.end(progress)
-    if not options.replay and not progress.interrupted:
-        call_afters(plan, progress, options, shared, reporter)
+    if not settings.replay and not progress.interrupted:
+        call_afters(plan, progress, settings, shared, reporter)
     return progress
-
-
-def _circumstances(plan: Plan, options: Options, progress: Progress, book: Labbook | None) -> dict[str, Any]:
-    """What is recorded of this session; what git did or could not do is told at its end."""
-    target = progress.target
-    known = {
-        "engine": start_method(options.method) if options.workers else "owner",
-        "workers": options.workers,
-        "root_seed": str(target.root),
-    }
-    found = circumstances(plan, target.slot, options.argv, options.bookkeeping, known)
-    progress.remarks.extend(found.remarks)
-    progress.warnings.update(dict.fromkeys(found.problems, "git"))
-    if book is None:
-        return found.facts
-    try:
-        book.check()
-    except NotEntered as problem:
-        progress.warnings[f"Sumatra could not check the code: {problem}"] = "sumatra"
-    label = unique_label(trajectory_name(target.slot))
-    return {**found.facts, "sumatra": label, "started": time.time()}  # Sumatra's time is not the study's
-
-
-def _enter(book: Labbook, plan: Plan, facts: Mapping[str, Any], progress: Progress) -> None:
-    """Let Sumatra record the session; if it fails, that is all that is lost."""
-    try:
-        recorded = progress.target.slot.open()
-        try:
-            book.enter(facts, recorded, plan)
-        finally:
-            recorded.close()
-        progress.remarks.append(f"Sumatra: recorded as {facts['sumatra']}")
-    except (NotEntered, SimkitError, OSError, KeyboardInterrupt) as problem:
-        told = str(problem) or "it was interrupted"
-        progress.warnings[f"Sumatra has no record of this session: {told}"] = "sumatra"
 
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
@@ -164,24 +120,25 @@ def run(
         msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
         raise SimkitError(msg)
     outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
-    plan = plan_of(function, space, outside)
-    config = load_config(plan.rootdir)
-    wish = Wish(
-        config.results,
-        output=None if output is None else Path(output),
+    plan, project = plan_of(function, space, outside)
+    settings = attrs.evolve(
+        project,
+        workers=workers,
         seed=seed,
+        output=None if output is None else Path(output),
         fresh=fresh,
         into=None if into is None else Path(into),
-        on_change=config.on_change,
+        argv=(f"simkit.run({plan.name})",),
     )
-    options = Options(
-        wish, workers=workers, argv=(f"simkit.run({plan.name})",), outside=outside, durable=config.durable,
-        bookkeeping=config.bookkeeping,
-    )  # fmt: skip
-    progress = study(Item(plan), options, fitting_reporter())
+    if plan.captures.incomparable:
+        what = ", ".join(plan.captures.incomparable)
+        words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
+        warnings.warn(words, stacklevel=2)
+    progress = study(Item(plan), settings, fitting_reporter())
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
-    told = [text for text, name in progress.warnings.items() if name in BOOKS and name not in config.silence]
-    for problem in (*progress.problems, *told, *(() if check else failed)):
+    books = {*BOOKS} - {*settings.silence}
+    unkept = [text for text, name in progress.warnings.items() if name in books]
+    for problem in (*progress.problems, *unkept, *(() if check else failed)):
         warnings.warn(problem, stacklevel=2)
     if check and failed and not progress.failures:
         raise RunFailed(failed[0])
@@ -215,7 +172,7 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
         Whatever the experiment raises.
     """
     given = {name: [value] for name, value in values.items()}
-    plan = plan_of(function, explore(given), {})
+    plan, _ = plan_of(function, explore(given), {})
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from simkit.collect.collection import Found, Request, resolve
+from simkit.collect.collection import Found, plan
+from simkit.collect.config import Settings
 from simkit.collect.plan import node_id
-from simkit.collect.signatures import levels
 from simkit.declare.forms import Index, Values
 from simkit.declare.space import Space, product
 from simkit.declare.tags import Tag
@@ -48,10 +48,9 @@ def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
     path = Path(inspect.getfile(function))
     module = sys.modules[function.__module__]
     found = Found(function, Tag("experiment"), path, module, node_id(path, function, path.parent))
-    inside = levels(path, path.parent, module)
-    plan = resolve(found, inside, Request(reshape=lambda *_: space), path.parent, compress=False)
-    shared = shared_values(plan, SEED)
-    return Job(plan, SEED, shared, reserved(plan, constants(plan, shared)), **fields)
+    made = plan(found, Settings(path.parent, reshape=lambda *_: space))
+    shared = shared_values(made, SEED)
+    return Job(made, SEED, shared, reserved(made, constants(made, shared)), **fields)
 
 
 def squares(x: float, label: str = "a", offset: float = 0.5) -> dict[str, Any]:

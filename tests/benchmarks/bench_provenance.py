@@ -25,17 +25,18 @@ def f(x):
 """
 MEASURE = """
 import sys, time
+import attrs
 import simkit
-from simkit.collect.config import Bookkeeping
 from simkit.collect.collection import plan_of
 from simkit.record.catalogue import Slot
 from pathlib import Path
 sys.path.insert(0, ".")
 import sim_f
-plan = plan_of(sim_f.f, None, {})
+plan, settings = plan_of(sim_f.f, None, {})
 from simkit.provenance.circumstances import circumstances
 start = time.perf_counter()
-circumstances(plan, Slot(Path("results/f-001.h5"), "f"), ["simkit"], Bookkeeping(sys.argv[1]), {})
+settings = attrs.evolve(settings, git=sys.argv[1], argv=("simkit",))
+circumstances(plan, Slot(Path("results/f-001.h5"), "f"), settings, {})
 print(time.perf_counter() - start)
 """
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from simkit import SimkitError
-from simkit.collect.config import Bookkeeping, Config, find_rootdir, flattened, load_config
+from simkit.collect.config import Outside, cores, find_rootdir, flattened, load_settings
 
 TABLE = "[tool.simkit]\n"
 
@@ -57,9 +57,10 @@ def test_without_arguments_the_working_directory_decides(tree, monkeypatch):
 
 
 def test_defaults(tree):
-    assert load_config(tree) == Config(tree)
-    assert Config(tree).files == ("sim_*.py",)
-    assert Config(tree).results == tree / "results"
+    settings = load_settings(tree)
+    assert (settings.files, settings.workers, settings.outside) == (("sim_*.py",), 1, {})
+    assert (settings.git, settings.sumatra, settings.user) == ("record", False, True)
+    assert settings.results == tree / "results"
 
 
 def test_settings_are_read(tree):
@@ -67,21 +68,29 @@ def test_settings_are_read(tree):
         TABLE + 'files = ["*_sim.py"]\nworkers = 3\n[tool.simkit.parameters]\nx = 1\n"syn.w" = 2\n'
         "[tool.simkit.parameters.neuron]\ntau = 1.5\n"
     )
-    config = load_config(tree)
-    assert config.files == ("*_sim.py",)
-    assert config.workers == 3
-    assert config.parameters == {"x": 1, "syn.w": 2, "neuron.tau": 1.5}
+    settings = load_settings(tree)
+    assert settings.files == ("*_sim.py",)
+    assert settings.workers == 3
+    values = {"x": 1, "syn.w": 2, "neuron.tau": 1.5}
+    assert settings.outside == {
+        name: Outside(value, "[tool.simkit.parameters]") for name, value in values.items()
+    }
+
+
+def test_auto_means_all_cores(tree):
+    (tree / "pyproject.toml").write_text(TABLE + 'workers = "auto"\n')
+    assert load_settings(tree).workers == cores() >= 1
 
 
 def test_what_is_recorded_of_the_circumstances(tree):
-    assert load_config(tree).bookkeeping == Bookkeeping("record", sumatra=False, user=True)
     (tree / "pyproject.toml").write_text(TABLE + 'git = "snapshot"\nsumatra = true\nuser = false\n')
-    assert load_config(tree).bookkeeping == Bookkeeping("snapshot", sumatra=True, user=False)
+    settings = load_settings(tree)
+    assert (settings.git, settings.sumatra, settings.user) == ("snapshot", True, False)
 
 
 def test_one_pattern_may_stand_alone(tree):
     (tree / "pyproject.toml").write_text(TABLE + 'files = "run_*.py"\n')
-    assert load_config(tree).files == ("run_*.py",)
+    assert load_settings(tree).files == ("run_*.py",)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +110,16 @@ def test_one_pattern_may_stand_alone(tree):
         ),
         ('sumatra = "yes"', "sumatra must be true or false, not 'yes'"),
         ("user = 0", "user must be true or false, not 0"),
+        ("durable = 1", "durable must be true or false, not 1"),
+        ('compress = "zstd"', "compress must be true or false, not 'zstd'"),
+        ('on_change = "ask"', "on_change must be one of 'next', 'into', 'stop', not 'ask'"),
+        ('silence = "git"', "silence must be a list of warnings, not 'git'"),
     ],
 )
 def test_a_wrong_setting_is_an_error_with_file_and_cure(tree, text, message):
     (tree / "pyproject.toml").write_text(TABLE + text + "\n")
     with pytest.raises(SimkitError, match=re.escape("pyproject.toml: [tool.simkit]")) as error:
-        load_config(tree)
+        load_settings(tree)
     assert message in str(error.value) or message.startswith("known: ")
     if message.startswith("known: "):
         listed = str(error.value).partition("known: ")[2]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a file of a study stands on one line
 """Whatever way code is reached, a change of it is seen; and what is not reached is no change."""
 
 from __future__ import annotations

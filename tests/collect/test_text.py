@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 from storable import identical
@@ -111,12 +112,12 @@ def test_a_value_that_would_lose_something_is_an_error_with_its_source(value, ki
 @pytest.mark.parametrize("typed", ["none", "true", "1.10", "007", "1e3", "nan", "'quoted'", "0x10", "1_000"])
 def test_what_is_typed_for_a_text_parameter_stays_as_it_was_typed(study, typed):
     from simkit.cli.command import outside_values
-    from simkit.collect.collection import Request, collect
-    from simkit.collect.config import load_config
+    from simkit.collect.collection import collect
+    from simkit.collect.config import load_settings
 
     study.write(
         "sim_a.py", "from simkit import experiment\n@experiment\ndef f(mode='full'):\n    return mode\n"
     )
-    config = load_config(study.root)
-    (item,) = collect(config, Request(outside=outside_values(config, [], [f"mode={typed}"])))
+    project = load_settings(study.root)
+    (item,) = collect(attrs.evolve(project, outside=outside_values(project, [], [f"mode={typed}"])))
     assert item.plan.nodes["mode"].value == typed.strip("'")

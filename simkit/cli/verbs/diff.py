@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 
-from simkit.analyse.diff import Diff, Entry, diff
+from simkit.analyse.diff import Diff, ParameterDiff, diff
 from simkit.analyse.open import recorded_at
-from simkit.cli.verbs.verify import check_tolerance
-from simkit.cli.verbs.words import apart, pair
+from simkit.cli.verbs.words import FILE, add_tolerance, aligned, apart, pair, tolerance
 from simkit.errors import shown_path
 from simkit.inform.progress import assignments, counted
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.values.compare import Tolerance
 
 _MOST_LINES = 30  # of a function's changed source
 _MOST_POINTS = 3  # that are told by their values
@@ -29,33 +28,22 @@ def parser() -> argparse.ArgumentParser:
         "points that both have.",
         epilog="exit codes: 0 the same   1 something differs   4 usage or file error",
     )
-    add = top.add_argument
-    add(
-        "a",
-        metavar="A",
-        help="FILE, FILE::NAME where it holds several experiments, or NAME for its newest trajectory",
-    )
-    add("b", metavar="B", help="another one")
-    add("--rtol", metavar="X", type=float, default=0.0, help="relative difference that a float may have")
-    add("--atol", metavar="X", type=float, default=0.0, help="absolute difference that a float may have")
+    top.add_argument("a", metavar="A", help=FILE)
+    top.add_argument("b", metavar="B", help="another one")
+    add_tolerance(top)
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Compare, and tell; the exit code."""
-    check_tolerance(options)
-    sides = [recorded_at(options.a)]
-    try:
-        sides.append(recorded_at(options.b))
-        found = diff(sides[0], sides[1], Tolerance(options.rtol, options.atol))
-        print("\n".join(told(found, sides)))
-    finally:
-        for side in sides:
-            side.close()
+    allowed = tolerance(options)
+    with closing(recorded_at(options.a)) as a, closing(recorded_at(options.b)) as b:
+        found = diff(a, b, allowed)
+        print("\n".join(report(found, (a, b))))
     return 0 if found.same else 1
 
 
-def told(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
+def report(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     """The whole report, a line at a time."""
     for letter, side in zip("AB", sides, strict=True):
         name = f"::{side.name}" if len(experiments(side.path)) > 1 else ""
@@ -94,19 +82,13 @@ def commit(side: Recorded) -> str:
 
 def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
     """A title and its indented lines, or nothing."""
-    found = list(lines)
-    if found:
-        yield ""
-        yield title
-        yield from ("    " + line for line in found)
+    indented = ["    " + line for line in lines]
+    yield from ["", title, *indented] if indented else ()
 
 
-def entries(found: Sequence[Entry]) -> Iterator[str]:
+def entries(found: Sequence[ParameterDiff]) -> list[str]:
     """``gain  2.0 | 3.0``."""
-    width = max((len(entry.name) for entry in found), default=0)
-    for entry in found:
-        a, b = pair(*entry.values, entry.units)
-        yield f"{entry.name:<{width}}  {a} | {b}"
+    return aligned([(entry.name, " | ".join(pair(*entry.values, entry.units))) for entry in found])
 
 
 def points(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from simkit.analyse.open import open as open_trajectory
+from simkit.analyse.open import recorded_at
+from simkit.analyse.trajectory import Trajectory
+from simkit.cli.verbs.words import FILE
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import counted, size
 
@@ -17,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         description="Write a trajectory's runs to a table (.csv, .parquet), to labelled arrays (.nc), "
         "or to a smaller trajectory (.h5).",
     )
-    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("file", metavar="FILE", help=FILE)
     top.add_argument("out", metavar="OUT", help="the new file; its ending tells the format")
     top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     top.add_argument("--where", metavar="EXPR", help="only these runs, as in \"x > 2 and status == 'done'\"")
@@ -36,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
     given = ",".join(options.names or ())
     names = [name for name in map(str.strip, given.split(",")) if name] or None
     out = Path(options.out)
-    with open_trajectory(Path(options.file), options.name) as trajectory:
+    with Trajectory(recorded_at(options.file, options.name)) as trajectory:
         chosen = trajectory if options.where is None else trajectory.where(options.where)
         if not len(chosen):
             msg = f"--where {options.where!r}: no run of {shown_path(options.file)} matches"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from simkit.analyse.open import recorded_at
+from simkit.cli.verbs.words import FILE
 from simkit.errors import shown_path
 from simkit.inform.progress import counted
 from simkit.provenance.restore import (
@@ -18,7 +21,6 @@ from simkit.provenance.restore import (
     restore,
     session_of,
 )
-from simkit.record.recorded import Recorded
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         prog="simkit restore",
         description="Write the recorded sources, and a requirements.txt of the recorded versions, to a new folder.",
     )
-    top.add_argument("file", metavar="FILE", help="a trajectory")
+    top.add_argument("file", metavar="FILE", help=FILE)
     top.add_argument("folder", metavar="DIR", help="a new folder, or an empty one")
     top.add_argument("--name", metavar="NAME", help="one of several experiments in the file")
     top.add_argument(
@@ -52,8 +54,7 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
     """Write a session's sources and requirements to a new folder; say how to go on."""
     folder = Path(target)
     check_target(folder)
-    recorded = Recorded.open(Path(file), name)
-    try:
+    with closing(recorded_at(file, name, codecs=False)) as recorded:
         number, facts = session_of(recorded, session)
         home = folder
         if git is not None:
@@ -62,8 +63,6 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
             home = project_folder(facts, folder)
             print(f"{shown_path(folder)}: {told}, from {origin}")
         written = restore(recorded, facts, home)
-    finally:
-        recorded.close()
     print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
     for path in written.files:
         print(f"    {path}")

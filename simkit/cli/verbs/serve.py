@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from simkit.cli.verbs.words import replay_line
-from simkit.collect.config import find_rootdir, load_config
+from simkit.collect.config import find_rootdir, load_settings
 from simkit.errors import shown_path
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reading
@@ -60,7 +60,7 @@ def places(given: list[str]) -> list[Path]:
     """The files and folders that are meant: by default the project's results, or this folder."""
     if given:
         return [Path(place) for place in given]
-    results = load_config(find_rootdir([])).results
+    results = load_settings(find_rootdir([])).results
     return [results if results.is_dir() else Path.cwd()]
 
 

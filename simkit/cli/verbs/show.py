@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from simkit.analyse.open import open as open_trajectory
-from simkit.analyse.show import briefly
+from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
-from simkit.cli.verbs.words import replay_line
+from simkit.cli.verbs.words import add_file, aligned, experiments_at, replay_line
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import counted, duration, rule, size
-from simkit.record.catalogue import experiments
+from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.recorded import Recorded
 
 _WIDTH = 11
@@ -22,22 +19,15 @@ _WIDTH = 11
 
 def show_provenance(file: str, name: str | None) -> int:
     """Print the sessions of a file's experiments."""
-    path = Path(file)
-    names: list[str | None] = [*experiments(path)] if name is None else [name]
-    for each in names or [None]:
-        recorded = Recorded.open(path, each)
-        try:
-            sessions = recorded.sessions
-            print(rule(str(recorded.attributes["node_id"])))
-            for number, facts in enumerate(sessions, 1):
-                print("\n".join(_told(number, facts, recorded)))
-            print(f"the sources again:  simkit restore {shown_path(path)} DIR")
-        finally:
-            recorded.close()
+    for recorded in experiments_at(file, name, codecs=False):
+        print(rule(str(recorded.attributes["node_id"])))
+        for number, facts in enumerate(recorded.sessions, 1):
+            print("\n".join(_session(number, facts, recorded)))
+        print(f"the sources again:  simkit restore {shown_path(recorded.path)} DIR")
     return 0
 
 
-def _told(number: int, facts: Mapping[str, Any], recorded: Recorded) -> Iterator[str]:
+def _session(number: int, facts: Mapping[str, Any], recorded: Recorded) -> Iterator[str]:
     yield f"session {number}   {_times(facts)}"
     for title, text in _lines(facts):
         first, *more = text.splitlines()
@@ -123,8 +113,7 @@ def _git(facts: Mapping[str, Any]) -> str:
 def parser() -> argparse.ArgumentParser:
     """The parser of ``simkit show``."""
     top = argparse.ArgumentParser(prog="simkit show", description="What is recorded in a trajectory file.")
-    top.add_argument("file", metavar="FILE", help="a trajectory")
-    top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    add_file(top)
     top.add_argument("--run", metavar="N", type=int, help="one run: parameters, results, log, traceback")
     top.add_argument(
         "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
@@ -141,16 +130,16 @@ def main(options: argparse.Namespace) -> int:
 
 def show(file: str, name: str | None, run: int | None) -> int:
     """Print a file's experiments, or one run of one."""
-    path = Path(file)
-    everything: list[str | None] = [*experiments(path)] or [None]
-    names = everything if name is None and run is None else [name]
-    for each in names:
-        with open_trajectory(path, each) as trajectory:
-            print(trajectory if run is None else told(trajectory, run))
+    if run is not None:
+        with Trajectory(recorded_at(file, name)) as trajectory:
+            print(one_run(trajectory, run))
+        return 0
+    for recorded in experiments_at(file, name):
+        print(Trajectory(recorded))
     return 0
 
 
-def told(trajectory: Trajectory, run: int) -> str:
+def one_run(trajectory: Trajectory, run: int) -> str:
     """One run: parameters, results, notes, log, traceback, and the command that replays it."""
     if not 0 <= run < len(trajectory):
         msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
@@ -163,8 +152,7 @@ def told(trajectory: Trajectory, run: int) -> str:
     ):
         found = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
         if found:
-            width = max(map(len, found))
-            lines += ["", title, *(f"    {name:<{width}}  {value}" for name, value in found.items())]
+            lines += ["", title, *(f"    {line}" for line in aligned(list(found.items())))]
     texts = (
         ("notes", "\n".join(trajectory.notes(run))),
         ("log", trajectory.log(run)),

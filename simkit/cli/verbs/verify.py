@@ -7,19 +7,28 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 
 from simkit.analyse.open import recorded_at
 from simkit.cli.command import debug, worker_count
-from simkit.cli.verbs.words import apart, open_call, pair, verify_command
+from simkit.cli.verbs.words import (
+    add_file,
+    add_tolerance,
+    aligned,
+    apart,
+    open_call,
+    pair,
+    tolerance,
+    verify_command,
+)
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.inform.progress import counted, duration, rule, short
+from simkit.inform.progress import briefly, counted, duration, rule
 from simkit.record.recorded import Recorded
-from simkit.replay.comparison import Difference
+from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
-from simkit.values.compare import Tolerance
 
 _MOST, _MOST_VERBOSE = 20, 200
 _INTERVAL = 10.0  # seconds between lines that say how far it is
@@ -34,17 +43,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 all the same   1 something differs   4 usage or file error   5 nothing to verify",
     )
     add = top.add_argument
-    add(
-        "file",
-        metavar="FILE",
-        help="a trajectory, or the name of an experiment for its newest; FILE::NAME where it holds several",
-    )
-    add("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+    add_file(top)
     which = top.add_mutually_exclusive_group()
     which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")
     which.add_argument("--sample", metavar="N", type=int, help="only N of them, drawn at random")
-    add("--rtol", metavar="X", type=float, default=0.0, help="relative difference that a float may have")
-    add("--atol", metavar="X", type=float, default=0.0, help="absolute difference that a float may have")
+    add_tolerance(top)
     add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto', 0 for none (default 1)")
     add("--pdb", action="store_true", help="debug a run that fails")
     add("-v", "--verbose", action="store_true", help=f"up to {_MOST_VERBOSE} differences instead of {_MOST}")
@@ -53,9 +56,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
-    check_tolerance(options)
-    recorded = recorded_at(options.file, options.name)
-    try:
+    allowed = tolerance(options)
+    with closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)
         workers = 0 if options.pdb else worker_count(options.workers)
         print(headline(recorded, runs), flush=True)
@@ -64,22 +66,12 @@ def main(options: argparse.Namespace) -> int:
         clock = Clock(len(runs))
         result = verify(
             recorded, runs,
-            tolerance=Tolerance(options.rtol, options.atol), workers=workers,
+            tolerance=allowed, workers=workers,
             on_error=debug if options.pdb else None, advance=clock.advance,
             most=_MOST_VERBOSE if options.verbose else _MOST,
         )  # fmt: skip
-        print(told(result, recorded, clock))
-    finally:
-        recorded.close()
+        print(report(result, recorded, clock))
     return 0 if result.same else 1
-
-
-def check_tolerance(options: argparse.Namespace) -> None:
-    """``--rtol`` and ``--atol`` are numbers from 0 on."""
-    for name in ("rtol", "atol"):
-        if not getattr(options, name) >= 0:
-            msg = f"--{name} {getattr(options, name)}: give a number from 0 on"
-            raise SimkitError(msg)
 
 
 class Clock:
@@ -153,9 +145,9 @@ def headline(recorded: Recorded, runs: Index) -> str:
     return f"{rule('simkit verify')}\n{where}   {count}"
 
 
-def told(result: Verification, recorded: Recorded, clock: Clock) -> str:
+def report(result: Verification, recorded: Recorded, clock: Clock) -> str:
     """What changed, what differs, and what it comes to."""
-    lines, differences = changes_told(result), result.differences
+    lines, differences = changes(result), result.differences
     if differences:
         lines += ["", *table(differences)]
     if sum(number for _, number in result.counts) + len(result.shared) > len(differences):
@@ -164,11 +156,12 @@ def told(result: Verification, recorded: Recorded, clock: Clock) -> str:
     return "\n".join([*lines, verdict(result, recorded, clock)])
 
 
-def changes_told(result: Verification) -> list[str]:
+def changes(result: Verification) -> list[str]:
     """What changed since, by topic."""
     lines = [f"    {change.topic:<10} {change.words}" for change in result.changes]
     lines += [
-        f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
+        f"    {'parameter':<10} {name} is {briefly(now, 30)} in the code now; "
+        f"verified with {briefly(old, 30)}, as recorded"
         for name, (now, old) in result.overlaid.items()
     ]
     return (
@@ -178,18 +171,15 @@ def changes_told(result: Verification) -> list[str]:
     )
 
 
-def table(differences: Sequence[Difference]) -> list[str]:
+def table(differences: Sequence[Deviation]) -> list[str]:
     """Run, name, recorded, now."""
     rows = [("run", "name", "recorded", "now", "")]
     for each in differences:
         old, new = each.values if each.is_status else pair(*each.values)
         run = "all" if each.runs is None else str(each.runs[0])
         rows.append((run, each.name, old, new, apart(each.gap)))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return [
-        f"{run:>{widths[0]}}  {name:<{widths[1]}}  {old:<{widths[2]}}  {new:<{widths[3]}}  {gap}".rstrip()
-        for run, name, old, new, gap in rows
-    ]
+    width = max(len(run) for run, *_ in rows)
+    return aligned([(run.rjust(width), *words) for run, *words in rows])
 
 
 def verdict(result: Verification, recorded: Recorded, clock: Clock) -> str:

@@ -1,19 +1,72 @@
-"""How verbs tell: two values beside each other, and the command that replays a run."""
+"""What verbs on files share: which file is meant, and how values and commands are shown."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simkit.errors import shown_path
-from simkit.inform.progress import short
+from simkit.analyse.open import recorded_at
+from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import briefly
 from simkit.record.catalogue import existing, experiments
-from simkit.values.compare import Gap
+from simkit.record.recorded import Recorded
+from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
+
+FILE = "a trajectory, or the name of an experiment for its newest; FILE::NAME where it holds several"
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """The arguments ``FILE [NAME]``."""
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
+
+
+def experiments_at(file: str, name: str | None, *, codecs: bool = True) -> Iterator[Recorded]:
+    """What ``FILE [NAME]`` stands for: every experiment of a file where none is named; each is closed after use."""
+    path = Path(file)
+    every: list[str | None] = [*experiments(path)] if name is None and path.exists() else []
+    for each in every or [name]:
+        with closing(recorded_at(file, each, codecs=codecs)) as recorded:
+            yield recorded
+
+
+def add_tolerance(parser: argparse.ArgumentParser) -> None:
+    """The options ``--rtol`` and ``--atol``."""
+    for name, kind in (("rtol", "relative"), ("atol", "absolute")):
+        text = f"{kind} difference that a float may have"
+        parser.add_argument(f"--{name}", metavar="X", type=float, default=0.0, help=text)
+
+
+def tolerance(options: argparse.Namespace) -> Tolerance:
+    """What ``--rtol`` and ``--atol`` say.
+
+    Raises
+    ------
+    SimkitError
+        Unless they are numbers from 0 on.
+    """
+    for name in ("rtol", "atol"):
+        if not getattr(options, name) >= 0:
+            msg = f"--{name} {getattr(options, name)}: give a number from 0 on"
+            raise SimkitError(msg)
+    return Tolerance(options.rtol, options.atol)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words as lines, each column as wide as its widest word."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{word:<{width}}" for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
 
 # With these, the code alone does not tell points and parameters: the file does.
 _SHAPING = ("--set", "--params", "--product", "--explore", "--repeat", "--output", "--into", "--shard")
@@ -58,7 +111,7 @@ def pair(one: Any, other: Any, units: tuple[str, str] = ("", "")) -> tuple[str, 
     if _alike(one, other):
         at = _farthest(one, other)
         place = ", ".join(map(str, at))
-        return f"[{place}] {short(one[at])}", f"[{place}] {short(other[at])}"
+        return f"[{place}] {briefly(one[at])}", f"[{place}] {briefly(other[at])}"
     if first == second:  # they differ in type, or behind what is shown
         return f"{_kind(one)} {first}", f"{_kind(other)} {second}"
     return first, second
@@ -97,9 +150,7 @@ def _shown(value: Any) -> str:
     """A value, the type and shape of an array, or a remark in parentheses as it is."""
     if value is ABSENT:
         return "(nothing)"
-    if isinstance(value, np.ndarray) and value.size > _SMALL:
-        return f"array {value.dtype} {value.shape}"
-    return value if isinstance(value, str) and value == "(varies)" else short(value, _MOST)
+    return value if isinstance(value, str) and value == "(varies)" else briefly(value, _MOST, _SMALL)
 
 
 def _kind(value: Any) -> str:

@@ -124,6 +124,19 @@ def test_several_experiments_in_a_file(study):
     assert "study.h5 has no experiment 'spikin'\n    experiments there: spiking, other" in wrong.err
 
 
+def test_a_file_is_named_as_every_verb_takes_it(study):
+    assert study.ok("show", "study.h5::other").out == study.ok("show", "study.h5", "other").out
+    assert study.ok("show", "spiking").out == study.ok("show", "results/spiking-001.h5").out
+    one_run = study.ok("show", "spiking", "--run", "0").out
+    assert "status: done" in one_run
+    study.ok("export", "spiking", "z.csv", "--names", "z")
+    study.ok("restore", "spiking", "again")
+    assert (study.path / "again" / "sim_show.py").read_text() == SOURCE
+    unknown = study.simkit("show", "spikin")
+    assert unknown.code == 4
+    assert "no trajectory of 'spikin' in results\n    there: spiking" in unknown.err
+
+
 def test_wrong_runs_and_options(study):
     for run in ("3", "-1"):
         wrong = study.simkit("show", "results/spiking-001.h5", "--run", run)
