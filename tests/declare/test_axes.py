@@ -1,4 +1,4 @@
-"""What a user gives for one name, and the elements that runs receive."""
+"""The values of one explored name, as the user gave them."""
 
 from __future__ import annotations
 

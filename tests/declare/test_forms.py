@@ -1,4 +1,4 @@
-"""The points of spaces, one by one and as columns, without listing them."""
+"""How a space is built up: read point by point, and as columns."""
 
 from __future__ import annotations
 
