@@ -102,7 +102,7 @@ def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tup
 
 def _globals(thing: Any) -> Mapping[str, Any]:
     """The globals of the module that defines a function or class."""
-    names = getattr(thing, "__globals__", None)
+    names = None if isinstance(thing, type) else getattr(thing, "__globals__", None)
     return (
         vars(sys.modules[thing.__module__])
         if names is None and thing.__module__ in sys.modules

@@ -46,17 +46,21 @@ def cells_of(namespace: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 @lru_cache(maxsize=1)
-def _installed() -> tuple[str, ...]:
+def _not_the_projects() -> tuple[str, ...]:
+    """The folders of Python, of installed packages, and of simkit itself."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({sysconfig.get_paths()[name] + os.sep for name in names})
+    folders = {sysconfig.get_paths()[name] for name in names} | {
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    }
+    return tuple(folder + os.sep for folder in folders)
 
 
 def is_project_file(file: Any) -> bool:
     """Whether a module's ``__file__`` is Python source of the project's, and no installed package's or simkit's."""
-    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_installed()):
+    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_not_the_projects()):
         return False
     parts = file.split(os.sep)
-    return "site-packages" not in parts and "dist-packages" not in parts and not is_ours(file)
+    return "site-packages" not in parts and "dist-packages" not in parts
 
 
 def project_file(namespace: Mapping[str, Any]) -> Path | None:

@@ -135,8 +135,8 @@ def follow(function: Any, experiment: Any) -> None:
     tag = tag_of(function) or Tag()
     kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
     mark(function, **kind, follows=(*tag.follows, experiment))
-    told = tag_of(experiment) or Tag("experiment")
-    others = [other for other in told.afters if not _replaces(function, other)]
+    experiment_tag = tag_of(experiment) or Tag("experiment")
+    others = [other for other in experiment_tag.afters if not _replaces(function, other)]
     mark(experiment, afters=(*others, function))
 
 

@@ -161,7 +161,7 @@ def _is_in_its_file(plan: Plan) -> bool:
     return is_importable and getattr(module, plan.name, None) is plan.function
 
 
-def source_of(job: Job, method: Method) -> tuple[Source, Declared]:
+def for_workers(job: Job, method: Method) -> tuple[Source, Declared]:
     """What workers make the job from, and what the owner packs their messages with."""
     declared = Declared.of(job.plan.space)
     return (lambda: (job, declared)) if method == "fork" else portable(job, declared), declared

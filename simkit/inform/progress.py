@@ -32,16 +32,30 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def short(value: Any, most: int = 60) -> str:
-    """A value on one line."""
-    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
-    text = " ".join(repr(plain).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+def has_unit(value: Any) -> bool:
+    """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
+    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
+
+
+def briefly(value: Any, most: int = 60, cells: int = 6) -> str:
+    """A value on one line of so many characters: arrays of more cells by their type and shape."""
+    shape = getattr(value, "shape", ())
+    if shape and (not isinstance(value, np.ndarray) or value.size > cells):
+        dtype = f"{value.dtype} " if isinstance(value, np.ndarray) else ""
+        return f"{type(value).__name__.removeprefix('nd')} {dtype}{shape}"
+    plain = value.item() if shape == () and hasattr(value, "item") and not has_unit(value) else value
+    return cut(repr(plain), most)
+
+
+def cut(text: str, most: int = 60) -> str:
+    """Text on one line of so many characters."""
+    words = " ".join(text.split())
+    return words if len(words) <= most else words[: most - 1] + "…"
 
 
 def assignments(values: Mapping[str, Any]) -> str:
     """``x=1.0  y=6.0``."""
-    return "  ".join(f"{name}={short(value)}" for name, value in values.items())
+    return "  ".join(f"{name}={briefly(value)}" for name, value in values.items())
 
 
 def counted(number: int, thing: str) -> str:

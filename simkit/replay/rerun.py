@@ -38,7 +38,7 @@ from simkit.values.instances import loaded, revived
 
 
 @attrs.frozen(eq=False)
-class Source:
+class PresentCode:
     """An experiment as it stands now, and the providers around it."""
 
     candidate: Candidate
@@ -51,7 +51,7 @@ class Source:
         return str(self.candidate.function.__name__)
 
 
-def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> Source:
+def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> PresentCode:
     """The experiment of a trajectory: the given function, or the one that its node id names.
 
     Raises
@@ -66,7 +66,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     if function is not None:
         candidate, project = candidate_of(function)
         inside = levels(candidate.path, project.rootdir, candidate.module)
-        return Source(candidate, project.rootdir, inside)
+        return PresentCode(candidate, project.rootdir, inside)
     path = _path(recorded, file)
     if path is None:
         raise _no_file(recorded, file, name)
@@ -79,7 +79,8 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
         msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, names)}"
         raise SimkitError(msg)
     tag = tag_of(function) or Tag("experiment")
-    return Source(Candidate(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
+    candidate = Candidate(function, tag, path, module, node_id)
+    return PresentCode(candidate, rootdir, levels(path, rootdir, module))
 
 
 def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
@@ -285,7 +286,7 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         yield Replay(rerun, group, tuple(overlaid))
 
 
-def _plan(source: Source, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
+def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[str, Any]) -> Plan:
     space = _points(recorded, runs)
     settings = Settings(source.rootdir, outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]

@@ -60,7 +60,7 @@ def _digests(name: str, value: Any) -> dict[str, str]:
 
 
 @attrs.frozen
-class Difference:
+class Mismatch:
     """How a recorded trajectory differs from the plan; empty means that it can be continued."""
 
     other: tuple[str, ...] = ()
@@ -81,24 +81,24 @@ class Difference:
         return [*self.other, *self.constants, *self.code]
 
 
-def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
+def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     """Compare the plan with what is recorded."""
     if recorded.attributes["node_id"] != plan.node_id:
-        return Difference((f"it belongs to {recorded.attributes['node_id']}",))
+        return Mismatch((f"it belongs to {recorded.attributes['node_id']}",))
     if PART_OF in recorded.attributes:
-        return Difference((f"it is only a part of {recorded.attributes[PART_OF]}",))
+        return Mismatch((f"it is only a part of {recorded.attributes[PART_OF]}",))
     known, now = json.loads(recorded.attributes["fingerprint"]), fingerprint(plan)
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
-        return Difference((words,))
+        return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
-        return Difference(("another design of sensitivity analysis: other ranges, seed or method",))
+        return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
     before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
-    return Difference(other, changed, tuple(changes(before, plan.code)))
+    return Mismatch(other, changed, tuple(changes(before, plan.code)))
 
 
 def _changed_constants(
@@ -152,7 +152,7 @@ class Continuation:
     known: dict[str, Any]
     status: Array | None = None
     checkpoints: dict[int, Restored] = attrs.field(factory=dict)
-    changed: Difference = Difference()
+    changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
 
 
@@ -168,7 +168,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     if settings.into is not None:
         return _into(plan, settings, settings.into)
     empty: Slot | None = None
-    differing: tuple[Slot, Difference, float] | None = None
+    differing: tuple[Slot, Mismatch, float] | None = None
     for slot in (
         [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
     ):
@@ -191,7 +191,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
 
 
 def _next(
-    plan: Plan, settings: Settings, empty: Slot | None, differing: tuple[Slot, Difference, float] | None
+    plan: Plan, settings: Settings, empty: Slot | None, differing: tuple[Slot, Mismatch, float] | None
 ) -> Continuation:
     if settings.only_failed:
         msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
@@ -239,7 +239,7 @@ def _seconds(recorded: Recorded) -> float:
     return float(np.nansum(seconds[status == Status.DONE]))
 
 
-def _check_change(slot: Slot, found: Difference, seconds: float, settings: Settings) -> None:
+def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
     only_code = bool(found.code) and not (found.constants or found.other)
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
@@ -253,12 +253,12 @@ def _check_change(slot: Slot, found: Difference, seconds: float, settings: Setti
         raise SimkitError(msg)
 
 
-def _remark(slot: Slot, found: Difference) -> str:
+def _remark(slot: Slot, found: Mismatch) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
 
 
 def _continued(
-    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Difference
+    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
 ) -> Continuation:
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
@@ -274,7 +274,7 @@ def _continued(
     )
 
 
-def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, Any]:
+def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:
     """Derived constants, read back where their own code and inputs are the same."""
     changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
     known = {}

@@ -15,8 +15,8 @@ import attrs
 
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
-from simkit.analyse.show import briefly
 from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import briefly
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES

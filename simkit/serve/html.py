@@ -8,9 +8,8 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader
 
 from simkit._version import __version__
-from simkit.analyse.show import briefly
 from simkit.errors import shown_path
-from simkit.inform.progress import counted, duration, size
+from simkit.inform.progress import briefly, counted, duration, size
 from simkit.serve.reading import Reading
 from simkit.serve.sessions import moment
 

@@ -9,10 +9,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse.show import briefly, has_unit
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
-from simkit.inform.progress import counted
+from simkit.inform.progress import briefly, counted, has_unit
 from simkit.serve.arrays import is_drawable
 from simkit.serve.reading import Field, Reading, number
 from simkit.values.batch import WORDS, Status

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from simkit.analyse.show import briefly
+from simkit.inform.progress import briefly
 from simkit.serve.reading import Reading, number
 from simkit.values.pictures import Picture
 

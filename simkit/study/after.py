@@ -268,6 +268,7 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
     about = {
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"
     }
-    values = {name: (column, about.get(name, Note())) for name, column in outcome.results.items()}
+    doc = Note(comment=after.doc if (tag_of(after.function) or Tag()).is_report else "")
+    values = {name: (column, about.get(name, doc)) for name, column in outcome.results.items()}
     with slot.editing(durable=durable) as additions:
         additions.write_outcome(after.name, facts, values, outcome.parameters, outcome.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.inform.progress import assignments, counted, duration, rule, short, size, tally
+from simkit.inform.progress import assignments, briefly, counted, duration, rule, size, tally
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,11 @@ def test_durations_are_read_at_a_glance(seconds, text):
 
 
 def test_values_stand_on_one_line():
-    assert short(np.float64(1.5)) == "1.5"
-    assert short(np.arange(3)) == "array([0, 1, 2])"
-    assert short("a\nb") == r"'a\nb'"
-    assert short(np.arange(1000.0), 20) == "array([ 0., 1., 2.,…"
+    assert briefly(np.float64(1.5)) == "1.5"
+    assert briefly(np.arange(3)) == "array([0, 1, 2])"
+    assert briefly("a\nb") == r"'a\nb'"
+    assert briefly(np.arange(1000.0)) == "array float64 (1000,)"
+    assert briefly("word " * 9, 20) == "'word word word wor…"
     assert assignments({"x": np.float32(1), "name": "a"}) == "x=1.0  name='a'"
 
 
