@@ -1,10 +1,11 @@
-"""What a worker gets from the owner."""
+"""What travels to a worker: a job without points, and declared objects as their numbers."""
 
 from __future__ import annotations
 
 import pickle
 
 import numpy as np
+import pytest
 
 import simkit
 from simkit.declare.space import product
@@ -39,3 +40,49 @@ def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
     source = portable(job, Declared.of(space))
     small = portable(job_of(squares, product(x=[0.0], label=["a"])), Declared())
     assert len(pickle.dumps(source)) < len(pickle.dumps(small)) + 100
+
+
+def test_a_portable_job_is_made_again_with_its_values_and_names():
+    job = job_of(squares, product(x=[0.0]), seeds=np.array([7, 8]), most_failures=3)
+    again, declared = pickle.loads(pickle.dumps(portable(job, Declared())))()
+    assert again.plan.node_id == job.plan.node_id
+    assert again.plan.space.names == ("x",)
+    assert len(again.plan.space) == 0
+    assert (again.root, again.shared, again.parameters) == (job.root, job.shared, job.parameters)
+    assert (again.seeds.tolist(), again.most_failures, list(declared.elements)) == ([7, 8], 3, [])
+
+
+def test_names_that_some_points_lack_are_known_to_be_optional():
+    job = job_of(squares, product(x=[1.0]) + product(x=[2.0], offset=[3.0]))
+    again, _ = portable(job, Declared())()
+    assert again.plan.space.optional == {"offset"}
+    assert [node.kind for node in again.plan.parameters.values()] == ["explored", "constant", "explored"]
+
+
+SCRIPT = """
+import threading
+import attrs
+import simkit
+
+@attrs.frozen
+class Mode:
+    name: str
+
+FAST = Mode("fast")
+
+def f(mode, x):
+    return {"y": 2 * x if mode == FAST else x, "known": isinstance(mode, Mode)}
+
+if THREAD:  # then processes are spawned
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+traj = simkit.run(f, simkit.product(mode=[FAST, Mode('slow')], x=[1, 2]), workers=2)
+print(traj["y"].tolist(), traj["known"].tolist(), traj.info.sessions[-1]["engine"])
+"""
+
+
+@pytest.mark.parametrize(("thread", "method"), [("False", "fork"), ("True", "spawn")])
+def test_objects_of_a_script_are_of_its_own_classes_in_its_workers(project, thread, method):
+    """Pickle would look for the class in a ``__main__`` that a worker does not have."""
+    project.file("script.py", SCRIPT.replace("THREAD", thread))
+    result = project.python("script.py")
+    assert result.out == f"[2, 4, 1, 2] [True, True, True, True] {method}\n", result.err
