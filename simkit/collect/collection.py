@@ -350,11 +350,7 @@ def plan_of(
         outside={**project.outside, **outside},
         reshape=lambda declared, _: declared if space is None else space,
     )
-<<<<<<< HEAD
-    made = plan(found, settings, imported=False)
-=======
-    made = plan(candidate, settings)
->>>>>>> main
+    made = plan(candidate, settings, imported=False)
     unknown = next((name for name in outside if name not in made.names), None)
     if unknown is not None:
         used = ", ".join(made.parameters)
