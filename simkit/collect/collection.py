@@ -17,7 +17,7 @@ from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
-from simkit.collect.modules import load, simconfs
+from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
 from simkit.collect.resolve import Resolver
@@ -167,6 +167,7 @@ def resolve(
     nodes = ordered(needs, resolver.nodes)
     things = [candidate.function, *providers_of(nodes)]
     graph = graph_of(things, [candidate.path, *simconfs(candidate.path, rootdir)], rootdir)
+    check_shared(graph, candidate.path)
     code = reached(graph, things)
     made = Plan(
         name=candidate.function.__name__,

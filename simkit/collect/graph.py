@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -187,15 +187,15 @@ class Graph:
         level = len(name) - len(name.lstrip("."))
         parts = [part for part in name[level:].split(".") if part]
         if level:
-            return _below(importer.parents[min(level, len(importer.parents)) - 1], parts)
+            return module_file(importer.parents[min(level, len(importer.parents)) - 1], parts)
         if name == "simconf":
             above = (folder / SIMCONF for folder in importer.parents if folder.is_relative_to(self.rootdir))
             return next((file for file in above if file.is_file() and file != importer), None)
         module = sys.modules.get(parts[0])
         if module is not None:
-            home = _home(module)
-            return None if home is None else _below(home, parts)
-        near = (_below(base, parts) for base in (importer.parent, self.rootdir))
+            home = home_of(module)
+            return None if home is None else module_file(home, parts)
+        near = (module_file(base, parts) for base in (importer.parent, self.rootdir))
         return next((path for path in near if path is not None), None) or _elsewhere(parts)
 
     def _index(self) -> None:
@@ -310,7 +310,7 @@ class Graph:
             yield Place(path, EVERYTHING)
             return
         folder = path.parent if path.name == "__init__.py" else path
-        inner = None if path.suffix == ".py" and folder == path else _below(folder, [chain[0]])
+        inner = None if path.suffix == ".py" and folder == path else module_file(folder, [chain[0]])
         if inner is None or self._has(path, chain[0], seen):
             yield from self._named(path, chain, seen)
         else:
@@ -336,14 +336,14 @@ def _is_changeable(value: Any) -> bool:
     return not callable(value) and not isinstance(value, (str, bytes, int, float, complex, tuple, frozenset))
 
 
-def _below(base: Path, parts: list[str]) -> Path | None:
+def module_file(base: Path, parts: Sequence[str]) -> Path | None:
     """The file of ``a.b`` below a folder, or its folder where that is a package without a file."""
     path = base.joinpath(*parts)
     candidates = [path / "__init__.py", *([path.with_suffix(".py")] if parts else [])]
     return next((file for file in candidates if file.is_file()), path if path.is_dir() else None)
 
 
-def _home(module: ModuleType) -> Path | None:
+def home_of(module: ModuleType) -> Path | None:
     """The folder from which a top-level module of the project was imported."""
     file = getattr(module, "__file__", None)
     if is_project_file(file):
@@ -366,5 +366,5 @@ def _elsewhere(parts: list[str]) -> Path | None:
         ):
             path = Path(place)
             home = path.parent.parent if path.name == "__init__.py" or path.is_dir() else path.parent
-            return _below(home if not path.is_dir() else path.parent, parts)
+            return module_file(home if not path.is_dir() else path.parent, parts)
     return None

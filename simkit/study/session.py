@@ -14,6 +14,7 @@ import numpy as np
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
+from simkit.collect.modules import turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
@@ -43,6 +44,8 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
         When the file can't be written any more.
     """
     plan = item.plan
+    if plan.captures.imported:
+        turn_to(plan.path, plan.rootdir)
     if not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
