@@ -142,12 +142,12 @@ def check_options(options: argparse.Namespace) -> None:
 
 def recorded_ids(path: Path) -> set[str]:
     """The experiments that a file holds runs of."""
-    found = set()
+    ids = set()
     for name in experiments(path):
         recorded = Recorded.open(path, name)
-        found.add(str(recorded.attributes["node_id"]))
+        ids.add(str(recorded.attributes["node_id"]))
         recorded.close()
-    return found
+    return ids
 
 
 def shard(text: str) -> Shard:

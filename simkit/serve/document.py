@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,19 +168,19 @@ def _results(reading: Reading) -> list[Field]:
 # Figures
 
 
+Drawing = Callable[[], Figure]
+
+
 def _figures(reading: Reading) -> Iterator[Figure]:
     """At most a dozen, the most telling first: those of results that the axes explain best, then of arrays."""
-    ranked = sorted(
-        (_told_by(reading, field) for field in _results(reading)),
-        key=lambda pair: -max(pair[1].values(), default=0),
-    )
+    ranked = [_told_by(reading, field) for field in _results(reading)]
+    ranked.sort(key=lambda pair: -max(pair[1].values(), default=0))
+    plans = [_of_result(reading, field, told) for field, told in ranked]
     arrays = list(_arrays(reading))
-    room = max(_MOST - len(arrays), _MOST // 2)
-    first = [figure for field, told in ranked for figure in _of_result(reading, field, told)[:1]]
-    others = [figure for field, told in ranked for figure in _of_result(reading, field, told)[1:]]
-    chosen_figures = [*first, *others][:room]
-    yield from chosen_figures
-    yield from arrays[: _MOST - len(chosen_figures)]
+    best_first = [*(plan[0] for plan in plans), *(drawing for plan in plans for drawing in plan[1:])]
+    some = best_first[: max(_MOST - len(arrays), _MOST // 2)]
+    for drawing in [*some, *arrays[: _MOST - len(some)]]:
+        yield drawing()
 
 
 def _told_by(reading: Reading, field: Field) -> tuple[Field, Mapping[str, float]]:
@@ -205,25 +206,26 @@ def _share(values: Array, axis: Axis, there: Array, total: float) -> float:
     return float(np.nansum(weights * (spread.mean - values.mean()) ** 2)) / total
 
 
-def _of_result(reading: Reading, field: Field, told: Mapping[str, float]) -> list[Figure]:
-    """The figures of one result, the most telling first."""
+def _of_result(reading: Reading, field: Field, told: Mapping[str, float]) -> list[Drawing]:
+    """How to draw one result, the most telling way first."""
     best = sorted(told, key=lambda name: -told[name])
+    z = field.name
     if not best:
-        return [_drawn(reading, "histogram", {"z": field.name}, f"How often {field.name} occurs.")]
+        return [partial(_drawn, reading, "histogram", {"z": z}, f"How often {z} occurs.")]
     if not reading.is_grid:
-        query = {"z": field.name, "a": best[0], "b": field.name}
-        figures_here = [_drawn(reading, "scatter", query, f"{field.name} over {best[0]}, a point per run.")]
-        return [*figures_here, *_parallel(reading, field)] if len(told) > 1 else figures_here
+        caption = f"{z} over {best[0]}, a point per run."
+        whole = f"All at once, coloured by {z}."
+        scatter = partial(_drawn, reading, "scatter", {"z": z, "a": best[0], "b": z}, caption)
+        return [scatter, partial(_drawn, reading, "parallel", {"z": z}, whole)]
     axes = reading.axes
-    across = next(
-        (name for name in best if axes[name].told.is_numeric and len(axes[name].told.values) > 2), best[0]
-    )
+    numeric = (name for name in best if axes[name].told.is_numeric and len(axes[name].told.values) > 2)
+    across = next(numeric, best[0])
     rest = [name for name in best if name != across]
     hue = next((name for name in rest if len(axes[name].told.values) <= figures.MOST_LINES), "")
     up = next((name for name in rest if len(axes[name].told.values) > figures.MOST_LINES), "")
     up = up or next((name for name in rest if name != hue), "")
-    heatmap = [_grid_figure(reading, "heatmap", field.name, (across, up))] if up else []
-    return [_grid_figure(reading, "line", field.name, (across, hue)), *heatmap]
+    line = partial(_grid_figure, reading, "line", z, (across, hue))
+    return [line, partial(_grid_figure, reading, "heatmap", z, (across, up))] if up else [line]
 
 
 def _grid_figure(reading: Reading, kind: str, z: str, over: tuple[str, str]) -> Figure:
@@ -237,15 +239,11 @@ def _grid_figure(reading: Reading, kind: str, z: str, over: tuple[str, str]) -> 
     return _drawn(reading, kind, {"z": z, "x": x, "hue": second, "y": second, **whole}, caption)
 
 
-def _parallel(reading: Reading, field: Field) -> list[Figure]:
-    return [_drawn(reading, "parallel", {"z": field.name}, f"All at once, coloured by {field.name}.")]
-
-
 def _drawn(reading: Reading, kind: str, query: Mapping[str, str], caption: str) -> Figure:
     return Figure(drawn(reading, chosen(reading, query), kind, LIGHT, small=True), caption)
 
 
-def _arrays(reading: Reading) -> Iterator[Figure]:
+def _arrays(reading: Reading) -> Iterator[Drawing]:
     """Pictures of what runs gave besides numbers: of each such result in a few runs, spread over all."""
     codes = reading.run_column("status")
     done = np.flatnonzero(codes == Status.DONE) if codes is not None else np.zeros(0, int)
@@ -256,10 +254,11 @@ def _arrays(reading: Reading) -> Iterator[Figure]:
     runs = done[np.unique(np.linspace(0, len(done) - 1, min(_PICTURES, len(done))).astype(int))]
     for name in names[:3]:
         for run in runs.tolist():
-            value = value_of_run(reading, run, name)
-            if is_drawable(value):
-                point = {key: value_of_run(reading, run, key) for key in reading.axes}
-                words = assignments(point) if point else ""
-                yield Figure(
-                    picture(value, name, LIGHT), f"{name} of run {run}{': ' if words else ''}{words}."
-                )
+            if is_drawable(value_of_run(reading, run, name)):
+                yield partial(_array_figure, reading, run, name)
+
+
+def _array_figure(reading: Reading, run: int, name: str) -> Figure:
+    point = {key: value_of_run(reading, run, key) for key in reading.axes}
+    words = f": {assignments(point)}" if point else ""
+    return Figure(picture(value_of_run(reading, run, name), name, LIGHT), f"{name} of run {run}{words}.")
