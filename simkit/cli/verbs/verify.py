@@ -48,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")
     which.add_argument("--sample", metavar="N", type=int, help="only N of them, drawn at random")
     add_tolerance(top)
-    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto', 0 for none (default 1)")
+    workers = "worker processes: a number, 'auto', 0 for none (default 1)"
+    add("-n", metavar="N", dest="workers", default="1", help=workers)
     add("--pdb", action="store_true", help="debug a run that fails")
     add("-v", "--verbose", action="store_true", help=f"up to {_MOST_VERBOSE} differences instead of {_MOST}")
     return top
