@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from simkit.collect import targets
+from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
@@ -143,13 +144,22 @@ def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
 
-def plan(candidate: Candidate, settings: Settings) -> Plan:
+def plan(candidate: Candidate, settings: Settings, *, imported: bool = True) -> Plan:
     """Resolve one experiment among the providers of its folder."""
-    return resolve(candidate, levels(candidate.path, settings.rootdir, candidate.module), settings)
+    inside = levels(candidate.path, settings.rootdir, candidate.module)
+    return resolve(candidate, inside, settings, imported=imported)
 
 
-def resolve(candidate: Candidate, inside: Sequence[Level], settings: Settings) -> Plan:
-    """The plan of an experiment among these providers."""
+def resolve(
+    candidate: Candidate, inside: Sequence[Level], settings: Settings, *, imported: bool = True
+) -> Plan:
+    """The plan of an experiment among these providers.
+
+    Parameters
+    ----------
+    imported
+        Whether the project's modules are as importing them left them.
+    """
     rootdir, limits = settings.rootdir, candidate.tag.limits
     space = settings.reshape(_declared(candidate.tag), lambda name: kind_of(name, candidate.function, inside))
     resolver = Resolver(space, inside, settings.outside)
@@ -170,6 +180,7 @@ def resolve(candidate: Candidate, inside: Sequence[Level], settings: Settings) -
         module=candidate.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
@@ -339,7 +350,7 @@ def plan_of(
         outside={**project.outside, **outside},
         reshape=lambda declared, _: declared if space is None else space,
     )
-    made = plan(candidate, settings)
+    made = plan(candidate, settings, imported=False)
     unknown = next((name for name in outside if name not in made.names), None)
     if unknown is not None:
         used = ", ".join(made.parameters)

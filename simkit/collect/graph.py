@@ -128,6 +128,10 @@ class Graph:
                 waiting += inside
                 if not inside and not name.startswith("."):
                     self.missing.add(name.partition(".")[0])
+        computing = [path for path, file in self.files.items() if file.by_name]
+        unknown = {p for path in computing for p in self.by_name(path)} - self.files.keys()
+        if unknown:
+            self._follow(sorted(unknown))
 
     def _parsed(self, path: Path) -> ParsedFile:
         cells = cells_of(self.namespaces.get(path, {})) if path == Path(NOTEBOOK) else None
@@ -147,6 +151,30 @@ class Graph:
         ends = [i for i in range(start, len(name)) if name[i] == "."] + [len(name)]
         paths = (self.find(name[:end], importer) for end in ends)
         return [path for path in paths if path is not None and path.suffix == ".py"]
+
+    def by_name(self, path: Path) -> list[Path]:
+        """The modules that a file may load by names that it computes: those that a text in the project names."""
+        file = self.files[path]
+        known = [p for name in file.by_name for p in self._computed(name, path)]
+        if "*" in file.by_name:
+            words = sorted(word for each in self.files.values() for word in each.words)
+            known += [p for word in words for p in self._along(word, path)]
+        return [p for p in dict.fromkeys(known) if p != path]
+
+    def _computed(self, name: str, importer: Path) -> list[Path]:
+        """The modules that a name with an open end means: all in ``models.*``, those beside a file in ``.*``."""
+        beginning = name.removesuffix("*")
+        if beginning == name:
+            return self._along(name, importer)
+        level = len(beginning) - len(beginning.lstrip("."))
+        package, _, stem = beginning[level:].rpartition(".")
+        if not beginning:
+            return []
+        origin = self.find(beginning[:level] + package, importer) if level or package else importer
+        folder = None if origin is None else origin if origin.is_dir() else origin.parent
+        return (
+            [] if folder is None else [p for p in sorted(folder.glob(f"{stem}*.py")) if p.stem != "__init__"]
+        )
 
     def find(self, name: str, importer: Path) -> Path | None:
         """The project's file that an import of this name in a file means; a folder for a package without one."""
@@ -190,7 +218,7 @@ class Graph:
         for place in self.places(path, use.chain, use.bindings):
             if place.name == "__dict__":
                 yield Place(place.path, EVERYTHING)
-            elif place.name != EVERYTHING and (use.kind == "changes" or not callable(self.value(place))):
+            elif place.name != EVERYTHING and (use.kind == "changes" or _is_changeable(self.value(place))):
                 yield place
 
     def _changed_by_call(self, place: Place, calling: frozenset[Place]) -> Iterator[Place]:
@@ -240,6 +268,8 @@ class Graph:
         if file is None or (path, name) in seen:
             return
         seen |= {(path, name)}
+        if name == "__dict__":
+            yield Place(path, name)
         places = [Place(path, name)] if name in file.defined or Place(path, name) in self._changes else []
         for binding in file.bindings.get(name, ()):
             places += self._imported(path, binding, chain[1:], seen)
@@ -299,6 +329,11 @@ class Graph:
         if file is None or path.name == "__init__.py":
             folder = path if file is None else path.parent
             yield from (Place(p, EVERYTHING) for p in self.files if p != path and p.is_relative_to(folder))
+
+
+def _is_changeable(value: Any) -> bool:
+    """Whether a function that is given an object may change it."""
+    return not callable(value) and not isinstance(value, (str, bytes, int, float, complex, tuple, frozenset))
 
 
 def _below(base: Path, parts: list[str]) -> Path | None:

@@ -7,7 +7,7 @@ import struct
 import time
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ except ImportError:  # Windows: readers there can't be held off, and open betwee
 
 
 READ_WRITE = os.O_RDWR | getattr(os, "O_BINARY", 0)
+_STEP = 64 << 20  # bytes that are copied at once
 _PATIENCE = 1.0  # seconds to wait for readers at the end
 
 
@@ -80,6 +81,19 @@ def read_at(fd: int, view: memoryview, offset: int) -> int:
     data = os.read(fd, len(view))
     view[: len(data)] = data
     return len(data)
+
+
+def copy_at(source: int, target: int, offset: int, count: int) -> int:
+    """Copy bytes from one file to the same offset of another; how many were there."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, count, offset, offset)
+        except OSError:  # not between these file systems; what else is wrong shows below
+            pass
+    buffer = memoryview(bytearray(min(count, 1 << 20)))
+    got = read_at(source, buffer, offset)
+    write_at(target, buffer[:got], offset)
+    return got
 
 
 def write_at(fd: int, view: memoryview, offset: int) -> None:
@@ -229,6 +243,28 @@ class LoggedView:
         for end, pages in read_frames(log_path(path)):
             self._pages.update(pages)
             self._end = end
+
+    def copy_to(self, path: str, pause: Callable[[], None]) -> None:
+        """Write what was last committed into another file.
+
+        Parameters
+        ----------
+        pause
+            Called between two steps: the moment for an interrupt.
+        """
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            done, count = 0, 1
+            while count and done < self._end:
+                pause()
+                count = copy_at(self._fd, fd, done, min(_STEP, self._end - done))
+                done += count
+            for number, page in self._pages.items():
+                size = max(0, min(len(page), self._end - number * PAGE))
+                write_at(fd, memoryview(page)[:size], number * PAGE)
+            os.ftruncate(fd, self._end)
+        finally:
+            os.close(fd)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset from the start, the position or the end."""

@@ -48,22 +48,27 @@ class TransactionalFile:
         The HDF5 file.
     create
         Start an empty file.
+    uncommitted
+        Nothing in the file counts yet: nobody else knows of it, so that all is written straight to it.
     durable
         Survive a power loss too: each commit waits for the disk (fdatasync).
     """
 
-    def __init__(self, path: str, *, create: bool = False, durable: bool = False) -> None:
+    def __init__(
+        self, path: str, *, create: bool = False, uncommitted: bool = False, durable: bool = False
+    ) -> None:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o644)
-        if create:
+        if create or uncommitted:
             remove(log_path(path))
         else:
             recover(path)
         self._log = os.open(log_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._log_end = 0
         self._generation = secrets.randbits(63)
-        self._committed_end = self._end = os.fstat(self._fd).st_size
+        self._end = os.fstat(self._fd).st_size
+        self._committed_end = 0 if uncommitted else self._end
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
