@@ -28,7 +28,7 @@ from simkit.record.file.store import Store
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
-from simkit.study.trials import Rounds, Trials
+from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 from simkit.values.columns import Column
 

@@ -28,7 +28,7 @@ from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
-from simkit.study.trials import trials_of
+from simkit.study.rounds import trials_of
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -62,7 +62,7 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     progress = _progress(plan, target, len(runs))
     progress.remarks.extend(plan.space.remarks if target.status is None else ())
     records = len(runs) > 0 and not settings.replay
-    bookkeeping = Bookkeeping.begin(plan, settings, progress) if records else None
+    bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
     shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
     execution = Execution(

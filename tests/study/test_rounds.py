@@ -164,7 +164,7 @@ def test_a_condition_on_what_is_no_number_ends_the_study_and_keeps_its_runs(
 
     with pytest.raises(SimkitError, match=text) as error:
         go(product(x=[1, 2]).repeat(3, until=test, most=9), f, workers=workers)
-    assert "test_trials.py:" in str(error.value)
+    assert "test_rounds.py:" in str(error.value)
     with simkit.open(tmp_path / "f.h5") as traj:
         assert traj.status.tolist() == ["done"] * 6
 
@@ -203,6 +203,8 @@ def test_a_study_that_was_killed_in_a_round_ends_as_an_undisturbed_one(project):
         np.testing.assert_array_equal(killed[name], whole[name])
     assert killed.summary.runs == len(killed) > 12
     assert killed.summary.trials == 23
+    written = "(explore(x=[0.1, 0.6, 3.0])).repeat(4, until='sem(z) < 0.2', most=24)"
+    assert [session["space"] for session in killed.info.sessions] == [written, written]
 
 
 def test_the_command_says_how_many_points_are_known_and_which_are_not(project):
