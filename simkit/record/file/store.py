@@ -12,8 +12,9 @@ from typing import Any
 
 import h5py
 
-from simkit.errors import SimkitError, StorageFailed, shown_path
-from simkit.record.file.log import LoggedView, is_unread, log_path, recover, sync_folder
+from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
+from simkit.record.file.log import LoggedView, log_path, recover
+from simkit.record.file.system import is_unread, sync_folder
 from simkit.record.file.transaction import TransactionalFile
 
 try:
@@ -143,6 +144,9 @@ class Store:
             self.medium = TransactionalFile(str(self.hidden or path), create=created, durable=durable)
             mode, extra = ("w", _CREATION) if created else ("r+", {})
             self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+        except Damaged:
+            self.lock.release()
+            raise
         except OSError as error:
             self.lock.release()
             raise _not_writable(path, error) from None
@@ -183,7 +187,9 @@ class Store:
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
 
-    def _failed(self, error: OSError) -> StorageFailed:
+    def _failed(self, error: OSError) -> SimkitError:
+        if isinstance(error, Damaged):
+            return error
         return StorageFailed(
             f"{shown_path(self.path)}: could not be written: {error.strerror or error}\n"
             "    every run that was reported done is in the file; make room and type the same command again"
@@ -248,6 +254,8 @@ def open_for_reading(path: Path) -> h5py.File:
             return h5py.File(LoggedView(str(path)), "r")
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
+        except Damaged:
+            raise
         except OSError as error:
             msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
             raise SimkitError(msg) from None
@@ -278,6 +286,8 @@ def repaired(path: Path) -> int:
                 return recover(str(path))
         finally:
             lock.release()
+    except Damaged:
+        raise
     except OSError as error:
         raise _not_writable(path, error) from None
 
@@ -299,6 +309,8 @@ def _replay(path: Path) -> None:
         with path.open("r+b") as file:
             if is_unread(file.fileno()):
                 recover(str(path))
+    except Damaged:
+        raise
     except OSError:
         return
     finally:
