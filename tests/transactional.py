@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from simkit.record.file.log import log_path, read_log, recover
+from simkit.record.file.sums import read_trailer
 from simkit.record.file.transaction import TransactionalFile
 
 
@@ -21,6 +22,14 @@ def get(file: TransactionalFile, offset: int, size: int) -> bytes:
     buffer = bytearray(size)
     assert file.readinto(buffer) == size
     return bytes(buffer)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a closed file without the checksums behind its end."""
+    with path.open("rb") as file:
+        checksums = read_trailer(str(path), file.fileno())
+    assert checksums is not None
+    return path.read_bytes()[: checksums.end]
 
 
 def waiting(path: os.PathLike[str]) -> int:
