@@ -160,7 +160,6 @@ def test_the_file_catches_up_when_the_reader_leaves_though_nothing_new_is_commit
     path = project.path / "results" / "study-001.h5"
     project.until(path.exists)
     release = reader_holds(path)
-    log = path.with_name(path.name + ".wal")
 
     def all_twenty_are_committed():
         with simkit.open(path) as traj:

@@ -232,7 +232,8 @@ def _check_fit(path: str, fd: int, log: Log) -> None:
             else f"{size:,} of {end:,} bytes are there"
         )
         raise Damaged(
-            f"{shown_path(path)} is not the file that {os.path.basename(log_path(path))} was written upon, or damaged: {differs}\n"
+            f"{shown_path(path)} is not the file that {shown_path(log_path(path))} was written upon, or damaged:"
+            f" {differs}\n"
             "    both stay as they are; if an older copy was put back, put back its log, too, or move this one away"
         )
 

@@ -23,6 +23,9 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 
+_MAKE_ROOM = (
+    "\n    every run that was reported done is in the file; make room and type the same command again"
+)
 _OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
 _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
 
@@ -148,6 +151,8 @@ class Store:
             self.lock.release()
             raise
         except OSError as error:
+            if self.hidden is not None:
+                self.hidden.unlink(missing_ok=True)
             self.lock.release()
             raise _not_writable(path, error) from None
         self.created = created
@@ -191,8 +196,7 @@ class Store:
         if isinstance(error, Damaged):
             return error
         return StorageFailed(
-            f"{shown_path(self.path)}: could not be written: {error.strerror or error}\n"
-            "    every run that was reported done is in the file; make room and type the same command again"
+            f"{shown_path(self.path)}: could not be written: {error.strerror or error}{_MAKE_ROOM}"
         )
 
     def close(self, *, failed: bool = False) -> None:
@@ -229,7 +233,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def _not_writable(path: Path, error: OSError) -> SimkitError:
     if error.errno in _FULL:
         told = f"{shown_path(path)}: could not be written: {error.strerror}"
-        return StorageFailed(f"{told}\n    make room, and type the same command again")
+        return StorageFailed(f"{told}{_MAKE_ROOM}")
     return SimkitError(
         f"{shown_path(path)}: cannot be written: {error.strerror or error}\n"
         "    make the folder writable, or choose another place with --output FILE.h5"

@@ -88,9 +88,15 @@ class TransactionalFile:
         self._identity, self._sums = checksums.identity, checksums.sums.copy()
         self._guard = Guard(self.path, attrs.evolve(checksums, sums=self._sums))
         self._log = os.open(log_path(self.path), READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
-        self._start_log(self._log)
-        if self.durable:
-            sync(self._log)
+        try:
+            self._start_log(self._log)
+            if self.durable:
+                sync(self._log)
+        except OSError:  # no room: the checksums stay where they are
+            os.close(self._log)
+            os.close(self._fd)
+            remove(log_path(self.path))
+            raise
         os.ftruncate(self._fd, self._end)
 
     def _start_log(self, log: int, capacity: int = _CAPACITY) -> None:
