@@ -346,11 +346,12 @@ class TransactionalFile:
 
     def _empty_log(self) -> None:
         """Say at the log's head what its frames say; then they are not needed any more."""
+        if self.durable:
+            sync(self._fd)  # before the head says that the frames do not count any more
         write_sums(self._log, {n: int(self._sums[n]) for n in self._logged})
         start = self._head.start
         self._write_head(end=self._committed_end, generation=secrets.randbits(63), whole=start)
         if self.durable:
-            sync(self._fd)
             sync(self._log)
         os.ftruncate(self._log, start)
         self._log_end = start
