@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simkit.declare.tags import experiment as experiment
     from simkit.declare.tags import fixture as fixture
     from simkit.declare.tags import parameter as parameter
+    from simkit.declare.tags import report as report
     from simkit.errors import SimkitError as SimkitError
     from simkit.study.session import call as call
     from simkit.study.session import run as run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOME = {
     "experiment": "declare.tags",
     "after": "declare.tags",
+    "report": "declare.tags",
     "fixture": "declare.tags",
     "parameter": "declare.tags",
     "explore": "declare.space",

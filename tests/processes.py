@@ -43,9 +43,29 @@ def kill_group(process: subprocess.Popen[str], folder: Path) -> None:
     assert not rest, f"processes {rest} outlived their group"
 
 
-def recorded_runs(path: Path) -> set[int]:
+def is_refused(error: OSError) -> bool:
+    """Whether a reader came while a commit was just being applied, and may come again.
+
+    HDF5 asks for the file's size before it takes its lock, so a commit in between makes it say "truncated".
+    """
+    return isinstance(error, BlockingIOError) or "truncated file" in str(error)
+
+
+def opened_plainly(path: Path, patience: int = 1000) -> h5py.File:
+    """Open a file that may be growing with plain h5py, which does not wait for the lock by itself."""
+    while True:
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            patience -= 1
+            if patience <= 0 or not is_refused(error):
+                raise
+        time.sleep(0.003)
+
+
+def recorded_runs(path: Path, patience: int = 1000) -> set[int]:
     """The runs that plain h5py finds done."""
-    with h5py.File(path, "r") as file:
+    with opened_plainly(path, patience) as file:
         (group,) = file.values()
         return set(np.flatnonzero(group["runs/status"][:] == 1).tolist())
 
@@ -61,7 +81,7 @@ def read_everything(path: Path) -> int:
         if isinstance(thing, h5py.Dataset):
             thing[()]
 
-    with h5py.File(path, "r") as file:
+    with opened_plainly(path) as file:
         file.visititems(look)
     return count
 

@@ -14,6 +14,7 @@ from simkit.errors import SimkitError
 
 try:
     from bokeh.models import (
+        BasicTickFormatter,
         ColorBar,
         ColumnDataSource,
         FixedTicker,
@@ -227,14 +228,17 @@ def scatter(
             "x": across[chosen] + noise[0] * (not x.is_numeric),
             "y": up[chosen] + noise[1] * (not y.is_numeric),
             "run": runs[chosen],
-            "a": words_x(chosen),
-            "b": words_y(chosen),
+            **({} if x.is_numeric else {"a": words_x(chosen)}),
+            **({} if y.is_numeric else {"b": words_y(chosen)}),
         },
         name="runs",
     )
     alpha = float(np.clip(300 / max(1, len(chosen)), 0.15, 0.8))
     drawn.scatter("x", "y", source=source, size=6, color=theme.lines[0], line_color=None, fill_alpha=alpha)
-    tips = [("run", "@run"), (plain(x.name), "@a"), (plain(y.name), "@b")]
+    tips = [
+        ("run", "@run"),
+        *((plain(c.name), f"@{key if c.is_numeric else w}") for c, key, w in ((x, "x", "a"), (y, "y", "b"))),
+    ]
     drawn.add_tools(HoverTool(tooltips=tips))
     for axis, column in ((drawn.xaxis, x), (drawn.yaxis, y)):
         axis.axis_label = plain(column.label)
@@ -385,6 +389,8 @@ def styled(
         axis.major_label_text_color = theme.quiet
         axis.axis_line_color = axis.major_tick_line_color = theme.quiet
         axis.minor_tick_line_color = None
+        if isinstance(axis[0].formatter, BasicTickFormatter):
+            axis.formatter.power_limit_low = -5
     return drawn
 
 

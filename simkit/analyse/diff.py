@@ -20,7 +20,7 @@ VARIES: Final = "(varies)"
 
 
 @attrs.frozen(eq=False)
-class Entry:
+class ParameterDiff:
     """A parameter that differs: its value in each, `ABSENT` or `VARIES`, and its unit."""
 
     name: str
@@ -62,7 +62,7 @@ class Diff:
 
     node_ids: tuple[str, str]
     seeds: tuple[int, int] | None
-    entries: tuple[Entry, ...]
+    entries: tuple[ParameterDiff, ...]
     strangers: tuple[str, ...]
     points: CommonPoints | None
     changes: tuple[Change, ...]
@@ -117,7 +117,7 @@ def _seeds(a: Recorded, b: Recorded) -> tuple[int, int] | None:
     return roots if drawn and roots[0] != roots[1] else None
 
 
-def _entries(a: Recorded, b: Recorded, explored: list[str], tolerance: Tolerance) -> Iterator[Entry]:
+def _entries(a: Recorded, b: Recorded, explored: list[str], tolerance: Tolerance) -> Iterator[ParameterDiff]:
     """Parameters that differ, those aside that tell the points apart or vary in both."""
     for name in dict.fromkeys([*a.names("parameters"), *b.names("parameters")]):
         there = [name in side.names("parameters") for side in (a, b)]
@@ -131,7 +131,7 @@ def _entries(a: Recorded, b: Recorded, explored: list[str], tolerance: Tolerance
         else:
             differs = not all(there) or any(fixed)
         if differs or other_unit:
-            yield Entry(name, (_fixed(a, name), _fixed(b, name)), (units[0], units[1]))
+            yield ParameterDiff(name, (_fixed(a, name), _fixed(b, name)), (units[0], units[1]))
 
 
 def _fixed(side: Recorded, name: str) -> Any:

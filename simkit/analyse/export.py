@@ -12,10 +12,10 @@ import attrs
 import numpy as np
 
 from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.show import has_unit
 from simkit.analyse.tables import as_names, dataframe, numbers_of, table_names
 from simkit.errors import SimkitError, shown_path
-from simkit.record.rows import extract, is_whole
+from simkit.inform.progress import has_unit
+from simkit.record.copy import extract, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr

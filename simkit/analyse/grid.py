@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -11,7 +11,8 @@ import numpy as np
 from simkit.analyse.selection import Selection
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.record.recorded import Recorded
-from simkit.values.compare import Coded, coded, numbered, together
+from simkit.values.columns import Column
+from simkit.values.compare import keys
 from simkit.values.decode import as_array
 
 _SPARSEST = 10  # cells per run; points that fill less are scattered, not a grid
@@ -34,6 +35,83 @@ class Grid(NamedTuple):
 
 
 @attrs.frozen(eq=False)
+class Coded:
+    """A column as numbers, equal for equal values, counted in the order in which they turn up.
+
+    Attributes
+    ----------
+    codes
+        Shape ``(n,)``.
+    first
+        The row at which each number turns up first.
+    """
+
+    codes: Index
+    first: Index
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return len(self.first) > 1
+
+    def among(self, chosen: Index | None) -> tuple[Index, Index]:
+        """Which numbers some rows have, and which of these each row has."""
+        if chosen is None:
+            return np.arange(len(self.first)), self.codes
+        used, codes = np.unique(self.codes[chosen], return_inverse=True)
+        return used, codes.reshape(-1)
+
+    def is_finer(self, other: Coded) -> bool:
+        """Whether it has more values."""
+        return len(self.first) > len(other.first)
+
+    def determines(self, other: Coded) -> bool:
+        """Whether this value always comes with the same of the other's."""
+        return self.varies and bool((other.codes[self.first][self.codes] == other.codes).all())
+
+
+def coded(column: Column) -> Coded | None:
+    """A column as numbers; None where some rows are absent."""
+    return numbered(keys(column)) if column.present().all() else None
+
+
+def numbered(array: Any) -> Coded:
+    """An array of numbers or text as numbers in the order in which they turn up."""
+    import pandas as pd
+
+    values: Array = np.asarray(array)
+    codes = np.asarray(pd.factorize(values, use_na_sentinel=False)[0], np.int64)
+    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last one written is the first that turns up
+    return Coded(codes, first)
+
+
+def together(columns: Mapping[str, Coded]) -> dict[tuple[str, ...], Coded]:
+    """Names that move together: the one that tells all of them apart comes first.
+
+    A name with a single value moves with none. The groups come in the order of their earliest names.
+    """
+    left, groups = dict(columns), {}
+    while left:
+        name = _leading(left)
+        column = left.pop(name)
+        following = [other for other in left if left[other].varies and column.determines(left[other])]
+        groups[name, *following] = column
+        left = {other: coded for other, coded in left.items() if other not in following}
+    order = list(columns)
+    return dict(sorted(groups.items(), key=lambda group: min(map(order.index, group[0]))))
+
+
+def _leading(columns: Mapping[str, Coded]) -> str:
+    """The first name that none with more values determines."""
+    for name, column in columns.items():
+        finer = (other for other in columns.values() if other.is_finer(column))
+        if not column.varies or not any(other.determines(column) for other in finer):
+            return name
+    return next(iter(columns))
+
+
+@attrs.frozen(eq=False)
 class Axis:
     """One dimension.
 
@@ -43,11 +121,14 @@ class Axis:
         The parameter that spans it, ``trial`` or ``run``.
     coordinates
         Its values, and those of the parameters that move with it, shape ``(size,)`` each.
+    is_parameter
+        Whether a parameter spans it, which may be called ``run``, too.
     """
 
     name: str
     size: int
     coordinates: dict[str, Any]
+    is_parameter: bool = True
 
 
 @attrs.frozen(eq=False)
@@ -84,13 +165,13 @@ def placement(selection: Selection) -> Placement:
     runs = selection.runs
     groups = _groups(selection.recorded)
     if groups is None:
-        return Placement((Axis("run", len(runs), {"run": runs}),), np.arange(len(runs)))
+        return Placement((Axis("run", len(runs), {"run": runs}, is_parameter=False),), np.arange(len(runs)))
     axes: list[Axis] = []
     cells = np.zeros(len(runs), np.int64)
     for names, column in groups.items():
         used, codes = column.among(selection.chosen)
         values = {name: _values(selection, name, column.first[used]) for name in names}
-        axes.append(Axis(names[0], len(used), values))
+        axes.append(Axis(names[0], len(used), values, is_parameter=names[0] != TRIAL))
         cells = cells * len(used) + codes
     return Placement(tuple(axes), cells)
 

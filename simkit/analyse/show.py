@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from simkit.errors import shown_path
+from simkit.inform.progress import briefly, cut, has_unit
 from simkit.resume.continuing import tally
 from simkit.values.decode import ABSENT, decode
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _MOST, _FEW = 12, 5
-_WIDTH = 60  # of a value, in characters
 _MOST_CELLS = 6
 SECTIONS = ("parameters", "results", "summary")
 
@@ -52,7 +52,7 @@ def as_text(selection: Selection) -> str:
     lines = [f"<Trajectory {headline(selection)}>"]
     for section in SECTIONS:
         names = recorded.names(section)
-        remark = recorded.additions.warning(recorded.digest) if section == "summary" else ""
+        remark = recorded.warning_of_summary if section == "summary" else ""
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
             lines += ["  " + line for line in aligned(names, _captions(recorded, section))]
@@ -93,8 +93,8 @@ def _additions(recorded: Recorded) -> list[str]:
     remarks, links = recorded.additions.remarks(), recorded.additions.links()
     lines = ["  notes"] * bool(remarks)
     lines += [f"    … {len(remarks) - _FEW} older"] * (len(remarks) > _FEW)
-    lines += [f"    {_cut(text)}" for text in remarks[-_FEW:]]
-    return lines + [f"  links\n    {_cut(', '.join(links))}"] * bool(links)
+    lines += [f"    {cut(text)}" for text in remarks[-_FEW:]]
+    return lines + [f"  links\n    {cut(', '.join(links))}"] * bool(links)
 
 
 def caption_of_derived(recorded: Recorded, name: str) -> Caption:
@@ -110,26 +110,6 @@ def caption_of_run(recorded: Recorded, name: str, value: Any) -> Caption:
     if value is ABSENT:
         return Caption("absent", "", about.comment)
     return Caption(briefly(value), "" if has_unit(value) else about.unit, about.comment)
-
-
-def has_unit(value: Any) -> bool:
-    """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
-    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
-
-
-def briefly(value: Any) -> str:
-    """A value on one line: large ones by their type and shape."""
-    shape = getattr(value, "shape", ())
-    if shape and (not isinstance(value, np.ndarray) or value.size > _MOST_CELLS):
-        dtype = f"{value.dtype} " if isinstance(value, np.ndarray) else ""
-        return f"{type(value).__name__.removeprefix('nd')} {dtype}{shape}"
-    plain = value.item() if shape == () and hasattr(value, "item") and not has_unit(value) else value
-    return _cut(repr(plain))
-
-
-def _cut(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= _WIDTH else words[: _WIDTH - 1] + "…"
 
 
 _MOST_SHOWN = 100

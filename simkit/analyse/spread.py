@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from simkit.analyse.grid import Coded, coded, numbered, together
 from simkit.analyse.selection import Selection, data_of
 from simkit.analyse.tables import magnitude, numbers_of, real_numbers
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed
-from simkit.values.compare import Coded, coded, numbered, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

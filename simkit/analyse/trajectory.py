@@ -15,8 +15,8 @@ from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
+from simkit.record.facts import Origin
 from simkit.record.recorded import About, Recorded
-from simkit.record.rows import Origin, origin
 from simkit.values.decode import decode
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Trajectory:
 
     def source(self, run: int) -> Origin:
         """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there."""
-        return origin(self._selection.recorded, self._selection.number(run))
+        return self._selection.recorded.origin(self._selection.number(run))
 
     # Additions
 

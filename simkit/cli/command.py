@@ -33,7 +33,7 @@ from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
-from simkit.inform.progress import assignments, counted, rule, short
+from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import experiments
@@ -142,12 +142,12 @@ def check_options(options: argparse.Namespace) -> None:
 
 def recorded_ids(path: Path) -> set[str]:
     """The experiments that a file holds runs of."""
-    found = set()
+    ids = set()
     for name in experiments(path):
         recorded = Recorded.open(path, name)
-        found.add(str(recorded.attributes["node_id"]))
+        ids.add(str(recorded.attributes["node_id"]))
         recorded.close()
-    return found
+    return ids
 
 
 def shard(text: str) -> Shard:
@@ -359,17 +359,17 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     if node.kind == "explored":
         declared = [values for name, values in axes(plan.space.form) if name == node.name]
         some = [
-            short(value, 20)
+            briefly(value, 20)
             for values in declared
             for value in values.take(np.arange(min(4, len(values)))).elements()
         ]
         more = ", …" if sum(map(len, declared)) > len(some) else ""
         return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
     if node.kind == "constant" and not is_group(node.value):
-        return [(node.name, short(node.value) + unit, about)]
+        return [(node.name, briefly(node.value) + unit, about)]
     if node.kind == "constant":
         return [
-            (f"{node.name}.{name}", short(value), about) for name, value in group_fields(node.value).items()
+            (f"{node.name}.{name}", briefly(value), about) for name, value in group_fields(node.value).items()
         ]
     if node.kind == "group" and node.make is not None:
         return [(node.name, "group", about), *_fields(node, plan)]
@@ -382,6 +382,6 @@ def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
         full = f"{node.name}.{name}"
         if full not in plan.nodes:
             unit = f" {request.note.unit}" if request.note.unit else ""
-            value = "no default" if request.default is MISSING else short(request.default)
+            value = "no default" if request.default is MISSING else briefly(request.default)
             rows.append((full, value + unit, request.note.comment))
     return rows

@@ -194,7 +194,7 @@ def _run(arguments: list[str]) -> int:
 
 
 # Each has a module of its own here, with its `parser` and its `main`.
-_VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair", "serve", "watch")
+_VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair", "serve", "watch", "report")
 
 
 def _verb(name: str, arguments: list[str]) -> int:

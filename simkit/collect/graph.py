@@ -46,17 +46,21 @@ def cells_of(namespace: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 @lru_cache(maxsize=1)
-def _installed() -> tuple[str, ...]:
+def _not_the_projects() -> tuple[str, ...]:
+    """The folders of Python, of installed packages, and of simkit itself."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({sysconfig.get_paths()[name] + os.sep for name in names})
+    folders = {sysconfig.get_paths()[name] for name in names} | {
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    }
+    return tuple(folder + os.sep for folder in folders)
 
 
 def is_project_file(file: Any) -> bool:
     """Whether a module's ``__file__`` is Python source of the project's, and no installed package's or simkit's."""
-    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_installed()):
+    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_not_the_projects()):
         return False
     parts = file.split(os.sep)
-    return "site-packages" not in parts and "dist-packages" not in parts and not is_ours(file)
+    return "site-packages" not in parts and "dist-packages" not in parts
 
 
 def project_file(namespace: Mapping[str, Any]) -> Path | None:
@@ -124,6 +128,10 @@ class Graph:
                 waiting += inside
                 if not inside and not name.startswith("."):
                     self.missing.add(name.partition(".")[0])
+        computing = [path for path, file in self.files.items() if file.by_name]
+        unknown = {p for path in computing for p in self.by_name(path)} - self.files.keys()
+        if unknown:
+            self._follow(sorted(unknown))
 
     def _parsed(self, path: Path) -> ParsedFile:
         cells = cells_of(self.namespaces.get(path, {})) if path == Path(NOTEBOOK) else None
@@ -143,6 +151,30 @@ class Graph:
         ends = [i for i in range(start, len(name)) if name[i] == "."] + [len(name)]
         paths = (self.find(name[:end], importer) for end in ends)
         return [path for path in paths if path is not None and path.suffix == ".py"]
+
+    def by_name(self, path: Path) -> list[Path]:
+        """The modules that a file may load by names that it computes: those that a text in the project names."""
+        file = self.files[path]
+        known = [p for name in file.by_name for p in self._computed(name, path)]
+        if "*" in file.by_name:
+            words = sorted(word for each in self.files.values() for word in each.words)
+            known += [p for word in words for p in self._along(word, path)]
+        return [p for p in dict.fromkeys(known) if p != path]
+
+    def _computed(self, name: str, importer: Path) -> list[Path]:
+        """The modules that a name with an open end means: all in ``models.*``, those beside a file in ``.*``."""
+        beginning = name.removesuffix("*")
+        if beginning == name:
+            return self._along(name, importer)
+        level = len(beginning) - len(beginning.lstrip("."))
+        package, _, stem = beginning[level:].rpartition(".")
+        if not beginning:
+            return []
+        origin = self.find(beginning[:level] + package, importer) if level or package else importer
+        folder = None if origin is None else origin if origin.is_dir() else origin.parent
+        return (
+            [] if folder is None else [p for p in sorted(folder.glob(f"{stem}*.py")) if p.stem != "__init__"]
+        )
 
     def find(self, name: str, importer: Path) -> Path | None:
         """The project's file that an import of this name in a file means; a folder for a package without one."""
@@ -186,7 +218,7 @@ class Graph:
         for place in self.places(path, use.chain, use.bindings):
             if place.name == "__dict__":
                 yield Place(place.path, EVERYTHING)
-            elif place.name != EVERYTHING and (use.kind == "changes" or not callable(self.value(place))):
+            elif place.name != EVERYTHING and (use.kind == "changes" or _is_changeable(self.value(place))):
                 yield place
 
     def _changed_by_call(self, place: Place, calling: frozenset[Place]) -> Iterator[Place]:
@@ -236,6 +268,8 @@ class Graph:
         if file is None or (path, name) in seen:
             return
         seen |= {(path, name)}
+        if name == "__dict__":
+            yield Place(path, name)
         places = [Place(path, name)] if name in file.defined or Place(path, name) in self._changes else []
         for binding in file.bindings.get(name, ()):
             places += self._imported(path, binding, chain[1:], seen)
@@ -295,6 +329,11 @@ class Graph:
         if file is None or path.name == "__init__.py":
             folder = path if file is None else path.parent
             yield from (Place(p, EVERYTHING) for p in self.files if p != path and p.is_relative_to(folder))
+
+
+def _is_changeable(value: Any) -> bool:
+    """Whether a function that is given an object may change it."""
+    return not callable(value) and not isinstance(value, (str, bytes, int, float, complex, tuple, frozenset))
 
 
 def _below(base: Path, parts: list[str]) -> Path | None:

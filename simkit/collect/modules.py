@@ -160,7 +160,7 @@ def installed_codecs() -> None:
 
 
 def _codecs(plugin: Any, where: str) -> list[Codec]:
-    if not any(getattr(thing, "simkit_impl", None) for thing in vars(plugin).values()):
+    if not any(getattr(thing, "__dict__", {}).get("simkit_impl") for thing in vars(plugin).values()):
         return []
     manager = pluggy.PluginManager("simkit")
     manager.add_hookspecs(Hooks)

@@ -118,10 +118,10 @@ class Run:
 
         What was added and appended until that checkpoint is there again.
         """
-        found = self._store.find(self.index)
-        if found is None:
+        saved = self._store.find(self.index)
+        if saved is None:
             return None
-        state, added, series = found
+        state, added, series = saved
         self._results = dict(added)
         self._series = {name: list(rows) for name, rows in series.items()}
         self._saved = {name: len(rows) for name, rows in series.items()}

@@ -102,6 +102,7 @@ class Tag:
     compress: bool | None = None
     afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
     follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
+    is_report: bool = False  # of an after: what it returns is called as the function is
 
     def __reduce__(self) -> Any:
         """What follows an experiment is called by the owner: workers never get to see it."""
@@ -134,8 +135,8 @@ def follow(function: Any, experiment: Any) -> None:
     tag = tag_of(function) or Tag()
     kind = {} if tag.kind == "after" else {"kind": "after"}  # it may follow several
     mark(function, **kind, follows=(*tag.follows, experiment))
-    told = tag_of(experiment) or Tag("experiment")
-    others = [other for other in told.afters if not _replaces(function, other)]
+    experiment_tag = tag_of(experiment) or Tag("experiment")
+    others = [other for other in experiment_tag.afters if not _replaces(function, other)]
     mark(experiment, afters=(*others, function))
 
 
@@ -334,6 +335,33 @@ def after(experiment: Callable[..., Any], /) -> Callable[[F], F]:
         return function
 
     return mark
+
+
+def report(experiment: Callable[..., Any], /) -> Callable[[F], F]:
+    """Mark a function whose figures, tables or texts belong to the report of an experiment.
+
+    It is called as one marked with `after`. What it returns is kept in ``traj.summary`` under the function's
+    name: a figure of matplotlib's or Bokeh's (as it looks), a DataFrame, a text, or a mapping of several, each
+    under its own name. ``simkit report`` and ``simkit serve`` show it.
+
+    Parameters
+    ----------
+    experiment
+        The experiment that it is about, as in ``@report(multiply)``.
+
+    Raises
+    ------
+    SimkitError
+        As `after` does.
+    """
+    follows = after(experiment)
+
+    def marked(function: F) -> F:
+        follows(function)
+        mark(function, is_report=True)
+        return function
+
+    return marked
 
 
 def _check(function: Any) -> None:

@@ -9,19 +9,18 @@ from typing import Any, Protocol
 
 import attrs
 import numpy as np
+from rich.filesize import pick_unit_and_suffix
 
 from simkit.collect.plan import Plan
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import Batch, Status
+from simkit.values.batch import WORDS, Batch, Status
 
 
 def size(nbytes: int) -> str:
     """``21 kB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000 or unit == "GB":
-            return f"{nbytes:.0f} {unit}" if nbytes >= 10 or unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000  # type: ignore[assignment]
-    return ""
+    unit, suffix = pick_unit_and_suffix(nbytes, ["B", "kB", "MB", "GB", "TB"], 1000)
+    number = nbytes / unit
+    return f"{number:.1f} {suffix}" if number < 10 and unit > 1 else f"{number:.0f} {suffix}"
 
 
 def duration(seconds: float) -> str:
@@ -33,21 +32,41 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def short(value: Any, most: int = 60) -> str:
-    """A value on one line."""
-    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
-    text = " ".join(repr(plain).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+def has_unit(value: Any) -> bool:
+    """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
+    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
+
+
+def briefly(value: Any, most: int = 60, cells: int = 6) -> str:
+    """A value on one line of so many characters: arrays of more cells by their type and shape."""
+    shape = getattr(value, "shape", ())
+    if shape and (not isinstance(value, np.ndarray) or value.size > cells):
+        dtype = f"{value.dtype} " if isinstance(value, np.ndarray) else ""
+        return f"{type(value).__name__.removeprefix('nd')} {dtype}{shape}"
+    plain = value.item() if shape == () and hasattr(value, "item") and not has_unit(value) else value
+    return cut(repr(plain), most)
+
+
+def cut(text: str, most: int = 60) -> str:
+    """Text on one line of so many characters."""
+    words = " ".join(text.split())
+    return words if len(words) <= most else words[: most - 1] + "…"
 
 
 def assignments(values: Mapping[str, Any]) -> str:
     """``x=1.0  y=6.0``."""
-    return "  ".join(f"{name}={short(value)}" for name, value in values.items())
+    return "  ".join(f"{name}={briefly(value)}" for name, value in values.items())
 
 
 def counted(number: int, thing: str) -> str:
     """``1 run``, ``12 runs``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """``45 done, 5 failed``: in the order of the statuses, whichever was counted first; other words behind."""
+    ordered = sorted(counts, key=lambda word: WORDS.index(word) if word in WORDS else len(WORDS))
+    return ", ".join(f"{counts[word]} {word}" for word in ordered)
 
 
 def rule(text: str, mark: str = "=", width: int = 76) -> str:
@@ -115,6 +134,23 @@ class Progress:
         return sum(self.counts.values())
 
     @property
+    def percent(self) -> int:
+        """How much of what was to do is executed."""
+        return 100 * self.done // max(1, self.total)
+
+    @property
+    def pace(self) -> str:
+        """``2.1 s/run  eta 5:40  1 failed``, in the end ``2.1 s/run  in 9:12  1 failed``."""
+        elapsed, parts = time.perf_counter() - self.started, []
+        if self.done:
+            each, left = elapsed / self.done, self.total - self.done
+            parts.append(f"{1 / each:,.0f} runs/s" if each < 0.5 else f"{duration(each)}/run")
+            parts.append(f"eta {duration(each * left)}" if left else f"in {duration(elapsed)}")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return "  ".join(parts)
+
+    @property
     def failed(self) -> int:
         """Runs that are not done."""
         return self.done - self.counts.get(Status.DONE.word, 0)
@@ -174,22 +210,3 @@ class Reporter(Protocol):
 
     def interrupted(self, count: int) -> None:
         """A signal asked to stop."""
-
-
-class Silent:
-    """Nobody wants to know."""
-
-    def begin(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def advance(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def end(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def stage(self, progress: Progress, stage: Stage) -> None:
-        """Say nothing."""
-
-    def interrupted(self, count: int) -> None:
-        """Say nothing."""

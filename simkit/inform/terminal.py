@@ -8,93 +8,130 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
 from simkit.errors import location, shown_path
-from simkit.inform.progress import Failure, Progress, Stage, assignments, counted, duration, rule, size
+from simkit.inform.progress import (
+    Failure,
+    Progress,
+    Stage,
+    assignments,
+    counted,
+    duration,
+    rule,
+    size,
+    tally,
+)
 from simkit.record.facts import clean
 
-_PLAIN_INTERVAL = 10.0  # seconds between lines in a pipe
-_LIVE_AFTER = 0.3  # seconds: what is faster needs no bar
+
+class Display(Protocol):
+    """Where one experiment's progress is shown, again and again.
+
+    Attributes
+    ----------
+    first
+        Seconds before the first time: what is faster needs no bar.
+    interval
+        Seconds between two times.
+    """
+
+    first: float
+    interval: float
+
+    def draw(self, progress: Progress) -> None:
+        """Replace what was drawn before, or add a line."""
+
+    def leave(self, progress: Progress) -> None:
+        """Come to an end, if anything was drawn."""
 
 
 class Meter:
-    """Shows one experiment's progress; silent when told so."""
+    """Draws how far an experiment is, once it pays and not too often."""
 
-    def __init__(self, *, silent: bool) -> None:
-        self.silent = silent
-        self.terminal = sys.stdout.isatty()
-        self.last = 0.0
-        self.bar: Any = None
-        self.task: Any = None
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.due = 0.0
+        self.drawn = False
 
     def begin(self) -> None:
         """Start the clock."""
-        self.last = time.perf_counter()
+        self.due, self.drawn = time.perf_counter() + self.display.first, False
 
     def advance(self, progress: Progress) -> None:
-        """Update the line, but not too often."""
+        """Draw, if it is time."""
         now = time.perf_counter()
-        if self.silent or now - self.last < (_LIVE_AFTER if self.terminal else _PLAIN_INTERVAL):
-            return
-        self.last = now if not self.terminal else now - _LIVE_AFTER + 0.1
-        if self.terminal:
-            self._draw(progress)
-        else:
-            percent = 100 * progress.done // max(1, progress.total)
-            print(
-                f"{progress.plan.node_id}  {progress.done}/{progress.total}  {percent}%  {pace(progress)}",
-                flush=True,
-            )
-
-    def _draw(self, progress: Progress) -> None:
-        if self.bar is None:
-            from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[pace]}", markup=False),
-            )
-            self.bar = Bar(*columns, transient=True, auto_refresh=False)
-            self.bar.start()
-            title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
-            self.task = self.bar.add_task(title, total=progress.total, pace="")
-        self.bar.update(
-            self.task,
-            completed=progress.done,
-            pace=f"{progress.done}/{progress.total}  {pace(progress)}",
-            refresh=True,
-        )
-
-    def note(self, text: str) -> None:
-        """A line at once, also from a signal handler: ``print`` may be under way itself."""
-        os.write(1, f"{text}\n".encode())
+        if now >= self.due:
+            self.due, self.drawn = now + self.display.interval, True
+            self.display.draw(progress)
 
     def end(self, progress: Progress) -> None:
-        """Leave one line that says how it ended."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-        if not self.silent:
-            print(finished(progress, bar=self.terminal), flush=True)
+        """Draw for the last time, if there was a first."""
+        if self.drawn:
+            self.display.leave(progress)
 
 
-def pace(progress: Progress) -> str:
-    """``2.1 s/run  eta 5:40  1 failed``."""
-    elapsed = time.perf_counter() - progress.started
-    parts = []
-    if progress.done:
-        each = elapsed / progress.done
-        parts.append(f"{1 / each:,.0f} runs/s" if each < 0.5 else f"{duration(each)}/run")
-        parts.append(f"eta {duration(each * (progress.total - progress.done))}")
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    return "  ".join(parts)
+class Bar:
+    """A display on a terminal: one line that is drawn over.
+
+    Parameters
+    ----------
+    stays
+        Whether the line stays as it ended, or makes room for others.
+    """
+
+    first, interval = 0.3, 0.1
+
+    def __init__(self, stream: TextIO, *, stays: bool) -> None:
+        self.stream, self.stays = stream, stays
+        self.bar: Any = None
+        self.task: Any = None
+
+    def draw(self, progress: Progress) -> None:
+        """Update the line."""
+        if self.bar is None:
+            self._start(progress)
+        pace = f"{progress.done}/{progress.total}  {progress.pace}"
+        self.bar.update(self.task, completed=progress.done, pace=pace, refresh=True)
+
+    def _start(self, progress: Progress) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as Line
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[pace]}", markup=False),
+        )
+        console = Console(file=self.stream)
+        self.bar = Line(*columns, console=console, transient=not self.stays, auto_refresh=False)
+        self.bar.start()
+        title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
+        self.task = self.bar.add_task(title, total=progress.total, pace="")
+
+    def leave(self, progress: Progress) -> None:
+        """Draw it as it ended, and leave or remove it."""
+        self.draw(progress)
+        self.bar.stop()
+        self.bar = None
+
+
+class Lines:
+    """A display in a pipe: a line now and then."""
+
+    first = interval = 10.0
+
+    def draw(self, progress: Progress) -> None:
+        """Print how far it is."""
+        counts = f"{progress.done}/{progress.total}  {progress.percent}%"
+        print(f"{progress.plan.node_id}  {counts}  {progress.pace}", flush=True)
+
+    def leave(self, progress: Progress) -> None:
+        """The report says how it ended."""
 
 
 def finished(progress: Progress, *, bar: bool) -> str:
@@ -102,10 +139,9 @@ def finished(progress: Progress, *, bar: bool) -> str:
     title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
     if not progress.total:
         return f"{title} to do: {progress.recorded_done} of {progress.size} are done already"
-    percent = 100 * progress.done // progress.total
+    percent = progress.percent
     share = f" {'━' * (12 * percent // 100):<12} {percent}%" if bar else f"  {percent}%"
-    counts = ", ".join(f"{number} {word}" for word, number in progress.counts.items())
-    return f"{title}{share}  {counts or 'none executed'}"
+    return f"{title}{share}  {tally(progress.counts) or 'none executed'}"
 
 
 _SHOWN = 5
@@ -125,7 +161,8 @@ class Report:
         self, settings: Settings, *, verbose: int = 0, quiet: int = 0, again: Sequence[str] = ()
     ) -> None:
         self.settings, self.verbose, self.quiet, self.again = settings, verbose, quiet, again
-        self.meter = Meter(silent=quiet > 0)
+        self.is_terminal = sys.stdout.isatty()
+        self.meter = Meter(Bar(sys.stdout, stays=False) if self.is_terminal else Lines())
         self.started = time.perf_counter()
         self.studied: list[Progress] = []
         self.problems: list[tuple[str, str]] = []
@@ -161,12 +198,15 @@ class Report:
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
-        self.meter.advance(progress)
+        if not self.quiet:
+            self.meter.advance(progress)
 
     def end(self, progress: Progress) -> None:
         """Say how the experiment ended."""
         self.problems.extend((progress.plan.node_id, problem) for problem in progress.problems)
-        self.meter.end(progress)
+        if not self.quiet:
+            self.meter.end(progress)
+            print(finished(progress, bar=self.is_terminal), flush=True)
 
     def stage(self, progress: Progress, stage: Stage) -> None:
         """What follows an experiment was called."""
@@ -180,9 +220,10 @@ class Report:
             self.problems.append((stage.plan.node_id, text))
 
     def interrupted(self, count: int) -> None:
-        """Ctrl-C was heard."""
+        """Ctrl-C was heard: say so at once, from a signal handler, where ``print`` may be under way itself."""
         first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
-        self.meter.note(f"\n{first if count == 1 else 'stopping; what is done is kept'}")
+        text = first if count == 1 else "stopping; what is done is kept"
+        os.write(1, f"\n{text}\n".encode())
 
     def problem(self, node_id: str, text: str) -> None:
         """An experiment that could not begin."""
@@ -247,9 +288,9 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"after {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        told = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
+        words = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
-        print(rule(f"{told} in {duration(elapsed)}{stopped}"))
+        print(rule(f"{words} in {duration(elapsed)}{stopped}"))
         if self.settings.replay:
             print("replayed without recording")
             return

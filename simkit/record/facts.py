@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from simkit.declare.forms import Index
 from simkit.errors import SimkitError
-from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
 from simkit.record.columns.write import Sink
-from simkit.values.batch import Checkpoint, Status
+from simkit.record.format import MERGED
+from simkit.values.batch import Checkpoint, Restored, Status
 
 
 def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
@@ -26,6 +28,25 @@ def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
     if texts:
         words = [clean(text) for text in texts.values()]
         _append(runs.require_group(kind), {"run": ("i8", list(texts)), "text": (TEXT, words)})
+
+
+def read_texts(runs: h5py.Group, kind: str, run: int, column: str = "text") -> list[str]:
+    """What one column of the errors, logs or notes says of a run, the newest last."""
+    if kind not in runs:
+        return []
+    entries = np.flatnonzero(runs[f"{kind}/run"][:] == run)
+    return [str(runs[f"{kind}/{column}"].asstr()[i]) for i in entries]
+
+
+def read_latest_texts(runs: h5py.Group, kind: str, wanted: Index) -> dict[int, str]:
+    """The newest error or log of each run that is wanted and has one."""
+    if kind not in runs or not len(wanted):
+        return {}
+    numbers = runs[f"{kind}/run"][:]
+    newest = {int(numbers[i]): i for i in np.flatnonzero(np.isin(numbers, wanted)).tolist()}
+    entries = sorted(newest.values())
+    texts = runs[f"{kind}/text"].asstr()[entries]
+    return {int(numbers[i]): str(text) for i, text in zip(entries, texts, strict=True)}
 
 
 def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None:
@@ -58,6 +79,16 @@ def write_checkpoint(runs: h5py.Group, checkpoint: Checkpoint) -> None:
         sink.grow(start + column.n)
         sink.write(np.arange(start, start + column.n), column)
         series.attrs[name] = start + column.n
+
+
+def read_checkpoints(runs: h5py.Group) -> dict[int, Restored]:
+    """What runs that are not done committed last, by run number."""
+    checkpoints = {}
+    for run, group in runs.get("checkpoint", {}).items():
+        lengths = group["series"].attrs
+        series = {name: (read(group["series"], name, slice(0, int(n))),) for name, n in lengths.items()}
+        checkpoints[int(run)] = Restored(read(group, "state", slice(0, 1)), series)
+    return checkpoints
 
 
 def forget_checkpoints(runs: h5py.Group, done: Sequence[int]) -> None:
@@ -190,3 +221,42 @@ def runs_digest(root: h5py.Group) -> str:
     hasher = hashlib.blake2b(status.tobytes(), digest_size=16)
     hasher.update(started[status == Status.DONE].tobytes())
     return hasher.hexdigest()
+
+
+class Origin(NamedTuple):
+    """The file that a run was recorded in, and its number there.
+
+    The file is named as it was when it was merged, relative to the folder of the merged one.
+    """
+
+    file: str
+    run: int
+
+
+_ORIGINS: dict[str, Any] = {
+    "file": TEXT, "experiment": TEXT, "root_seed": TEXT, "created": "f8", "first_session": "u4", "sessions": "u4",
+}  # fmt: skip
+
+
+def read_origin(root: h5py.Group, run: int) -> Origin | None:
+    """Where a run of a merged trajectory was recorded first; None if it was recorded here."""
+    if "source" not in root["runs"] or not (number := int(root["runs/source"][run])):
+        return None
+    return Origin(str(root[f"info/{MERGED}/file"].asstr()[number - 1]), int(root["runs/source_run"][run]))
+
+
+def read_origins(info: h5py.Group) -> list[dict[str, Any]]:
+    """The files that a trajectory was merged from, and which of its sessions are theirs."""
+    table = info.get(MERGED)
+    if table is None:
+        return []
+    columns = {name: read_rows(table[name], slice(0, len(table[name]))) for name in _ORIGINS}
+    return [{name: column[i] for name, column in columns.items()} for i in range(len(columns["file"]))]
+
+
+def add_origins(info: h5py.Group, origins: Sequence[Mapping[str, Any]]) -> None:
+    """Add files that runs were merged from."""
+    _append(
+        info.require_group(MERGED),
+        {name: (dtype, [row[name] for row in origins]) for name, dtype in _ORIGINS.items()},
+    )

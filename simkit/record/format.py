@@ -29,6 +29,10 @@ FORMAT = 1
 READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 PART_OF = "part_of"
+AFTER = "after"  # the attribute of what an `@after` gave or asked for
+ADDED = "added"
+MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
+_HOW_VALUES_LIE = frozenset({"layout", "codec", "dtype", "fields", "attributes", "length", "constant"})
 
 
 def place(section: str, name: str) -> str:
@@ -61,7 +65,6 @@ def names_in(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from names_in(thing, f"{prefix}{key}.")
 
 
-AFTER = "after"  # the attribute of what an `@after` gave or asked for
-
-
-ADDED = "added"
+def description(node: Any) -> dict[str, Any]:
+    """What the attributes of a name's dataset or group say, but for how its values lie: comment, unit, origin …"""
+    return {key: value for key, value in node.attrs.items() if key not in _HOW_VALUES_LIE}

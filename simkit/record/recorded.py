@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,8 +19,28 @@ from simkit._version import __version__
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.additions import Additions
-from simkit.record.columns.layout import BLOCK_BYTES, Rows, is_text, read, read_constant, read_rows
-from simkit.record.facts import as_text, read_fact, read_sessions, read_text, runs_digest
+from simkit.record.columns.layout import (
+    BLOCK_BYTES,
+    Rows,
+    is_scalar,
+    kind,
+    mean_bytes,
+    read,
+    read_constant,
+    read_rows,
+)
+from simkit.record.facts import (
+    Origin,
+    as_text,
+    read_checkpoints,
+    read_fact,
+    read_latest_texts,
+    read_origin,
+    read_sessions,
+    read_text,
+    read_texts,
+    runs_digest,
+)
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
 from simkit.values.batch import Batch, Restored, Status
@@ -212,14 +232,17 @@ class Recorded:
     def _abouts(self) -> dict[str, About]:
         return {}
 
+    def _node(self, name: str) -> Any:
+        """The dataset or group that holds a name's values."""
+        return self.sections[self.section_of(name) or ""][name]
+
     def about(self, name: str) -> About:
         """What is known of a name besides its values; it is made once."""
         if name not in self._abouts:
-            section = self.section_of(name) or ""
-            attributes = dict(self.sections[section][name].attrs)
+            attributes = dict(self._node(name).attrs)
             flags = (bool(attributes.get("constant", False)), bool(attributes.get("explored", False)))
             texts = (str(attributes.get(key, "")) for key in ("comment", "unit", "origin"))
-            self._abouts[name] = About(name, section, *flags, *texts)
+            self._abouts[name] = About(name, self.section_of(name) or "", *flags, *texts)
         return self._abouts[name]
 
     def group_comment(self, section: str, name: str) -> str:
@@ -233,26 +256,19 @@ class Recorded:
     def row_bytes(self, name: str) -> int:
         """About how many bytes one row takes: the average where rows differ."""
         count = 1 if self.is_constant(name) else len(self)
-        return max(1, _row_bytes(self.sections[self.section_of(name) or ""][name], count))
+        return max(1, mean_bytes(self._node(name), count))
 
     def is_scalar(self, name: str) -> bool:
         """Whether each run's value is a number or a text."""
-        thing = self.sections[self.section_of(name) or ""][name]
-        if thing.attrs.get("layout") == "variants":
-            return all(
-                (isinstance(part, h5py.Dataset) and part.ndim == 1) or part.attrs.get("layout") == "none"
-                for part in thing.values()
-            )
-        return isinstance(thing, h5py.Dataset) and thing.ndim == 1
+        return is_scalar(self._node(name))
 
     def kind(self, name: str) -> str:
         """A name's type in a few words: ``float``, ``float64 (3, 4)``, ``ragged int64``."""
-        return _kind(self.sections[self.section_of(name) or ""][name])
+        return kind(self._node(name))
 
     def constant(self, name: str) -> Column:
         """A constant as a column of one row."""
-        section = self.section_of(name) or ""
-        return read_constant(self.sections[section][name])
+        return read_constant(self._node(name))
 
     def derived(self, name: str) -> Column:
         """A value of the summary as a column of one row."""
@@ -295,9 +311,7 @@ class Recorded:
         parameters, results = (
             [n for n in self.names(each) if n in names] for each in ("parameters", "results")
         )
-        step = self.batch_size([*parameters, *results])
-        for start in range(0, len(runs), step):
-            part = runs[start : start + step]
+        for part in self._blocks(runs, (*parameters, *results)):
             read = partial(self.rows, runs=part, packed=packed)
             yield Batch(
                 runs=part,
@@ -308,6 +322,15 @@ class Recorded:
                 results={name: read(name) for name in results},
                 seeds=self._run_rows(part, "seed"),
             )
+
+    def _blocks(self, runs: Index, names: Sequence[str]) -> list[Index]:
+        """The runs in parts that memory holds at ease; those that are pending have explored values only."""
+        full = max(1, sum(self.row_bytes(name) for name in names))
+        bare = max(1, sum(self.row_bytes(name) for name in names if name in self.explored))
+        status = read_rows(self.root["runs/status"], _consecutive(runs))
+        sizes = np.where(status == Status.PENDING, bare, full)
+        ends = np.cumsum(sizes) // BLOCK_BYTES
+        return np.split(runs, np.flatnonzero(np.diff(ends)) + 1) if len(runs) else []
 
     def _run_rows(self, runs: Index, name: str) -> Any:
         dataset = self.root.get(f"runs/{name}")
@@ -333,6 +356,12 @@ class Recorded:
         return np.asarray(status == Status.DONE if section == "results" else status != Status.PENDING)
 
     @property
+    def warning_of_summary(self) -> str:
+        """What to know of the derived values before using them, or nothing."""
+        additions = self.additions
+        return additions.warning(self.digest) if additions.followers() else ""
+
+    @property
     def done(self) -> Index:
         """The numbers of the runs that have results."""
         return np.flatnonzero(self.root["runs/status"][:] == Status.DONE)
@@ -344,43 +373,28 @@ class Recorded:
 
     def texts(self, kind: str, run: int) -> list[str]:
         """The errors, logs or notes of a run, the newest last."""
-        group = self.root.get(f"runs/{kind}")
-        if group is None:
-            return []
-        at = np.flatnonzero(group["run"][:] == run)
-        return [str(group["text"].asstr()[i]) for i in at]
+        return read_texts(self.root["runs"], kind, run)
 
     def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
         """The newest error or log of each of these runs that has one."""
-        group = self.root.get(f"runs/{kind}")
-        if group is None or not len(runs):
-            return {}
-        numbers = group["run"][:]
-        newest = {int(numbers[i]): i for i in np.flatnonzero(np.isin(numbers, runs)).tolist()}
-        texts = group["text"].asstr()[sorted(newest.values())]
-        return {int(numbers[i]): str(text) for i, text in zip(sorted(newest.values()), texts, strict=True)}
+        return read_latest_texts(self.root["runs"], kind, runs)
 
     def note_names(self, run: int) -> list[str]:
         """Which results a run's notes are on; empty for the run itself."""
-        group = self.root.get("runs/notes")
-        if group is None:
-            return []
-        return [str(group["name"].asstr()[i]) for i in np.flatnonzero(group["run"][:] == run)]
+        return read_texts(self.root["runs"], "notes", run, "name")
 
     def checkpoints(self) -> dict[int, Restored]:
         """What runs that are not done committed last."""
-        vault = self.root.get("runs/checkpoint", {})
-        found = {}
-        for run, group in vault.items():
-            lengths = group["series"].attrs
-            series = {name: (read(group["series"], name, slice(0, int(n))),) for name, n in lengths.items()}
-            found[int(run)] = Restored(read(group, "state", slice(0, 1)), series)
-        return found
+        return read_checkpoints(self.root["runs"])
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
         """The circumstances of each session."""
         return read_sessions(self.root["info"])
+
+    def origin(self, run: int) -> Origin:
+        """Where a run was recorded first; in the file itself if it was not merged."""
+        return read_origin(self.root, run) or Origin(self.path.name, run)
 
     def source(self, digest: str) -> str:
         """A recorded source by its digest, or the beginning of it; a BOM and odd line ends are kept."""
@@ -410,29 +424,6 @@ def _close(store: Store, owner: int) -> None:
     """Close a file for writing; a forked child that ends has no part in it."""
     if os.getpid() == owner:
         store.close()
-
-
-def _row_bytes(thing: Any, n: int) -> int:
-    if not isinstance(thing, h5py.Dataset):
-        return sum(_row_bytes(part, n) for part in thing.values())
-    nbytes = thing.size * (50 if is_text(thing) else thing.dtype.itemsize)
-    return int(nbytes // max(1, n))
-
-
-def _kind(thing: Any) -> str:
-    layout = thing.attrs.get("layout")
-    if layout == "variants":
-        return " or ".join(dict.fromkeys(_kind(part) for part in thing.values()))
-    codec = str(thing.attrs.get("codec", ""))
-    if layout == "record":  # by its own class where that says more
-        told = thing.attrs.get("monitor") or str(thing.attrs.get("class", "")).rpartition(".")[2]
-        return str(told or codec)
-    if layout == "ragged" and codec in ("array", "list", "tuple"):
-        return f"ragged {thing['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
-    if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
-        return codec
-    dtype = str(np.dtype(thing.attrs["dtype"]) if "dtype" in thing.attrs else thing.dtype)
-    return f"{dtype} {thing.shape[1:]}" if thing.ndim > 1 else dtype
 
 
 def _unreadable(path: Path, group: h5py.Group) -> str:

@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 
 from simkit.declare.annotations import Note
-from simkit.declare.forms import MARKS, Array, Index
+from simkit.declare.forms import MARKS, Index
 from simkit.errors import SimkitError
 from simkit.inject.provide import Constant
-from simkit.record.columns.layout import create_column, put, read_constant
-from simkit.record.columns.write import Sink, annotate, write_constant
+from simkit.record.columns.layout import create_column, put, read_constant, read_rows
+from simkit.record.columns.write import write_constant
 from simkit.record.facts import (
     amend_session,
     forget_checkpoints,
@@ -26,7 +26,8 @@ from simkit.record.facts import (
     write_texts,
 )
 from simkit.record.file.store import Store
-from simkit.record.format import FORMAT, home, names_in, place
+from simkit.record.format import FORMAT, place
+from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
 from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
@@ -118,19 +119,10 @@ class Writer:
         )
         if self.is_new:
             self._create(n)
-        self.known: Array = self.root["runs/status"][:]
-        self.n = len(self.known)
-        self.sinks: dict[tuple[str, str], Sink] = {}
-        for section in ("parameters", "results"):
-            for known, thing in names_in(self.root[section]):
-                if not thing.attrs.get("constant", False):
-                    self._sink(section, known)
-        self.runs = RunColumns(self.root["runs"], self.n)
+        self.table = Table(self.root, placed=0 if self.is_new else len(self.root["runs/status"]))
+        self.runs = RunColumns(self.root["runs"], self.table.n)
         self.grow(n)
-        self.complete: set[tuple[str, str]] | None = None
         self.session_number = 1
-        self.refusals: dict[int, str] = {}
-        self.about: dict[tuple[str, str], tuple[Note, str, bool]] = {}
         self.last = time.perf_counter()
         self.waiting = 0
 
@@ -145,15 +137,17 @@ class Writer:
 
     def grow(self, n: int) -> None:
         """Have ``n`` runs from now on, the new ones pending; never fewer than there are."""
-        if n <= self.n:
+        if n <= self.table.n:
             return
-        for dataset in self.root["runs"].values():
-            if isinstance(dataset, h5py.Dataset):
+        self.table.grow(n)
+        for name, dataset in self.root["runs"].items():
+            if isinstance(dataset, h5py.Dataset) and name != "status":
                 dataset.resize(n, 0)
-        for sink in self.sinks.values():
-            sink.grow(n)
-        self.known = np.concatenate([self.known, np.zeros(n - self.n, "u1")])
-        self.n = self.runs.n = n
+        self.runs.n = n
+
+    def describe_columns(self, about: Mapping[Key, tuple[Note, str, bool]]) -> None:
+        """Comment and unit, origin, and whether it is explored, of columns that will be written."""
+        self.table.about.update(about)
 
     # Before the first run
 
@@ -171,23 +165,13 @@ class Writer:
         """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
         rows = np.asarray(runs)
         for name, value in values.items():
-            path = place("parameters", name)
-            sink = self.sinks.get(("parameters", name))
-            if sink is None and not changed:
-                continue
-            if sink is None:
-                before = read_constant(self.root[path])
-                if same(decode(before)[0], value):
+            is_column = ("parameters", name) in self.table.sinks
+            if not is_column:
+                recorded = decode(read_constant(self.root[place("parameters", name)]))[0]
+                if not changed or same(recorded, value):
                     continue
-                attributes = {
-                    k: v for k, v in self.root[path].attrs.items() if k in ("comment", "unit", "origin")
-                }
-                del self.root[path]
-                sink = self._sink("parameters", name)
-                old = np.flatnonzero(self._attempted())
-                sink.write(old, before.take(np.zeros(len(old), np.int64)))
-                self.root[path].attrs.update({**attributes, "per_session": True})
-            sink.write(rows, encode([value]).take(np.zeros(len(rows), np.int64)), np.zeros(len(rows), bool))
+                self.table.widen(name)
+            self.table.repeat(name, rows, encode([value]))
 
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""
@@ -197,29 +181,18 @@ class Writer:
 
     def points(self, start: int, columns: Mapping[str, Column]) -> None:
         """The explored values of the runs from number ``start`` on."""
-        self.complete = None  # there may be new columns among them
-        for name, column in columns.items():
-            rows = np.arange(start, start + column.n)
-            if name in MARKS:
-                mark = self.runs.made(name.removeprefix("runs/"), "i8")
-                mark[start : start + column.n] = _leaf_rows(column)
-            else:
-                self.about.setdefault(("parameters", name), (Note(), "", True))
-                self._reach(name, start)
-                self._write("parameters", name, rows, column, np.zeros(column.n, bool))
-                self._reach(name, start + column.n)
-
-    def _reach(self, name: str, stop: int) -> None:
-        """An explored column has all rows before ``stop``, also of runs that are still pending."""
-        sink = self._sink("parameters", name)
-        sink.earlier = lambda: self._attempted() | (np.arange(self.n) < stop)
+        for name in [name for name in columns if name in MARKS]:
+            column = columns[name]
+            mark = self.runs.made(name.removeprefix("runs/"), "i8")
+            mark[start : start + column.n] = _leaf_rows(column)
+        self.table.points(start, {name: column for name, column in columns.items() if name not in MARKS})
 
     def session(self, facts: Mapping[str, Any]) -> None:
         """Under which circumstances the following runs are made."""
         self.session_group = write_session(self.root["info"], facts)
         self.session_number = len(numbers(self.root["info"]))
         if self.session_number > 1 and self.runs.get("session") is None:
-            self.runs.made("session", "u2")[:] = np.where(self._attempted(), 1, 0)
+            self.runs.made("session", "u2")[:] = np.where(self.table.attempted(), 1, 0)
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
         """How the session ended; counts with the next `commit`."""
@@ -235,25 +208,17 @@ class Writer:
         Batch
             As it was recorded: a run whose results stand in the way of other runs' is a failed one.
         """
-        rows, done = batch.runs, batch.status == Status.DONE
-        attempted = np.ones(len(rows), bool)
-        refused = self._section("results", batch.results, rows, done, self._done)
-        self._section("parameters", batch.parameters, rows, attempted, self._attempted)
-        self._put_facts(batch, rows)
-        status = (
-            np.where(refused, np.uint8(Status.FAILED), batch.status) if refused is not None else batch.status
-        )
-        put(self.runs.made("status", "u1"), rows, status)
-        self.known[rows] = status
-        runs = self.runs.group
-        forget_checkpoints(runs, rows[status == Status.DONE].tolist())
+        self._put_facts(batch, batch.runs)
+        refused = self.table.put(batch)
+        status, runs = self.table.status[batch.runs], self.runs.group
+        forget_checkpoints(runs, batch.runs[status == Status.DONE].tolist())
+        errors = {**batch.errors, **refused}
+        write_texts(runs, "error", refused)
         write_texts(runs, "error", batch.errors)
         write_texts(runs, "log", batch.logs)
         write_notes(runs, batch.notes)
         self.waiting += batch.nbytes
-        if refused is None:
-            return batch
-        return attrs.evolve(batch, status=status, errors={**batch.errors, **self.refusals})
+        return attrs.evolve(batch, status=status, errors=errors) if refused else batch
 
     def _put_facts(self, batch: Batch, rows: Index) -> None:
         """When, how long, where, and in which session and attempt."""
@@ -277,82 +242,14 @@ class Writer:
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""
-        again = self.known[rows] != Status.PENDING
+        again = self.table.status[rows] != Status.PENDING
         fresh = self.runs.get("attempt") is None
         if fresh and not again.any():
             return
         column = self.runs.made("attempt", "u2")
         if fresh:
-            column[:] = self._attempted()
-        first, stop = int(rows[0]), int(rows[-1]) + 1
-        put(column, rows, column[first:stop][rows - first] + 1)
-
-    def _section(
-        self, section: str, columns: Mapping[str, Column], rows: Index, required: Array, earlier: Any
-    ) -> Array | None:
-        refused: Array | None = None
-        for name, column in columns.items():
-            sink = self.sinks.get((section, name))
-            if sink is None:
-                clash = self._clash(section, name)
-                if clash:
-                    refused = column.present() if refused is None else refused | column.present()
-                    self.refusals = dict.fromkeys(rows[column.present()].tolist(), clash)
-                    write_texts(self.root["runs"], "error", self.refusals)
-                    continue
-                if earlier().any():
-                    self._sink(section, name).make_mask(rows[:0], np.empty(0, bool))
-            self._write(section, name, rows, column, required)
-        for (part, name), sink in self.sinks.items():
-            if part == section and name not in columns and not self._is_complete(part, name):
-                sink.absent(rows, required)
-        return refused
-
-    def _write(self, section: str, name: str, rows: Index, column: Column, required: Array) -> None:
-        sink = self._sink(section, name)
-        first = not sink.held
-        sink.write(rows, column, required)
-        if first and sink.held and (section, name) in self.about:
-            note, origin, explored = self.about[section, name]
-            annotate(sink.parent[sink.name], note, origin, explored=explored)
-
-    def _is_complete(self, section: str, name: str) -> bool:
-        """Whether a column's rows are not brought by the runs: explored values, constants of a session.
-
-        Which ones are is known before the first run is put.
-        """
-        if self.complete is None:
-            self.complete = {key for key in self.sinks if self._says_complete(*key)}
-        return (section, name) in self.complete
-
-    def _says_complete(self, section: str, name: str) -> bool:
-        thing = self.root.get(place(section, name))
-        flags = ("explored", "per_session")
-        return thing is not None and any(thing.attrs.get(flag, False) for flag in flags)
-
-    def _clash(self, section: str, name: str) -> str:
-        """A name that other runs use as a group, or under a leaf."""
-        for part, other in self.sinks:
-            if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
-                group, leaf = sorted((name, other), key=len)
-                return (
-                    f"{group!r} is a leaf and, through {leaf!r}, a group in other runs: a name is one of them"
-                )
-        return ""
-
-    def _done(self) -> Array:
-        return np.asarray(self.known == Status.DONE)
-
-    def _attempted(self) -> Array:
-        return np.asarray(self.known != Status.PENDING)
-
-    def _sink(self, section: str, name: str) -> Sink:
-        sink = self.sinks.get((section, name))
-        if sink is None:
-            parent, key = home(self.root, place(section, name))
-            earlier = self._done if section == "results" else self._attempted
-            sink = self.sinks[section, name] = Sink(parent, key, self.n, earlier)
-        return sink
+            column[:] = self.table.attempted()
+        put(column, rows, read_rows(column, rows) + 1)
 
     # Committing
 

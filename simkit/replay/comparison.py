@@ -20,7 +20,7 @@ STATUS = "status"
 
 
 @attrs.frozen(eq=False)
-class Difference:
+class Deviation:
     """A value that differs, or what became of a run.
 
     Attributes
@@ -84,8 +84,8 @@ class Comparison:
     unfinished: int = 0
     statuses: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     counts: Counter[str] = attrs.field(factory=Counter)
-    differences: dict[str, list[Difference]] = attrs.field(factory=dict)
-    outcomes: list[Difference] = attrs.field(factory=list)
+    differences: dict[str, list[Deviation]] = attrs.field(factory=dict)
+    outcomes: list[Deviation] = attrs.field(factory=list)
     _status: Array = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -125,7 +125,7 @@ class Comparison:
             error = batch.errors.get(int(batch.runs[i]), "").strip().rpartition("\n")[2]
             words = Status(status[i]).word, ": ".join(filter(None, (Status(batch.status[i]).word, error)))
             numbers = int(runs[i]), int(batch.runs[i])
-            self.outcomes.append(Difference(STATUS, numbers, words, is_status=True))
+            self.outcomes.append(Deviation(STATUS, numbers, words, is_status=True))
         self.outcomes = sorted(self.outcomes, key=_run)[: self.most]
 
     def _keep(self, name: str, runs: tuple[Index, Index], before: Column, now: Column) -> None:
@@ -139,19 +139,19 @@ class Comparison:
         for i, values in enumerate(zip(decode(before), decode(now), strict=True)):
             numbers = int(runs[0][rows[i]]), int(runs[1][rows[i]])
             row = np.array([i])
-            kept.append(Difference(name, numbers, values, gap(before.take(row), now.take(row))))
+            kept.append(Deviation(name, numbers, values, gap(before.take(row), now.take(row))))
         kept.sort(key=_nearness if self.largest else _run)
         del kept[self.most :]
 
 
-def _run(difference: Difference) -> int:
+def _run(difference: Deviation) -> int:
     return -1 if difference.runs is None else difference.runs[0]
 
 
-def _nearness(difference: Difference) -> float:
+def _nearness(difference: Deviation) -> float:
     return 0.0 if difference.gap is None else -difference.gap.absolute
 
 
-def first(differences: Collection[Difference], most: int) -> list[Difference]:
+def first(differences: Collection[Deviation], most: int) -> list[Deviation]:
     """The differences of the lowest run numbers; those of all runs come before."""
     return sorted(differences, key=_run)[:most]

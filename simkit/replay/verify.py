@@ -13,7 +13,7 @@ from simkit.errors import SimkitError
 from simkit.inject.injector import OnError
 from simkit.provenance.changes import Change, since
 from simkit.record.recorded import Recorded
-from simkit.replay.comparison import STATUS, Comparison, Difference, first
+from simkit.replay.comparison import STATUS, Comparison, Deviation, first
 from simkit.replay.rerun import Replay, replays
 from simkit.values.batch import Batch, Status
 from simkit.values.compare import EXACT, Tolerance, differing, gap
@@ -40,7 +40,7 @@ class Verification:
     """
 
     comparison: Comparison
-    shared: dict[str, Difference] = attrs.field(factory=dict)
+    shared: dict[str, Deviation] = attrs.field(factory=dict)
     overlaid: dict[str, tuple[Any, Any]] = attrs.field(factory=dict)
     changes: list[Change] = attrs.field(factory=list)
 
@@ -50,7 +50,7 @@ class Verification:
         return not self.comparison.differing and not self.shared
 
     @property
-    def differences(self) -> list[Difference]:
+    def differences(self) -> list[Deviation]:
         """The first ones, by run number."""
         of_values = (each for kept in self.comparison.differences.values() for each in kept)
         return first([*self.shared.values(), *self.comparison.outcomes, *of_values], self.comparison.most)
@@ -101,7 +101,7 @@ def verify(
     return attrs.evolve(result, changes=since(recorded, runs.tolist(), code))
 
 
-def _shared(recorded: Recorded, replay: Replay, tolerance: Tolerance) -> Iterator[tuple[str, Difference]]:
+def _shared(recorded: Recorded, replay: Replay, tolerance: Tolerance) -> Iterator[tuple[str, Deviation]]:
     """What the runs share, computed again, where it is not what is recorded."""
     names = set(recorded.names("parameters")) - set(recorded.explored)
     for name, (value, _, _) in replay.rerun.constants().items():
@@ -111,20 +111,20 @@ def _shared(recorded: Recorded, replay: Replay, tolerance: Tolerance) -> Iterato
         rows = np.flatnonzero(differing(before, now.take(np.zeros(before.n, np.int64)), tolerance))[:1]
         if len(rows):
             before = before.take(rows)
-            yield name, Difference(name, None, (decode(before)[0], value), gap(before, now))
+            yield name, Deviation(name, None, (decode(before)[0], value), gap(before, now))
 
 
 def _final(batch: Batch) -> Batch:
     """The batch without the runs that are tried once more."""
     if not batch.again:
         return batch
-    at = np.flatnonzero(~np.isin(batch.runs, batch.again))
+    rows = np.flatnonzero(~np.isin(batch.runs, batch.again))
     return attrs.evolve(
         batch,
-        runs=batch.runs[at],
-        status=batch.status[at],
-        parameters={name: column.take(at) for name, column in batch.parameters.items()},
-        results={name: column.take(at) for name, column in batch.results.items()},
+        runs=batch.runs[rows],
+        status=batch.status[rows],
+        parameters={name: column.take(rows) for name, column in batch.parameters.items()},
+        results={name: column.take(rows) for name, column in batch.results.items()},
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.captures import Captures
 from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
@@ -46,6 +47,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "constants": constants,
         "explored": sorted(plan.space.names),
         **({"designs": designs} if designs else {}),
+        **plan.captures.recorded(),
     }
 
 
@@ -60,12 +62,13 @@ def _digests(name: str, value: Any) -> dict[str, str]:
 
 
 @attrs.frozen
-class Difference:
+class Mismatch:
     """How a recorded trajectory differs from the plan; empty means that it can be continued."""
 
     other: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    captured: tuple[str, ...] = ()  # values that the code carries
 
     @property
     def is_bridgeable(self) -> bool:
@@ -73,32 +76,33 @@ class Difference:
         return not self.other
 
     def __bool__(self) -> bool:
-        return bool(self.other or self.constants or self.code)
+        return bool(self.words)
 
     @property
     def words(self) -> list[str]:
         """All differences, for people."""
-        return [*self.other, *self.constants, *self.code]
+        return [*self.other, *self.constants, *self.code, *self.captured]
 
 
-def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Difference:
+def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     """Compare the plan with what is recorded."""
     if recorded.attributes["node_id"] != plan.node_id:
-        return Difference((f"it belongs to {recorded.attributes['node_id']}",))
+        return Mismatch((f"it belongs to {recorded.attributes['node_id']}",))
     if PART_OF in recorded.attributes:
-        return Difference((f"it is only a part of {recorded.attributes[PART_OF]}",))
+        return Mismatch((f"it is only a part of {recorded.attributes[PART_OF]}",))
     known, now = json.loads(recorded.attributes["fingerprint"]), fingerprint(plan)
     if known["explored"] != now["explored"]:
         words = f"explored {', '.join(known['explored']) or 'nothing'}, now {', '.join(now['explored']) or 'nothing'}"
-        return Difference((words,))
+        return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
-        return Difference(("another design of sensitivity analysis: other ranges, seed or method",))
+        return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
     before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
-    return Difference(other, changed, tuple(changes(before, plan.code)))
+    captured = tuple(plan.captures.changes(known))
+    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured)
 
 
 def _changed_constants(
@@ -152,7 +156,7 @@ class Continuation:
     known: dict[str, Any]
     status: Array | None = None
     checkpoints: dict[int, Restored] = attrs.field(factory=dict)
-    changed: Difference = Difference()
+    changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
 
 
@@ -168,7 +172,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     if settings.into is not None:
         return _into(plan, settings, settings.into)
     empty: Slot | None = None
-    differing: tuple[Slot, Difference, float] | None = None
+    differing: tuple[Slot, Mismatch, float] | None = None
     for slot in (
         [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
     ):
@@ -191,7 +195,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
 
 
 def _next(
-    plan: Plan, settings: Settings, empty: Slot | None, differing: tuple[Slot, Difference, float] | None
+    plan: Plan, settings: Settings, empty: Slot | None, differing: tuple[Slot, Mismatch, float] | None
 ) -> Continuation:
     if settings.only_failed:
         msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
@@ -207,7 +211,9 @@ def _root(plan: Plan, settings: Settings) -> int:
     if settings.seed is not None:
         return settings.seed
     if settings.shard is not None:  # all shards must draw from one root, though none knows of the others
-        told = json.dumps([fingerprint(plan), dict(plan.code)], sort_keys=True)
+        told = json.dumps(
+            [fingerprint(attrs.evolve(plan, captures=Captures())), dict(plan.code)], sort_keys=True
+        )
         return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
     return settings.root if settings.root is not None else secrets.randbits(32)
 
@@ -239,8 +245,8 @@ def _seconds(recorded: Recorded) -> float:
     return float(np.nansum(seconds[status == Status.DONE]))
 
 
-def _check_change(slot: Slot, found: Difference, seconds: float, settings: Settings) -> None:
-    only_code = bool(found.code) and not (found.constants or found.other)
+def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
+    only_code = found.words == [*found.code]
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
     )
@@ -253,12 +259,12 @@ def _check_change(slot: Slot, found: Difference, seconds: float, settings: Setti
         raise SimkitError(msg)
 
 
-def _remark(slot: Slot, found: Difference) -> str:
+def _remark(slot: Slot, found: Mismatch) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
 
 
 def _continued(
-    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Difference
+    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
 ) -> Continuation:
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
@@ -274,7 +280,7 @@ def _continued(
     )
 
 
-def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, Any]:
+def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:
     """Derived constants, read back where their own code and inputs are the same."""
     changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
     known = {}
@@ -285,7 +291,7 @@ def _computed(plan: Plan, recorded: Recorded, found: Difference) -> dict[str, An
         upstream = _upstream(plan, name)
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
-        if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
+        if recorded.is_constant(name) and not found.captured and changed.isdisjoint((*code, *upstream)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

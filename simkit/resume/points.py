@@ -76,8 +76,8 @@ def continued_points(plan: Plan, recorded: Recorded) -> Points:
 
 def _names(plan: Plan) -> list[str]:
     """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
-    found = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
-    return [n for n in found if n == TRIAL or (n not in MARKS and not _is_partly_computed(plan, n))]
+    columns = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
+    return [n for n in columns if n == TRIAL or (n not in MARKS and not _is_partly_computed(plan, n))]
 
 
 def _is_partly_computed(plan: Plan, name: str) -> bool:

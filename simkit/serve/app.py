@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -14,12 +13,10 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from simkit._version import __version__
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
-from simkit.analyse.show import briefly
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import counted, duration, size
+from simkit.inform.progress import briefly
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES
@@ -27,13 +24,13 @@ from simkit.serve.files import Catalogue, Entry
 from simkit.serve.guard import Guard
 from simkit.serve.reading import Reader, Reading
 from simkit.serve.runs import Replay, detail, failures, table, value_of_run
-from simkit.serve.sessions import difference, moment, sessions
+from simkit.serve.sessions import difference, sessions
 from simkit.serve.state import State, state_of
+from simkit.serve.summary import additions
 
 try:
     import bokeh.server
     from bokeh.embed import json_item
-    from jinja2 import Environment, PackageLoader
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.middleware.gzip import GZipMiddleware
@@ -41,6 +38,8 @@ try:
     from starlette.responses import HTMLResponse, JSONResponse, Response
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
+
+    from simkit.serve.html import environment, told_of
 except ImportError:
     msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
     raise SimkitError(msg) from None
@@ -175,6 +174,7 @@ class Page:
                 table=runs,
                 sort=sort,
                 failures=failures(reading),
+                additions=reading.kept("additions", lambda: additions(reading)),
                 about=reading.kept("about", lambda: _about(reading)),
                 several=len(self.catalogue.entries()) > 1,
                 link=_Link(entry.key, {**choice.query(), "sort": sort}),
@@ -257,6 +257,8 @@ class Page:
         query = dict(request.query_params)
         theme = THEMES.get(query.get("theme", ""), LIGHT)
         with self.opened(request) as (_, reading):
+            if query.get("kind") == "summary":
+                return Response(_kept_figure(reading, query.get("name", "")), media_type="application/json")
             if query.get("kind") == "array":
                 name, run = query.get("name", ""), _whole(query.get("run", "0"))
                 drawn = picture(value_of_run(reading, run, name), name, theme)
@@ -301,21 +303,13 @@ class _Link:
         return f"/{path}?{urlencode(values)}"
 
 
-def environment() -> Environment:
-    """The templates; whatever a file says is escaped in them."""
-    made = Environment(
-        loader=PackageLoader("simkit.serve"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters |= {
-        "brief": briefly, "counted": counted, "duration": duration, "moment": moment, "path": shown_path,
-        "query": urlencode, "quote": quote, "size": size,
-    }  # fmt: skip
-    made.globals |= {"version": __version__, "clock": _clock}
-    return made
-
-
-def _clock(seconds: float) -> str:
-    return f"{datetime.datetime.fromtimestamp(seconds):%H:%M:%S}"
+def _kept_figure(reading: Reading, name: str) -> str:
+    """A figure of the summary, as BokehJS takes it."""
+    for each in additions(reading):
+        if each.name == name and each.figure:
+            return each.figure
+    msg = f"{reading.name} has no figure {name!r} in its summary"
+    raise SimkitError(msg)
 
 
 def _file(data: bytes, name: str, kind: str) -> Response:
@@ -349,20 +343,7 @@ def _about(reading: Reading) -> dict[str, list[tuple[str, Any]]]:
     return {
         "parameters": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("parameters")],
         "results": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("results")],
-        "summary": [(briefly(of.summary[name]), of.describe(name)) for name in of.names("summary")],
     }
-
-
-def told_of(reading: Reading, name: str) -> str:
-    """A constant's value, or how many values a name has."""
-    of = reading.trajectory
-    if of.describe(name).constant:
-        return briefly(of.parameters[name])
-    if name in reading.axes:
-        words = reading.axes[name].words()
-        some = ", ".join(map(str, words)) if len(words) <= 6 else f"{words[0]}, {words[1]} … {words[-1]}"
-        return f"{len(words)} values: {some}"
-    return reading.recorded.kind(name)
 
 
 def _constants(reading: Reading) -> dict[str, str]:

@@ -18,6 +18,7 @@ from simkit.serve.reading import Axis, Field, Reading
 THEMES: Mapping[str, Theme] = {"light": LIGHT, "dark": DARK}
 _MOST_LINES = 60
 _MOST_COORDINATES = 10
+_PRINTED = 200  # values along an axis of a figure in a report
 AT = "at."  # what begins the key that fixes an axis in an address: ``at.weight=3``
 
 
@@ -135,8 +136,8 @@ def _fits(field: Field) -> bool:
     return field.is_number or len(field.words) <= 100
 
 
-def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme) -> Any:
-    """One figure.
+def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme, *, small: bool = False) -> Any:
+    """One figure; ``small``: with no more values along an axis than a printed page shows.
 
     Raises
     ------
@@ -147,10 +148,9 @@ def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme) -> Any:
         msg = f"{reading.name} has no figure {kind!r}: {', '.join(choice.kinds(reading)) or 'none'}"
         raise SimkitError(msg)
     chosen_runs = reading.matching(choice.where)
-    if kind == "line":
-        return bokeh.line(_spread(reading, choice, (choice.x, choice.hue), chosen_runs), theme)
-    if kind == "heatmap":
-        return bokeh.heatmap(_spread(reading, choice, (choice.x, choice.y), chosen_runs), theme)
+    if kind in ("line", "heatmap"):
+        spread = _spread(reading, choice, (choice.x, choice.hue if kind == "line" else choice.y), chosen_runs)
+        return getattr(bokeh, kind)(_thinned(spread) if small else spread, theme)
     rows = np.flatnonzero(chosen_runs)
     if kind == "scatter":
         across, up = (reading.field(name) for name in (choice.a, choice.b))
@@ -159,6 +159,16 @@ def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme) -> Any:
     if kind == "histogram":
         return bokeh.histogram(reading.field(choice.z).at(rows), theme)
     return _parallel(reading, choice, rows, theme)
+
+
+def _thinned(spread: Spread) -> Spread:
+    """Some of the values along each axis, evenly spread."""
+    kept = [np.linspace(0, n - 1, min(n, _PRINTED)).astype(np.int64) for n in spread.mean.shape]
+    over = tuple(
+        attrs.evolve(told, values=told.values[places]) for told, places in zip(spread.over, kept, strict=True)
+    )
+    mean, deviation, count = (array[np.ix_(*kept)] for array in (spread.mean, spread.deviation, spread.count))
+    return Spread(spread.label, over, mean, deviation, count)
 
 
 def _there(field: Field, rows: Index) -> Array:

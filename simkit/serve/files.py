@@ -94,6 +94,29 @@ class Catalogue:
         return known[1]
 
 
+def one_of(target: str) -> Entry:
+    """What ``FILE`` or ``FILE::NAME`` stands for.
+
+    Raises
+    ------
+    SimkitError
+        When there is no such file or experiment, or the file holds several and none is named.
+    """
+    file, _, name = target.partition("::")
+    entries = Catalogue([Path(file)]).entries()
+    there = [entry.name for entry in entries]
+    if not there:
+        msg = f"{shown_path(file)}: no trajectory of simkit's is in it"
+        raise SimkitError(msg)
+    if name and name not in there:
+        msg = f"{shown_path(file)} has no experiment {name!r}\n    experiments there: {listed(name, there)}"
+        raise SimkitError(msg)
+    if not name and len(there) > 1:
+        msg = f"{shown_path(file)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
+        raise SimkitError(msg)
+    return entries[there.index(name) if name else 0]
+
+
 def _modified(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns

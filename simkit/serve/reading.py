@@ -14,11 +14,11 @@ import attrs
 import numpy as np
 
 from simkit.analyse.open import open_alone
-from simkit.analyse.show import briefly
 from simkit.analyse.spread import Labelled
 from simkit.analyse.trajectory import Trajectory
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
+from simkit.inform.progress import briefly
 from simkit.serve.files import Entry
 
 _BUDGET = 64 << 20  # bytes of columns that are kept from one answer to the next
@@ -228,17 +228,18 @@ class Reading:
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
-        """The explored names that vary; of those that move together the first."""
+        """The explored names that vary; of those that move together the first, unless all do: a list of points."""
         found: dict[str, Axis] = self.kept("axes", self._axes, fixed=True)
         return found
 
     def _axes(self) -> dict[str, Axis]:
-        axes: dict[str, Axis] = {}
-        for name in self.trajectory.explored:
-            axis = self._axis(name)
-            if len(axis.told.values) > 1 and not any(_together(axis, other) for other in axes.values()):
-                axes[name] = axis
-        return axes
+        axes = {name: self._axis(name) for name in self.trajectory.explored}
+        axes = {name: axis for name, axis in axes.items() if len(axis.told.values) > 1}
+        first: dict[str, Axis] = {}
+        for name, axis in axes.items():
+            if not any(_together(axis, other) for other in first.values()):
+                first[name] = axis
+        return axes if len(first) == 1 else first
 
     def _axis(self, name: str) -> Axis:
         field = self.field(name)
@@ -254,7 +255,8 @@ class Reading:
         cells = 1.0
         for axis in self.axes.values():
             cells *= len(axis.told.values)
-        return bool(self.axes) and cells <= max(_SPARSEST * len(self), 64)
+        is_list = len(self.axes) > 1 and _together(*list(self.axes.values())[:2])
+        return bool(self.axes) and not is_list and cells <= max(_SPARSEST * len(self), 64)
 
     @property
     def has_trials(self) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse.show import briefly, has_unit
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
-from simkit.inform.progress import counted
+from simkit.inform.progress import briefly, counted, has_unit
 from simkit.serve.arrays import is_drawable
 from simkit.serve.reading import Field, Reading, number
 from simkit.values.batch import WORDS, Status
+from simkit.values.pictures import Picture
 
 PAGE = 25
 _MOST_COLUMNS = 30
@@ -204,7 +204,7 @@ def _place(text: str) -> str:
 
 @attrs.frozen
 class Value:
-    """A name in one run: its value as text, its unit and comment, and whether it has a picture."""
+    """A name in one run: its value as text, its unit and comment, whether it has a picture, or is one."""
 
     name: str
     text: str
@@ -212,6 +212,7 @@ class Value:
     comment: str
     explored: bool
     has_picture: bool
+    image: str
 
 
 @attrs.frozen
@@ -283,7 +284,14 @@ def _values(reading: Reading, run: int, names: Sequence[str]) -> Iterator[Value]
             continue
         about = reading.trajectory.describe(name)
         unit = "" if has_unit(value) else about.unit
-        yield Value(name, briefly(value), unit, about.comment, about.explored, is_drawable(value))
+        yield Value(
+            name, briefly(value), unit, about.comment, about.explored, is_drawable(value), _image(value)
+        )
+
+
+def _image(value: Any) -> str:
+    """The ``data:`` address of a recorded picture."""
+    return value.address if isinstance(value, Picture) and value.kind != "bokeh" else ""
 
 
 def value_of_run(reading: Reading, run: int, name: str) -> Any:

@@ -19,6 +19,7 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Values, objects
+from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, location
 from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import Beat, local_beat, signalled, user_traceback
@@ -32,6 +33,7 @@ from simkit.study.execution import Interrupt
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
+from simkit.values.results import ONE
 
 
 @attrs.frozen(eq=False)
@@ -200,6 +202,7 @@ def _called(
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
+        outcome = _named(outcome, after)
         refused = _refused(outcome, after, plan, recorded)
     finally:
         recorded.close()
@@ -210,10 +213,17 @@ def _called(
     return Stage(after, "failed" if outcome.error else "done", outcome.seconds, outcome.error)
 
 
+def _named(outcome: Outcome, after: Plan) -> Outcome:
+    """What a report function returns without a name is called as the function is."""
+    if set(outcome.results) != {ONE} or not (tag_of(after.function) or Tag()).is_report:
+        return outcome
+    return attrs.evolve(outcome, results={after.name: outcome.results[ONE]})
+
+
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     """What a call depends on: its code and constants, the runs, and what was called before it."""
     earlier = plan.afters[: plan.afters.index(after)]
-    before = {one.name: str(recorded.additions.state(one.name).get("called", "")) for one in earlier}
+    before = {other.name: str(recorded.additions.state(other.name).get("called", "")) for other in earlier}
     return {
         "code": json.dumps(after.code),
         "constants": json.dumps(fingerprint(after)["constants"]),
@@ -233,7 +243,7 @@ def _is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
 
 def _refused(outcome: Outcome, after: Plan, plan: Plan, recorded: Recorded) -> str:
     """Why what it gave can't be recorded, or nothing."""
-    living = [one.name for one in plan.afters]
+    living = [other.name for other in plan.afters]
     for name in outcome.results:
         problem = refusal(recorded, name, outcome.results, after.name, living)
         if problem:
@@ -258,6 +268,7 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
     about = {
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"
     }
-    values = {name: (column, about.get(name, Note())) for name, column in outcome.results.items()}
+    doc = Note(comment=after.doc if (tag_of(after.function) or Tag()).is_report else "")
+    values = {name: (column, about.get(name, doc)) for name, column in outcome.results.items()}
     with slot.editing(durable=durable) as additions:
         additions.write_outcome(after.name, facts, values, outcome.parameters, outcome.notes)

@@ -29,6 +29,7 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
+from simkit.values.columns import Column
 
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -245,17 +246,20 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
-        writer.about.update(column_notes(plan))
+        writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
         writer.groups(group_comments(plan))
+        first: Mapping[str, Column] | None = None
         for start in range(points.recorded, points.n, _BLOCK):
             index = np.arange(start, min(start + _BLOCK, points.n))
-            writer.points(start, explored_columns(plan, self.shared, index))
-        names = [name for name in explored_columns(plan, self.shared, np.arange(1)) if name not in MARKS]
-        writer.describe({"explored": json.dumps(names)})
+            columns = explored_columns(plan, self.shared, index)
+            writer.points(start, columns)
+            first = columns if start == 0 else first
+        explored = first or explored_columns(plan, self.shared, np.arange(1))
+        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
 

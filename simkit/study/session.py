@@ -130,6 +130,10 @@ def run(
         into=None if into is None else Path(into),
         argv=(f"simkit.run({plan.name})",),
     )
+    if plan.captures.incomparable:
+        what = ", ".join(plan.captures.incomparable)
+        words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
+        warnings.warn(words, stacklevel=2)
     progress = study(Item(plan), settings, fitting_reporter())
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}

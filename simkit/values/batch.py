@@ -63,6 +63,8 @@ class Batch:
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
         Runs that are not done and will be tried once more in this session.
+    nbytes
+        About how much memory the batch takes; measured once, and pickled with it.
     """
 
     runs: Index
@@ -78,14 +80,13 @@ class Batch:
     worker: int = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
+    nbytes: int = attrs.field(init=False)
 
-    @property
-    def nbytes(self) -> int:
-        """About how much memory the batch takes, in bytes."""
+    @nbytes.default
+    def _measured(self) -> int:
         columns = (*self.parameters.values(), *self.results.values())
-        return (
-            24 * len(self.runs) + sum(column.nbytes for column in columns) + sum(map(len, self.logs.values()))
-        )
+        texts = sum(map(len, self.logs.values()))
+        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts
 
 
 @attrs.frozen(eq=False)
@@ -130,12 +131,12 @@ class Restored:
 
     def values(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]]:
         """The user's state, the results added, and the series, with instances of classes that are loaded."""
-        told = revived(decode(self.state)[0], loaded)
+        saved = revived(decode(self.state)[0], loaded)
         series = {
             name: [revived(row, loaded) for column in columns for row in decode(column)]
             for name, columns in self.series.items()
         }
-        return told["state"], told["added"], series
+        return saved["state"], saved["added"], series
 
 
 @attrs.frozen(eq=False)

@@ -12,8 +12,9 @@ values, all of one Python type:
 `Nothing`  ``None``
 ========== ==============================================================================
 
-Every node has its number of rows ``n``, its size ``nbytes``, the ``signature`` that rows of one dataset share,
-``take(index)`` for some of its rows, and feeds its type and bits to a hash (``update``).
+Each node says how many rows it has (``n``), about how much memory they take in bytes (``nbytes``), and what rows must
+share to stand in one dataset or group of the file (``signature``); gives some of its rows (``take(index)``); and feeds
+their type and bits to a hash of `hashlib`'s (``update(hasher)``).
 """
 
 from __future__ import annotations
@@ -47,12 +48,10 @@ class Leaf:
 
     @property
     def n(self) -> int:
-        """The number of rows."""
         return len(self.rows)
 
     @property
     def nbytes(self) -> int:
-        """About how much memory the rows take, in bytes."""
         if isinstance(self.rows, np.ndarray):
             return self.rows.nbytes
         return sum(getattr(row, "nbytes", None) or 50 + len(row) for row in self.rows)
@@ -73,11 +72,9 @@ class Leaf:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What rows must share to stand in one dataset."""
         return ("leaf", self.type, self.dtype, self.shape)
 
     def take(self, index: Index) -> Leaf:
-        """The rows at these positions."""
         if isinstance(self.rows, np.ndarray):
             return Leaf(self.type, self.rows[index])
         if not len(index) and self.dtype != "str":
@@ -85,7 +82,6 @@ class Leaf:
         return Leaf(self.type, [self.rows[i] for i in index.tolist()])
 
     def update(self, hasher: Any) -> None:
-        """Feed type and bits of the rows to a hash of `hashlib`'s."""
         hasher.update(repr(self.signature).encode())
         hasher.update(repr(self.rows).encode() if self.dtype == "str" else _bits(np.asarray(self.rows)))
 
@@ -113,12 +109,10 @@ class Ragged:
 
     @property
     def n(self) -> int:
-        """The number of rows."""
         return len(self.shapes)
 
     @property
     def nbytes(self) -> int:
-        """About how much memory the rows take, in bytes."""
         return self.values.nbytes + self.shapes.nbytes
 
     @property
@@ -133,11 +127,9 @@ class Ragged:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What rows must share to stand in one dataset."""
         return ("ragged", self.type, self.dtype, self.shapes.shape[1])
 
     def take(self, index: Index) -> Ragged:
-        """The rows at these positions."""
         stops = np.cumsum(self.sizes)
         bounds = zip((stops - self.sizes)[index].tolist(), stops[index].tolist(), strict=True)
         pieces = [self.values[start:stop] for start, stop in bounds] or [self.values[:0]]
@@ -145,7 +137,6 @@ class Ragged:
         return Ragged(self.type, values, self.shapes[index], self.compress)
 
     def update(self, hasher: Any) -> None:
-        """Feed type and bits of the rows to a hash of `hashlib`'s."""
         hasher.update(repr(self.signature).encode() + self.shapes.tobytes() + _bits(self.values))
 
 
@@ -159,21 +150,17 @@ class Items:
 
     @property
     def n(self) -> int:
-        """The number of rows."""
         return len(self.counts)
 
     @property
     def nbytes(self) -> int:
-        """About how much memory the rows take, in bytes."""
         return self.counts.nbytes + self.items.nbytes
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What rows must share to stand in one group."""
         return ("items", self.type)
 
     def take(self, index: Index) -> Items:
-        """The rows at these positions."""
         counts = self.counts[index]
         starts = (np.cumsum(self.counts) - self.counts)[index]  # of each row's items among all of them
         first = np.cumsum(counts) - counts  # and among those that are taken
@@ -181,7 +168,6 @@ class Items:
         return Items(self.type, counts, self.items.take(items))
 
     def update(self, hasher: Any) -> None:
-        """Feed type and bits of the rows to a hash of `hashlib`'s."""
         hasher.update(repr(self.signature).encode() + self.counts.tobytes())
         self.items.update(hasher)
 
@@ -209,25 +195,20 @@ class Record:
 
     @property
     def n(self) -> int:
-        """The number of rows."""
         return next(iter(self.fields.values())).n
 
     @property
     def nbytes(self) -> int:
-        """About how much memory the rows take, in bytes."""
         return sum(field.nbytes for field in self.fields.values())
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What rows must share to stand in one group."""
         return record_signature(self.type, self.fields, self.attributes)
 
     def take(self, index: Index) -> Record:
-        """The rows at these positions."""
         return attrs.evolve(self, fields={name: field.take(index) for name, field in self.fields.items()})
 
     def update(self, hasher: Any) -> None:
-        """Feed type and bits of the rows to a hash of `hashlib`'s."""
         hasher.update(repr(self.signature).encode())
         for field in self.fields.values():
             field.update(hasher)
@@ -248,15 +229,12 @@ class Nothing:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What rows must share to stand in one group."""
         return ("nothing",)
 
     def take(self, index: Index) -> Nothing:
-        """The rows at these positions."""
         return Nothing(len(index))
 
     def update(self, hasher: Any) -> None:
-        """Feed type and bits of the rows to a hash of `hashlib`'s."""
         hasher.update(b"none")
 
 

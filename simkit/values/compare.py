@@ -1,10 +1,15 @@
-"""Which values are the same, exactly or within a tolerance; equal values as equal numbers."""
+"""Which values are the same: exactly, within a tolerance, or as points of the parameter space?
+
+`digest` and `same` compare single values by type and bits, `differing` two columns row by row, exactly or within a
+`Tolerance`. For points, `keys` makes a number of each row, equal for equal values, and `matched` finds rows of one
+side among those of the other.
+"""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -71,9 +76,9 @@ def differing(one: Column, other: Column, tolerance: Tolerance = EXACT) -> Array
     different: Array = one.present() | other.present()
     for mine, first in one.variants:
         for theirs, second in other.variants:
-            at, i, j = _in_both(one.n, mine, theirs)
-            if len(at):
-                different[at] = _nodes(first.take(i), second.take(j), tolerance)
+            rows, i, j = _in_both(one.n, mine, theirs)
+            if len(rows):
+                different[rows] = _nodes(first.take(i), second.take(j), tolerance)
     return different
 
 
@@ -105,7 +110,8 @@ def _single(one: Any, other: Any, tolerance: Tolerance) -> bool:
     return bool(_alike(a, b, tolerance)[0])
 
 
-def _alike(one: Any, other: Any, tolerance: Tolerance) -> Array:
+def _alike(one: Node, other: Any, tolerance: Tolerance) -> Array:
+    """Which rows of two nodes of one signature differ."""
     match one:
         case Leaf():
             return _leaves(one, other, tolerance)
@@ -118,8 +124,6 @@ def _alike(one: Any, other: Any, tolerance: Tolerance) -> Array:
             return np.asarray(np.logical_or.reduce(fields))
         case Nothing():
             return np.zeros(one.n, bool)
-    pairs = zip(decode(whole_column(one)), decode(whole_column(other)), strict=True)
-    return np.array([not same(a, b) for a, b in pairs], bool)
 
 
 def _leaves(one: Leaf, other: Leaf, tolerance: Tolerance) -> Array:
@@ -135,19 +139,19 @@ def _leaves(one: Leaf, other: Leaf, tolerance: Tolerance) -> Array:
 def _ragged(one: Ragged, other: Ragged, tolerance: Tolerance) -> Array:
     different: Array = (one.shapes != other.shapes).any(axis=1)
     if different.any():
-        at = np.flatnonzero(~different)
-        if len(at):
-            different[at] = _ragged(one.take(at), other.take(at), tolerance)
+        comparable = np.flatnonzero(~different)
+        if len(comparable):
+            different[comparable] = _ragged(one.take(comparable), other.take(comparable), tolerance)
         return different
     return _any_of(~agreeing(one.values, other.values, tolerance), one.sizes)
 
 
 def _items(one: Items, other: Items, tolerance: Tolerance) -> Array:
     different = one.counts != other.counts
-    at = np.flatnonzero(~different)
-    if len(at):
-        first, second = one.take(at), other.take(at)
-        different[at] = _any_of(differing(first.items, second.items, tolerance), first.counts)
+    comparable = np.flatnonzero(~different)
+    if len(comparable):
+        first, second = one.take(comparable), other.take(comparable)
+        different[comparable] = _any_of(differing(first.items, second.items, tolerance), first.counts)
     return np.asarray(different)
 
 
@@ -209,9 +213,9 @@ def gaps(one: Column, other: Column) -> tuple[Array, Array] | None:
         apart = np.abs(a - b)
         apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0
         apart[np.isnan(apart)] = np.inf
-        at = apart.argmax(axis=1)[:, None]
-        scale = np.take_along_axis(np.maximum(np.abs(a), np.abs(b)), at, 1)
-    return np.take_along_axis(apart, at, 1)[:, 0], scale[:, 0]
+        widest = apart.argmax(axis=1)[:, None]
+        scale = np.take_along_axis(np.maximum(np.abs(a), np.abs(b)), widest, 1)
+    return np.take_along_axis(apart, widest, 1)[:, 0], scale[:, 0]
 
 
 def _numeric(array: Array) -> bool:
@@ -332,9 +336,18 @@ def _scrambled(x: Array) -> Array:
 
 
 def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> Array:
-    """For each of ``m`` rows of theirs the row of mine that is the same point, or -1, shape ``(m,)``.
+    """Which of my points are theirs: the one matcher of points.
 
-    The k-th occurrence of a point matches the k-th.
+    Parameters
+    ----------
+    mine, theirs
+        The `keys` of each explored name, shape ``(n,)`` and ``(m,)``.
+
+    Returns
+    -------
+    ndarray of int
+        For each of their points the row of mine that is the same point, or -1, shape ``(m,)``. The k-th of
+        equal points is the k-th.
     """
     if not n:
         return np.full(m, -1)
@@ -342,12 +355,12 @@ def matched(mine: Sequence[Array], theirs: Sequence[Array], n: int, m: int) -> A
         return np.arange(m)
     one, other = _with_occurrence(mixed(mine, n)), _with_occurrence(mixed(theirs, m))
     order, queue = np.argsort(one), np.argsort(other)
-    found = np.empty(m, np.int64)  # sorted questions find their answers side by side
-    found[queue] = order[np.minimum(np.searchsorted(one[order], other[queue]), n - 1)]
-    same = one[found] == other
+    row_of_mine = np.empty(m, np.int64)  # sorted questions find their answers side by side
+    row_of_mine[queue] = order[np.minimum(np.searchsorted(one[order], other[queue]), n - 1)]
+    is_same = one[row_of_mine] == other
     for a, b in zip(mine, theirs, strict=True):
-        same &= a[found] == b
-    return np.where(same, found, -1)
+        is_same &= a[row_of_mine] == b
+    return np.where(is_same, row_of_mine, -1)
 
 
 def _with_occurrence(numbers: Array) -> Array:
@@ -368,80 +381,3 @@ def occurrence(numbers: Array) -> Array:
     times = np.empty(len(numbers), np.int64)
     times[order] = np.arange(len(numbers)) - starts
     return times
-
-
-@attrs.frozen(eq=False)
-class Coded:
-    """A column as numbers, equal for equal values, counted in the order in which they turn up.
-
-    Attributes
-    ----------
-    codes
-        Shape ``(n,)``.
-    first
-        The row at which each number turns up first.
-    """
-
-    codes: Index
-    first: Index
-
-    @property
-    def varies(self) -> bool:
-        """Whether there is more than one value."""
-        return len(self.first) > 1
-
-    def among(self, chosen: Index | None) -> tuple[Index, Index]:
-        """Which numbers some rows have, and which of these each row has."""
-        if chosen is None:
-            return np.arange(len(self.first)), self.codes
-        used, codes = np.unique(self.codes[chosen], return_inverse=True)
-        return used, codes.reshape(-1)
-
-    def is_finer(self, other: Coded) -> bool:
-        """Whether it has more values."""
-        return len(self.first) > len(other.first)
-
-    def determines(self, other: Coded) -> bool:
-        """Whether this value always comes with the same of the other's."""
-        return self.varies and bool((other.codes[self.first][self.codes] == other.codes).all())
-
-
-def coded(column: Column) -> Coded | None:
-    """A column as numbers; None where some rows are absent."""
-    return numbered(keys(column)) if column.present().all() else None
-
-
-def numbered(array: Any) -> Coded:
-    """An array of numbers or text as numbers in the order in which they turn up."""
-    import pandas as pd
-
-    values: Array = np.asarray(array)
-    codes = np.asarray(pd.factorize(values, use_na_sentinel=False)[0], np.int64)
-    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last one written is the first that turns up
-    return Coded(codes, first)
-
-
-def together(columns: Mapping[str, Coded]) -> dict[tuple[str, ...], Coded]:
-    """Names that move together: the one that tells all of them apart comes first.
-
-    A name with a single value moves with none. The groups come in the order of their earliest names.
-    """
-    left, groups = dict(columns), {}
-    while left:
-        name = _leading(left)
-        column = left.pop(name)
-        following = [other for other in left if left[other].varies and column.determines(left[other])]
-        groups[name, *following] = column
-        left = {other: found for other, found in left.items() if other not in following}
-    order = list(columns)
-    return dict(sorted(groups.items(), key=lambda group: min(map(order.index, group[0]))))
-
-
-def _leading(columns: Mapping[str, Coded]) -> str:
-    """The first name that none with more values determines."""
-    for name, column in columns.items():
-        finer = (other for other in columns.values() if other.is_finer(column))
-        if not column.varies or not any(other.determines(column) for other in finer):
-            return name
-    return next(iter(columns))

@@ -80,10 +80,11 @@ def compressed(columns: Mapping[str, Column]) -> dict[str, Column]:
 
 
 def _column(column: Column) -> Column:
-    return Column(column.n, tuple((at, _node(node)) for at, node in column.variants))
+    return Column(column.n, tuple((at, compressed_node(node)) for at, node in column.variants))
 
 
-def _node(node: Node) -> Node:
+def compressed_node(node: Node) -> Node:
+    """A column's variant with its arrays compressed where they are large enough."""
     match node:
         case Leaf(type="array" | "list" | "tuple") if _is_worth_it(node):
             return Leaf(node.type, [packed(row) for row in node.rows])

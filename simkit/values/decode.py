@@ -32,8 +32,8 @@ def decode(column: Column) -> list[Any]:
         return _values(whole)
     values: list[Any] = [ABSENT] * column.n
     for positions, node in column.variants:
-        at = range(column.n) if positions is None else positions.tolist()
-        for i, value in zip(at, _values(node), strict=True):
+        rows = range(column.n) if positions is None else positions.tolist()
+        for i, value in zip(rows, _values(node), strict=True):
             values[i] = value
     return values
 
@@ -64,8 +64,8 @@ def _values(node: Node) -> list[Any]:
 def taken_apart(record: Record) -> list[tuple[Mapping[str, Any], str]]:
     """A codec's record as the parts and the attributes of each row."""
     if record.attributes == "":  # see `loose`
-        fields, told = decode(record.fields["fields"]), decode(record.fields["attributes"])
-        return list(zip(fields, told, strict=True))
+        fields, attributes = decode(record.fields["fields"]), decode(record.fields["attributes"])
+        return list(zip(fields, attributes, strict=True))
     names = [name for name in record.fields if name != NO_FIELD]
     if not names:
         return [({}, record.attributes)] * record.fields[NO_FIELD].n
@@ -80,9 +80,9 @@ def _put_together(record: Record) -> list[Any]:
         codec = codec_named(record.type)
     except Missing as missing:
         label = f"value of codec {record.type!r} ({missing.words})"
-        return [Stored(record.type, fields, told, label) for fields, told in rows]
-    known = {told: json.loads(told) for told in {told for _, told in rows}}
-    return [codec.decode(fields, known[told]) for fields, told in rows]
+        return [Stored(record.type, fields, attributes, label) for fields, attributes in rows]
+    facts = {attributes: json.loads(attributes) for attributes in {attributes for _, attributes in rows}}
+    return [codec.decode(fields, facts[attributes]) for fields, attributes in rows]
 
 
 def _leaf_values(leaf: Leaf) -> list[Any]:
@@ -230,11 +230,11 @@ def part(column: Column, name: str) -> Column | None:
 
 def _from_values(column: Column, name: str) -> Column | None:
     """Where keys are kept row by row, each row tells whether it has this one."""
-    found = [
+    parts = [
         value[name] if isinstance(value, (dict, Stored)) and name in value else ABSENT
         for value in decode(column)
     ]
-    there = [i for i, value in enumerate(found) if value is not ABSENT]
-    if not there:
+    having = [i for i, value in enumerate(parts) if value is not ABSENT]
+    if not having:
         return None
-    return encode([found[i] for i in there]).spread(column.n, np.array(there))
+    return encode([parts[i] for i in having]).spread(column.n, np.array(having))

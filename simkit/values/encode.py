@@ -199,14 +199,14 @@ def records(name: str, taken: Sequence[Parts]) -> list[Part]:
     groups = split(taken, lambda parts: (parts.attributes, tuple(parts.fields)))
     if len(groups) > MOST_ALIKE:
         return [(None, loose(name, [parts.attributes for parts in taken], [parts.fields for parts in taken]))]
-    found: list[Part] = []
+    nodes: list[Part] = []
     for at, group in groups:
         names = group[0].fields or (NO_FIELD,)
         fields = {key: encode([parts.fields.get(key) for parts in group]) for key in names}
         hints = group[0].hints
-        told = hints() if callable(hints) else hints
-        found.append((at, Record(name, fields, group[0].attributes, told)))
-    return found
+        shown = hints() if callable(hints) else hints
+        nodes.append((at, Record(name, fields, group[0].attributes, shown)))
+    return nodes
 
 
 def loose(name: str, attributes: list[str], fields: Sequence[Mapping[str, Any]]) -> Record:

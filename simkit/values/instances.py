@@ -1,4 +1,4 @@
-"""Recorded instances, and their classes where these are known."""
+"""What is a recorded instance whose class or codec is not here, and how is it rebuilt where its class is known?"""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def loaded(path: str) -> type | None:
     while module and module not in sys.modules:
         module, _, rest = module.rpartition(".")
         name = f"{rest}.{name}"
-    found: Any = sys.modules.get(module)
+    owner: Any = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, "__dict__", {}).get(part)  # a module's __getattr__ could import something
-    return found if isinstance(found, type) else None
+        owner = getattr(owner, "__dict__", {}).get(part)  # a module's __getattr__ could import something
+    return owner if isinstance(owner, type) else None

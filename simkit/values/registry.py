@@ -21,7 +21,10 @@ from simkit.errors import SimkitError, Unstorable
 
 # Modules with a tuple ``CODECS``; the first codec of these that keeps a type is the type's.
 _GENERAL = ("python", "numpy", "classes")
-_LIBRARIES = {"pandas": "pandas", "scipy": "scipy", "brian2": "brian2", "brian": "brian2", "xarray": "xarray"}
+_LIBRARIES = {
+    "pandas": "pandas", "scipy": "scipy", "brian2": "brian2", "brian": "brian2", "xarray": "xarray",
+    "matplotlib": "figures", "bokeh": "figures",
+}  # fmt: skip
 _HERE = "simkit.values.codecs."
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.stats import qmc
 
 from simkit import SimkitError, Space, explore, product, sample
+from simkit.declare.sampling import Sequence
 
 METHODS = ("sobol", "halton", "lhs", "random")
 
@@ -318,3 +319,17 @@ def test_a_name_given_twice_is_an_error():
 def test_more_points_than_a_sobol_sequence_has_are_an_error():
     assert "has 2**30 = 1,073,741,824 points" in error(lambda: sample(2**30 + 1, x=(0, 1)))
     assert len(sample(2**30 + 1, x=(0, 1), method="halton")) == 2**30 + 1
+
+
+def test_a_million_points_are_drawn_a_block_at_a_time_when_they_are_asked_for(monkeypatch):
+    drawn = []
+    draw = Sequence.drawn
+    monkeypatch.setattr(
+        Sequence, "drawn", lambda self, start, size: drawn.append(size) or draw(self, start, size)
+    )
+    space = product(m=[1, 2]) * sample(10**6, **dict.fromkeys("abcdef", (0, 1)))
+    assert len(space.repeat(3)) == 6 * 10**6
+    assert drawn == []
+    assert space[10**6 + 5]["m"] == 2
+    assert space[10**6 + 6]["m"] == 2
+    assert drawn == [2**16]

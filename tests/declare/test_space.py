@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit import SimkitError, explore, product
+from simkit import SimkitError, explore, morris, product, saltelli, sample
 
 
 def points(space: Any) -> list[dict[str, Any]]:
@@ -218,54 +218,145 @@ def test_a_space_survives_pickling_even_with_a_lambda(space):
 # The algebra against a plain model: a list of dictionaries
 
 
+VALUES = st.integers(0, 3) | st.sampled_from(["s", 0.5, None])
+
+
 @st.composite
-def modelled(draw, names="abc"):
-    """A space over some of the names, and the points that it must have."""
-    kind = draw(st.sampled_from(["zip", "grid", "plus", "where", "repeat"] + ["times"] * (len(names) > 1)))
-    values = st.lists(st.integers(0, 3) | st.sampled_from(["s", 0.5, None]), max_size=3)
-    if kind == "times":
-        left, one = draw(modelled(names[:1]))
-        right, other = draw(modelled(names[1:]))
-        if "trial" in left.names and "trial" in right.names:
-            return left, one
-        return left * right, [{**p, **q} for p in one for q in other]
-    if kind == "zip":
-        rows = draw(st.lists(st.tuples(*[st.integers(0, 3)] * len(names)), max_size=4))
-        space = explore({name: [row[i] for row in rows] for i, name in enumerate(names)})
-        return space, [dict(zip(names, row, strict=True)) for row in rows]
+def leaves(draw, names):
+    """A space that is not built from others, and the points that it must have."""
+    kinds = ["zip", "grid", "points", "frame", "sample", *["saltelli", "morris"] * (len(names) > 1)]
+    kind = draw(st.sampled_from(kinds))
     if kind == "grid":
-        axes = {name: draw(values) for name in names}
+        axes = {name: draw(st.lists(VALUES, max_size=3)) for name in names}
         combinations = itertools.product(*axes.values())
         return product(axes), [dict(zip(axes, row, strict=True)) for row in combinations]
-    inner, model = draw(modelled(names))
+    if kind in ("zip", "points", "frame"):
+        value = st.integers(0, 3) if kind == "frame" else VALUES
+        rows = draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, value)), max_size=4))
+        if kind == "points" and rows:  # of which some may lack a name, as long as the first one has all
+            rows[1:] = [{k: v for k, v in row.items() if v != 3} for row in rows[1:]]
+            return explore(rows), rows
+        axes = {name: [row[name] for row in rows] for name in names}
+        return explore(pd.DataFrame(axes, columns=list(names)) if kind == "frame" else axes), rows
+    axes = {name: draw(st.sampled_from([(0, 1), [0, 1, 2], [1, "s"]])) for name in names}
+    n, seed = draw(st.integers(1, 4)), draw(st.integers(0, 9))
+    if kind == "sample":
+        space = sample(n, axes, method=draw(st.sampled_from(["sobol", "halton", "lhs", "random"])), seed=seed)
+    else:
+        space = saltelli(n, axes, seed=seed) if kind == "saltelli" else morris(n, axes, seed=seed)
+    return space, points(space)
+
+
+@st.composite
+def modelled(draw, names="abc", *, plain=False, depth=2):
+    """A space over some of the names, and its points; a plain one has neither trials nor a design."""
+    kinds = ["leaf", "plus", "where", "take", "repeat", *["times"] * (len(names) > 1)]
+    kind = draw(st.sampled_from(kinds)) if depth else "leaf"
+    depth -= 1
+    if kind == "leaf":
+        space, model = draw(leaves(names))
+        if plain and space.form.parts == () and space.form.design:
+            return product({name: [1] for name in names}), [dict.fromkeys(names, 1)]
+        return space, model
+    if kind == "times":
+        left, one = draw(modelled(names[:1], plain=True, depth=depth))
+        right, other = draw(modelled(names[1:], plain=plain, depth=depth))
+        return left * right, [{**p, **q} for p in one for q in other]
+    inner, model = draw(modelled(names, plain=plain, depth=depth))
     if kind == "plus":
-        other, more = draw(modelled(names[draw(st.integers(0, len(names) - 1)) :]))
-        together = model + more
-        if "trial" in (*inner.names, *other.names):  # a side without trials has trial 0 of each
-            together = [{**point, "trial": point.get("trial", 0)} for point in together]
-        return inner + other, together
-    if kind == "where":
+        other, more = draw(modelled(names[draw(st.integers(0, len(names) - 1)) :], plain=plain, depth=depth))
+        return inner + other, with_trials(model + more, inner, other)
+    if kind == "where" and names[0] in inner.names:
         name = names[0]
-        kept = [p for p in model if name in p and p[name] != 1]
-        return inner.where(f"{name} != 1") if name in inner.names else inner, (
-            kept if name in inner.names else model
-        )
-    if "trial" in inner.names:
-        return inner, model
-    return inner.repeat(2), [{**p, "trial": i} for p in model for i in range(2)]
+        test = draw(st.sampled_from([f"{name} != 1", eval(f"lambda {name}: {name} != 1")]))
+        return inner.where(test), [p for p in model if name in p and p[name] != 1]
+    if kind == "take":
+        index = draw(st.lists(st.integers(0, len(model) - 1), max_size=4)) if model else []
+        return inner.take(index), [model[i] for i in index]
+    if kind == "repeat" and not plain and "trial" not in inner.names:
+        return inner.repeat(2), [{**p, "trial": i} for p in model for i in range(2)]
+    return inner, model
 
 
-@given(modelled(), st.data())
+def with_trials(model, *spaces):
+    """A side of a sum without trials has trial 0 of each point."""
+    if not any("trial" in space.names for space in spaces):
+        return model
+    return [{**point, "trial": point.get("trial", 0)} for point in model]
+
+
+def column_of(model, name):
+    return [point[name] for point in model if name in point]
+
+
+@settings(deadline=None)
+@given(modelled(depth=3), st.data())
 def test_any_space_has_the_points_of_its_model(pair, data):
     space, model = pair
-    assert points(space) == model
-    if model:
-        start = data.draw(st.integers(0, len(model) - 1))
-        columns = space.columns(start)
-        for name in space.names:
-            shown = np.ma.asarray(columns[name])
-            absent = np.ma.getmaskarray(shown).tolist()
-            assert absent == [name not in p for p in model[start:]]
-            assert [v for v, gone in zip(shown.data.tolist(), absent, strict=True) if not gone] == [
-                p[name] for p in model[start:] if name in p
-            ]
+    assert len(space) == len(model)
+    assert points(space) == list(space) == model
+    assert space.optional >= {name for name in space.names if any(name not in point for point in model)}
+    start, stop = (data.draw(st.integers(-2, len(model) + 2)) for _ in range(2))
+    part, columns = model[start:stop], space.columns(start, stop)
+    assert tuple(columns) == space.names
+    for name in space.names:
+        shown = np.ma.asarray(columns[name])
+        absent = np.ma.getmaskarray(shown).tolist()
+        assert absent == [name not in point for point in part]
+        present = [value for value, gone in zip(shown.data.tolist(), absent, strict=True) if not gone]
+        assert present == column_of(part, name)
+    assert points(pickle.loads(pickle.dumps(space))) == model
+
+
+@settings(deadline=None, max_examples=50)
+@given(modelled("a", plain=True), modelled("bc"), modelled("d", plain=True))
+def test_times_is_associative_and_its_left_side_slowest(one, two, three):
+    (a, first), (b, second), (c, third) = one, two, three
+    left, right = (a * b) * c, a * (b * c)
+    assert left.names == right.names
+    assert (
+        points(left)
+        == points(right)
+        == [{**p, **q, **r} for p, q, r in itertools.product(first, second, third)]
+    )
+    assert len(left) == len(first) * len(second) * len(third)
+
+
+@settings(deadline=None, max_examples=50)
+@given(modelled("ab"), modelled("bc"), modelled("ca"))
+def test_plus_is_associative_and_keeps_the_order(one, two, three):
+    (a, first), (b, second), (c, third) = one, two, three
+    left, right = (a + b) + c, a + (b + c)
+    assert points(left) == points(right) == with_trials(first + second + third, a, b, c)
+    assert left.optional == right.optional
+    assert len(left) == len(a) + len(b) + len(c)
+
+
+@settings(deadline=None, max_examples=50)
+@given(modelled("ab", plain=True), modelled("b", plain=True), modelled("cd"))
+def test_times_distributes_over_a_sum_on_its_left(one, two, three):
+    (a, _), (b, _), (c, _) = one, two, three
+    assert points((a + b) * c) == points(a * c + b * c)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-3, 3), max_size=4),
+    st.lists(st.integers(-3, 3), max_size=4),
+    st.sampled_from(["x < y", "x + y == 0", "x == y or x > 1", "not x < y", "abs(x) <= 1 and y >= 0"]),
+)
+def test_where_after_a_product_is_the_filtered_list(x, y, condition):
+    expected = [
+        {"x": p, "y": q}
+        for p, q in itertools.product(x, y)
+        if eval(condition, {"abs": abs}, {"x": p, "y": q})
+    ]
+    assert points(product(x=x, y=y).where(condition)) == expected
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(VALUES, max_size=4), max_size=4))
+def test_a_product_is_that_of_itertools(axes):
+    assert points(product(axes)) == [
+        dict(zip(axes, row, strict=True)) for row in itertools.product(*axes.values())
+    ]

@@ -8,7 +8,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
-from processes import alive, kill_group
+from processes import alive, kill_group, opened_plainly
 
 import simkit
 
@@ -131,7 +131,7 @@ def test_a_killed_session_goes_on_at_the_last_checkpoint(project, workers, victi
     path = project.path / "results" / "slow-001.h5"
 
     def committed():
-        with h5py.File(path, "r") as file:
+        with opened_plainly(path) as file:
             kept = file["slow/runs"].get("checkpoint", {}).get("1")
             return kept is not None and kept["series"].attrs["v"] == 4 and file["slow/runs/status"][0] == 1
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 import pytest
 from conftest import Project
-from processes import kill_group, kinds, read_everything, recorded_runs, values, wrong_values
+from processes import is_refused, kill_group, kinds, read_everything, recorded_runs, values, wrong_values
 
 import simkit
 
@@ -120,17 +120,14 @@ class Watcher:
         return next(iter(sorted((self.project.path / "results").glob("study-*.h5"))), None)
 
     def look(self):
-        """Read the status; a commit that is just being applied may refuse a reader for a moment.
-
-        HDF5 asks for the file's size before it takes its lock, so a commit in between makes it say "truncated".
-        """
+        """Read the status; a commit that is just being applied may refuse a reader for a moment."""
         if self.path is None:
             return
         self.counts["reads"] += 1
         try:
-            done = recorded_runs(self.path)
+            done = recorded_runs(self.path, patience=1)
         except OSError as error:
-            if not (isinstance(error, BlockingIOError) or "truncated file" in str(error)):
+            if not is_refused(error):
                 raise
             self.refused += 1
             self.counts["reads refused"] += 1

@@ -12,7 +12,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from processes import alive, kill_group, recorded_runs
+from processes import alive, kill_group, opened_plainly, recorded_runs
 from transactional import waiting
 
 import simkit
@@ -46,7 +46,7 @@ while not os.path.exists(log):
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        if not (isinstance(error, BlockingIOError) or "truncated file" in str(error)):  # see test_kill.py
+        if not (isinstance(error, BlockingIOError) or "truncated file" in str(error)):  # see processes.py
             counts["failed"].append(repr(error))
             continue
         counts["refused"] += 1
@@ -130,7 +130,7 @@ def test_plain_readers_never_fail_and_never_see_a_torn_value(project):
 def test_a_file_that_stays_open_is_a_stable_snapshot_and_delays_nothing(project, reader_holds):
     process, path = started(project)
     project.until(lambda: recorded_runs(path))
-    with h5py.File(path, "r") as file:
+    with opened_plainly(path) as file:
         there = file["study/runs/status"][:]
         z = file["study/results/z"]
         values = z[:]

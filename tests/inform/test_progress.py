@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.inform.progress import assignments, counted, duration, rule, short, size
+from simkit.inform.progress import assignments, briefly, counted, duration, rule, size, tally
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from simkit.inform.progress import assignments, counted, duration, rule, short, 
         (2100, "2.1 kB"),
         (21_000, "21 kB"),
         (1_500_000, "1.5 MB"),
-        (7 * 10**12, "7000 GB"),
+        (7 * 10**12, "7.0 TB"),
     ],
 )
 def test_sizes_have_two_or_three_digits(nbytes, text):
@@ -32,16 +32,24 @@ def test_durations_are_read_at_a_glance(seconds, text):
 
 
 def test_values_stand_on_one_line():
-    assert short(np.float64(1.5)) == "1.5"
-    assert short(np.arange(3)) == "array([0, 1, 2])"
-    assert short("a\nb") == r"'a\nb'"
-    assert short(np.arange(1000.0), 20) == "array([ 0., 1., 2.,…"
+    assert briefly(np.float64(1.5)) == "1.5"
+    assert briefly(np.arange(3)) == "array([0, 1, 2])"
+    assert briefly("a\nb") == r"'a\nb'"
+    assert briefly(np.arange(1000.0)) == "array float64 (1000,)"
+    assert briefly("word " * 9, 20) == "'word word word wor…"
     assert assignments({"x": np.float32(1), "name": "a"}) == "x=1.0  name='a'"
 
 
 def test_one_is_no_plural_and_titles_are_as_wide_as_the_page():
     assert (counted(1, "run"), counted(12, "run")) == ("1 run", "12 runs")
     assert rule("done", width=12) == "=== done ==="
+
+
+def test_counts_stand_in_the_order_of_the_statuses_whichever_came_first():
+    assert tally({"after failed": 1, "crashed": 2, "failed": 5, "done": 45}) == (
+        "45 done, 5 failed, 2 crashed, 1 after failed"
+    )
+    assert tally({}) == ""
 
 
 def test_the_numbers_of_a_study_are_those_of_its_record(project):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
@@ -245,5 +247,20 @@ def test_rows_that_were_grown_and_not_run_are_absent(writer):
     writer.put(batch(range(6), z=[1, 2, 3, 4, 5, 6]))
     writer.grow(9)
     writer.put(batch([7], z=[7.5]))
-    column = read(writer.root["results"], "z", slice(0, 9), writer.known == Status.DONE)
+    column = read(writer.root["results"], "z", slice(0, 9), writer.table.status == Status.DONE)
     assert decode(column) == [1, 2, 3, 4, 5, 6, ABSENT, 7.5, ABSENT]
+
+
+def test_runs_far_apart_are_written_without_what_lies_between_them(tmp_path):
+    store = Store(tmp_path / "f.h5")
+    writer = Writer(store, "f", 100_000)
+    writer.describe({"node_id": "sim_a.py::f", "root_seed": "1", "doc": "", "fingerprint": "{}"})
+    writer.put(batch([5], z=[np.full(1000, 5.0)]))
+    tracemalloc.start()
+    writer.put(batch([0, 7, 99_999], z=[np.full(1000, float(run)) for run in (0, 7, 99_999)]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    store.close()
+    assert peak < 10_000_000
+    with simkit.open(tmp_path / "f.h5") as traj:
+        assert [traj.runs[run].z[0] for run in (0, 5, 7, 99_999)] == [0, 5, 7, 99_999]

@@ -98,3 +98,30 @@ def test_a_second_session_on_the_same_file_is_told_who_writes_it(project):
     assert f"results/waiting-001.h5 is being written by process {process.pid} on " in second.err
     assert process.returncode == 0, out + err
     assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(8)]
+
+
+def test_ctrl_c_ends_a_replay_for_the_debugger(project):
+    """No handler of signals is there: the run itself is interrupted, and not begun again."""
+    project.file(
+        "sim_wait.py",
+        """
+        import time
+        from pathlib import Path
+        from simkit import experiment, product
+
+        @experiment
+        @product(i=[0, 1])
+        def wait(i):
+            with Path("begun").open("a") as file:
+                file.write("x")
+            while True:
+                time.sleep(0.01)
+        """,
+    )
+    with project.under_way("sim_wait.py::wait[1]", "--pdb") as process:
+        project.until(lambda: project.has("begun"))
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert "simkit: interrupted" in err
+    assert (project.path / "begun").read_text() == "x"

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
-from simkit.analyse.diff import Diff, Entry, diff
+from simkit.analyse.diff import Diff, ParameterDiff, diff
 from simkit.analyse.open import recorded_at
 from simkit.cli.verbs.words import FILE, add_tolerance, aligned, apart, pair, tolerance
 from simkit.errors import shown_path
@@ -86,7 +86,7 @@ def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
     yield from ["", title, *indented] if indented else ()
 
 
-def entries(found: Sequence[Entry]) -> list[str]:
+def entries(found: Sequence[ParameterDiff]) -> list[str]:
     """``gain  2.0 | 3.0``."""
     return aligned([(entry.name, " | ".join(pair(*entry.values, entry.units))) for entry in found])
 

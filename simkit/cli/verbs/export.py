@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
+from simkit.cli.verbs.serve import replayed
 from simkit.cli.verbs.words import FILE
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import counted, size
+from simkit.serve.files import one_of
+from simkit.serve.reading import Reader
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,10 +21,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="simkit export",
         description="Write a trajectory's runs to a table (.csv, .parquet), to labelled arrays (.nc), "
-        "or to a smaller trajectory (.h5).",
+        "to a smaller trajectory (.h5), or to an archive: an RO-Crate (a folder, as in crate/).",
     )
     top.add_argument("file", metavar="FILE", help=FILE)
-    top.add_argument("out", metavar="OUT", help="the new file; its ending tells the format")
+    top.add_argument("out", metavar="OUT", help="the new file, its ending tells the format; or a folder/")
     top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     top.add_argument("--where", metavar="EXPR", help="only these runs, as in \"x > 2 and status == 'done'\"")
     top.add_argument(
@@ -28,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B,…",
         action="append",
         help="only these parameters and results, as in z,neuron.tau",
+    )
+    top.add_argument(
+        "--license", metavar="NAME", default="", help="of an archive: an address or SPDX name, as CC-BY-4.0"
     )
     top.add_argument("--force", action="store_true", help="write over OUT if it exists")
     return top
@@ -38,6 +45,8 @@ def main(options: argparse.Namespace) -> int:
     given = ",".join(options.names or ())
     names = [name for name in map(str.strip, given.split(",")) if name] or None
     out = Path(options.out)
+    if options.out.endswith(("/", "\\")) or out.is_dir():
+        return export_crate(options, out)
     with Trajectory(recorded_at(options.file, options.name)) as trajectory:
         chosen = trajectory if options.where is None else trajectory.where(options.where)
         if not len(chosen):
@@ -51,4 +60,20 @@ def main(options: argparse.Namespace) -> int:
         print(f"{shown_path(out)}   {counted(len(chosen), 'run')}   {size(out.stat().st_size)}")
         for remark in written.remarks:
             print(f"    {remark}")
+    return 0
+
+
+def export_crate(options: argparse.Namespace, folder: Path) -> int:
+    """Write an archive, and say what is missing in it."""
+    from simkit.serve.crate import write_crate
+
+    if options.where or options.names:
+        raise SimkitError("an archive holds the whole trajectory: leave out --where and --names")
+    entry = one_of(f"{options.file}::{options.name}" if options.name else options.file)
+    with Reader().reading(entry) as reading:
+        remarks = write_crate(reading, folder, replayed, license=options.license)
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    print(f"{shown_path(folder)}{os.sep}   {counted(len(sizes), 'file')}   {size(sum(sizes))}")
+    for remark in remarks:
+        print(f"    {remark}")
     return 0

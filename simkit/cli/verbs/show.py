@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simkit.analyse.open import recorded_at
-from simkit.analyse.show import briefly
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import add_file, aligned, experiments_at, replay_line
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import counted, duration, rule, size
+from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.recorded import Recorded
 
 _WIDTH = 11

@@ -25,9 +25,9 @@ from simkit.cli.verbs.words import (
 )
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.inform.progress import counted, duration, rule, short
+from simkit.inform.progress import briefly, counted, duration, rule
 from simkit.record.recorded import Recorded
-from simkit.replay.comparison import Difference
+from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
 
 _MOST, _MOST_VERBOSE = 20, 200
@@ -160,7 +160,8 @@ def changes(result: Verification) -> list[str]:
     """What changed since, by topic."""
     lines = [f"    {change.topic:<10} {change.words}" for change in result.changes]
     lines += [
-        f"    {'parameter':<10} {name} is {short(now, 30)} in the code now; verified with {short(old, 30)}, as recorded"
+        f"    {'parameter':<10} {name} is {briefly(now, 30)} in the code now; "
+        f"verified with {briefly(old, 30)}, as recorded"
         for name, (now, old) in result.overlaid.items()
     ]
     return (
@@ -170,7 +171,7 @@ def changes(result: Verification) -> list[str]:
     )
 
 
-def table(differences: Sequence[Difference]) -> list[str]:
+def table(differences: Sequence[Deviation]) -> list[str]:
     """Run, name, recorded, now."""
     rows = [("run", "name", "recorded", "now", "")]
     for each in differences:

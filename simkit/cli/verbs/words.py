@@ -13,7 +13,7 @@ import numpy as np
 
 from simkit.analyse.open import recorded_at
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import short
+from simkit.inform.progress import briefly
 from simkit.record.catalogue import existing, experiments
 from simkit.record.recorded import Recorded
 from simkit.values.compare import Gap, Tolerance
@@ -111,7 +111,7 @@ def pair(one: Any, other: Any, units: tuple[str, str] = ("", "")) -> tuple[str, 
     if _alike(one, other):
         at = _farthest(one, other)
         place = ", ".join(map(str, at))
-        return f"[{place}] {short(one[at])}", f"[{place}] {short(other[at])}"
+        return f"[{place}] {briefly(one[at])}", f"[{place}] {briefly(other[at])}"
     if first == second:  # they differ in type, or behind what is shown
         return f"{_kind(one)} {first}", f"{_kind(other)} {second}"
     return first, second
@@ -150,9 +150,7 @@ def _shown(value: Any) -> str:
     """A value, the type and shape of an array, or a remark in parentheses as it is."""
     if value is ABSENT:
         return "(nothing)"
-    if isinstance(value, np.ndarray) and value.size > _SMALL:
-        return f"array {value.dtype} {value.shape}"
-    return value if isinstance(value, str) and value == "(varies)" else short(value, _MOST)
+    return value if isinstance(value, str) and value == "(varies)" else briefly(value, _MOST, _SMALL)
 
 
 def _kind(value: Any) -> str:

@@ -104,15 +104,15 @@ class Pool:
         handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.made = show, 0
+        self.show, self.count = show, 0
         self.nursery = Nursery(source, method)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
             self._start(slot)
 
     def _start(self, slot: int) -> None:
-        self.made += 1
-        place = Place(slot, self.made, self.beats, self.show)
+        self.count += 1
+        place = Place(slot, self.count, self.beats, self.show)
         beat = open_beats(self.beats, slot)
         beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
         connection = self.nursery.start(place)
@@ -170,7 +170,7 @@ class Pool:
                 worker.give(portion)
 
     def _stop_slow(self) -> None:
-        """Kill workers whose run takes too long; `_bury` finds out which run it was in when it died."""
+        """Kill workers whose run takes too long; `_lost` finds out which run it was in when it died."""
         if self.limits.timeout is None:
             return
         for worker in self.workers.values():
@@ -183,7 +183,7 @@ class Pool:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
-            return self._bury(worker, feed)
+            return self._lost(worker, feed)
         if answer.bug:
             raise RuntimeError(answer.bug)
         if answer.problem:
@@ -201,7 +201,7 @@ class Pool:
         worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
         return answer.batch if executed else None
 
-    def _bury(self, worker: Worker, feed: Feed) -> Batch | None:
+    def _lost(self, worker: Worker, feed: Feed) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its portions are done again."""
         del self.workers[worker.connection]
         worker.connection.close()

@@ -20,7 +20,7 @@ from simkit.values.columns import (
     Record,
     whole_column,
 )
-from simkit.values.compress import LEVEL, Packed
+from simkit.values.compress import LEVEL, Packed, compressed_node
 from simkit.values.encode import BIG
 
 Rows: TypeAlias = slice | Index  # consecutive rows, or row numbers in any order
@@ -238,7 +238,8 @@ def read_node(node: Any, rows: Rows, *, packed: bool = False) -> Node:
             return Leaf(codec, _chunks(node, rows))
         values = read_rows(node, rows)
         text = is_text(node) and "dtype" not in node.attrs
-        return Leaf(codec, values.tolist() if text else values)
+        leaf = Leaf(codec, values.tolist() if text else values)
+        return compressed_node(leaf) if packed and node.compression is not None else leaf
     layout = node.attrs["layout"]
     if layout == "ragged":
         return _ragged(node, codec, rows)
@@ -318,3 +319,34 @@ def _items(group: h5py.Group, codec: str, rows: Rows, *, packed: bool) -> Items:
     if (used[1:, 0] != used[:-1, 1]).any():
         wanted = np.concatenate([np.arange(start, end) for start, end in used.tolist()])
     return Items(codec, counts, read(group, "items", wanted, packed=packed))
+
+
+def is_scalar(node: Any) -> bool:
+    """Whether each row of a name's dataset or group is a number or a text."""
+    if node.attrs.get("layout") == "variants":
+        return all(is_scalar(part) or part.attrs.get("layout") == "none" for part in node.values())
+    return isinstance(node, h5py.Dataset) and node.ndim == 1
+
+
+def mean_bytes(node: Any, n: int) -> int:
+    """About how many bytes one of a name's ``n`` rows takes."""
+    if not isinstance(node, h5py.Dataset):
+        return sum(mean_bytes(part, n) for part in node.values())
+    return int(node.size * (50 if is_text(node) else node.dtype.itemsize) // max(1, n))
+
+
+def kind(node: Any) -> str:
+    """The type of a name's values in a few words: ``float``, ``float64 (3, 4)``, ``ragged int64``."""
+    layout = node.attrs.get("layout")
+    if layout == "variants":
+        return " or ".join(dict.fromkeys(kind(part) for part in node.values()))
+    codec = str(node.attrs.get("codec", ""))
+    if layout == "record":  # by its own class where that says more
+        word = node.attrs.get("monitor") or str(node.attrs.get("class", "")).rpartition(".")[2]
+        return str(word or codec)
+    if layout == "ragged" and codec in ("array", "list", "tuple"):
+        return f"ragged {node['values'].dtype}" + (f" ({codec}s)" if codec != "array" else "")
+    if layout is not None or codec not in ("array", "scalar", "list", "tuple"):
+        return codec
+    dtype = str(np.dtype(node.attrs["dtype"]) if "dtype" in node.attrs else node.dtype)
+    return f"{dtype} {node.shape[1:]}" if node.ndim > 1 else dtype

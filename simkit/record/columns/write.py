@@ -17,7 +17,7 @@ from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.columns.datasets import Held, LeafHeld, created, found
 from simkit.record.columns.layout import create_column, put, stored_dtype, to_stored
-from simkit.record.format import AFTER, MASK, home, place
+from simkit.record.format import AFTER, MASK, description, home, place
 from simkit.values.columns import Column, Leaf, Node, Ragged, Record, whole_column
 from simkit.values.decode import decode, taken_apart
 from simkit.values.encode import MOST_ALIKE, array_codec, as_mapping, composites, encode, loose
@@ -182,9 +182,7 @@ class Sink:
         self.parent.move(self.name, aside)
         group = self.parent.create_group(self.name, track_order=True)
         group.attrs["layout"] = "variants"
-        for key in ("comment", "unit", "origin", "explored"):
-            if key in self.parent[aside].attrs:
-                group.attrs[key] = self.parent[aside].attrs[key]
+        group.attrs.update(description(self.parent[aside]))
         self.parent.move(aside, f"{self.name}/1")
         self.held[0].moved(group, "1")
 

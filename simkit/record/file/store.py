@@ -176,6 +176,17 @@ class Store:
             self._show()
         self.cost = time.perf_counter() - start
 
+    def check(self) -> None:
+        """Raise what a write met since the last commit, rather than gather what follows in memory.
+
+        Raises
+        ------
+        StorageFailed
+            When the disk is full or broken.
+        """
+        if self.medium.failed is not None:
+            raise self._failed(self.medium.failed)
+
     def catch_up(self) -> None:
         """Write to the file what waits in its log for readers to go, if they have gone."""
         try:

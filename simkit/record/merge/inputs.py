@@ -18,16 +18,16 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import is_text
 from simkit.record.file.store import WriterLock
+from simkit.record.format import AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 
-AFTER = "after"  # the attribute of parameters that only what follows the runs asked for
 _MEANING = ("codec", "layout", "dtype", "fields", "attributes", "length")
 _WIDE = {"U": "str", "S": "bytes"}  # their widths do not matter
 
 
 @attrs.frozen
-class Source:
+class Input:
     """One trajectory of a file that is to be merged.
 
     Attributes
@@ -112,7 +112,7 @@ class Survey:
         Of the newest session, by piece.
     """
 
-    source: Source
+    source: Input
     n: int
     status: Array
     node_id: str
@@ -131,7 +131,7 @@ class Survey:
         return int((self.status != Status.PENDING).sum())
 
 
-def survey(source: Source) -> Survey:
+def survey(source: Input) -> Survey:
     """Look at a source without reading its columns."""
     recorded = source.open()
     try:
@@ -216,10 +216,10 @@ def _split(file: str | os.PathLike[str]) -> tuple[Path, str]:
     return Path(path), name
 
 
-def source_sets(target: Path, files: Sequence[str | os.PathLike[str]]) -> dict[str, list[Source]]:
+def source_sets(target: Path, files: Sequence[str | os.PathLike[str]]) -> dict[str, list[Input]]:
     """Which sources make which experiment: groups of one name, or those that were named."""
     named = any(_split(file)[1] for file in files)
-    sets: dict[str, list[Source]] = {}
+    sets: dict[str, list[Input]] = {}
     seen: set[tuple[str, str]] = set()
     for file in files:
         path, name = _split(file)
@@ -240,12 +240,12 @@ def source_sets(target: Path, files: Sequence[str | os.PathLike[str]]) -> dict[s
             seen.add((os.path.realpath(path), group))
             Recorded.open(path, group).close()  # says so if it is not there
             key = next(iter(sets), group) if named else group
-            sets.setdefault(key, []).append(Source(path, group, held))
+            sets.setdefault(key, []).append(Input(path, group, held))
     _check_common(sets, [_split(file)[0] for file in files])
     return sets
 
 
-def _check_common(sets: dict[str, list[Source]], paths: Sequence[Path]) -> None:
+def _check_common(sets: dict[str, list[Input]], paths: Sequence[Path]) -> None:
     """Each file must have an experiment in common with another."""
     shared = {source.path for sources in sets.values() if len(sources) > 1 for source in sources}
     for path in paths:
@@ -262,7 +262,7 @@ def _check_common(sets: dict[str, list[Source]], paths: Sequence[Path]) -> None:
         raise SimkitError(msg)
 
 
-def check_shard(target: Path, sets: dict[str, list[Source]]) -> None:
+def check_shard(target: Path, sets: dict[str, list[Input]]) -> None:
     """Someone who writes ``simkit merge study-001.shard-*.h5`` has forgotten to say where to."""
     stem, _, part = target.stem.partition(".shard-")
     if part and any(s.held for sources in sets.values() for s in sources):

@@ -11,8 +11,6 @@ import numpy as np
 from simkit.collect.code import changes
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
-from simkit.record.format import place
-from simkit.record.merge.copying import pieces, weight
 from simkit.record.merge.inputs import Known, Survey
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
@@ -189,19 +187,15 @@ def _keys_of(recorded: Recorded, survey: Survey, name: str) -> Array:
         return keys(Column(survey.n, ()))
     if survey.names[name].constant:
         return np.repeat(keys(recorded.constant(name)), survey.n)
-    numbers = np.empty(survey.n, "u8")
-    rows = np.arange(survey.n)
-    thing = recorded.root[place("parameters", name)]
-    for block in pieces(rows, rows, weight(recorded.path, thing, survey.n)):
-        numbers[block] = keys(recorded.column(name, block))
-    return numbers
+    batches = recorded.batches(np.arange(survey.n), [name])
+    return np.concatenate([np.empty(0, "u8"), *(keys(batch.parameters[name]) for batch in batches)])
 
 
 DUPLICATES = ("error", "first", "all")
 
 
 @attrs.frozen(eq=False)
-class Placement:
+class Transfer:
     """Rows of one source and where they go, ascending there; its other rows are not taken.
 
     Attributes
@@ -234,14 +228,14 @@ class Places:
         self.agreed, self.duplicates = agreed, duplicates
         self.status: Array = np.empty(0, "u1")
         self.keys: list[Array] = [np.empty(0, "u8") for _ in agreed.keys]
-        self.taken: list[tuple[Survey, Placement]] = []
+        self.taken: list[tuple[Survey, Transfer]] = []
 
     @property
     def n(self) -> int:
         """How many runs there are."""
         return len(self.status)
 
-    def place(self, survey: Survey, recorded: Recorded) -> Placement:
+    def place(self, survey: Survey, recorded: Recorded) -> Transfer:
         """Find the places of one more source's runs.
 
         A run that is done replaces the same run that is not; what nobody has yet comes at the end.
@@ -273,11 +267,11 @@ class Places:
         found[new] = self.n + np.arange(len(new))
         vault = {int(run): int(found[int(run)]) for run in recorded.root.get("runs/checkpoint", ())}
         numbers = {int(found[run]): number for run, number in trials.items()}
-        placement = Placement(source, target, numbers, vault, int((both & ~again).sum()))
+        placement = Transfer(source, target, numbers, vault, int((both & ~again).sum()))
         self._take(survey, placement, theirs, len(new))
         return placement
 
-    def _take(self, survey: Survey, placement: Placement, theirs: Sequence[Array], new: int) -> None:
+    def _take(self, survey: Survey, placement: Transfer, theirs: Sequence[Array], new: int) -> None:
         self.taken.append((survey, placement))
         if new:
             self.status = np.concatenate([self.status, np.zeros(new, "u1")])
@@ -346,7 +340,5 @@ def _point(recorded: Recorded, agreed: Agreement, run: int) -> dict[str, Any]:
             trials = recorded.run_column(TRIAL, slice(run, run + 1))
             found[name] = 0 if trials is None else int(trials[0])
         elif name in recorded.names("parameters"):
-            constant = recorded.is_constant(name)
-            column = recorded.constant(name) if constant else recorded.column(name, slice(run, run + 1))
-            found[name] = decode(column)[0]
+            found[name] = decode(recorded.rows(name, np.array([run])))[0]
     return found

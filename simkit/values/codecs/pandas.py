@@ -113,15 +113,15 @@ def _nullable_back(parts: Facts, facts: Facts) -> Any:
 
 
 def _arrow(array: Any) -> tuple[Facts, Facts]:
-    told = str(array.dtype)
+    name = str(array.dtype)
     try:
-        is_told = _arrow_dtype(told) == array.dtype
+        says_all = _arrow_dtype(name) == array.dtype
     except (TypeError, NotImplementedError):
-        is_told = False
-    if not is_told:
-        raise Unstorable("", f"a pandas array of dtype {told}")
+        says_all = False
+    if not says_all:
+        raise Unstorable("", f"a pandas array of dtype {name}")
     cells = [None if missing else cell for cell, missing in zip(array.tolist(), array.isna(), strict=True)]
-    return {"cells": cells}, {"dtype": told}
+    return {"cells": cells}, {"dtype": name}
 
 
 def _arrow_back(parts: Facts, facts: Facts) -> Any:
@@ -134,10 +134,10 @@ def _arrow_back(parts: Facts, facts: Facts) -> Any:
     return pd.arrays.ArrowExtensionArray(pa.array(parts["cells"], dtype.pyarrow_dtype))
 
 
-def _arrow_dtype(told: str) -> Any:
+def _arrow_dtype(name: str) -> Any:
     """The dtype of this name; pandas takes Arrow's text for its own."""
-    if told != "string[pyarrow]":
-        return pd.api.types.pandas_dtype(told)
+    if name != "string[pyarrow]":
+        return pd.api.types.pandas_dtype(name)
     import pyarrow as pa
 
     return pd.ArrowDtype(pa.string())
@@ -183,8 +183,8 @@ def _timestamp(value: pd.Timestamp) -> Parts:
 
 
 def _timestamp_back(parts: Facts, facts: Facts) -> Any:
-    found = pd.Timestamp(parts["time"])
-    return found.tz_localize("UTC").tz_convert(zone_of(facts)) if facts else found
+    time = pd.Timestamp(parts["time"])
+    return time.tz_localize("UTC").tz_convert(zone_of(facts)) if facts else time
 
 
 def _interval_ends(value: Any) -> Parts:
@@ -229,14 +229,14 @@ def _range_facts(name: Any) -> str:
 
 
 def _frequency(freq: Any) -> str:
-    told = str(freq.freqstr)
+    name = str(freq.freqstr)
     try:
-        is_told = pd.tseries.frequencies.to_offset(told) == freq
+        says_all = pd.tseries.frequencies.to_offset(name) == freq
     except ValueError:
-        is_told = False
-    if not is_told:
-        raise Unstorable("", f"an index of frequency {told}")
-    return told
+        says_all = False
+    if not says_all:
+        raise Unstorable("", f"an index of frequency {name}")
+    return name
 
 
 def _index_back(parts: Facts, facts: Facts) -> pd.Index:
@@ -307,15 +307,15 @@ def _frame(frame: pd.DataFrame) -> Parts:
     if names is None:
         fields: Sequence[str] = [f"column_{i}" for i in range(len(labels))]
         parts["columns"] = labels
-        told = attributes_of(**_flags(frame))
+        attributes = attributes_of(**_flags(frame))
     else:
-        fields, told = _layout(tuple(names), str(labels.dtype), unique)
+        fields, attributes = _layout(tuple(names), str(labels.dtype), unique)
     parts.update(zip(fields, columns, strict=True))
-    return Parts({**parts, **_attrs(frame)}, told)
+    return Parts({**parts, **_attrs(frame)}, attributes)
 
 
 def _taken(frame: pd.DataFrame) -> Parts:
-    """The parts of a frame with numbers of their own; cells that are objects, and attributes, are left to `taken`."""
+    """The parts of a frame with numbers of their own; objects in cells and attributes are left to `take_apart`."""
     parts = _frame(frame)
     fields: Any = parts.fields
     is_own = not frame.attrs

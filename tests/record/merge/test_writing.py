@@ -95,3 +95,17 @@ def test_session_numbers_go_on_and_attempts_add_up(study):
         assert table["file"].asstr()[:].tolist() == ["a.h5", "b.h5"]
         assert table["first_session"][:].tolist() == [1, 2]
         assert table["sessions"][:].tolist() == [1, 2]
+
+
+def test_texts_that_sessions_share_are_there_once(two):
+    for file, keys in (("a.h5", "pq"), ("b.h5", "qr")):
+        with h5py.File(file, "r+") as opened:
+            for key in keys:
+                opened.create_dataset(f"f/info/sources/{key}", data=key * 3, dtype=TEXT)
+    simkit.merge("m.h5", "a.h5", "b.h5").close()
+    with h5py.File("m.h5") as merged:
+        store = merged["f/info/sources"]
+        texts = {key: store[key].asstr()[()] for key in "pqr"}
+        assert texts == {"p": "ppp", "q": "qqq", "r": "rrr"}
+        assert len(store) > 3  # and the sources of the study itself, once
+        assert [key for key in merged["f/info"] if key.isdigit()] == ["001", "002"]

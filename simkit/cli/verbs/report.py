@@ -1,0 +1,39 @@
+"""``simkit report``: a trajectory as one HTML file, to be sent."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from simkit.cli.verbs.serve import replayed
+from simkit.errors import shown_path
+from simkit.inform.progress import size
+from simkit.serve.files import one_of
+from simkit.serve.reading import Reader
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit report``."""
+    top = argparse.ArgumentParser(
+        prog="simkit report",
+        description="Write one HTML file that tells what was run, with which parameters, what came out, and how to "
+        "make it again. It needs no network, and opens from a mail.",
+    )
+    add = top.add_argument
+    add("file", metavar="FILE", help="FILE, or FILE::NAME where it holds several experiments")
+    add("-o", metavar="OUT.html", dest="out", help="by default the name of FILE, in this folder")
+    add("--force", action="store_true", help="write over OUT even if it is no report")
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Write the report."""
+    from simkit.serve.document import write
+
+    entry = one_of(options.file)
+    suffix = f"-{entry.name}" if "::" in options.file else ""
+    out = Path(options.out or f"{entry.path.stem}{suffix}.html")
+    with Reader().reading(entry) as reading:
+        write(reading, out, replayed, force=options.force)
+    print(f"{shown_path(out)}   {size(out.stat().st_size)}")
+    return 0

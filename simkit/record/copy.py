@@ -1,0 +1,247 @@
+"""Runs of one trajectory copied into another: their columns, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import h5py
+import numpy as np
+
+from simkit.declare.forms import MARKS, Index
+from simkit.errors import shown_path
+from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
+from simkit.record.file.store import Store
+from simkit.record.format import AFTER, PART_OF, description, home, place
+from simkit.record.recorded import Recorded
+from simkit.record.table import Table
+from simkit.values.batch import Status
+from simkit.values.columns import Column
+
+_ONCE = ("session", "attempt")  # columns that stand for 1 in each attempted run while there is none
+_RUNS = 1 << 20  # run numbers, times and the like that are read at once
+
+
+def copy_columns(
+    recorded: Recorded,
+    source: Index,
+    target: Index,
+    table: Table,
+    names: Mapping[str, Collection[str]],
+    pause: Callable[[], None],
+) -> None:
+    """Copy parameters, results and statuses of runs into rows of a table; compressed arrays as they are.
+
+    Parameters
+    ----------
+    target
+        Ascending.
+    names
+        The columns, by section; constants of the source are repeated, and what it lacks is absent.
+    pause
+        Called between two batches.
+    """
+    start = 0
+    empty = {section: [n for n in names[section] if n not in recorded.names(section)] for section in names}
+    for batch in recorded.batches(source, {n for section in names.values() for n in section}, packed=True):
+        pause()
+        rows = target[start : start + len(batch.runs)]
+        start += len(rows)
+        absent = Column(len(rows), ())
+        tried = np.flatnonzero(batch.status != Status.PENDING)
+        parameters = {
+            name: column.take(tried).spread(len(rows), tried)
+            if recorded.is_constant(name) and name not in table.explored
+            else column
+            for name, column in batch.parameters.items()
+        }
+        table.put(
+            attrs.evolve(
+                batch,
+                runs=rows,
+                parameters={**dict.fromkeys(empty["parameters"], absent), **parameters},
+                results={**dict.fromkeys(empty["results"], absent), **batch.results},
+            )
+        )
+    for section, ours in names.items():
+        for name in ours:
+            path = place(section, name)
+            if path in recorded.root and path in table.root:
+                attributes = table.root[path].attrs
+                more = description(recorded.root[path])
+                attributes.update({key: value for key, value in more.items() if key not in attributes})
+
+
+def copy_groups(recorded: Recorded, root: h5py.Group, sections: Collection[str]) -> None:
+    """Copy what is known of groups of names."""
+    for section in sections:
+        for name in recorded.names(section):
+            parts = name.split(".")
+            for depth in range(1, len(parts)):
+                path = place(section, ".".join(parts[:depth]))
+                if path in root and "comment" not in root[path].attrs:
+                    root[path].attrs.update(recorded.root[path].attrs)
+
+
+def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Group, earlier: int = 0) -> None:
+    """Copy what is known of runs besides their values; before `copy_columns`, which copies their statuses.
+
+    Parameters
+    ----------
+    target
+        Ascending.
+    earlier
+        How many sessions stand before the source's own.
+    """
+    runs = root["runs"]
+    columns = {
+        k: v for k, v in recorded.root["runs"].items() if isinstance(v, h5py.Dataset) and k != "status"
+    }
+    attempted = runs["status"][:] != Status.PENDING
+    needed = {*columns, *(["session"] if earlier else []), *(["attempt"] if attempted[target].any() else [])}
+    for name in [*columns, *_ONCE]:
+        if name in needed and name not in runs:
+            create_column(
+                runs, name, len(attempted), columns[name].dtype if name in columns else np.dtype("u2")
+            )
+            if name in _ONCE:
+                runs[name][:] = attempted
+    for name, ours in runs.items():
+        for start in (
+            range(0, len(source), _RUNS) if isinstance(ours, h5py.Dataset) and name != "status" else ()
+        ):
+            part, rows = source[start : start + _RUNS], target[start : start + _RUNS]
+            values = _values(recorded, columns, name, part)
+            if name == "session":
+                values = np.where(values > 0, values + earlier, 0)
+            if name == "attempt":  # those that an earlier source made of the same run count too
+                values = values + read_rows(ours, rows)
+            put(ours, rows, values)
+    order = np.argsort(source)
+    for kind, group in recorded.root["runs"].items():
+        if isinstance(group, h5py.Group) and "run" in group:
+            _copy_entries(recorded, group, runs.require_group(kind), source[order], target[order])
+
+
+def _values(recorded: Recorded, columns: Mapping[str, h5py.Dataset], name: str, source: Index) -> Any:
+    """What is known of these runs, whether or not it is recorded."""
+    if name in columns:
+        return read_rows(columns[name], source)
+    if name in _ONCE:
+        return (read_rows(recorded.root["runs/status"], source) != Status.PENDING).astype("u2")
+    return np.full(len(source), MARKS.get(f"runs/{name}", 0))
+
+
+def _copy_entries(
+    recorded: Recorded, theirs: h5py.Group, ours: h5py.Group, source: Index, target: Index
+) -> None:
+    """Errors, logs, notes: entries with a run number; ``source`` ascending."""
+    count = len(theirs["run"])
+    step = max(
+        1, BLOCK_BYTES * count // os.path.getsize(recorded.path)
+    )  # nobody knows how long the texts are
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        numbers = theirs["run"][part]
+        positions = np.minimum(np.searchsorted(source, numbers), max(0, len(source) - 1))
+        taken = source[positions] == numbers if len(source) else np.zeros(len(numbers), bool)
+        if taken.any():
+            for name, dataset in theirs.items():
+                values = target[positions] if name == "run" else dataset[part]
+                extend(ours, name, dataset, values[taken])
+
+
+def extend(group: h5py.Group, name: str, like: h5py.Dataset, values: Any) -> None:
+    """Append to a flat dataset, made like another where there is none."""
+    if name not in group:
+        chunks = (64 if is_text(like) else 1024,)
+        group.create_dataset(name, (0,), like.dtype, maxshape=(None,), chunks=chunks)
+    append(group[name], values)
+
+
+def copy_checkpoints(recorded: Recorded, root: h5py.Group, places: Mapping[int, int]) -> None:
+    """Copy what unfinished runs go on from, by run number in the source; one that is there already stays."""
+    for run, row in places.items():
+        vault = root["runs"].require_group("checkpoint")
+        if str(row) not in vault:
+            root.copy(recorded.root[f"runs/checkpoint/{run}"], vault, str(row))
+
+
+def extract(recorded: Recorded, runs: Index, names: Collection[str], path: Path) -> None:
+    """Write a trajectory of these runs, ascending, with these parameters and results.
+
+    Unless it is the whole trajectory it remembers what it is a part of, and is never continued: its runs have
+    other numbers now, and with them new runs would draw the random numbers of recorded ones.
+
+    Raises
+    ------
+    StorageFailed
+        When the disk is full.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    store = Store(aside)
+    try:
+        _extract(recorded, runs, names, store)
+    except BaseException:
+        store.close(failed=True)
+        aside.unlink(missing_ok=True)
+        raise
+    store.close()
+    os.replace(aside, path)
+
+
+def is_whole(recorded: Recorded, runs: Index, names: Collection[str]) -> bool:
+    """Whether nothing is left out."""
+    everything = {*recorded.names("parameters"), *recorded.names("results")}
+    return everything <= set(names) and np.array_equal(runs, np.arange(len(recorded)))
+
+
+def begin(recorded: Recorded, parent: h5py.Group, name: str, n: int) -> h5py.Group:
+    """An experiment's group with ``n`` pending runs and all that is known of another as a whole."""
+    root = parent.create_group(name, track_order=True)
+    root.attrs.update(recorded.root.attrs)
+    for section in ("parameters", "results", "runs"):
+        root.create_group(section, track_order=True)
+    create_column(root["runs"], "status", n, recorded.root["runs/status"].dtype)
+    return root
+
+
+def copy_constants(recorded: Recorded, root: h5py.Group, names: Sequence[str], *, of_after: bool) -> None:
+    """Copy parameters that do not vary, as they are.
+
+    Parameters
+    ----------
+    of_after
+        Only those that what follows the runs asked for, which stand behind the columns; else only the others.
+    """
+    for name in names:
+        path = place("parameters", name)
+        if (AFTER in recorded.root[path].attrs) == of_after:
+            recorded.root.copy(path, *home(root, path))
+
+
+def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Store) -> None:
+    source, target = recorded.root, np.arange(len(runs))
+    root = begin(recorded, store.file, recorded.name, len(runs))
+    chosen = {part: [n for n in recorded.names(part) if n in names] for part in ("parameters", "results")}
+    fixed = [name for name in chosen["parameters"] if recorded.is_constant(name)]
+    copy_constants(recorded, root, fixed, of_after=False)
+    copy_facts(recorded, runs, target, root)
+    numbers = dict(zip(runs.tolist(), target.tolist(), strict=True))
+    vault = map(int, source.get("runs/checkpoint", ()))
+    copy_checkpoints(recorded, root, {run: numbers[run] for run in vault if run in numbers})
+    columns = {part: [n for n in ours if n not in fixed] for part, ours in chosen.items()}
+    explored = tuple(name for name in columns["parameters"] if recorded.about(name).explored)
+    copy_columns(recorded, runs, target, Table(root, explored=explored), columns, store.check)
+    copy_constants(recorded, root, fixed, of_after=True)
+    copy_groups(recorded, root, chosen)
+    whole = is_whole(recorded, runs, names)
+    for key in source:
+        if key == "info" or (whole and key not in root):
+            source.copy(key, root)
+    if not whole:
+        root.attrs[PART_OF] = shown_path(recorded.path)
+        root["runs"].create_dataset("origin", data=runs)

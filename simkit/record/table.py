@@ -1,0 +1,178 @@
+"""Which columns do an experiment's runs have, and how are rows of them written?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import h5py
+import numpy as np
+
+from simkit.declare.annotations import Note
+from simkit.declare.forms import Array, Index
+from simkit.record.columns.layout import BLOCK_BYTES, put, read_constant
+from simkit.record.columns.write import Sink, annotate
+from simkit.record.format import description, home, names_in, place
+from simkit.values.batch import Batch, Status
+from simkit.values.columns import Column
+
+Key: TypeAlias = tuple[str, str]  # a section, ``parameters`` or ``results``, and a name in it
+
+
+class Table:
+    """All columns of one experiment's parameters and results, open for writing: row i is run i.
+
+    Parameters
+    ----------
+    root
+        The experiment's group, with the column ``runs/status``.
+    explored
+        Names of parameters whose rows are there before their runs are done; those that the group marks as
+        explored are known.
+    placed
+        How many runs have their explored values already.
+
+    Attributes
+    ----------
+    status
+        Of each run as it was put last, shape ``(n,)``.
+    about
+        Comment, origin and mark of columns, written with their first row.
+    per_session
+        Names of parameters that `repeat` writes, not the batches.
+    """
+
+    def __init__(self, root: h5py.Group, *, explored: tuple[str, ...] = (), placed: int = 0) -> None:
+        self.root, self.placed, self.explored = root, placed, set(explored)
+        self._status: h5py.Dataset = root["runs/status"]
+        self.status: Array = self._status[:]
+        self.about: dict[Key, tuple[Note, str, bool]] = {}
+        self.per_session: set[str] = set()
+        self.sinks: dict[Key, Sink] = {}
+        for section in ("parameters", "results"):
+            for name, node in names_in(root[section]):
+                if not node.attrs.get("constant", False):
+                    self.explored.update([name] if node.attrs.get("explored", False) else ())
+                    self.per_session.update([name] if node.attrs.get("per_session", False) else ())
+                    self._sink(section, name)
+
+    @property
+    def n(self) -> int:
+        """How many runs there are."""
+        return len(self.status)
+
+    def grow(self, n: int) -> None:
+        """Have ``n`` rows from now on, the new ones pending."""
+        self._status.resize(n, 0)
+        for sink in self.sinks.values():
+            sink.grow(n)
+        self.status = np.concatenate([self.status, np.zeros(n - self.n, "u1")])
+
+    def put(self, batch: Batch) -> dict[int, str]:
+        """Write the columns and statuses of a batch.
+
+        Returns
+        -------
+        dict
+            The runs that are recorded as failed, since one of their names stands in the way of other runs', and why.
+        """
+        rows = batch.runs
+        refused = self._put_section("results", batch.results, rows, batch.status == Status.DONE)
+        refused |= self._put_section("parameters", batch.parameters, rows, batch.status != Status.PENDING)
+        is_refused = np.isin(rows, list(refused)) if refused else False
+        status = np.where(is_refused, np.uint8(Status.FAILED), batch.status)
+        put(self._status, rows, status)
+        self.status[rows] = status
+        self.placed = max(self.placed, int(rows[-1]) + 1)
+        return refused
+
+    def points(self, start: int, columns: Mapping[str, Column]) -> None:
+        """Write the explored values of the runs from number ``start`` on."""
+        for name, column in columns.items():
+            _, _, is_explored = self.about.setdefault(("parameters", name), (Note(), "", True))
+            self.explored.update([name] if is_explored else ())
+            self._sink("parameters", name).earlier = self._placed
+            rows = np.arange(start, start + column.n)
+            self._write("parameters", name, rows, column, np.zeros(column.n, bool))
+        self.placed = max(self.placed, *(start + column.n for column in columns.values()), 0)
+
+    def widen(self, name: str) -> None:
+        """Make a column of a constant: its value in all runs that were tried so far."""
+        path = place("parameters", name)
+        constant, about = read_constant(self.root[path]), description(self.root[path])
+        del self.root[path]
+        self.per_session.add(name)
+        self.repeat(name, np.flatnonzero(self.attempted()), constant)
+        self.root[path].attrs.update({**about, "per_session": True})
+
+    def repeat(self, name: str, rows: Index, constant: Column) -> None:
+        """Write a parameter's one value at many rows, ascending."""
+        step = max(1, BLOCK_BYTES // max(1, constant.nbytes))
+        for start in range(0, max(1, len(rows)), step):
+            part = rows[start : start + step]
+            column = constant.take(np.zeros(len(part), np.int64))
+            self._sink("parameters", name).write(part, column, np.zeros(len(part), bool))
+
+    def attempted(self) -> Array:
+        """Which runs were tried, shape ``(n,)``."""
+        return np.asarray(self.status != Status.PENDING)
+
+    def _done(self) -> Array:
+        return np.asarray(self.status == Status.DONE)
+
+    def _placed(self) -> Array:
+        return self.attempted() | (np.arange(self.n) < self.placed)
+
+    def _sink(self, section: str, name: str) -> Sink:
+        """The column of a name; it is in the file from its first value on."""
+        if (section, name) not in self.sinks:
+            parent, key = home(self.root, place(section, name))
+            earlier = self._placed if name in self.explored else self.attempted
+            self.sinks[section, name] = Sink(
+                parent, key, self.n, self._done if section == "results" else earlier
+            )
+        return self.sinks[section, name]
+
+    def _put_section(
+        self, section: str, columns: Mapping[str, Column], rows: Index, required: Array
+    ) -> dict[int, str]:
+        refused: dict[int, str] = {}
+        for name, column in columns.items():
+            if (section, name) not in self.sinks:
+                if not column.variants:
+                    continue
+                clash = self._clash(section, name)
+                if clash:
+                    refused |= dict.fromkeys(rows[column.present()].tolist(), clash)
+                    continue
+                sink = self._sink(section, name)
+                if sink.earlier().any():
+                    sink.make_mask(rows[:0], np.empty(0, bool))
+            everywhere = section == "parameters" and name in self.explored
+            self._write(section, name, rows, column, np.ones(len(rows), bool) if everywhere else required)
+        for (part, name), sink in self.sinks.items():
+            if part == section and name not in columns and not self._is_complete(name):
+                sink.absent(rows, required)
+        return refused
+
+    def _is_complete(self, name: str) -> bool:
+        """Whether a parameter's rows are not brought by the runs."""
+        return name in self.explored or name in self.per_session
+
+    def _write(self, section: str, name: str, rows: Index, column: Column, required: Array) -> None:
+        sink = self._sink(section, name)
+        is_first = not sink.held
+        sink.write(rows, column, required)
+        if is_first and sink.held and (section, name) in self.about:
+            note, origin, is_explored = self.about[section, name]
+            annotate(sink.parent[sink.name], note, origin, explored=is_explored)
+
+    def _clash(self, section: str, name: str) -> str:
+        """Why a name can't be one: other runs use it as a group, or lie it under a leaf."""
+        for part, other in self.sinks:
+            if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
+                group, leaf = sorted((name, other), key=len)
+                return (
+                    f"{group!r} is a leaf and, through {leaf!r}, a group in other runs: a name is one of them"
+                )
+        return ""
