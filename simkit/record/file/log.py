@@ -23,7 +23,7 @@ import attrs
 import numpy as np
 
 from simkit.errors import Damaged, shown_path
-from simkit.record.file.sums import IDENTITY, Checksums, Guard, blocks, read_trailer, write_trailer
+from simkit.record.file.sums import BLOCK, IDENTITY, Checksums, Guard, blocks, read_trailer, write_trailer
 from simkit.record.file.system import READ_WRITE, read_at, remove, share, write_at
 
 PAGE = 4096
@@ -236,6 +236,36 @@ def _check_fit(path: str, fd: int, log: Log) -> None:
             f" {differs}\n"
             "    both stay as they are; if an older copy was put back, put back its log, too, or move this one away"
         )
+
+
+def checked(path: str, fd: int) -> tuple[int | None, list[tuple[int, int]]]:
+    """Compare all blocks of a file, as it was last committed, with their checksums.
+
+    Returns
+    -------
+    int or None
+        How many bytes were compared; None where the file has no checksums.
+    list of tuple of int
+        The first byte of each damaged block, and the byte behind it.
+
+    Raises
+    ------
+    Damaged
+        When the file has been cut short, or its checksums or its log are damaged.
+    """
+    log, checksums = _state(path, fd)
+    if checksums is None:
+        return None, []
+
+    def read(view: memoryview, start: int) -> int:
+        got = read_at(fd, view, start)
+        view[got:] = bytes(len(view) - got)
+        if log is not None:
+            log.overlay(view, start)
+        return len(view)
+
+    end = checksums.end
+    return end, [(n * BLOCK, min(end, (n + 1) * BLOCK)) for n in checksums.check(read)]
 
 
 class LoggedView:

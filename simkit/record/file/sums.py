@@ -28,7 +28,7 @@ from simkit.record.file.system import read_at, write_at
 
 BLOCK = 16_384
 IDENTITY = 16  # bytes
-_CURE = "\n    put a copy back; simkit repair takes what is left as it is, where it can still be read"
+_CURE = "\n    put a copy back: nothing of it is taken for a value"
 _MAGIC = b"SKSUMS1\0"
 _FOOTER = struct.Struct(f"<8s{IDENTITY}sQQ")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -187,5 +187,5 @@ class Guard:
         """What is wrong, for people."""
         return Damaged(
             f"{shown_path(self.path)} is damaged near byte {self.wrong:,}: what stands there can't be read\n"
-            f"    simkit verify --file {shown_path(self.path)} says what is lost; put a copy back, or simkit repair it"
+            f"    simkit verify --file {shown_path(self.path)} says what is lost; put a copy back to have it again"
         )
