@@ -16,7 +16,7 @@ import os
 import struct
 import weakref
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -24,9 +24,10 @@ import numpy as np
 
 from simkit.errors import Damaged, shown_path
 from simkit.record.file.sums import BLOCK, IDENTITY, Checksums, Guard, blocks, read_trailer, write_trailer
-from simkit.record.file.system import READ_WRITE, read_at, remove, share, write_at
+from simkit.record.file.system import READ_WRITE, copy_at, read_at, remove, share, write_at
 
 PAGE = 4096
+_STEP = 64 << 20  # bytes that are copied at once
 _CURE = "\n    nothing was changed; move it away to read the file as it is without these commits"
 _MAGIC, _FRAME_MAGIC = b"SKWAL2\0\0", b"SKFRAME2"
 _HEAD = struct.Struct(f"<8s{IDENTITY}sIQQQI")
@@ -293,7 +294,31 @@ class LoggedView:
         self._pages = {} if log is None else log.pages
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
-        self.guard = Guard(path, checksums)
+        self.checksums, self.guard = checksums, Guard(path, checksums)
+
+    def copy_to(self, path: str, pause: Callable[[], None]) -> None:
+        """Write what was last committed into another file.
+
+        Parameters
+        ----------
+        pause
+            Called between two steps: the moment for an interrupt.
+        """
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            done, count = 0, 1
+            while count and done < self._end:
+                pause()
+                count = copy_at(self._fd, fd, done, min(_STEP, self._end - done))
+                done += count
+            for number, page in self._pages.items():
+                size = max(0, min(len(page), self._end - number * PAGE))
+                write_at(fd, memoryview(page)[:size], number * PAGE)
+            os.ftruncate(fd, self._end)
+            if self.checksums is not None:  # what is damaged here is damaged there
+                write_trailer(fd, self.checksums)
+        finally:
+            os.close(fd)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset from the start, the position or the end."""

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,24 @@ class Store:
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
+
+    Parameters
+    ----------
+    base
+        What a file that replaces another begins as: a copy of this one.
+    pause
+        Called now and then while that is copied; what it raises stops it.
     """
 
-    def __init__(self, path: Path, *, durable: bool = False, replace: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durable: bool = False,
+        replace: bool = False,
+        base: Path | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self.hidden: Path | None = None
         try:
@@ -141,22 +157,37 @@ class Store:
         except OSError as error:
             raise _not_writable(path, error) from None
         try:
-            created = replace or not path.exists() or path.stat().st_size == 0
-            if created:
-                self.hidden = path.with_name(f".{path.name}.new")
-            self.medium = TransactionalFile(str(self.hidden or path), create=created, durable=durable)
-            mode, extra = ("w", _CREATION) if created else ("r+", {})
-            self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+            self._open(durable=durable, replace=replace, base=base, pause=pause)
         except Damaged:
-            self.lock.release()
+            self._give_back()
             raise
         except OSError as error:
-            if self.hidden is not None:
-                self.hidden.unlink(missing_ok=True)
-            self.lock.release()
+            self._give_back()
             raise _not_writable(path, error) from None
-        self.created = created
+        except BaseException:
+            self._give_back()
+            raise
         self.cost = 0.0
+
+    def _open(self, *, durable: bool, replace: bool, base: Path | None, pause: Callable[[], None]) -> None:
+        path = self.path
+        self.created = replace or not path.exists() or path.stat().st_size == 0
+        if self.created:
+            self.hidden = path.with_name(f".{path.name}.new")
+        if base is not None:
+            LoggedView(str(base)).copy_to(str(self.hidden), pause)
+        empty = self.created and base is None
+        self.medium = TransactionalFile(
+            str(self.hidden or path), create=empty, uncommitted=self.created, durable=durable
+        )
+        mode, extra = ("w", _CREATION) if empty else ("r+", {})
+        self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+
+    def _give_back(self) -> None:
+        """Leave nothing behind of a file that could not be opened."""
+        if self.hidden is not None:
+            self.hidden.unlink(missing_ok=True)
+        self.lock.release()
 
     def commit(self) -> None:
         """Make everything written so far count.

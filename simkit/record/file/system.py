@@ -88,6 +88,19 @@ def read_at(fd: int, view: memoryview, offset: int) -> int:
     return len(data)
 
 
+def copy_at(source: int, target: int, offset: int, count: int) -> int:
+    """Copy bytes from one file to the same offset of another; how many were there."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, count, offset, offset)
+        except OSError:  # not between these file systems; what else is wrong shows below
+            pass
+    buffer = memoryview(bytearray(min(count, 1 << 20)))
+    got = read_at(source, buffer, offset)
+    write_at(target, buffer[:got], offset)
+    return got
+
+
 def write_at(fd: int, view: memoryview, offset: int) -> None:
     """Write all of a buffer at an offset."""
     while len(view):

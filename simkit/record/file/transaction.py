@@ -54,39 +54,42 @@ class TransactionalFile:
         The HDF5 file.
     create
         Start an empty file.
+    uncommitted
+        Nothing in the file counts yet: nobody else knows of it, so that all is written straight to it.
     durable
         Survive a power loss too: each commit waits for the disk (fdatasync).
     """
 
-    def __init__(self, path: str, *, create: bool = False, durable: bool = False) -> None:
+    def __init__(
+        self, path: str, *, create: bool = False, uncommitted: bool = False, durable: bool = False
+    ) -> None:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o644)
-        if create:
+        if create or uncommitted:
             remove(log_path(path))
         else:
             recover(path)
-        self._committed_end = self._end = os.fstat(self._fd).st_size
-        self._begin(create=create)
+        self._end = os.fstat(self._fd).st_size
+        self._begin(create=create, uncommitted=uncommitted)
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
-        self._changed: dict[
-            int, int | None
-        ] = {}  # checksums of changed blocks; None is computed when committed
         self._position = 0
         self._error: OSError | None = None
         self._truncate_to: int | None = None
 
-    def _begin(self, *, create: bool) -> None:
+    def _begin(self, *, create: bool, uncommitted: bool) -> None:
         """Move the file's checksums from its trailer to the head of a log."""
         checksums = None if create else read_trailer(self.path, self._fd)
         if checksums is None:
-            end = 0 if create else self._end
-            checksums = computed(self._fd, end, secrets.token_bytes(IDENTITY))
-        self._committed_end = self._end = checksums.end
-        self._identity, self._sums = checksums.identity, checksums.sums.copy()
-        self._guard = Guard(self.path, attrs.evolve(checksums, sums=self._sums))
+            checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
+        self._guard = Guard(self.path, checksums)
+        self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
+        self._sums = checksums.sums[:0] if uncommitted else checksums.sums.copy()
+        self._end, self._committed_end = checksums.end, 0 if uncommitted else checksums.end
+        # Checksums of changed blocks; None is computed when committed.
+        self._changed: dict[int, int | None] = dict(enumerate(checksums.sums.tolist())) if uncommitted else {}
         self._log = os.open(log_path(self.path), READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             self._start_log(self._log)
@@ -176,6 +179,7 @@ class TransactionalFile:
             self._write_pages(view[:inside], start)
         if inside < size:
             try:
+                self._check(start + inside, start + size)
                 write_at(self._fd, view[inside:], start + inside)
                 self._note(view[inside:], start + inside)
             except OSError as error:
@@ -273,12 +277,12 @@ class TransactionalFile:
         changed = self._changed | dict.fromkeys(number * PAGE // BLOCK for number in pages)
         if self._end != self._committed_end:
             ends = {max(0, end - 1) // BLOCK for end in (self._committed_end, self._end)}
-            self._check(max(0, self._committed_end - 1), self._committed_end)
             changed |= dict.fromkeys(ends)
             new = range(blocks(self._committed_end), blocks(self._end))  # some of them may never be written
             changed |= dict.fromkeys(number for number in new if number not in changed)
         buffer = memoryview(bytearray(BLOCK))
         for number in [number for number, checksum in changed.items() if checksum is None]:
+            self._check(number * BLOCK, number * BLOCK + 1)
             block = buffer[: max(0, min(BLOCK, self._end - number * BLOCK))]
             got = read_at(self._fd, block, number * BLOCK)
             block[got:] = bytes(len(block) - got)
