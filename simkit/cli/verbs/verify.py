@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")
     which.add_argument("--sample", metavar="N", type=int, help="only N of them, drawn at random")
     add_tolerance(top)
-    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto', 0 for none (default 1)")
+    workers = "worker processes: a number, 'auto', 0 for none (default 1)"
+    add("-n", metavar="N", dest="workers", default="1", help=workers)
     add("--pdb", action="store_true", help="debug a run that fails")
     add(
         "--file",
@@ -145,21 +146,21 @@ def chosen(recorded: Recorded, runs: str | None, sample: int | None) -> Index:
     """
     if runs is not None:
         return numbers(runs, len(recorded), recorded.name)
-    found = recorded.done
-    if not len(found):
+    done = recorded.done
+    if not len(done):
         msg = f"{shown_path(recorded.path)}: no run of {recorded.name} is done, so there is nothing to verify"
         raise NothingToRun(msg)
     if sample is None:
-        return found
+        return done
     if sample < 1:
         msg = f"--sample {sample}: give a whole number of at least 1"
         raise SimkitError(msg)
-    return np.sort(np.random.default_rng().choice(found, min(sample, len(found)), replace=False))
+    return np.sort(np.random.default_rng().choice(done, min(sample, len(done)), replace=False))
 
 
 def numbers(text: str, size: int, name: str) -> Index:
     """``3,7:9`` as run numbers, ascending, each once."""
-    found: set[int] = set()
+    selected: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(?:(\d+)|(\d*)\s*:\s*(\d*))\s*", part)
         if match is None:
@@ -172,11 +173,11 @@ def numbers(text: str, size: int, name: str) -> Index:
         if first >= size or stop > size:
             msg = f"--runs {text}: the runs of {name} are numbered 0 to {size - 1}"
             raise SimkitError(msg)
-        found.update(range(first, stop))
-    if not found:
+        selected.update(range(first, stop))
+    if not selected:
         msg = f"--runs {text}: selects no run"
         raise SimkitError(msg)
-    return np.array(sorted(found))
+    return np.array(sorted(selected))
 
 
 def headline(recorded: Recorded, runs: Index) -> str:
