@@ -104,6 +104,8 @@ def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tup
     waiting, seen = [thing], set()
     while waiting:
         one = waiting.pop()
+        if not hasattr(one, "__qualname__"):  # a module that is mentioned, such as NumPy
+            continue
         key = f"{label}::{one.__qualname__}"
         if id(one) in seen or key in known or globals_of(one) is not globals_of(thing):
             continue

@@ -25,7 +25,7 @@ from multiprocess import reduction
 
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
-from simkit.execute.processes.worker import Place, ignore_signals, work
+from simkit.execute.processes.worker import Seat, ignore_signals, work
 
 _KILLED = "the process that starts workers was killed; nothing that is committed is lost"
 
@@ -35,7 +35,7 @@ class Order:
     """What the owner wants: a worker, or its end."""
 
     verb: Literal["start", "kill"]
-    place: Place
+    seat: Seat
 
 
 @attrs.frozen
@@ -63,9 +63,9 @@ class Nursery:
         reports.close()
         self.ended: dict[int, int] = {}
 
-    def start(self, place: Place) -> Connection:
+    def start(self, seat: Seat) -> Connection:
         """Start a worker; the connection to it."""
-        self._order(Order("start", place))
+        self._order(Order("start", seat))
         try:
             if self.orders.poll(120):
                 return _connection(reduction.recv_handle(self.orders))
@@ -74,9 +74,9 @@ class Nursery:
         msg = "the process that starts workers does not answer"
         raise SimkitError(msg)
 
-    def kill(self, place: Place) -> None:
+    def kill(self, seat: Seat) -> None:
         """Kill a worker; its connection reads as closed then."""
-        self._order(Order("kill", place))
+        self._order(Order("kill", seat))
 
     def _order(self, order: Order) -> None:
         try:
@@ -168,19 +168,19 @@ class Starter:
             for process in self.workers.values():
                 process.kill()
             return
-        self.files |= {order.place.beats, order.place.log}
+        self.files |= {order.seat.beats, order.seat.log}
         if order.verb == "start":
-            self.workers[order.place.number] = self.start(order.place)
-        elif order.place.number in self.workers:
-            self.workers[order.place.number].kill()
+            self.workers[order.seat.number] = self.start(order.seat)
+        elif order.seat.number in self.workers:
+            self.workers[order.seat.number].kill()
 
-    def start(self, place: Place) -> Any:
+    def start(self, seat: Seat) -> Any:
         """Start a worker, and hand its connection to the owner."""
         context = multiprocess.get_context(self.method)
         ours, theirs = context.Pipe()
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
-        args = (theirs, self.source, place, inherited)
-        process = context.Process(target=_work, args=args, name=f"simkit-worker-{place.number}")
+        args = (theirs, self.source, seat, inherited)
+        process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
         with _without_main():
             process.start()
         theirs.close()
@@ -207,10 +207,10 @@ class Starter:
             Path(file).unlink(missing_ok=True)
 
 
-def _work(connection: Any, source: Source, place: Place, inherited: list[Any]) -> None:
+def _work(connection: Any, source: Source, seat: Seat, inherited: list[Any]) -> None:
     for other in inherited:
         other.close()
-    work(connection, source, place)
+    work(connection, source, seat)
 
 
 def signal_name(exit_code: int | None) -> str:
