@@ -46,6 +46,13 @@ class StorageFailed(SimkitError):
     exit_code = 1
 
 
+class Damaged(SimkitError, OSError):
+    """A file, or its log, is not what was written; no damaged value is read as another one.
+
+    It is an `OSError` too, since it passes through HDF5, which asks for the bytes.
+    """
+
+
 class Unstorable(SimkitError):
     """A value has no lossless form in the file: ``path`` leads to it."""
 

@@ -38,6 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The long versions of the fault suites."""
     group = parser.getgroup("simkit")
     group.addoption("--kills", type=int, default=8, help="how many kill -9 in tests/faults/test_kill.py")
+    group.addoption(
+        "--mutations", type=int, default=60, help="how many damaged files in tests/record/test_damage.py"
+    )
     group.addoption("--cuts", type=int, default=60, help="how many power cuts in tests/faults/test_power.py")
 
 

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from simkit.record.file.log import log_path, recover
+from simkit.record.file.log import log_path, read_log, recover
+from simkit.record.file.sums import read_trailer
 from simkit.record.file.transaction import TransactionalFile
 
 
@@ -23,14 +24,28 @@ def get(file: TransactionalFile, offset: int, size: int) -> bytes:
     return bytes(buffer)
 
 
-def after_a_kill(path: Path, size: int, log_bytes: int | None = None) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of a closed file without the checksums behind its end."""
+    with path.open("rb") as file:
+        checksums = read_trailer(str(path), file.fileno())
+    assert checksums is not None
+    return path.read_bytes()[: checksums.end]
+
+
+def waiting(path: os.PathLike[str]) -> int:
+    """How many commits wait in the log beside a file."""
+    log = read_log(str(path))
+    return 0 if log is None else log.commits
+
+
+def after_a_kill(path: Path, size: int, log: bytes | None = None) -> bytes:
     """The first bytes of the file as the next process finds it, if this one died now."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copy(path, copy)
         if os.path.exists(log_path(str(path))):
-            log = Path(log_path(str(path))).read_bytes()
-            Path(log_path(str(copy))).write_bytes(log if log_bytes is None else log[:log_bytes])
+            left = Path(log_path(str(path))).read_bytes()
+            Path(log_path(str(copy))).write_bytes(left if log is None else log)
         recover(str(copy))
         assert not os.path.exists(log_path(str(copy)))
         assert os.path.getsize(copy) < 1_000_000

@@ -154,8 +154,8 @@ def common_points(a: Recorded, b: Recorded, names: list[str]) -> CommonPoints:
 
 
 def _trials(side: Recorded) -> Array:
-    found = side.run_column(TRIAL)
-    return np.zeros(len(side), "u8") if found is None else found.astype("u8")
+    trials = side.run_column(TRIAL)
+    return np.zeros(len(side), "u8") if trials is None else trials.astype("u8")
 
 
 def _columns(a: Recorded, b: Recorded, explored: list[str]) -> dict[str, str]:

@@ -121,11 +121,14 @@ class Axis:
         The parameter that spans it, ``trial`` or ``run``.
     coordinates
         Its values, and those of the parameters that move with it, shape ``(size,)`` each.
+    is_parameter
+        Whether a parameter spans it, which may be called ``run``, too.
     """
 
     name: str
     size: int
     coordinates: dict[str, Any]
+    is_parameter: bool = True
 
 
 @attrs.frozen(eq=False)
@@ -162,13 +165,13 @@ def placement(selection: Selection) -> Placement:
     runs = selection.runs
     groups = _groups(selection.recorded)
     if groups is None:
-        return Placement((Axis("run", len(runs), {"run": runs}),), np.arange(len(runs)))
+        return Placement((Axis("run", len(runs), {"run": runs}, is_parameter=False),), np.arange(len(runs)))
     axes: list[Axis] = []
     cells = np.zeros(len(runs), np.int64)
     for names, column in groups.items():
         used, codes = column.among(selection.chosen)
         values = {name: _values(selection, name, column.first[used]) for name in names}
-        axes.append(Axis(names[0], len(used), values))
+        axes.append(Axis(names[0], len(used), values, is_parameter=names[0] != TRIAL))
         cells = cells * len(used) + codes
     return Placement(tuple(axes), cells)
 

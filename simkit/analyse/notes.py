@@ -169,7 +169,7 @@ def refusal(
 
 def summary(selection: Selection) -> Names:
     """The derived values, by natural naming."""
-    remark = selection.recorded.additions.warning(selection.recorded.digest)
+    remark = selection.recorded.warning_of_summary
     about = f"summary ({remark})" if remark else "summary"
     return Names(selection.names_in("summary"), selection.derived, about)
 

@@ -288,6 +288,8 @@ class Selection:
 
     def column(self, name: str) -> Column:
         """A user's name at the chosen runs."""
+        if self.chosen is None and not self.recorded.is_constant(name):
+            return self.recorded.column(name, slice(0, len(self.recorded)))
         return self.recorded.rows(name, self.runs)
 
 

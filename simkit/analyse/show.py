@@ -52,7 +52,7 @@ def as_text(selection: Selection) -> str:
     lines = [f"<Trajectory {headline(selection)}>"]
     for section in SECTIONS:
         names = recorded.names(section)
-        remark = recorded.additions.warning(recorded.digest) if section == "summary" else ""
+        remark = recorded.warning_of_summary if section == "summary" else ""
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
             lines += ["  " + line for line in aligned(names, _captions(recorded, section))]

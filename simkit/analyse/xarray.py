@@ -66,11 +66,11 @@ class _Variables:
     def __init__(self, selection: Selection, place: Placement) -> None:
         self.selection, self.place, self.rows = selection, place, place.rows()
         self.recorded = selection.recorded
-        self.dims = tuple(self.free(axis.name) for axis in place.axes)
+        self.dims = tuple(self.label(axis, axis.name) for axis in place.axes)
 
-    def free(self, name: str) -> str:
-        """What a run column is called beside a user's name."""
-        return run_label(name, self.selection) if name in ("run", "trial", "status") else name
+    def label(self, axis: Axis, name: str) -> str:
+        """What a coordinate of an axis is called: a parameter by its name, run numbers and trials beside these."""
+        return name if axis.is_parameter else run_label(name, self.selection)
 
     def all(self, names: Sequence[str] | None) -> xr.Dataset:
         """The dataset: results are data; parameters, run numbers and statuses coordinates."""
@@ -95,14 +95,15 @@ class _Variables:
 
     def of_axis(self, axis: Axis) -> dict[str, xr.Variable]:
         """An axis' coordinates: the parameter that spans it, and those that move with it."""
-        dim = self.free(axis.name)
-        found = {}
+        dim = self.label(axis, axis.name)
+        coordinates = {}
         for name, values in axis.coordinates.items():
             plain, unit = magnitude(self.selection, name, values)
             array = _text_or(filled(plain))
             inner = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
-            found[self.free(name)] = xr.Variable((dim, *inner), array, self.about(name, unit))
-        return found
+            about = self.about(name, unit) if axis.is_parameter else {}
+            coordinates[self.label(axis, name)] = xr.Variable((dim, *inner), array, about)
+        return coordinates
 
     def of_runs(self) -> dict[str, xr.Variable]:
         """Which run stands in each cell (-1: none), and what became of it."""
@@ -111,14 +112,14 @@ class _Variables:
         words = np.array([*WORDS, "none"])
         codes = self.selection.run_column("status").astype(np.int64)
         cells = np.where(there, codes[rows], len(WORDS)) if len(codes) else rows
-        found = {self.free("status"): xr.Variable(self.dims, words[cells])}
-        spanned = [axis.name for axis in self.place.axes]
-        if "run" not in spanned:
+        coordinates = {run_label("status", self.selection): xr.Variable(self.dims, words[cells])}
+        if not any(axis.name == "run" and not axis.is_parameter for axis in self.place.axes):
             runs = np.where(there, numbers[rows], -1) if len(codes) else rows
-            found[self.free("run")] = xr.Variable(self.dims, runs)
+            coordinates[run_label("run", self.selection)] = xr.Variable(self.dims, runs)
         elif self.selection.has_run_column(TRIAL):
-            found[self.free(TRIAL)] = xr.Variable(self.dims, self.selection.run_column(TRIAL))
-        return found
+            trials = self.selection.run_column(TRIAL)
+            coordinates[run_label(TRIAL, self.selection)] = xr.Variable(self.dims, trials)
+        return coordinates
 
     def about(self, name: str, unit: str = "") -> dict[str, str]:
         """Unit and comment, in the words of the CF conventions, which label xarray's plots."""

@@ -32,6 +32,7 @@ from simkit.declare.forms import axes
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
+from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
 from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.inform.terminal import Report
@@ -142,12 +143,12 @@ def check_options(options: argparse.Namespace) -> None:
 
 def recorded_ids(path: Path) -> set[str]:
     """The experiments that a file holds runs of."""
-    found = set()
+    ids = set()
     for name in experiments(path):
         recorded = Recorded.open(path, name)
-        found.add(str(recorded.attributes["node_id"]))
+        ids.add(str(recorded.attributes["node_id"]))
         recorded.close()
-    return found
+    return ids
 
 
 def shard(text: str) -> Shard:
@@ -309,7 +310,9 @@ def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: 
         chosen = selected(plan.space, item.runs, where, plan.node_id)
         count = len(plan.space) if chosen is None else int(chosen.sum())
         total += count
-        print(plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{_summary(plan)}")
+        print(
+            plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{_more(plan)}{_summary(plan)}"
+        )
         for after in () if quiet else plan.afters:
             print(f"    after: {after.node_id}{_summary(after)}")
         if verbose:
@@ -317,6 +320,10 @@ def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: 
     if not quiet:
         print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
     return 0
+
+
+def _more(plan: Plan) -> str:
+    return f", more until {plan.space.form.test}" if isinstance(plan.space.form, Until) else ""
 
 
 def _summary(plan: Plan) -> str:

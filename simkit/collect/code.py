@@ -35,18 +35,27 @@ class Reached:
     ----------
     units
         The statements, each with its file.
+    places
+        The names that they lead to.
+    mentioned
+        Those that stand in the code: others are only held by an object.
+    unfiled
+        The functions that are no statement of a file: lambdas, those within others, those that no file holds.
     code
         The source of each piece by ``file::name``, sorted.
     """
 
     units: tuple[tuple[Path, Unit], ...]
+    places: frozenset[Place]
+    mentioned: frozenset[Place]
+    unfiled: tuple[FunctionType, ...]
     code: dict[str, str]
 
 
 def reached(graph: Graph, things: Iterable[Any]) -> Reached:
     """Follow these functions and classes, and all that they mention, through the project."""
     waiting = [place for thing in things for place in _starts(graph, thing)]
-    seen: set[Place] = set()
+    mentioned, seen = set(waiting), set[Place]()
     units: dict[tuple[Path, Unit], None] = {}
     code: dict[str, str] = {}
     while waiting:
@@ -60,47 +69,60 @@ def reached(graph: Graph, things: Iterable[Any]) -> Reached:
         pieces = graph.units(place)
         units.update(dict.fromkeys(pieces))
         if pieces:
-            code[f"{graph.key(place.path)}::{place.name}"] = "\n".join(
-                _text(graph, path, unit) for path, unit in pieces
-            )
-        for path, unit in pieces:
-            waiting += _mentioned(graph, path, unit)
-        waiting += _held(graph, graph.value(place))
-    code.update(own for thing in things for own in _unfiled(graph, thing, code))
-    return Reached(tuple(units), dict(sorted(code.items())))
+            key = f"{graph.key(place.path)}::{place.name}"
+            code[key] = "\n".join(_text(graph, path, unit) for path, unit in pieces)
+        names = {name for path, unit in pieces for name in _mentioned(graph, path, unit)}
+        mentioned |= names
+        waiting += [*names, *_held(graph, graph.value(place))]
+    unfiled = {key: one for thing in things for key, one in _unfiled(graph, thing, code)}
+    code.update({key: source_of(one) for key, one in unfiled.items()})
+    return Reached(
+        tuple(units),
+        frozenset(seen),
+        frozenset(mentioned),
+        tuple(unfiled.values()),
+        dict(sorted(code.items())),
+    )
 
 
 def graph_of(things: Iterable[Any], starts: Iterable[Path], rootdir: Path) -> Graph:
     """The graph of the files that define functions and classes, and of `starts`."""
-    return Graph.of(starts, [_globals(thing) for thing in things], rootdir)
+    return Graph.of(starts, [globals_of(thing) for thing in things], rootdir)
 
 
 def _starts(graph: Graph, thing: Any) -> Iterator[Place]:
-    path = project_file(_globals(thing))
+    path = project_file(globals_of(thing))
     if path is not None:
         yield Place(path, thing.__qualname__.partition(".")[0])
     yield from _held(graph, thing)
 
 
-def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Functions that are no statement of a file: lambdas, those within others, those that no file holds."""
-    path = project_file(_globals(thing))
+def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tuple[str, FunctionType]]:
+    """A function that is no statement of a file, and those beside it that it mentions, by ``file::name``."""
+    path = project_file(globals_of(thing))
     label = "" if path is None else graph.key(path)
     waiting, seen = [thing], set()
     while waiting:
         one = waiting.pop()
+        if not hasattr(one, "__qualname__"):  # a module that is mentioned, such as NumPy
+            continue
         key = f"{label}::{one.__qualname__}"
-        if id(one) in seen or key in known or _globals(one) is not _globals(thing):
+        if id(one) in seen or key in known or globals_of(one) is not globals_of(thing):
             continue
         seen.add(id(one))
         if isinstance(one, FunctionType) and not one.__code__.co_filename.startswith("<attrs generated"):
-            yield key, source_of(one)
-        waiting += [
-            f for name in names_of(one) for f in held(_globals(one).get(name)) if isinstance(f, FunctionType)
-        ]
+            yield key, one
+        waiting += held(one)
+        waiting += [f for name in names_of(one) for f in held(globals_of(one).get(name))]
 
 
-def _globals(thing: Any) -> Mapping[str, Any]:
+def is_users(function: FunctionType) -> bool:
+    """Whether a function belongs to the project, or was typed in."""
+    names = globals_of(function)
+    return project_file(names) is not None or names.get("__name__") == "__main__"
+
+
+def globals_of(thing: Any) -> Mapping[str, Any]:
     """The globals of the module that defines a function or class."""
     names = None if isinstance(thing, type) else getattr(thing, "__globals__", None)
     return (
@@ -132,10 +154,9 @@ def _mentioned(graph: Graph, path: Path, unit: Unit) -> Iterator[Place]:
             yield from graph.places(path, use.chain, use.bindings)
             if use.chain[-1] == "__subclasses__":
                 yield from _subclasses(graph, path, use)
-        if (use.kind == "calls" and use.chain in (("globals",), ("vars",), ("locals",))) or use.chain[:2] == (
-            "sys",
-            "modules",
-        ):
+        if use.kind == "calls" and use.chain[-1] in ("import_module", "__import__"):
+            yield from (Place(module, EVERYTHING) for module in graph.by_name(path))
+        if (use.kind == "calls" and use.chain in _NAMESPACES) or use.chain[:2] == ("sys", "modules"):
             yield Place(path, EVERYTHING)
 
 
@@ -156,7 +177,7 @@ def _held(graph: Graph, value: Any) -> Iterator[Place]:
 
 def _place_of(graph: Graph, one: FunctionType | type | ModuleType) -> Iterator[Place]:
     """Where a function, class or module of the project is defined; nothing for what no import leads to."""
-    path = project_file(vars(one) if isinstance(one, ModuleType) else _globals(one))
+    path = project_file(vars(one) if isinstance(one, ModuleType) else globals_of(one))
     if isinstance(one, ModuleType):
         place = None if path is None else Place(path, EVERYTHING)
     elif isinstance(one, FunctionType) and is_project_file(one.__code__.co_filename):
@@ -187,7 +208,7 @@ def streams(graph: Graph, code: Reached) -> frozenset[str]:
     paths = {path for path, _ in code.units}
     found = {BRIAN2 for path in paths if _uses_brian2(graph.namespaces.get(path, {}))}
     for path, unit in code.units:
-        values = (_value(graph, path, use) for use in unit.uses if use.kind == "reads")
+        values = (value_of(graph, path, use) for use in unit.uses if use.kind == "reads")
         found.update(stream for value in values if (stream := _stream_of(value)))
     return frozenset(found)
 
@@ -199,7 +220,7 @@ def _uses_brian2(namespace: Mapping[str, Any]) -> bool:
     return "brian2" in sys.modules and any(str(name).partition(".")[0] == "brian2" for name in names)
 
 
-def _value(graph: Graph, path: Path, use: Use) -> Any:
+def value_of(graph: Graph, path: Path, use: Use) -> Any:
     """What a dotted name through modules stands for; nothing is executed for it."""
     value = graph.namespaces.get(path, {}).get(use.chain[0])
     for binding in use.bindings:

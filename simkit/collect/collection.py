@@ -13,10 +13,11 @@ from typing import Any
 import attrs
 
 from simkit.collect import targets
+from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
-from simkit.collect.modules import load, simconfs
+from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
 from simkit.collect.resolve import Resolver
@@ -47,7 +48,7 @@ class Item:
 
 
 @attrs.frozen(eq=False)
-class Found:
+class Candidate:
     """An experiment before its arguments are resolved."""
 
     function: Callable[..., Any]
@@ -67,10 +68,10 @@ def collect(settings: Settings) -> list[Item]:
     NothingToRun
         When there is no experiment.
     """
-    found, hints = _experiments(settings)
-    chosen = [item for item in found if targets.matches(settings.keyword, item.node_id)]
+    candidates, hints = _experiments(settings)
+    chosen = [item for item in candidates if targets.matches(settings.keyword, item.node_id)]
     if not chosen:
-        raise _nothing(settings, found, hints)
+        raise _nothing(settings, candidates, hints)
     items = _each(chosen, lambda item: Item(plan(item, settings), _runs(item, settings.targets)))
     _check_outside(items, settings.outside)
     return items
@@ -91,12 +92,12 @@ def _each(things: Iterable[Any], make: Callable[[Any], Any]) -> list[Any]:
     return made
 
 
-def _experiments(settings: Settings) -> tuple[list[Found], list[str]]:
+def _experiments(settings: Settings) -> tuple[list[Candidate], list[str]]:
     rootdir = settings.rootdir
     paths = files(settings.targets, settings.files, rootdir)
     modules = _each(paths, lambda path: (path, load(path, rootdir)))
-    found = [
-        Found(function, tag, path, module, node_id(path, function, rootdir))
+    candidates = [
+        Candidate(function, tag, path, module, node_id(path, function, rootdir))
         for path, module in modules
         for function, tag in tagged(module, "experiment")
     ]
@@ -106,7 +107,7 @@ def _experiments(settings: Settings) -> tuple[list[Found], list[str]]:
         for path, module in modules
         for name, origin in imported(module, "experiment").items()
     ]
-    return [item for item in found if _is_asked_for(item, settings.targets)], hints
+    return [item for item in candidates if _is_asked_for(item, settings.targets)], hints
 
 
 def _check_spaces(modules: Sequence[tuple[Path, ModuleType]]) -> None:
@@ -124,7 +125,7 @@ def _check_spaces(modules: Sequence[tuple[Path, ModuleType]]) -> None:
                 raise SimkitError(msg)
 
 
-def _is_asked_for(item: Found, targets: Sequence[Target]) -> bool:
+def _is_asked_for(item: Candidate, targets: Sequence[Target]) -> bool:
     return not targets or any(
         target.experiment in (None, item.function.__name__) and _covers(target.path, item.path)
         for target in targets
@@ -136,54 +137,65 @@ def _covers(target: Path, path: Path) -> bool:
     return path == full or (full.is_dir() and path.is_relative_to(full))
 
 
-def _runs(item: Found, targets: Sequence[Target]) -> tuple[Selector, ...]:
+def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:
     mine = [
         t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)
     ]
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
 
-def plan(found: Found, settings: Settings) -> Plan:
+def plan(candidate: Candidate, settings: Settings, *, imported: bool = True) -> Plan:
     """Resolve one experiment among the providers of its folder."""
-    return resolve(found, levels(found.path, settings.rootdir, found.module), settings)
+    inside = levels(candidate.path, settings.rootdir, candidate.module)
+    return resolve(candidate, inside, settings, imported=imported)
 
 
-def resolve(found: Found, inside: Sequence[Level], settings: Settings) -> Plan:
-    """The plan of an experiment among these providers."""
-    rootdir, limits = settings.rootdir, found.tag.limits
-    space = settings.reshape(_declared(found.tag), lambda name: kind_of(name, found.function, inside))
+def resolve(
+    candidate: Candidate, inside: Sequence[Level], settings: Settings, *, imported: bool = True
+) -> Plan:
+    """The plan of an experiment among these providers.
+
+    Parameters
+    ----------
+    imported
+        Whether the project's modules are as importing them left them.
+    """
+    rootdir, limits = settings.rootdir, candidate.tag.limits
+    space = settings.reshape(_declared(candidate.tag), lambda name: kind_of(name, candidate.function, inside))
     resolver = Resolver(space, inside, settings.outside)
-    needs = resolver.experiment(found.function)
+    needs = resolver.experiment(candidate.function)
     nodes = ordered(needs, resolver.nodes)
-    things = [found.function, *providers_of(nodes)]
-    graph = graph_of(things, [found.path, *simconfs(found.path, rootdir)], rootdir)
+    things = [candidate.function, *providers_of(nodes)]
+    graph = graph_of(things, [candidate.path, *simconfs(candidate.path, rootdir)], rootdir)
+    check_shared(graph, candidate.path)
     code = reached(graph, things)
     made = Plan(
-        name=found.function.__name__,
-        node_id=found.node_id,
-        function=found.function,
+        name=candidate.function.__name__,
+        node_id=candidate.node_id,
+        function=candidate.function,
         nodes=nodes,
         needs=needs,
         space=space,
-        path=found.path,
+        path=candidate.path,
         rootdir=rootdir,
-        module=found.module.__name__,
+        module=candidate.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
-        compress=settings.compress if found.tag.compress is None else found.tag.compress,
+        compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
-    return attrs.evolve(made, afters=after_plans(found.tag.afters, made, resolver))
+    return attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
 
 
 def _declared(tag: Tag) -> Space:
     return Space(times(tag.spaces)) if tag.spaces else explore()
 
 
-def _nothing(settings: Settings, found: Sequence[Found], hints: Sequence[str]) -> NothingToRun:
-    if found and settings.keyword:
-        ids = ", ".join(item.node_id for item in found[:20])
+def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequence[str]) -> NothingToRun:
+    if candidates and settings.keyword:
+        ids = ", ".join(item.node_id for item in candidates[:20])
         return NothingToRun(f"-k {settings.keyword!r} matches none of: {ids}")
     for target in settings.targets:
         if target.experiment is not None:
@@ -305,7 +317,7 @@ def _way(key: str, nodes: Mapping[str, Node]) -> str:
     return f"requested by {', '.join(asking)}" if asking else ""
 
 
-def found_of(function: Callable[..., Any]) -> tuple[Found, Settings]:
+def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:
     """A function of a script, a notebook or any module as an experiment, and the project around it."""
     if not inspect.isfunction(function):
         msg = f"{caller()}: an experiment is a function, not {function!r}"
@@ -315,7 +327,7 @@ def found_of(function: Callable[..., Any]) -> tuple[Found, Settings]:
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
     settings = load_settings(find_rootdir([path if path.exists() else Path.cwd()]))
     tag = tag_of(function) or Tag("experiment")
-    return Found(function, tag, path, module, node_id(path, function, settings.rootdir)), settings
+    return Candidate(function, tag, path, module, node_id(path, function, settings.rootdir)), settings
 
 
 def plan_of(
@@ -330,7 +342,7 @@ def plan_of(
     outside
         Values laid on top, after the project's ``[tool.simkit.parameters]``.
     """
-    found, project = found_of(function)
+    candidate, project = candidate_of(function)
     if space is not None and not isinstance(space, Space):
         msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
         raise SimkitError(msg)
@@ -339,7 +351,7 @@ def plan_of(
         outside={**project.outside, **outside},
         reshape=lambda declared, _: declared if space is None else space,
     )
-    made = plan(found, settings)
+    made = plan(candidate, settings, imported=False)
     unknown = next((name for name in outside if name not in made.names), None)
     if unknown is not None:
         used = ", ".join(made.parameters)

@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -128,6 +128,10 @@ class Graph:
                 waiting += inside
                 if not inside and not name.startswith("."):
                     self.missing.add(name.partition(".")[0])
+        computing = [path for path, file in self.files.items() if file.by_name]
+        unknown = {p for path in computing for p in self.by_name(path)} - self.files.keys()
+        if unknown:
+            self._follow(sorted(unknown))
 
     def _parsed(self, path: Path) -> ParsedFile:
         cells = cells_of(self.namespaces.get(path, {})) if path == Path(NOTEBOOK) else None
@@ -148,6 +152,30 @@ class Graph:
         paths = (self.find(name[:end], importer) for end in ends)
         return [path for path in paths if path is not None and path.suffix == ".py"]
 
+    def by_name(self, path: Path) -> list[Path]:
+        """The modules that a file may load by names that it computes: those that a text in the project names."""
+        file = self.files[path]
+        known = [p for name in file.by_name for p in self._computed(name, path)]
+        if "*" in file.by_name:
+            words = sorted(word for each in self.files.values() for word in each.words)
+            known += [p for word in words for p in self._along(word, path)]
+        return [p for p in dict.fromkeys(known) if p != path]
+
+    def _computed(self, name: str, importer: Path) -> list[Path]:
+        """The modules that a name with an open end means: all in ``models.*``, those beside a file in ``.*``."""
+        beginning = name.removesuffix("*")
+        if beginning == name:
+            return self._along(name, importer)
+        level = len(beginning) - len(beginning.lstrip("."))
+        package, _, stem = beginning[level:].rpartition(".")
+        if not beginning:
+            return []
+        origin = self.find(beginning[:level] + package, importer) if level or package else importer
+        folder = None if origin is None else origin if origin.is_dir() else origin.parent
+        return (
+            [] if folder is None else [p for p in sorted(folder.glob(f"{stem}*.py")) if p.stem != "__init__"]
+        )
+
     def find(self, name: str, importer: Path) -> Path | None:
         """The project's file that an import of this name in a file means; a folder for a package without one."""
         key = name, importer if name.startswith(SIMCONF.removesuffix(".py")) else importer.parent
@@ -159,15 +187,15 @@ class Graph:
         level = len(name) - len(name.lstrip("."))
         parts = [part for part in name[level:].split(".") if part]
         if level:
-            return _below(importer.parents[min(level, len(importer.parents)) - 1], parts)
+            return module_file(importer.parents[min(level, len(importer.parents)) - 1], parts)
         if name == "simconf":
             above = (folder / SIMCONF for folder in importer.parents if folder.is_relative_to(self.rootdir))
             return next((file for file in above if file.is_file() and file != importer), None)
         module = sys.modules.get(parts[0])
         if module is not None:
-            home = _home(module)
-            return None if home is None else _below(home, parts)
-        near = (_below(base, parts) for base in (importer.parent, self.rootdir))
+            home = home_of(module)
+            return None if home is None else module_file(home, parts)
+        near = (module_file(base, parts) for base in (importer.parent, self.rootdir))
         return next((path for path in near if path is not None), None) or _elsewhere(parts)
 
     def _index(self) -> None:
@@ -190,7 +218,7 @@ class Graph:
         for place in self.places(path, use.chain, use.bindings):
             if place.name == "__dict__":
                 yield Place(place.path, EVERYTHING)
-            elif place.name != EVERYTHING and (use.kind == "changes" or not callable(self.value(place))):
+            elif place.name != EVERYTHING and (use.kind == "changes" or _is_changeable(self.value(place))):
                 yield place
 
     def _changed_by_call(self, place: Place, calling: frozenset[Place]) -> Iterator[Place]:
@@ -240,6 +268,8 @@ class Graph:
         if file is None or (path, name) in seen:
             return
         seen |= {(path, name)}
+        if name == "__dict__":
+            yield Place(path, name)
         places = [Place(path, name)] if name in file.defined or Place(path, name) in self._changes else []
         for binding in file.bindings.get(name, ()):
             places += self._imported(path, binding, chain[1:], seen)
@@ -280,7 +310,7 @@ class Graph:
             yield Place(path, EVERYTHING)
             return
         folder = path.parent if path.name == "__init__.py" else path
-        inner = None if path.suffix == ".py" and folder == path else _below(folder, [chain[0]])
+        inner = None if path.suffix == ".py" and folder == path else module_file(folder, [chain[0]])
         if inner is None or self._has(path, chain[0], seen):
             yield from self._named(path, chain, seen)
         else:
@@ -301,14 +331,19 @@ class Graph:
             yield from (Place(p, EVERYTHING) for p in self.files if p != path and p.is_relative_to(folder))
 
 
-def _below(base: Path, parts: list[str]) -> Path | None:
+def _is_changeable(value: Any) -> bool:
+    """Whether a function that is given an object may change it."""
+    return not callable(value) and not isinstance(value, (str, bytes, int, float, complex, tuple, frozenset))
+
+
+def module_file(base: Path, parts: Sequence[str]) -> Path | None:
     """The file of ``a.b`` below a folder, or its folder where that is a package without a file."""
     path = base.joinpath(*parts)
     candidates = [path / "__init__.py", *([path.with_suffix(".py")] if parts else [])]
     return next((file for file in candidates if file.is_file()), path if path.is_dir() else None)
 
 
-def _home(module: ModuleType) -> Path | None:
+def home_of(module: ModuleType) -> Path | None:
     """The folder from which a top-level module of the project was imported."""
     file = getattr(module, "__file__", None)
     if is_project_file(file):
@@ -331,5 +366,5 @@ def _elsewhere(parts: list[str]) -> Path | None:
         ):
             path = Path(place)
             home = path.parent.parent if path.name == "__init__.py" or path.is_dir() else path.parent
-            return _below(home if not path.is_dir() else path.parent, parts)
+            return module_file(home if not path.is_dir() else path.parent, parts)
     return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import metadata
 from importlib.abc import SourceLoader
@@ -19,8 +19,13 @@ from typing import Any
 import pluggy
 
 from simkit.collect.config import SIMCONF
+from simkit.collect.graph import Graph, home_of, module_file
 from simkit.declare.plugins import OWN, Codec, Hooks
 from simkit.errors import SimkitError, is_ours, shown_path
+
+USERS = (
+    "simkit_user"  # the package of the user's modules that can't have the name that they were written under
+)
 
 
 def load(path: Path, rootdir: Path) -> ModuleType:
@@ -34,15 +39,13 @@ def load(path: Path, rootdir: Path) -> ModuleType:
         When the import fails, with the traceback from the user's first line on.
     """
     path = Path(os.path.abspath(path))
-    for module in list(sys.modules.values()):
-        if _file(module) == path and getattr(module, "__name__", "") != "__main__":
-            return module
-    for folder in (rootdir, path.parent):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    nearest = simconfs(path, rootdir)
-    with _simconf_is(load(nearest[0], rootdir) if nearest else None):
-        return _execute(path, rootdir)
+    module = _loaded(path)
+    if module is None:
+        nearest = simconfs(path, rootdir)
+        if nearest:
+            load(nearest[0], rootdir)
+    turn_to(path, rootdir)
+    return module or _execute(path, rootdir)
 
 
 def simconfs(path: Path, rootdir: Path) -> list[Path]:
@@ -53,9 +56,136 @@ def simconfs(path: Path, rootdir: Path) -> list[Path]:
     return [file for file in found if file.is_file() and file != path]
 
 
+def turn_to(path: Path, rootdir: Path) -> None:
+    """Let imports mean what they mean for this file alone: each folder's own modules, and the nearest simconf.
+
+    Of two folders each may have a ``helper.py``. What other files imported by a name that means another file here
+    is put aside, and comes back when it is their turn again.
+    """
+    users, own = _users(), _folders(path, rootdir)
+    loaded = [(name, module, _file(module)) for name, module in _importable({*users.folders, *map(str, own)})]
+    kept = [entry for entry in sys.path if entry not in users.folders or Path(entry) in own]
+    new = [str(folder) for folder in own if str(folder) not in kept]
+    users.folders.update(new)
+    sys.path[:] = [*new, *kept]
+    for name, module, file in loaded:
+        meant = _meant(name, own)
+        if meant != file and not (is_collected(module) and meant in (None, path)):
+            names = [each for each in sys.modules if each == name or each.startswith(f"{name}.")]
+            users.aside[name, file] = {each: sys.modules.pop(each) for each in names}
+    for name in {name for name, _ in users.aside} - sys.modules.keys():
+        meant = _meant(name, own)
+        sys.modules.update(users.aside.pop((name, meant), {}))
+    nearest = next(iter(simconfs(path, rootdir)), None)
+    simconf = None if nearest is None else _loaded(nearest)
+    sys.modules.pop("simconf", None)
+    if simconf is not None:
+        sys.modules["simconf"] = simconf
+
+
+def is_collected(module: ModuleType) -> bool:
+    """Whether simkit imported a module from its file, not another module by its name."""
+    return getattr(module.__spec__, "loader_state", None) == USERS
+
+
+def namesakes(name: str) -> list[Path]:
+    """The files that modules of one name were imported from, for whichever folder."""
+    modules = [
+        *([sys.modules[name]] if name in sys.modules else []),
+        *(m[name] for (n, _), m in _users().aside.items() if n == name),
+    ]
+    return sorted({file for module in modules if (file := _file(module)) is not None})
+
+
+def check_shared(graph: Graph, path: Path) -> None:
+    """A module that several folders share may not import what each of them has its own of.
+
+    Raises
+    ------
+    SimkitError
+        With the files that the import may mean: it would depend on which experiment was collected first.
+    """
+    names = {name for name, _ in _users().aside}
+    for shared, file in graph.files.items() if names else ():
+        for name in names.intersection(file.imports) if shared.parent != path.parent else ():
+            files = namesakes(name)
+            if len(files) > 1 and shared.parent not in {file.parent for file in files}:
+                here = " and ".join(map(shown_path, files))
+                msg = (
+                    f"{shown_path(shared)} imports {name!r}, which is {here}, each for the experiments beside it\n"
+                    "    give them different names, or import it in the experiments' files only"
+                )
+                raise SimkitError(msg)
+
+
+class _Users(ModuleType):
+    """The package of the user's modules; it knows what was done to the import system for them.
+
+    Attributes
+    ----------
+    folders
+        The folders that were put on the path.
+    aside
+        Modules by their name and file, each with those below it, that have no place in ``sys.modules`` now.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(USERS)
+        self.__path__: list[str] = []
+        self.folders: set[str] = set()
+        self.aside: dict[tuple[str, Path | None], dict[str, ModuleType]] = {}
+
+
+def _users() -> _Users:
+    users = sys.modules.setdefault(USERS, _Users())
+    assert isinstance(users, _Users)
+    return users
+
+
+def _folders(path: Path, rootdir: Path) -> list[Path]:
+    """The folders that a file imports from, nearest first."""
+    return list(
+        dict.fromkeys(
+            [path.parent, _above_package(path), *(f.parent for f in simconfs(path, rootdir)), rootdir]
+        )
+    )
+
+
+def _above_package(path: Path) -> Path:
+    """The folder that holds the package that a file is in; its own folder where it is in none."""
+    return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
+
+
+def _importable(folders: set[str]) -> list[tuple[str, ModuleType]]:
+    """The top-level modules that lie in these folders."""
+    tops = [
+        (n, m)
+        for n, m in list(sys.modules.items())
+        if "." not in n and n not in (USERS, "__main__", "simconf")
+    ]
+    return [(name, module) for name, module in tops if str(home_of(module)) in folders]
+
+
+def _meant(name: str, own: Sequence[Path]) -> Path | None:
+    """The file that an import of a name means in these folders."""
+    return next((file for folder in own if (file := module_file(folder, [name])) is not None), None)
+
+
+def _loaded(path: Path) -> ModuleType | None:
+    """The module that was imported from a file, under whatever name."""
+    aside = (module for modules in _users().aside.values() for module in modules.values())
+    for module in (*list(sys.modules.values()), *aside):
+        is_main = getattr(module, "__name__", "") == "__main__"
+        if str(getattr(module, "__file__", "")).endswith(path.name) and _file(module) == path and not is_main:
+            return module
+    return None
+
+
 def _file(module: ModuleType) -> Path | None:
+    """A module's file, or the folder of a package without one."""
     file = getattr(module, "__file__", None)
-    return Path(os.path.abspath(file)) if isinstance(file, str) else None
+    places = [file] if isinstance(file, str) else list(getattr(module, "__path__", None) or [])
+    return Path(os.path.abspath(places[0])) if places else None
 
 
 def _execute(path: Path, rootdir: Path) -> ModuleType:
@@ -64,37 +194,51 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
     if spec is None or not isinstance(spec.loader, SourceLoader):
         msg = f"{shown_path(path)}: not a Python file"
         raise SimkitError(msg)
+    spec.loader_state = USERS
     module = importlib.util.module_from_spec(spec)
-    _settle(name, module)
     try:
+        if "." in name and name == _own_name(path):
+            importlib.import_module(module.__package__ or "")
+        _settle(name, module)
         # From the source, never from a cached .pyc: that of a file which was changed within a second, and
         # kept its size, is the old code.
         code = spec.loader.source_to_code(spec.loader.get_data(str(path)), str(path))
         exec(code, vars(module))
     except SimkitError:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's file raises
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise SimkitError(f"{shown_path(path)}: cannot be imported\n{_users_part(error)}") from None
     return module
 
 
 def _name(path: Path, rootdir: Path) -> str:
-    """The stem, as a neighbour would import it; a longer name where that is another file's."""
+    """The name by which others import a file, that of its package included; a longer one where that is taken."""
+    own = _own_name(path)
+    package = sys.modules.get(own.partition(".")[0])
+    is_free = own not in sys.modules and own not in sys.stdlib_module_names
+    if "." in own:
+        is_free = is_free and (package is None or home_of(package) == _above_package(path))
+    if (
+        is_free and path.name != SIMCONF
+    ):  # the plain name of that means another file in every folder: see `turn_to`
+        return own
     inside = path.is_relative_to(rootdir)
     parts = (path.relative_to(rootdir) if inside else path).with_suffix("").parts
     dotted = ".".join(part for part in parts if part != path.anchor)
-    if path.name == SIMCONF:  # the plain name means another file in every folder: see `_simconf_is`
-        return f"simkit_user.{dotted}"
-    taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
-    return path.stem if not taken else dotted if dotted != path.stem else f"simkit_user.{dotted}"
+    return dotted if path.name != SIMCONF and dotted != path.stem else f"{USERS}.{dotted}"
+
+
+def _own_name(path: Path) -> str:
+    """``package.sim_a`` for a file in a package, else ``sim_a``."""
+    return ".".join(path.relative_to(_above_package(path)).with_suffix("").parts)
 
 
 def _settle(name: str, module: ModuleType) -> None:
     """Make a module importable by its name, packages of ours above it included: pickle looks classes up there."""
     sys.modules[name] = module
-    parent, _, last = name.rpartition(".") if name.startswith("simkit_user.") else ("", "", name)
+    parent, _, last = name.rpartition(".") if name.startswith(f"{USERS}.") else ("", "", name)
     if parent and parent not in sys.modules:
         package = ModuleType(parent)
         package.__path__ = []
@@ -108,20 +252,6 @@ def _users_part(error: BaseException) -> str:
     kept = [f for f in steps.stack if not (is_ours(f.filename) or f.filename.startswith("<frozen importlib"))]
     steps.stack = traceback.StackSummary.from_list(kept)
     return "".join("    " + line for line in "".join(steps.format()).splitlines(keepends=True)).rstrip()
-
-
-@contextmanager
-def _simconf_is(module: ModuleType | None) -> Iterator[None]:
-    """While a file is imported, ``from simconf import …`` means the nearest simconf.py above it."""
-    before = sys.modules.pop("simconf", None)
-    if module is not None:
-        sys.modules["simconf"] = module
-    try:
-        yield
-    finally:
-        sys.modules.pop("simconf", None)
-        if before is not None:
-            sys.modules["simconf"] = before
 
 
 ENTRY_POINTS = "simkit"
@@ -160,7 +290,7 @@ def installed_codecs() -> None:
 
 
 def _codecs(plugin: Any, where: str) -> list[Codec]:
-    if not any(getattr(thing, "simkit_impl", None) for thing in vars(plugin).values()):
+    if not any(getattr(thing, "__dict__", {}).get("simkit_impl") for thing in vars(plugin).values()):
         return []
     manager = pluggy.PluginManager("simkit")
     manager.add_hookspecs(Hooks)

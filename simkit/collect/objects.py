@@ -1,19 +1,30 @@
-"""Which functions, classes and modules does an object hold: a table, a partial function, a decorated one?"""
+"""What does an object hold, a table of functions, a decorated function or a model; and is it in the same state?"""
 
 from __future__ import annotations
 
 import ast
+import enum
 import gc
+import hashlib
+import io
 import linecache
+import logging
+import os
+import random
+import sys
 import textwrap
-from collections.abc import Iterator
-from functools import lru_cache
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+import threading
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from simkit.collect.graph import project_file
+from simkit.collect.syntax import normal_form
 from simkit.declare.tags import Tag
+from simkit.values.compare import digest
 
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), BuiltinFunctionType, Tag, type(...))
 _MOST = 5_000  # objects that are looked at: a table of functions is small, and a table of numbers holds none
@@ -38,11 +49,19 @@ def held(value: Any) -> Iterator[FunctionType | type | ModuleType]:
         if isinstance(one, FunctionType):
             waiting += carried(one).values()
         elif isinstance(one, type):
-            waiting += [v for name, v in vars(one).items() if not name.startswith("__")]
+            waiting += attributes(one).values()
         elif isinstance(one, np.ndarray):
             waiting += one.ravel()[:_MOST].tolist() if one.dtype == object else []
         elif not isinstance(one, ModuleType):
             waiting += [type(one), *gc.get_referents(one)]
+
+
+def attributes(kind: type) -> dict[str, Any]:
+    """The attributes of a class of the user's, those that Python gives aside."""
+    module = sys.modules.get(kind.__module__)
+    if module is None or (project_file(vars(module)) is None and module.__name__ != "__main__"):
+        return {}
+    return {name: value for name, value in vars(kind).items() if not name.startswith("__")}
 
 
 def carried(function: FunctionType) -> dict[str, Any]:
@@ -76,6 +95,12 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _codes(constant)
+
+
+def named(one: FunctionType | type) -> str:
+    """What tells a function or class from others: its name, of one within another its source too."""
+    inner = isinstance(one, FunctionType) and "<" in one.__qualname__
+    return f"{one.__module__}.{one.__qualname__}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
 
 
 def source_of(function: FunctionType) -> str:
@@ -115,3 +140,97 @@ def _bytecode(code: CodeType) -> str:
     """Code without a source, as text that differs where it does something else."""
     constants = [_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
+
+
+_SIMPLE = (str, bytes, int, float, complex, bool, type(None), type(...), enum.Enum, os.PathLike)
+# What is seeded for each run, or has no state that a result could depend on: that there is one is what counts.
+_STATELESS = (
+    np.random.Generator,
+    np.random.RandomState,
+    random.Random,
+    type(threading.Lock()),
+    type(threading.RLock()),
+)
+
+
+class State:
+    """A fingerprint of an object's state, of all that it holds.
+
+    Attributes
+    ----------
+    is_whole
+        Whether all of it could be compared: not so for what only its own library can look into.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.hasher = hashlib.sha256()
+        self.seen: dict[int, tuple[int, Any]] = {}  # kept alive: the id of one that is gone may be another's
+        self.is_whole = True
+        self.feed(value)
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal states."""
+        return self.hasher.hexdigest()[:32]
+
+    def note(self, *words: object) -> None:
+        """Let these count."""
+        self.hasher.update(repr(words).encode())
+
+    def feed(self, value: Any) -> None:
+        """Let a value count, and all that it holds."""
+        kind = type(value)
+        self.note(kind.__module__, kind.__qualname__)
+        if isinstance(value, _SIMPLE):
+            self.note(str(value) if isinstance(value, os.PathLike) else value)
+        elif id(value) in self.seen:
+            self.note(self.seen[id(value)][0])
+        elif len(self.seen) >= _MOST:
+            self.is_whole = False
+        elif not isinstance(value, _STATELESS):
+            self.seen[id(value)] = len(self.seen), value
+            self.inside(value)
+
+    def all(self, values: Iterable[Any]) -> None:
+        """Let these values count, in this order."""
+        for value in values:
+            self.feed(value)
+
+    def inside(self, value: Any) -> None:
+        """Let count what an object holds: as it would be stored, else part by part."""
+        match value:
+            case ModuleType() | logging.Logger() | io.IOBase():
+                self.note(getattr(value, "__name__", None) or getattr(value, "name", None))
+            case MethodType() | BuiltinFunctionType():
+                self.note(value.__name__)
+                self.feed(value.__self__)
+            case FunctionType():
+                self.note(named(value))
+                self.all(item for pair in sorted(carried(value).items()) for item in pair)
+            case type():
+                self.note(value.__module__, value.__qualname__)
+            case _:
+                try:
+                    self.note(digest(value))
+                except Exception:  # noqa: BLE001 - it can't be stored, and its class may raise anything
+                    self.parts(value)
+
+    def parts(self, value: Any) -> None:
+        """Let count the items or attributes of an object that can't be stored."""
+        match value:
+            case dict():
+                self.all(item for pair in value.items() for item in pair)
+            case list() | tuple():
+                self.all(value)
+            case set() | frozenset():
+                self.note(sorted(State(item).digest for item in value))
+            case np.ndarray(dtype=np.dtype(kind="O")):
+                self.all(value.ravel().tolist())
+            case partial():
+                self.all([value.func, value.args, value.keywords])
+            case _:
+                slots = (name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))
+                names = {name: getattr(value, name, None) for name in slots if not name.startswith("__")}
+                names.update(getattr(value, "__dict__", {}))
+                self.is_whole = self.is_whole and bool(names or type(value) is object)
+                self.all(item for pair in names.items() for item in pair)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from simkit.collect.captures import Captures
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
@@ -99,6 +100,8 @@ class Plan:
         The file that defines it; the node id is relative to the rootdir.
     code
         The source of each piece of the project's code that the runs reach, by ``file::name``.
+    captures
+        The values that this code carries with it.
     streams
         The global random generators that this code draws from.
     afters
@@ -120,6 +123,7 @@ class Plan:
     limits: Limits = Limits()
     compress: bool = False
     streams: frozenset[str] = frozenset()
+    captures: Captures = Captures()
     afters: tuple[Plan, ...] = ()
     sources: Sources = Sources()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -110,10 +110,10 @@ class Resolver:
         if name in self.space.names:
             return self.explored(request, chain)
         node = self.constant(request, chain) or self.normal(request, chain)
-        overlaid = [n for n in (*self.space.names, *self.outside) if n.startswith(name + ".")]
-        if overlaid and node.kind != "group":
-            problems.check_is_group(node, overlaid[0])
-            return overlay(self, node, request, overlaid, chain)
+        overlaid = self.given_fields(name) if node.kind != "group" else []
+        if overlaid:
+            problems.check_is_group(node, f"{name}.{overlaid[0]}")
+            return self.overlay(attrs.evolve(node, key=name), chain)
         return node
 
     def explored(self, request: Request, chain: Chain) -> Node:
@@ -125,8 +125,9 @@ class Resolver:
         self.used.add(name)
         needs: tuple[Need, ...] = ()
         if name in self.space.optional:
-            base = self.constant(request, chain) or self.normal(request, chain, explored=True)
-            self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
+            if f"{name}@normal" not in self.nodes:
+                base = self.constant(request, chain) or self.normal(request, chain, explored=True)
+                self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
             needs = (Need(name, f"{name}@normal"),)
         about = request.note
         return Node(
@@ -197,7 +198,7 @@ class Resolver:
         )
         asker = requester(provider.tag.kind or "", key, provider.thing)
         if provider.is_group:
-            return group(self, provider, key, (*chain, asker))
+            return self.group(provider, key, (*chain, asker))
         asked = requests(provider.thing)
         streams = [r for r in asked if r.name in ("rng", "seed") and self.is_builtin(r)]
         own = [r for r in asked if r.name == provider.name]
@@ -263,91 +264,60 @@ class Resolver:
             origin=provider.where,
         )  # fmt: skip
 
+    def group(self, provider: Provider, key: str, chain: Chain) -> Node:
+        """A parameter class, its fields replaced by what was explored or given from outside."""
+        known = fields(provider.thing)
+        given = [] if "@" in key else self.given_fields(provider.name)
+        for name in given:
+            if name not in known:
+                raise problems.unknown_field(provider, name, list(known), self.outside)
+        for name, request in known.items():
+            if request.default is MISSING and name not in given:
+                raise problems.no_value(provider, name, chain)
+        needs = tuple(self.field(provider.name, known[name], chain) for name in given)
+        return Node(
+            key, "group", provider.thing, needs=needs, varying=self.is_varying(needs), origin=provider.where,
+            comment=_own_doc(provider.thing),
+        )  # fmt: skip
 
-def group(resolver: Resolver, provider: Provider, key: str, chain: Chain) -> Node:
-    """A parameter class, its fields replaced by what was explored or given from outside."""
-    known = fields(provider.thing)
-    given = _given_fields(resolver, provider.name) if "@" not in key else []
-    for name in given:
-        if name not in known:
-            raise problems.unknown_field(provider, name, list(known), resolver.outside)
-    for name, request in known.items():
-        if request.default is MISSING and name not in given:
-            raise problems.no_value(provider, name, chain)
-    needs = tuple(_field(resolver, provider.name, known[name], chain) for name in given)
-    varying = any(resolver.nodes[need.key].varying for need in needs)
-    comment = _own_doc(provider.thing)
-    return Node(
-        key, "group", provider.thing, needs=needs, varying=varying, origin=provider.where, comment=comment
-    )
-
-
-def _given_fields(resolver: Resolver, group: str) -> list[str]:
-    """The fields of a group that the space or the outside names."""
-    names = dict.fromkeys(n for n in (*resolver.space.names, *resolver.outside) if n.startswith(group + "."))
-    return [name.removeprefix(group + ".") for name in names]
-
-
-def _field(resolver: Resolver, group: str, request: Request, chain: Chain) -> Need:
-    """The node of one replaced field."""
-    name = f"{group}.{request.name}"
-    dotted = attrs.evolve(request, name=name)
-    if name not in resolver.nodes:
-        made = (
-            resolver.explored(dotted, chain)
-            if name in resolver.space.names
-            else resolver.constant(dotted, chain)
+    def overlay(self, node: Node, chain: Chain) -> Node:
+        """A group that a function or a default gives, with some of its fields replaced."""
+        base = self.nodes[f"{node.key}@base"] = attrs.evolve(node, key=f"{node.key}@base")
+        needs = [Need("group", base.key)]
+        for field in self.given_fields(node.key):
+            normal = f"{node.key}.{field}@normal"
+            self.nodes[normal] = attrs.evolve(
+                base, key=normal, kind="derived", make=operator.attrgetter(field), value=None,
+                needs=(Need(field, base.key),),
+            )  # fmt: skip
+            needs.append(self.field(node.key, Request(field, MISSING, Note()), chain))
+        return attrs.evolve(
+            node, kind="overlay", make=evolved, needs=tuple(needs), varying=self.is_varying(needs), value=None
         )
-        assert made is not None  # a given field is explored or comes from outside
-        resolver.nodes[name] = made
-    return Need(request.name, name, keyword=True)
 
+    def given_fields(self, group: str) -> list[str]:
+        """The fields of a group that the space or the outside names."""
+        names = (*self.space.names, *self.outside)
+        return [n.removeprefix(group + ".") for n in dict.fromkeys(names) if n.startswith(group + ".")]
 
-def overlay(resolver: Resolver, node: Node, request: Request, overlaid: list[str], chain: Chain) -> Node:
-    """A group that a function or a default gives, with some of its fields replaced."""
-    name = request.name
-    base = f"{name}@base"
-    resolver.nodes[base] = attrs.evolve(node, key=base)
-    needs = [Need("group", base)]
-    for full in dict.fromkeys(overlaid):
-        field = full.removeprefix(name + ".")
-        resolver.nodes.setdefault(f"{full}@normal", _attribute_of(base, full, field, node))
-        needs.append(_replaced(resolver, Request(field, MISSING, Note()), name, chain))
-    varying = any(resolver.nodes[need.key].varying for need in needs)
-    return attrs.evolve(
-        node, key=name, kind="overlay", make=evolved, needs=tuple(needs), varying=varying, value=None
-    )
+    def field(self, group: str, request: Request, chain: Chain) -> Need:
+        """What gives the value of one replaced field: explored, or from outside."""
+        name = f"{group}.{request.name}"
+        if name not in self.nodes:
+            dotted = attrs.evolve(request, name=name)
+            node = self.explored(dotted, chain) if name in self.space.names else self.constant(dotted, chain)
+            assert node is not None  # a given field is explored or comes from outside
+            self.nodes[name] = node
+        return Need(request.name, name, keyword=True)
 
-
-def _replaced(resolver: Resolver, request: Request, group: str, chain: Chain) -> Need:
-    """The node of a field that replaces one of a computed group."""
-    name = f"{group}.{request.name}"
-    if name in resolver.space.names:
-        resolver.used.add(name)
-        needs = (Need(request.name, f"{name}@normal"),) if name in resolver.space.optional else ()
-        resolver.nodes[name] = Node(name, "explored", needs=needs, varying=True, origin="explored")
-    else:
-        made = resolver.constant(attrs.evolve(request, name=name), chain)
-        assert made is not None
-        resolver.nodes[name] = made
-    return Need(request.name, name, keyword=True)
+    def is_varying(self, needs: Iterable[Need]) -> bool:
+        """Whether one of the values that are needed may differ between runs."""
+        return any(self.nodes[need.key].varying for need in needs)
 
 
 def evolved(group: Any, /, **replaced: Any) -> Any:
     """A group with some fields replaced."""
     return attrs.evolve(group, **replaced)
-
-
-def _attribute_of(base: str, full: str, field: str, node: Node) -> Node:
-    getter = operator.attrgetter(field)
-    return Node(
-        f"{full}@normal",
-        "derived",
-        getter,
-        needs=(Need(field, base),),
-        varying=node.varying,
-        origin=node.origin,
-    )
 
 
 def _own_doc(group: type) -> str:

@@ -7,6 +7,7 @@ binds is told apart from both.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -241,10 +242,20 @@ class _Reader:
             self.note("changes", (*_base(arguments[0]), part if isinstance(part, str) else "__dict__"), scope)
         elif self.unused or (isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING):
             self.note("changes", chain[:-1] or _base(node.func), scope)
-            for argument in arguments if self.unused else ():
+            is_builtin = len(chain) == 1 and hasattr(builtins, chain[0])
+            for argument in arguments if self.unused and not is_builtin else ():
                 self.note("passes", dotted(argument), scope)
         self.note("calls", chain, scope)
+        if chain[-1:] == ("getenv",) or chain[-2:] == ("environ", "get"):
+            self.key(
+                chain if chain[-1] == "getenv" else chain[:-1], arguments[0] if arguments else None, scope
+            )
         self.all([node.func, *arguments], scope)
+
+    def key(self, chain: Chain, node: ast.AST | None, scope: _Scope | None) -> None:
+        """A variable of the environment counts as a part of it."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self.note("reads", (*chain, node.value), scope)
 
     def name(self, node: ast.Name | ast.Attribute | ast.Subscript, scope: _Scope | None) -> None:
         """A name, or what belongs to one."""
@@ -254,6 +265,8 @@ class _Reader:
             return
         if not isinstance(node.ctx, ast.Load):
             self.note("changes", chain or _base(node), scope)
+        elif isinstance(node, ast.Subscript) and dotted(node.value)[-1:] == ("environ",):
+            self.key(dotted(node.value), node.slice, scope)
         self.note("reads", chain, scope)
         if not chain:
             self.all(ast.iter_child_nodes(node), scope)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from simkit.collect.modules import know_codecs, load, simconfs
+from simkit.collect.modules import is_collected, know_codecs, load, simconfs, turn_to
 from simkit.declare.annotations import Note, notes
 from simkit.declare.tags import Kind, Tag, tag_of
 from simkit.errors import SimkitError, location
@@ -182,6 +182,8 @@ def level(module: ModuleType) -> Level:
 def levels(path: Path, rootdir: Path, module: ModuleType) -> list[Level]:
     """The module's own providers, then those of each simconf.py from its folder up to the rootdir."""
     modules = [module, *(load(file, rootdir) for file in simconfs(path, rootdir))]
+    if is_collected(module):
+        turn_to(path, rootdir)
     know_codecs(reversed(modules))
     return [level(each) for each in modules]
 

@@ -24,6 +24,7 @@ from simkit.collect.scopes import (
     Binding,
     Use,
     bound,
+    dotted,
     is_space,
     names_in,
     origin,
@@ -31,7 +32,11 @@ from simkit.collect.scopes import (
     uses_of_decorator,
 )
 
-_INDENTED_IMPORT = re.compile(rb"^[ \t]+(?:import|from)[ \t]|[;:][ \t]*(?:import|from)[ \t]", re.MULTILINE)
+_INNER_IMPORT = re.compile(
+    rb"^[ \t]+(?:import|from)[ \t]|[;:][ \t]*(?:import|from)[ \t]|\b(?:import_module|__import__)\b",
+    re.MULTILINE,
+)
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
 @attrs.frozen(eq=False)
@@ -96,6 +101,8 @@ class ParsedFile:
     imports
         What is imported anywhere: ``a.b`` for ``import a.b``; ``a`` and ``a.x`` for ``from a import x``, which
         may be a module.
+    by_name
+        The modules that are loaded by functions: ``a.*`` where the rest of a name is computed.
     """
 
     data: bytes
@@ -105,6 +112,15 @@ class ParsedFile:
     bindings: Mapping[str, tuple[Binding, ...]] = attrs.field(factory=dict)
     stars: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    by_name: tuple[str, ...] = ()
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The texts in it that may be the names of modules."""
+        nodes = (
+            node for unit in self.units for node in ast.walk(unit.node) if isinstance(node, ast.Constant)
+        )
+        return frozenset(n.value for n in nodes if isinstance(n.value, str) and _MODULE.fullmatch(n.value))
 
     def at(self, line: int) -> Unit | None:
         """The unit that a line is part of."""
@@ -192,11 +208,12 @@ def _sorted(data: bytes, lines: Sequence[str], trees: Sequence[ast.Module]) -> P
             for name in unit.names:
                 latest[name] = (*latest.get(name, ()), unit)
         defined.update(latest)
-    everywhere = _INDENTED_IMPORT.search(data) is not None
+    everywhere = _INNER_IMPORT.search(data) is not None
     nodes = [node for tree in trees for node in (ast.walk(tree) if everywhere else tree.body)]
     return ParsedFile(
-        data, tuple(lines), tuple(units), defined, bindings, tuple(_stars(nodes)), tuple(_imports(nodes))
-    )
+        data, tuple(lines), tuple(units), defined, bindings,
+        tuple(_stars(nodes)), tuple(_imports(nodes)), tuple(_by_name(nodes)),
+    )  # fmt: skip
 
 
 def _declared(statement: ast.stmt) -> Iterator[str]:
@@ -220,6 +237,28 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield base
             joint = "" if base.endswith(".") else "."
             yield from (f"{base}{joint}{alias.name}" for alias in node.names)
+
+
+def _by_name(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Call) and dotted(node.func)[-1:] in (("import_module",), ("__import__",)):
+            yield from map(_beginning, node.args[:1])
+
+
+def _beginning(node: ast.expr) -> str:
+    """A computed text as far as it is known, with ``*`` for the rest; ``.`` for the module's own package."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=[first, *more]) if isinstance(first, ast.Constant) or more:
+            return (_beginning(first) + "".join(map(_beginning, more))).partition("*")[0] + "*"
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return (_beginning(left) + _beginning(right)).partition("*")[0] + "*"
+        case ast.FormattedValue(value=inner):
+            return _beginning(inner)
+        case ast.Name(id="__name__" | "__package__"):
+            return ""
+    return "*"
 
 
 def normal_form(text: str) -> str:

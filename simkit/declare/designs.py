@@ -10,9 +10,9 @@ import numpy as np
 
 from simkit.declare.forms import BLOCK_NUMBER, ROLE, Array, Index, Values
 from simkit.declare.sampling import (
-    Choice,
     Distribution,
     Marginal,
+    OneOf,
     Sampled,
     Sequence,
     balance,
@@ -144,7 +144,7 @@ def _check_several(verb: str, given: Mapping[str, Marginal]) -> None:
 
 def _written_axes(given: Mapping[str, Marginal]) -> dict[str, Any]:
     """The axes as lists, in order, since JSON objects are compared without it."""
-    words = [one.all_words if isinstance(one, Choice) else one.words for one in given.values()]
+    words = [one.all_words if isinstance(one, OneOf) else one.words for one in given.values()]
     return {"names": list(given), "axes": words}
 
 

@@ -158,10 +158,34 @@ _OF_COLUMNS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.NotIn: lambda value, items: np.logical_not(_is_in(value, items)),
 }
 _NAMES = ("abs", "round", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES}
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES}
 
 
-def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], where: str) -> Any:
+def names_of(text: str) -> list[str]:
+    """The names in an expression, dotted ones as a whole; none where it can't be read."""
+    try:
+        waiting: list[ast.AST] = [ast.parse(text.strip(), mode="eval").body]
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return []
+    found: dict[str, None] = {}
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Name | ast.Attribute):
+            found[ast.unparse(node)] = None
+        elif isinstance(node, ast.Call):
+            waiting[:0] = node.args
+        else:
+            waiting[:0] = ast.iter_child_nodes(node)
+    return list(found)
+
+
+def evaluate(
+    text: str,
+    names: Iterable[str],
+    column: Callable[[str], Any],
+    where: str,
+    functions: Mapping[str, Callable[..., Any]] = FUNCTIONS,
+) -> Any:
     """The condition's value: a boolean array, or one boolean where it names no column.
 
     Parameters
@@ -174,6 +198,8 @@ def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], wher
         Gives the column of a name, shape ``(n,)``.
     where
         What a message starts with: the place in the user's code, or the option.
+    functions
+        What may be called, by name.
 
     Raises
     ------
@@ -191,7 +217,7 @@ def evaluate(text: str, names: Iterable[str], column: Callable[[str], Any], wher
             raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, known)}")
         return column(name)
 
-    words = Vocabulary(_OF_COLUMNS, named, lambda value: value, problem, list, _FUNCTIONS)
+    words = Vocabulary(_OF_COLUMNS, named, lambda value: value, problem, list, functions)
     try:
         result = words.read(text)
     except SyntaxError as error:

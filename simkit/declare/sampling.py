@@ -157,7 +157,7 @@ class Pair:
 
 
 @attrs.frozen(eq=False)
-class Choice:
+class OneOf:
     """One of the elements of a list, all equally likely."""
 
     elements: Values
@@ -234,7 +234,7 @@ def marginal(name: str, given: Any) -> Marginal:
     if not len(elements):
         msg = f"{caller()}: {name}=[] leaves nothing to choose from"
         raise SimkitError(msg)
-    return Choice(elements)
+    return OneOf(elements)
 
 
 def _pair(name: str, given: tuple[Any, ...]) -> Pair:
@@ -319,7 +319,7 @@ def choices(marginals: Mapping[str, Marginal]) -> tuple[str, ...]:
     return tuple(
         f"{name} is one of two values, {one.words}; for all between give a pair, ({one.words[1:-1]})"
         for name, one in marginals.items()
-        if isinstance(one, Choice) and len(one.elements) == 2 and one.elements.array.dtype.kind in "iuf"
+        if isinstance(one, OneOf) and len(one.elements) == 2 and one.elements.array.dtype.kind in "iuf"
     )
 
 
@@ -436,6 +436,6 @@ class Sampled:
         """The elements to choose from; the middle of a pair or distribution."""
         middle = np.array([0.5])
         return {
-            name: one.elements if isinstance(one, Choice) else one.values(middle)
+            name: one.elements if isinstance(one, OneOf) else one.values(middle)
             for name, one in self.marginals.items()
         }

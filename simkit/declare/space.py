@@ -29,6 +29,8 @@ from simkit.declare.forms import (
     times,
 )
 from simkit.declare.tags import Tag, mark, tag_of
+from simkit.declare.trials import Until
+from simkit.declare.trials import until as until_enough
 from simkit.errors import SimkitError, caller
 
 if TYPE_CHECKING:
@@ -72,15 +74,23 @@ class Space:
             msg = f"{caller()}: a space decorates an experiment, which is a function, not {function!r}"
             raise SimkitError(msg)
         below = (tag_of(function) or Tag()).spaces
+        if below:
+            _check_known((self.form, *below))
         times((self.form, *below))  # refuses a name that is explored twice
         mark(function, spaces=(self.form, *below))
         return function
 
     def __mul__(self, other: Space) -> Space:
-        return Space(times((self.form, other.form))) if isinstance(other, Space) else NotImplemented
+        if not isinstance(other, Space):
+            return NotImplemented
+        _check_known((self.form, other.form))
+        return Space(times((self.form, other.form)))
 
     def __add__(self, other: Space) -> Space:
-        return Space(plus(self.form, other.form)) if isinstance(other, Space) else NotImplemented
+        if not isinstance(other, Space):
+            return NotImplemented
+        _check_known((self.form, other.form))
+        return Space(plus(self.form, other.form))
 
     def where(self, test: Test) -> Space:
         """Only the points that pass.
@@ -91,15 +101,28 @@ class Space:
             A condition such as ``"x < y"``, or a function of some of the names, called per point.
             A point that lacks a name in the test does not pass.
         """
+        _check_known((self.form,))
         return Space(Where(self.form, test, caller()))
 
-    def repeat(self, times: int) -> Space:
+    def repeat(self, times: int, *, until: str | None = None, most: int | None = None) -> Space:
         """Each point ``times`` times, with a recorded ``trial`` number and its own random stream.
+
+        Parameters
+        ----------
+        times
+            How many trials; with ``until``, how many at a time.
+        until
+            A condition on the results of a point's trials, such as ``"sem(z) < 0.01"``: as long as it does not
+            hold, the point gets further trials. `mean`, `std` (of the sample), `sem` (standard error of the
+            mean), `rel` (that over the magnitude of the mean) and `count` are taken over the trials that are
+            done; explored names stand for their values. Quantities count in SI units.
+        most
+            How many trials a point gets at most; needed with ``until``.
 
         Raises
         ------
         SimkitError
-            For a number below one, or when the space is repeated already.
+            For a number below one, when the space is repeated already, or for what is no condition.
         """
         if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
             msg = f"{caller()}: repeat({times!r}): give a whole number of at least 1"
@@ -107,10 +130,14 @@ class Space:
         if TRIAL in self.names:
             msg = f"{caller()}: the space has trials already; multiply the numbers instead"
             raise SimkitError(msg)
-        return Space(Repeat(self.form, int(times)))
+        repeated = Repeat(self.form, int(times))
+        if until is None and most is None:
+            return Space(repeated)
+        return Space(until_enough(repeated, until, most, caller()))
 
     def take(self, index: Sequence[int] | Index) -> Space:
         """The points at these positions, in this order."""
+        _check_known((self.form,))
         return Space(Subset(self.form, np.asarray(index, np.int64)))
 
     def __len__(self) -> int:
@@ -161,7 +188,8 @@ class Space:
 
     def __repr__(self) -> str:
         names = ", ".join(self.names) or "no names"
-        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        more = [f"more until {self.form.test}"] if isinstance(self.form, Until) else []
+        remarks = "".join(f"; {remark}" for remark in (*more, *self.remarks))
         return f"<Space of {len(self)} point{'s' if len(self) != 1 else ''}: {names}{remarks}>"
 
 
@@ -300,12 +328,26 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
     axis = Zip({checked(name): from_list(values)}, len(values))
     if name in space.names:
         return Space(_replaced(space.form, name, axis))
+    if isinstance(space.form, Until):
+        first = attrs.evolve(space.form.first, inner=times((space.form.first.inner, axis)))
+        return Space(attrs.evolve(space.form, first=first))
     return Space(times((space.form, axis)) if space.names else axis)
+
+
+def _check_known(forms: Sequence[Form]) -> None:
+    """A space whose trials depend on results can't be counted, and so not be combined any more."""
+    for form in forms:
+        if isinstance(form, Until):
+            msg = (
+                f"{caller()}: repeat(…, until={form.test!r}) comes last, since nobody knows yet how many trials "
+                "there will be\n    combine the spaces first, and repeat the result"
+            )
+            raise SimkitError(msg)
 
 
 def with_trials(space: Space, count: int) -> Space:
     """The space with this many trials per point, whatever it declared."""
-    return Space(space.form.inner if isinstance(space.form, Repeat) else space.form).repeat(count)
+    return Space(space.form.parts[0] if isinstance(space.form, Repeat | Until) else space.form).repeat(count)
 
 
 def first_value(space: Space, name: str) -> Any:
@@ -315,9 +357,9 @@ def first_value(space: Space, name: str) -> Any:
 
 def _replaced(form: Form, name: str, axis: Zip) -> Form:
     match form:
-        case Zip() if form.names == (name,):
+        case _ if not form.parts and form.names == (name,):
             return axis
-        case Zip() | Subset() if name in form.names:
+        case _ if name in form.names and (not form.parts or isinstance(form, Subset)):
             others = ", ".join(other for other in form.names if other != name)
             msg = f"--product {name}=…: {name!r} moves together with {others}: use --explore for all of them"
             raise SimkitError(msg)
@@ -329,6 +371,9 @@ def _replaced(form: Form, name: str, axis: Zip) -> Form:
             )
         case Repeat():
             return attrs.evolve(form, inner=_replaced(form.inner, name, axis))
+        case Until():
+            first = attrs.evolve(form.first, inner=_replaced(form.first.inner, name, axis))
+            return attrs.evolve(form, first=first)
         case Where():
             return Where(_replaced(form.inner, name, axis), form.test, form.where)
     return form
@@ -343,6 +388,8 @@ def words(form: Form) -> str:
             return f"({words(form.first)} + {words(form.second)})"
         case Repeat():
             return f"({words(form.inner)}).repeat({form.times})"
+        case Until():
+            return f"({words(form.first.inner)}).repeat({form.first.times}, until={form.test!r}, most={form.most})"
         case Subset():
             return f"{len(form)} points of {words(form.inner)}"
         case Where():

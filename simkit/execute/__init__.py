@@ -1,5 +1,6 @@
 """Where do runs happen?
 
-An `Engine` executes what an `Agenda` hands out and gives batches: `here`, in the owner, or in supervised
-`processes`. It knows neither files nor the story of a study. A new engine stands beside these two.
+An `Engine` executes what an `Agenda` hands out, portion by portion, and gives batches: `Here`, in the owner, or
+`processes`, which supervises workers. A `Job` is what a process needs for that. The room knows neither files nor the
+story of a study. A new engine stands beside these two and passes `simkit.testing.engines`.
 """

@@ -92,13 +92,16 @@ class Feed:
     def __init__(self, agenda: Agenda) -> None:
         self.agenda = agenda
         self.returned: list[Portion] = []
+        self.is_dry = False  # the agenda had nothing when it was asked last, so some worker has nothing to do
 
     def take(self, count: int) -> Portion | None:
-        """At most this many runs; of what came back at most half, since another worker may be free as well."""
+        """At most this many runs; of what came back at most half where another worker has nothing to do."""
         if not self.returned:
-            return self.agenda.take(count)
+            portion = self.agenda.take(count)
+            self.is_dry = portion is None
+            return portion
         portion = self.returned.pop(0)
-        size = min(count, (len(portion) + 1) // 2)
+        size = min(count, (len(portion) + 1) // 2 if self.is_dry else len(portion))
         if size == len(portion):
             return portion
         self.returned.insert(0, portion.part(size, len(portion)))

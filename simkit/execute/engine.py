@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from simkit.execute.agenda import Agenda, Feed, next_size
-from simkit.execute.job import Job, Method, source_of, start_method
+from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.injector import OnError
@@ -111,5 +111,5 @@ def processes(job: Job, workers: int, *, method: Method | None = None, show_outp
         Leave on the terminal what the runs print, instead of recording it.
     """
     method = start_method(method)
-    source, declared = source_of(job, method)
+    source, declared = for_workers(job, method)
     return Pool(source, declared, workers, method=method, limits=job.plan.limits, show=show_output)

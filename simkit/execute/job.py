@@ -15,7 +15,7 @@ import dill
 import numpy as np
 
 from simkit.collect.code import changes
-from simkit.collect.collection import Found, resolve
+from simkit.collect.collection import Candidate, resolve
 from simkit.collect.config import Outside, Settings
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
@@ -103,11 +103,11 @@ class Recipe:
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
         job, space, compress, declared = dill.loads(self.payload)
         function = getattr(module, self.experiment)
-        found = Found(
+        candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
         settings = Settings(self.rootdir, outside=job.outside, reshape=lambda *_: space, compress=compress)
-        plan = resolve(found, inside, settings)
+        plan = resolve(candidate, inside, settings)
         different = changes(self.code, plan.code)
         if different:
             msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"
@@ -161,7 +161,7 @@ def _is_in_its_file(plan: Plan) -> bool:
     return is_importable and getattr(module, plan.name, None) is plan.function
 
 
-def source_of(job: Job, method: Method) -> tuple[Source, Declared]:
+def for_workers(job: Job, method: Method) -> tuple[Source, Declared]:
     """What workers make the job from, and what the owner packs their messages with."""
     declared = Declared.of(job.plan.space)
     return (lambda: (job, declared)) if method == "fork" else portable(job, declared), declared

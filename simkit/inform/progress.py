@@ -160,6 +160,12 @@ class Progress:
         """Runs that are not done, and failures of what followed them."""
         return self.failed + sum(bool(stage.text) for stage in self.stages)
 
+    def grow(self, plan: Plan, target: Continuation, runs: int) -> None:
+        """Further runs are to be executed, which nobody knew of before; plan and target have their points."""
+        self.plan, self.target = plan, target
+        self.total += runs
+        self.size += runs
+
     def committed(self) -> None:
         """All that was counted so far is safe."""
         self.waiting = {}

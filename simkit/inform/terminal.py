@@ -288,9 +288,9 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"after {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        told = tally(counts) or "nothing to do"
+        words = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
-        print(rule(f"{told} in {duration(elapsed)}{stopped}"))
+        print(rule(f"{words} in {duration(elapsed)}{stopped}"))
         if self.settings.replay:
             print("replayed without recording")
             return

@@ -68,8 +68,8 @@ class Vault:
 
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         """What an earlier attempt committed last."""
-        found = self.restorable.get(run)
-        return None if found is None else found.values()
+        restored = self.restorable.get(run)
+        return None if restored is None else restored.values()
 
 
 def _encoded(rows: list[Any], path: str) -> Column:

@@ -219,8 +219,8 @@ class Injector:
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
-                beat[LOGGED] = at = mark()
-                out.marks.append(at)
+                beat[LOGGED] = logged = mark()
+                out.marks.append(logged)
 
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
@@ -271,8 +271,8 @@ class Injector:
             out.executed = position + 1
             recorded.append(self.computed(environment))
             if mark:
-                beat[LOGGED] = at = mark()
-                out.marks.append(at)
+                beat[LOGGED] = logged = mark()
+                out.marks.append(logged)
         return recorded
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
@@ -293,11 +293,11 @@ class Injector:
 
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for node in self.recorded:
             if node.key in environment:
-                found.update(leaves(node.name, environment[node.key]))
-        return {name: value for name, value in found.items() if name not in self.explored}
+                values.update(leaves(node.name, environment[node.key]))
+        return {name: value for name, value in values.items() if name not in self.explored}
 
 
 def _is_recorded_per_run(node: Node) -> bool:

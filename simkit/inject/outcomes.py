@@ -105,9 +105,9 @@ def _fail_unstorable(results: list[Mapping[str, Any] | None], fail: Fail, what: 
 
 
 def _sparse(name: str, results: Sequence[Mapping[str, Any] | None]) -> Column:
-    at = [i for i, values in enumerate(results) if values is not None and name in values]
-    column = encode([results[i][name] for i in at])  # type: ignore[index]
-    return column if len(at) == len(results) else column.spread(len(results), np.array(at))
+    rows = [row for row, values in enumerate(results) if values is not None and name in values]
+    column = encode([results[row][name] for row in rows])  # type: ignore[index]
+    return column if len(rows) == len(results) else column.spread(len(results), np.array(rows))
 
 
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may

@@ -129,8 +129,8 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
     try:
         positional, named = bound(node, plan, values)
         assert node.make is not None
-        made = node.make(*positional, **named)
-        return entered(made, teardown, node) if node.kind == "fixture" else protected(made)
+        value = node.make(*positional, **named)
+        return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
@@ -184,10 +184,10 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     for name, node in plan.parameters.items():
         if "." in name or (node.varying and not has_fixed_fields(node)):
             continue
-        found = _fixed_fields(node, plan, values) if node.varying else values[name]
-        about = leaf_notes(name, found) or {name: Note(None, node.comment, node.unit)}
+        whole = _fixed_fields(node, plan, values) if node.varying else values[name]
+        about = leaf_notes(name, whole) or {name: Note(None, node.comment, node.unit)}
         explored = {need.key for need in node.needs if plan.nodes[need.key].varying}
-        for leaf, value in leaves(name, found).items():
+        for leaf, value in leaves(name, whole).items():
             if leaf not in explored:
                 source = plan.nodes[leaf].origin if leaf in plan.nodes else node.origin
                 recorded[leaf] = (value, about.get(leaf, Note()), source)
@@ -260,8 +260,8 @@ def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:
     key, normal = node.key, node.needs[0].key
 
     def value(environment: Environment, _: ExitStack) -> Any:
-        found = environment[key]
-        return environment[normal] if found is ABSENT else found
+        explored = environment[key]
+        return environment[normal] if explored is ABSENT else explored
 
     return value
 

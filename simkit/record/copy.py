@@ -75,17 +75,6 @@ def copy_columns(
                 attributes.update({key: value for key, value in more.items() if key not in attributes})
 
 
-def copy_groups(recorded: Recorded, root: h5py.Group, sections: Collection[str]) -> None:
-    """Copy what is known of groups of names."""
-    for section in sections:
-        for name in recorded.names(section):
-            parts = name.split(".")
-            for depth in range(1, len(parts)):
-                path = place(section, ".".join(parts[:depth]))
-                if path in root and "comment" not in root[path].attrs:
-                    root[path].attrs.update(recorded.root[path].attrs)
-
-
 def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Group, earlier: int = 0) -> None:
     """Copy what is known of runs besides their values; before `copy_columns`, which copies their statuses.
 
@@ -199,17 +188,35 @@ def is_whole(recorded: Recorded, runs: Index, names: Collection[str]) -> bool:
     return everything <= set(names) and np.array_equal(runs, np.arange(len(recorded)))
 
 
-def begin(recorded: Recorded, parent: h5py.Group, name: str, n: int) -> h5py.Group:
-    """An experiment's group with ``n`` pending runs and all that is known of another as a whole."""
-    root = parent.create_group(name, track_order=True)
-    root.attrs.update(recorded.root.attrs)
+def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Store) -> None:
+    source, target = recorded.root, np.arange(len(runs))
+    root = store.file.create_group(recorded.name, track_order=True)
+    root.attrs.update(source.attrs)
     for section in ("parameters", "results", "runs"):
         root.create_group(section, track_order=True)
-    create_column(root["runs"], "status", n, recorded.root["runs/status"].dtype)
-    return root
+    create_column(root["runs"], "status", len(runs), source["runs/status"].dtype)
+    chosen = {part: [n for n in recorded.names(part) if n in names] for part in ("parameters", "results")}
+    fixed = [name for name in chosen["parameters"] if recorded.is_constant(name)]
+    _copy_constants(recorded, root, fixed, of_after=False)
+    copy_facts(recorded, runs, target, root)
+    numbers = dict(zip(runs.tolist(), target.tolist(), strict=True))
+    vault = map(int, source.get("runs/checkpoint", ()))
+    copy_checkpoints(recorded, root, {run: numbers[run] for run in vault if run in numbers})
+    columns = {part: [n for n in ours if n not in fixed] for part, ours in chosen.items()}
+    explored = tuple(name for name in columns["parameters"] if recorded.about(name).explored)
+    copy_columns(recorded, runs, target, Table(root, explored=explored), columns, store.check)
+    _copy_constants(recorded, root, fixed, of_after=True)
+    _describe_groups(recorded, root, chosen)
+    whole = is_whole(recorded, runs, names)
+    for key in source:
+        if key == "info" or (whole and key not in root):
+            source.copy(key, root)
+    if not whole:
+        root.attrs[PART_OF] = shown_path(recorded.path)
+        root["runs"].create_dataset("origin", data=runs)
 
 
-def copy_constants(recorded: Recorded, root: h5py.Group, names: Sequence[str], *, of_after: bool) -> None:
+def _copy_constants(recorded: Recorded, root: h5py.Group, names: Sequence[str], *, of_after: bool) -> None:
     """Copy parameters that do not vary, as they are.
 
     Parameters
@@ -223,25 +230,12 @@ def copy_constants(recorded: Recorded, root: h5py.Group, names: Sequence[str], *
             recorded.root.copy(path, *home(root, path))
 
 
-def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Store) -> None:
-    source, target = recorded.root, np.arange(len(runs))
-    root = begin(recorded, store.file, recorded.name, len(runs))
-    chosen = {part: [n for n in recorded.names(part) if n in names] for part in ("parameters", "results")}
-    fixed = [name for name in chosen["parameters"] if recorded.is_constant(name)]
-    copy_constants(recorded, root, fixed, of_after=False)
-    copy_facts(recorded, runs, target, root)
-    numbers = dict(zip(runs.tolist(), target.tolist(), strict=True))
-    vault = map(int, source.get("runs/checkpoint", ()))
-    copy_checkpoints(recorded, root, {run: numbers[run] for run in vault if run in numbers})
-    columns = {part: [n for n in ours if n not in fixed] for part, ours in chosen.items()}
-    explored = tuple(name for name in columns["parameters"] if recorded.about(name).explored)
-    copy_columns(recorded, runs, target, Table(root, explored=explored), columns, store.check)
-    copy_constants(recorded, root, fixed, of_after=True)
-    copy_groups(recorded, root, chosen)
-    whole = is_whole(recorded, runs, names)
-    for key in source:
-        if key == "info" or (whole and key not in root):
-            source.copy(key, root)
-    if not whole:
-        root.attrs[PART_OF] = shown_path(recorded.path)
-        root["runs"].create_dataset("origin", data=runs)
+def _describe_groups(recorded: Recorded, root: h5py.Group, names: Mapping[str, Collection[str]]) -> None:
+    """Copy what is known of groups of names."""
+    for section, chosen in names.items():
+        for name in chosen:
+            parts = name.split(".")
+            for depth in range(1, len(parts)):
+                path = place(section, ".".join(parts[:depth]))
+                if path in root:
+                    root[path].attrs.update(recorded.root[path].attrs)

@@ -356,6 +356,12 @@ class Recorded:
         return np.asarray(status == Status.DONE if section == "results" else status != Status.PENDING)
 
     @property
+    def warning_of_summary(self) -> str:
+        """What to know of the derived values before using them, or nothing."""
+        additions = self.additions
+        return additions.warning(self.digest) if additions.followers() else ""
+
+    @property
     def done(self) -> Index:
         """The numbers of the runs that have results."""
         return np.flatnonzero(self.root["runs/status"][:] == Status.DONE)

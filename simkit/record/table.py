@@ -97,12 +97,13 @@ class Table:
         self.placed = max(self.placed, *(start + column.n for column in columns.values()), 0)
 
     def widen(self, name: str) -> None:
-        """Make a column of a constant: its value in all runs that were tried so far."""
+        """Make a column of a constant: its value in all runs so far, or in those that were tried."""
         path = place("parameters", name)
         constant, about = read_constant(self.root[path]), description(self.root[path])
         del self.root[path]
         self.per_session.add(name)
-        self.repeat(name, np.flatnonzero(self.attempted()), constant)
+        rows = self._placed() if name in self.explored else self.attempted()
+        self.repeat(name, np.flatnonzero(rows), constant)
         self.root[path].attrs.update({**about, "per_session": True})
 
     def repeat(self, name: str, rows: Index, constant: Column) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Found, found_of, resolve
+from simkit.collect.collection import Candidate, candidate_of, resolve
 from simkit.collect.config import Outside, Settings, find_rootdir
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
@@ -41,14 +41,14 @@ from simkit.values.instances import loaded, revived
 class PresentCode:
     """An experiment as it stands now, and the providers around it."""
 
-    found: Found
+    candidate: Candidate
     rootdir: Path
     levels: Sequence[Level]
 
     @property
     def name(self) -> str:
         """The experiment's name."""
-        return str(self.found.function.__name__)
+        return str(self.candidate.function.__name__)
 
 
 def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) -> PresentCode:
@@ -64,8 +64,9 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     if function is None:
         function = _in_main(_path(recorded, file), name)
     if function is not None:
-        found, project = found_of(function)
-        return PresentCode(found, project.rootdir, levels(found.path, project.rootdir, found.module))
+        candidate, project = candidate_of(function)
+        inside = levels(candidate.path, project.rootdir, candidate.module)
+        return PresentCode(candidate, project.rootdir, inside)
     path = _path(recorded, file)
     if path is None:
         raise _no_file(recorded, file, name)
@@ -74,11 +75,12 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     module = load(path, rootdir)
     function = getattr(module, name, None)
     if not inspect.isfunction(function):
-        there = [each.__name__ for each, _ in tagged(module, "experiment")]
-        msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, there)}"
+        names = [experiment.__name__ for experiment, _ in tagged(module, "experiment")]
+        msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, names)}"
         raise SimkitError(msg)
     tag = tag_of(function) or Tag("experiment")
-    return PresentCode(Found(function, tag, path, module, node_id), rootdir, levels(path, rootdir, module))
+    candidate = Candidate(function, tag, path, module, node_id)
+    return PresentCode(candidate, rootdir, levels(path, rootdir, module))
 
 
 def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
@@ -290,7 +292,7 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed}
     try:
-        return resolve(source.found, [*source.levels, last_resort], settings)
+        return resolve(source.candidate, [*source.levels, last_resort], settings)
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None
@@ -309,8 +311,8 @@ def _settings(recorded: Recorded, run: int) -> dict[str, Any]:
     """The recorded parameters of a run that are not explored."""
     explored = set(recorded.explored)
     names = [name for name in recorded.names("parameters") if name not in explored]
-    found = {name: recorded.value(name, run) for name in names}
-    return {name: value for name, value in found.items() if value is not ABSENT}
+    values = {name: recorded.value(name, run) for name in names}
+    return {name: value for name, value in values.items() if value is not ABSENT}
 
 
 def _is_given(recorded: Recorded, name: str) -> bool:
@@ -319,23 +321,23 @@ def _is_given(recorded: Recorded, name: str) -> bool:
 
 def _constants(plan: Plan) -> list[tuple[str, Any]]:
     """What the code gives without computing it: defaults of arguments, and of a group's fields."""
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for node in plan.nodes.values():
         if node.is_outermost and node.kind == "constant":
-            found.update(leaves(node.name, node.value))
+            defaults.update(leaves(node.name, node.value))
         elif node.is_outermost and node.kind == "group":
-            found.update(_field_defaults(node, plan))
-    return list(found.items())
+            defaults.update(_field_defaults(node, plan))
+    return list(defaults.items())
 
 
 def _field_defaults(node: Node, plan: Plan) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     computed = {f.name for f in attrs.fields(node.make) if getattr(f.default, "takes_self", False)}  # type: ignore[arg-type]
     for name, request in fields(node.make).items():
         full = f"{node.name}.{name}"
         if full not in plan.nodes and request.default is not MISSING and name not in computed:
-            found.update(leaves(full, request.default))
-    return found
+            defaults.update(leaves(full, request.default))
+    return defaults
 
 
 def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:

@@ -118,13 +118,13 @@ def _final(batch: Batch) -> Batch:
     """The batch without the runs that are tried once more."""
     if not batch.again:
         return batch
-    at = np.flatnonzero(~np.isin(batch.runs, batch.again))
+    rows = np.flatnonzero(~np.isin(batch.runs, batch.again))
     return attrs.evolve(
         batch,
-        runs=batch.runs[at],
-        status=batch.status[at],
-        parameters={name: column.take(at) for name, column in batch.parameters.items()},
-        results={name: column.take(at) for name, column in batch.results.items()},
+        runs=batch.runs[rows],
+        status=batch.status[rows],
+        parameters={name: column.take(rows) for name, column in batch.parameters.items()},
+        results={name: column.take(rows) for name, column in batch.results.items()},
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.captures import Captures
 from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
@@ -46,6 +47,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "constants": constants,
         "explored": sorted(plan.space.names),
         **({"designs": designs} if designs else {}),
+        **plan.captures.recorded(),
     }
 
 
@@ -66,6 +68,7 @@ class Mismatch:
     other: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    captured: tuple[str, ...] = ()  # values that the code carries
 
     @property
     def is_bridgeable(self) -> bool:
@@ -73,12 +76,12 @@ class Mismatch:
         return not self.other
 
     def __bool__(self) -> bool:
-        return bool(self.other or self.constants or self.code)
+        return bool(self.words)
 
     @property
     def words(self) -> list[str]:
         """All differences, for people."""
-        return [*self.other, *self.constants, *self.code]
+        return [*self.other, *self.constants, *self.code, *self.captured]
 
 
 def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
@@ -98,7 +101,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     sessions = recorded.sessions
     before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
-    return Mismatch(other, changed, tuple(changes(before, plan.code)))
+    captured = tuple(plan.captures.changes(known))
+    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured)
 
 
 def _changed_constants(
@@ -207,7 +211,9 @@ def _root(plan: Plan, settings: Settings) -> int:
     if settings.seed is not None:
         return settings.seed
     if settings.shard is not None:  # all shards must draw from one root, though none knows of the others
-        told = json.dumps([fingerprint(plan), dict(plan.code)], sort_keys=True)
+        told = json.dumps(
+            [fingerprint(attrs.evolve(plan, captures=Captures())), dict(plan.code)], sort_keys=True
+        )
         return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
     return settings.root if settings.root is not None else secrets.randbits(32)
 
@@ -240,7 +246,7 @@ def _seconds(recorded: Recorded) -> float:
 
 
 def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
-    only_code = bool(found.code) and not (found.constants or found.other)
+    only_code = found.words == [*found.code]
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
     )
@@ -285,7 +291,7 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
         upstream = _upstream(plan, name)
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
-        if recorded.is_constant(name) and changed.isdisjoint((*code, *upstream)):
+        if recorded.is_constant(name) and not found.captured and changed.isdisjoint((*code, *upstream)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

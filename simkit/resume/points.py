@@ -10,8 +10,9 @@ import numpy as np
 
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
-from simkit.declare.forms import MARKS, TRIAL, Array, Index, Values, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Index, Subset, Values, objects
 from simkit.declare.space import Space
+from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
@@ -45,11 +46,36 @@ class Points:
 
 def fresh_points(space: Space) -> Points:
     """All points, in order."""
-    return Points(space, range(len(space)), 0, len(space))
+    first = Space(space.form.chosen(space.form.start)) if isinstance(space.form, Until) else space
+    return Points(first, range(len(space)), 0, len(space))
 
 
 def continued_points(plan: Plan, recorded: Recorded) -> Points:
     """Which points are done, which are to be done, and which are new."""
+    form = plan.space.form
+    return _matched(plan, recorded) if not isinstance(form, Until) else _repeated(plan, form, recorded)
+
+
+def _repeated(plan: Plan, form: Until, recorded: Recorded) -> Points:
+    """The trials that each point gets in any case, and those that were recorded beyond them."""
+    trials, size = recorded.run_column(TRIAL), len(recorded)
+    assert trials is not None  # the same names are explored
+    most = min(form.most, max(form.first.times, int(trials.max(initial=0)) + 1))
+    points = _matched(plan.with_space(Space(attrs.evolve(form.first, times=most))), recorded)
+    at_most = points.space.form
+    order = at_most.index if isinstance(at_most, Subset) else np.arange(points.n)
+    point, trial = np.divmod(order, most)
+    kept = (np.arange(points.n) < size) | (trial < form.first.times)
+    numbers = (point * form.most + trial)[kept]
+    todo = np.asarray(points.todo, np.int64)
+    new = np.arange(size, len(numbers))
+    declared = None if points.declared is None else points.declared[kept]
+    return Points(
+        Space(form.chosen(numbers)), np.concatenate([todo[todo < size], new]), size, len(numbers), declared
+    )
+
+
+def _matched(plan: Plan, recorded: Recorded) -> Points:
     space, size = plan.space, len(recorded)
     status = recorded.run_column("status")
     assert status is not None

@@ -223,7 +223,7 @@ def _named(outcome: Outcome, after: Plan) -> Outcome:
 def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     """What a call depends on: its code and constants, the runs, and what was called before it."""
     earlier = plan.afters[: plan.afters.index(after)]
-    before = {one.name: str(recorded.additions.state(one.name).get("called", "")) for one in earlier}
+    before = {other.name: str(recorded.additions.state(other.name).get("called", "")) for other in earlier}
     return {
         "code": json.dumps(after.code),
         "constants": json.dumps(fingerprint(after)["constants"]),
@@ -243,7 +243,7 @@ def _is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
 
 def _refused(outcome: Outcome, after: Plan, plan: Plan, recorded: Recorded) -> str:
     """Why what it gave can't be recorded, or nothing."""
-    living = [one.name for one in plan.afters]
+    living = [other.name for other in plan.afters]
     for name in outcome.results:
         problem = refusal(recorded, name, outcome.results, after.name, living)
         if problem:

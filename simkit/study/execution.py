@@ -18,7 +18,7 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes, group_comments
 from simkit.declare.forms import MARKS, Index
 from simkit.errors import StorageFailed
-from simkit.execute.agenda import Worklist
+from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
@@ -28,6 +28,7 @@ from simkit.record.file.store import Store
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
+from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 from simkit.values.columns import Column
 
@@ -94,6 +95,8 @@ class Execution:
         The parameters that do not vary, by node key.
     checkpoints
         What interrupted runs go on from.
+    trials
+        What decides whether points get further trials, where the space says so.
     beat
         Which run of this process is under way.
     pen
@@ -107,6 +110,7 @@ class Execution:
     progress: Progress
     reporter: Reporter
     checkpoints: Checkpoints
+    trials: Trials | None = None
     beat: Beat = attrs.field(factory=local_beat)
     pen: Writer | None = None
 
@@ -137,7 +141,10 @@ class Execution:
 
             with self.engine(fixed, len(runs), interrupt) as engine, self.writer() as writer:
                 self.prepare(writer, fixed, runs, facts)
-                self.consume(engine.run(self.agenda(runs), stop), writer, interrupt)
+                agenda: Agenda = self.agenda(runs)
+                if self.trials is not None:
+                    agenda = Rounds(self.trials, agenda, lambda numbers: self.append(numbers, writer, fixed))
+                self.consume(engine.run(agenda, stop), writer, interrupt)
                 writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
 
@@ -252,16 +259,35 @@ class Execution:
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
         writer.groups(group_comments(plan))
-        first: Mapping[str, Column] | None = None
-        for start in range(points.recorded, points.n, _BLOCK):
-            index = np.arange(start, min(start + _BLOCK, points.n))
-            columns = explored_columns(plan, self.shared, index)
-            writer.points(start, columns)
-            first = columns if start == 0 else first
+        first = self.write_points(writer, points.recorded, points.n)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
         writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.commit()
+
+    def write_points(self, writer: Writer, start: int, stop: int) -> Mapping[str, Column] | None:
+        """Record the points of these runs; gives the columns of the first ones, where run 0 is among them."""
+        first: Mapping[str, Column] | None = None
+        for begin in range(start, stop, _BLOCK):
+            columns = explored_columns(self.plan, self.shared, np.arange(begin, min(begin + _BLOCK, stop)))
+            writer.points(begin, columns)
+            first = columns if begin == 0 else first
+        return first
+
+    def append(self, numbers: Index, writer: Writer, fixed: Mapping[str, Constant]) -> Worklist:
+        """Have further trials recorded, and give the agenda of their runs."""
+        assert self.trials is not None
+        points = self.trials.append(numbers, self.target.points)
+        start, runs = points.n - len(numbers), points.todo
+        self.plan = self.plan.with_space(points.space)
+        self.target = attrs.evolve(self.target, points=points)
+        writer.grow(points.n)
+        self.write_points(writer, start, points.n)
+        values = {name: constant[0] for name, constant in fixed.items()}
+        writer.vary(values, runs, changed=bool(self.target.changed))
+        writer.commit()
+        self.progress.grow(self.plan, self.target, len(runs))
+        return self.agenda(runs)
 
     def values(self, run: int) -> Mapping[str, Any]:
         """A run's explored values."""

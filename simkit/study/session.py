@@ -14,9 +14,11 @@ import numpy as np
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
+from simkit.collect.modules import turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
+from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter
@@ -27,6 +29,7 @@ from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
+from simkit.study.rounds import trials_of
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -43,31 +46,52 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
         When the file can't be written any more.
     """
     plan = item.plan
+    if plan.captures.imported:
+        turn_to(plan.path, plan.rootdir)
     if not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
     target = decide(plan, settings)
-    plan = plan.with_space(target.points.space)
-    chosen = selected(plan.space, item.runs, settings.where, plan.node_id)
+    chosen = selected(target.points.space, item.runs, settings.where, plan.node_id)
     if settings.shard is not None:
+        _check_countable(plan)
         chosen = in_part(settings.shard, chosen, target.points.n)
+    trials = None if item.runs or settings.only_failed else trials_of(plan, target, chosen)
+    if trials is not None and not len(restricted(target.points, chosen)):
+        target = attrs.evolve(target, points=trials.extended(target.points))
+        chosen = trials.is_chosen
+    plan = plan.with_space(target.points.space)
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks.extend(plan.space.remarks if target.status is None else ())
     records = len(runs) > 0 and not settings.replay
-    bookkeeping = Bookkeeping.begin(plan, settings, progress) if records else None
+    bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
     shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
-    execution = Execution(plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints))
+    execution = Execution(
+        plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints), trials
+    )
     if bookkeeping is not None:
         with bookkeeping:
             execution.record(runs, bookkeeping.facts)
     elif len(runs):
         execution.replay(runs)
+    if trials is not None and len(runs):
+        progress.remarks.append(trials.words)
     reporter.end(progress)
     if not settings.replay and not progress.interrupted:
         call_afters(plan, progress, settings, shared, reporter)
     return progress
+
+
+def _check_countable(plan: Plan) -> None:
+    if isinstance(plan.space.form, Until):
+        msg = (
+            f"{plan.node_id}: --shard divides points that are known from the start, and "
+            f"repeat(…, until={plan.space.form.test!r}) adds some by what the others gave\n"
+            "    run it as a whole, or repeat a fixed number of times: --repeat 10"
+        )
+        raise SimkitError(msg)
 
 
 def _progress(plan: Plan, target: Continuation, total: int) -> Progress:
@@ -130,6 +154,10 @@ def run(
         into=None if into is None else Path(into),
         argv=(f"simkit.run({plan.name})",),
     )
+    if plan.captures.incomparable:
+        what = ", ".join(plan.captures.incomparable)
+        words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
+        warnings.warn(words, stacklevel=2)
     progress = study(Item(plan), settings, fitting_reporter())
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from simkit.collect.collection import Found, plan
+from simkit.collect.collection import Candidate, plan
 from simkit.collect.config import Settings
 from simkit.collect.plan import node_id
 from simkit.declare.forms import Index, Values
@@ -47,8 +47,8 @@ def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
     """
     path = Path(inspect.getfile(function))
     module = sys.modules[function.__module__]
-    found = Found(function, Tag("experiment"), path, module, node_id(path, function, path.parent))
-    made = plan(found, Settings(path.parent, reshape=lambda *_: space))
+    candidate = Candidate(function, Tag("experiment"), path, module, node_id(path, function, path.parent))
+    made = plan(candidate, Settings(path.parent, reshape=lambda *_: space))
     shared = shared_values(made, SEED)
     return Job(made, SEED, shared, reserved(made, constants(made, shared)), **fields)
 

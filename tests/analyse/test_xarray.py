@@ -141,6 +141,18 @@ def test_user_names_equal_to_run_columns(record):
     assert data["run_status"].values.tolist() == ["done", "done"]
 
 
+def test_explored_names_equal_to_run_columns(record):
+    def clashing(status, y):
+        return {"z": 10 * status + y, "trial": "a"}
+
+    data = record(clashing, product(status=[1, 2], y=[3, 4]).repeat(2)).to_xarray()
+    assert data.z.dims == ("status", "y", "run_trial")
+    assert data.sel(status=2, y=3, run_trial=1).z.item() == 23
+    assert set(data["run_status"].values.flat) == {"done"}
+    assert data["run_status"].dims == data["run"].dims == data.z.dims
+    assert (data["trial"].values == "a").all()
+
+
 def test_a_closed_trajectory_says_so(traj):
     data = traj.to_xarray()
     traj.close()

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a file of a study stands on one line
 """Files become modules, once each; installed plug-ins and the nearest simconf.py are at hand."""
 
 from __future__ import annotations
@@ -187,3 +188,152 @@ def test_installed_plug_ins_are_found_and_a_broken_one_is_a_warning(project):
     with pytest.warns(UserWarning, match=r"'lab\.Spikes' is not known here"):  # no plug-in in this process
         traj = project.open("f-001")
     assert np.isfinite(traj.seconds).all()
+
+
+RUN = "from simkit import experiment, product\n{}\n@experiment\n@product(x=[1, 2])\ndef {}(x):\n    {}\n"
+WORKERS = [("-n", "0"), ("-n", "2"), ("-n", "2", "--start-method", "spawn")]
+
+
+def values(project, name):
+    return project.open(name if name[-1].isdigit() else f"{name}-001")["result"].tolist()
+
+
+@pytest.mark.parametrize("workers", WORKERS[1:])
+def test_a_file_in_a_package_may_import_relative_to_it(project, workers):
+    project.file("lab/__init__.py", "base = 1\n")
+    project.file("lab/model.py", "from . import base\nclass Model:\n    k = base + 2\n")
+    project.file("lab/studies/__init__.py")
+    project.file("lab/studies/own.py", "one = 1\n")
+    project.file(
+        "lab/studies/sim_a.py",
+        RUN.format(
+            "from ..model import Model\nfrom .own import one",
+            "f",
+            "from . import own\n    return Model.k * x * one * own.one",
+        ),
+    )
+    project.ok(*workers)
+    assert values(project, "f") == [3, 6]
+    project.ok("verify", "-n", "1", "results/f-001.h5")
+    project.file("lab/model.py", "from . import base\nclass Model:\n    k = base + 4\n")
+    project.ok(*workers)
+    assert values(project, "f-002") == [5, 10]
+
+
+def test_a_package_that_fails_to_import_is_told_as_the_file_is(study):
+    study.write("lab/__init__.py", "raise ValueError('deep trouble')\n")
+    study.write("lab/sim_a.py", EXPERIMENT.format("f", 1))
+    with pytest.raises(SimkitError) as error:
+        study.collect()
+    assert str(error.value).startswith("lab/sim_a.py: cannot be imported\n")
+    assert "deep trouble" in str(error.value)
+
+
+# Two folders with modules of one name: what each holds, and how it is used.
+TWINS = {
+    "a module": ({"helper.py": "k = {}\n"}, "import helper", "return helper.k * x"),
+    "a name": ({"helper.py": "k = {}\n"}, "from helper import k", "return k * x"),
+    "within a function": ({"helper.py": "k = {}\n"}, "", "import helper\n    return helper.k * x"),
+    "a module of a module": (
+        {"helper.py": "from deep import k\n", "deep.py": "k = {}\n"},
+        "import helper",
+        "return helper.k * x",
+    ),
+    "a package": (
+        {"lib/__init__.py": "from .core import k\n", "lib/core.py": "k = {}\n"},
+        "import lib.core",
+        "return (lib.k + lib.core.k) // 2 * x",
+    ),
+    "a package without a file": ({"lib/core.py": "k = {}\n"}, "", "from lib import core\n    return core.k * x"),
+    "conftest": ({"conftest.py": "k = {}\n"}, "import conftest", "return conftest.k * x"),
+    "simconf": ({"simconf.py": "k = {}\n"}, "", "from simconf import k\n    return k * x"),
+    "what simconf imports": (
+        {"simconf.py": "import helper\nfrom simkit import parameter\n@parameter\ndef k():\n    import helper\n    return helper.k\n", "helper.py": "k = {}\n"},
+        "",
+        "import helper, simconf\n    return (simconf.helper.k + helper.k) // 2 * x",
+    ),
+    "another sim file": (
+        {"sim_c.py": "from simkit import experiment\nk = {}\n@experiment\ndef c():\n    return k\n"},
+        "import sim_c",
+        "return sim_c.k * x",
+    ),
+}  # fmt: skip
+
+
+SPAWNED = ("within a function", "a package", "what simconf imports")  # a process each
+
+
+@pytest.mark.parametrize(
+    ("kinds", "workers"),
+    [(tuple(TWINS), ("-n", "0")), (SPAWNED, ("-n", "1", "--start-method", "spawn"))],
+    ids=["owner", "spawned"],
+)
+def test_each_folder_has_its_own_modules(project, kinds, workers):
+    for number, (files, above, body) in enumerate(TWINS[kind] for kind in kinds):
+        for side, k in (("one", 3), ("two", 5)):
+            folder = f"{side}{number}"
+            for name, text in files.items():
+                project.file(f"{folder}/{name}", text.replace("{}", str(k)))
+            project.file(f"{folder}/sim_{folder}.py", RUN.format(above, folder, body))
+    project.ok(*workers)
+    for number, kind in enumerate(kinds):
+        found = [values(project, f"{side}{number}-001") for side in ("one", "two")]
+        assert found == [[3, 6], [5, 10]], kind
+        for side, other in (("one", "two"), ("two", "one")):
+            sources = project.open(f"{side}{number}-001").info.sessions[0]["sources"]
+            assert f"{side}{number}/{next(iter(TWINS[kind][0]))}" in sources
+            assert not [path for path in sources if path.startswith(other)], kind
+
+
+def test_the_module_of_the_rootdir_serves_the_folders_that_have_none(project):
+    project.file("helper.py", "k = 1\n")
+    project.file("two/helper.py", "k = 5\n")
+    for folder in ("one", "three", "two"):
+        project.file(f"{folder}/sim_{folder}.py", RUN.format("import helper", folder, "return helper.k * x"))
+    project.ok()
+    assert [values(project, name) for name in ("one", "two", "three")] == [[1, 2], [5, 10], [1, 2]]
+
+
+def test_a_module_of_another_folder_is_not_found_by_accident(project):
+    project.file("one/only.py", "k = 1\n")
+    project.file("one/sim_one.py", RUN.format("import only", "one", "return only.k"))
+    project.file("two/sim_two.py", RUN.format("import only", "two", "return only.k"))
+    result = project.simkit()
+    assert result.code == 4
+    assert "two/sim_two.py: cannot be imported" in result.err
+    assert "No module named 'only'" in result.err
+
+
+def test_a_shared_module_that_imports_what_each_folder_has_is_an_error_that_names_both(project):
+    project.file("shared.py", "import helper\n")
+    for folder in ("one", "two"):
+        project.file(f"{folder}/helper.py", "k = 1\n")
+        project.file(
+            f"{folder}/sim_{folder}.py", RUN.format("import shared, helper", folder, "return shared.helper.k")
+        )
+    result = project.simkit()
+    assert result.code == 4
+    assert "shared.py imports 'helper', which is one/helper.py and two/helper.py" in result.err
+
+
+@pytest.mark.parametrize("where", ["path", "inserted", "package"])
+def test_a_model_outside_of_the_root_counts(project, tmp_path, where):
+    """As an editable install gives it, or PYTHONPATH."""
+    outside = tmp_path / "elsewhere"
+    model = outside / ("model/core.py" if where == "package" else "model.py")
+    model.parent.mkdir(parents=True)
+    if where == "package":
+        (outside / "model/__init__.py").write_text("from .core import go\n")
+    model.write_text("def go(x):\n    return 3 * x\n")
+    above = f"import sys\nsys.path.insert(0, {str(outside)!r})\n" if where == "inserted" else ""
+    project.file("sim_a.py", RUN.format(above + "from model import go", "f", "return go(x)"))
+    import os
+
+    environment = {**os.environ, **({} if where == "inserted" else {"PYTHONPATH": str(outside)})}
+    assert project.simkit(env=environment).code == 0
+    model.write_text("def go(x):\n    return 5 * x\n")
+    result = project.simkit(env=environment)
+    assert result.code == 0
+    assert f"{'model/core.py' if where == 'package' else 'model.py'}::go changed" in result.out
+    assert values(project, "f-002") == [5, 10]
+    assert {"model/core.py", "model.py"} & set(project.open("f-002").info.sessions[0]["sources"])

@@ -174,6 +174,17 @@ def test_setting_an_explored_name_suggests_product(study):
     assert "--product x=3" in message
 
 
+@pytest.mark.parametrize("provider", ["", "@parameter(name='neuron')\ndef make():\n    return Neuron()\n"])
+def test_setting_an_explored_field_is_the_same_error_whatever_provides_the_group(study, provider):
+    name = "(name='plain')" if provider else ""
+    text = (
+        f"@parameter{name}\nclass Neuron:\n    tau: float = 1.0\n{provider}"
+        "@experiment\n@product({'neuron.tau': [1.0, 2.0]})\ndef f(neuron):\n    return 1\n"
+    )
+    message = problem(study, text, outside={"neuron.tau": 3})
+    assert "--set neuron.tau=3: 'neuron.tau' is explored" in message
+
+
 def test_setting_a_name_that_nothing_uses_suggests_one(study):
     message = problem(study, "@experiment\ndef f(width=1):\n    return 1\n", outside={"widht": 3})
     assert "--set widht=3: f does not use 'widht'; did you mean 'width'" in message

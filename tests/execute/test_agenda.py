@@ -49,15 +49,21 @@ def test_a_failed_run_is_tried_again_first_and_alone_and_no_more_often_than_allo
     assert worklist.take(3) is None
 
 
-def test_what_came_back_is_handed_out_before_further_runs_and_half_of_it_at_a_time():
+def test_what_came_back_is_handed_out_before_further_runs():
     feed = Feed(Worklist(range(10), SPACE.at))
-    portion = feed.take(5)
-    feed.put_back(portion, 1)
-    assert feed.take(100).runs.tolist() == [1, 2]
-    assert feed.take(1).runs.tolist() == [3]
+    feed.put_back(feed.take(5), 1)
+    assert feed.take(3).runs.tolist() == [1, 2, 3]
     assert feed.take(100).runs.tolist() == [4]
     assert feed.take(100).runs.tolist() == [5, 6, 7, 8, 9]
     assert not feed.has_more()
+
+
+def test_what_came_back_is_shared_where_a_worker_has_nothing_to_do():
+    feed = Feed(Worklist(range(5), SPACE.at))
+    portion = feed.take(100)
+    assert feed.take(100) is None
+    feed.put_back(portion, 1)
+    assert [feed.take(100).runs.tolist() for _ in range(3)] == [[1, 2], [3], [4]]
 
 
 def test_the_runs_of_a_lost_portion_are_handed_out_one_by_one_without_the_culprit():

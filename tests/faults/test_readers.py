@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from processes import alive, kill_group, opened_plainly, recorded_runs
+from transactional import waiting
 
 import simkit
 from simkit.record.file.store import Store
@@ -159,7 +160,6 @@ def test_the_file_catches_up_when_the_reader_leaves_though_nothing_new_is_commit
     path = project.path / "results" / "study-001.h5"
     project.until(path.exists)
     release = reader_holds(path)
-    log = path.with_name(path.name + ".wal")
 
     def all_twenty_are_committed():
         with simkit.open(path) as traj:
@@ -168,7 +168,7 @@ def test_the_file_catches_up_when_the_reader_leaves_though_nothing_new_is_commit
     project.until(all_twenty_are_committed)
     release()
     project.until(lambda: recorded_runs(path) == set(range(20)), 10)
-    project.until(lambda: log.stat().st_size == 0, 5)
+    project.until(lambda: waiting(path) == 0, 5)
     project.file("go")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -193,7 +193,7 @@ def test_the_log_of_a_long_held_file_is_kept_short(project, reader_holds):
     release()
     column[:] = 601
     store.commit()
-    assert not log.exists() or log.stat().st_size == 0
+    assert waiting(path) == 0
     with h5py.File(path, "r") as file:
         assert (file["z"][:] == 601).all()
     store.close()

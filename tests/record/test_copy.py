@@ -147,3 +147,43 @@ def test_a_sparse_shard_stays_sparse(study):
         assert merged.runs[190].a[7] == 1090.0
     with h5py.File("m.h5") as opened:
         assert opened["f/results/a"].id.get_storage_size() == 20 * 800_000
+
+
+FORMS = [{"compression": "gzip"}, {"fletcher32": True}, {"chunks": (1, 1000)}, {"chunks": (3, 2000)}]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_file_that_was_repacked_goes_on(record, tmp_path, form):
+    @experiment(compress=True)
+    def f(i):
+        return {"a": np.arange(20_000) + i, "noise": np.random.default_rng(i).random(9_000)}
+
+    def repack(path):
+        with h5py.File(path, "r+") as file:
+            for name in ("a", "noise"):
+                old = file[f"f/results/{name}"]
+                rows, attributes, extents = old[:], dict(old.attrs), old.maxshape
+                del file[f"f/results/{name}"]
+                chunks = {"chunks": (1, rows.shape[1]), **form}
+                new = file["f/results"].create_dataset(name, data=rows, maxshape=extents, **chunks)
+                new.attrs.update(attributes)
+
+    def check(traj, wanted):
+        assert traj["i"].tolist() == wanted
+        for run in traj.runs:
+            for name, value in f(run.i).items():
+                np.testing.assert_array_equal(run[name], value)
+
+    with record(f, explore(i=[1, 2])) as traj:
+        path = traj.path
+    repack(path)
+    with simkit.run(f, explore(i=[1, 2, 3, 4]), output=path) as traj:
+        check(traj, [1, 2, 3, 4])
+    other = record(f, explore(i=[7])).path
+    with simkit.merge(tmp_path / "m.h5", path, other) as merged:
+        check(merged, [1, 2, 3, 4, 7])
+    with simkit.merge(tmp_path / "n.h5", other, path) as merged:
+        check(merged, [7, 1, 2, 3, 4])
+        merged.where("i > 2").export(tmp_path / "part.h5")
+    with simkit.open(tmp_path / "part.h5") as part:
+        check(part, [7, 3, 4])

@@ -38,12 +38,12 @@ def main(options: argparse.Namespace) -> int:
     """Compare, and tell; the exit code."""
     allowed = tolerance(options)
     with closing(recorded_at(options.a)) as a, closing(recorded_at(options.b)) as b:
-        found = diff(a, b, allowed)
-        print("\n".join(report(found, (a, b))))
-    return 0 if found.same else 1
+        difference = diff(a, b, allowed)
+        print("\n".join(report(difference, (a, b))))
+    return 0 if difference.same else 1
 
 
-def report(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
+def report(difference: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     """The whole report, a line at a time."""
     for letter, side in zip("AB", sides, strict=True):
         name = f"::{side.name}" if len(experiments(side.path)) > 1 else ""
@@ -54,22 +54,24 @@ def report(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
             commit(side),
         ]
         yield f"{letter}  {'   '.join(filter(None, facts))}"
-    if found.same:
+    if difference.same:
         yield ""
-        yield f"the same: {counted(len(sides[0]), 'point')}, {counted(len(found.columns), 'column')}, code and packages"
+        counts = f"{counted(len(sides[0]), 'point')}, {counted(len(difference.columns), 'column')}"
+        yield f"the same: {counts}, code and packages"
         return
-    if found.seeds is not None:
-        yield from titled("seed", ["{} | {}".format(*found.seeds)])
-    yield from titled("parameters", entries(found.entries))
-    yield from titled("points", points(found, sides))
-    yield from titled("code", (line for c in found.changes if c.topic == "code" for line in code(c)))
+    if difference.seeds is not None:
+        yield from titled("seed", ["{} | {}".format(*difference.seeds)])
+    yield from titled("parameters", entries(difference.entries))
+    yield from titled("points", points(difference, sides))
+    yield from titled("code", (line for c in difference.changes if c.topic == "code" for line in code(c)))
     for topic in ("packages", "python", "platform", "simkit"):
-        lines = [f"{c.name} {c.before} | {c.after}".strip() for c in found.changes if c.topic == topic]
+        lines = [f"{c.name} {c.before} | {c.after}".strip() for c in difference.changes if c.topic == topic]
         yield from titled(topic, lines)
     yield from titled(
-        "status", (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in found.comparison.statuses.items())
+        "status",
+        (f"{a} | {b}: {counted(n, 'point')}" for (a, b), n in difference.comparison.statuses.items()),
     )
-    yield from titled("results at the points that both have done", results(found))
+    yield from titled("results at the points that both have done", results(difference))
 
 
 def commit(side: Recorded) -> str:
@@ -86,20 +88,22 @@ def titled(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
     yield from ["", title, *indented] if indented else ()
 
 
-def entries(found: Sequence[ParameterDiff]) -> list[str]:
+def entries(differing: Sequence[ParameterDiff]) -> list[str]:
     """``gain  2.0 | 3.0``."""
-    return aligned([(entry.name, " | ".join(pair(*entry.values, entry.units))) for entry in found])
+    return aligned([(entry.name, " | ".join(pair(*entry.values, entry.units))) for entry in differing])
 
 
-def points(found: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
+def points(difference: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     """How many are in both, and some of those that are not."""
-    if found.points is None:
-        names = ", ".join(found.strangers)
+    if difference.points is None:
+        names = ", ".join(difference.strangers)
         yield f"they can't be matched: only one of the two has {names}"
         return
-    only = (f", {len(runs)} only in {letter}" for letter, runs in zip("AB", found.points.only, strict=True))
-    yield f"{len(found.points.common[0])} in both{''.join(only)}"
-    for letter, side, runs in zip("AB", sides, found.points.only, strict=True):
+    only = (
+        f", {len(runs)} only in {letter}" for letter, runs in zip("AB", difference.points.only, strict=True)
+    )
+    yield f"{len(difference.points.common[0])} in both{''.join(only)}"
+    for letter, side, runs in zip("AB", sides, difference.points.only, strict=True):
         for run in runs[:_MOST_POINTS].tolist():
             values = {name: side.value(name, run) for name in side.explored}
             yield f"only in {letter}: run {run}  {assignments(values)}".rstrip()
@@ -120,11 +124,11 @@ def code(change: Change) -> Iterator[str]:
         yield f"    … {len(shown_lines) - _MOST_LINES} more lines"
 
 
-def results(found: Diff) -> Iterator[str]:
+def results(difference: Diff) -> Iterator[str]:
     """Each name, and where it differs most."""
-    comparison = found.comparison
-    width = max(map(len, found.columns), default=0)
-    for name, only in found.columns.items():
+    comparison = difference.comparison
+    width = max(map(len, difference.columns), default=0)
+    for name, only in difference.columns.items():
         if only:
             yield f"{name:<{width}}  only in {only}"
         elif count := comparison.counts[name]:
@@ -133,6 +137,6 @@ def results(found: Diff) -> Iterator[str]:
                 one, other = pair(*each.values)
                 numbers = " | ".join(map(str, dict.fromkeys(each.runs or ())))
                 yield f"    run {numbers}:  {one} | {other}  {apart(each.gap)}".rstrip()
-    same = [name for name, only in found.columns.items() if not only and not comparison.counts[name]]
+    same = [name for name, only in difference.columns.items() if not only and not comparison.counts[name]]
     if same and comparison.both_done:
         yield f"the same: {', '.join(same)}"

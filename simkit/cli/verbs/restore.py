@@ -59,9 +59,9 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
         home = folder
         if git is not None:
             origin = git or found_repository(Path.cwd(), recorded.path.parent)
-            told = checkout(facts, recorded.diff(number), origin, folder)
+            words = checkout(facts, recorded.diff(number), origin, folder)
             home = project_folder(facts, folder)
-            print(f"{shown_path(folder)}: {told}, from {origin}")
+            print(f"{shown_path(folder)}: {words}, from {origin}")
         written = restore(recorded, facts, home)
     print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
     for path in written.files:

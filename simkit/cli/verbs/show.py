@@ -93,20 +93,20 @@ def _wrapped(words: list[str], width: int = 80) -> str:
 
 
 def _git(facts: Mapping[str, Any]) -> str:
-    told = facts.get("git")
-    if not told:
+    git = facts.get("git")
+    if not git:
         return ""
-    head = f"commit {told['commit'][:12]}" if told["commit"] else "no commit yet"
-    place = f"on {told['branch']}" if told["branch"] else "on no branch"
-    tags = [f"tagged {', '.join(told['tags'])}"] if told.get("tags") else []
-    lines = [", ".join([f"{head} {place}", *tags, "with changes" if told["dirty"] else "clean"])]
-    lines += [f"remote {told['remote']}"] if told.get("remote") else []
-    lines += [f"snapshot {told['snapshot'][:12]} in {told['snapshot_ref']}"] if told.get("snapshot") else []
-    lines += [f"{marks.replace('.', ' ')} {path}" for path, marks in told.get("changed", {}).items()]
-    lines += [f"?? {path}" for path in told.get("untracked", [])[:10]]
-    hidden = len(told.get("untracked", [])) - 10 + told.get("untracked_more", 0)
+    head = f"commit {git['commit'][:12]}" if git["commit"] else "no commit yet"
+    place = f"on {git['branch']}" if git["branch"] else "on no branch"
+    tags = [f"tagged {', '.join(git['tags'])}"] if git.get("tags") else []
+    lines = [", ".join([f"{head} {place}", *tags, "with changes" if git["dirty"] else "clean"])]
+    lines += [f"remote {git['remote']}"] if git.get("remote") else []
+    lines += [f"snapshot {git['snapshot'][:12]} in {git['snapshot_ref']}"] if git.get("snapshot") else []
+    lines += [f"{marks.replace('.', ' ')} {path}" for path, marks in git.get("changed", {}).items()]
+    lines += [f"?? {path}" for path in git.get("untracked", [])[:10]]
+    hidden = len(git.get("untracked", [])) - 10 + git.get("untracked_more", 0)
     lines += [f"… and {counted(hidden, 'more untracked file')}"] if hidden > 0 else []
-    lines += [f"submodule {path}: {about}" for path, about in told.get("submodules", {}).items()]
+    lines += [f"submodule {path}: {about}" for path, about in git.get("submodules", {}).items()]
     return "\n".join(lines)
 
 
@@ -150,9 +150,9 @@ def one_run(trajectory: Trajectory, run: int) -> str:
         ("parameters", trajectory.names("parameters")),
         ("results", trajectory.names("results")),
     ):
-        found = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
-        if found:
-            lines += ["", title, *(f"    {line}" for line in aligned(list(found.items())))]
+        values = {name: value for name in names if (value := _value(trajectory, run, name)) is not None}
+        if values:
+            lines += ["", title, *(f"    {line}" for line in aligned(list(values.items())))]
     texts = (
         ("notes", "\n".join(trajectory.notes(run))),
         ("log", trajectory.log(run)),

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from simkit.cli.verbs.words import (
 )
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
-from simkit.inform.progress import briefly, counted, duration, rule
+from simkit.inform.progress import briefly, counted, duration, rule, size
+from simkit.record.damage import damage_of
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
@@ -48,14 +50,23 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--runs", metavar="N,N:N", help="only these, as in 3,7:9 (7 and 8)")
     which.add_argument("--sample", metavar="N", type=int, help="only N of them, drawn at random")
     add_tolerance(top)
-    add("-n", metavar="N", dest="workers", help="worker processes: a number, 'auto', 0 for none (default 1)")
+    workers = "worker processes: a number, 'auto', 0 for none (default 1)"
+    add("-n", metavar="N", dest="workers", default="1", help=workers)
     add("--pdb", action="store_true", help="debug a run that fails")
+    add(
+        "--file",
+        action="store_true",
+        dest="whole_file",
+        help="execute nothing: is the file itself undamaged?",
+    )
     add("-v", "--verbose", action="store_true", help=f"up to {_MOST_VERBOSE} differences instead of {_MOST}")
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
+    if options.whole_file:
+        return whole_file(Path(options.file.partition("::")[0]))
     allowed = tolerance(options)
     with closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)
@@ -72,6 +83,37 @@ def main(options: argparse.Namespace) -> int:
         )  # fmt: skip
         print(report(result, recorded, clock))
     return 0 if result.same else 1
+
+
+def whole_file(path: Path) -> int:
+    """Compare a file with its checksums, and say what can't be read any more; the exit code."""
+    damage = damage_of(path)
+    shown = shown_path(path)
+    if not damage.is_checked:
+        print(f"{shown}: it has no checksums, since another program has changed it: nothing was compared")
+        return 0
+    if not damage.places:
+        print(f"{shown}: undamaged, {size(damage.size)}")
+        return 0
+    first = ", ".join(f"{start:,}" for start, _ in damage.places[:5])
+    more = f" and {len(damage.places) - 5} more" if len(damage.places) > 5 else ""
+    print(f"{shown}: {counted(len(damage.places), 'damaged block')}, at byte {first}{more}")
+    for (experiment, name), runs in damage.lost.items():
+        print(f"    {experiment}: {name} can't be read of {listing(runs)}")
+    if damage.structure:
+        print(f"    nothing else can be read: {damage.structure}")
+    elif not damage.lost:
+        print("    all parameters and results can be read")
+    return 1
+
+
+def listing(runs: Sequence[int]) -> str:
+    """Run numbers in words, neighbours together."""
+    parts: list[str] = []
+    for run in np.split(np.asarray(runs), np.flatnonzero(np.diff(runs) != 1) + 1):
+        parts.append(f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}")
+    shown = ", ".join(parts[:10]) + (" …" if len(parts) > 10 else "")
+    return f"run {shown}" if len(runs) == 1 else f"{len(runs)} runs: {shown}"
 
 
 class Clock:
@@ -104,21 +146,21 @@ def chosen(recorded: Recorded, runs: str | None, sample: int | None) -> Index:
     """
     if runs is not None:
         return numbers(runs, len(recorded), recorded.name)
-    found = recorded.done
-    if not len(found):
+    done = recorded.done
+    if not len(done):
         msg = f"{shown_path(recorded.path)}: no run of {recorded.name} is done, so there is nothing to verify"
         raise NothingToRun(msg)
     if sample is None:
-        return found
+        return done
     if sample < 1:
         msg = f"--sample {sample}: give a whole number of at least 1"
         raise SimkitError(msg)
-    return np.sort(np.random.default_rng().choice(found, min(sample, len(found)), replace=False))
+    return np.sort(np.random.default_rng().choice(done, min(sample, len(done)), replace=False))
 
 
 def numbers(text: str, size: int, name: str) -> Index:
     """``3,7:9`` as run numbers, ascending, each once."""
-    found: set[int] = set()
+    selected: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(?:(\d+)|(\d*)\s*:\s*(\d*))\s*", part)
         if match is None:
@@ -131,11 +173,11 @@ def numbers(text: str, size: int, name: str) -> Index:
         if first >= size or stop > size:
             msg = f"--runs {text}: the runs of {name} are numbered 0 to {size - 1}"
             raise SimkitError(msg)
-        found.update(range(first, stop))
-    if not found:
+        selected.update(range(first, stop))
+    if not selected:
         msg = f"--runs {text}: selects no run"
         raise SimkitError(msg)
-    return np.array(sorted(found))
+    return np.array(sorted(selected))
 
 
 def headline(recorded: Recorded, runs: Index) -> str:

@@ -109,9 +109,9 @@ def pair(one: Any, other: Any, units: tuple[str, str] = ("", "")) -> tuple[str, 
     """Both values in a few characters; of arrays the elements that lie farthest apart, with their place."""
     first, second = (f"{_shown(v)} {unit}".rstrip() for v, unit in zip((one, other), units, strict=True))
     if _alike(one, other):
-        at = _farthest(one, other)
-        place = ", ".join(map(str, at))
-        return f"[{place}] {briefly(one[at])}", f"[{place}] {briefly(other[at])}"
+        cell = _farthest(one, other)
+        place = ", ".join(map(str, cell))
+        return f"[{place}] {briefly(one[cell])}", f"[{place}] {briefly(other[cell])}"
     if first == second:  # they differ in type, or behind what is shown
         return f"{_kind(one)} {first}", f"{_kind(other)} {second}"
     return first, second

@@ -25,7 +25,7 @@ from multiprocess import reduction
 
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
-from simkit.execute.processes.worker import Place, ignore_signals, work
+from simkit.execute.processes.worker import Seat, ignore_signals, work
 
 _KILLED = "the process that starts workers was killed; nothing that is committed is lost"
 
@@ -35,7 +35,7 @@ class Order:
     """What the owner wants: a worker, or its end."""
 
     verb: Literal["start", "kill"]
-    place: Place
+    seat: Seat
 
 
 @attrs.frozen
@@ -52,20 +52,20 @@ class Nursery:
     def __init__(self, source: Source, method: Method) -> None:
         context = multiprocess.get_context(method)
         self.orders, theirs = context.Pipe()
-        self.news, tells = context.Pipe()
+        self.news, reports = context.Pipe()
         ours = [self.orders, self.news] if method == "fork" else []
-        args = (source, method, os.getpid(), theirs, tells, ours)
-        self.process = context.Process(target=_nurse, args=args, name="simkit-nursery")
+        args = (source, method, os.getpid(), theirs, reports, ours)
+        self.process = context.Process(target=_serve, args=args, name="simkit-nursery")
         with _without_main(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS threads: they survive a fork well
             self.process.start()
         theirs.close()
-        tells.close()
+        reports.close()
         self.ended: dict[int, int] = {}
 
-    def start(self, place: Place) -> Connection:
+    def start(self, seat: Seat) -> Connection:
         """Start a worker; the connection to it."""
-        self._order(Order("start", place))
+        self._order(Order("start", seat))
         try:
             if self.orders.poll(120):
                 return _connection(reduction.recv_handle(self.orders))
@@ -74,9 +74,9 @@ class Nursery:
         msg = "the process that starts workers does not answer"
         raise SimkitError(msg)
 
-    def kill(self, place: Place) -> None:
+    def kill(self, seat: Seat) -> None:
         """Kill a worker; its connection reads as closed then."""
-        self._order(Order("kill", place))
+        self._order(Order("kill", seat))
 
     def _order(self, order: Order) -> None:
         try:
@@ -130,80 +130,87 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _nurse(source: Source, method: Method, owner: int, orders: Any, tells: Any, inherited: list[Any]) -> None:
+def _serve(source: Source, method: Method, owner: int, orders: Any, news: Any, inherited: list[Any]) -> None:
+    """What the process of the nursery does."""
     for connection in inherited:  # the owner's ends, or its death would never read as end of file
         connection.close()
     ignore_signals()
-    workers: dict[int, Any] = {}
-    left: set[str] = set()  # files that the owner removes, unless it is killed
-    try:
-        while True:
-            sentinels = {process.sentinel: number for number, process in workers.items()}
-            ready = wait([orders, *sentinels])
-            for sentinel in ready:
-                if sentinel in sentinels:
-                    _bury(workers, sentinels[sentinel], tells)
-            if orders in ready:
-                order = pickle.loads(orders.recv_bytes())
-                left.update(() if order == "all" else (order.place.beats, order.place.log))
-                _obey(order, source, method, owner, orders, tells, workers)
-    except (EOFError, OSError):
-        pass
-    finally:
-        _end(workers)
-        for file in left:
+    Starter(source, method, owner, orders, news).serve()
+
+
+class Starter:
+    """The nursery's own side: starts workers on request, and says how each one ended."""
+
+    def __init__(self, source: Source, method: Method, owner: int, orders: Any, news: Any) -> None:
+        self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
+        self.workers: dict[int, Any] = {}
+        self.files: set[str] = set()  # that the owner removes, unless it is killed
+
+    def serve(self) -> None:
+        """Obey until the owner closes the line or is gone."""
+        try:
+            while True:
+                sentinels = {process.sentinel: number for number, process in self.workers.items()}
+                ready = wait([self.orders, *sentinels])
+                for sentinel in ready:
+                    if sentinel in sentinels:
+                        self.report(sentinels[sentinel])
+                if self.orders in ready:
+                    self.obey(pickle.loads(self.orders.recv_bytes()))
+        except (EOFError, OSError):
+            pass
+        finally:
+            self.end()
+
+    def obey(self, order: Order | Literal["all"]) -> None:
+        """Start a worker, kill one, or kill all."""
+        if order == "all":
+            for process in self.workers.values():
+                process.kill()
+            return
+        self.files |= {order.seat.beats, order.seat.log}
+        if order.verb == "start":
+            self.workers[order.seat.number] = self.start(order.seat)
+        elif order.seat.number in self.workers:
+            self.workers[order.seat.number].kill()
+
+    def start(self, seat: Seat) -> Any:
+        """Start a worker, and hand its connection to the owner."""
+        context = multiprocess.get_context(self.method)
+        ours, theirs = context.Pipe()
+        inherited = [ours, self.orders, self.news] if self.method == "fork" else []
+        args = (theirs, self.source, seat, inherited)
+        process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
+        with _without_main():
+            process.start()
+        theirs.close()
+        reduction.send_handle(self.orders, ours.fileno(), self.owner)
+        ours.close()
+        return process
+
+    def report(self, number: int) -> None:
+        """Say how a worker ended."""
+        process = self.workers.pop(number)
+        process.join()
+        self.news.send_bytes(pickle.dumps(End(number, process.exitcode)))
+
+    def end(self) -> None:
+        """Workers that wait for work end by themselves, busy ones are killed; no file stays."""
+        deadline = time.monotonic() + 1
+        for process in self.workers.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+        for process in self.workers.values():
+            if process.is_alive():
+                process.kill()
+                process.join()
+        for file in self.files:
             Path(file).unlink(missing_ok=True)
 
 
-def _obey(
-    order: Any, source: Source, method: Method, owner: int, orders: Any, tells: Any, workers: dict[int, Any]
-) -> None:
-    if order == "all":
-        for process in workers.values():
-            process.kill()
-    elif order.verb == "kill":
-        if order.place.number in workers:
-            workers[order.place.number].kill()
-    else:
-        workers[order.place.number] = _bear(order.place, source, method, owner, orders, tells)
-
-
-def _bear(place: Place, source: Source, method: Method, owner: int, orders: Any, tells: Any) -> Any:
-    context = multiprocess.get_context(method)
-    ours, theirs = context.Pipe()
-    inherited = [ours, orders, tells] if method == "fork" else []
-    process = context.Process(
-        target=_begin, args=(theirs, source, place, inherited), name=f"simkit-worker-{place.number}"
-    )
-    with _without_main():
-        process.start()
-    theirs.close()
-    reduction.send_handle(orders, ours.fileno(), owner)
-    ours.close()
-    return process
-
-
-def _begin(connection: Any, source: Source, place: Place, inherited: list[Any]) -> None:
+def _work(connection: Any, source: Source, seat: Seat, inherited: list[Any]) -> None:
     for other in inherited:
         other.close()
-    work(connection, source, place)
-
-
-def _bury(workers: dict[int, Any], number: int, tells: Any) -> None:
-    process = workers.pop(number)
-    process.join()
-    tells.send_bytes(pickle.dumps(End(number, process.exitcode)))
-
-
-def _end(workers: dict[int, Any]) -> None:
-    """The owner closed the line: workers that wait for work end by themselves, busy ones are killed."""
-    deadline = time.monotonic() + 1
-    for process in workers.values():
-        process.join(max(0.0, deadline - time.monotonic()))
-    for process in workers.values():
-        if process.is_alive():
-            process.kill()
-            process.join()
+    work(connection, source, seat)
 
 
 def signal_name(exit_code: int | None) -> str:

@@ -22,8 +22,8 @@ from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
     BEAT,
     Answer,
-    Place,
     Receiver,
+    Seat,
     Sender,
     last_words,
     open_beats,
@@ -43,7 +43,7 @@ _ADVANCE = 65_536 if sys.platform == "linux" else 4_096
 class Worker:
     """A worker as the owner sees it."""
 
-    place: Place
+    seat: Seat
     sender: Sender
     receiver: Receiver
     beat: Beat
@@ -104,23 +104,23 @@ class Pool:
         handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.made = show, 0
+        self.show, self.count = show, 0
         self.nursery = Nursery(source, method)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
             self._start(slot)
 
     def _start(self, slot: int) -> None:
-        self.made += 1
-        place = Place(slot, self.made, self.beats, self.show)
+        self.count += 1
+        seat = Seat(slot, self.count, self.beats, self.show)
         beat = open_beats(self.beats, slot)
         beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
-        connection = self.nursery.start(place)
+        connection = self.nursery.start(seat)
         sender, receiver = (
             Sender(connection, self.declared, _HALF),
             Receiver(connection, Declared(), copies=False),
         )
-        self.workers[connection] = Worker(place, sender, receiver, beat)
+        self.workers[connection] = Worker(seat, sender, receiver, beat)
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
@@ -159,7 +159,7 @@ class Pool:
 
     def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
-        taken = {worker.place.slot for worker in self.workers.values()}
+        taken = {worker.seat.slot for worker in self.workers.values()}
         free = set(range(self.n)) - taken
         for slot in free if free and feed.has_more() else ():
             self._start(slot)
@@ -170,20 +170,20 @@ class Pool:
                 worker.give(portion)
 
     def _stop_slow(self) -> None:
-        """Kill workers whose run takes too long; `_bury` finds out which run it was in when it died."""
+        """Kill workers whose run takes too long; `_lost` finds out which run it was in when it died."""
         if self.limits.timeout is None:
             return
         for worker in self.workers.values():
             run, began = worker.beat[RUN], worker.beat[BEGAN]
             if run >= 0 and worker.doomed is None and time.perf_counter() - began > self.limits.timeout:
                 worker.doomed = (run, began)
-                self.nursery.kill(worker.place)
+                self.nursery.kill(worker.seat)
 
     def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | None:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
-            return self._bury(worker, feed)
+            return self._lost(worker, feed)
         if answer.bug:
             raise RuntimeError(answer.bug)
         if answer.problem:
@@ -201,12 +201,12 @@ class Pool:
         worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
         return answer.batch if executed else None
 
-    def _bury(self, worker: Worker, feed: Feed) -> Batch | None:
+    def _lost(self, worker: Worker, feed: Feed) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its portions are done again."""
         del self.workers[worker.connection]
         worker.connection.close()
         worker.sender.remove()
-        why = signal_name(self.nursery.exit_code(worker.place.number))
+        why = signal_name(self.nursery.exit_code(worker.seat.number))
         if not worker.started:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
@@ -258,8 +258,8 @@ class Pool:
 
 
 def _ended(run: int, status: Status, text: str, seconds: float, worker: Worker) -> Batch:
-    log = "" if worker.place.show else last_words(worker.place.log, int(worker.beat[LOGGED]))
+    log = "" if worker.seat.show else last_words(worker.seat.log, int(worker.beat[LOGGED]))
     return Batch(
         np.array([run]), np.array([status], "u1"), np.array([time.time() - seconds]), np.array([seconds], "f4"),
-        errors={run: text}, logs={run: log} if log else {}, worker=worker.place.number,
+        errors={run: text}, logs={run: log} if log else {}, worker=worker.seat.number,
     )  # fmt: skip

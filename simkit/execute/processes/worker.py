@@ -310,8 +310,8 @@ class Answer:
 
 
 @attrs.frozen
-class Place:
-    """Where a worker stands: its slot, its number, the file of the beats, and whether output is shown."""
+class Seat:
+    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown."""
 
     slot: int
     number: int
@@ -324,15 +324,15 @@ class Place:
         return f"{self.beats}-{self.slot}.log"
 
 
-def work(connection: Any, source: Source, place: Place) -> None:
+def work(connection: Any, source: Source, seat: Seat) -> None:
     """Be a worker; ends when the owner closes the connection or is gone."""
     ignore_signals()
     sender = Sender(connection, Declared())
     try:
         if not any(name in os.environ for name in _THREADS):
             threadpool_limits(1)
-        beat = open_beats(place.beats, place.slot)
-        log = None if place.show else OutputLog(place.log)
+        beat = open_beats(seat.beats, seat.slot)
+        log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         injector = job.injector(save=lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
         _apply(job.plan.limits)
@@ -342,7 +342,7 @@ def work(connection: Any, source: Source, place: Place) -> None:
         return
     sender.send(Answer())
     try:
-        _serve(Receiver(connection, declared, copies=True), sender, injector, beat, log, place.number)
+        _serve(Receiver(connection, declared, copies=True), sender, injector, beat, log, seat.number)
         sender.send(Answer(problem=injector.close()))
     except (EOFError, OSError):
         injector.close()  # the owner is gone

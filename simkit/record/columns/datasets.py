@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Protocol
 
 import attrs
@@ -16,6 +17,7 @@ from simkit.record.columns.layout import (
     append,
     create_column,
     create_flat,
+    is_chunk_each,
     is_text,
     put,
     read_rows,
@@ -60,12 +62,17 @@ class LeafHeld:
 
     def write(self, rows: Index, leaf: Leaf) -> None:
         self.remember(rows)
-        if isinstance(leaf.rows, list) and not is_text(self.dataset) and self.dataset.chunks[0] == 1:
+        if isinstance(leaf.rows, list) and self.is_chunk_each:
             self.write_chunks(rows, leaf.rows)
         elif isinstance(leaf.rows, list) and isinstance(leaf.rows[0], Packed):
             put(self.dataset, rows, to_stored(np.stack([np.asarray(row) for row in leaf.rows])))
         else:
-            put(self.dataset, rows, to_stored(np.array(leaf.rows) if leaf.dtype != "str" else leaf.rows))
+            put(self.dataset, rows, to_stored(np.asarray(leaf.rows) if leaf.dtype != "str" else leaf.rows))
+
+    @cached_property
+    def is_chunk_each(self) -> bool:
+        """Whether each row is a chunk that can be written past HDF5's filters; not in a file that was repacked."""
+        return is_chunk_each(self.dataset)
 
     def write_chunks(self, rows: Index, arrays: list[Any]) -> None:
         """Each row is a chunk: hand its bytes over as they are."""

@@ -25,7 +25,7 @@ from simkit.values.encode import BIG
 
 Rows: TypeAlias = slice | Index  # consecutive rows, or row numbers in any order
 TEXT = h5py.string_dtype()
-BLOCK_BYTES = 16 << 20  # read or written at once
+BLOCK_BYTES = 8 << 20  # read or written at once
 _GAP_BYTES = 65_536  # reading across a smaller gap is quicker than another call
 _CHUNK_BYTES = 65_536
 _FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": LEVEL}
@@ -234,7 +234,7 @@ def read_node(node: Any, rows: Rows, *, packed: bool = False) -> Node:
     """Rows of one variant, whether they were written or not."""
     codec = node.attrs["codec"]
     if isinstance(node, h5py.Dataset):
-        if packed and _is_chunk_each(node):
+        if packed and is_chunk_each(node):
             return Leaf(codec, _chunks(node, rows))
         values = read_rows(node, rows)
         text = is_text(node) and "dtype" not in node.attrs
@@ -252,8 +252,8 @@ def read_node(node: Any, rows: Rows, *, packed: bool = False) -> Node:
     return Nothing(len(rows) if isinstance(rows, np.ndarray) else rows.stop - rows.start)
 
 
-def _is_chunk_each(dataset: h5py.Dataset) -> bool:
-    """Whether each row is one chunk of the form that is written here, so that its bytes can be handed on."""
+def is_chunk_each(dataset: h5py.Dataset) -> bool:
+    """Whether each row is one chunk with the filters that are used here or none: then its bytes can be handed on."""
     plan = dataset.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     whole = dataset.ndim > 1 and dataset.chunks == (1, *dataset.shape[1:]) and not is_text(dataset)

@@ -1,145 +1,38 @@
-"""The redo log beside a file, and positioned reads, writes and locks."""
+"""The redo log beside a file: what has been committed and does not yet stand in the file itself.
+
+    head       56 bytes           magic, identity of the file, capacity of the table, end of the file, generation,
+                                  how far the frames are whole, checksum of the head
+    checksums  uint32 [capacity]  of the file's blocks, see `sums`
+    frames     one a commit: header, changed pages, changed checksums
+
+All frames from one emptying of the log to the next have one generation: what a disk that lost the emptying shows
+belongs to an older one, and does not count. Behind the point up to which frames are known to be whole a frame
+may be torn, since nobody was told that it counts; before it, a broken frame is damage.
+"""
 
 from __future__ import annotations
 
 import os
 import struct
-import time
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows: readers there can't be held off, and open between two applies
-    fcntl = None  # type: ignore[assignment]
+import attrs
+import numpy as np
 
-
-READ_WRITE = os.O_RDWR | getattr(os, "O_BINARY", 0)
-_PATIENCE = 1.0  # seconds to wait for readers at the end
-
-
-@contextmanager
-def exclusive(fd: int, *, wait: bool) -> Iterator[bool]:
-    """HDF5's readers hold a shared lock on the file; yields whether none does."""
-    if fcntl is None:
-        yield True
-        return
-    deadline = time.monotonic() + (_PATIENCE if wait else 0)
-    while not (locked := _try_lock(fd)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if not locked:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks, where HDF5's readers have none either
-        return True
-    return True
-
-
-def share(fd: int) -> None:
-    """Hold a reader's lock until the file is closed, where there are locks.
-
-    Raises
-    ------
-    BlockingIOError
-        While a writer is applying a commit.
-    """
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # a file system without locks
-        return
-
-
-def is_unread(fd: int) -> bool:
-    """Whether no reader holds the file; takes the lock for itself if so."""
-    return fcntl is None or _try_lock(fd)
-
-
-def read_at(fd: int, view: memoryview, offset: int) -> int:
-    """Fill a buffer from an offset; how many bytes were there."""
-    if hasattr(os, "preadv"):
-        return os.preadv(fd, [view], offset)
-    os.lseek(fd, offset, os.SEEK_SET)
-    data = os.read(fd, len(view))
-    view[: len(data)] = data
-    return len(data)
-
-
-def write_at(fd: int, view: memoryview, offset: int) -> None:
-    """Write all of a buffer at an offset."""
-    while len(view):
-        if hasattr(os, "pwrite"):
-            written = os.pwrite(fd, view, offset)
-        else:
-            os.lseek(fd, offset, os.SEEK_SET)
-            written = os.write(fd, view)
-        view, offset = view[written:], offset + written
-
-
-def sync(fd: int) -> None:
-    """Wait until the disk has it."""
-    getattr(os, "fdatasync", os.fsync)(fd)
-
-
-def remove(path: str) -> None:
-    """Remove a file that may be gone already."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-
-
-def sync_folder(folder: os.PathLike[str]) -> None:
-    """Wait until the disk has a folder's names, where a folder can be waited for."""
-    if os.name != "posix":
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
+from simkit.errors import Damaged, shown_path
+from simkit.record.file.sums import BLOCK, IDENTITY, Checksums, Guard, blocks, read_trailer, write_trailer
+from simkit.record.file.system import READ_WRITE, copy_at, read_at, remove, share, write_at
 
 PAGE = 4096
-_MAGIC = b"SKWAL1\0\0"
-_HEADER = struct.Struct("<8sQQQQI")  # magic, generation, end, pages, bytes of body, crc32
+_STEP = 64 << 20  # bytes that are copied at once
+_CURE = "\n    nothing was changed; move it away to read the file as it is without these commits"
+_MAGIC, _FRAME_MAGIC = b"SKWAL2\0\0", b"SKFRAME2"
+_HEAD = struct.Struct(f"<8s{IDENTITY}sIQQQI")
+_FRAME = struct.Struct("<8sQQIIQI")  # magic, generation, end, pages, checksums, bytes of body, crc32
 _PAGE_HEADER = struct.Struct("<QI")
-
-
-def frame(generation: int, end: int, pages: Mapping[int, bytes]) -> bytes:
-    """One commit: the changed pages by number, and where the file ends.
-
-    Parameters
-    ----------
-    generation
-        The same in all frames from one emptying of the log to the next: what a disk that lost the emptying
-        shows behind the newest frame belongs to an older one, and does not count.
-    """
-    body = b"".join(_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items())
-    return _header(generation, end, len(pages), body) + body
-
-
-def _header(generation: int, end: int, count: int, body: bytes) -> bytes:
-    """Everything before the body; the checksum covers the header's own numbers too."""
-    numbers = _HEADER.pack(_MAGIC, generation, end, count, len(body), 0)
-    return _HEADER.pack(_MAGIC, generation, end, count, len(body), zlib.crc32(body, zlib.crc32(numbers)))
 
 
 def log_path(path: str) -> str:
@@ -147,62 +40,233 @@ def log_path(path: str) -> str:
     return path + ".wal"
 
 
-def recover(path: str) -> int:
-    """Replay the complete frames of a log that was left behind; a torn tail never counted.
+@attrs.frozen
+class Head:
+    """The beginning of a log."""
 
-    Returns
-    -------
-    int
-        How many commits were replayed.
+    identity: bytes
+    capacity: int
+    end: int
+    generation: int
+    whole: int
+
+    @property
+    def start(self) -> int:
+        """Where the first frame stands."""
+        return _HEAD.size + 4 * self.capacity
+
+    def packed(self) -> bytes:
+        """As it stands in the log."""
+        numbers = _HEAD.pack(_MAGIC, self.identity, self.capacity, self.end, self.generation, self.whole, 0)[
+            :-4
+        ]
+        return numbers + struct.pack("<I", zlib.crc32(numbers))
+
+
+def write_sums(log: int, numbers: Mapping[int, int]) -> None:
+    """Write the checksums of some blocks into the table at the log's head, neighbours at once."""
+    if not numbers:
+        return
+    index = np.array(sorted(numbers))
+    for run in np.split(index, np.flatnonzero(np.diff(index) != 1) + 1):
+        data = np.array([numbers[number] for number in run.tolist()], "<u4").tobytes()
+        write_at(log, memoryview(data), _HEAD.size + 4 * int(run[0]))
+
+
+def frame(head: Head, end: int, pages: Mapping[int, bytes], sums: Mapping[int, int]) -> bytes:
+    """One commit: the changed pages by number, where the file ends, and the checksums that changed."""
+    parts = [_PAGE_HEADER.pack(number, len(page)) + page for number, page in pages.items()]
+    table = np.array([*sums.items()], "<u4").reshape(-1, 2).tobytes()
+    body = b"".join([*parts, table])
+    return _frame_header(head, end, len(pages), len(sums), body) + body
+
+
+def _frame_header(head: Head, end: int, pages: int, sums: int, body: bytes) -> bytes:
+    """Everything before the body; the checksum covers the header's own numbers and the file's identity too."""
+    numbers = _FRAME.pack(_FRAME_MAGIC, head.generation, end, pages, sums, len(body), 0)[:-4]
+    return numbers + struct.pack("<I", zlib.crc32(body, zlib.crc32(numbers + head.identity)))
+
+
+@attrs.frozen(eq=False)
+class Log:
+    """What a log says of its file.
+
+    Attributes
+    ----------
+    checksums
+        Of the blocks as they are once the pages are in the file.
+    pages
+        The newest committed version of each page that need not stand in the file yet.
+    commits
+        How many there are in the log.
     """
-    frames = list(read_frames(log_path(path)))
-    if frames:
-        fd = os.open(path, READ_WRITE)
-        try:
-            for end, pages in frames:
-                if os.fstat(fd).st_size < end:
-                    os.ftruncate(fd, end)
-                for number, page in pages.items():
-                    size = max(0, min(len(page), end - number * PAGE))
-                    write_at(fd, memoryview(page)[:size], number * PAGE)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-    remove(log_path(path))
-    return len(frames)
+
+    checksums: Checksums
+    pages: Mapping[int, bytes]
+    commits: int
+
+    def overlay(self, view: memoryview, start: int) -> None:
+        """Put the committed pages over bytes that were read from the file at an offset."""
+        overlay(self.pages, view, start, self.checksums.end)
 
 
-def read_frames(log: str) -> Iterator[tuple[int, dict[int, bytes]]]:
-    """The committed frames of a log: the end of file and the pages of each."""
+def overlay(pages: Mapping[int, bytes | bytearray], view: memoryview, start: int, end: int) -> None:
+    """Put pages, as far as they lie before ``end``, over bytes that were read at an offset."""
+    if not pages:
+        return
+    size = len(view)
+    for number in range(start // PAGE, (min(start + size, end) - 1) // PAGE + 1):
+        page = pages.get(number)
+        if page is not None:
+            low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page), end)
+            view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+
+
+def read_log(path: str) -> Log | None:
+    """The log beside a file; None where there is none, or one that was never begun.
+
+    Raises
+    ------
+    Damaged
+        When something in it that counts is not what was written. The log stays as it is.
+    """
     try:
-        with open(log, "rb") as file:
+        with open(log_path(path), "rb") as file:
             record = file.read()
     except FileNotFoundError:
-        return
-    position, first = 0, None
-    while len(record) - position >= _HEADER.size:
-        _, generation, end, count, size, _ = _HEADER.unpack_from(record, position)
-        body = record[position + _HEADER.size : position + _HEADER.size + size]
-        if (
-            len(body) != size
-            or _header(generation, end, count, body) != record[position : position + _HEADER.size]
-        ):
-            return
-        if first not in (None, generation):
-            return
-        first = generation
-        yield end, _pages(body, count)
-        position += _HEADER.size + size
+        return None
+    if len(record) < _HEAD.size or not any(record[: _HEAD.size]):
+        return None  # killed before anything could be committed to it
+    if record.startswith(b"SKWAL1"):
+        raise Damaged(
+            f"{os.path.basename(log_path(path))} was left by an older simkit: repair it with that one"
+        )
+    head = Head(*_HEAD.unpack_from(record)[1:6])
+    if record[: _HEAD.size] != head.packed():
+        raise Damaged(f"{shown_path(log_path(path))}: its head is damaged{_CURE}")
+    if len(record) < head.start:
+        return None
+    table = np.frombuffer(record, "<u4", head.capacity, _HEAD.size).copy()
+    end, pages, commits = _frames(path, record, head, table)
+    return Log(Checksums(head.identity, end, table[: blocks(end)]), pages, commits)
 
 
-def _pages(body: bytes, count: int) -> dict[int, bytes]:
-    pages, position = {}, 0
+def _frames(path: str, record: bytes, head: Head, table: Any) -> tuple[int, dict[int, bytes], int]:
+    """The end of the file, the pages and the number of commits; the table gets their checksums."""
+    pages: dict[int, bytes] = {}
+    end, commits, position = head.end, 0, head.start
+    while len(record) - position >= _FRAME.size:
+        _, generation, frame_end, count, sums, size, _ = _FRAME.unpack_from(record, position)
+        body = record[position + _FRAME.size : position + _FRAME.size + size]
+        written = record[position : position + _FRAME.size]
+        numbered = attrs.evolve(head, generation=generation)
+        if len(body) != size or _frame_header(numbered, frame_end, count, sums, body) != written:
+            break
+        if generation != head.generation:
+            break
+        end, commits = frame_end, commits + 1
+        rest = _take_pages(body, count, pages)
+        changed = np.frombuffer(body, "<u4", 2 * sums, rest).reshape(-1, 2)
+        table[changed[:, 0]] = changed[:, 1]
+        position += _FRAME.size + size
+    if position < head.whole:
+        raise Damaged(f"{shown_path(log_path(path))} is damaged behind its first {commits} commits{_CURE}")
+    return end, {n: page for n, page in pages.items() if n * PAGE < end}, commits
+
+
+def _take_pages(body: bytes, count: int, pages: dict[int, bytes]) -> int:
+    position = 0
     for _ in range(count):
         number, size = _PAGE_HEADER.unpack_from(body, position)
         position += _PAGE_HEADER.size
         pages[number] = body[position : position + size]
         position += size
-    return pages
+    return position
+
+
+def recover(path: str) -> int:
+    """Bring the commits of a log that was left behind into its file; a torn tail never counted.
+
+    Returns
+    -------
+    int
+        How many commits were replayed.
+
+    Raises
+    ------
+    Damaged
+        When the log is damaged, or the file is not the one that it was written upon: both stay as they are.
+    """
+    log = read_log(path)
+    if log is None:
+        remove(log_path(path))
+        return 0
+    fd = os.open(path, READ_WRITE)
+    try:
+        _check_fit(path, fd, log)
+        for number, page in log.pages.items():
+            size = max(0, min(len(page), log.checksums.end - number * PAGE))
+            write_at(fd, memoryview(page)[:size], number * PAGE)
+        write_trailer(fd, log.checksums)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    remove(log_path(path))
+    return log.commits
+
+
+def _check_fit(path: str, fd: int, log: Log) -> None:
+    """Whether a file, with the log's pages over it, is what the log says that it is."""
+
+    def read(view: memoryview, start: int) -> int:
+        got = read_at(fd, view, start)
+        view[got:] = bytes(len(view) - got)
+        log.overlay(view, start)
+        return len(view)
+
+    size, end = os.fstat(fd).st_size, log.checksums.end
+    wrong = log.checksums.check(read) if size >= end else []
+    if size < end or wrong:
+        differs = (
+            f"{len(wrong)} of {blocks(end)} blocks differ"
+            if wrong
+            else f"{size:,} of {end:,} bytes are there"
+        )
+        raise Damaged(
+            f"{shown_path(path)} is not the file that {shown_path(log_path(path))} was written upon, or damaged:"
+            f" {differs}\n"
+            "    both stay as they are; if an older copy was put back, put back its log, too, or move this one away"
+        )
+
+
+def checked(path: str, fd: int) -> tuple[int | None, list[tuple[int, int]]]:
+    """Compare all blocks of a file, as it was last committed, with their checksums.
+
+    Returns
+    -------
+    int or None
+        How many bytes were compared; None where the file has no checksums.
+    list of tuple of int
+        The first byte of each damaged block, and the byte behind it.
+
+    Raises
+    ------
+    Damaged
+        When the file has been cut short, or its checksums or its log are damaged.
+    """
+    log, checksums = _state(path, fd)
+    if checksums is None:
+        return None, []
+
+    def read(view: memoryview, start: int) -> int:
+        got = read_at(fd, view, start)
+        view[got:] = bytes(len(view) - got)
+        if log is not None:
+            log.overlay(view, start)
+        return len(view)
+
+    end = checksums.end
+    return end, [(n * BLOCK, min(end, (n + 1) * BLOCK)) for n in checksums.check(read)]
 
 
 class LoggedView:
@@ -210,11 +274,14 @@ class LoggedView:
 
     It holds the lock that all HDF5 readers hold, so that a writer leaves both as they are meanwhile. Unlike
     a plain ``h5py.File`` it is not shared with other readers in this process, and so never out of date.
+    Blocks are compared with their checksums before HDF5 gets to see them.
 
     Raises
     ------
     BlockingIOError
         While a writer is applying a commit: try again.
+    Damaged
+        When the file has been cut short, or its log or checksums are damaged.
     OSError
         When the file can't be opened.
     """
@@ -223,12 +290,35 @@ class LoggedView:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._fd).atexit = False  # the system does it then
         share(self._fd)
-        self._pages: dict[int, bytes] = {}
-        self._end = os.fstat(self._fd).st_size
+        log, checksums = _state(path, self._fd)
+        self._pages = {} if log is None else log.pages
+        self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
-        for end, pages in read_frames(log_path(path)):
-            self._pages.update(pages)
-            self._end = end
+        self.checksums, self.guard = checksums, Guard(path, checksums)
+
+    def copy_to(self, path: str, pause: Callable[[], None]) -> None:
+        """Write what was last committed into another file.
+
+        Parameters
+        ----------
+        pause
+            Called between two steps: the moment for an interrupt.
+        """
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            done, count = 0, 1
+            while count and done < self._end:
+                pause()
+                count = copy_at(self._fd, fd, done, min(_STEP, self._end - done))
+                done += count
+            for number, page in self._pages.items():
+                size = max(0, min(len(page), self._end - number * PAGE))
+                write_at(fd, memoryview(page)[:size], number * PAGE)
+            os.ftruncate(fd, self._end)
+            if self.checksums is not None:  # what is damaged here is damaged there
+                write_trailer(fd, self.checksums)
+        finally:
+            os.close(fd)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset from the start, the position or the end."""
@@ -249,12 +339,27 @@ class LoggedView:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        got = read_at(self._fd, view, start)
-        view[got:] = bytes(size - got)
-        for number in range(start // PAGE, (start + size - 1) // PAGE + 1) if self._pages else ():
-            page = self._pages.get(number)
-            if page is not None:
-                low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page))
-                view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+        self._read(view, start)
+        self.guard.check(self._read, start, start + size, view)
         self._position = start + size
         return size
+
+    def _read(self, view: memoryview, start: int) -> int:
+        got = read_at(self._fd, view[: max(0, self._end - start)], start)
+        view[got:] = bytes(len(view) - got)
+        overlay(self._pages, view, start, self._end)
+        return len(view)
+
+
+def _state(path: str, fd: int) -> tuple[Log | None, Checksums | None]:
+    """A file's log and checksums; its writer may begin or end at this very moment."""
+    log = read_log(path)
+    if log is not None:
+        return log, log.checksums
+    try:
+        return None, read_trailer(path, fd)
+    except Damaged:
+        log = read_log(path)
+        if log is None:
+            raise
+        return log, log.checksums

@@ -7,13 +7,15 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from simkit.errors import SimkitError, StorageFailed, shown_path
-from simkit.record.file.log import LoggedView, is_unread, log_path, recover, sync_folder
+from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
+from simkit.record.file.log import LoggedView, log_path, recover
+from simkit.record.file.system import is_unread, sync_folder
 from simkit.record.file.transaction import TransactionalFile
 
 try:
@@ -22,6 +24,9 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 
+_MAKE_ROOM = (
+    "\n    every run that was reported done is in the file; make room and type the same command again"
+)
 _OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
 _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
 
@@ -126,9 +131,24 @@ class Store:
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
+
+    Parameters
+    ----------
+    base
+        What a file that replaces another begins as: a copy of this one.
+    pause
+        Called now and then while that is copied; what it raises stops it.
     """
 
-    def __init__(self, path: Path, *, durable: bool = False, replace: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durable: bool = False,
+        replace: bool = False,
+        base: Path | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self.hidden: Path | None = None
         try:
@@ -137,17 +157,37 @@ class Store:
         except OSError as error:
             raise _not_writable(path, error) from None
         try:
-            created = replace or not path.exists() or path.stat().st_size == 0
-            if created:
-                self.hidden = path.with_name(f".{path.name}.new")
-            self.medium = TransactionalFile(str(self.hidden or path), create=created, durable=durable)
-            mode, extra = ("w", _CREATION) if created else ("r+", {})
-            self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+            self._open(durable=durable, replace=replace, base=base, pause=pause)
+        except Damaged:
+            self._give_back()
+            raise
         except OSError as error:
-            self.lock.release()
+            self._give_back()
             raise _not_writable(path, error) from None
-        self.created = created
+        except BaseException:
+            self._give_back()
+            raise
         self.cost = 0.0
+
+    def _open(self, *, durable: bool, replace: bool, base: Path | None, pause: Callable[[], None]) -> None:
+        path = self.path
+        self.created = replace or not path.exists() or path.stat().st_size == 0
+        if self.created:
+            self.hidden = path.with_name(f".{path.name}.new")
+        if base is not None:
+            LoggedView(str(base)).copy_to(str(self.hidden), pause)
+        empty = self.created and base is None
+        self.medium = TransactionalFile(
+            str(self.hidden or path), create=empty, uncommitted=self.created, durable=durable
+        )
+        mode, extra = ("w", _CREATION) if empty else ("r+", {})
+        self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
+
+    def _give_back(self) -> None:
+        """Leave nothing behind of a file that could not be opened."""
+        if self.hidden is not None:
+            self.hidden.unlink(missing_ok=True)
+        self.lock.release()
 
     def commit(self) -> None:
         """Make everything written so far count.
@@ -194,10 +234,11 @@ class Store:
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
 
-    def _failed(self, error: OSError) -> StorageFailed:
+    def _failed(self, error: OSError) -> SimkitError:
+        if isinstance(error, Damaged):
+            return error
         return StorageFailed(
-            f"{shown_path(self.path)}: could not be written: {error.strerror or error}\n"
-            "    every run that was reported done is in the file; make room and type the same command again"
+            f"{shown_path(self.path)}: could not be written: {error.strerror or error}{_MAKE_ROOM}"
         )
 
     def close(self, *, failed: bool = False) -> None:
@@ -234,7 +275,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def _not_writable(path: Path, error: OSError) -> SimkitError:
     if error.errno in _FULL:
         told = f"{shown_path(path)}: could not be written: {error.strerror}"
-        return StorageFailed(f"{told}\n    make room, and type the same command again")
+        return StorageFailed(f"{told}{_MAKE_ROOM}")
     return SimkitError(
         f"{shown_path(path)}: cannot be written: {error.strerror or error}\n"
         "    make the folder writable, or choose another place with --output FILE.h5"
@@ -259,6 +300,8 @@ def open_for_reading(path: Path) -> h5py.File:
             return h5py.File(LoggedView(str(path)), "r")
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
+        except Damaged:
+            raise
         except OSError as error:
             msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
             raise SimkitError(msg) from None
@@ -289,6 +332,8 @@ def repaired(path: Path) -> int:
                 return recover(str(path))
         finally:
             lock.release()
+    except Damaged:
+        raise
     except OSError as error:
         raise _not_writable(path, error) from None
 
@@ -310,6 +355,8 @@ def _replay(path: Path) -> None:
         with path.open("r+b") as file:
             if is_unread(file.fileno()):
                 recover(str(path))
+    except Damaged:
+        raise
     except OSError:
         return
     finally:

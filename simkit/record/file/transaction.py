@@ -22,21 +22,27 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from simkit.record.file.log import (
-    PAGE,
-    READ_WRITE,
-    exclusive,
-    frame,
-    log_path,
-    read_at,
-    recover,
-    remove,
-    sync,
-    write_at,
+import attrs
+import numpy as np
+
+from simkit.errors import Damaged
+from simkit.record.file.log import PAGE, Head, frame, log_path, overlay, recover, write_sums
+from simkit.record.file.sums import (
+    BLOCK,
+    IDENTITY,
+    Checksums,
+    Guard,
+    blocks,
+    computed,
+    digest,
+    read_trailer,
+    write_trailer,
 )
+from simkit.record.file.system import READ_WRITE, exclusive, read_at, remove, sync, write_at
 
 _NOWHERE = 1 << 62
 _ROOMY = 1 << 20  # bytes of log that are not worth rewriting
+_CAPACITY = 1024  # blocks that a log's table has room for in the beginning
 
 
 class TransactionalFile:
@@ -48,28 +54,64 @@ class TransactionalFile:
         The HDF5 file.
     create
         Start an empty file.
+    uncommitted
+        Nothing in the file counts yet: nobody else knows of it, so that all is written straight to it.
     durable
         Survive a power loss too: each commit waits for the disk (fdatasync).
     """
 
-    def __init__(self, path: str, *, create: bool = False, durable: bool = False) -> None:
+    def __init__(
+        self, path: str, *, create: bool = False, uncommitted: bool = False, durable: bool = False
+    ) -> None:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o644)
-        if create:
+        if create or uncommitted:
             remove(log_path(path))
         else:
             recover(path)
-        self._log = os.open(log_path(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        self._log_end = 0
-        self._generation = secrets.randbits(63)
-        self._committed_end = self._end = os.fstat(self._fd).st_size
+        self._end = os.fstat(self._fd).st_size
+        self._begin(create=create, uncommitted=uncommitted)
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
         self._position = 0
         self._error: OSError | None = None
         self._truncate_to: int | None = None
+
+    def _begin(self, *, create: bool, uncommitted: bool) -> None:
+        """Move the file's checksums from its trailer to the head of a log."""
+        checksums = None if create else read_trailer(self.path, self._fd)
+        if checksums is None:
+            checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
+        self._guard = Guard(self.path, checksums)
+        self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
+        self._sums = checksums.sums[:0] if uncommitted else checksums.sums.copy()
+        self._end, self._committed_end = checksums.end, 0 if uncommitted else checksums.end
+        # Checksums of changed blocks; None is computed when committed.
+        self._changed: dict[int, int | None] = dict(enumerate(checksums.sums.tolist())) if uncommitted else {}
+        self._log = os.open(log_path(self.path), READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            self._start_log(self._log)
+            if self.durable:
+                sync(self._log)
+        except OSError:  # no room: the checksums stay where they are
+            os.close(self._log)
+            os.close(self._fd)
+            remove(log_path(self.path))
+            raise
+        os.ftruncate(self._fd, self._end)
+
+    def _start_log(self, log: int, capacity: int = _CAPACITY) -> None:
+        """Write a log's head and table; frames come behind them."""
+        capacity = max(capacity, 2 * len(self._sums))
+        self._head = Head(self._identity, capacity, self._committed_end, secrets.randbits(63), 0)
+        self._head = attrs.evolve(self._head, whole=self._head.start)
+        self._log_end, self._logged = self._head.start, set[int]()
+        write_at(log, memoryview(self._head.packed()), 0)
+        table = np.zeros(capacity, "<u4")
+        table[: len(self._sums)] = self._sums
+        write_at(log, memoryview(table.tobytes()), len(self._head.packed()))
 
     @property
     def failed(self) -> OSError | None:
@@ -108,17 +150,25 @@ class TransactionalFile:
         start, size = self._position, len(view)
         got = read_at(self._fd, view, start)
         view[got:] = bytes(size - got)
-        if self._pages and start < self._committed_end:
-            for number in range(start // PAGE, (min(start + size, self._committed_end) - 1) // PAGE + 1):
-                page = self._pages.get(number)
-                if page is not None:
-                    low, high = (
-                        max(start, number * PAGE),
-                        min(start + size, (number + 1) * PAGE, self._committed_end),
-                    )
-                    view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+        overlay(self._pages, view, start, self._committed_end)
+        self._check(start, start + size)
         self._position = start + size
         return size
+
+    def _check(self, start: int, stop: int) -> None:
+        """Compare what is read, or is about to be changed, with its checksums, the first time."""
+        try:
+            self._guard.check(self._read_committed, start, stop)
+        except Damaged as error:
+            self._give_up(error)
+            raise
+
+    def _read_committed(self, view: memoryview, start: int) -> int:
+        """The bytes that were last committed: what has been written over them since does not count."""
+        got = read_at(self._fd, view, start)
+        view[got:] = bytes(len(view) - got)
+        overlay(self._before, view, start, self._committed_end)
+        return len(view)
 
     def write(self, buffer: Any) -> int:
         """Write at the position; never fails, see the module."""
@@ -129,13 +179,25 @@ class TransactionalFile:
             self._write_pages(view[:inside], start)
         if inside < size:
             try:
+                self._check(start + inside, start + size)
                 write_at(self._fd, view[inside:], start + inside)
+                self._note(view[inside:], start + inside)
             except OSError as error:
                 self._give_up(error)
                 self._write_pages(view[inside:], start + inside)
         self._position = start + size
         self._end = max(self._end, self._position)
         return size
+
+    def _note(self, view: memoryview, start: int) -> None:
+        """Remember the checksums of blocks that were written beyond the committed end, whole ones at once."""
+        stop = start + len(view)
+        first, last = -(-start // BLOCK), stop // BLOCK
+        for number in range(first, last):
+            low = number * BLOCK - start
+            self._changed[number] = digest(view[low : low + BLOCK])
+        for number in {start // BLOCK, last} - set(range(first, last)):
+            self._changed[number] = None
 
     def _write_pages(self, view: memoryview, start: int) -> None:
         offset = 0
@@ -149,6 +211,10 @@ class TransactionalFile:
             offset += count
 
     def _page_from_file(self, number: int) -> bytearray:
+        try:
+            self._check(number * PAGE, (number + 1) * PAGE)
+        except Damaged:
+            pass  # kept as the error that the commit raises
         known = max(0, min(PAGE, self._committed_end - number * PAGE))
         page = bytearray(PAGE)
         got = read_at(self._fd, memoryview(page)[:known], number * PAGE)
@@ -196,9 +262,35 @@ class TransactionalFile:
         if self.durable and grown:
             sync(self._fd)
         if changed or self._end != self._committed_end:
-            self._append_frame(changed)
+            sums = self._new_sums(changed)
+            self._append_frame(changed, sums)
+            if len(self._sums) != blocks(self._end):
+                self._sums = np.resize(self._sums, blocks(self._end))
+            self._sums[list(sums)] = list(sums.values())
+            self._logged.update(sums)
         self._unapplied.update(changed)
+        self._changed.clear()
         self._committed_end = self._end
+
+    def _new_sums(self, pages: Mapping[int, bytes]) -> dict[int, int]:
+        """The checksums of all blocks that changed since the last commit."""
+        changed = self._changed | dict.fromkeys(number * PAGE // BLOCK for number in pages)
+        if self._end != self._committed_end:
+            ends = {max(0, end - 1) // BLOCK for end in (self._committed_end, self._end)}
+            changed |= dict.fromkeys(ends)
+            new = range(blocks(self._committed_end), blocks(self._end))  # some of them may never be written
+            changed |= dict.fromkeys(number for number in new if number not in changed)
+        buffer = memoryview(bytearray(BLOCK))
+        for number in [number for number, checksum in changed.items() if checksum is None]:
+            self._check(number * BLOCK, number * BLOCK + 1)
+            block = buffer[: max(0, min(BLOCK, self._end - number * BLOCK))]
+            got = read_at(self._fd, block, number * BLOCK)
+            block[got:] = bytes(len(block) - got)
+            overlay(self._pages, block, number * BLOCK, min(self._committed_end, self._end))
+            changed[number] = digest(block)
+        return {
+            n: checksum for n, checksum in changed.items() if checksum is not None and n < blocks(self._end)
+        }
 
     def _complete_last_page(self) -> None:
         """What stands behind the old end in its last page was written straight to the file."""
@@ -207,21 +299,35 @@ class TransactionalFile:
         if page is not None and within:
             read_at(self._fd, memoryview(page)[within:], self._committed_end)
 
-    def _append_frame(self, pages: Mapping[int, bytes]) -> None:
-        record = frame(self._generation, self._end, pages)
+    def _append_frame(self, pages: Mapping[int, bytes], sums: Mapping[int, int]) -> None:
+        if blocks(self._end) > self._head.capacity:
+            self._rewrite_log(blocks(self._end))
+        record = frame(self._head, self._end, pages, sums)
+        before = self._log_end
         try:
-            write_at(self._log, memoryview(record), self._log_end)
+            write_at(self._log, memoryview(record), before)
+            if self.durable:
+                sync(self._log)
+            self._log_end += len(record)
+            self._write_head(whole=self._log_end)
         except OSError:
-            os.ftruncate(self._log, self._log_end)
+            self._log_end = before
+            os.ftruncate(self._log, before)
             raise
-        self._log_end += len(record)
-        if self.durable:
-            sync(self._log)
+
+    def _write_head(self, **changes: Any) -> None:
+        self._head = attrs.evolve(self._head, **changes)
+        write_at(self._log, memoryview(self._head.packed()), 0)
 
     def apply(self) -> None:
         """Write what waits in the log in place, if its readers have gone by now."""
-        if self._log_end and self._error is None and not self._pages_changed():
+        if self._waits and self._error is None and not self._pages_changed():
             self._apply(final=False)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether commits wait in the log."""
+        return self._log_end > self._head.start
 
     def _pages_changed(self) -> bool:
         return any(page != self._before[number] for number, page in self._pages.items())
@@ -230,7 +336,7 @@ class TransactionalFile:
         """Write the logged pages in place, unless a reader wants the file to stay as it is."""
         self._pages = {n: bytearray(page) for n, page in self._unapplied.items()}
         self._before = dict(self._unapplied)
-        if not self._log_end:
+        if not self._waits:
             return
         with exclusive(self._fd, wait=final) as alone:
             if not alone:
@@ -239,30 +345,52 @@ class TransactionalFile:
             for number, page in self._unapplied.items():
                 size = max(0, min(PAGE, self._committed_end - number * PAGE))
                 write_at(self._fd, memoryview(page)[:size], number * PAGE)
-            if self.durable:
-                sync(self._fd)
-            os.ftruncate(self._log, 0)
-        self._log_end, self._generation = 0, secrets.randbits(63)
+            self._empty_log()
         self._unapplied, self._pages, self._before = {}, {}, {}
+
+    def _empty_log(self) -> None:
+        """Say at the log's head what its frames say; then they are not needed any more."""
+        if self.durable:
+            sync(self._fd)  # before the head says that the frames do not count any more
+        write_sums(self._log, {n: int(self._sums[n]) for n in self._logged})
+        start = self._head.start
+        self._write_head(end=self._committed_end, generation=secrets.randbits(63), whole=start)
+        if self.durable:
+            sync(self._log)
+        os.ftruncate(self._log, start)
+        self._log_end = start
+        self._logged.clear()
 
     def _compact(self) -> None:
         """While a reader stays, keep of the log what counts: the newest version of each page."""
-        if self._log_end < _ROOMY + 4 * PAGE * len(self._unapplied):
-            return
-        record = frame(self._generation, self._committed_end, self._unapplied)
+        if self._log_end - self._head.start >= _ROOMY + 4 * PAGE * len(self._unapplied):
+            try:
+                self._rewrite_log(self._head.capacity)
+            except OSError:  # no room for a second log: the first goes on
+                remove(f"{log_path(self.path)}.new")
+
+    def _rewrite_log(self, capacity: int) -> None:
+        """Another log with room for this many checksums, and one frame for all that waits."""
         path = log_path(self.path)
+        before = self._head, self._log_end, self._logged
         fd = os.open(f"{path}.new", READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            write_at(fd, memoryview(record), 0)
+            self._start_log(fd, capacity)
+            if self._unapplied:
+                record = frame(self._head, self._committed_end, self._unapplied, {})
+                write_at(fd, memoryview(record), self._log_end)
+                self._log_end += len(record)
+                self._head = attrs.evolve(self._head, whole=self._log_end)
+                write_at(fd, memoryview(self._head.packed()), 0)
             if self.durable:
                 sync(fd)
-        except OSError:  # no room for a second log: the first goes on
+        except OSError:
             os.close(fd)
-            remove(f"{path}.new")
-            return
+            self._head, self._log_end, self._logged = before
+            raise
         os.replace(f"{path}.new", path)
         os.close(self._log)
-        self._log, self._log_end = fd, len(record)
+        self._log = fd
 
     def abandon(self) -> None:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""
@@ -271,10 +399,20 @@ class TransactionalFile:
     def close(self) -> None:
         """Close the file; a log that could not be applied stays for the next one to open it."""
         end = self._committed_end if self._truncate_to is None else self._truncate_to
-        applied = not self._log_end
-        if applied and os.fstat(self._fd).st_size > end:
-            os.ftruncate(self._fd, end)
+        applied = not self._waits
+        if applied:
+            applied = self._write_trailer(end)
         os.close(self._fd)
         os.close(self._log)
         if applied:
             remove(log_path(self.path))
+
+    def _write_trailer(self, end: int) -> bool:
+        """Move the checksums from the log to the file; on a full disk the log keeps them."""
+        try:
+            write_trailer(self._fd, Checksums(self._identity, end, self._sums))
+            if self.durable:
+                sync(self._fd)
+        except OSError:
+            return False
+        return True

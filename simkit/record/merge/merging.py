@@ -16,7 +16,7 @@ from simkit.record.file.log import log_path
 from simkit.record.file.store import Store, repaired
 from simkit.record.merge.inputs import check_shard, is_listed, source_sets
 from simkit.record.merge.placing import DUPLICATES
-from simkit.record.merge.writing import Blueprint, Merged, assemble, blueprint
+from simkit.record.merge.writing import Blueprint, Merged, assemble, base_of, blueprint
 
 
 class Uninterrupted:
@@ -91,7 +91,7 @@ def _written(
     target: Path, plans: Sequence[Blueprint], interrupts: Uninterrupted, *, durable: bool
 ) -> list[Merged]:
     """Write the file beside its place, and put it there when it is whole."""
-    store = Store(target, durable=durable, replace=True)
+    store = Store(target, durable=durable, replace=True, base=base_of(plans), pause=interrupts.check)
     failed = True
     try:
         if os.path.exists(log_path(str(target))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,13 @@ import attrs
 import h5py
 import numpy as np
 
-from simkit.declare.forms import Array
+from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
+from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import create_column, put
-from simkit.record.copy import (
-    begin,
-    copy_checkpoints,
-    copy_columns,
-    copy_constants,
-    copy_facts,
-    copy_groups,
-    extend,
-)
+from simkit.record.copy import copy_checkpoints, copy_columns, copy_facts, extend
 from simkit.record.facts import add_origins, forget_checkpoints, read_origins
-from simkit.record.format import AFTER, MERGED, place
+from simkit.record.format import AFTER, MERGED, names_in, place
 from simkit.record.merge.inputs import Input, Survey, survey
 from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
 from simkit.record.recorded import Recorded, session_groups
@@ -46,7 +40,7 @@ class Blueprint:
     group: str
     surveys: tuple[Survey, ...]
     agreed: Agreement
-    placements: tuple[Transfer, ...]
+    transfers: tuple[Transfer, ...]
     status: Array
     in_place: bool
     remarks: tuple[str, ...]
@@ -69,18 +63,18 @@ def blueprint(group: str, sources: Sequence[Input], duplicates: str) -> Blueprin
             places.place(one, recorded)
         finally:
             recorded.close()
-    placements = tuple(placement for _, placement in places.taken)
+    transfers = tuple(transfer for _, transfer in places.taken)
     in_place = sources[0].held
-    remarks = [*agreed.remarks, *_remarks(surveys, placements, in_place=in_place)]
+    remarks = [*agreed.remarks, *_remarks(surveys, transfers, in_place=in_place)]
     surveys = [attrs.evolve(one, source=source) for one, source in zip(surveys, sources, strict=True)]
-    return Blueprint(group, tuple(surveys), agreed, placements, places.status, in_place, tuple(remarks))
+    return Blueprint(group, tuple(surveys), agreed, transfers, places.status, in_place, tuple(remarks))
 
 
-def _remarks(surveys: Sequence[Survey], placements: Sequence[Transfer], *, in_place: bool) -> list[str]:
+def _remarks(surveys: Sequence[Survey], transfers: Sequence[Transfer], *, in_place: bool) -> list[str]:
     words = []
-    for one, placement in zip(surveys, placements, strict=True):
-        if placement.left:
-            words.append(f"{one.source}: {placement.left} done runs were done before, and are left out")
+    for one, transfer in zip(surveys, transfers, strict=True):
+        if transfer.left:
+            words.append(f"{one.source}: {transfer.left} done runs were done before, and are left out")
     summaries = [str(one.source) for one in surveys[int(in_place) :] if one.has_summary]
     if summaries:
         words.append(f"the summary of {', '.join(summaries)} tells of that file's runs alone: left out")
@@ -107,28 +101,43 @@ class Merged:
     remarks: tuple[str, ...]
 
 
+def base_of(blueprints: Sequence[Blueprint]) -> Path | None:
+    """The file that the merged one can begin as a copy of: it holds the first source of each experiment, no more."""
+    firsts = [one.surveys[0].source for one in blueprints]
+    paths = {first.path for first in firsts}
+    named = all(first.group == one.group for first, one in zip(firsts, blueprints, strict=True))
+    if not named or len(paths) > 1 or set(experiments(firsts[0].path)) != {first.group for first in firsts}:
+        return None
+    return firsts[0].path
+
+
 def assemble(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callable[[], None]) -> Merged:
-    """Write one experiment."""
-    agreed = blueprint.agreed
-    root = _begun(file, blueprint)
+    """Write one experiment; its first source stands there already where the file began as a copy of that one's."""
+    surveys, agreed = blueprint.surveys, blueprint.agreed
+    first = surveys[0]
     columns = {section: _columns(blueprint, section) for section in ("parameters", "results")}
-    table = Table(root, explored=agreed.explored)
-    for one, placement in zip(blueprint.surveys, blueprint.placements, strict=True):
-        if one is blueprint.surveys[0] or len(placement.source) or placement.checkpoints:
-            recorded = _reopened(one)
-            try:
+    with _reopened(first) as recorded:
+        if blueprint.group not in file:
+            recorded.file.copy(recorded.root, file, blueprint.group)
+        root = file[blueprint.group]
+        if not blueprint.in_place:
+            _forget_own(root)
+            every = np.arange(first.n)
+            _add_origins(root, recorded, folder, every, every, earlier=0)
+    table = Table(root, explored=agreed.explored, placed=first.n)
+    _grow(root, table, len(blueprint.status))
+    for name in sorted(agreed.columns):
+        if name in first.names and first.names[name].constant:
+            table.widen(name)
+    for one, transfer in list(zip(surveys, blueprint.transfers, strict=True))[1:]:
+        if len(transfer.source) or transfer.checkpoints:
+            with _reopened(one) as recorded:
                 earlier = _add_sessions(root, recorded)
-                copy_facts(recorded, placement.source, placement.target, root, earlier)
-                if not one.source.held:
-                    _add_origins(root, recorded, folder, placement, earlier)
-                copy_columns(recorded, placement.source, placement.target, table, columns, pause)
-                if one.source.held:
-                    _keep_own(root, recorded)
-                copy_groups(recorded, root, ("parameters", "results"))
-                copy_checkpoints(recorded, root, _checkpoints(blueprint, one, placement))
-            finally:
-                recorded.close()
-        for row, trial in placement.trials.items():
+                copy_facts(recorded, transfer.source, transfer.target, root, earlier)
+                _add_origins(root, recorded, folder, transfer.source, transfer.target, earlier)
+                copy_columns(recorded, transfer.source, transfer.target, table, columns, pause)
+                copy_checkpoints(recorded, root, _checkpoints(blueprint, one, transfer))
+        for row, trial in transfer.trials.items():
             root["runs/trial"][row] = trial
     _finish(root, blueprint)
     counts = np.bincount(blueprint.status, minlength=len(Status))
@@ -136,21 +145,26 @@ def assemble(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callabl
     return Merged(blueprint.group, _taken(blueprint), words, (*blueprint.remarks, *_same_seeds(root)))
 
 
-def _begun(file: h5py.File, blueprint: Blueprint) -> h5py.Group:
-    """The merged group: what the first source says as a whole, and what does not vary."""
-    recorded = _reopened(blueprint.surveys[0])
-    try:
-        root = begin(recorded, file, blueprint.group, len(blueprint.status))
-        root.create_group("info", track_order=True)
-        fixed = [n for n in recorded.names("parameters") if recorded.is_constant(n)]
-        fixed = [n for n in fixed if n not in blueprint.agreed.columns]
-        copy_constants(recorded, root, fixed, of_after=False)
-        for key in recorded.root:
-            if key not in root and key not in ("notes", "summary", AFTER):
-                recorded.root.copy(key, root)
-    finally:
-        recorded.close()
-    return root
+def _forget_own(root: h5py.Group) -> None:
+    """Leave out what tells of the first source's runs alone: its summary, and what was asked for by that."""
+    for name in ("summary", AFTER, f"info/{MERGED}", "runs/source", "runs/source_run"):
+        if name in root:
+            del root[name]
+    for name, node in list(names_in(root["parameters"])):
+        if AFTER in node.attrs:
+            del root[place("parameters", name)]
+    links = root.get("links", {})
+    for name in list(links):
+        if links.get(name) is None:  # a soft link to what was left out
+            del links[name]
+
+
+def _grow(root: h5py.Group, table: Table, n: int) -> None:
+    """Have ``n`` runs from now on."""
+    table.grow(n)
+    for name, dataset in root["runs"].items():
+        if isinstance(dataset, h5py.Dataset) and name != "status":
+            dataset.resize(n, 0)
 
 
 def _columns(blueprint: Blueprint, section: str) -> list[str]:
@@ -189,7 +203,7 @@ def _missing(info: h5py.Group, theirs: Any, name: str) -> None:
 
 
 def _add_origins(
-    root: h5py.Group, recorded: Recorded, folder: Path, placement: Transfer, earlier: int
+    root: h5py.Group, recorded: Recorded, folder: Path, source: Index, target: Index, earlier: int
 ) -> None:
     """Note where a source's runs come from: from its file, or where that had them from.
 
@@ -213,7 +227,6 @@ def _add_origins(
     for name, dtype in (("source", "u4"), ("source_run", "i8")):
         if name not in runs:
             create_column(runs, name, len(runs["status"]), np.dtype(dtype))
-    source, target = placement.source, placement.target
     status = recorded.run_column("status")
     tried = np.asarray(status)[source] != Status.PENDING  # what is to run yet comes from nowhere
     source, target = source[tried], target[tried]
@@ -222,15 +235,6 @@ def _add_origins(
     own_run = source if here is None else np.where(numbers > 0, here[source], source)
     put(runs["source"], target, np.where(numbers > 0, numbers + known, known + len(theirs) + 1))
     put(runs["source_run"], target, own_run)
-
-
-def _keep_own(root: h5py.Group, recorded: Recorded) -> None:
-    """What the target has beside its runs stays: its summary, and the files that it was merged from."""
-    fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
-    copy_constants(recorded, root, fixed, of_after=True)
-    for path, parent in (("summary", root), (AFTER, root), (f"info/{MERGED}", root["info"])):
-        if path in recorded.root:
-            recorded.root.copy(path, parent)
 
 
 def _finish(root: h5py.Group, blueprint: Blueprint) -> None:
@@ -246,10 +250,6 @@ def _finish(root: h5py.Group, blueprint: Blueprint) -> None:
         root[place("parameters", name)].attrs["explored"] = True
     root.attrs["explored"] = json.dumps(agreed.explored)
     root.attrs["fingerprint"] = json.dumps(agreed.fingerprint)
-    links = root.get("links", {})
-    for name in list(links):
-        if links.get(name) is None:  # a soft link to what was left out
-            del links[name]
 
 
 def _same_seeds(root: h5py.Group) -> Iterator[str]:
@@ -266,26 +266,28 @@ def _same_seeds(root: h5py.Group) -> Iterator[str]:
 def _taken(blueprint: Blueprint) -> tuple[tuple[str, int], ...]:
     """How many of the merged runs each file gave."""
     giver = np.zeros(len(blueprint.status), np.uint32)
-    for i, placement in enumerate(blueprint.placements):
-        giver[placement.target] = i
+    for i, transfer in enumerate(blueprint.transfers):
+        giver[transfer.target] = i
     gave = np.bincount(giver[blueprint.status != Status.PENDING], minlength=len(blueprint.surveys))
     names = [str(one.source) for one in blueprint.surveys]
     return tuple(zip(names, gave.tolist(), strict=True))
 
 
-def _reopened(survey: Survey) -> Recorded:
+@contextmanager
+def _reopened(survey: Survey) -> Iterator[Recorded]:
     """A source again, unchanged since it was looked at."""
     recorded = survey.source.open()
-    status = recorded.run_column("status")
-    if not np.array_equal(status, survey.status):  # type: ignore[arg-type]
+    try:
+        if not np.array_equal(np.asarray(recorded.run_column("status")), survey.status):
+            msg = f"{survey.source} changed while it was being merged: merge again"
+            raise SimkitError(msg)
+        yield recorded
+    finally:
         recorded.close()
-        msg = f"{survey.source} changed while it was being merged: merge again"
-        raise SimkitError(msg)
-    return recorded
 
 
-def _checkpoints(blueprint: Blueprint, survey: Survey, placement: Transfer) -> dict[int, int]:
+def _checkpoints(blueprint: Blueprint, survey: Survey, transfer: Transfer) -> dict[int, int]:
     """Which checkpoints still count: a run that would draw other numbers at its new place begins anew."""
     drawn = any(one.has_seeds for one in blueprint.surveys)
     same = survey.root_seed == blueprint.surveys[0].root_seed
-    return {run: row for run, row in placement.checkpoints.items() if not drawn or (same and run == row)}
+    return {run: row for run, row in transfer.checkpoints.items() if not drawn or (same and run == row)}

@@ -13,7 +13,7 @@ from processes import wrong_values
 
 import simkit
 
-AUTOMATA = Path(__file__).parents[2] / "examples/automata"
+AUTOMATA = Path(__file__).parents[3] / "examples/automata"
 
 
 SOURCE = """

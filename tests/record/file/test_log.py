@@ -1,15 +1,15 @@
-"""The redo log: replayed when whole, ignored when torn."""
+"""The redo log: replayed when whole, ignored where torn, an error where damaged or another file's."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from transactional import after_a_kill, get, put
 
+from simkit.errors import Damaged
 from simkit.record.file.log import log_path, recover
 from simkit.record.file.transaction import TransactionalFile
 
@@ -40,33 +40,81 @@ def reader(file, path):
 
 
 def test_a_torn_tail_of_the_log_never_counts(file, path, reader):
-    states, ends = [b"a" * 10_000], [0]
+    """A kill while a frame is appended: the log's head does not know of it yet."""
+    state = b"a" * 10_000
+    log = Path(log_path(str(path)))
     for mark in (b"1", b"2", b"3"):
+        before = log.read_bytes()
         put(file, 5000, mark * 30)
         file.commit()
-        states.append(get(file, 0, 10_000))
-        ends.append(os.path.getsize(log_path(str(path))))
-    for size in [
-        *range(0, ends[-1], 397),
-        *ends,
-        *(end - 1 for end in ends[1:]),
-        *(end + 1 for end in ends[:-1]),
-    ]:
-        complete = sum(end <= size for end in ends) - 1
-        assert after_a_kill(path, 10_000, size) == states[complete]
+        whole = log.read_bytes()[len(before) :]
+        for size in [*range(0, len(whole), 397), 1, len(whole) - 1]:
+            assert after_a_kill(path, 10_000, before + whole[:size]) == state
+        state = get(file, 0, 10_000)
+        assert after_a_kill(path, 10_000, before + whole) == state
+        assert after_a_kill(path, 10_000) == state
 
 
-@pytest.mark.parametrize("at", [0, 9, 20, 30, 41, 60, 500, -1])
-def test_a_damaged_frame_never_counts(file, path, reader, at):
-    put(file, 0, b"b")
+def test_a_log_that_was_hardly_begun_holds_nothing(path, tmp_path):
+    """A kill while the log is made: nothing has been committed to it."""
+    file = TransactionalFile(str(path), create=True)
+    put(file, 0, b"a" * 10_000)
     file.commit()
-    log = Path(log_path(str(path)))
-    record = bytearray(log.read_bytes())
-    record[at] ^= 0xFF
+    file.close()
+    sealed = path.read_bytes()
+    again = TransactionalFile(str(path))
+    begun = Path(log_path(str(path))).read_bytes()
+    again.close()
+    for size in (0, 1, 30, 55, 56, 57, 1000, len(begun) - 1):
+        copy = tmp_path / f"copy{size}"
+        copy.write_bytes(sealed)
+        Path(log_path(str(copy))).write_bytes(begun[:size])
+        assert recover(str(copy)) == 0
+        assert copy.read_bytes() == sealed
+
+
+@pytest.mark.parametrize("at", [0, 9, 20, 30, 41, 54, 4160, 4180, 4200, 4300, 6000, -9, -1])
+@pytest.mark.parametrize("bit", [1, 128])
+def test_a_damaged_log_is_an_error_and_stays(file, path, reader, at, bit, tmp_path):
+    for mark in (b"b", b"c"):
+        put(file, 0, mark)
+        file.commit()
+    copy, log = tmp_path / "copy", Path(log_path(str(tmp_path / "copy")))
+    shutil.copy(path, copy)
+    record = bytearray(Path(log_path(str(path))).read_bytes())
+    record[at] ^= bit
     log.write_bytes(record)
-    assert after_a_kill(path, 10_000) in (b"a" * 10_000, b"b" + b"a" * 9999)
-    if at >= 44 or at == -1:
-        assert after_a_kill(path, 10_000) == b"a" * 10_000
+    before = copy.read_bytes()
+    with pytest.raises(Damaged, match=r"copy"):
+        recover(str(copy))
+    assert log.read_bytes() == record
+    assert copy.read_bytes() == before
+
+
+def test_a_log_is_only_replayed_upon_its_own_file(file, path, reader, tmp_path):
+    """An older copy put back, another file, or one that was cut: the log and the file stay as they are."""
+    older = path.read_bytes()
+    put(file, 3000, b"b" * 40_000)
+    file.commit()
+    fcntl.flock(reader, fcntl.LOCK_UN)
+    put(file, 0, b"c")
+    file.commit()
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    put(file, 60_000, b"d")
+    file.commit()
+    log, newest = Path(log_path(str(path))).read_bytes(), path.read_bytes()
+    other = bytearray(newest)
+    other[20_000] ^= 1
+    copy = tmp_path / "copy"
+    for there in (older, newest[:-1], b"x" * len(newest), bytes(other)):
+        copy.write_bytes(there)
+        Path(log_path(str(copy))).write_bytes(log)
+        with pytest.raises(Damaged, match=r"not the file that \S+copy\.wal was written upon, or damaged:\s"):
+            recover(str(copy))
+        assert copy.read_bytes() == there
+        assert Path(log_path(str(copy))).read_bytes() == log
+    copy.write_bytes(newest)
+    assert recover(str(copy)) == 1
 
 
 def test_opening_replays_the_log(file, path, reader, tmp_path):

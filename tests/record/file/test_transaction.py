@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transactional import after_a_kill, get, put
+from transactional import after_a_kill, content, get, put, waiting
 
 from simkit.record.file.log import PAGE, log_path, recover
 from simkit.record.file.transaction import TransactionalFile
@@ -62,7 +62,7 @@ def test_a_commit_leaves_no_log(file, path):
     file.commit()
     put(file, 0, b"b")
     file.commit()
-    assert os.path.getsize(log_path(str(path))) == 0
+    assert waiting(path) == 0
 
 
 def test_closing_leaves_the_file_alone_and_as_committed(path):
@@ -72,7 +72,7 @@ def test_closing_leaves_the_file_alone_and_as_committed(path):
     put(file, 1, b"X")
     put(file, 3, b"never")
     file.close()
-    assert path.read_bytes() == b"abc"
+    assert content(path) == b"abc"
     assert not os.path.exists(log_path(str(path)))
 
 
@@ -87,7 +87,7 @@ def test_abandoning_forgets_everything_since_the_last_commit(path):
     with pytest.raises(OSError, match="abandoned"):
         file.commit()
     file.close()
-    assert path.read_bytes() == b"abc"
+    assert content(path) == b"abc"
 
 
 def test_the_end_can_be_moved(file, path):
@@ -212,7 +212,7 @@ def test_a_full_disk_is_told_by_the_commit_and_costs_only_what_was_not_committed
     with pytest.raises(OSError, match="File too large"):
         file.commit()
     file.close()
-    assert path.read_bytes() == b"a" * 60_000
+    assert content(path) == b"a" * 60_000
 
 
 # With HDF5 on top

@@ -1,0 +1,168 @@
+"""Which values do an experiment's functions carry with them, beside their code?
+
+What they close over, the globals that they read, attributes of their classes, the environment: two studies of
+one code with other values are two studies.
+"""
+
+from __future__ import annotations
+
+import os
+import reprlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+import attrs
+
+from simkit.collect.code import Reached, globals_of, is_users, value_of
+from simkit.collect.graph import Graph, Place
+from simkit.collect.objects import State, attributes, carried, held, named, names_of
+
+_PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
+_LARGE = 16 << 20  # bytes of an array that a command would look through each time it is typed
+
+
+@attrs.frozen
+class Captures:
+    """Values that code carries.
+
+    Attributes
+    ----------
+    values
+        The fingerprint of each by name, empty where it can't be compared, and how it is shown to people.
+    imported
+        Whether modules are as importing them left them: then what they hold follows from the code.
+    """
+
+    values: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
+    imported: bool = True
+
+    def changes(self, known: Mapping[str, Any]) -> Iterator[str]:
+        """What differs from recorded ones, in words."""
+        follows = self.imported and known.get("imported", True)
+        for name, (digest, shown) in self.values.items():
+            before = known.get("captured", {}).get(name)
+            if before is None or (follows and "::" in name):
+                continue
+            label = _label(name)
+            if not digest or not before[0]:
+                yield f"{label} ({shown}) can't be compared"
+            elif digest != before[0]:
+                yield (
+                    f"{label} was {before[1]}, now {shown}"
+                    if shown != before[1]
+                    else f"{label} is another {shown}"
+                )
+
+    @property
+    def incomparable(self) -> list[str]:
+        """Those that can't be compared: a study that depends on one is never continued."""
+        return [f"{_label(name)} ({shown})" for name, (digest, shown) in self.values.items() if not digest]
+
+    def recorded(self) -> dict[str, Any]:
+        """For the record."""
+        return {"captured": dict(self.values), "imported": self.imported} if self.values else {}
+
+
+def _label(name: str) -> str:
+    """A name without the file and the function that it belongs to."""
+    return name.rpartition("::")[2].rpartition(": ")[2]
+
+
+def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bool) -> Captures:
+    """The values that these functions and classes, and the code that they reach, carry.
+
+    Parameters
+    ----------
+    imported
+        Whether the modules were imported for this, and nothing changed them since.
+    """
+    values: dict[str, tuple[str, str]] = {}
+    for thing in things:
+        values.update(_of_function(thing))
+    for function in code.unfiled:
+        names = globals_of(function)
+        for name in names_of(function) & names.keys():
+            values.update(_of_global(f"::{name}", names[name], known=False))
+    memos = _changed_by_runs(graph, code)
+    for place in code.places:
+        value = graph.value(place)
+        is_memo = place in memos and (isinstance(value, _PLAIN) or value is None)
+        if not is_memo and not (imported and getattr(value, "nbytes", 0) > _LARGE):
+            label = f"{graph.key(place.path)}::{place.name}"
+            values.update(_of_global(label, value, known=bool(graph.units(place))))
+    return Captures({**values, **dict(_outside(graph, code, imported=imported))}, imported)
+
+
+def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What a function closes over, and what the functions that it holds carry; its own defaults are parameters."""
+    for function in held(thing):
+        if isinstance(function, FunctionType) and is_users(function):
+            names = carried(function)
+            own = {} if function is not thing else dict.fromkeys(function.__code__.co_varnames)
+            for name, value in names.items():
+                if isinstance(value, (FunctionType, type)) and name != "__wrapped__":
+                    yield f"{function.__qualname__}: {name}", (State(named(value)).digest, value.__qualname__)
+                elif name not in own and not _is_code(value):
+                    yield f"{function.__qualname__}: {name}", _captured(value)
+
+
+def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:
+    """The names that the runs set themselves, such as a table of results that are known: no input."""
+    called = (
+        each for each in code.units if Place(each[0], getattr(each[1].node, "name", "")) in code.mentioned
+    )
+    return {
+        place
+        for path, unit in called
+        for use in unit.uses
+        if use.later and use.kind in ("binds", "changes")
+        for place in graph.places(path, use.chain, use.bindings)
+    }
+
+
+def _of_global(label: str, value: Any, *, known: bool) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What a module's name stands for, if it is no code; what can't be compared is told by its definition."""
+    if isinstance(value, FunctionType):
+        for name, one in _of_function(value):
+            yield f"{label.rpartition('::')[0]}::{name}", one
+    elif isinstance(value, type):
+        for name, one in attributes(value).items():
+            if not _is_code(one):
+                yield f"{label}.{name}", _captured(one, known=known)
+    elif value is not None and not _is_code(value):
+        yield label, _captured(value, known=known)
+
+
+def _is_code(value: Any) -> bool:
+    """Whether a value is code, and compared as such; so are simkit's own objects."""
+    kinds = (FunctionType, type, ModuleType, classmethod, staticmethod, property)
+    return isinstance(value, kinds) or type(value).__module__.partition(".")[0] == "simkit"
+
+
+def _captured(value: Any, *, known: bool = False) -> tuple[str, str]:
+    """The fingerprint of a value; of one whose definition is known, of as much as can be compared."""
+    state = State(value)
+    simple = isinstance(value, (str, int, float, complex, tuple, list, dict))
+    shown = reprlib.repr(value) if simple else type(value).__name__
+    return state.digest if state.is_whole or known else "", shown
+
+
+def _outside(graph: Graph, code: Reached, *, imported: bool) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What the code reads of the environment, and of a script's command line."""
+    for path, unit in code.units:
+        for use in unit.uses:
+            if use.kind != "reads":
+                continue
+            owner = (
+                value_of(graph, path, attrs.evolve(use, chain=use.chain[:-1])) if len(use.chain) > 1 else None
+            )
+            if owner is os.environ or owner is os.getenv:
+                name = use.chain[-1]
+                yield (
+                    f"the environment variable {name}",
+                    (State(os.environ.get(name)).digest, "set" if name in os.environ else "unset"),
+                )
+            elif not imported and value_of(graph, path, use) is sys.argv:
+                yield "sys.argv", _captured(sys.argv[1:])

@@ -1,0 +1,191 @@
+"""Which checksum has each block of a file, and where do they stand when nobody writes it?
+
+HDF5 checks its own metadata, but neither data nor the heap of its texts, on which a zeroed page makes it loop
+for ever. So simkit keeps a checksum of each `BLOCK` bytes of a file and compares before HDF5 sees them, as
+SQLite's checksum VFS does. While a file is written they stand at the head of its log; afterwards in a trailer
+behind the end that HDF5 knows, which every other reader ignores:
+
+    checksums  uint32 [blocks]    the lower half of XXH3's 64 bits
+    footer     40 bytes           magic, identity of the file, end, XXH3 of all of the trailer before it
+
+A program that changes the file drops the trailer when it closes: then nothing is checked until simkit writes
+the file again.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import xxhash
+
+from simkit.declare.forms import Array
+from simkit.errors import Damaged, shown_path
+from simkit.record.file.system import read_at, write_at
+
+BLOCK = 16_384
+IDENTITY = 16  # bytes
+_CURE = "\n    put a copy back: nothing of it is taken for a value"
+_MAGIC = b"SKSUMS1\0"
+_FOOTER = struct.Struct(f"<8s{IDENTITY}sQQ")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SUPERBLOCK = struct.Struct("<8sBBBBQQQ")  # to the end of the file, in versions 2 and 3
+Read = Callable[[memoryview, int], int]  # fills a buffer with a file's bytes at an offset
+
+
+@attrs.frozen(eq=False)
+class Checksums:
+    """The checksums of a file's blocks, where it ends, and which file it is."""
+
+    identity: bytes
+    end: int
+    sums: Array
+
+    def check(self, read: Read) -> list[int]:
+        """The numbers of the blocks that are not what they were, by a function that fills a buffer at an offset."""
+        buffer = memoryview(bytearray(64 * BLOCK))
+        wrong: list[int] = []
+        for start in range(0, self.end, len(buffer)):
+            view = buffer[: min(len(buffer), self.end - start)]
+            got = read(view, start)
+            view[got:] = bytes(len(view) - got)
+            for offset in range(0, len(view), BLOCK):
+                number = (start + offset) // BLOCK
+                if digest(view[offset : offset + BLOCK]) != self.sums[number]:
+                    wrong.append(number)
+        return wrong
+
+
+def digest(block: memoryview | bytes) -> int:
+    """The checksum of a block's bytes; the last block ends with the file."""
+    return xxhash.xxh3_64_intdigest(block) & 0xFFFFFFFF
+
+
+def blocks(end: int) -> int:
+    """How many blocks a file of this length has."""
+    return -(-end // BLOCK)
+
+
+def computed(fd: int, end: int, identity: bytes) -> Checksums:
+    """The checksums of a file as it is."""
+    sums = np.zeros(blocks(end), np.uint32)
+    buffer = memoryview(bytearray(BLOCK))
+    for number in range(len(sums)):
+        view = buffer[: min(BLOCK, end - number * BLOCK)]
+        got = read_at(fd, view, number * BLOCK)
+        view[got:] = bytes(len(view) - got)
+        sums[number] = digest(view)
+    return Checksums(identity, end, sums)
+
+
+def trailer(checksums: Checksums) -> bytes:
+    """What stands behind a file's end."""
+    table = checksums.sums.astype("<u4").tobytes()
+    numbers = _FOOTER.pack(_MAGIC, checksums.identity, checksums.end, 0)[:-8]
+    return table + numbers + struct.pack("<Q", xxhash.xxh3_64_intdigest(table + numbers))
+
+
+def read_trailer(path: str, fd: int) -> Checksums | None:
+    """The checksums behind a file's end; None for a file that simkit did not write last.
+
+    Raises
+    ------
+    Damaged
+        When the file has been cut short, or what stands behind its end is no trailer.
+    """
+    size = os.fstat(fd).st_size
+    footer = _bytes(fd, max(0, size - _FOOTER.size), _FOOTER.size)
+    if len(footer) == _FOOTER.size and footer.startswith(_MAGIC):
+        _, identity, end, _ = _FOOTER.unpack(footer)
+        start = size - _FOOTER.size - 4 * blocks(end)
+        if start == end:
+            checksums = Checksums(
+                identity, end, np.frombuffer(_bytes(fd, end, size - end), "<u4", blocks(end))
+            )
+            if trailer(checksums)[-_FOOTER.size :] == footer:
+                return checksums
+        raise Damaged(f"{shown_path(path)}: its end is damaged, where its checksums stand{_CURE}")
+    end = _end_in_superblock(fd)
+    if end is None or size == end:
+        return None
+    if size < end:
+        raise Damaged(f"{shown_path(path)} has been cut short: {size:,} of {end:,} bytes are there{_CURE}")
+    raise Damaged(f"{shown_path(path)}: its end is damaged, where its checksums stand{_CURE}")
+
+
+def write_trailer(fd: int, checksums: Checksums) -> None:
+    """End a file with its checksums."""
+    os.ftruncate(fd, checksums.end)
+    write_at(fd, memoryview(trailer(checksums)), checksums.end)
+
+
+def _end_in_superblock(fd: int) -> int | None:
+    head = _bytes(fd, 0, _SUPERBLOCK.size)
+    if len(head) < _SUPERBLOCK.size or not head.startswith(_SIGNATURE) or head[8] not in (2, 3):
+        return None
+    base, end = _SUPERBLOCK.unpack(head)[5], _SUPERBLOCK.unpack(head)[7]
+    return int(base + end)
+
+
+def _bytes(fd: int, offset: int, size: int) -> bytes:
+    buffer = bytearray(size)
+    got = read_at(fd, memoryview(buffer), offset)
+    return bytes(buffer[:got])
+
+
+class Guard:
+    """Compares blocks with their checksums when they are read for the first time.
+
+    Parameters
+    ----------
+    path
+        The file, for its errors.
+    checksums
+        What the blocks should be; None compares nothing.
+    """
+
+    def __init__(self, path: str, checksums: Checksums | None) -> None:
+        self.path = path
+        self.sums: Array | None = None if checksums is None else checksums.sums
+        self.end = 0 if checksums is None else checksums.end
+        self.passed = bytearray(blocks(self.end))
+        self.wrong: int | None = None
+
+    def check(self, read: Read, start: int, stop: int, view: memoryview | None = None) -> None:
+        """Compare the blocks of a range of bytes, which may stand in a buffer already.
+
+        Raises
+        ------
+        Damaged
+            For blocks that are not what was written.
+        """
+        stop = min(stop, self.end)
+        first, last = start // BLOCK, blocks(stop)
+        if start >= stop or self.passed.find(0, first, last) < 0:
+            return
+        for number in range(first, last):
+            low, high = number * BLOCK, min((number + 1) * BLOCK, self.end)
+            if self.passed[number]:
+                continue
+            if view is not None and start <= low and high <= stop:
+                self._compare(number, view[low - start : high - start])
+            else:
+                block = memoryview(bytearray(high - low))
+                read(block, low)
+                self._compare(number, block)
+
+    def _compare(self, number: int, block: memoryview) -> None:
+        if self.sums is None or digest(block) != self.sums[number]:
+            self.wrong = self.wrong or number * BLOCK
+            raise self.error()
+        self.passed[number] = 1
+
+    def error(self) -> Damaged:
+        """What is wrong, for people."""
+        return Damaged(
+            f"{shown_path(self.path)} is damaged near byte {self.wrong:,}: what stands there can't be read\n"
+            f"    simkit verify --file {shown_path(self.path)} says what is lost; put a copy back to have it again"
+        )

@@ -1,0 +1,182 @@
+# ruff: noqa: E501 - a file of a study stands on one line
+"""Whose results are these: what a function carries is compared with its code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import pytest
+
+import simkit
+from simkit import explore
+
+HEAD = (
+    "import functools, logging, os, random, sys\nimport numpy as np\nfrom simkit import experiment, explore\n"
+)
+
+
+def values(function):
+    """The results of a study of two points."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a first run is told of has tests of its own
+        traj = simkit.run(function, explore(x=[1, 2]))
+    found = traj["r"].tolist()
+    traj.close()
+    return found
+
+
+def files(study):
+    return len(list((study.root / "results").glob("*.h5")))
+
+
+# What makes one function twice, `f(3)` and `f(5)`: each must give 3·x and 5·x.
+MADE = {
+    "a closure": "def f(k):\n    def g(x):\n        return {'r': x * k}\n    return g\n",
+    "a lambda": "def f(k):\n    return lambda x: {'r': x * k}\n",
+    "lambdas in a dict": "F = {3: lambda x: {'r': x * 3}, 5: lambda x: {'r': x * 5}}\ndef f(k):\n    return F[k]\n",
+    "a decorator's argument": "def scale(k):\n    def deco(g):\n        @functools.wraps(g)\n        def w(x):\n            return {'r': g(x)['r'] * k}\n        return w\n    return deco\ndef f(k):\n    @scale(k)\n    def g(x):\n        return {'r': x}\n    return g\n",
+    "a decorated function of the module": "def scale(k):\n    def deco(g):\n        @functools.wraps(g)\n        def w(x):\n            return {'r': g(x)['r'] * k}\n        return w\n    return deco\ndef g(x):\n    return {'r': x}\ndef f(k):\n    return scale(k)(g)\n",
+    "a function in a closure": "def f(k):\n    def h(x):\n        return x * k\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "another function in a closure": "def three(x):\n    return 3 * x\ndef five(x):\n    return 5 * x\ndef f(k):\n    h = {3: three, 5: five}[k]\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "a default of an inner helper": "def f(k):\n    def h(x, k=k):\n        return x * k\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "a bound object": "class Model:\n    def __init__(self, k):\n        self.k = k\n    def step(self, x):\n        return x * self.k\ndef f(k):\n    step = Model(k).step\n    def g(x):\n        return {'r': step(x)}\n    return g\n",
+    "a partial function": "def mul(k, x):\n    return k * x\ndef f(k):\n    h = functools.partial(mul, k)\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "an array": "def f(k):\n    a = np.full(3, k)\n    def g(x):\n        return {'r': x * int(a[1])}\n    return g\n",
+    "an attribute of the function": "def f(k):\n    def g(x):\n        return {'r': x * g.k}\n    g.k = k\n    return g\n",
+    "executed text": "def f(k):\n    names = globals()\n    exec(f'def g(x): return {{\"r\": x * {k}}}', names)\n    return names['g']\n",
+    "a global": "K = 0\ndef g(x):\n    return {'r': x * K}\ndef f(k):\n    global K\n    K = k\n    return g\n",
+    "a global that a helper reads": "K = 0\ndef h(x):\n    return x * K\ndef g(x):\n    return {'r': h(x)}\ndef f(k):\n    global K\n    K = k\n    return g\n",
+    "an item of a global": "P = {'k': 0}\ndef g(x):\n    return {'r': x * P['k']}\ndef f(k):\n    P['k'] = k\n    return g\n",
+    "an object at module level": "class Model:\n    k = 0\n    def step(self, x):\n        return x * self.k\nM = Model()\ndef g(x):\n    return {'r': M.step(x)}\ndef f(k):\n    M.k = k\n    return g\n",
+    "an object with parts that can't be compared": "class Model:\n    def __init__(self):\n        self.k, self.rows = 0, (i for i in [1])\nM = Model()\ndef g(x):\n    return {'r': x * M.k}\ndef f(k):\n    M.k = k\n    return g\n",
+    "a list of objects": "class Model:\n    k = 0\nM = [Model(), object()]\ndef g(x):\n    return {'r': x * M[0].k}\ndef f(k):\n    M[0].k = k\n    return g\n",
+    "an attribute of a class": "class Model:\n    k = 0\ndef g(x):\n    return {'r': x * Model.k}\ndef f(k):\n    Model.k = k\n    return g\n",
+    "a function in a table": "T = {}\ndef g(x):\n    return {'r': T['h'](x)}\ndef f(k):\n    T['h'] = lambda x: x * k\n    return g\n",
+    "the environment": "def g(x):\n    return {'r': x * int(os.environ['K'])}\ndef f(k):\n    os.environ['K'] = str(k)\n    return g\n",
+    "the environment through getenv": "from os import getenv\ndef g(x):\n    return {'r': x * int(getenv('K', '1'))}\ndef f(k):\n    os.environ['K'] = str(k)\n    return g\n",
+    "the command line": "def g(x):\n    return {'r': x * int(sys.argv[1])}\ndef f(k):\n    sys.argv[1:] = [str(k)]\n    return g\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_each_gets_its_own_results(study, monkeypatch, kind):
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setenv("K", "0")
+    study.write("sim_a.py", HEAD + MADE[kind])
+    make = study.module("sim_a.py").f
+    assert [values(make(k)) for k in (3, 5, 3)] == [[3, 6], [5, 10], [3, 6]]
+
+
+@pytest.mark.parametrize("kind", [k for k in MADE if k != "executed text"])
+def test_the_same_value_continues_its_file(study, monkeypatch, kind):
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setenv("K", "0")
+    study.write("sim_a.py", HEAD + MADE[kind])
+    make = study.module("sim_a.py").f
+    assert [values(make(3)) for _ in range(2)] == [[3, 6], [3, 6]]
+    assert files(study) == 1
+
+
+# What is no input, whatever becomes of it.
+NO_INPUT = {
+    "a table of what is known": "KNOWN = {}\ndef g(x):\n    KNOWN[x] = x\n    return {'r': KNOWN[x]}\n",
+    "a count": "N = 0\ndef g(x):\n    global N\n    N += 1\n    return {'r': x}\n",
+    "a cache": "@functools.lru_cache\ndef h(x):\n    return x\ndef g(x):\n    return {'r': h(x)}\n",
+    "a logger": "log = logging.getLogger('a')\ndef g(x):\n    log.setLevel(10 + x)\n    return {'r': x}\n",
+    "a generator of random numbers": "R = random.Random(1)\nQ = np.random.default_rng(2)\ndef g(x):\n    R.random(), Q.random()\n    return {'r': x}\n",
+    "a space": "S = explore(x=[1, 2])\ndef g(x):\n    return {'r': x + 0 * len(S)}\n",
+    "a global of the name of a local": "k = 1\ndef g(x):\n    k = x\n    return {'r': k}\n",
+}
+
+
+@pytest.mark.parametrize("kind", NO_INPUT)
+def test_what_runs_themselves_leave_is_no_input(study, kind):
+    study.write("sim_a.py", HEAD + NO_INPUT[kind])
+    module = study.module("sim_a.py")
+    assert [values(module.g) for _ in range(2)] == [[1, 2], [1, 2]]
+    module.k = 7
+    assert values(module.g) == [1, 2]
+    assert files(study) == 1
+
+
+def test_what_can_not_be_compared_starts_anew_and_says_so(study):
+    study.write(
+        "sim_a.py", HEAD + "def f(rows):\n    def g(x):\n        return {'r': x * next(rows)}\n    return g\n"
+    )
+    make = study.module("sim_a.py").f
+    for k in (3, 5):
+        with pytest.warns(
+            UserWarning, match=r"g depends on what can't be compared.*: rows \(list_iterator\)"
+        ):
+            traj = simkit.run(make(iter([k, k])), explore(x=[1, 2]))
+        assert traj["r"].tolist() == [k, 2 * k]
+        traj.close()
+    assert files(study) == 2
+
+
+def test_a_command_does_not_compare_what_its_import_makes(project):
+    """A time or a folder at module level differs in each process; what the code says of it is the same."""
+    project.file(
+        "sim_a.py",
+        """
+        import os, time
+        from simkit import experiment, product
+
+        STARTED = time.time(), os.getpid()
+
+        @experiment
+        @product(x=[1, 2])
+        def f(x):
+            return {"r": x if STARTED else 0}
+        """,
+    )
+    project.ok()
+    assert "2 of 2" in project.ok().out
+    assert not project.has("results/f-002.h5")
+
+
+def test_a_command_compares_the_environment_that_the_code_names(project):
+    project.file(
+        "sim_a.py",
+        """
+        import os
+        from simkit import experiment, product
+
+        K = int(os.environ.get("FACTOR", "3"))
+
+        @experiment
+        @product(x=[1, 2])
+        def f(x):
+            return {"r": x * K}
+        """,
+    )
+    project.ok()
+    os.environ["FACTOR"] = "5"
+    try:
+        out = project.ok().out
+    finally:
+        del os.environ["FACTOR"]
+    assert "the environment variable FACTOR was unset, now set" in out
+    assert project.open("f-002")["r"].tolist() == [5, 10]
+
+
+def test_a_global_that_a_script_set_is_not_continued_by_the_command(project):
+    project.file(
+        "sim_a.py",
+        """
+        from simkit import experiment, product
+
+        K = 3
+
+        @experiment
+        @product(x=[1, 2])
+        def f(x):
+            return {"r": x * K}
+        """,
+    )
+    project.file("script.py", "import simkit, sim_a\nsim_a.K = 5\nprint(simkit.run(sim_a.f)['r'].tolist())\n")
+    assert project.python("script.py").out.splitlines()[-1] == "[5, 10]"
+    assert "K was 5, now 3" in project.ok().out
+    assert project.open("f-002")["r"].tolist() == [3, 6]

@@ -1,0 +1,88 @@
+"""What travels to a worker: a job without points, and declared objects as their numbers."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import simkit
+from simkit.declare.space import product
+from simkit.execute.job import Declared, portable
+from simkit.execute.processes.worker import packed, unpacked
+from simkit.testing.engines import job_of, squares
+from simkit.values.batch import Portion
+
+
+class Odd:
+    """No two of these are equal, and none can be pickled by its name."""
+
+    def __reduce__(self):
+        raise TypeError("stay here")
+
+
+def test_declared_objects_travel_as_numbers():
+    first, second = Odd(), Odd()
+    space = simkit.explore(x=[first, second, first, "text", 3], y=[1.0, 2.0, 3.0, 4.0, 5.0])
+    declared = Declared.of(space)
+    assert declared.elements == [first, second, first]
+    portion = Portion(np.array([0, 1, 2, 4]), space.at(np.array([0, 1, 2, 4])))
+    back = unpacked(declared.loads(declared.dumps(packed(portion))))
+    assert back.points["x"].elements() == [first, second, first, 3]
+    assert back.points["y"].elements() == [1.0, 2.0, 3.0, 5.0]
+    assert back.runs.tolist() == [0, 1, 2, 4]
+
+
+def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
+    space = product(x=np.linspace(0, 1, 1000), label=[str(i) for i in range(1000)])
+    job = job_of(squares, space)
+    source = portable(job, Declared.of(space))
+    small = portable(job_of(squares, product(x=[0.0], label=["a"])), Declared())
+    assert len(pickle.dumps(source)) < len(pickle.dumps(small)) + 100
+
+
+def test_a_portable_job_is_made_again_with_its_values_and_names():
+    job = job_of(squares, product(x=[0.0]), seeds=np.array([7, 8]), most_failures=3)
+    again, declared = pickle.loads(pickle.dumps(portable(job, Declared())))()
+    assert again.plan.node_id == job.plan.node_id
+    assert again.plan.space.names == ("x",)
+    assert len(again.plan.space) == 0
+    assert (again.root, again.shared, again.parameters) == (job.root, job.shared, job.parameters)
+    assert (again.seeds.tolist(), again.most_failures, list(declared.elements)) == ([7, 8], 3, [])
+
+
+def test_names_that_some_points_lack_are_known_to_be_optional():
+    job = job_of(squares, product(x=[1.0]) + product(x=[2.0], offset=[3.0]))
+    again, _ = portable(job, Declared())()
+    assert again.plan.space.optional == {"offset"}
+    assert [node.kind for node in again.plan.parameters.values()] == ["explored", "constant", "explored"]
+
+
+SCRIPT = """
+import threading
+import attrs
+import simkit
+
+@attrs.frozen
+class Mode:
+    name: str
+
+FAST = Mode("fast")
+
+def f(mode, x):
+    return {"y": 2 * x if mode == FAST else x, "known": isinstance(mode, Mode)}
+
+if THREAD:  # then processes are spawned
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+traj = simkit.run(f, simkit.product(mode=[FAST, Mode('slow')], x=[1, 2]), workers=2)
+print(traj["y"].tolist(), traj["known"].tolist(), traj.info.sessions[-1]["engine"])
+"""
+
+
+@pytest.mark.parametrize(("thread", "method"), [("False", "fork"), ("True", "spawn")])
+def test_objects_of_a_script_are_of_its_own_classes_in_its_workers(project, thread, method):
+    """Pickle would look for the class in a ``__main__`` that a worker does not have."""
+    project.file("script.py", SCRIPT.replace("THREAD", thread))
+    result = project.python("script.py")
+    assert result.out == f"[2, 4, 1, 2] [True, True, True, True] {method}\n", result.err
