@@ -71,7 +71,7 @@ class Field:
 
 
 @attrs.frozen(eq=False)
-class Axis:
+class PageAxis:
     """An explored name: its values, each once, and which of them each run has."""
 
     told: Labelled
@@ -227,27 +227,27 @@ class Reading:
         return Field(name, f"{name} [{unit}]" if unit else name, unit, "float" if unit else "int", values)
 
     @cached_property
-    def axes(self) -> dict[str, Axis]:
+    def axes(self) -> dict[str, PageAxis]:
         """The explored names that vary; of those that move together the first, unless all do: a list of points."""
-        found: dict[str, Axis] = self.kept("axes", self._axes, fixed=True)
+        found: dict[str, PageAxis] = self.kept("axes", self._axes, fixed=True)
         return found
 
-    def _axes(self) -> dict[str, Axis]:
+    def _axes(self) -> dict[str, PageAxis]:
         axes = {name: self._axis(name) for name in self.trajectory.explored}
         axes = {name: axis for name, axis in axes.items() if len(axis.told.values) > 1}
-        first: dict[str, Axis] = {}
+        first: dict[str, PageAxis] = {}
         for name, axis in axes.items():
             if not any(_together(axis, other) for other in first.values()):
                 first[name] = axis
         return axes if len(first) == 1 else first
 
-    def _axis(self, name: str) -> Axis:
+    def _axis(self, name: str) -> PageAxis:
         field = self.field(name)
         if not field.is_number:
-            return Axis(Labelled(name, field.label, np.array(field.words, object)), field.values, "word")
+            return PageAxis(Labelled(name, field.label, np.array(field.words, object)), field.values, "word")
         values, codes = np.unique(field.values, return_inverse=True)
         small = np.min_scalar_type(len(values))
-        return Axis(Labelled(name, field.label, values), codes.reshape(-1).astype(small), field.kind)
+        return PageAxis(Labelled(name, field.label, values), codes.reshape(-1).astype(small), field.kind)
 
     @property
     def is_grid(self) -> bool:
@@ -306,7 +306,7 @@ def _text(value: Any) -> Any:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _together(one: Axis, other: Axis) -> bool:
+def _together(one: PageAxis, other: PageAxis) -> bool:
     """Whether two names move together: each value of one always comes with the same value of the other."""
     n, m = len(one.told.values), len(other.told.values)
     if n != m:
