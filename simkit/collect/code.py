@@ -22,7 +22,7 @@ import numpy as np
 from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, project_file
 from simkit.collect.objects import held, names_of, source_of
 from simkit.collect.scopes import Use, names_in
-from simkit.collect.syntax import Unit, normal_form
+from simkit.collect.syntax import CodeUnit, normal_form
 
 _NAMESPACES = (("globals",), ("locals",), ("vars",))
 
@@ -45,7 +45,7 @@ class Reached:
         The source of each piece by ``file::name``, sorted.
     """
 
-    units: tuple[tuple[Path, Unit], ...]
+    units: tuple[tuple[Path, CodeUnit], ...]
     places: frozenset[Place]
     mentioned: frozenset[Place]
     unfiled: tuple[FunctionType, ...]
@@ -56,7 +56,7 @@ def reached(graph: Graph, things: Iterable[Any]) -> Reached:
     """Follow these functions and classes, and all that they mention, through the project."""
     waiting = [place for thing in things for place in _starts(graph, thing)]
     mentioned, seen = set(waiting), set[Place]()
-    units: dict[tuple[Path, Unit], None] = {}
+    units: dict[tuple[Path, CodeUnit], None] = {}
     code: dict[str, str] = {}
     while waiting:
         place = waiting.pop()
@@ -132,12 +132,12 @@ def globals_of(thing: Any) -> Mapping[str, Any]:
     )
 
 
-def _text(graph: Graph, path: Path, unit: Unit) -> str:
+def _text(graph: Graph, path: Path, unit: CodeUnit) -> str:
     kept = [decorator for decorator, _ in _decorators(graph, path, unit)]
     return graph.files[path].text(unit, [d for d in unit.decorators if d not in kept])
 
 
-def _decorators(graph: Graph, path: Path, unit: Unit) -> Iterator[tuple[ast.expr, tuple[Use, ...]]]:
+def _decorators(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[tuple[ast.expr, tuple[Use, ...]]]:
     """Those that are no spaces, by what they are called or by what they are."""
     from simkit.declare.space import Space
 
@@ -146,7 +146,7 @@ def _decorators(graph: Graph, path: Path, unit: Unit) -> Iterator[tuple[ast.expr
             yield decorator, uses
 
 
-def _mentioned(graph: Graph, path: Path, unit: Unit) -> Iterator[Place]:
+def _mentioned(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[Place]:
     """What the names in a unit lead to."""
     uses = [*unit.uses, *(use for _, some in _decorators(graph, path, unit) for use in some)]
     for use in uses:

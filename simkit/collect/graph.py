@@ -22,7 +22,7 @@ import attrs
 
 from simkit.collect.config import SIMCONF
 from simkit.collect.scopes import Binding, Chain, Use
-from simkit.collect.syntax import ParsedFile, Unit, parsed, parsed_cells
+from simkit.collect.syntax import CodeUnit, ParsedFile, parsed, parsed_cells
 from simkit.errors import is_ours
 
 NOTEBOOK = "notebook"  # stands for the file in node ids
@@ -90,7 +90,7 @@ class Graph:
     missing: set[str]
     namespaces: dict[Path, Mapping[str, Any]]
     _found: dict[tuple[str, Path], Path | None] = attrs.field(factory=dict)
-    _changes: dict[Place, list[tuple[Path, Unit]]] = attrs.field(factory=dict)
+    _changes: dict[Place, list[tuple[Path, CodeUnit]]] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, starts: Iterable[Path], namespaces: Iterable[Mapping[str, Any]], rootdir: Path) -> Graph:
@@ -230,7 +230,7 @@ class Graph:
                 elif use.later and use.kind in ("changes", "calls"):
                     yield from self._changed(place.path, use, calling)
 
-    def units(self, place: Place) -> list[tuple[Path, Unit]]:
+    def units(self, place: Place) -> list[tuple[Path, CodeUnit]]:
         """The statements that define a name, or change what it stands for."""
         file = self.files.get(place.path)
         if file is None:
@@ -240,7 +240,7 @@ class Graph:
         found = dict.fromkeys([*defining, *(changing if defining or place in self._changes else ())])
         return sorted(found, key=lambda each: (each[0] != place.path, str(each[0]), each[1].first))
 
-    def _current(self, place: Place, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
+    def _current(self, place: Place, units: tuple[CodeUnit, ...]) -> tuple[CodeUnit, ...]:
         """Of several definitions of one function, that of the present one."""
         code = getattr(self.value(place), "__code__", None)
         if code is not None and code.co_filename.startswith("<string"):

@@ -40,7 +40,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
 @attrs.frozen(eq=False)
-class Unit:
+class CodeUnit:
     """A top-level statement of a file."""
 
     node: ast.stmt
@@ -107,8 +107,8 @@ class ParsedFile:
 
     data: bytes
     lines: tuple[str, ...] = ()
-    units: tuple[Unit, ...] = ()
-    defined: Mapping[str, tuple[Unit, ...]] = attrs.field(factory=dict)
+    units: tuple[CodeUnit, ...] = ()
+    defined: Mapping[str, tuple[CodeUnit, ...]] = attrs.field(factory=dict)
     bindings: Mapping[str, tuple[Binding, ...]] = attrs.field(factory=dict)
     stars: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
@@ -122,11 +122,11 @@ class ParsedFile:
         )
         return frozenset(n.value for n in nodes if isinstance(n.value, str) and _MODULE.fullmatch(n.value))
 
-    def at(self, line: int) -> Unit | None:
+    def at(self, line: int) -> CodeUnit | None:
         """The unit that a line is part of."""
         return next((unit for unit in self.units if unit.spans(line)), None)
 
-    def text(self, unit: Unit, left_out: Iterable[ast.expr] = ()) -> str:
+    def text(self, unit: CodeUnit, left_out: Iterable[ast.expr] = ()) -> str:
         """A unit's lines, without those decorators."""
         skipped = {line for d in left_out for line in range(d.lineno, (d.end_lineno or d.lineno) + 1)}
         numbers = range(unit.first, (unit.node.end_lineno or unit.first) + 1)
@@ -187,12 +187,12 @@ def parsed_cells(cells: tuple[str, ...]) -> ParsedFile:
 
 
 def _sorted(data: bytes, lines: Sequence[str], trees: Sequence[ast.Module]) -> ParsedFile:
-    units: list[Unit] = []
-    defined: dict[str, tuple[Unit, ...]] = {}
+    units: list[CodeUnit] = []
+    defined: dict[str, tuple[CodeUnit, ...]] = {}
     bindings: dict[str, tuple[Binding, ...]] = {}
     declares = b"global " in data
     for tree in trees:
-        latest: dict[str, tuple[Unit, ...]] = {}
+        latest: dict[str, tuple[CodeUnit, ...]] = {}
         for statement in tree.body:
             pairs = list(bound([statement]))
             for name, binding in pairs:
@@ -201,7 +201,7 @@ def _sorted(data: bytes, lines: Sequence[str], trees: Sequence[ast.Module]) -> P
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
                 continue
             names = [name for name, binding in pairs if binding is None]
-            unit = Unit(
+            unit = CodeUnit(
                 statement, tuple(dict.fromkeys([*names, *(_declared(statement) if declares else ())]))
             )
             units.append(unit)

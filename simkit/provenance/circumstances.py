@@ -23,7 +23,7 @@ from simkit.provenance.environment import (
     packages,
     without_credentials,
 )
-from simkit.provenance.git import GitProblem, State, described, pathspec, repository, root, state
+from simkit.provenance.git import GitProblem, RepositoryState, described, pathspec, repository, root, state
 from simkit.record.catalogue import Slot
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ class _Git:
         found: dict[str, Any] = {"git": {**facts, **kept}}
         return ({**found, "diff": diff} if diff else found), problems
 
-    def _keep(self, repo: git.Repo, now: State, where: list[str]) -> tuple[State, dict[str, str]]:
+    def _keep(
+        self, repo: git.Repo, now: RepositoryState, where: list[str]
+    ) -> tuple[RepositoryState, dict[str, str]]:
         """Do what the mode says."""
         from simkit.provenance import git_keep
 
@@ -194,7 +196,9 @@ class _Git:
             return now, {"snapshot": commit, "snapshot_ref": ref}
         return now, {}
 
-    def _snapshot(self, repo: git.Repo, now: State, name: str, message: str) -> tuple[str, str, list[str]]:
+    def _snapshot(
+        self, repo: git.Repo, now: RepositoryState, name: str, message: str
+    ) -> tuple[str, str, list[str]]:
         from git.exc import GitError
 
         from simkit.provenance import git_keep

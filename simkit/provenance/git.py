@@ -41,7 +41,7 @@ class GitProblem(Exception):
 
 
 @attrs.frozen
-class State:
+class RepositoryState:
     """The working tree and the commit that it belongs to.
 
     Attributes
@@ -137,7 +137,7 @@ def pathspec(repo: git.Repo, left_out: list[Path]) -> list[str]:
     return ["--", ":(top)", *(f":(top,exclude,literal){path}" for path in inside)]
 
 
-def state(repo: git.Repo, where: list[str]) -> State:
+def state(repo: git.Repo, where: list[str]) -> RepositoryState:
     """The state of the working tree, as far as `where` (a pathspec) goes."""
     told = repo.git.status(
         "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=none", *where,
@@ -163,7 +163,7 @@ def state(repo: git.Repo, where: list[str]) -> State:
                 takes.append(path)
             if kind == "2":
                 next(entries)  # its name before
-    return State(
+    return RepositoryState(
         facts.get("branch.oid", ""), facts.get("branch.head", ""), changed, tuple(takes), tuple(untracked),
         _submodules(repo, inner),
     )  # fmt: skip
@@ -184,7 +184,7 @@ def under_way(repo: git.Repo) -> str:
 
 
 def described(
-    repo: git.Repo, now: State, where: list[str], rootdir: Path
+    repo: git.Repo, now: RepositoryState, where: list[str], rootdir: Path
 ) -> tuple[dict[str, Any], bytes, str]:
     """What is recorded of a state: facts, the diff to its commit, and what is missing there, if anything."""
     facts: dict[str, Any] = {"commit": now.commit, "branch": now.branch, "dirty": now.is_dirty}

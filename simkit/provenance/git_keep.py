@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from git.exc import GitCommandError
 
 from simkit.errors import SimkitError, paragraphs
-from simkit.provenance.git import GitProblem, State, reason, root, state, under_way
+from simkit.provenance.git import GitProblem, RepositoryState, reason, root, state, under_way
 
 if TYPE_CHECKING:
     import git
@@ -31,7 +31,7 @@ _LARGE = 10 << 20  # bytes from which an untracked file is data rather than code
 _SHOWN = 10
 
 
-def check_clean(repo: git.Repo, now: State, needed: list[Path]) -> None:
+def check_clean(repo: git.Repo, now: RepositoryState, needed: list[Path]) -> None:
     """Refuse a study whose code no commit holds.
 
     Raises
@@ -61,7 +61,7 @@ def _word(marks: str) -> str:
     return next((word for mark, word in words.items() if mark in marks), "changed")
 
 
-def commit(repo: git.Repo, now: State, message: str, where: list[str]) -> State:
+def commit(repo: git.Repo, now: RepositoryState, message: str, where: list[str]) -> RepositoryState:
     """Commit the changed tracked files; what is untracked stays alone.
 
     Raises
@@ -110,7 +110,9 @@ def _identity(repo: git.Repo) -> Iterator[None]:
         yield
 
 
-def snapshot(repo: git.Repo, now: State, trajectory: str, message: str) -> tuple[str, str, list[str]]:
+def snapshot(
+    repo: git.Repo, now: RepositoryState, trajectory: str, message: str
+) -> tuple[str, str, list[str]]:
     """Keep the working tree as a commit that no branch knows of.
 
     Returns

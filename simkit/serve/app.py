@@ -25,7 +25,7 @@ from simkit.serve.guard import Guard
 from simkit.serve.reading import Reader, Reading
 from simkit.serve.runs import Replay, detail, failures, table, value_of_run
 from simkit.serve.sessions import difference, sessions
-from simkit.serve.state import State, state_of
+from simkit.serve.state import StudyState, state_of
 from simkit.serve.summary import additions
 
 try:
@@ -136,7 +136,7 @@ class Page:
         with self.reader.reading(entry) as reading:
             yield entry, reading
 
-    def state_of_entry(self, entry: Entry) -> State | str:
+    def state_of_entry(self, entry: Entry) -> StudyState | str:
         """How far it is, or why it can't be read."""
         try:
             with self.reader.reading(entry) as reading:

@@ -23,7 +23,7 @@ from simkit.inform.progress import assignments
 from simkit.serve.arrays import is_drawable, picture
 from simkit.serve.figures import AT, chosen, drawn
 from simkit.serve.html import environment, told_of
-from simkit.serve.reading import Axis, Field, Reading, number
+from simkit.serve.reading import Field, PageAxis, Reading, number
 from simkit.serve.runs import Replay, failures, value_of_run
 from simkit.serve.sessions import sessions
 from simkit.serve.state import state_of
@@ -194,7 +194,7 @@ def _told_by(reading: Reading, field: Field) -> tuple[Field, Mapping[str, float]
     }
 
 
-def _share(values: Array, axis: Axis, there: Array, total: float) -> float:
+def _share(values: Array, axis: PageAxis, there: Array, total: float) -> float:
     """The variance between an axis' values over the whole; of a scattered one the squared correlation of ranks."""
     n = len(axis.told.values)
     codes = axis.codes[there].astype(np.int64)

@@ -13,7 +13,7 @@ from simkit.analyse.bokeh import DARK, LIGHT, Theme
 from simkit.analyse.spread import MOST_CURVES, Labelled, Span, Spread, averaged, sampled
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
-from simkit.serve.reading import Axis, Field, Reading
+from simkit.serve.reading import Field, PageAxis, Reading
 
 THEMES: Mapping[str, Theme] = {"light": LIGHT, "dark": DARK}
 _MOST_LINES = 60
@@ -114,7 +114,7 @@ def _pick(reading: Reading, query: Mapping[str, str], key: str, known: Sequence[
     return reading.checked(name, known) if name else ""
 
 
-def _place(query: Mapping[str, str], axis: Axis) -> int | None:
+def _place(query: Mapping[str, str], axis: PageAxis) -> int | None:
     text = query.get(f"{AT}{axis.name}")
     if text == "":
         return None
@@ -214,7 +214,7 @@ def _spread(reading: Reading, choice: Choice, over: tuple[str, str], chosen_runs
     return averaged(values, field.label, parts)
 
 
-def _used(axis: Axis, present: Index, rows: Index) -> tuple[Labelled, Index]:
+def _used(axis: PageAxis, present: Index, rows: Index) -> tuple[Labelled, Index]:
     """The values of an axis that occur among runs that have a result, and which of them each run has."""
     n = len(axis.told.values)
     there = np.zeros(n, bool)

@@ -75,7 +75,7 @@ class Field:
 
 
 @attrs.frozen(eq=False)
-class Axis:
+class PageAxis:
     """An explored name: its values, each once, and which of them each run has."""
 
     told: Labelled
@@ -240,30 +240,30 @@ class Reading:
         return Field(name, f"{name} [{unit}]" if unit else name, unit, "float" if unit else "int", values)
 
     @cached_property
-    def axes(self) -> dict[str, Axis]:
+    def axes(self) -> dict[str, PageAxis]:
         """The explored names that vary; of those that move together the first, unless all do: a list of points."""
-        found: dict[str, Axis] = self.kept("axes", self._axes, fixed=True)
+        found: dict[str, PageAxis] = self.kept("axes", self._axes, fixed=True)
         return found
 
-    def _axes(self) -> dict[str, Axis]:
+    def _axes(self) -> dict[str, PageAxis]:
         axes = {name: self._axis(name) for name in self.trajectory.explored}
         axes = {name: axis for name, axis in axes.items() if len(axis.told.values) > 1}
-        first: dict[str, Axis] = {}
+        first: dict[str, PageAxis] = {}
         for name, axis in axes.items():
             if not any(_together(axis, other) for other in first.values()):
                 first[name] = axis
         return axes if len(first) == 1 else first
 
-    def _axis(self, name: str) -> Axis:
+    def _axis(self, name: str) -> PageAxis:
         field = self._field(name)
         if not field.is_number:
             words = np.array(field.words, object)
-            return Axis(
+            return PageAxis(
                 Labelled(name, field.label, words), _small(field.values, len(words)), "word", field.unit
             )
         values, codes = np.unique(field.values, return_inverse=True)
         told = Labelled(name, field.label, values)
-        return Axis(told, _small(codes.reshape(-1), len(values)), field.kind, field.unit)
+        return PageAxis(told, _small(codes.reshape(-1), len(values)), field.kind, field.unit)
 
     @property
     def is_grid(self) -> bool:
@@ -383,7 +383,7 @@ def _small(codes: Index, n: int) -> Index:
     return codes.astype(np.min_scalar_type(-n))
 
 
-def _together(one: Axis, other: Axis) -> bool:
+def _together(one: PageAxis, other: PageAxis) -> bool:
     """Whether two names move together: each value of one always comes with the same value of the other."""
     n, m = len(one.told.values), len(other.told.values)
     if n != m:

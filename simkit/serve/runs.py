@@ -38,7 +38,7 @@ class Heading:
 
 
 @attrs.frozen
-class Table:
+class RunTable:
     """Some runs, as texts.
 
     Attributes
@@ -57,7 +57,7 @@ class Table:
     pages: int
 
 
-def table(reading: Reading, where: str, sort: str, page: int) -> Table:
+def table(reading: Reading, where: str, sort: str, page: int) -> RunTable:
     """A page of the runs that match a condition, in the order of a column (``-rate``: descending).
 
     Raises
@@ -73,7 +73,7 @@ def table(reading: Reading, where: str, sort: str, page: int) -> Table:
     shown = rows[page * PAGE : (page + 1) * PAGE]
     cells = _cells(reading, shown, columns)
     headings = tuple(_heading(reading, name, sort) for name in ["run", "status", *columns])
-    return Table(headings, cells, page * PAGE, len(rows), page, pages)
+    return RunTable(headings, cells, page * PAGE, len(rows), page, pages)
 
 
 def ordered(reading: Reading, where: str, sort: str) -> Index:
@@ -148,7 +148,7 @@ def _text(value: Any) -> str:
 
 
 @attrs.frozen
-class Failure:
+class FailedRun:
     """Runs that failed alike.
 
     Attributes
@@ -167,13 +167,13 @@ class Failure:
     runs: tuple[int, ...]
 
 
-def failures(reading: Reading) -> tuple[Failure, ...]:
+def failures(reading: Reading) -> tuple[FailedRun, ...]:
     """The runs that are neither done nor pending, grouped by what was raised where; the largest group first."""
-    found: tuple[Failure, ...] = reading.kept("failures", lambda: _failures(reading))
+    found: tuple[FailedRun, ...] = reading.kept("failures", lambda: _failures(reading))
     return found
 
 
-def _failures(reading: Reading) -> tuple[Failure, ...]:
+def _failures(reading: Reading) -> tuple[FailedRun, ...]:
     codes = reading.run_column("status")
     if codes is None:
         return ()
@@ -187,7 +187,7 @@ def _failures(reading: Reading) -> tuple[Failure, ...]:
         key = (status, re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", words), place)
         groups.setdefault(key, []).append(run)
         first.setdefault(key, words)
-    kinds = [Failure(key[0], first[key], key[2], tuple(runs)) for key, runs in groups.items()]
+    kinds = [FailedRun(key[0], first[key], key[2], tuple(runs)) for key, runs in groups.items()]
     return tuple(sorted(kinds, key=lambda kind: -len(kind.runs)))
 
 

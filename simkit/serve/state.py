@@ -21,7 +21,7 @@ _CELLS = 200  # of the strip
 
 
 @attrs.frozen
-class State:
+class StudyState:
     """A study at one moment.
 
     Attributes
@@ -81,7 +81,7 @@ class State:
         return {**attrs.asdict(self), "done": self.done, "failed": self.failed}
 
 
-def state_of(reading: Reading) -> State:
+def state_of(reading: Reading) -> StudyState:
     """How far a study is."""
     now = time.time()
     codes = reading.run_column("status")
@@ -94,7 +94,7 @@ def state_of(reading: Reading) -> State:
     started = float(session.get("started", 0.0))
     rate = _rate(reading, codes, started, now) if writer else 0.0
     attributes = reading.recorded.attributes
-    return State(
+    return StudyState(
         reading.name,
         str(attributes["node_id"]),
         str(attributes["doc"]),

@@ -13,7 +13,7 @@ from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import duration
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reader
-from simkit.serve.state import State, state_of
+from simkit.serve.state import StudyState, state_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _moments(catalogue: Catalogue, reader: Reader, interval: float) -> Iterator[list[State]]:
+def _moments(catalogue: Catalogue, reader: Reader, interval: float) -> Iterator[list[StudyState]]:
     """All states, again and again, the last time when nothing is running."""
     while True:
         states = list(_states(catalogue, reader))
@@ -79,7 +79,7 @@ def _moments(catalogue: Catalogue, reader: Reader, interval: float) -> Iterator[
         time.sleep(interval)
 
 
-def _states(catalogue: Catalogue, reader: Reader) -> Iterator[State]:
+def _states(catalogue: Catalogue, reader: Reader) -> Iterator[StudyState]:
     for entry in catalogue.entries():
         try:
             with reader.reading(entry) as reading:
@@ -88,7 +88,7 @@ def _states(catalogue: Catalogue, reader: Reader) -> Iterator[State]:
             continue
 
 
-def _tell(moments: Iterable[list[State]]) -> None:
+def _tell(moments: Iterable[list[StudyState]]) -> None:
     """A line for each state that changed."""
     before: dict[tuple[str, str], tuple[str, str]] = {}
     for states in moments:
@@ -99,7 +99,7 @@ def _tell(moments: Iterable[list[State]]) -> None:
                 print(json.dumps(state.as_json()), flush=True)
 
 
-def _show(moments: Iterable[list[State]]) -> None:
+def _show(moments: Iterable[list[StudyState]]) -> None:
     """A table that stays in its place on a terminal; in a pipe the last one."""
     from rich.console import Console
     from rich.live import Live
@@ -114,7 +114,7 @@ def _show(moments: Iterable[list[State]]) -> None:
             live.update(_table(states), refresh=True)
 
 
-def _table(states: Sequence[State]) -> Table:
+def _table(states: Sequence[StudyState]) -> Table:
     """A line per trajectory: those that are being written, and the newest others."""
     from rich.table import Table
     from rich.text import Text
@@ -132,7 +132,7 @@ def _table(states: Sequence[State]) -> Table:
     return table
 
 
-def _bar(state: State) -> Any:
+def _bar(state: StudyState) -> Any:
     """The share of each status, in its colour."""
     from rich.text import Text
 

@@ -23,7 +23,15 @@ import attrs
 import numpy as np
 
 from simkit.errors import Damaged, shown_path
-from simkit.record.file.sums import BLOCK, IDENTITY, Checksums, Guard, blocks, read_trailer, write_trailer
+from simkit.record.file.sums import (
+    BLOCK,
+    IDENTITY,
+    BlockCheck,
+    Checksums,
+    blocks,
+    read_trailer,
+    write_trailer,
+)
 from simkit.record.file.system import READ_WRITE, copy_at, read_at, remove, share, write_at
 
 PAGE = 4096
@@ -88,7 +96,7 @@ def _frame_header(head: Head, end: int, pages: int, sums: int, body: bytes) -> b
 
 
 @attrs.frozen(eq=False)
-class Log:
+class RedoLog:
     """What a log says of its file.
 
     Attributes
@@ -122,7 +130,7 @@ def overlay(pages: Mapping[int, bytes | bytearray], view: memoryview, start: int
             view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
 
 
-def read_log(path: str) -> Log | None:
+def read_log(path: str) -> RedoLog | None:
     """The log beside a file; None where there is none, or one that was never begun.
 
     Raises
@@ -148,7 +156,7 @@ def read_log(path: str) -> Log | None:
         return None
     table = np.frombuffer(record, "<u4", head.capacity, _HEAD.size).copy()
     end, pages, commits = _frames(path, record, head, table)
-    return Log(Checksums(head.identity, end, table[: blocks(end)]), pages, commits)
+    return RedoLog(Checksums(head.identity, end, table[: blocks(end)]), pages, commits)
 
 
 def _frames(path: str, record: bytes, head: Head, table: Any) -> tuple[int, dict[int, bytes], int]:
@@ -215,7 +223,7 @@ def recover(path: str) -> int:
     return log.commits
 
 
-def _check_fit(path: str, fd: int, log: Log) -> None:
+def _check_fit(path: str, fd: int, log: RedoLog) -> None:
     """Whether a file, with the log's pages over it, is what the log says that it is."""
 
     def read(view: memoryview, start: int) -> int:
@@ -294,7 +302,7 @@ class LoggedView:
         self._pages = {} if log is None else log.pages
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
-        self.checksums, self.guard = checksums, Guard(path, checksums)
+        self.checksums, self.guard = checksums, BlockCheck(path, checksums)
 
     def copy_to(self, path: str, pause: Callable[[], None]) -> None:
         """Write what was last committed into another file.
@@ -351,7 +359,7 @@ class LoggedView:
         return len(view)
 
 
-def _state(path: str, fd: int) -> tuple[Log | None, Checksums | None]:
+def _state(path: str, fd: int) -> tuple[RedoLog | None, Checksums | None]:
     """A file's log and checksums; its writer may begin or end at this very moment."""
     log = read_log(path)
     if log is not None:

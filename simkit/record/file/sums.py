@@ -136,7 +136,7 @@ def _bytes(fd: int, offset: int, size: int) -> bytes:
     return bytes(buffer[:got])
 
 
-class Guard:
+class BlockCheck:
     """Compares blocks with their checksums when they are read for the first time.
 
     Parameters

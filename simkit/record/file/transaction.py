@@ -30,8 +30,8 @@ from simkit.record.file.log import PAGE, Head, frame, log_path, overlay, recover
 from simkit.record.file.sums import (
     BLOCK,
     IDENTITY,
+    BlockCheck,
     Checksums,
-    Guard,
     blocks,
     computed,
     digest,
@@ -84,7 +84,7 @@ class TransactionalFile:
         checksums = None if create else read_trailer(self.path, self._fd)
         if checksums is None:
             checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
-        self._guard = Guard(self.path, checksums)
+        self._guard = BlockCheck(self.path, checksums)
         self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
         self._sums = checksums.sums[:0] if uncommitted else checksums.sums.copy()
         self._end, self._committed_end = checksums.end, 0 if uncommitted else checksums.end
