@@ -291,7 +291,7 @@ class Reading:
             return np.ones(len(self), bool)
 
         def mask() -> Array:
-            return np.asarray(passing(condition, _Columns(self), len(self), "where"))
+            return np.asarray(passing(condition, _PageColumns(self), len(self), "where"))
 
         found: Array = self.kept(("where", condition), mask)
         return found
@@ -345,7 +345,7 @@ class _Filling:
         return Field(name, label, unit, "word", self.codes, tuple(self.words))
 
 
-class _Columns(Mapping[str, Values]):
+class _PageColumns(Mapping[str, Values]):
     """The columns that a condition may name, as they are shown."""
 
     def __init__(self, reading: Reading) -> None:
