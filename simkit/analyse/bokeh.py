@@ -89,6 +89,7 @@ def line(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int =
     Returns
     -------
     bokeh.plotting.figure
+        The drawn lines, with their bars.
     """
     across = Scale(spread.over[0])
     trials = int(spread.count.max(initial=0))
@@ -173,6 +174,7 @@ def heatmap(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: in
     Returns
     -------
     bokeh.plotting.figure
+        The drawn image, with its colour bar.
     """
     across, up = (_Cells(labelled) for labelled in spread.over)
     drawn = styled(theme, title, height, x_range=Range1d(*across.ends), y_range=Range1d(*up.ends), margin=0)
@@ -233,6 +235,7 @@ def scatter(
     Returns
     -------
     bokeh.plotting.figure
+        The drawn dots.
     """
     chosen = sampled(len(runs), MOST_POINTS)
     noise = np.random.default_rng(0).uniform(-0.2, 0.2, (2, len(chosen)))  # spreads points that share a word
@@ -286,6 +289,7 @@ def histogram(column: Labelled, theme: Theme = LIGHT, *, title: str = "", height
     Returns
     -------
     bokeh.plotting.figure
+        The drawn bars.
     """
     drawn = styled(theme, title, height)
     drawn.xaxis.axis_label, drawn.yaxis.axis_label = plain(column.label), "runs"
@@ -327,6 +331,7 @@ def parallel(
     Returns
     -------
     bokeh.plotting.figure
+        The drawn lines, one for each run.
     """
     n = len(columns[0].values)
     chosen = sampled(n, MOST_CURVES)

@@ -43,11 +43,15 @@ def saltelli(
     n
         How many blocks; a block has ``d + 2`` points, where d is the number of names, and ``2 d + 2`` with
         ``second_order``. A larger ``n`` keeps the first blocks.
-    points, **axes, seed
-        As for `sample`.
+    points
+        Names with dots, as for `sample`.
     second_order
         Whether interactions of two names shall be told, too; it may be asked for later, then only the
         additional points are run.
+    seed
+        As for `sample`.
+    **axes
+        A pair, a list or a distribution for each name, as for `sample`.
 
     Raises
     ------
@@ -95,11 +99,15 @@ def morris(
     n
         How many blocks; a block has ``d + 1`` points, where d is the number of names. 10 to 50 are usual. A
         larger ``n`` keeps the first blocks.
-    points, **axes, seed
-        As for `sample`; a distribution must have ends, for the grid begins and ends there.
+    points
+        Names with dots, as for `sample`.
     levels
         How many values each name takes, an even number: 0, 1/3, 2/3 and 1 of the way through a pair, or of
         the probability of a distribution.
+    seed
+        As for `sample`.
+    **axes
+        As for `sample`; a distribution must have ends, for the grid begins and ends there.
 
     Raises
     ------

@@ -124,6 +124,13 @@ def _is_alive(process: int) -> bool:
 class Store:
     """An HDF5 file open for writing.
 
+    Parameters
+    ----------
+    base
+        What a file that replaces another begins as: a copy of this one.
+    pause
+        Called now and then while that is copied; what it raises stops it.
+
     Attributes
     ----------
     file
@@ -131,13 +138,6 @@ class Store:
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
-
-    Parameters
-    ----------
-    base
-        What a file that replaces another begins as: a copy of this one.
-    pause
-        Called now and then while that is copied; what it raises stops it.
     """
 
     def __init__(
