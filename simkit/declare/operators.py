@@ -81,11 +81,12 @@ def _time(column: Any, text: str) -> Any:
         return _of_numpy(first, text)
     if not isinstance(first, (datetime.date, datetime.time)):
         return text
-    if hasattr(first, "tz_localize"):  # pandas' Timestamp
-        stamp = type(first)(text)
-        return stamp if stamp.tzinfo or not first.tzinfo else stamp.tz_localize(first.tzinfo)
-    moment: Any = type(first).fromisoformat(text)
+    kind: Any = type(first)
     zone = getattr(first, "tzinfo", None)
+    if hasattr(first, "tz_localize"):  # pandas' Timestamp
+        stamp = kind(text)
+        return stamp if stamp.tzinfo or not zone else stamp.tz_localize(zone)
+    moment: Any = kind.fromisoformat(text)
     return moment.replace(tzinfo=zone) if zone and not getattr(moment, "tzinfo", None) else moment
 
 

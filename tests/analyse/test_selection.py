@@ -286,7 +286,7 @@ def test_where_by_values_knows_lists_nan_and_times(record):
             {"status": "don"},
             "where: no status is called 'don'; did you mean 'done'?\n    there are: pending, done",
         ),
-        ({"status": ["done", "faild"]}, "no status is called 'faild'; did you mean 'failed'?"),
+        ({"status": ["done", "fail"]}, "no status is called 'fail'; did you mean 'failed'?"),
         ({"name": 3}, "3 is a number, and the values here are str"),
     ],
 )

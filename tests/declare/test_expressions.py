@@ -164,7 +164,7 @@ def test_a_condition_selects_rows(text, rows):
             "status == 'don'",
             "no status is called 'don'; did you mean 'done'?\n    there are: pending, done, failed",
         ),
-        ("'faild' != status", "did you mean 'failed'?"),
+        ("'fail' != status", "did you mean 'failed'?"),
         ("x > 1 and status in ('done', 'crashed')", "no status is called 'crashed'"),
         ("log(x, zero) > 1", "log takes one argument, not 2"),
         ("sqrt(x, x) > 1", "sqrt takes one argument, not 2"),
