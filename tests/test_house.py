@@ -23,7 +23,14 @@ LINES_OF_A_FUNCTION = 50
 MODULES_OF_THE_HOUSE = 110
 LATER = (  # came with features after the house was counted
     *("serve/", "testing/", "cli/verbs/serve", "cli/verbs/report", "cli/verbs/watch", "analyse/bokeh"),
-    *("declare/sampling", "declare/designs", "declare/trials", "study/rounds", "analyse/sensitivity"),
+    *(
+        "declare/sampling",
+        "declare/designs",
+        "declare/trials",
+        "declare/operators",
+        "study/rounds",
+        "analyse/sensitivity",
+    ),
     *("values/pictures", "values/codecs/figures"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("record/damage", "record/file/sums", "record/file/system"),
