@@ -6,6 +6,7 @@ one code with other values are two studies.
 
 from __future__ import annotations
 
+import ast
 import os
 import reprlib
 import sys
@@ -17,7 +18,8 @@ import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place
-from simkit.collect.objects import State, attributes, carried, held, named, names_of
+from simkit.collect.objects import State, attributes, carried, held, named, names_of, source_of
+from simkit.collect.scopes import uses
 
 _PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
 _LARGE = 16 << 20  # bytes of an array that a command would look through each time it is typed
@@ -88,7 +90,7 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
     memos = _changed_by_runs(graph, code)
     for place in code.places:
         value = graph.value(place)
-        is_memo = place in memos and (isinstance(value, _PLAIN) or value is None)
+        is_memo = place in memos and _may_be_memo(value)
         if not is_memo and not (imported and _size(value) > _LARGE):
             label = f"{graph.key(place.path)}::{place.name}"
             values.update(_of_global(label, value, known=bool(graph.units(place))))
@@ -107,11 +109,32 @@ def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
         if isinstance(function, FunctionType) and is_users(function):
             names = carried(function)
             own = {} if function is not thing else dict.fromkeys(function.__code__.co_varnames)
+            memos = _memos_of(function)
             for name, value in names.items():
+                if name in memos and _may_be_memo(value):
+                    continue
                 if isinstance(value, (FunctionType, type)) and name != "__wrapped__":
                     yield f"{function.__qualname__}: {name}", (State(named(value)).digest, value.__qualname__)
                 elif name not in own and not _is_code(value):
                     yield f"{function.__qualname__}: {name}", _captured(value)
+
+
+def _memos_of(function: FunctionType) -> set[str]:
+    """The closed-over names that a function changes itself: what runs leave there is no input."""
+    names = function.__code__.co_freevars
+    if not names:
+        return set()
+    try:
+        tree = ast.parse(source_of(function))
+    except SyntaxError:  # only its bytecode is known
+        return set()
+    changes = (use for statement in tree.body for use in uses(statement) if use.kind in ("binds", "changes"))
+    return {use.chain[0] for use in changes}.intersection(names)
+
+
+def _may_be_memo(value: Any) -> bool:
+    """Whether a value is of a kind that runs fill: a table of what is known, a counter."""
+    return value is None or isinstance(value, _PLAIN)
 
 
 def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:

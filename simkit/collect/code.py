@@ -154,7 +154,9 @@ def _mentioned(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[Place]:
                 yield from _subclasses(graph, path, use)
         if use.kind == "calls" and use.chain[-1] in ("import_module", "__import__"):
             yield from (Place(module, EVERYTHING) for module in graph.by_name(path))
-        if (use.kind == "calls" and use.chain in _NAMESPACES) or use.chain[:2] == ("sys", "modules"):
+        is_own = use.later and use.chain == ("locals",)  # a function's names, not its module's
+        calls = use.kind == "calls" and use.chain in _NAMESPACES and not is_own
+        if calls or use.chain[:2] == ("sys", "modules"):
             yield Place(path, EVERYTHING)
 
 

@@ -150,10 +150,12 @@ def _inside(one: Any, given: Sequence[Any]) -> Iterable[tuple[object, Any]]:
         case BuiltinFunctionType() | MethodType():
             return [("self", one.__self__)]
         case dict():
-            keys = (key if isinstance(key, (str, int)) else number for number, key in enumerate(one))
-            return zip(keys, one.values(), strict=True)
-        case list() | tuple():
-            return enumerate(one)
+            items = enumerate(dict.items(one))  # not by methods that its class may have overwritten
+            return [(key if isinstance(key, (str, int)) else number, part) for number, (key, part) in items]
+        case list():
+            return enumerate(list.__iter__(one))
+        case tuple():
+            return enumerate(tuple.__iter__(one))
     return _of_instance(one)
 
 

@@ -221,9 +221,11 @@ class State:
         """Let count the items or attributes of an object that can't be stored."""
         match value:
             case dict():
-                self.all(item for pair in value.items() for item in pair)
-            case list() | tuple():
-                self.all(value)
+                self.all(item for pair in dict.items(value) for item in pair)
+            case list():
+                self.all(list.__iter__(value))
+            case tuple():
+                self.all(tuple.__iter__(value))
             case set() | frozenset():
                 self.note(sorted(State(item).digest for item in value))
             case np.ndarray(dtype=np.dtype(kind="O")):
@@ -234,5 +236,15 @@ class State:
                 slots = (name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))
                 names = {name: getattr(value, name, None) for name in slots if not name.startswith("__")}
                 names.update(own_attributes(value))
-                self.is_whole = self.is_whole and bool(names or type(value) is object)
                 self.all(item for pair in names.items() for item in pair)
+                if isinstance(value, BaseException) or not (names or type(value) is object):
+                    self.pickled(value)
+
+    def pickled(self, value: Any) -> None:
+        """Let count what an object of a compiled type would be pickled as, such as ``operator.itemgetter``."""
+        try:
+            form = value.__reduce_ex__(4)
+        except Exception:  # noqa: BLE001 - it can't be pickled, and its class may raise anything
+            self.is_whole = False
+            return
+        self.all([form] if isinstance(form, str) else [list(p) if isinstance(p, Iterator) else p for p in form])

@@ -82,6 +82,9 @@ def test_the_same_value_continues_its_file(study, monkeypatch, kind):
 # What is no input, whatever becomes of it.
 NO_INPUT = {
     "a table of what is known": "KNOWN = {}\ndef g(x):\n    KNOWN[x] = x\n    return {'r': KNOWN[x]}\n",
+    "a closed-over table": "def f():\n    known = {}\n    def g(x):\n        known[x] = x\n        return {'r': known[x]}\n    return g\ng = f()\n",
+    "a closed-over list": "def f():\n    made = []\n    def g(x):\n        made.append(x)\n        return {'r': x}\n    return g\ng = f()\n",
+    "a closed-over count": "def f():\n    n = 0\n    def g(x):\n        nonlocal n\n        n += 1\n        return {'r': x}\n    return g\ng = f()\n",
     "a count": "N = 0\ndef g(x):\n    global N\n    N += 1\n    return {'r': x}\n",
     "a cache": "@functools.lru_cache\ndef h(x):\n    return x\ndef g(x):\n    return {'r': h(x)}\n",
     "a logger": "log = logging.getLogger('a')\ndef g(x):\n    log.setLevel(10 + x)\n    return {'r': x}\n",
@@ -108,9 +111,9 @@ def test_what_can_not_be_compared_starts_anew_and_says_so(study):
     make = study.module("sim_a.py").f
     for k in (3, 5):
         with pytest.warns(
-            UserWarning, match=r"g depends on what can't be compared.*: rows \(list_iterator\)"
+            UserWarning, match=r"g depends on what can't be compared.*: rows \(generator\)"
         ):
-            traj = simkit.run(make(iter([k, k])), explore(x=[1, 2]))
+            traj = simkit.run(make(value for value in [k, k]), explore(x=[1, 2]))
         assert traj["r"].tolist() == [k, 2 * k]
         traj.close()
     assert files(study) == 2

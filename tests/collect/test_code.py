@@ -237,3 +237,10 @@ def test_a_local_name_is_not_the_modules_one_of_that_name(code):
         "    g = ", "    y = k + state; g = "
     )
     assert {"sim_a.py::state", "sim_a.py::k"} < set(code(sim=declared))
+
+
+def test_the_locals_of_a_function_are_not_all_of_its_module(code):
+    sim = SIM.replace("WIDTHS = [1, 2]", "WIDTHS = [1, 2]\nk = 3\n")
+    inner = sim.replace("    return Model()", "    got = locals()\n    return Model()")
+    assert "sim_a.py::k" not in code(sim=inner)
+    assert "sim_a.py::k" in code(sim=inner.replace("locals()", "globals()"))
