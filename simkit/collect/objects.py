@@ -247,4 +247,6 @@ class State:
         except Exception:  # noqa: BLE001 - it can't be pickled, and its class may raise anything
             self.is_whole = False
             return
-        self.all([form] if isinstance(form, str) else [list(p) if isinstance(p, Iterator) else p for p in form])
+        self.all(
+            [form] if isinstance(form, str) else [list(p) if isinstance(p, Iterator) else p for p in form]
+        )

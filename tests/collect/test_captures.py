@@ -110,9 +110,7 @@ def test_what_can_not_be_compared_starts_anew_and_says_so(study):
     )
     make = study.module("sim_a.py").f
     for k in (3, 5):
-        with pytest.warns(
-            UserWarning, match=r"g depends on what can't be compared.*: rows \(generator\)"
-        ):
+        with pytest.warns(UserWarning, match=r"g depends on what can't be compared.*: rows \(generator\)"):
             traj = simkit.run(make(value for value in [k, k]), explore(x=[1, 2]))
         assert traj["r"].tolist() == [k, 2 * k]
         traj.close()

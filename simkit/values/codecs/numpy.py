@@ -177,8 +177,10 @@ def _masked(array: Any) -> Parts:
     facts = {"hard": True} if array.hardmask else {}
     mask = None if array.mask is np.ma.nomask else np.asarray(array.mask)
     parts = {"data": np.asarray(np.ma.getdata(array)), "mask": mask}
-    if array._fill_value is not None:  # reading `fill_value` would set it
-        parts["fill_value"] = np.asarray(array._fill_value)
+    if array._fill_value is not None:  # reading `fill_value` would set it, as whoever printed the array has
+        fill, usual = np.asarray(array._fill_value), np.array(np.ma.default_fill_value(array.dtype))
+        if (fill.dtype, fill.tobytes()) != (usual.dtype, usual.tobytes()):
+            parts["fill_value"] = fill
     return Parts(parts, attributes_of(**facts))
 
 

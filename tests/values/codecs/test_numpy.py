@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,3 +30,14 @@ def test_each_kind_is_kept(check, kind):
 def test_any_structured_arrays_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
     assert all(digest(a) == digest(b) for a, b in zip(decode(encode(wanted)), wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    "array", [np.ma.array([1, 2], mask=[True, False]), np.ma.array(["a", "bc"], mask=[0, 1])]
+)
+def test_a_masked_array_whose_fill_value_was_read_is_the_same_point(array):
+    before = digest(array)
+    assert array.fill_value is not None  # which NumPy keeps from then on
+    assert digest(array) == before
+    array.fill_value = "z" if array.dtype.kind == "U" else 7
+    assert digest(array) != before
