@@ -165,6 +165,14 @@ class Recorded:
         """Close the file."""
         self.release()
 
+    def refresh(self) -> None:
+        """Read what is committed by now, from a file that was closed meanwhile."""
+        self.file = open_for_reading(self.path)
+        self._root, self.release = self.file[self.name], self.file.close
+        self.attributes = dict(self.root.attrs)
+        for known in ("sections", "_abouts", "digest"):
+            self.__dict__.pop(known, None)
+
     @property
     def additions(self) -> Additions:
         """What was added after the runs: derived values, remarks, second names."""

@@ -30,6 +30,7 @@ from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
+from simkit.study.strategies import study_adaptively
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -48,7 +49,26 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     plan = item.plan
     if plan.captures.imported:
         turn_to(plan.path, plan.rootdir)
-    if not len(plan.space):
+    if plan.strategy is not None and not _selects(item, settings):
+        return study_adaptively(plan, settings, reporter)
+    return _study_points(item, settings, reporter)
+
+
+def _selects(item: Item, settings: Settings) -> bool:
+    """Whether some of the recorded runs are meant, whose points no strategy need be asked for."""
+    if item.plan.strategy is not None and settings.shard is not None:
+        msg = (
+            f"{item.plan.node_id}: --shard divides points that are known from the start, and the strategy "
+            f"{item.plan.strategy.plan.name} chooses them by what the others gave\n    run it as a whole"
+        )
+        raise SimkitError(msg)
+    return bool(item.runs or settings.where or settings.only_failed)
+
+
+def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progress:
+    """Execute runs whose points are known."""
+    plan = item.plan
+    if plan.strategy is None and not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
     target = decide(plan, settings)
@@ -60,7 +80,7 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     if trials is not None and not len(restricted(target.points, chosen)):
         target = attrs.evolve(target, points=trials.extended(target.points))
         chosen = trials.is_chosen
-    plan = plan.with_space(target.points.space)
+    plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks.extend(plan.space.remarks if target.status is None else ())
@@ -159,6 +179,9 @@ def run(
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=2)
     progress = study(Item(plan), settings, fitting_reporter())
+    strategy = next((stage for stage in progress.stages if stage.role == "strategy"), None)
+    if strategy is not None:
+        raise RunFailed(f"strategy {strategy.plan.name} failed; all runs are kept\n{strategy.text}")
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
