@@ -18,6 +18,7 @@ from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
+from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
@@ -207,6 +208,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         streams=streams(graph, code),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
+        readings=read_on_import(graph, code.units) if imported else {},
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from simkit.collect.captures import Captures
+from simkit.collect.listener import OpenedFile
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
@@ -110,6 +111,8 @@ class Plan:
         What chooses the points while the experiment runs; then the space has only the names, without points.
     sources
         The project's files that it needs, as they were when it was collected.
+    readings
+        The files that this code read while it was imported, by path.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Plan:
     afters: tuple[Plan, ...] = ()
     strategy: Strategy | None = None
     sources: Sources = Sources()
+    readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
 
     @property
     def doc(self) -> str:

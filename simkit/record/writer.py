@@ -28,6 +28,7 @@ from simkit.record.facts import (
 )
 from simkit.record.file.store import Store
 from simkit.record.format import AFTER, FORMAT, names_in, place
+from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
 from simkit.values.columns import Column, Leaf
@@ -216,6 +217,10 @@ class Writer:
     def mark(self, name: str, runs: Index, values: Any) -> None:
         """What is known of some runs besides values, in a column such as ``runs/told``."""
         put(self.runs.made(name.removeprefix("runs/"), "i8"), runs, values)
+
+    def inputs(self, inputs: Mapping[str, Content]) -> None:
+        """Files that the session's runs read; counts with the next `commit`."""
+        write_inputs(self.root["info"], inputs, self.session_number)
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
         """How the session ended; counts with the next `commit`."""

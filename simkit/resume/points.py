@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ import numpy as np
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
 from simkit.declare.axes import from_list
-from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable
@@ -94,6 +95,12 @@ def recorded_values(column: Column) -> Values:
     elements = revived(decode(column), loaded)
     present = next((value for value in elements if value is not ABSENT), None)
     return from_list([present if value is ABSENT else value for value in elements])
+
+
+def path_values(space: Space) -> list[PurePath]:
+    """The paths among the explored values, each once."""
+    columns = (values.array for _, values in axes(space.form) if values.array.dtype == object)
+    return list(dict.fromkeys(one for column in columns for one in column if isinstance(one, PurePath)))
 
 
 def fresh_points(space: Space) -> Points:

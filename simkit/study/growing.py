@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from simkit.collect.config import Settings
+from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.plan import Plan
 from simkit.declare.forms import ASKED, GENERATION, MARKS, TOLD, TRIAL, Array, Index, plus
 from simkit.declare.space import Space, outline
@@ -23,10 +24,11 @@ from simkit.execute.engine import Engine
 from simkit.inform.progress import Progress, Reporter, assignments
 from simkit.inject.contact import RUN, STOP
 from simkit.inject.provide import constants, shared_values
+from simkit.record.readings import Content, Inputs
 from simkit.record.recorded import Recorded
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation
-from simkit.resume.points import RecordedPoints, explored_columns
+from simkit.resume.points import RecordedPoints, explored_columns, path_values
 from simkit.study.answers import LARGE, Answers, History, Pieces, missing_column
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution, Interrupt
@@ -45,6 +47,8 @@ class Growing:
         Over the names that were explored so far.
     shared
         The parameters that do not vary, by node key.
+    inputs, read
+        The files that the runs read, and those that were read before the first run.
     n
         How many runs there are.
     generation
@@ -61,6 +65,8 @@ class Growing:
     shared: dict[str, Any]
     history: History
     interrupt: Interrupt
+    inputs: Inputs
+    read: Mapping[str, Content]
     n: int
     generation: int = 0
     told: int = 0
@@ -163,7 +169,9 @@ class Growing:
             and not plan.nodes[key].varying
             and plan.nodes[key].kind == self.plan.nodes[key].kind
         }
-        self.shared, self.plan = shared_values(plan, self.target.root, kept), plan
+        with listener().to(OpenedFiles(plan.rootdir)) as opened:
+            self.shared, self.plan = shared_values(plan, self.target.root, kept), plan
+        self.read = {**self.read, **self.inputs.take(opened.taken())}
 
     def numbered(self, space: Space, where: str) -> tuple[Index, Index]:
         """The run number of each point, and the runs of them that are recorded."""
@@ -279,7 +287,7 @@ class Growing:
         """The execution of runs of a plan; what a session begins under is gathered before the first."""
         execution = Execution(
             plan, self.target, self.shared, self.settings, self.progress, self.reporter,
-            Checkpoints(self.target.checkpoints), beat=self.interrupt.beat,
+            Checkpoints(self.target.checkpoints), None, self.inputs, beat=self.interrupt.beat,
         )  # fmt: skip
         if self.bookkeeping is None:
             self.bookkeeping = Bookkeeping.begin(plan, self.settings, self.progress)
@@ -294,6 +302,7 @@ class Growing:
             writer.resume_session()
         else:
             writer.session({**self.bookkeeping.facts, "changed": "\n".join(self.target.changed.words)})
+            writer.inputs(self.read)
         self.is_described = True
 
     def append(self, space: Space, runs: Index, new: Index) -> None:
@@ -304,6 +313,9 @@ class Growing:
             self.n += len(new)
             first = len(runs) - len(new)
             columns = explored_columns(self.plan.with_space(space), self.shared, np.arange(first, len(runs)))
+            with listener().to(OpenedFiles(self.plan.rootdir)) as opened:
+                opened.name(path_values(space))
+            writer.inputs(self.inputs.take(opened.taken()))
             writer.grow(self.n)
             writer.points(int(new[0]), columns)
             self.mark(ASKED, new, np.full(len(new), self.told))
@@ -404,6 +416,7 @@ class Growing:
             return
         self.write_marks()
         if interrupted is not None:
+            self.execution.settle_inputs(self.pen)
             self.pen.end_session(self.execution.outcome(interrupted=interrupted))
         self.target = attrs.evolve(self.target, checkpoints=self.execution.checkpoints.known)
         self.execution = self.engine = None

@@ -13,12 +13,14 @@ import numpy as np
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.companions import EVALUATE, TRAJECTORY
 from simkit.collect.config import Settings
+from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.plan import Plan
 from simkit.declare.space import Space, explore
 from simkit.errors import SimkitError, location, shown_path
 from simkit.inform.progress import Progress, Reporter, Stage
 from simkit.inject.contact import local_beat
 from simkit.inject.provide import shared_values
+from simkit.record.readings import Inputs
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import decide, fingerprint, fitted
 from simkit.resume.points import continued_points
@@ -49,13 +51,27 @@ def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Prog
     done = 0 if target.status is None else int((target.status == Status.DONE).sum())
     progress = Progress(plan, 0, target, target.points.n, recorded_done=done)
     reporter.begin(progress)
-    shared = shared_values(plan, target.root, target.known)
+    inputs = Inputs(plan.rootdir, target.slot.path)
+    with listener().to(OpenedFiles(plan.rootdir)) as opened:
+        shared = shared_values(plan, target.root, target.known)
+        opened.name(list(shared.values()))
+    read = inputs.take([*plan.readings.values(), *opened.taken()])
     if is_over:
         reporter.end(progress)
     else:
         interrupt = Interrupt(local_beat(), reporter.interrupted)
         growing = Growing(
-            plan, target, settings, progress, reporter, shared, history, interrupt, target.points.n
+            plan,
+            target,
+            settings,
+            progress,
+            reporter,
+            shared,
+            history,
+            interrupt,
+            inputs,
+            read,
+            target.points.n,
         )
         _play(growing)
         plan, shared = growing.plan, growing.shared
