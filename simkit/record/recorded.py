@@ -243,6 +243,7 @@ class Recorded:
 
     def _node(self, name: str) -> Any:
         """The dataset or group that holds a name's values."""
+        _ = self.root  # says so if the file is closed
         return self.sections[self.section_of(name) or ""][name]
 
     def about(self, name: str) -> About:

@@ -47,7 +47,7 @@ class Growing:
         Over the names that were explored so far.
     shared
         The parameters that do not vary, by node key.
-    inputs, read
+    inputs, begun
         The files that the runs read, and those that were read before the first run.
     n
         How many runs there are.
@@ -66,7 +66,7 @@ class Growing:
     history: History
     interrupt: Interrupt
     inputs: Inputs
-    read: Mapping[str, Content]
+    begun: Mapping[str, Content]
     n: int
     generation: int = 0
     told: int = 0
@@ -171,7 +171,7 @@ class Growing:
         }
         with listener().to(OpenedFiles(plan.rootdir)) as opened:
             self.shared, self.plan = shared_values(plan, self.target.root, kept), plan
-        self.read = {**self.read, **self.inputs.take(opened.taken())}
+        self.begun = {**self.begun, **self.inputs.take(opened.taken())}
 
     def numbered(self, space: Space, where: str) -> tuple[Index, Index]:
         """The run number of each point, and the runs of them that are recorded."""
@@ -302,7 +302,7 @@ class Growing:
             writer.resume_session()
         else:
             writer.session({**self.bookkeeping.facts, "changed": "\n".join(self.target.changed.words)})
-            writer.inputs(self.read)
+            writer.inputs(self.begun)
         self.is_described = True
 
     def append(self, space: Space, runs: Index, new: Index) -> None:
