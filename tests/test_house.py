@@ -26,7 +26,7 @@ LATER = (  # came with features after the house was counted
     *("declare/sampling", "declare/designs", "declare/trials", "study/rounds", "analyse/sensitivity"),
     *("values/pictures", "values/codecs/figures"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
-    *("record/damage", "record/file/sums", "record/file/system"),
+    *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     "analyse/bokeh": "serve/test_app.py",

@@ -25,6 +25,7 @@ from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.record.file.store import left_log
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
@@ -162,7 +163,8 @@ def run(
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    for problem in (*progress.problems, *unkept, *(() if check else failed)):
+    left = [log] if (log := left_log(progress.path)) else []
+    for problem in (*progress.problems, *unkept, *left, *(() if check else failed)):
         warnings.warn(problem, stacklevel=2)
     if check and failed and not progress.failures:
         raise RunFailed(failed[0])
