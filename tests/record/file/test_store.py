@@ -255,7 +255,9 @@ assert os.path.exists({str(path) + ".wal"!r})
 assert first["result"].tolist() == third["result"].tolist() == [1, 2]
 {end}
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == {"end": 0, "error": 1, "exit": 3}[how], done.stderr
     assert ("Traceback" in done.stderr) == (how == "error"), done.stderr
     assert whole(path)
