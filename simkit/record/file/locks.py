@@ -58,15 +58,15 @@ class WriterLock:
     patient
         Wait for one that holds it briefly.
 
-    Raises
-    ------
-    SimkitError
-        When another process does, with its host and number.
-
     Attributes
     ----------
     path
         The file, by the name beside which its lock stands.
+
+    Raises
+    ------
+    SimkitError
+        When another process does, with its host and number.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, briefly: bool = False, patient: bool = False) -> None:
