@@ -14,9 +14,10 @@ import attrs
 
 from simkit.collect import targets
 from simkit.collect.captures import captures
-from simkit.collect.code import graph_of, reached, streams
+from simkit.collect.code import graph_of, reached
 from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
+from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
@@ -206,6 +207,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         module=candidate.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        generators=generators(graph, code, things, candidate.path),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
         readings=read_on_import(graph, code.units) if imported else {},

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from simkit.collect.code import graph_of, reached, streams
+from simkit.collect.code import graph_of, reached
+from simkit.collect.draws import generators, streams
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Requester, requests
@@ -91,6 +92,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
         module=function.__module__,
         code=code.code,
         streams=streams(graph, code),
+        generators=generators(graph, code, things, plan.path),
     )
 
 

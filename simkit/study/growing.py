@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -114,10 +113,9 @@ class Growing:
 
     @contextmanager
     def owner(self) -> Iterator[None]:
-        """The strategy's function waits: no interrupt may be raised within HDF5, and its streams stay as they are."""
+        """The strategy's function waits: no interrupt may be raised within HDF5."""
         beat = self.interrupt.beat
         under_way, beat[RUN] = beat[RUN], -1.0
-        streams = random.getstate(), np.random.get_state()
         if self.recorded is not None:
             self.recorded.close()
         try:
@@ -126,8 +124,6 @@ class Growing:
             beat[RUN] = under_way
             if self.recorded is not None:
                 self.recorded.refresh()
-            random.setstate(streams[0])
-            np.random.set_state(streams[1])
 
     def check_stop(self) -> None:
         """End the strategy where no further run shall start."""
