@@ -76,6 +76,9 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
     target = decide(plan, settings)
+    if plan.strategy is not None and target.status is None:
+        msg = f"{plan.node_id}: no run is recorded that could be selected: its strategy has asked for no point yet"
+        raise NothingToRun(msg)
     chosen = selected(target.points.space, item.runs, settings.where, plan.node_id)
     if settings.shard is not None:
         _check_countable(plan)
@@ -187,27 +190,48 @@ def run(
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=2)
     progress = study(Item(plan), settings, fitting_reporter())
-    strategy = next((stage for stage in progress.stages if stage.role == "strategy"), None)
-    if strategy is not None:
-        raise RunFailed(f"strategy {strategy.plan.name} failed; all runs are kept\n{strategy.text}")
-    failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
+    for problem in problems_of(progress, settings, check=check):
+        warnings.warn(problem, stacklevel=2)
+    return opened(progress, check=check)
+
+
+def problems_of(progress: Progress, settings: Settings, *, check: bool) -> list[str]:
+    """What is to be said of a study in a script, where nothing is raised for it."""
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
     left = [log] if (log := left_log(progress.path)) else []
-    more = () if check else [*_not_done(progress), *failed]
-    for problem in (*progress.problems, *unkept, *left, *more):
-        warnings.warn(problem, stacklevel=2)
-    if check and failed and not progress.failures:
+    more = () if check else [*_not_done(progress), *_failed(progress, "after")]
+    return [*progress.problems, *unkept, *left, *more]
+
+
+def opened(progress: Progress, *, check: bool) -> Trajectory:
+    """The trajectory of a study in a script.
+
+    Parameters
+    ----------
+    check
+        Whether a failure of a run, or of what follows, is raised; that of a strategy always is.
+    """
+    failed = [*_failed(progress, "strategy"), *(_failed(progress, "after") if check else [])]
+    first = min(progress.failures, key=lambda failure: failure.run, default=None)
+    if check and first is not None:
+        raise RunFailed(f"{progress.plan.name}: run {first.run} {first.status}\n{first.text}")
+    if failed:
         raise RunFailed(failed[0])
-    if check and progress.failures:
-        first = min(progress.failures, key=lambda failure: failure.run)
-        msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"
-        raise RunFailed(msg)
     if progress.interrupted:
         raise KeyboardInterrupt
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
     return Trajectory(recorded)
+
+
+def _failed(progress: Progress, role: str) -> list[str]:
+    kept = "; all runs are kept" if role == "strategy" else ""
+    return [
+        f"{role} {stage.plan.name} failed{kept}\n{stage.text}"
+        for stage in progress.stages
+        if stage.text and stage.role == role
+    ]
 
 
 def _not_done(progress: Progress) -> list[str]:

@@ -602,7 +602,10 @@ def test_recorded_runs_are_chosen_by_number_and_condition(project):
     assert "replayed without recording" in out
     assert "nothing to do" in project.ok("sim_hill.py::hill[2:4]").out
     assert "sim_hill.py::hill  adaptive\n    strategy: sim_hill.py::climb" in project.ok("--co").out
-    assert project.simkit("--shard", "0/2").code == 4
+    assert "the strategy climb chooses them" in project.simkit("--shard", "0/2").err
+    nothing = project.simkit("sim_hill.py::hill[3]", "--fresh")
+    assert nothing.code == 5
+    assert "its strategy has asked for no point yet" in nothing.err
 
 
 def test_an_explicit_space_replaces_the_strategy(go):
