@@ -16,6 +16,7 @@ from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
 from simkit.inject.seeds import generators, run_seeds
@@ -89,6 +90,7 @@ class Injector:
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.vault = None if save is None else Vault(save)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
+        self.lineage = Lineage()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
@@ -150,6 +152,8 @@ class Injector:
             recorded = self.stepwise(columns, out, beat, mark)
         else:
             self.straight(columns, out, beat, mark)
+        if self.lineage.children:  # forked in a fixture's teardown
+            self.lineage.end()
         beat[RUN] = -1.0
         out.cut()
         runs, seeds = runs[: out.executed], None if seeds is None else seeds[: out.executed]
@@ -204,7 +208,7 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline = clock() + PATIENCE
+        deadline, forked = clock() + PATIENCE, self.lineage.children
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             begun = clock()
             if beat[STOP] or begun > deadline:
@@ -216,6 +220,8 @@ class Injector:
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, "", out, beat):
                     break
+            if forked:
+                self.lineage.end()
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
@@ -224,6 +230,8 @@ class Injector:
 
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if self.lineage.children:
+            self.lineage.end(error)
         if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
             if not beat[STOP]:
                 raise error  # nobody handles signals here: it goes to the caller
@@ -262,7 +270,7 @@ class Injector:
                 **{key: next(column) for key, column in iterators.items()},
             }
             try:
-                with ExitStack() as teardown:
+                with ExitStack() as teardown, self.lineage:
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):

@@ -34,13 +34,18 @@ _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_pers
 class WriterLock:
     """Says that this process writes a file, in ``FILE.lock`` beside it.
 
+    Parameters
+    ----------
+    named
+        Whether to write there who it is; a lock that is held for a moment only is not.
+
     Raises
     ------
     SimkitError
         When another process does, with its host and number.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, named: bool = True) -> None:
         self.file = Path(f"{path}.lock")
         while True:
             self.fd = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -51,6 +56,8 @@ class WriterLock:
             if self._is_current():
                 break
             os.close(self.fd)  # its last holder removed it in between
+        if not named:
+            return
         try:
             os.truncate(self.file, 0)
             os.write(self.fd, f"{_me()}\n".encode())
@@ -121,6 +128,58 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+def _lock(path: Path) -> WriterLock:
+    """Lock a file for writing; another session that is just putting the folder in order is waited for."""
+    for _ in range(100):
+        try:
+            return WriterLock(path)
+        except SimkitError:
+            if writer_of(path):
+                raise
+            time.sleep(0.01)
+    return WriterLock(path)
+
+
+_HIDDEN, _HIDDEN_LOG = ".new", ".new.wal"
+
+
+def _hidden(path: Path) -> Path:
+    """Where a new file stands before its first commit."""
+    return path.with_name(f".{path.name}{_HIDDEN}")
+
+
+def sweep_results(folder: Path) -> None:
+    """Put in order what killed writers left in a folder: files that never came to be, and locks that nobody holds."""
+    if fcntl is None:  # a lock does not tell there whether its holder is alive
+        return
+    names = {path.name[1 : -len(_HIDDEN)] for path in folder.glob(f".*{_HIDDEN}")}
+    names |= {path.name[1 : -len(_HIDDEN_LOG)] for path in folder.glob(f".*{_HIDDEN_LOG}")}
+    names |= {path.stem for path in folder.glob("*.h5.lock")}
+    for path in (folder / name for name in sorted(names)):
+        if writer_of(path):
+            continue
+        try:
+            lock = WriterLock(path, named=False)
+        except (SimkitError, OSError):
+            continue
+        try:
+            _adopt_log(path)
+            _hidden(path).unlink(missing_ok=True)
+            Path(log_path(str(_hidden(path)))).unlink(missing_ok=True)
+        except OSError:
+            pass
+        finally:
+            lock.release()
+
+
+def _adopt_log(path: Path) -> None:
+    """Give a new file its log, if its writer was killed when it had given the file its name, and not yet the log."""
+    hidden, log = _hidden(path), Path(log_path(str(path)))
+    waiting = Path(log_path(str(hidden)))
+    if waiting.exists() and path.exists() and not hidden.exists() and not log.exists():
+        waiting.replace(log)
+
+
 class Store:
     """An HDF5 file open for writing.
 
@@ -153,7 +212,7 @@ class Store:
         self.hidden: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.lock = WriterLock(path)
+            self.lock = _lock(path)
         except OSError as error:
             raise _not_writable(path, error) from None
         try:
@@ -173,7 +232,9 @@ class Store:
         path = self.path
         self.created = replace or not path.exists() or path.stat().st_size == 0
         if self.created:
-            self.hidden = path.with_name(f".{path.name}.new")
+            self.hidden = _hidden(path)
+        else:
+            _adopt_log(path)
         if base is not None:
             LoggedView(str(base)).copy_to(str(self.hidden), pause)
         empty = self.created and base is None
@@ -293,7 +354,7 @@ def open_for_reading(path: Path) -> h5py.File:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if os.path.exists(log_path(str(path))):
+    if os.path.exists(log_path(str(path))) or os.path.exists(log_path(str(_hidden(path)))):
         _replay(path)
     for attempt in range(50):
         try:
@@ -320,11 +381,12 @@ def repaired(path: Path) -> int:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if not os.path.exists(log_path(str(path))):
+    if not os.path.exists(log_path(str(path))) and not os.path.exists(log_path(str(_hidden(path)))):
         return 0
     try:
         lock = WriterLock(path)
         try:
+            _adopt_log(path)
             with path.open("r+b") as file:
                 if not is_unread(file.fileno()):
                     msg = f"{shown_path(path)}: another program is reading it: close that first"
@@ -352,6 +414,7 @@ def _replay(path: Path) -> None:
     except (SimkitError, OSError):
         return
     try:
+        _adopt_log(path)
         with path.open("r+b") as file:
             if is_unread(file.fileno()):
                 recover(str(path))
