@@ -43,10 +43,7 @@ PROGRAMS = """
     [("timeout", "fork"), ("timeout", "forkserver"), ("owner", "spawn"), ("twice", "fork"), ("dies", "fork")],
 )
 def test_programs_of_a_run_end_with_it(project, end, method):
-    if end == "dies":
-        program = PROGRAMS.replace(", program(process_group=0)", "")
-    else:
-        program = PROGRAMS
+    program = PROGRAMS.replace(", program(process_group=0)", "") if end == "dies" else PROGRAMS
     project.file(
         "sim_outer.py",
         program.replace("END", repr(end)).replace("TIMEOUT", "4" if end == "timeout" else "None"),
