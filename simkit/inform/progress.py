@@ -184,7 +184,9 @@ class Progress:
             if numbers[status]:
                 self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
                 self.waiting[status.word] = self.waiting.get(status.word, 0) + int(numbers[status])
-        self.warnings.update({text: name for name, text in batch.warnings})
+        self.warnings.update({text: name for name, text in batch.warnings if name})
+        remarks = [f"{self.plan.node_id}: {text}" for name, text in batch.warnings if not name]
+        self.remarks.extend(remark for remark in remarks if remark not in self.remarks)
         self.busy += float(np.nansum(batch.seconds))
         for position in np.flatnonzero(final & (batch.status != Status.DONE))[
             : _KEPT - len(self.failures)
