@@ -249,7 +249,7 @@ import numpy as np
 from simkit import experiment, product
 
 def everybody():
-    """The owner, the process that starts workers, and this worker, which is the owner itself with -n 0."""
+    # The owner, the process that starts workers, and this worker, which is the owner itself with -n 0.
     if not {workers}:
         return [os.getpid()]
     nursery = os.getppid()
@@ -285,9 +285,7 @@ def study(x, run, rows={rows}):
 )
 def test_a_checkpoint_that_returned_is_never_lost(project, workers, runs, rows, victim):
     """Whatever dies then, here the owner and all others."""
-    project.file(
-        "sim_study.py", KILLS_ITSELF.format(workers=workers, runs=runs, rows=rows, victim=victim)
-    )
+    project.file("sim_study.py", KILLS_ITSELF.format(workers=workers, runs=runs, rows=rows, victim=victim))
     with project.start("-m", "simkit", "-n", str(workers)) as process:
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
