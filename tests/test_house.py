@@ -36,6 +36,7 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("record/damage", "record/file/sums", "record/file/system"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups"),
+    *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind

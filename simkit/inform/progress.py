@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,7 +35,10 @@ def duration(seconds: float) -> str:
 
 def has_unit(value: Any) -> bool:
     """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
-    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
+    is_time = isinstance(
+        value, (datetime.date, datetime.timedelta)
+    )  # pandas' have a resolution that is called unit
+    return not is_time and any(hasattr(value, name) for name in ("dim", "units", "unit"))
 
 
 def briefly(value: Any, most: int = 60, cells: int = 6) -> str:
