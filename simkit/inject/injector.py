@@ -154,8 +154,8 @@ class Injector:
         out.cut()
         runs, seeds = runs[: out.executed], None if seeds is None else seeds[: out.executed]
         out.started += epoch
-        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         results = result_columns(self.names, out)
+        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         warnings = self.watch.warnings(results) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
