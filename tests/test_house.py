@@ -23,10 +23,18 @@ LINES_OF_A_FUNCTION = 50
 MODULES_OF_THE_HOUSE = 110
 LATER = (  # came with features after the house was counted
     *("serve/", "testing/", "cli/verbs/serve", "cli/verbs/report", "cli/verbs/watch", "analyse/bokeh"),
-    *("declare/sampling", "declare/designs", "declare/trials", "study/rounds", "analyse/sensitivity"),
+    *(
+        "declare/sampling",
+        "declare/designs",
+        "declare/trials",
+        "declare/operators",
+        "study/rounds",
+        "analyse/sensitivity",
+    ),
     *("values/pictures", "values/codecs/figures"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("record/damage", "record/file/sums", "record/file/system"),
+    *("collect/listener", "record/readings"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     "analyse/bokeh": "serve/test_app.py",
@@ -35,6 +43,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "collect/scopes": "collect/test_graph.py",
     "collect/syntax": "collect/test_graph.py",
     "record/file/sums": "record/test_damage.py",
+    "record/readings": "collect/test_listener.py",
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
     **dict.fromkeys(

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import TRIAL, Array, Index
-from simkit.provenance.changes import Change, changed
+from simkit.provenance.changes import Change, between
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Comparison
 from simkit.values.compare import EXACT, Tolerance, differing, keys, matched
@@ -88,14 +88,13 @@ def diff(a: Recorded, b: Recorded, tolerance: Tolerance = EXACT) -> Diff:
     comparison = Comparison(a, tolerance, most=_SHOWN, largest=True)
     if points is not None:
         _compare(comparison, b, points.common, [name for name, only in columns.items() if not only])
-    sessions = [side.sessions[-1] if side.sessions else {} for side in (a, b)]
     return Diff(
         (str(a.attributes["node_id"]), str(b.attributes["node_id"])),
         _seeds(a, b),
         tuple(_entries(a, b, names, tolerance)),
         strangers,
         points,
-        tuple(changed(*sessions)),
+        tuple(between(a, b)),
         columns,
         comparison,
     )

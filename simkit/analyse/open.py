@@ -10,6 +10,7 @@ from pathlib import Path
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_settings
+from simkit.collect.listener import listener
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
@@ -58,7 +59,12 @@ def open(
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
     known = among(classes) if (classes := tuple(classes)) else None
-    recorded = _recorded(path, name)
+    with listener().away() as opened:
+        recorded = _recorded(path, name)
+    if opened is not None and recorded.path.exists():  # by a provider, or in a run: it is an input
+        opened.add(str(recorded.path))
+        if path is None or not Path(path).exists():
+            opened.add(str(recorded.path.with_name(f"{recorded.name}-*.h5" if path else "*.h5")))
     if mode == "r+":
         recorded.close()
         recorded = Recorded.open(recorded.path, recorded.name, writable=True)

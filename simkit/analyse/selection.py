@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
-from simkit.declare.forms import Array, Index, Test, Values, objects, passing
+from simkit.declare.forms import Array, Closed, Index, Test, Values, objects, passing
+from simkit.declare.operators import matching
 from simkit.errors import SimkitError, did_you_mean, listed
+from simkit.inform.progress import briefly
 from simkit.record.recorded import About, Recorded
 from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
@@ -114,7 +117,16 @@ class Selection:
             For a name that is not recorded.
         """
         names = [*self.names_in("parameters"), *self.names_in("results"), *self.run_names]
-        return self.at(self.runs[_matching(self.with_presence, names, len(self), test, equal)])
+        columns = _Columns(self.with_presence, names)
+        chosen = np.ones(len(self), bool) if test is None else _tested(test, columns, len(self), self.closed)
+        for name, wanted in equal.items():
+            chosen &= _equal(columns, name, wanted, self.closed)
+        return self.at(self.runs[chosen])
+
+    @property
+    def closed(self) -> dict[str, tuple[str, ...]]:
+        """The words that a run column may hold, where it is no name of the user's."""
+        return {} if "status" in self else {"status": WORDS}
 
     # Names
 
@@ -313,49 +325,64 @@ class _Columns(Mapping[str, Values]):
         return len(self.names)
 
 
-def _matching(
-    read: Read, names: Sequence[str], n: int, test: Test | Array | None, equal: Mapping[str, Any]
-) -> Array:
-    """A boolean per run.
+def _tested(test: Test | Sequence[bool] | Array, columns: _Columns, n: int, closed: Closed) -> Array:
+    """Which runs pass a condition: a text, a function, or a boolean for each run, as an array, list or Series."""
+    if isinstance(test, str) or callable(test):
+        try:
+            return np.array(passing(test, columns, n, "where", closed))
+        except Exception as error:
+            if type(error).__name__ != "DimensionMismatchError":  # Brian2's, which may not be installed
+                raise
+            cure = "compare quantities in a function: where(lambda tau: tau > 2 * ms)"
+            raise SimkitError(f"where {test!r}: {error}\n    {cure}") from None
+    given = test if isinstance(test, np.ndarray) else np.asarray(test)
+    if given.dtype != bool or given.shape != (n,):
+        msg = f"where: an array of {given.dtype} of shape {given.shape}: give one boolean for each of the {n} runs"
+        raise SimkitError(msg)
+    return np.asarray(data_of(given) & ~mask_of(given))  # what is masked does not match
+
+
+def _equal(columns: _Columns, name: str, wanted: Any, closed: Closed) -> Array:
+    """Which runs have a value, or one of several.
 
     Raises
     ------
     SimkitError
-        For a name that is not recorded.
+        For a name that is not recorded, and for what no run could have.
     """
-    chosen = np.ones(n, bool)
-    if isinstance(test, np.ndarray):
-        chosen &= _mask(test, n)
-    elif test is not None:
-        chosen &= _passing(test, _Columns(read, names), n)
-    for name, wanted in equal.items():
-        if name not in names:
-            msg = f"where: unknown name {name!r}{did_you_mean(name, names)}\n    available: {listed(name, names)}"
-            raise SimkitError(msg)
-        array, present = read(name)
-        if array.dtype == object or isinstance(wanted, (list, tuple, dict, np.ndarray)):
-            same = np.array([bool(np.all(value == wanted)) for value in array], bool)
-        else:
-            same = np.asarray(array == wanted, bool)
-        chosen &= same & present
-    return chosen
-
-
-def _mask(given: Array, n: int) -> Array:
-    """A boolean per run as the user computed it; what is masked does not match."""
-    if given.dtype != bool or given.shape != (n,):
-        msg = f"where: an array of {given.dtype} of shape {given.shape}: give one boolean for each of the {n} runs"
+    if name not in columns:
+        names = columns.names
+        msg = f"where: unknown name {name!r}{did_you_mean(name, names)}\n    available: {listed(name, names)}"
         raise SimkitError(msg)
-    return np.asarray(data_of(given) & ~mask_of(given))
-
-
-def _passing(test: Test, columns: _Columns, n: int) -> Array:
+    for word in (wanted,) if isinstance(wanted, str) or name not in closed else wanted:
+        if name in closed and word not in closed[name]:
+            known = ", ".join(closed[name])
+            msg = f"where: no {name} is called {word!r}{did_you_mean(str(word), closed[name])}\n    there are: {known}"
+            raise SimkitError(msg)
+    column, present = columns.read(name)
     try:
-        return passing(test, columns, n, "where")
-    except Exception as error:
-        if type(error).__name__ != "DimensionMismatchError":  # Brian2's, which may not be installed
-            raise
-        msg = (
-            f"where {test!r}: {error}\n    compare quantities in a function: where(lambda tau: tau > 2 * ms)"
-        )
+        chosen = matching(column[present], wanted)
+    except Exception as error:  # noqa: BLE001 - values of the user's own types may raise anything
+        msg = f"where: {name}={briefly(wanted)}: {error}"
         raise SimkitError(msg) from None
+    if not chosen.any():
+        _warn_of_near(name, column[present], wanted)
+    everywhere = np.zeros(len(column), bool)
+    everywhere[present] = chosen
+    return everywhere
+
+
+_NEAR = 1e-9  # relative: as far as rounding leads away from the value that somebody types
+
+
+def _warn_of_near(name: str, column: Array, wanted: Any) -> None:
+    """A float that differs from a typed one in its last digits only was perhaps meant."""
+    if type(wanted) is not float or type(column) is not np.ndarray or column.dtype.kind != "f":
+        return
+    near = column[np.isclose(column, wanted, rtol=_NEAR, atol=0)]
+    if len(near):
+        message = (
+            f"no run has {name} = {wanted!r}, but {float(near[0])!r} is there: "
+            f'where("abs({name} - {wanted!r}) < {abs(wanted) * _NEAR:.0e}") selects it'
+        )
+        warnings.warn(message, stacklevel=5)

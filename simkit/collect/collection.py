@@ -18,6 +18,7 @@ from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached, streams
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.graph import NOTEBOOK
+from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
@@ -184,6 +185,7 @@ def resolve(
         streams=streams(graph, code),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
+        readings=read_on_import(graph, code.units) if imported else {},
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )

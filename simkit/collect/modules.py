@@ -20,6 +20,7 @@ import pluggy
 
 from simkit.collect.config import SIMCONF
 from simkit.collect.graph import Graph, home_of, module_file
+from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec, Hooks
 from simkit.errors import SimkitError, is_ours, shown_path
 
@@ -203,7 +204,8 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
         # From the source, never from a cached .pyc: that of a file which was changed within a second, and
         # kept its size, is the old code.
         code = spec.loader.source_to_code(spec.loader.get_data(str(path)), str(path))
-        exec(code, vars(module))
+        with listener().to(OpenedFiles(rootdir)):
+            exec(code, vars(module))
     except SimkitError:
         sys.modules.pop(name, None)
         raise

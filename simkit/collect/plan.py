@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from simkit.collect.captures import Captures
+from simkit.collect.listener import OpenedFile
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
@@ -108,6 +109,8 @@ class Plan:
         What is called after the runs, in order: each a plan of its own, without a space.
     sources
         The project's files that it needs, as they were when it was collected.
+    readings
+        The files that this code read while it was imported, by path.
     """
 
     name: str
@@ -126,6 +129,7 @@ class Plan:
     captures: Captures = Captures()
     afters: tuple[Plan, ...] = ()
     sources: Sources = Sources()
+    readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
 
     @property
     def doc(self) -> str:

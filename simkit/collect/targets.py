@@ -17,6 +17,7 @@ import numpy as np
 from simkit.collect.text import parse, split
 from simkit.declare.expressions import Vocabulary
 from simkit.declare.forms import BLOCK, Array, Values, passing
+from simkit.declare.operators import matching
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, SimkitError, listed
 
@@ -202,6 +203,6 @@ def _matching(space: Space, wanted: Selector, node_id: str) -> Array:
 
 def _equal(values: Values, text: str) -> Array:
     wanted = parse(text)
-    if values.array.dtype != object and isinstance(wanted, (int, float, complex)):
-        return np.asarray(values.array == wanted, bool)
+    if isinstance(wanted, (int, float, complex)) and values.array.dtype.kind in "biufc":
+        return matching(values.array, wanted)
     return np.array([value == wanted or str(value) == text for value in values.elements()], bool)

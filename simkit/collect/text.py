@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from simkit.declare.expressions import ARITHMETIC, Vocabulary
+from simkit.declare.expressions import Vocabulary
+from simkit.declare.operators import ARITHMETIC
 from simkit.errors import SimkitError, did_you_mean, nearest
 
 

@@ -8,15 +8,21 @@ columns (`evaluate`) have one, words of ``-k`` and quantities with units have ot
 from __future__ import annotations
 
 import ast
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.declare.operators import FUNCTIONS, OF_COLUMNS
 from simkit.errors import SimkitError, did_you_mean, listed
+
+_BINDING = (
+    "& and | bind tighter than comparisons\n    write `x > 3 and x < 10`, or with parentheses `(x > 3) & (x < 10)`; "
+    "bits of whole numbers are compared in a function, where(lambda n: n & 1 == 1)"
+)
 
 
 @attrs.frozen
@@ -58,10 +64,9 @@ class Vocabulary:
             For what this vocabulary does not know, and for what can't be computed.
         """
         try:
-            tree = ast.parse(text.strip(), mode="eval").body
+            return self.value(ast.parse(text.strip(), mode="eval").body)
         except (ValueError, MemoryError, RecursionError) as error:
-            raise SyntaxError(str(error)) from None
-        return self.value(tree)
+            raise SyntaxError(str(error) or "it is too large") from None
 
     def value(self, node: ast.expr) -> Any:
         """The value of one part of the expression."""
@@ -87,7 +92,12 @@ class Vocabulary:
 
     def compared(self, node: ast.Compare) -> Any:
         """The value of ``a < b <= c``."""
-        values = [self.value(part) for part in (node.left, *node.comparators)]
+        operands = (node.left, *node.comparators)
+        if any(
+            isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd | ast.BitOr) for part in operands
+        ):
+            raise self.problem(_BINDING)
+        values = [self.value(part) for part in operands]
         steps = zip(node.ops, values, values[1:], strict=False)
         return self.operators[ast.And](
             [self.apply(self.operators[type(op)], node, left, right) for op, left, right in steps]
@@ -102,63 +112,6 @@ class Vocabulary:
         except Exception as error:  # noqa: BLE001 - values of the user's own types may raise anything
             verb = "compare in" if isinstance(node, ast.Compare) else "compute"
             raise self.problem(f"cannot {verb} {ast.unparse(node)!r}: {error}") from None
-
-
-def _truth(value: Any) -> Any:
-    """A part of ``and`` and ``or``."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        msg = f"{array.dtype} is not true or false"
-        raise TypeError(msg)
-    return array.astype(bool)
-
-
-def _all(values: list[Any]) -> Any:
-    return np.logical_and.reduce(np.broadcast_arrays(*map(_truth, values)))
-
-
-def _any(values: list[Any]) -> Any:
-    return np.logical_or.reduce(np.broadcast_arrays(*map(_truth, values)))
-
-
-def _is_in(value: Any, items: Any) -> Any:
-    return np.any([np.asarray(value == item, bool) for item in items], axis=0)
-
-
-def _verdict(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda left, right: np.asarray(compare(left, right), bool)
-
-
-ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_OF_COLUMNS: Mapping[type[ast.AST], Callable[..., Any]] = {
-    **ARITHMETIC,
-    ast.BitAnd: np.logical_and,
-    ast.BitOr: np.logical_or,
-    ast.And: _all,
-    ast.Or: _any,
-    ast.Not: np.logical_not,
-    ast.Invert: np.logical_not,
-    ast.Eq: _verdict(operator.eq),
-    ast.NotEq: _verdict(operator.ne),
-    ast.Lt: _verdict(operator.lt),
-    ast.LtE: _verdict(operator.le),
-    ast.Gt: _verdict(operator.gt),
-    ast.GtE: _verdict(operator.ge),
-    ast.In: _is_in,
-    ast.NotIn: lambda value, items: np.logical_not(_is_in(value, items)),
-}
-_NAMES = ("abs", "round", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES}
 
 
 def names_of(text: str) -> list[str]:
@@ -179,12 +132,25 @@ def names_of(text: str) -> list[str]:
     return list(found)
 
 
+def _words_beside(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The names that are compared, each with a text that it is compared with."""
+    for node in ast.walk(ast.parse(text.strip(), mode="eval")) if names else ():
+        if isinstance(node, ast.Compare):
+            operands = (node.left, *node.comparators)
+            texts = [
+                part.value for item in operands for part in ast.walk(item) if isinstance(part, ast.Constant)
+            ]
+            compared = [part.id for part in operands if isinstance(part, ast.Name) and part.id in names]
+            yield from ((name, word) for name in compared for word in texts if isinstance(word, str))
+
+
 def evaluate(
     text: str,
     names: Iterable[str],
     column: Callable[[str], Any],
     where: str,
     functions: Mapping[str, Callable[..., Any]] = FUNCTIONS,
+    closed: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Any:
     """The condition's value: a boolean array, or one boolean where it names no column.
 
@@ -200,6 +166,8 @@ def evaluate(
         What a message starts with: the place in the user's code, or the option.
     functions
         What may be called, by name.
+    closed
+        The words that a column may hold, by name, where no others are possible.
 
     Raises
     ------
@@ -213,17 +181,23 @@ def evaluate(
 
     def named(name: str) -> Any:
         if name not in known:
-            hint = did_you_mean(name, known)
+            hint = "; write isnan(x)" if name == "nan" else did_you_mean(name, known)
             raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, known)}")
         return column(name)
 
-    words = Vocabulary(_OF_COLUMNS, named, lambda value: value, problem, list, functions)
+    words = Vocabulary(OF_COLUMNS, named, lambda value: value, problem, list, functions)
     try:
         result = words.read(text)
     except SyntaxError as error:
         hint = "; compare with ==" if re.search(r"[^=<>!]=[^=]", text) else ""
         msg = f"{where}: cannot read the condition {text!r}: {error.msg}{hint}"
         raise SimkitError(msg) from None
+    for name, word in _words_beside(text, closed):
+        if word not in closed[name]:
+            raise problem(
+                f"no {name} is called {word!r}{did_you_mean(word, closed[name])}\n    there are: "
+                f"{', '.join(closed[name])}"
+            )
     if np.asarray(result).dtype != bool:
         msg = f"{where}: {text!r} is no condition: it gives {np.asarray(result).dtype}, not true or false"
         raise SimkitError(msg)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
@@ -93,6 +94,7 @@ BLOCK_NUMBER, ROLE = "runs/block", "runs/role"
 MARKS = {TRIAL: 0, BLOCK_NUMBER: -1, ROLE: 0}  # with the value that they have where a space says nothing
 BLOCK = 65_536
 Test = str | Callable[..., Any]
+Closed = Mapping[str, Sequence[str]]
 
 
 class Form(Protocol):
@@ -333,10 +335,22 @@ def _block(start: int, size: int) -> Index:
     return np.arange(start, min(start + BLOCK, size))
 
 
-def passing(test: Test, columns: Mapping[str, Values], size: int, where: str) -> Array:
+def passing(
+    test: Test, columns: Mapping[str, Values], size: int, where: str, closed: Closed = MappingProxyType({})
+) -> Array:
     """Which points pass an expression or a function of some of the names.
 
     A point that lacks a name in the test does not pass.
+
+    Parameters
+    ----------
+    closed
+        The words that a column may hold, by name, where no others are possible.
+
+    Raises
+    ------
+    SimkitError
+        For an expression that can't be read, and where a function's answer is not true or false.
     """
     if isinstance(test, str):
         used: list[Values] = []
@@ -345,14 +359,35 @@ def passing(test: Test, columns: Mapping[str, Values], size: int, where: str) ->
             used.append(columns[name])
             return columns[name].array
 
-        passed = np.broadcast_to(evaluate(test, columns, column, where), (size,))
-        return _and_present(passed, used)
+        passed = evaluate(test, columns, column, where, closed=closed)
+        if np.shape(passed) not in ((), (size,)):
+            msg = (
+                f"{where}: the condition {test!r} has more than one answer per run: reduce the values in a function, "
+                "as in where(lambda v: v.max() > 1)"
+            )
+            raise SimkitError(msg)
+        return _and_present(np.broadcast_to(passed, (size,)), used)
     names = _arguments(test, tuple(columns), where)
     lists = [columns[name].elements() for name in names]
     known = _and_present(np.ones(size, bool), [columns[name] for name in names])
     points = zip(*lists, strict=True) if lists else iter([()] * size)
-    verdicts = (ok and bool(test(*point)) for ok, point in zip(known.tolist(), points, strict=True))
+    verdicts = (
+        ok and _verdict(test(*point), where) for ok, point in zip(known.tolist(), points, strict=True)
+    )
     return np.fromiter(verdicts, bool, size)
+
+
+def _verdict(answer: Any, where: str) -> bool:
+    """What a function says of a point; a number that it forgot to compare is no answer."""
+    if isinstance(answer, (bool, np.bool_)):
+        return bool(answer)
+    if isinstance(answer, np.ndarray) and answer.dtype == bool and answer.ndim == 0:
+        return bool(answer)
+    cure = "compare it, as in where(lambda x: x.max() > 1)"
+    if isinstance(answer, np.ndarray) and answer.dtype == bool:
+        cure = "say .all() or .any() of it"
+    msg = f"{where}: the function answers {_word(answer)} (a {type(answer).__name__}), not true or false: {cure}"
+    raise SimkitError(msg)
 
 
 def _and_present(passed: Array, used: list[Values]) -> Array:
@@ -363,7 +398,9 @@ def _and_present(passed: Array, used: list[Values]) -> Array:
 
 
 def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
-    wanted = list(inspect.signature(test).parameters)
+    parameters = inspect.signature(test).parameters.values()
+    empty = inspect.Parameter.empty  # `lambda x, k=k: x < k` brings a value of its own
+    wanted = [p.name for p in parameters if p.default is empty or p.name in names]
     for name in wanted:
         if name not in names:
             msg = (

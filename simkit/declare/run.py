@@ -94,7 +94,7 @@ class Run:
             self._series.setdefault(name, []).append(snapshot(row, self._other))
 
     def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
-        """Commit a state, and what was added and appended so far, while the run goes on.
+        """Commit a state, and what was added and appended so far; when this returns, no kill loses them.
 
         Parameters
         ----------

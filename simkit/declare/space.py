@@ -297,13 +297,32 @@ def _columns(points: Any) -> dict[str, Values]:
     if isinstance(points, Mapping):
         return _axes("explore", points, {})
     if hasattr(points, "columns") and hasattr(points, "iloc"):  # a DataFrame, without importing pandas
-        return _axes("explore", {name: points[name] for name in points.columns}, {})
+        return _of_table(points)
     if isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points):
         return _from_points(points)
     msg = (
         f"{caller()}: explore() takes a mapping, a DataFrame or a list of points, not {type(points).__name__}"
     )
     raise SimkitError(msg)
+
+
+def _of_table(table: Any) -> dict[str, Values]:
+    """The columns of a DataFrame.
+
+    Raises
+    ------
+    SimkitError
+        Where a label stands above two columns, which then can't be told apart.
+    """
+    labels = list(table.columns)
+    twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+    if twice:
+        msg = (
+            f"{caller()}: explore() gets a table with several columns {', '.join(map(repr, twice))}\n"
+            "    rename or drop them: table.loc[:, ~table.columns.duplicated()]"
+        )
+        raise SimkitError(msg)
+    return _axes("explore", {label: table[label] for label in labels}, {})
 
 
 def _from_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Values]:

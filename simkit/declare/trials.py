@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.expressions import FUNCTIONS, evaluate, names_of
+from simkit.declare.expressions import evaluate, names_of
 from simkit.declare.forms import Array, Form, Index, Repeat, Subset, Values
+from simkit.declare.operators import FUNCTIONS
 from simkit.errors import SimkitError
 
 Table = np.ndarray[Any, np.dtype[np.float64]]

@@ -21,6 +21,7 @@ class Engine(Protocol):
         """Batches and checkpoints as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
+        Whoever takes a checkpoint commits it before asking for more: its run waits until then.
 
         Parameters
         ----------

@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from itertools import repeat
 from typing import Any, Protocol
 
+import attrs
 import numpy as np
 
+from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
@@ -92,6 +94,7 @@ class Injector:
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
+        self.readings = OpenedFiles(plan.rootdir)
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
@@ -124,6 +127,12 @@ class Injector:
         Batch
             The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
+        with listener().to(self.readings):
+            batch = self._batch(portion, beat, log)
+        new = self.readings.taken()
+        return attrs.evolve(batch, readings=new) if new else batch
+
+    def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
             self.prepare()
         if self.watch:
@@ -297,6 +306,8 @@ class Injector:
         for node in self.recorded:
             if node.key in environment:
                 values.update(leaves(node.name, environment[node.key]))
+        for value in values.values():
+            self.readings.name(value)
         return {name: value for name, value in values.items() if name not in self.explored}
 
 

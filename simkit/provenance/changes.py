@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from simkit._version import __version__
 from simkit.collect.syntax import normal_form
+from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
 
 Facts = Mapping[str, Any]
@@ -24,11 +27,11 @@ class Change:
     Attributes
     ----------
     topic
-        ``code``, ``packages``, ``python``, ``platform`` or ``simkit``.
+        ``code``, ``sources``, ``inputs``, ``packages``, ``python``, ``platform`` or ``simkit``.
     name
-        The piece of code as ``file::name``, or the package; otherwise empty.
+        The piece of code as ``file::name``, the file, or the package; otherwise empty.
     before, after
-        Source texts or versions; empty where there is none.
+        Source texts, digests or versions; empty where there is none.
     """
 
     topic: str
@@ -39,6 +42,10 @@ class Change:
     @property
     def words(self) -> str:
         """What changed, in words."""
+        if self.topic == "inputs":
+            return in_words(self.name, self.before, self.after)
+        if self.topic == "sources":
+            return f"{self.name} {'changed' if self.after else 'is gone'}, in what no run is known to reach"
         if self.topic != "code":
             return f"{self.name} {self.before}, now {self.after}".strip()
         return f"{self.name} {'changed' if self.before and self.after else 'is gone' if self.before else 'is new'}"
@@ -96,8 +103,20 @@ def _version(name: str) -> str:
         return str(getattr(sys.modules.get(name), "__version__", "not installed"))
 
 
-def since(recorded: Recorded, runs: Sequence[int], code: Mapping[str, str]) -> list[Change]:
-    """What changed since the sessions that executed these runs."""
+def since(
+    recorded: Recorded,
+    runs: Sequence[int],
+    code: Mapping[str, str],
+    sources: Mapping[str, bytes],
+    rootdir: Path,
+) -> list[Change]:
+    """What changed since the sessions that executed these runs.
+
+    Parameters
+    ----------
+    code, sources
+        The pieces of code that the runs reach now, and the project's files that they need.
+    """
     sessions = recorded.sessions
     numbers = recorded.run_column("session")
     made = {len(sessions)} if numbers is None else {int(numbers[run]) for run in runs}
@@ -105,4 +124,36 @@ def since(recorded: Recorded, runs: Sequence[int], code: Mapping[str, str]) -> l
     for session in (sessions[number - 1] for number in sorted(made) if 0 < number <= len(sessions)):
         now = here(code, list(_mapping(session, "packages")))
         found.update(dict.fromkeys(changed(session, now)))
-    return list(found)
+        told = {change.name.partition("::")[0] for change in found if change.topic == "code"}
+        found.update(dict.fromkeys(_unseen(recorded, _mapping(session, "sources"), sources, told)))
+    inputs = [Change("inputs", *each) for each in differences(recorded.inputs, rootdir)]
+    return [*found, *inputs]
+
+
+def _unseen(
+    recorded: Recorded, before: Mapping[str, str], now: Mapping[str, bytes], told: set[str]
+) -> Iterator[Change]:
+    """Files of code that differ beyond comments, of which no piece that the runs are known to reach does."""
+    for path, digest in before.items() if now else ():
+        after = hashlib.sha256(now[path]).hexdigest() if path in now else ""
+        if after == digest or path in told or not path.endswith(".py"):
+            continue
+        old, new = recorded.source_bytes(digest), now.get(path, b"")
+        if not after or _normal_form_of(old) != _normal_form_of(new):
+            yield Change("sources", path, digest, after)
+
+
+def _normal_form_of(data: bytes) -> str:
+    """What counts of a whole file."""
+    return normal_form(data.decode("utf-8", "replace"))
+
+
+def between(a: Recorded, b: Recorded) -> list[Change]:
+    """What differs between the last sessions of two trajectories, the files that their runs read included."""
+    sessions = [side.sessions[-1] if side.sessions else {} for side in (a, b)]
+    mine, theirs = a.inputs, b.inputs
+    both = [path for path in mine if path in theirs and mine[path].digest != theirs[path].digest]
+    return [
+        *changed(*sessions),
+        *(Change("inputs", path, mine[path].digest, theirs[path].digest) for path in both),
+    ]

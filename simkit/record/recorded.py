@@ -43,6 +43,7 @@ from simkit.record.facts import (
 )
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
+from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
@@ -391,6 +392,11 @@ class Recorded:
     def sessions(self) -> list[dict[str, Any]]:
         """The circumstances of each session."""
         return read_sessions(self.root["info"])
+
+    @property
+    def inputs(self) -> dict[str, Content]:
+        """The files that runs read, by path from the rootdir."""
+        return read_inputs(self.root["info"])
 
     def origin(self, run: int) -> Origin:
         """Where a run was recorded first; in the file itself if it was not merged."""

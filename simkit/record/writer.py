@@ -27,6 +27,7 @@ from simkit.record.facts import (
 )
 from simkit.record.file.store import Store
 from simkit.record.format import FORMAT, place
+from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
 from simkit.values.columns import Column, Leaf
@@ -193,6 +194,10 @@ class Writer:
         self.session_number = len(numbers(self.root["info"]))
         if self.session_number > 1 and self.runs.get("session") is None:
             self.runs.made("session", "u2")[:] = np.where(self.table.attempted(), 1, 0)
+
+    def inputs(self, inputs: Mapping[str, Content]) -> None:
+        """Files that the session's runs read; counts with the next `commit`."""
+        write_inputs(self.root["info"], inputs, self.session_number)
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
         """How the session ended; counts with the next `commit`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.collect.plan import Plan
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError
 from simkit.inject.injector import OnError
@@ -88,7 +89,7 @@ def verify(
         How many differences to keep with their values; all are counted.
     """
     result = Verification(Comparison(recorded, tolerance, recorded.names("results"), most))
-    code: Mapping[str, str] = {}
+    plan: Plan | None = None
     for replay in replays(recorded, runs):
         for name, now, old in replay.overlaid:
             result.overlaid.setdefault(name, (now, old))
@@ -97,8 +98,11 @@ def verify(
         for batch in replay.rerun.batches(replay.runs, workers, on_error):
             result.comparison.add(_final(batch))
             advance(result.comparison.runs)
-        code = replay.rerun.plan.code
-    return attrs.evolve(result, changes=since(recorded, runs.tolist(), code))
+        plan = replay.rerun.plan
+    if plan is None:
+        return result
+    changes = since(recorded, runs.tolist(), plan.code, plan.sources.files, plan.rootdir)
+    return attrs.evolve(result, changes=changes)
 
 
 def _shared(recorded: Recorded, replay: Replay, tolerance: Tolerance) -> Iterator[tuple[str, Deviation]]:

@@ -23,6 +23,7 @@ from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty
 from simkit.record.format import PART_OF
+from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
 from simkit.resume.points import Points, continued_points, fresh_points
 from simkit.values.batch import Restored, Status
@@ -69,6 +70,7 @@ class Mismatch:
     constants: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     captured: tuple[str, ...] = ()  # values that the code carries
+    inputs: tuple[str, ...] = ()  # files that the runs read
 
     @property
     def is_bridgeable(self) -> bool:
@@ -81,7 +83,7 @@ class Mismatch:
     @property
     def words(self) -> list[str]:
         """All differences, for people."""
-        return [*self.other, *self.constants, *self.code, *self.captured]
+        return [*self.other, *self.constants, *self.inputs, *self.code, *self.captured]
 
 
 def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
@@ -102,7 +104,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     captured = tuple(plan.captures.changes(known))
-    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured)
+    inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
+    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured, inputs)
 
 
 def _changed_constants(
@@ -291,7 +294,8 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
         upstream = _upstream(plan, name)
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
-        if recorded.is_constant(name) and not found.captured and changed.isdisjoint((*code, *upstream)):
+        unknown = found.captured or found.inputs
+        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ import numpy as np
 
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
-from simkit.declare.forms import MARKS, TRIAL, Array, Index, Subset, Values, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable
@@ -42,6 +43,12 @@ class Points:
     recorded: int
     n: int
     declared: Array | None = None
+
+
+def path_values(space: Space) -> list[PurePath]:
+    """The paths among the explored values, each once."""
+    columns = (values.array for _, values in axes(space.form) if values.array.dtype == object)
+    return list(dict.fromkeys(one for column in columns for one in column if isinstance(one, PurePath)))
 
 
 def fresh_points(space: Space) -> Points:

@@ -291,7 +291,9 @@ class Reading:
             return np.ones(len(self), bool)
 
         def mask() -> Array:
-            return np.asarray(passing(condition, _PageColumns(self), len(self), "where"))
+            return np.asarray(
+                passing(condition, _PageColumns(self), len(self), "where", self.selection.closed)
+            )
 
         found: Array = self.kept(("where", condition), mask)
         return found
@@ -357,6 +359,8 @@ class _PageColumns(Mapping[str, Values]):
         if name in reading.selection.names and not reading.selection.is_scalar(name):
             return Values(reading.trajectory[name], native=True, present=present)
         field = reading.field(name)
+        if field.kind == "bool":
+            return Values(field.values == 1, native=False, present=present)
         array = field.values if field.is_number else np.array([*field.words, ""], object)[field.values]
         return Values(array, native=False, present=present)
 

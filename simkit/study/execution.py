@@ -25,6 +25,7 @@ from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
+from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
@@ -97,6 +98,8 @@ class Execution:
         What interrupted runs go on from.
     trials
         What decides whether points get further trials, where the space says so.
+    inputs
+        The files that the runs read.
     beat
         Which run of this process is under way.
     pen
@@ -110,7 +113,8 @@ class Execution:
     progress: Progress
     reporter: Reporter
     checkpoints: Checkpoints
-    trials: Trials | None = None
+    trials: Trials | None
+    inputs: Inputs
     beat: Beat = attrs.field(factory=local_beat)
     pen: Writer | None = None
 
@@ -124,13 +128,15 @@ class Execution:
         finally:
             self.progress.take_problems(engine.close())
 
-    def record(self, runs: Index | range, facts: Mapping[str, Any]) -> None:
+    def record(self, runs: Index | range, facts: Mapping[str, Any], read: Mapping[str, Content]) -> None:
         """Execute runs and record them.
 
         Parameters
         ----------
         facts
             The circumstances, for the session's record.
+        read
+            The files that were read before the first run, by path.
         """
         fixed = constants(self.plan, self.shared)
         with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
@@ -140,11 +146,12 @@ class Execution:
                 return interrupt.requested or bool(most and self.progress.failed >= most)
 
             with self.engine(fixed, len(runs), interrupt) as engine, self.writer() as writer:
-                self.prepare(writer, fixed, runs, facts)
+                self.prepare(writer, fixed, runs, facts, read)
                 agenda: Agenda = self.agenda(runs)
                 if self.trials is not None:
                     agenda = Rounds(self.trials, agenda, lambda numbers: self.append(numbers, writer, fixed))
                 self.consume(engine.run(agenda, stop), writer, interrupt)
+                self.settle_inputs(writer)
                 writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
 
@@ -171,6 +178,7 @@ class Execution:
                     self.keep(batch)
                 elif batch is not None:
                     put = writer.put(batch)
+                    writer.inputs(self.inputs.take(batch.readings))
                     self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
                     self.progress.take(put, self.values)
                 if writer.is_due or (batch is None and writer.waiting):
@@ -183,6 +191,16 @@ class Execution:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
+
+    def settle_inputs(self, writer: Writer) -> None:
+        """Record which files changed while runs read them, and say so."""
+        rows, files = self.inputs.settled()
+        writer.inputs(rows)
+        if files:
+            words = (
+                f"{', '.join(files)} changed while the runs went on: some may have read it before, some after"
+            )
+            self.progress.problems.append(f"{self.plan.node_id}: {words}\n    the next session starts anew")
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
@@ -245,7 +263,12 @@ class Execution:
                 raise
 
     def prepare(
-        self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range, facts: Mapping[str, Any]
+        self,
+        writer: Writer,
+        fixed: Mapping[str, Constant],
+        runs: Index | range,
+        facts: Mapping[str, Any],
+        read: Mapping[str, Content],
     ) -> None:
         """Commit the constants and the points before the first run starts."""
         plan, points = self.plan, self.target.points
@@ -263,6 +286,7 @@ class Execution:
         explored = first or explored_columns(plan, self.shared, np.arange(1))
         writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
+        writer.inputs(read)
         writer.commit()
 
     def write_points(self, writer: Writer, start: int, stop: int) -> Mapping[str, Column] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
+from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.modules import turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
@@ -25,7 +26,9 @@ from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
+from simkit.resume.points import path_values
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
@@ -67,13 +70,17 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     records = len(runs) > 0 and not settings.replay
     bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
-    shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
+    inputs = Inputs(plan.rootdir, target.slot.path)
+    with listener().to(OpenedFiles(plan.rootdir)) as opened:
+        shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
+        opened.name([list(shared.values()), path_values(plan.space) if len(runs) else []])
+    begun = inputs.take([*plan.readings.values(), *opened.taken()])
     execution = Execution(
-        plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints), trials
+        plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints), trials, inputs
     )
     if bookkeeping is not None:
         with bookkeeping:
-            execution.record(runs, bookkeeping.facts)
+            execution.record(runs, bookkeeping.facts, begun)
     elif len(runs):
         execution.replay(runs)
     if trials is not None and len(runs):

@@ -63,6 +63,8 @@ class Batch:
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
         Runs that are not done and will be tried once more in this session.
+    readings
+        The files that the runs of this process read or wrote, where no earlier batch said so.
     nbytes
         About how much memory the batch takes; measured once, and pickled with it.
     """
@@ -80,6 +82,7 @@ class Batch:
     worker: int = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
+    readings: tuple[Any, ...] = ()
     nbytes: int = attrs.field(init=False)
 
     @nbytes.default

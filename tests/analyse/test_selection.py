@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import simkit
-from simkit import product
+from simkit import SimkitError, product
 
 TWO_EXPERIMENTS = """
 from simkit import experiment, product
@@ -239,3 +240,87 @@ def test_where_with_unknown_names_or_nonsense(typed):
         with pytest.raises(simkit.SimkitError) as caught:
             typed.where(nonsense)
         assert nonsense in str(caught.value)
+
+
+def test_where_by_values_knows_lists_nan_and_times(record):
+    trajectory = record(
+        lambda x, v, day, pair: {"n": int(v[0]), "nothing": None},
+        simkit.explore(
+            x=[0.5, float("nan"), 0.6, 0.7],
+            v=np.arange(8.0).reshape(4, 2),
+            day=np.array(["2020-01-01", "NaT", "2020-01-03", "2020-01-04"], "M8[D]"),
+            pair=[(1, 2), (3, 4), (1, 2, 3), "one"],
+        ),
+    )
+    for wanted, runs in [
+        ({"x": [0.5, 0.6]}, [0, 2]),
+        ({"x": (0.7,)}, [3]),
+        ({"x": np.array([0.5, np.nan])}, [0, 1]),
+        ({"x": pd.Series([0.6])}, [2]),
+        ({"x": float("nan")}, [1]),
+        ({"x": []}, []),
+        ({"n": range(3)}, [0, 1]),
+        ({"n": {2, 6}}, [1, 3]),
+        ({"n": 2.0}, [1]),
+        ({"v": [2.0, 3.0]}, [1]),
+        ({"v": [[0, 1], [4, 5]]}, [0, 2]),
+        ({"day": "2020-01-03"}, [2]),
+        ({"day": ["2020-01-03", np.datetime64("2020-01-01")]}, [0, 2]),
+        ({"day": np.datetime64("NaT")}, [1]),
+        ({"pair": (1, 2)}, [0]),
+        ({"pair": [1, 2]}, [0]),
+        ({"pair": [(1, 2), "one"]}, [0, 3]),
+        ({"run": [0, 3]}, [0, 3]),
+        ({"status": ["done", "failed"]}, [0, 1, 2, 3]),
+    ]:
+        assert trajectory.where(**wanted).index.tolist() == runs, wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"n": "100"}, "where: n='100': '100' is text, and the values here are int64"),
+        ({"x": ["0.5", 1.0]}, "'0.5' is text"),
+        ({"x": None}, "None is nothing, and the values here are float64"),
+        (
+            {"status": "don"},
+            "where: no status is called 'don'; did you mean 'done'?\n    there are: pending, done",
+        ),
+        ({"status": ["done", "fail"]}, "no status is called 'fail'; did you mean 'failed'?"),
+        ({"name": 3}, "3 is a number, and the values here are str"),
+    ],
+)
+def test_where_by_a_value_that_no_run_could_have_is_an_error(typed, wanted, message):
+    with pytest.raises(SimkitError) as error:
+        typed.where(**wanted)
+    assert message in str(error.value)
+
+
+def test_where_says_which_words_a_status_may_be(typed):
+    for test in ("status == 'don'", "status in ['done', 'don']"):
+        with pytest.raises(SimkitError, match="no status is called 'don'; did you mean 'done'"):
+            typed.where(test)
+    with pytest.raises(
+        SimkitError, match=r"the function answers 0.0 \(a float64\), not true or false: compare it"
+    ):
+        typed.where(lambda z: z.max())
+
+
+def test_where_takes_booleans_in_any_sequence(typed):
+    table = typed.to_dataframe()
+    assert typed.where(table["z"] > 2).index.tolist() == [4, 5]
+    assert typed.where([True, False, False, False, False, True]).index.tolist() == [0, 5]
+    with pytest.raises(SimkitError, match="give one boolean for each of the 6 runs"):
+        typed.where([0, 5])
+
+
+def test_where_by_a_float_that_is_only_nearly_there_says_so(record):
+    trajectory = record(lambda x: x, simkit.product(x=[0.1 + 0.2, 0.5]))
+    with pytest.warns(
+        UserWarning, match=r"no run has x = 0\.3, but 0\.30000000000000004 is there: where"
+    ) as caught:
+        assert not len(trajectory.where(x=0.3))
+    assert caught[0].filename == __file__
+    condition = str(caught[0].message).split('"')[1]
+    assert trajectory.where(condition).index.tolist() == [0]
+    assert trajectory.where(x=0.1 + 0.2).index.tolist() == [0]

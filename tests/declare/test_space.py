@@ -171,6 +171,32 @@ def test_a_point_that_lacks_a_name_in_the_test_does_not_pass():
     assert points(space.where(lambda y: y == 0)) == [{"y": 0}]
 
 
+@pytest.mark.parametrize(
+    "answer", ["x.max() if hasattr(x, 'max') else x", "None", "'no'", "np.array([True, False])"]
+)
+def test_a_function_that_answers_neither_true_nor_false_is_an_error(answer):
+    with pytest.raises(SimkitError, match=r"the function answers .* not true or false"):
+        len(product(x=[0.5, 2.5]).where(eval(f"lambda x: {answer}", {"np": np})))
+
+
+def test_a_function_may_bring_values_of_its_own():
+    spaces = [product(x=[1, 2, 3]).where(lambda x, k=k: x > k) for k in (1, 2)]
+    assert [points(space) for space in spaces] == [[{"x": 2}, {"x": 3}], [{"x": 3}]]
+
+
+def test_a_condition_on_arrays_has_one_answer_per_point():
+    space = product(v=np.eye(2))
+    with pytest.raises(SimkitError, match=r"more than one answer per run.*where\(lambda v: v.max"):
+        len(space.where("v > 0"))
+    assert len(space.where(lambda v: v[0] > 0)) == 1
+
+
+def test_a_table_with_a_column_twice_is_no_space():
+    table = pd.DataFrame([[1, 2, 5], [3, 4, 6]], columns=["x", "x", "y"])
+    with pytest.raises(SimkitError, match=r"several columns 'x'\n    rename or drop them"):
+        explore(table)
+
+
 def test_where_of_an_unknown_name_says_which_there_are():
     with pytest.raises(SimkitError, match="unknown name 'widht'; did you mean 'width'") as error:
         len(product(width=[1]).where("widht > 0"))
@@ -268,7 +294,9 @@ def modelled(draw, names="abc", *, plain=False, depth=2):
         return inner + other, with_trials(model + more, inner, other)
     if kind == "where" and names[0] in inner.names:
         name = names[0]
-        test = draw(st.sampled_from([f"{name} != 1", eval(f"lambda {name}: {name} != 1")]))
+        has_text = any(isinstance(point.get(name), str) for point in model)  # text is not compared with 1
+        tests = [eval(f"lambda {name}: {name} != 1"), *[f"{name} != 1"] * (not has_text)]
+        test = draw(st.sampled_from(tests))
         return inner.where(test), [p for p in model if name in p and p[name] != 1]
     if kind == "take":
         index = draw(st.lists(st.integers(0, len(model) - 1), max_size=4)) if model else []

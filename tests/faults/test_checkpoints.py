@@ -240,3 +240,52 @@ def test_a_run_that_only_collects_keeps_its_checkpoints_too():
     run.append(v=2)
     assert run.restore() == {"step": 1}
     assert run.results["v"].tolist() == [1]
+
+
+KILLS_ITSELF = """
+import os, signal
+from pathlib import Path
+import numpy as np
+from simkit import experiment, product
+
+@experiment
+@product(x=range({runs}))
+def study(x, run, rows={rows}):
+    state = run.restore()
+    if state is not None:
+        Path(f"restored-{{x}}-{{state['step']}}").touch()
+        return {{"step": state["step"], "sum": state["a"].sum()}}
+    for step in range(3):
+        run.append(v=np.full(rows, step))
+        run.checkpoint(step=step, a=np.full(rows, step))
+        Path(f"returned-{{x}}-{{step}}").touch()
+        if step == 2 and x == {victim}:
+            os.killpg(0, signal.SIGKILL)
+    return {{"step": 2, "sum": 2.0 * rows}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("workers", "runs", "rows", "victim"),
+    [
+        pytest.param(0, 1, 3, 0, id="in the owner"),
+        pytest.param(1, 1, 3, 0, id="right after it returned"),
+        pytest.param(1, 40, 3, 20, id="other runs wait in the pipe"),
+        pytest.param(2, 3, 400_000, 1, id="more than the pipe takes"),
+    ],
+)
+def test_a_checkpoint_that_returned_is_never_lost(project, workers, runs, rows, victim):
+    """Whatever dies then, here the run's whole process group."""
+    project.file("sim_study.py", KILLS_ITSELF.format(runs=runs, rows=rows, victim=victim))
+    with project.start("-m", "simkit", "-n", str(workers)) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    project.until(lambda: not alive(process.pid, project.path), 10)
+    project.ok("-n", str(workers))
+    assert project.has(f"returned-{victim}-2", f"restored-{victim}-2")
+    traj = project.open("study-001")
+    for x, step in enumerate(
+        traj["step"].astype(int).tolist()
+    ):  # another run may have been in an earlier one
+        assert traj["sum"][x] == step * rows
+        assert step == 2 or not project.has(f"returned-{x}-{step + 1}")

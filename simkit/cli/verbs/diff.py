@@ -64,6 +64,8 @@ def report(difference: Diff, sides: Sequence[Recorded]) -> Iterator[str]:
     yield from titled("parameters", entries(difference.entries))
     yield from titled("points", points(difference, sides))
     yield from titled("code", (line for c in difference.changes if c.topic == "code" for line in code(c)))
+    inputs = [f"{c.name} {c.before[:12]} | {c.after[:12]}" for c in difference.changes if c.topic == "inputs"]
+    yield from titled("files that runs read", inputs)
     for topic in ("packages", "python", "platform", "simkit"):
         lines = [f"{c.name} {c.before} | {c.after}".strip() for c in difference.changes if c.topic == topic]
         yield from titled(topic, lines)

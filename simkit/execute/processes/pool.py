@@ -21,6 +21,7 @@ from simkit.execute.job import Declared, Method, Source
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
     BEAT,
+    COMMITTED,
     Answer,
     Receiver,
     Seat,
@@ -73,11 +74,18 @@ class Worker:
 
     def send(self) -> None:
         """Send what is not sent yet."""
+        self._send(self.unsent)
+        self.unsent = ()
+
+    def confirm(self) -> None:
+        """Say that a checkpoint is committed: its run waits for that."""
+        self._send(self.sender.frames(COMMITTED))
+
+    def _send(self, frames: Sequence[Any]) -> None:
         try:
-            self.sender.send_frames(self.unsent)
+            self.sender.send_frames(frames)
         except OSError:
             pass  # it died; its connection says so next
-        self.unsent = ()
 
 
 class Pool:
@@ -143,11 +151,13 @@ class Pool:
                 return
             ready = wait(list(self.workers), tick)
             for connection in ready:
-                batch = self._hear(self.workers[connection], feed)
+                worker = self.workers[connection]
+                batch = self._hear(worker, feed)
                 if isinstance(batch, Batch):
                     yield agenda.settle(batch)
                 elif batch is not None:
                     yield batch
+                    worker.confirm()
             self._stop_slow()
             if not ready:
                 yield None

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -257,6 +258,33 @@ class Receiver:
         return bytes(part) if self.copies else part
 
 
+COMMITTED = "committed"  # the owner's answer to a checkpoint
+
+
+class Inbox:
+    """What the owner sends: portions in advance, and that a checkpoint is committed.
+
+    Parameters
+    ----------
+    receiver, sender
+        The ends of the pipe to the owner.
+    """
+
+    def __init__(self, receiver: Receiver, sender: Sender) -> None:
+        self.receiver, self.sender = receiver, sender
+        self.early: deque[Any] = deque()  # portions that came while a checkpoint was committed
+
+    def next(self) -> Any:
+        """The next portion as a message; None at the end."""
+        return self.early.popleft() if self.early else self.receiver.receive()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Hand a checkpoint to the owner, and wait until it is committed."""
+        self.sender.send(Answer(checkpoint=checkpoint))
+        while (message := self.receiver.receive()) != COMMITTED:
+            self.early.append(message)
+
+
 def packed(portion: Portion) -> Any:
     """A portion as a message: with those checkpoints that are its runs' own."""
     known = portion.restorable
@@ -334,7 +362,8 @@ def work(connection: Any, source: Source, seat: Seat) -> None:
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
-        injector = job.injector(save=lambda checkpoint: sender.send(Answer(checkpoint=checkpoint)))
+        inbox = Inbox(Receiver(connection, declared, copies=True), sender)
+        injector = job.injector(save=inbox.save)
         _apply(job.plan.limits)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
@@ -342,7 +371,7 @@ def work(connection: Any, source: Source, seat: Seat) -> None:
         return
     sender.send(Answer())
     try:
-        _serve(Receiver(connection, declared, copies=True), sender, injector, beat, log, seat.number)
+        _serve(inbox, sender, injector, beat, log, seat.number)
         sender.send(Answer(problem=injector.close()))
     except (EOFError, OSError):
         injector.close()  # the owner is gone
@@ -351,9 +380,9 @@ def work(connection: Any, source: Source, seat: Seat) -> None:
 
 
 def _serve(
-    receiver: Receiver, sender: Sender, injector: Injector, beat: Beat, log: OutputLog | None, number: int
+    inbox: Inbox, sender: Sender, injector: Injector, beat: Beat, log: OutputLog | None, number: int
 ) -> None:
-    while (message := receiver.receive()) is not None:
+    while (message := inbox.next()) is not None:
         start = time.perf_counter()
         batch = attrs.evolve(injector.batch(unpacked(message), beat, log), worker=number)
         if log is not None:

@@ -22,6 +22,7 @@ from simkit.record.facts import add_origins, forget_checkpoints, read_origins
 from simkit.record.format import AFTER, MERGED, names_in, place
 from simkit.record.merge.inputs import Input, Survey, survey
 from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
+from simkit.record.readings import INPUTS, add_inputs
 from simkit.record.recorded import Recorded, session_groups
 from simkit.record.table import Table
 from simkit.values.batch import Status
@@ -184,7 +185,9 @@ def _add_sessions(root: h5py.Group, recorded: Recorded) -> int:
     for number, group in enumerate(session_groups(recorded.root), earlier + 1):
         root.copy(group, root["info"], f"{number:03d}")
     for name, group in recorded.root["info"].items():
-        if not name.isdigit() and name != MERGED:  # what sessions share, by its digest
+        if name == INPUTS:
+            add_inputs(root["info"], recorded.root["info"], earlier)
+        elif not name.isdigit() and name != MERGED:  # what sessions share, by its digest
             _missing(root["info"], group, name)
     if isinstance(notes := recorded.root.get("notes"), h5py.Group):  # on the trajectory and on names
         for name, dataset in notes.items():

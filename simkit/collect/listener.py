@@ -1,0 +1,292 @@
+"""Which files does the project's code open: while it is imported, in a provider, in a run?
+
+Python tells an audit hook of each file before it is opened, of each library that is loaded, each program that is
+started and each folder that is listed. What C libraries open by themselves it does not tell: there a parameter of
+type `Path` names the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from functools import lru_cache
+from pathlib import Path, PurePath
+from types import FrameType
+from typing import Any
+
+import attrs
+
+from simkit.collect.graph import Graph, is_project_file
+from simkit.collect.syntax import CodeUnit
+from simkit.errors import is_ours
+
+FileState = tuple[int, int, int, int]  # size, when its content and when anything changed, its number
+NO_FILE: FileState = (-1, 0, 0, 0)
+LISTED = os.sep + "*"  # behind a folder, of which the names count
+
+_EVENTS = frozenset(
+    ("open", "import", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "ctypes.dlopen")
+)
+_WRITING = os.O_WRONLY | os.O_RDWR
+_NO_DATA = (".pyc", ".lock", ".wal", ".new")
+_NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
+_READS_SOURCE = ("linecache.py", "tokenize.py", "inspect.py")  # for a traceback, or a compiler
+
+
+@attrs.frozen
+class OpenedFile:
+    """A file that was read, as it was at that moment.
+
+    Attributes
+    ----------
+    path
+        Absolute; a folder of which the names were asked for ends with ``/*``.
+    is_written
+        The project's code wrote it, too: then it is no input.
+    """
+
+    path: str
+    state: FileState
+    is_written: bool = False
+
+
+def state_of(path: str) -> FileState:
+    """What tells without reading a file whether it is still the same one; `NO_FILE` where there is none.
+
+    A trajectory's log counts with it.
+    """
+    if is_pattern(path):
+        return _names_of(path)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return NO_FILE
+    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if path.endswith(".h5"):
+        try:
+            log = os.stat(path + ".wal")
+        except OSError:
+            return state
+        return (state[0] + log.st_size, max(state[1], log.st_mtime_ns), state[2], state[3])
+    return state
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for the names in a folder."""
+    return "*" in os.path.basename(path)
+
+
+def _names_of(path: str) -> FileState:
+    """How many names a pattern matches, and the names as a number; of trajectories, which was written last."""
+    folder, pattern = os.path.split(path)
+    try:
+        names = sorted(n for n in os.listdir(folder) if _is_data(n) and fnmatch(n, pattern))
+        if path.endswith(".h5"):
+            names = sorted(names, key=lambda name: os.stat(os.path.join(folder, name)).st_mtime_ns)[-1:]
+    except OSError:
+        return NO_FILE
+    digest = hashlib.blake2b("\0".join(names).encode(errors="surrogateescape"), digest_size=8).digest()
+    return (len(names), int.from_bytes(digest, "little", signed=True), 0, 0)
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith(".") and name != "results" and not name.endswith(_NO_DATA)
+
+
+class OpenedFiles:
+    """The files below a folder that were read or written while somebody listened.
+
+    Parameters
+    ----------
+    rootdir
+        The folder.
+    """
+
+    def __init__(self, rootdir: Path) -> None:
+        self.below = os.path.join(os.path.abspath(rootdir), "")
+        self.known: dict[str, OpenedFile] = {}
+        self.new: dict[str, OpenedFile] = {}
+
+    def add(self, path: str, *, is_written: bool = False) -> None:
+        """Note a file as it is at this moment; the first time counts."""
+        before = self.known.get(path)
+        if before is None or (is_written and not before.is_written):
+            state = state_of(path)
+            if state != NO_FILE and not is_pattern(path) and not os.path.isfile(path):
+                return
+            self.known[path] = self.new[path] = OpenedFile(path, state, is_written)
+
+    def name(self, value: Any) -> None:
+        """Note the files that a parameter's value names."""
+        for path in named_files(value):
+            self.add(path)
+
+    def taken(self) -> tuple[OpenedFile, ...]:
+        """Those that are new since the last time."""
+        if not self.new:
+            return ()
+        new, self.new = tuple(self.new.values()), {}
+        return new
+
+
+def named_files(value: Any) -> Iterator[str]:
+    """The files that exist and are named by a `Path`, or by those in a list, tuple or dictionary."""
+    if isinstance(value, PurePath):
+        path = os.path.abspath(value)
+        if os.path.isfile(path):
+            yield path
+    elif isinstance(value, (list, tuple)):
+        for item in value if any(isinstance(item, (PurePath, list, tuple, dict)) for item in value) else ():
+            yield from named_files(item)
+    elif isinstance(value, dict):
+        yield from named_files(list(value.values()))
+
+
+class Listener:
+    """Hears what this process opens.
+
+    Attributes
+    ----------
+    hearing
+        Who listens at present, the innermost last; None listens to what imports open.
+    on_import
+        What a module's statements opened: by the module's file, the paths with the lines.
+    """
+
+    def __init__(self) -> None:
+        self.hearing: list[OpenedFiles] = []
+        self.on_import: dict[str, dict[str, tuple[OpenedFile, int]]] = {}
+        self.is_busy = False
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """The audit hook: it may neither raise nor take time."""
+        if not self.hearing or event not in _EVENTS or self.is_busy:
+            return
+        self.is_busy = True
+        try:
+            self._hear(event, arguments)
+        except Exception:  # noqa: BLE001 - what it raises would come out of the user's open()
+            pass
+        finally:
+            self.is_busy = False
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        name, is_written = _file_of(event, arguments)
+        if name is None:
+            return
+        readings, path = self.hearing[-1], os.path.abspath(name)
+        if event in ("os.listdir", "os.scandir"):
+            path += LISTED
+        if not path.startswith(readings.below) or path.endswith(_NO_DATA):
+            return
+        known = readings.known.get(path)
+        if known is not None and (known.is_written or not is_written):
+            return
+        if not any(f"{os.sep}{folder}{os.sep}" in path for folder in _NO_FOLDERS):
+            self._note(readings, path, _opener(sys._getframe(2)), is_written=is_written, event=event)
+
+    def _note(
+        self, readings: OpenedFiles, path: str, opener: FrameType | None, *, is_written: bool, event: str
+    ) -> None:
+        """Note a file, unless Python or simkit opens it for itself."""
+        if opener is None and event != "import":
+            return
+        module = _importing(opener)
+        if module is not None and not is_written:
+            reading = OpenedFile(path, state_of(path))
+            self.on_import.setdefault(module.f_code.co_filename, {})[path] = reading, module.f_lineno
+        readings.add(path, is_written=is_written)
+
+    @contextmanager
+    def to(self, readings: OpenedFiles) -> Iterator[OpenedFiles]:
+        """Listen for these readings."""
+        self.hearing.append(readings)
+        try:
+            yield readings
+        finally:
+            self.hearing.pop()
+
+    @contextmanager
+    def away(self) -> Iterator[OpenedFiles | None]:
+        """What simkit opens for itself is not heard; gives who else would hear it."""
+        hearing, self.hearing = self.hearing, []
+        try:
+            yield hearing[-1] if hearing else None
+        finally:
+            self.hearing = hearing
+
+
+def _file_of(event: str, arguments: tuple[Any, ...]) -> tuple[str | None, bool]:
+    """The file of an event, and whether it is opened for writing."""
+    name: Any = arguments[1] if event == "import" else arguments[0]
+    if event == "import" and not isinstance(name, str):
+        return None, False
+    if name is None or isinstance(name, int):
+        return ("." if name is None and event.startswith("os.") else None), False
+    name = os.fsdecode(name)
+    if event == "open":
+        mode, flags = arguments[1], arguments[2]
+        by_mode = isinstance(mode, str) and any(letter in mode for letter in "wax+")
+        return name, by_mode or bool(isinstance(flags, int) and flags & _WRITING)
+    if event in ("subprocess.Popen", "ctypes.dlopen") and os.sep not in name:
+        return None, False  # found along the path of the system
+    if event == "subprocess.Popen" and arguments[2] is not None:
+        name = os.path.join(os.fsdecode(arguments[2]), name)
+    return name, False
+
+
+@lru_cache(maxsize=1)
+def _standard_library() -> str:
+    return os.path.join(sysconfig.get_paths()["stdlib"], "")
+
+
+def _opener(frame: FrameType | None) -> FrameType | None:
+    """The code outside of the standard library that opens a file; None where that is an import, or simkit."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or file.endswith(_READS_SOURCE):
+            return None
+        is_library = file.startswith(_standard_library()) and "site-packages" not in file
+        if not is_library and not file.startswith("<frozen "):
+            return None if is_ours(file) else frame
+        frame = frame.f_back
+    return None
+
+
+def _importing(frame: FrameType | None) -> FrameType | None:
+    """The module of the project that is being imported, and does this."""
+    while frame is not None and not is_ours(frame.f_code.co_filename):
+        if frame.f_code.co_name == "<module>" and is_project_file(frame.f_code.co_filename):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(maxsize=1)
+def listener() -> Listener:
+    """The one of this process: an audit hook can't be removed."""
+    one = Listener()
+    sys.addaudithook(one.hear)
+    return one
+
+
+def read_on_import(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> Mapping[str, OpenedFile]:
+    """What importing the files of a graph read, by path, as far as it may reach the runs.
+
+    Parameters
+    ----------
+    units
+        The statements that the runs reach: what others read into names of their own does not count.
+    """
+    reached, found = set(units), {}
+    for path, file in graph.files.items():
+        for name, (reading, line) in listener().on_import.get(str(path), {}).items():
+            unit = file.at(line)
+            if unit is None or not unit.names or (path, unit) in reached:
+                found[name] = reading
+    return found

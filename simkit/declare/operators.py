@@ -1,0 +1,390 @@
+"""What do the operators and functions of a condition make of columns?"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _truth(value: Any) -> Array:
+    """What ``and``, ``or``, ``not``, ``&``, ``|``, ``~`` join: conditions, or columns of true and false."""
+    array = np.asarray(value)
+    if array.dtype == object and array.ndim and all(isinstance(v, (bool, np.bool_)) for v in array):
+        array = array.astype(bool)
+    if array.dtype != bool:
+        what = f"a column of {array.dtype}" if array.ndim else repr(value)
+        msg = (
+            f"{what} is not true or false: compare it, as in n != 0, or x in [1, 2] for one of several values"
+        )
+        raise TypeError(msg)
+    return array
+
+
+def _all(values: list[Any]) -> Any:
+    return np.logical_and.reduce(np.broadcast_arrays(*map(_truth, values)))
+
+
+def _any(values: list[Any]) -> Any:
+    return np.logical_or.reduce(np.broadcast_arrays(*map(_truth, values)))
+
+
+def _not(value: Any) -> Any:
+    return np.logical_not(_truth(value))
+
+
+# Comparing
+
+
+_TEXT = (str, bytes)
+_NUMBERS = (int, float, complex, np.integer, np.inexact)
+_SEQUENCES = (list, tuple, np.ndarray)
+
+
+def equal(left: Any, right: Any) -> Any:
+    """Where two columns are equal, or a column equals one value; what never could be is an error.
+
+    NaN is not equal to NaN here, as everywhere; `matching` selects it.
+
+    Raises
+    ------
+    TypeError
+        For text beside what is no text, and for a list of values beside a column of single ones.
+    """
+    for value in (left, right):
+        if isinstance(value, list):
+            msg = f"{value!r} is a list: write x in {value!r}"
+            raise TypeError(msg)
+    left, right = _as_times(left, right)
+    for column, value in ((left, right), (right, left)):
+        _check_kinds(column, value)
+    return np.asarray(left == right, bool)
+
+
+def _as_times(left: Any, right: Any) -> tuple[Any, Any]:
+    """Text beside a column of times is the time that it says."""
+    if isinstance(right, str):
+        return left, _time(left, right)
+    return (_time(right, left), right) if isinstance(left, str) else (left, right)
+
+
+def _time(column: Any, text: str) -> Any:
+    """The time that a text says, of the type that the column has; the text itself beside other columns."""
+    first: Any = _first(column)
+    if isinstance(first, (np.datetime64, np.timedelta64)):
+        return _of_numpy(first, text)
+    if not isinstance(first, (datetime.date, datetime.time)):
+        return text
+    kind: Any = type(first)
+    zone = getattr(first, "tzinfo", None)
+    if hasattr(first, "tz_localize"):  # pandas' Timestamp
+        stamp = kind(text)
+        return stamp if stamp.tzinfo or not zone else stamp.tz_localize(zone)
+    moment: Any = kind.fromisoformat(text)
+    return moment.replace(tzinfo=zone) if zone and not getattr(moment, "tzinfo", None) else moment
+
+
+def _of_numpy(first: Any, text: str) -> Any:
+    """A time as NumPy reads it, a duration as pandas does: ``1h``, ``2 days``."""
+    if isinstance(first, np.datetime64):
+        return np.datetime64(text)
+    from pandas import Timedelta
+
+    return Timedelta(text).to_timedelta64()
+
+
+def _first(column: Any) -> Any:
+    """A value of a column, the first that is there; None where there is none."""
+    if not isinstance(column, np.ndarray) or not column.ndim:
+        return column
+    return next((value for value in column.flat if value is not None), None)
+
+
+def _check_kinds(column: Any, value: Any) -> None:
+    """Text is equal to text only: beside numbers it would select nothing, without a word.
+
+    Raises
+    ------
+    TypeError
+        Where no value of a column is of the value's kind.
+    """
+    is_text = isinstance(value, _TEXT)
+    if not isinstance(column, np.ndarray) or not (is_text or value is None or _is_number(value)):
+        return
+    if column.dtype == object:
+        problem = _kind_beside(column, is_text) if value is not None else ""
+    elif column.dtype.kind in "US":
+        problem = "" if is_text else "text"
+    else:
+        problem = (
+            "" if not is_text and value is not None and column.dtype.kind not in "mM" else str(column.dtype)
+        )
+    if problem:
+        what = "nothing" if value is None else "text" if is_text else "a number"
+        msg = f"{value!r} is {what}, and the values here are {problem}"
+        raise TypeError(msg)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _NUMBERS) and not isinstance(value, np.timedelta64)
+
+
+def _kind_beside(column: Array, is_text: bool) -> str:
+    """The type of a column of objects in which no value is text, or all are; else nothing."""
+    present = (item for item in column.flat if item is not None)
+    other = ""
+    for item in present:
+        if isinstance(item, _TEXT) == is_text:
+            return ""
+        other = other or type(item).__name__
+    return other
+
+
+def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Less or greater, times being compared with times written as text."""
+    return lambda left, right: np.asarray(compare(*_as_times(left, right)), bool)
+
+
+def _is_in(value: Any, items: Any) -> Any:
+    if not isinstance(items, list):
+        msg = "behind 'in' stands a list of values, as in x in [1, 2]"
+        raise TypeError(msg)
+    return np.any([equal(value, item) for item in items], axis=0)
+
+
+def matching(column: Array, wanted: Any) -> Array:
+    """Which rows have a value, or one of several: what ``where(x=…)`` means.
+
+    Parameters
+    ----------
+    column
+        Shape ``(n, *shape of one value)``, or objects.
+    wanted
+        A value of the column's kind, NaN and NaT included; or a list, tuple, set, range, array or series of
+        such values.
+
+    Returns
+    -------
+    ndarray
+        Of bool, shape ``(n,)``.
+
+    Raises
+    ------
+    TypeError
+        For text beside what is no text.
+    """
+    several = _several(wanted)
+    if several is None:
+        return _rows(column, wanted)
+    is_value = column.ndim > 1 or any(
+        isinstance(item, (*_SEQUENCES, set, frozenset, range)) for item in column
+    )
+    chosen = _rows(column, wanted) if is_value else np.zeros(len(column), bool)
+    if is_value and all(_several(item) is None for item in several):
+        return chosen
+    for item in several:
+        chosen = chosen | _rows(column, item)
+    return chosen
+
+
+def _several(wanted: Any) -> list[Any] | None:
+    """The values of a list of values; None for a single value."""
+    if isinstance(wanted, (list, tuple, set, frozenset, range)):
+        return list(wanted)
+    is_array = isinstance(wanted, np.ndarray) or (
+        hasattr(wanted, "__array__") and hasattr(wanted, "to_numpy")
+    )
+    return list(wanted) if is_array and np.ndim(wanted) and not hasattr(wanted, "columns") else None
+
+
+def _rows(column: Array, wanted: Any) -> Array:
+    """Which rows equal one value, as a whole."""
+    if column.ndim == 1 and column.dtype != object:
+        if _is_missing(wanted) and column.dtype.kind in "fcmM":
+            return np.asarray(np.isnan(column) if column.dtype.kind in "fc" else np.isnat(column), bool)
+        return np.asarray(equal(column, wanted), bool)
+    if _several(wanted) is None and not isinstance(wanted, dict) and column.ndim == 1:
+        wanted = _as_times(column, wanted)[1]
+        _check_kinds(column, wanted)
+    return np.array([_same(value, wanted) for value in column], bool)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is NaN or NaT."""
+    try:
+        return bool(np.ndim(value) == 0 and operator.ne(value, value))
+    except (TypeError, ValueError):  # a value without a plain truth
+        return False
+
+
+def _is_long(value: Any) -> bool:
+    """Whether it is a list or tuple, or an array with a dimension."""
+    return not isinstance(value, np.ndarray) or value.ndim > 0
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Whether two values are equal: sequences in length and all elements, whatever kind of sequence they are."""
+    if (
+        isinstance(value, _SEQUENCES)
+        and isinstance(wanted, _SEQUENCES)
+        and _is_long(value)
+        and _is_long(wanted)
+    ):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    if isinstance(value, (list, tuple)) or isinstance(wanted, (list, tuple)):
+        return False
+    return bool(np.all(value == wanted)) or (_is_missing(value) and _is_missing(wanted))
+
+
+# Computing
+
+
+_LARGEST = 2**63 - 1
+_MOST_BITS = 4096  # of a whole number
+
+
+def _numbers(value: Any) -> Any:
+    """An operand of arithmetic: true and false count as 1 and 0, integers have 64 bits, or as many as they need."""
+    if isinstance(value, (*_TEXT, list)):
+        msg = f"{value!r} is no number"
+        raise TypeError(msg)
+    if not isinstance(value, np.ndarray):
+        return int(value) if isinstance(value, (bool, np.integer)) else value
+    if value.dtype == object and any(isinstance(item, (*_TEXT, list, tuple, dict)) for item in value.flat):
+        msg = "not all of its values are numbers"
+        raise TypeError(msg)
+    if type(value) is np.ndarray and value.dtype.kind in "biu":
+        return value.astype(object if value.dtype.kind == "u" and _extent(value) > _LARGEST else np.int64)
+    return value
+
+
+def _are_whole(*values: Any) -> bool:
+    """Whether all are integers, or columns of them."""
+    return all(type(v) is int or (type(v) is np.ndarray and v.dtype == np.int64) for v in values)
+
+
+def _extent(value: Any) -> int:
+    """The largest magnitude among integers."""
+    if isinstance(value, int):
+        return abs(value)
+    return max(abs(int(value.max())), abs(int(value.min()))) if value.size else 0
+
+
+def _exact(value: Any) -> Any:
+    """A column as Python's integers, which have no largest one."""
+    return value.astype(object) if isinstance(value, np.ndarray) else value
+
+
+def _computed(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Arithmetic that is exact for integers, however large: NumPy's own begins again at the smallest one."""
+
+    def compute(left: Any, right: Any) -> Any:
+        left, right = _numbers(left), _numbers(right)
+        if _are_whole(left, right) and not type(left) is type(right) is int:
+            if operation in (operator.floordiv, operator.mod) and not np.all(right):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    return operation(left, np.asarray(right, float))  # by zero it is no number: equal to none
+            one, other = _extent(left), _extent(right)
+            if (one * other if operation is operator.mul else one + other) > _LARGEST:
+                left, right = _exact(left), _exact(right)
+        return operation(left, right)
+
+    return compute
+
+
+def _power(left: Any, right: Any) -> Any:
+    """A power; of integers an exact one, unless it is larger than anybody means."""
+    left, right = _numbers(left), _numbers(right)
+    if any(isinstance(value, np.ndarray) and value.dtype == object for value in (left, right)):
+        return np.frompyfunc(_power_of_values, 2, 1)(left, right)
+    if not _are_whole(left, right):
+        return left**right
+    if np.any(np.less(right, 0)):
+        return np.asarray(left, float) ** right
+    bits = _bits(_extent(left), _extent(right))
+    return left**right if bits < 63 else _exact(left) ** _exact(right)
+
+
+def _power_of_values(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        _bits(abs(left), abs(right))
+    return left**right
+
+
+def _bits(base: int, exponent: int) -> int:
+    """How many bits a power has at most.
+
+    Raises
+    ------
+    OverflowError
+        For more than anybody needs: to compute it could take for ever.
+    """
+    bits = base.bit_length() * exponent if base > 1 else 1
+    if bits > _MOST_BITS:
+        msg = "the result is too large"
+        raise OverflowError(msg)
+    return bits
+
+
+def _signed(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: operation(_numbers(value))
+
+
+ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: _computed(operator.add),
+    ast.Sub: _computed(operator.sub),
+    ast.Mult: _computed(operator.mul),
+    ast.Div: _computed(operator.truediv),
+    ast.FloorDiv: _computed(operator.floordiv),
+    ast.Mod: _computed(operator.mod),
+    ast.Pow: _power,
+    ast.USub: _signed(operator.neg),
+    ast.UAdd: _signed(operator.pos),
+}
+OF_COLUMNS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    **ARITHMETIC,
+    ast.BitAnd: lambda left, right: _all([left, right]),
+    ast.BitOr: lambda left, right: _any([left, right]),
+    ast.And: _all,
+    ast.Or: _any,
+    ast.Not: _not,
+    ast.Invert: _not,
+    ast.Eq: equal,
+    ast.NotEq: lambda left, right: np.logical_not(equal(left, right)),
+    ast.Lt: _ordered(operator.lt),
+    ast.LtE: _ordered(operator.le),
+    ast.Gt: _ordered(operator.gt),
+    ast.GtE: _ordered(operator.ge),
+    ast.In: _is_in,
+    ast.NotIn: lambda value, items: np.logical_not(_is_in(value, items)),
+}
+
+
+def _of_one(name: str, function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function of one column; what NumPy's takes besides, as ``out``, is no business of a condition."""
+
+    def call(*values: Any) -> Any:
+        if len(values) != 1:
+            msg = f"{name} takes one argument, not {len(values)}"
+            raise TypeError(msg)
+        return function(_numbers(values[0]))
+
+    return call
+
+
+def _round(value: Any, decimals: Any = 0) -> Any:
+    """Rounded to this many decimals."""
+    return np.round(_numbers(value), operator.index(decimals))
+
+
+_NAMES = ("abs", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    **{name: _of_one(name, getattr(np, name)) for name in _NAMES},
+    "round": _round,
+}
