@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Container, Mapping
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -12,9 +12,10 @@ from simkit.declare.annotations import Note
 from simkit.declare.forms import Array, Index
 from simkit.record.columns.layout import BLOCK_BYTES, put, read_constant
 from simkit.record.columns.write import Sink, annotate
-from simkit.record.format import description, home, names_in, place
+from simkit.record.format import AFTER, description, home, is_column, names_in, place
 from simkit.values.batch import Batch, Status
 from simkit.values.columns import Column
+from simkit.values.encode import encode
 
 Key: TypeAlias = tuple[str, str]  # a section, ``parameters`` or ``results``, and a name in it
 
@@ -106,10 +107,44 @@ class Table:
         path = place("parameters", name)
         constant, about = read_constant(self.root[path]), description(self.root[path])
         del self.root[path]
-        self.per_session.add(name)
         rows = self._placed() if name in self.explored else self.attempted()
         self.repeat(name, np.flatnonzero(rows), constant)
-        self.root[path].attrs.update({**about, "per_session": True})
+        self.root[path].attrs.update(about)
+        self._mark(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a parameter of this name; what only an `@after` asked for is none of the runs'."""
+        recorded = self.root.get(place("parameters", name))
+        return recorded is not None and is_column(recorded) and AFTER not in recorded.attrs
+
+    def begin(self, name: str, value: Any, note: Note, origin: str) -> None:
+        """Make a column of a constant that the runs so far did not have."""
+        parent, key = home(self.root, place("parameters", name))
+        if key in parent:
+            del parent[key]
+        none = np.empty(0, np.int64)
+        self._sink("parameters", name).make_mask(none, np.empty(0, bool))  # absent in all of them
+        self.repeat(name, none, encode([value]))
+        annotate(parent[key], note, origin)
+
+    def end_others(self, names: Container[str], rows: Index) -> None:
+        """Parameters that were constant so far and are not among these any more have no value in these rows."""
+        for name, node in list(names_in(self.root["parameters"])):
+            is_constant = node.attrs.get("constant", False) and AFTER not in node.attrs
+            if name in names or name in self.explored or not (is_constant or name in self.per_session):
+                continue
+            if is_constant:
+                self.widen(name)
+            if ("parameters", name) in self.about:  # runs compute it now, each for itself
+                self.per_session.discard(name)
+                del self.root[place("parameters", name)].attrs["per_session"]
+            else:
+                self._sink("parameters", name).absent(rows, np.ones(len(rows), bool))
+
+    def _mark(self, name: str) -> None:
+        """Remember that `repeat` writes a parameter, not the batches."""
+        self.per_session.add(name)
+        self.root[place("parameters", name)].attrs["per_session"] = True
 
     def repeat(self, name: str, rows: Index, constant: Column) -> None:
         """Write a parameter's one value at many rows, ascending."""
@@ -118,6 +153,8 @@ class Table:
             part = rows[start : start + step]
             column = constant.take(np.zeros(len(part), np.int64))
             self._sink("parameters", name).write(part, column, np.ones(len(part), bool))
+        if name not in self.per_session:
+            self._mark(name)
 
     def attempted(self) -> Array:
         """Which runs were tried, shape ``(n,)``."""
