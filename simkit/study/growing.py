@@ -22,7 +22,9 @@ from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine
 from simkit.inform.progress import Progress, Reporter, assignments
 from simkit.inject.contact import RUN, STOP
+from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, shared_values
+from simkit.record.file.store import sweep_results
 from simkit.record.readings import Content, Inputs
 from simkit.record.recorded import Recorded
 from simkit.record.writer import Writer
@@ -275,7 +277,9 @@ class Growing:
         fixed, workers = constants(plan, self.shared), self.settings.workers
         self.engine = self.stack.enter_context(execution.engine(fixed, workers, self.interrupt))
         writer = self.stack.enter_context(execution.writer())
-        writer.free(fixed, explored_columns(plan, self.shared, np.arange(1)))
+        explored = explored_columns(plan, self.shared, np.arange(1))
+        varying = {name for name, node in plan.parameters.items() if node.varying}
+        writer.free({*explored, *varying} - {*fixed}, explored)
         self.describe(execution, writer)
         self.execution = execution
 
@@ -286,6 +290,8 @@ class Growing:
             Checkpoints(self.target.checkpoints), None, self.inputs, beat=self.interrupt.beat,
         )  # fmt: skip
         if self.bookkeeping is None:
+            sweep()
+            sweep_results(self.target.slot.path.parent)
             self.bookkeeping = Bookkeeping.begin(plan, self.settings, self.progress)
         return execution
 
