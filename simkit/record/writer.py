@@ -184,18 +184,23 @@ class Writer:
         if changed:
             self.table.end_others(values, rows)
 
-    def free(self, varying: Container[str], explored: Container[str]) -> None:
+    def free(self, varying: Container[str], fixed: Container[str], explored: Container[str]) -> None:
         """Recorded constants that differ between runs by now become columns, with their value in all runs so far.
 
         Parameters
         ----------
         varying
-            Names, or groups of them.
+            Names, or groups of them; those that are fixed all the same are left out.
         """
         for name, node in list(names_in(self.root["parameters"])):
             parts = name.split(".")
             differs = any(".".join(parts[: i + 1]) in varying for i in range(len(parts)))
-            if differs and node.attrs.get("constant", False) and AFTER not in node.attrs:
+            if (
+                differs
+                and name not in fixed
+                and node.attrs.get("constant", False)
+                and AFTER not in node.attrs
+            ):
                 self.table.free(name, explored=name in explored)
 
     @property

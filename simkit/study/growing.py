@@ -279,7 +279,7 @@ class Growing:
         writer = self.stack.enter_context(execution.writer())
         explored = explored_columns(plan, self.shared, np.arange(1))
         varying = {name for name, node in plan.parameters.items() if node.varying}
-        writer.free({*explored, *varying} - {*fixed}, explored)
+        writer.free({*explored, *varying}, fixed, explored)
         self.describe(execution, writer)
         self.execution = execution
 
