@@ -41,6 +41,7 @@ from simkit.record.file.sums import (
 from simkit.record.file.system import READ_WRITE, exclusive, read_at, remove, sync, write_at
 
 _NOWHERE = 1 << 62
+_STEP = 16 << 20  # bytes that are copied at once
 _ROOMY = 1 << 20  # bytes of log that are not worth rewriting
 _CAPACITY = 1024  # blocks that a log's table has room for in the beginning
 
@@ -391,6 +392,38 @@ class TransactionalFile:
         os.replace(f"{path}.new", path)
         os.close(self._log)
         self._log = fd
+
+    def is_at(self, path: str) -> bool:
+        """Whether a path still leads to this file. Some network file systems number files anew now and then."""
+        mine = os.fstat(self._fd)
+        try:
+            there = os.stat(path)
+        except OSError:
+            return False
+        same = (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+        return same or (mine.st_size, mine.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+
+    def whereabouts(self) -> str | None:
+        """Where the file is now: empty where that can't be told, None where it has no name any more."""
+        if not os.fstat(self._fd).st_nlink:
+            return None
+        try:
+            return os.readlink(f"/proc/self/fd/{self._fd}")
+        except OSError:
+            return ""
+
+    def copy_to(self, path: str) -> None:
+        """Write what is committed as a new file."""
+        end = self._committed_end
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            for start in range(0, end, _STEP):
+                block = memoryview(bytearray(min(_STEP, end - start)))
+                self._read_committed(block, start)
+                write_at(fd, block, start)
+            write_trailer(fd, Checksums(self._identity, end, self._sums))
+        finally:
+            os.close(fd)
 
     def abandon(self) -> None:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""
