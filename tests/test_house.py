@@ -33,10 +33,13 @@ LATER = (  # came with features after the house was counted
     ),
     *("values/pictures", "values/codecs/figures"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
-    *("record/damage", "record/file/sums", "record/file/system"),
+    *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
+    *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
+    **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
+    "collect/draws": "inject/test_generators.py",
     "analyse/bokeh": "serve/test_app.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
@@ -286,3 +288,25 @@ def test_a_run_that_raises_keyboard_interrupt_itself_is_a_failed_run(tmp_path):
     traj = simkit.run(f, simkit.explore(x=[0, 1, 2]), output=tmp_path / "f.h5")
     assert traj.status.tolist() == ["done", "failed", "done"]
     assert "KeyboardInterrupt" in traj.error(1)
+
+
+def test_runs_that_failed_are_a_warning_with_the_first_and_how_to_see_it(tmp_path):
+    def f(x):
+        if x > 1:
+            raise ValueError(f"no luck with {x}")
+        return {"z": 1.0}
+
+    space = simkit.product(x=[1, 2, 3])
+    words = (
+        r"f: 2 of 3 runs not done, .* run 1 failed: ValueError: no luck with 2\n .* print\(traj.error\(1\)\)"
+    )
+    with pytest.warns(UserWarning, match=words) as caught:
+        trajectory = simkit.run(f, space, output=tmp_path / "a.h5")
+    assert caught[0].filename == __file__
+    assert "no luck with 2" in trajectory.error(1)
+    assert trajectory.where("status != 'done'").index.tolist() == [1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simkit.run(f, simkit.product(x=[1, 0]), output=tmp_path / "b.h5")  # nothing to say
+        with pytest.raises(simkit.SimkitError, match="run 1 failed"):
+            simkit.run(f, space, output=tmp_path / "c.h5", check=True)

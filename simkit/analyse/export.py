@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from simkit.analyse.notes import info
 from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import as_names, dataframe, numbers_of, table_names
+from simkit.analyse.tables import as_names, dataframe, magnitude, numbers_of, table_names
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import has_unit
 from simkit.record.copy import extract, is_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
@@ -158,11 +161,17 @@ def _remark_on_constants(selection: Selection, names: Sequence[str]) -> list[str
     return [f"constants are not in the table: {', '.join(constants)}"] if constants else []
 
 
+def _table(selection: Selection, wanted: Sequence[str], names: Sequence[str] | None) -> pd.DataFrame:
+    """The wanted columns; with trials where these tell rows apart, and what became of each run."""
+    trial = ["trial"] if names is None and selection.has_run_column("trial") else []
+    return dataframe(selection, wanted, info=[*trial, "status", "seconds"])
+
+
 def _csv(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
     wanted = _varying(selection) if names is None else names
     problems = {name: cell_problem(selection, name) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = dataframe(selection, names)
+    frame = _table(selection, wanted, names)
     _whole_file(path, frame.to_csv)
     units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
     remarks = _remark_on_constants(selection, wanted) if names is None else []
@@ -172,19 +181,55 @@ def _csv(selection: Selection, path: Path, names: Sequence[str] | None) -> list[
 def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
     try:
         import pyarrow as pa
+        import pyarrow.parquet as pq
     except ImportError:
         msg = '.parquet files need pyarrow: pip install "simkit[parquet]"'
         raise SimkitError(msg) from None
     wanted = _varying(selection) if names is None else names
     problems = {name: list_problem(selection, name) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = dataframe(selection, None if names is None and wanted == table_names(selection) else wanted)
+    frame = _table(selection, wanted, names)
     try:
-        _whole_file(path, lambda aside: frame.to_parquet(aside, engine="pyarrow"))
+        table = pa.Table.from_pandas(frame, preserve_index=True)  # a column for those that know no index
+        table = table.select([frame.index.name, *frame.columns])
+        facts = {**(table.schema.metadata or {}), **_facts(selection, frame)}
+        _whole_file(path, lambda aside: pq.write_table(table.replace_schema_metadata(facts), aside))
     except pa.ArrowException as error:
         msg = f"{shown_path(path)}: {error}"
         raise SimkitError(msg) from None
-    return _remark_on_constants(selection, wanted) if names is None else []
+    constants = [name for name in selection.constants if name not in wanted]
+    return [f"constants are in the file's metadata: {', '.join(constants)}"] if constants else []
+
+
+def _facts(selection: Selection, frame: pd.DataFrame) -> dict[str, str]:
+    """What is known besides the columns, for a schema's metadata: texts, mappings as JSON."""
+    made = info(selection.recorded)
+    constants = {name: _bare(selection, name) for name in selection.constants}
+    units = {name: unit for name, (_, unit) in constants.items() if unit}
+    return {
+        "experiment": made.name,
+        "node_id": made.node_id,
+        "root_seed": str(made.root_seed),
+        "created": made.created.isoformat(),
+        "constants": json.dumps({name: _as_json(value) for name, (value, _) in constants.items()}),
+        "units": json.dumps({**units, **frame.attrs["units"]}),
+    }
+
+
+def _bare(selection: Selection, name: str) -> tuple[Any, str]:
+    """A constant without its unit, and the unit."""
+    return magnitude(selection, name, selection.parameter(name))
+
+
+def _as_json(value: Any) -> Any:
+    """A value as JSON has it; what it does not have, infinity among it, as Python writes it."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufU":
+        value = value.tolist()
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value
 
 
 def _netcdf(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:

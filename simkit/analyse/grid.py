@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import attrs
 import numpy as np
 
-from simkit.analyse.selection import Selection
+from simkit.analyse.selection import Selection, data_of
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.record.recorded import Recorded
 from simkit.values.columns import Column
@@ -170,10 +170,23 @@ def placement(selection: Selection) -> Placement:
     cells = np.zeros(len(runs), np.int64)
     for names, column in groups.items():
         used, codes = column.among(selection.chosen)
+        order = _order(_values(selection, names[0], column.first[used]))
+        used, codes = used[order], np.argsort(order)[codes]
         values = {name: _values(selection, name, column.first[used]) for name in names}
         axes.append(Axis(names[0], len(used), values, is_parameter=names[0] != TRIAL))
         cells = cells * len(used) + codes
     return Placement(tuple(axes), cells)
+
+
+def _order(coordinates: Any) -> Index:
+    """In which order an axis shows its coordinates: ascending where they have an order, else as they turned up."""
+    array = data_of(coordinates)
+    if array.ndim > 1:
+        return np.arange(len(array))
+    try:
+        return np.argsort(np.asarray(array), kind="stable")
+    except TypeError:  # texts beside numbers
+        return np.arange(len(array))
 
 
 def _values(selection: Selection, name: str, runs: Index) -> Any:

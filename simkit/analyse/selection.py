@@ -18,6 +18,7 @@ from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, part
 from simkit.values.instances import Stored
+from simkit.values.registry import is_mutable
 
 
 def data_of(column: Any) -> Any:
@@ -189,6 +190,15 @@ class Selection:
             return True
         dtype_probe = as_array(self.recorded.column(name, slice(0, 0)))
         return dtype_probe.ndim == 1 and dtype_probe.dtype.kind in "biufcmM"
+
+    def is_value(self, name: str) -> bool:
+        """Whether a run has one value under this name, such as a number, tuple or time: no array, no table."""
+        if not self.recorded.is_constant(name):
+            return self.is_scalar(name) or self.recorded.is_value(name)
+        value = self.parameter(name)
+        if hasattr(value, "shape"):
+            return bool(value.shape == ())
+        return not isinstance(value, (list, dict)) and not is_mutable(type(value))
 
     # Values
 

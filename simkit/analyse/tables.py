@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from simkit.analyse.selection import Selection, data_of, mask_of, run_label
 from simkit.declare.forms import Array, objects
 from simkit.errors import SimkitError
-from simkit.values.batch import WORDS
+from simkit.inform.progress import has_unit
+from simkit.values.batch import WORDS, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ def magnitude(selection: Selection, name: str, values: Any) -> tuple[Any, str]:
         return np.asanyarray(values.magnitude), str(values.units)
     if hasattr(values, "dim") and hasattr(values, "get_best_unit"):  # Brian2, whose numbers are SI
         return np.asarray(values), str(type(values)(1.0, dim=values.dim).get_best_unit())
-    if hasattr(values, "unit"):  # astropy, or a quantity of a package that is not installed here
+    if has_unit(values):  # astropy, or a quantity of a package that is not installed here
         return np.asarray(values), str(values.unit)
     return values, selection.unit(name)
 
@@ -60,27 +62,54 @@ def real_numbers(selection: Selection, name: str, use: str) -> tuple[Array, str]
     return values, unit
 
 
-def dataframe(selection: Selection, names: str | Sequence[str] | None) -> pd.DataFrame:
-    """The named columns, then status and seconds."""
+def dataframe(
+    selection: Selection, names: str | Sequence[str] | None, *, info: bool | Sequence[str] = False
+) -> pd.DataFrame:
+    """A table of the named columns, by default of all that fits into one; see `Trajectory.to_dataframe`.
+
+    Parameters
+    ----------
+    info
+        The run columns to add, or whether to add all.
+    """
     import pandas as pd
 
+    wanted = default_names(selection) if names is None else as_names(names)
     columns: dict[str, Any] = {}
     units: dict[str, str] = {}
-    for name in table_names(selection) if names is None else as_names(names):
+    for name in wanted:
         if selection.recorded.section_of(name) == "summary":
             msg = f"{name!r} is one value for all runs, not a column: it is traj.summary.{name}"
             raise SimkitError(msg)
-        values, unit = numbers_of(selection, name)
+        values, unit = (
+            _constant(selection, name) if name in selection.constants else numbers_of(selection, name)
+        )
         columns[name] = _series(values)
         units.update({name: unit} if unit else {})
     if names is None and selection.has_run_column("trial"):
         columns = _with_trial(selection, columns)
-    codes = selection.run_column("status").astype(np.int8)
-    columns[run_label("status", columns)] = pd.Categorical.from_codes(codes, list(WORDS))
-    columns[run_label("seconds", columns)] = selection.of_runs("seconds")
+    for name in (RUN_COLUMNS if info else ()) if isinstance(info, bool) else info:
+        if selection.has_run_column(name) and not (name == "trial" and names is None):
+            columns[run_label(name, columns)] = _run_column(selection, name)
     frame = pd.DataFrame(columns, index=_index(selection, run_label("run", columns)), copy=False)
     frame.attrs["units"] = units
+    if names is None:
+        frame.attrs["left_out"] = left_out(selection, wanted)
     return frame
+
+
+RUN_COLUMNS = (
+    "status",
+    "seconds",
+    "started",
+    "worker",
+    "trial",
+    "seed",
+    "session",
+    "attempt",
+    "block",
+    "role",
+)
 
 
 def as_names(names: str | Sequence[str]) -> list[str]:
@@ -88,13 +117,52 @@ def as_names(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
+def default_names(selection: Selection) -> list[str]:
+    """What a table shows by default: explored names whatever they are, then what is a value rather than an array.
+
+    Of the other parameters, constants too, and of the results: numbers, text, times, tuples and the like.
+    """
+    recorded = selection.recorded
+    names = [*recorded.names("parameters"), *recorded.names("results")]
+    shown = [name for name in names if name not in recorded.explored and selection.is_value(name)]
+    return [*recorded.explored, *shown]
+
+
+def left_out(selection: Selection, names: Sequence[str]) -> dict[str, str]:
+    """What is recorded besides these names, each with its type in a few words."""
+    recorded = selection.recorded
+    every = [*recorded.names("parameters"), *recorded.names("results")]
+    return {name: recorded.kind(name) for name in every if name not in names}
+
+
 def table_names(selection: Selection) -> list[str]:
-    """What a table shows by default: explored first, then all that varies and is a scalar or text."""
+    """What varies and is a number or text per run, explored names first: what text tables and figures hold."""
     recorded = selection.recorded
     names = [*recorded.names("parameters"), *recorded.names("results")]
     varying = [n for n in names if not recorded.is_constant(n) and selection.is_scalar(n)]
     explored = recorded.explored
     return sorted(varying, key=lambda name: name not in explored)
+
+
+def _constant(selection: Selection, name: str) -> tuple[Any, str]:
+    """A constant repeated, and its unit: quick however many runs there are."""
+    one = Selection(selection.recorded, selection.runs[:1] if len(selection) else np.zeros(1, np.int64))
+    values, unit = numbers_of(one, name)
+    return values[np.zeros(len(selection), np.int64)], unit
+
+
+def _run_column(selection: Selection, name: str) -> Any:
+    """A run column as a table shows it: the status as a category, times as times, missing where it did not run."""
+    import pandas as pd
+
+    codes = selection.run_column("status")
+    if name == "status":
+        return pd.Categorical.from_codes(codes.astype(np.int8), list(WORDS))
+    values = selection.of_runs(name)
+    if name == "started":
+        seconds = np.where(codes == Status.PENDING, np.nan, values)
+        return pd.to_datetime(pd.Series(seconds), unit="s", utc=True).array
+    return values
 
 
 def _with_trial(selection: Selection, columns: dict[str, Any]) -> dict[str, Any]:
@@ -121,8 +189,11 @@ def _series(column: Any) -> Any:
         missing = _missing(column)
         values = _with_none(data_of(column), missing)
         here = values[~missing]
-        is_text = len(here) > 0 and all(type(value) is str for value in here)
-        return pd.array(values, dtype="str") if is_text else values
+        kinds = set(map(type, here))
+        if kinds == {str}:
+            return pd.array(values, dtype="str")
+        is_time = kinds and all(issubclass(kind, (datetime.datetime, datetime.timedelta)) for kind in kinds)
+        return pd.Series(values).infer_objects().array if is_time else values
     if not isinstance(column, np.ma.MaskedArray):
         return column
     nullable = {"i": "Int", "u": "UInt"}.get(column.dtype.kind)

@@ -283,24 +283,28 @@ class Trajectory:
         """
         return Trajectory(self._selection.recorded, self._selection.where(test, equal).chosen)
 
-    def to_dataframe(self, names: str | Sequence[str] | None = None) -> pd.DataFrame:
+    def to_dataframe(self, names: str | Sequence[str] | None = None, *, info: bool = False) -> pd.DataFrame:
         """The runs as a table, indexed by run number.
 
         Parameters
         ----------
         names
-            Which parameters and results; by default all that vary between runs and are scalars or text.
+            Which parameters, results and run columns; by default the explored parameters, ``trial`` where points
+            are repeated, and of the other parameters and the results all whose values are numbers, text, tuples,
+            times and the like, rather than arrays, tables or groups of values.
+        info
+            Add what is known of each run: ``status``, ``seconds``, ``started``, ``worker`` and, where they are
+            used, ``seed``, ``session``, ``attempt``. Where a user's name is the same, these have the prefix ``run_``.
 
         Returns
         -------
         DataFrame
-            One row per run, and the columns ``status`` and ``seconds`` (with the prefix ``run_`` where a
-            user's name is the same). Missing integers and booleans have pandas' nullable types. The units
-            stand in ``.attrs["units"]``, by name.
+            One row per run. Missing integers and booleans have pandas' nullable types. The units stand in
+            ``.attrs["units"]``, by name, and what is left out, each with its type, in ``.attrs["left_out"]``.
         """
         from simkit.analyse.tables import dataframe
 
-        return dataframe(self._selection, names)
+        return dataframe(self._selection, names, info=info)
 
     def to_xarray(self, names: str | Sequence[str] | None = None) -> xr.Dataset:
         """The runs as labelled arrays, read when they are touched (the file must still be open then).

@@ -89,10 +89,16 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
     for place in code.places:
         value = graph.value(place)
         is_memo = place in memos and (isinstance(value, _PLAIN) or value is None)
-        if not is_memo and not (imported and getattr(value, "nbytes", 0) > _LARGE):
+        if not is_memo and not (imported and _size(value) > _LARGE):
             label = f"{graph.key(place.path)}::{place.name}"
             values.update(_of_global(label, value, known=bool(graph.units(place))))
     return Captures({**values, **dict(_outside(graph, code, imported=imported))}, imported)
+
+
+def _size(value: Any) -> int:
+    """Bytes of an array; an object that answers to every name is not asked."""
+    size = getattr(value, "nbytes", 0) if hasattr(type(value), "nbytes") else 0
+    return size if isinstance(size, int) else 0
 
 
 def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:

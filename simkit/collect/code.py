@@ -9,7 +9,6 @@ comment nor a grown grid is a change.
 from __future__ import annotations
 
 import ast
-import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,6 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import attrs
-import numpy as np
 
 from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, project_file
 from simkit.collect.objects import held, names_of, source_of
@@ -200,26 +198,6 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     )
 
 
-RANDOM, NUMPY, BRIAN2 = "random", "numpy.random", "brian2"
-
-
-def streams(graph: Graph, code: Reached) -> frozenset[str]:
-    """The global random generators that these pieces of code use, whatever names they import them by."""
-    paths = {path for path, _ in code.units}
-    found = {BRIAN2 for path in paths if _uses_brian2(graph.namespaces.get(path, {}))}
-    for path, unit in code.units:
-        values = (value_of(graph, path, use) for use in unit.uses if use.kind == "reads")
-        found.update(stream for value in values if (stream := _stream_of(value)))
-    return frozenset(found)
-
-
-def _uses_brian2(namespace: Mapping[str, Any]) -> bool:
-    names = (
-        getattr(value, "__module__", None) or getattr(value, "__name__", "") for value in namespace.values()
-    )
-    return "brian2" in sys.modules and any(str(name).partition(".")[0] == "brian2" for name in names)
-
-
 def value_of(graph: Graph, path: Path, use: Use) -> Any:
     """What a dotted name through modules stands for; nothing is executed for it."""
     value = graph.namespaces.get(path, {}).get(use.chain[0])
@@ -229,14 +207,3 @@ def value_of(graph: Graph, path: Path, use: Use) -> Any:
     for name in use.chain[1:]:
         value = vars(value).get(name) if isinstance(value, ModuleType) else None
     return value
-
-
-def _stream_of(value: Any) -> str | None:
-    if value is np.random.seed:
-        return NUMPY
-    owner = getattr(value, "__self__", None)
-    if owner is None or isinstance(owner, ModuleType):
-        return None
-    if owner is random.seed.__self__:  # type: ignore[attr-defined]
-        return RANDOM
-    return NUMPY if owner is np.random.normal.__self__ else None  # type: ignore[attr-defined]

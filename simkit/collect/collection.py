@@ -14,8 +14,9 @@ import attrs
 
 from simkit.collect import targets
 from simkit.collect.captures import captures
-from simkit.collect.code import graph_of, reached, streams
+from simkit.collect.code import graph_of, reached
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
+from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
@@ -182,6 +183,7 @@ def resolve(
         module=candidate.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        generators=generators(graph, code, things, candidate.path),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
         readings=read_on_import(graph, code.units) if imported else {},
@@ -282,6 +284,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
         module=function.__module__,
         code=code.code,
         streams=streams(graph, code),
+        generators=generators(graph, code, things, plan.path),
     )
 
 

@@ -15,7 +15,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import attrs
@@ -242,7 +242,8 @@ class Graph:
 
     def _current(self, place: Place, units: tuple[CodeUnit, ...]) -> tuple[CodeUnit, ...]:
         """Of several definitions of one function, that of the present one."""
-        code = getattr(self.value(place), "__code__", None)
+        value = self.value(place)
+        code = value.__code__ if isinstance(value, FunctionType) else None
         if code is not None and code.co_filename.startswith("<string"):
             return ()  # made by exec
         if len(units) < 2 or code is None or code.co_filename != str(place.path):

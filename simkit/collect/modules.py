@@ -22,6 +22,7 @@ from simkit.collect.config import SIMCONF
 from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec, Hooks
+from simkit.declare.tags import own_attributes
 from simkit.errors import SimkitError, is_ours, shown_path
 
 USERS = (
@@ -292,7 +293,7 @@ def installed_codecs() -> None:
 
 
 def _codecs(plugin: Any, where: str) -> list[Codec]:
-    if not any(getattr(thing, "__dict__", {}).get("simkit_impl") for thing in vars(plugin).values()):
+    if not any(own_attributes(thing).get("simkit_impl") for thing in vars(plugin).values()):
         return []
     manager = pluggy.PluginManager("simkit")
     manager.add_hookspecs(Hooks)

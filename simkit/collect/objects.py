@@ -23,7 +23,7 @@ import numpy as np
 
 from simkit.collect.graph import project_file
 from simkit.collect.syntax import normal_form
-from simkit.declare.tags import Tag
+from simkit.declare.tags import Tag, own_attributes
 from simkit.values.compare import digest
 
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), BuiltinFunctionType, Tag, type(...))
@@ -209,6 +209,8 @@ class State:
                 self.all(item for pair in sorted(carried(value).items()) for item in pair)
             case type():
                 self.note(value.__module__, value.__qualname__)
+            case _ if isinstance(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
+                self.feed(own_attributes(value)["py_func"])
             case _:
                 try:
                     self.note(digest(value))
@@ -231,6 +233,6 @@ class State:
             case _:
                 slots = (name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))
                 names = {name: getattr(value, name, None) for name in slots if not name.startswith("__")}
-                names.update(getattr(value, "__dict__", {}))
+                names.update(own_attributes(value))
                 self.is_whole = self.is_whole and bool(names or type(value) is object)
                 self.all(item for pair in names.items() for item in pair)

@@ -17,7 +17,7 @@ from simkit.declare.space import Space
 from simkit.declare.tags import Limits
 
 NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin"]
-BUILTINS = ("run", "rng", "seed", "workdir")
+BUILTINS = ("run", "rng", "seed", "random_state", "workdir")
 
 
 @attrs.frozen(eq=False)
@@ -104,7 +104,9 @@ class Plan:
     captures
         The values that this code carries with it.
     streams
-        The global random generators that this code draws from.
+        The global random generators that this code may draw from.
+    generators
+        The generator objects that its modules hold, by name.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
     sources
@@ -126,6 +128,7 @@ class Plan:
     limits: Limits = Limits()
     compress: bool = False
     streams: frozenset[str] = frozenset()
+    generators: Mapping[str, Any] = attrs.field(factory=dict)
     captures: Captures = Captures()
     afters: tuple[Plan, ...] = ()
     sources: Sources = Sources()

@@ -184,9 +184,9 @@ class Resolver:
         return next((level[name] for level in self.levels[start:] if name in level), None)
 
     def builtin(self, name: str, chain: Chain) -> Node:
-        """A run's own object; ``rng`` is made from ``seed``, whoever gives that."""
+        """A run's own object; ``rng`` and ``random_state`` are made from ``seed``, whoever gives that."""
         needs: tuple[Need, ...] = ()
-        if name == "rng":
+        if name in ("rng", "random_state"):
             needs = (Need("seed", self.request(Request("seed", MISSING, Note()), chain)),)
         return Node(name, "builtin", needs=needs, varying=True, origin="built in")
 
@@ -200,7 +200,7 @@ class Resolver:
         if provider.is_group:
             return self.group(provider, key, (*chain, asker))
         asked = requests(provider.thing)
-        streams = [r for r in asked if r.name in ("rng", "seed") and self.is_builtin(r)]
+        streams = [r for r in asked if r.name in ("rng", "seed", "random_state") and self.is_builtin(r)]
         own = [r for r in asked if r.name == provider.name]
         others = [r for r in asked if r not in streams and r not in own]
         keys = {need.argument: need.key for need in self.call(others, (*chain, asker))}
@@ -247,11 +247,11 @@ class Resolver:
         self.nodes[seed] = Node(seed, "builtin", scope="experiment", origin="built in")
         if request.name == "seed":
             return seed
-        rng = f"rng@{key}"
-        self.nodes[rng] = Node(
-            rng, "builtin", needs=(Need("seed", seed),), scope="experiment", origin="built in"
+        made = f"{request.name}@{key}"
+        self.nodes[made] = Node(
+            made, "builtin", needs=(Need("seed", seed),), scope="experiment", origin="built in"
         )
-        return rng
+        return made
 
     def fixture(self, provider: Provider, key: str, needs: tuple[Need, ...], chain: Chain) -> Node:
         """A fixture; one that the runs share may not need what differs between them."""

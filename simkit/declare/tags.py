@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, dataclass_transform, overload
 
 import attrs
@@ -116,8 +116,17 @@ def _remade(fields: dict[str, Any]) -> Tag:
 
 def tag_of(thing: Any) -> Tag | None:
     """The tag of a function or class; a subclass does not inherit one."""
-    tag = getattr(thing, "__dict__", {}).get(_ATTRIBUTE)
+    tag = own_attributes(thing).get(_ATTRIBUTE)
     return tag if isinstance(tag, Tag) else None
+
+
+def own_attributes(thing: Any) -> Mapping[str, Any]:
+    """What an object's ``__dict__`` holds; its ``__getattr__``, which may answer to every name, is not asked."""
+    try:
+        attributes = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
+    return attributes if isinstance(attributes, Mapping) else {}
 
 
 def mark(thing: Any, **changes: Any) -> None:

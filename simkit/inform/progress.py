@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,7 +35,10 @@ def duration(seconds: float) -> str:
 
 def has_unit(value: Any) -> bool:
     """Whether a value is a quantity, which shows its unit itself: Brian2's, pint's or astropy's."""
-    return any(hasattr(value, name) for name in ("dim", "units", "unit"))
+    is_time = isinstance(
+        value, (datetime.date, datetime.timedelta)
+    )  # pandas' have a resolution that is called unit
+    return not is_time and any(hasattr(value, name) for name in ("dim", "units", "unit"))
 
 
 def briefly(value: Any, most: int = 60, cells: int = 6) -> str:
@@ -185,7 +189,9 @@ class Progress:
             if numbers[status]:
                 self.counts[status.word] = self.counts.get(status.word, 0) + int(numbers[status])
                 self.waiting[status.word] = self.waiting.get(status.word, 0) + int(numbers[status])
-        self.warnings.update({text: name for name, text in batch.warnings})
+        self.warnings.update({text: name for name, text in batch.warnings if name})
+        remarks = [f"{self.plan.node_id}: {text}" for name, text in batch.warnings if not name]
+        self.remarks.extend(remark for remark in remarks if remark not in self.remarks)
         self.busy += float(np.nansum(batch.seconds))
         for position in np.flatnonzero(final & (batch.status != Status.DONE))[
             : _KEPT - len(self.failures)

@@ -25,6 +25,7 @@ from simkit.inform.progress import (
     tally,
 )
 from simkit.record.facts import clean
+from simkit.record.file.store import left_log
 
 
 class Display(Protocol):
@@ -297,6 +298,8 @@ class Report:
         recorded = [each for each in self.studied if each.path.exists() and not each.is_gone]
         for progress in recorded:
             print(self.file_line(progress))
+            if log := left_log(progress.path):
+                print(f"    {log}")
         if recorded and not self.quiet:
             path = shown_path(recorded[-1].path)
             name = (

@@ -17,11 +17,12 @@ from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
+from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
-from simkit.inject.seeds import generators, run_seeds
-from simkit.inject.watch import Watch, seed_globals
+from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
+from simkit.inject.watch import Watch
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -30,7 +31,6 @@ from simkit.values.results import fields_of, take_apart
 Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
 PATIENCE = 0.1  # seconds after which a batch is handed over although some of its runs are left
-GLOBAL_SEED = "seed@global"
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
 
@@ -90,6 +90,7 @@ class Injector:
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.vault = None if save is None else Vault(save)
+        self.baseline = Baseline(plan)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.failures = 0
         self.broken: str | None = None
@@ -105,6 +106,7 @@ class Injector:
                     self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)
         except Exception as error:  # noqa: BLE001 - whatever the user's fixture raises
             self.broken = str(error)
+        self.baseline.share(self.values)
 
     def close(self) -> str:
         """Tear down the shared fixtures; the traceback if one fails, which costs no run."""
@@ -135,8 +137,20 @@ class Injector:
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
             self.prepare()
-        if self.watch:
-            self.watch.begin()
+        self.baseline.note()
+        failures = self.failures
+        try:
+            batch = self.executed(portion, beat, log)
+            if self.baseline.has_moved():
+                self.baseline.restore()
+                self.failures = failures
+                batch = self.executed(portion, beat, log)
+            return batch
+        finally:
+            self.baseline.restore()
+
+    def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
+        """Execute these runs from where everything is now."""
         if self.vault is not None:
             self.vault.restorable = portion.restorable
         runs, n = portion.runs, len(portion.runs)
@@ -155,23 +169,37 @@ class Injector:
             out.executed = n
             for position in range(n):
                 out.fail(position, self.broken)
-        elif self.steps or self.on_error or self.watch or self.plan.streams:
+        elif self.steps or self.is_careful:
             recorded = self.stepwise(columns, out, beat, mark)
         else:
             self.straight(columns, out, beat, mark)
         beat[RUN] = -1.0
         out.cut()
-        runs, seeds = runs[: out.executed], None if seeds is None else seeds[: out.executed]
+        self.baseline.judge(out.seconds[: out.executed])
+        drawn = self.baseline.drawn() if self.baseline.words else []
+        is_random = self.has_stream or self.baseline.is_random
+        runs, seeds = runs[: out.executed], seeds[: out.executed] if seeds is not None and is_random else None
         out.started += epoch
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         results = result_columns(self.names, out)
-        warnings = self.watch.warnings(results) if self.watch and out.executed else ()
+        warnings = self.watch.warnings(results, drawn) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
             out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,
         )  # fmt: skip
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether there is more to do for each run than to call the experiment."""
+        careful = self.baseline.seeds_each or self.baseline.cleans_each
+        return bool(careful or self.watch or self.on_error)
+
+    @property
+    def has_stream(self) -> bool:
+        """Whether runs ask for their random stream."""
+        return "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
 
     def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, list[Run] | None]:
         """The values that differ between runs and need no call, each an iterable over the runs."""
@@ -184,15 +212,14 @@ class Injector:
                 for position in lacking.tolist():
                     elements[position] = ABSENT
             columns[name] = map(given, elements) if copied else elements
-        seeds = None
-        asked = "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
-        if asked or self.plan.streams:
+        careful, seeds = self.is_careful, None
+        if careful or self.has_stream:
             seeds = run_seeds(self.root, self.plan.name, runs) if self.seeds is None else self.seeds[runs]
-            columns[GLOBAL_SEED] = seeds.tolist()
-        if asked:
-            columns["seed"] = columns[GLOBAL_SEED]
-        if asked and seeds is not None and "rng" in self.wants:
-            columns["rng"] = generators(seeds)
+        self.baseline.give(seeds if careful else None)
+        if self.has_stream and seeds is not None:
+            columns["seed"] = seeds.tolist()
+            columns.update({"rng": generators(seeds)} if "rng" in self.wants else {})
+            columns.update({RANDOM_STATE: small_seeds(seeds).tolist()} if RANDOM_STATE in self.wants else {})
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
@@ -266,10 +293,9 @@ class Injector:
                 break
             beat[BEGAN], beat[RUN] = begun, run
             out.started[position] = begun
-            environment: dict[str, Any] = {
-                **self.values,
-                **{key: next(column) for key, column in iterators.items()},
-            }
+            values = {key: next(column) for key, column in iterators.items()}
+            environment: dict[str, Any] = {**self.values, **values}
+            self.baseline.begin(position)
             try:
                 with ExitStack() as teardown:
                     out.results[position] = self.one(environment, teardown)
@@ -279,6 +305,8 @@ class Injector:
             out.seconds[position] = time.perf_counter() - begun
             out.executed = position + 1
             recorded.append(self.computed(environment))
+            environment.clear()  # nothing of this run is alive when the next begins
+            self.baseline.end()
             if mark:
                 beat[LOGGED] = logged = mark()
                 out.marks.append(logged)
@@ -286,19 +314,19 @@ class Injector:
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
         """One run: its steps in order, then the experiment itself."""
-        if self.plan.streams:
-            seed_globals(self.plan.streams, environment[GLOBAL_SEED])
         for step in self.steps:
             environment[step.key] = step.make(environment, teardown)
         passed = {}
         for need in self.plan.needs:
             value = environment[need.key]
             passed[need.key] = given(value) if self.plan.nodes[need.key].is_recorded else value
-        if self.watch:
-            self.watch.passed, self.watch.environment = passed, environment
         positional = [passed[need.key] for need in self.plan.needs if not need.keyword]
         keywords = {need.argument: passed[need.key] for need in self.plan.needs if need.keyword}
-        return snapshot(self.plan.function(*positional, **keywords), take_apart, fields_of)
+        try:
+            return snapshot(self.plan.function(*positional, **keywords), take_apart, fields_of)
+        finally:
+            if self.watch:
+                self.watch.compare(passed, environment)
 
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""

@@ -18,11 +18,13 @@ import numpy as np
 from simkit.collect.plan import Node, Plan
 from simkit.collect.problems import check_storable
 from simkit.collect.signatures import fields_depend, group_fields, is_group, leaf_notes, leaves
+from simkit.collect.surroundings import kept
 from simkit.declare.annotations import Note
 from simkit.declare.plugins import OWN
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
-from simkit.inject.seeds import shared_seed
+from simkit.inject.generators import global_streams, seeded, stream_of
+from simkit.inject.seeds import RANDOM_STATE, shared_seed, small_seed
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 from simkit.values.instances import Stored, loaded, revived, stored_parts
@@ -100,7 +102,7 @@ def shared_values(plan: Plan, root: int, known: Mapping[str, Any] | None = None)
         When one can't be computed or recorded; the message holds the user's traceback.
     """
     values: dict[str, Any] = dict(known or {})
-    with ExitStack() as teardown:
+    with kept(), ExitStack() as teardown:
         for key in _wanted(plan, values):
             node = plan.nodes[key]
             value = make_shared(node, plan, values, root, teardown)
@@ -129,8 +131,10 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
     try:
         positional, named = bound(node, plan, values)
         assert node.make is not None
-        value = node.make(*positional, **named)
-        return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
+        own = [stream_of(name, generator) for name, generator in plan.generators.items()]
+        with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)):
+            value = node.make(*positional, **named)
+            return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
@@ -143,6 +147,8 @@ def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any
     provider = node.key.partition("@")[2]
     if node.name == "rng":
         return np.random.default_rng(values[node.needs[0].key])
+    if node.name == RANDOM_STATE:
+        return small_seed(values[node.needs[0].key])
     return shared_seed(root, plan.name, provider)
 
 
@@ -218,6 +224,7 @@ def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
     return node.make(**fields)
 
 
+_OF_SEED: Mapping[str, Callable[[Any], Any]] = {"rng": np.random.default_rng, RANDOM_STATE: small_seed}
 Environment = dict[str, Any]
 
 
@@ -245,8 +252,9 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
             return lambda environment, _: protected(_called(node, plan, environment))
     if node.name == "workdir":
         return lambda environment, teardown: _workdir(plan, teardown)
-    if node.name == "rng" and plan.nodes["seed"].kind != "builtin":
-        return lambda environment, _: np.random.default_rng(environment["seed"])
+    if node.name in _OF_SEED and plan.nodes["seed"].kind != "builtin":
+        made = _OF_SEED[node.name]
+        return lambda environment, _: made(environment["seed"])
     return None
 
 

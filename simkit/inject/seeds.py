@@ -18,6 +18,7 @@ _MASK = 0xFFFFFFFF
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED
 _MIX_L, _MIX_R = 0xCA01F9DD, 0x4973F715
 _POOL = 4
+RANDOM_STATE = "random_state"
 
 
 def experiment_key(name: str) -> int:
@@ -41,6 +42,40 @@ def run_seeds(root: int, name: str, runs: Index) -> Array:
     return words >> np.uint64(1)
 
 
+def child_words(seeds: Array, name: str) -> Array:
+    """What a generator of its own name begins with in each run, four 64-bit words.
+
+    Equal to ``SeedSequence(seed, spawn_key=(key,)).generate_state(4, "u8")`` with the key of the name, so that no
+    two generators of a run, and none of two runs, draw the same numbers.
+
+    Parameters
+    ----------
+    seeds
+        The runs' seeds, each below 2**64.
+
+    Returns
+    -------
+    ndarray of uint64
+        Shape ``(len(seeds), 4)``.
+    """
+    zero = np.uint32(0)
+    words: Array = _state(_mixed([*_halves(seeds), zero, zero, np.uint32(experiment_key(name))]), 8).view(
+        "<u8"
+    )
+    return words
+
+
+def small_seeds(seeds: Array) -> Array:
+    """What ``random_state`` is in runs of these seeds: an int below 2**32."""
+    return child_words(seeds, RANDOM_STATE)[:, 0] & np.uint64(_MASK)
+
+
+def small_seed(seed: Any) -> int:
+    """The same for one seed, of whatever kind `numpy.random.default_rng` takes."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(experiment_key(RANDOM_STATE),))
+    return int(sequence.generate_state(1)[0])
+
+
 def shared_seed(root: int, name: str, provider: str) -> int:
     """The seed of the experiment's own stream, as one of its providers gets it."""
     sequence = np.random.SeedSequence(root, spawn_key=(experiment_key(name), experiment_key(provider)))
@@ -58,11 +93,15 @@ def generators(seeds: Array) -> Iterator[np.random.Generator]:
 
 def _states(seeds: Array) -> Array:
     """What ``PCG64(seed)`` is filled with: ``SeedSequence(seed).generate_state(4, "u8")``."""
-    seeds = seeds.astype(np.uint64)
-    low, high = (seeds & np.uint64(_MASK)).astype(np.uint32), (seeds >> np.uint64(32)).astype(np.uint32)
-    # A seed below 2**32 is one word to NumPy, not two; a second word of zero hashes the same.
-    words: Array = _state(_mixed([low, high]), 8).view("<u8")
+    words: Array = _state(_mixed(_halves(seeds)), 8).view("<u8")
     return words
+
+
+def _halves(seeds: Array) -> list[Array]:
+    """The lower and upper words of seeds."""
+    # A seed below 2**32 is one word to NumPy, not two; a second word of zero hashes the same.
+    seeds = seeds.astype(np.uint64)
+    return [(seeds & np.uint64(_MASK)).astype(np.uint32), (seeds >> np.uint64(32)).astype(np.uint32)]
 
 
 def _padded(root: int) -> list[Any]:

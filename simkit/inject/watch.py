@@ -1,15 +1,10 @@
-"""Global random streams are seeded for each run; the first run is watched for what goes wrong silently."""
+"""The first run is watched for what its author may not know of."""
 
 from __future__ import annotations
 
-import random
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from simkit.collect.code import BRIAN2, NUMPY, RANDOM
 from simkit.collect.plan import Plan
 from simkit.inject.provide import is_copied
 from simkit.values.columns import Column
@@ -18,57 +13,51 @@ from simkit.values.compare import same
 LARGE = 64 << 20  # bytes of one run's results
 
 
-Warned = tuple[str, str]  # the name that silences it, and the text
-
-
-def seed_globals(streams: Iterable[str], seed: int) -> None:
-    """Seed the global generators that the project's code uses."""
-    if RANDOM in streams:
-        random.seed(seed)
-    if NUMPY in streams:
-        np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
-    if BRIAN2 in streams and "brian2" in sys.modules:
-        sys.modules["brian2"].seed(seed & 0xFFFFFFFF)
+Warned = tuple[str, str]  # the name that silences it, none for a remark, and the text
 
 
 class Watch:
-    """Compares what is global before and after the first run."""
+    """Compares what the first run was given with what it left."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.before: dict[str, int] = {}
-        self.passed: Mapping[str, Any] = {}  # what the experiment was called with
-        self.environment: Mapping[str, Any] = {}  # the values that these are copies of
+        self.changed: dict[str, None] = {}  # the parameters that a run changed in place
 
-    def begin(self) -> None:
-        """The first run is about to start."""
-        self.before = _states()
+    def compare(self, passed: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Parameters that the experiment changed in place: it has copies, so the change is lost.
 
-    def warnings(self, results: Mapping[str, Column]) -> tuple[Warned, ...]:
-        """What the run did that its author may not know of."""
-        return (*self.moved(), *self.mutated(), *_large(results))
+        Parameters
+        ----------
+        passed
+            What it was called with.
+        environment
+            The values that these are copies of.
+        """
+        for key, value in passed.items():
+            if is_copied(value) and not same(value, environment[key]):
+                self.changed[self.plan.nodes[key].name] = None
 
-    def moved(self) -> Iterable[Warned]:
-        """Global streams that were drawn from although the code that was looked at does not name them."""
-        after = _states()
-        seeded = {*self.plan.streams, *([NUMPY] if BRIAN2 in self.plan.streams else [])}  # Brian2 seeds both
-        for name, state in self.before.items():
-            if name not in seeded and after[name] != state:
-                text = f"a run drew from the global generator of {name}, which is not seeded for it: "
-                yield "unseeded_random", text + "its results can't be repeated; use the argument rng instead"
+    def warnings(self, results: Mapping[str, Column], drawn: Sequence[str]) -> tuple[Warned, ...]:
+        """What the run did that its author may not know of.
 
-    def mutated(self) -> Iterable[Warned]:
-        """Parameters that the experiment changed in place: it has copies, so the change is lost."""
-        for key, value in self.passed.items():
-            if is_copied(value) and not same(value, self.environment[key]):
-                name = self.plan.nodes[key].name
-                text = f"a run changed its parameter {name!r} in place; each run has its own copy, "
-                yield "mutated_parameter", text + "so what is recorded is the value before"
+        Parameters
+        ----------
+        drawn
+            The generators that it drew from, besides ``rng``.
+        """
+        return (*_seeded(drawn), *_mutated(self.changed), *_large(results))
 
 
-def _states() -> dict[str, int]:
-    legacy = np.random.get_state(legacy=False)
-    return {RANDOM: hash(random.getstate()), NUMPY: hash(repr(legacy["state"]) + str(legacy["gauss"]))}
+def _mutated(names: Iterable[str]) -> Iterable[Warned]:
+    for name in names:
+        text = f"a run changed its parameter {name!r} in place; each run has its own copy, "
+        yield "mutated_parameter", text + "so what is recorded is the value before"
+
+
+def _seeded(drawn: Sequence[str]) -> Iterable[Warned]:
+    """A remark, no warning: nothing is wrong."""
+    if drawn:
+        yield "", f"seeded for each run from its seed: {', '.join(drawn)}"
 
 
 def _large(columns: Mapping[str, Column]) -> Iterable[Warned]:

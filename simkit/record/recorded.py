@@ -23,6 +23,7 @@ from simkit.record.columns.layout import (
     BLOCK_BYTES,
     Rows,
     is_scalar,
+    is_value,
     kind,
     mean_bytes,
     read,
@@ -262,6 +263,10 @@ class Recorded:
     def is_scalar(self, name: str) -> bool:
         """Whether each run's value is a number or a text."""
         return is_scalar(self._node(name))
+
+    def is_value(self, name: str) -> bool:
+        """Whether each run's value is handled as a whole, as numbers, text, tuples and times are."""
+        return is_value(self._node(name))
 
     def kind(self, name: str) -> str:
         """A name's type in a few words: ``float``, ``float64 (3, 4)``, ``ragged int64``."""

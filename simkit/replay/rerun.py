@@ -372,7 +372,9 @@ def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None
     seeds = recorded.run_column("seed")
     if seeds is None:
         return None if name == experiment else run_seeds(_root(recorded), name, np.arange(len(recorded)))
-    return seeds if (seeds[runs] != run_seeds(_root(recorded), experiment, runs)).any() else None
+    derived = run_seeds(_root(recorded), experiment, np.arange(len(recorded)))
+    seeds = np.where(seeds == 0, derived, seeds)  # a run that asked for none has none
+    return seeds if (seeds[runs] != derived[runs]).any() else None
 
 
 def _root(recorded: Recorded) -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from simkit.analyse.open import open_alone
 from simkit.analyse.spread import Labelled
-from simkit.analyse.tables import dataframe
+from simkit.analyse.tables import dataframe, table_names
 from simkit.analyse.trajectory import Trajectory
 from simkit.declare.forms import TRIAL, Array, Index, Values, passing
 from simkit.errors import SimkitError
@@ -187,10 +187,9 @@ class Reading:
         """The names whose values are numbers or words per run, explored ones first, and whether they are numbers."""
 
         def names() -> dict[str, bool]:
-            frame = self.trajectory.where(np.zeros(len(self), bool)).to_dataframe()
-            known = {
-                name: frame[name].dtype.kind in "fiub" for name in frame.columns if name in self.trajectory
-            }
+            nothing = self.selection.at(np.zeros(0, np.int64))
+            frame = dataframe(nothing, table_names(self.selection))
+            known = {name: frame[name].dtype.kind in "fiub" for name in frame.columns}
             explored = [name for name in self.trajectory.explored if name not in known]
             return {**dict.fromkeys(explored, False), **known}
 

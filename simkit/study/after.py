@@ -130,7 +130,7 @@ def _shared(
 
 def _outcome(batch: Batch, fixed: Mapping[str, Constant], problem: str, seconds: float) -> Outcome:
     notes = tuple((name, text) for _, name, text in batch.notes)
-    warnings = tuple((name, text) for name, text in batch.warnings if name != "large_return")
+    warnings = tuple((name, text) for name, text in batch.warnings if name not in ("", "large_return"))
     error = batch.errors.get(0, problem)
     return Outcome(seconds, {} if error else batch.results, fixed, notes, error, warnings)
 

@@ -22,10 +22,11 @@ from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.inform.notebook import fitting_reporter
-from simkit.inform.progress import Progress, Reporter
+from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.record.file.store import left_log
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
@@ -139,7 +140,7 @@ def run(
     into
         Continue this file although code or constants differ.
     check
-        Raise the first failure.
+        Raise the first failure; otherwise runs that are not done are a warning.
 
     Raises
     ------
@@ -169,7 +170,9 @@ def run(
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    for problem in (*progress.problems, *unkept, *(() if check else failed)):
+    left = [log] if (log := left_log(progress.path)) else []
+    more = () if check else [*_not_done(progress), *failed]
+    for problem in (*progress.problems, *unkept, *left, *more):
         warnings.warn(problem, stacklevel=2)
     if check and failed and not progress.failures:
         raise RunFailed(failed[0])
@@ -182,6 +185,20 @@ def run(
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
     return Trajectory(recorded)
+
+
+def _not_done(progress: Progress) -> list[str]:
+    """What to say of runs whose results are missing, if there are any."""
+    if not progress.failures:
+        return []
+    first = min(progress.failures, key=lambda failure: failure.run)
+    why = (first.text.strip().splitlines() or ["no traceback"])[-1]
+    words = (
+        f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "
+        f"missing; run {first.run} {first.status}: {why}\n    see it with print(traj.error({first.run})), and which "
+        "they are with traj.where(\"status != 'done'\"); check=True raises the first"
+    )
+    return [words]
 
 
 def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:

@@ -331,9 +331,9 @@ def described(value: Any) -> str:
     for kind, words in _SIMPLE:
         if isinstance(value, kind):
             return words
-    if hasattr(value, "fileno") and hasattr(value, "read"):
-        return "an open file"
     kind = type(value)
+    if hasattr(kind, "fileno") and hasattr(kind, "read"):
+        return "an open file"
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return f"a value of type {name}"
 

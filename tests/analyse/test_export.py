@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import xarray as xr
 from exported import PLAIN, RICH, SOURCE, exported
@@ -46,6 +50,58 @@ def test_parquet_keeps_types_and_units(study):
     assert table["b"].isna().tolist() == [False] * 4 + [True, False]
     assert np.array_equal(table["z"], traj["z"], equal_nan=True)
     assert table.index.name == "run"
+
+
+def test_parquet_is_read_with_runs_and_facts_by_duckdb_and_polars(study):
+    path, remarks = exported(study, PLAIN, "b.parquet")
+    traj = study.open(PLAIN)
+    assert remarks == ["constants are in the file's metadata: neuron.tau, neuron.N, opt"]
+    duck = duckdb.sql(f"select run, x, y, z, n, status from '{path}' where status = 'done' order by run desc")
+    assert duck.columns == ["run", "x", "y", "z", "n", "status"]
+    assert duck.fetchall()[0] == (5, 3.0, 5.0, traj["z"][5], 3, "done")
+    table = pl.read_parquet(path)
+    assert table.columns == ["run", "x", "y", "z", "t", "b", "n", "when", "status", "seconds"]
+    assert table["run"].to_list() == list(range(6))
+    assert table["n"].to_list() == [1, 1, 2, 2, None, 3]
+    assert table.filter(pl.col("status") == "failed")["run"].to_list() == [4]
+    facts = pl.read_parquet_metadata(path)
+    assert json.loads(facts["constants"]) == {"neuron.tau": 20.0, "neuron.N": 10, "opt": None}
+    assert json.loads(facts["units"]) == {"neuron.tau": "ms", "x": "cm", "z": "mV"}
+    assert (facts["experiment"], facts["node_id"]) == ("plain", traj.info.node_id)
+    assert int(facts["root_seed"]) == traj.info.root_seed
+    (seed,) = duckdb.sql(
+        f"select value from parquet_kv_metadata('{path}') where key = 'root_seed'"
+    ).fetchall()[0]
+    assert int(seed) == traj.info.root_seed
+
+
+def test_parquet_of_a_selection_has_the_numbers_of_its_runs(study):
+    path, _ = exported(study, PLAIN, "part.parquet", where="x > 1 and y == 5")
+    assert pl.read_parquet(path)["run"].to_list() == [3, 5]
+    assert pd.read_parquet(path).index.tolist() == [3, 5]
+
+
+def test_parquet_of_a_parameter_called_run_has_both(record, tmp_path):
+    trajectory = record(lambda x, status: {"run": x}, simkit.product({"x": [7, 8], "status": ["s"]}))
+    trajectory.export(tmp_path / "run.parquet")
+    table = pl.read_parquet(tmp_path / "run.parquet")
+    assert table.columns[:5] == ["run_run", "x", "status", "run", "run_status"]
+    assert table["run"].to_list() == [7, 8]
+    assert table["run_run"].to_list() == [0, 1]
+
+
+def test_constants_in_the_metadata_are_json_whatever_they_are(record, tmp_path):
+    def f(x, array, far, when, pair=(1, 2), text="é"):
+        return x
+
+    given = {"array": np.eye(2), "far": float("inf"), "when": pd.Timestamp("2026-01-01")}
+    record(f, simkit.product(x=[1.0]), set=given).export(tmp_path / "c.parquet")
+    constants = json.loads(pl.read_parquet_metadata(tmp_path / "c.parquet")["constants"])
+    assert constants["array"] == [[1, 0], [0, 1]]
+    assert constants["far"] == "inf"
+    assert constants["pair"] == [1, 2]
+    assert constants["when"] == "Timestamp('2026-01-01 00:00:00')"
+    assert constants["text"] == "é"
 
 
 def test_parquet_holds_lists(study):

@@ -20,8 +20,8 @@ def test_a_product_is_an_array_over_its_axes(record):
     traj = record(total, product(x=[3.0, 1.0, 2.0], y=[5.0, 6.0]))
     values, axes = traj.grid("z")
     assert type(values) is np.ndarray
-    assert values.tolist() == [[350, 360], [150, 160], [250, 260]]
-    assert {name: at.tolist() for name, at in axes.items()} == {"x": [3, 1, 2], "y": [5, 6]}
+    assert values.tolist() == [[150, 160], [250, 260], [350, 360]]
+    assert {name: at.tolist() for name, at in axes.items()} == {"x": [1, 2, 3], "y": [5, 6]}
     assert list(axes) == ["x", "y"]
 
 
@@ -45,8 +45,8 @@ def test_runs_are_placed_by_coordinates_in_whatever_order_they_were_declared(rec
     points = [(2.0, 1.0), (1.0, 3.0), (1.0, 1.0), (2.0, 3.0), (2.0, 2.0)]
     traj = record(total, explore([{"x": x, "y": y} for x, y in points]))
     values, axes = traj.grid("z")
-    assert axes["x"].tolist() == [2, 1]
-    assert axes["y"].tolist() == [1, 3, 2]
+    assert axes["x"].tolist() == [1, 2]
+    assert axes["y"].tolist() == [1, 2, 3]
     for x, y in points:
         at = axes["x"].tolist().index(x), axes["y"].tolist().index(y)
         assert values[at] == 100 * x + 10 * y
@@ -105,7 +105,7 @@ def test_a_selection_keeps_its_dimensions(record):
 
 def test_axes_of_text_and_of_arrays(record):
     traj = record(named, product(kind=["b", "a"], y=[1.0, 2.0]))
-    assert traj.grid("z").axes["kind"].tolist() == ["b", "a"]
+    assert traj.grid("z").axes["kind"].tolist() == ["a", "b"]
     assert traj.to_xarray().z.sel(kind="a", y=2.0).item() == "a2.0"
     arrays = record(named, product(kind=[np.zeros(2), np.ones(2)], y=[1.0, 2.0]))
     data = arrays.to_xarray()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+from pathlib import Path
+
+import attrs
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,18 +19,19 @@ import simkit
 
 def test_to_dataframe(typed):
     table = typed.to_dataframe()
-    assert table.columns.tolist() == ["x", "name", "speed", "z", "n", "status", "seconds"]
+    assert table.columns.tolist() == ["x", "name", "neuron.N", "neuron.tau", "dt", "gain", "speed", "z", "n"]
     assert table.index.name == "run"
     assert table.index.tolist() == list(range(6))
     assert table["x"].tolist() == [0, 0, 1, 1, 2, 2]
     assert table["z"].dtype == np.float64
     assert table["n"].dtype == np.int64
     assert isinstance(table["name"].dtype, pd.StringDtype)
-    assert table["status"].tolist() == ["done"] * 6
-    assert (table["seconds"] >= 0).all()
+    assert table["gain"].tolist() == [2.0] * 6
+    assert table.groupby("x").mean(numeric_only=True)["z"].tolist() == [0.0, 2.0, 4.0]
     assert table.groupby("name")["z"].sum().to_dict() == {"a": 6.0, "b": 6.0}
+    assert table.attrs == {"units": {"x": "cm", "neuron.tau": "ms", "dt": "ms", "z": "mV"}, "left_out": {}}
     named = typed.to_dataframe(["z", "neuron.tau"])
-    assert named.columns.tolist() == ["z", "neuron.tau", "status", "seconds"]
+    assert named.columns.tolist() == ["z", "neuron.tau"]
     assert named["neuron.tau"].tolist() == [20.0] * 6
     assert typed.to_dataframe(names=["dt"])["dt"].tolist() == [0.2] * 6
     some = typed.where("x == 2").to_dataframe()
@@ -35,9 +42,12 @@ def test_to_dataframe(typed):
 
 
 def test_to_dataframe_of_missing_values_has_nullable_types(many):
-    table = many.to_dataframe()
-    assert "vector" not in table
-    assert "ragged" not in table
+    table = many.to_dataframe(info=True)
+    lacking = ("table", "vector", "ints", "ragged", "nested")
+    assert not set(lacking) & set(table.columns)
+    assert set(lacking) <= set(table.attrs["left_out"])
+    assert table.attrs["left_out"]["vector"] == "float64 (3,)"
+    assert table["weights"].tolist() == [(1.0, 2.0)] * 6
     assert table["f"].dtype == np.float64
     assert table["f"].isna().tolist() == [False, True, False, True, True, True]
     assert str(table["odd_int"].dtype) == "Int64"
@@ -61,8 +71,9 @@ def test_to_dataframe_of_missing_values_has_nullable_types(many):
 
 def test_a_user_name_equal_to_a_run_column_gets_that_column_prefixed(whole_study):
     traj = whole_study.open("columns-001")
-    table = traj.to_dataframe()
-    assert table.columns.tolist() == ["x", "trial", "status", "seconds", "run_status", "run_seconds"]
+    assert traj.to_dataframe().columns.tolist() == ["x", "trial", "status", "seconds"]
+    table = traj.to_dataframe(info=True)
+    assert table.columns.tolist()[:6] == ["x", "trial", "status", "seconds", "run_status", "run_seconds"]
     assert table["status"].tolist() == ["s1", "s1", "s2", "s2"]
     assert table["run_status"].tolist() == ["done"] * 4
     assert table["seconds"].tolist() == [-1, -1, -2, -2]
@@ -76,5 +87,107 @@ def test_a_user_name_equal_to_a_run_column_gets_that_column_prefixed(whole_study
 def test_a_selection_without_runs_has_its_columns(record):
     trajectory = record(lambda x, w: {"text": w * 2, "v": [x, x]}, simkit.product(x=[1.0, 2.0], w=["a", "b"]))
     frame = trajectory.where("x > 5").to_dataframe(["x", "w", "text", "v"])
-    assert list(frame.columns) == ["x", "w", "text", "v", "status", "seconds"]
+    assert list(frame.columns) == ["x", "w", "text", "v"]
     assert len(frame) == 0
+    assert list(trajectory.where("x > 5").to_dataframe(info=True))[:5] == [
+        "x",
+        "w",
+        "text",
+        "status",
+        "seconds",
+    ]
+
+
+@attrs.frozen
+class Setup:
+    name: str
+    rate: float
+
+
+class Kind(enum.Enum):
+    A = 1
+    B = 2
+
+
+def test_explored_names_are_in_the_table_whatever_they_are(record):
+    axes = {
+        "pair": [(1, 2), (3, 4)],
+        "array": np.arange(4.0).reshape(2, 2),
+        "table": [{"a": 1}, {"b": [2]}],
+        "setup": [Setup("one", 1.0), Setup("two", 2.0)],
+        "mixed": [1, "one"],
+        "zoned": pd.date_range("2026-10-25", periods=2, freq="h", tz="Europe/Berlin"),
+        "kind": [Kind.A, Kind.B],
+        "maybe": [None, 3],
+        "path": [Path("a"), Path("b")],
+        "ragged": [np.arange(1), np.arange(2)],
+    }
+    names = list(axes)
+    trajectory = record(eval(f"lambda {', '.join(names)}: {{'z': 1.0}}"), simkit.explore(axes))
+    table = trajectory.to_dataframe()
+    assert table.columns.tolist() == [*names, "z"]
+    assert table["pair"].tolist() == [(1, 2), (3, 4)]
+    assert [row.tolist() for row in table["array"]] == [[0, 1], [2, 3]]
+    assert table["table"].tolist() == [{"a": 1}, {"b": [2]}]
+    assert [value.name for value in table["setup"]] == ["one", "two"]
+    assert table["mixed"].tolist() == [1, "one"]
+    assert str(table["zoned"].dtype) == "datetime64[us, Europe/Berlin]"
+    assert table["zoned"].tolist() == list(axes["zoned"])
+    assert table["maybe"].tolist() == [None, 3]
+    assert [len(row) for row in table["ragged"]] == [1, 2]
+    assert trajectory.where(run=1).to_dataframe()["pair"].tolist() == [(3, 4)]
+
+
+def test_results_that_are_values_are_in_the_table_and_arrays_named_as_left_out(record):
+    def f(x):
+        return {
+            "pair": (x, x + 1),
+            "when": datetime.datetime(2026, 1, 1, x, tzinfo=datetime.UTC),
+            "kind": Kind(1 + x % 2),
+            "odd": x if x % 2 else None,
+            "date": datetime.date(2026, 1, 1 + x),
+            "path": Path("a"),
+            "exact": decimal.Decimal(x),
+            "raw": b"ab",
+            "array": np.zeros(3),
+            "list": [x] * (x + 1),
+            "frame": pd.DataFrame({"a": [x]}),
+            "inner": {"a": x},
+        }
+
+    table = record(f, simkit.product(x=[0, 1, 2])).to_dataframe()
+    assert set(table.columns) == {"x", "pair", "when", "kind", "odd", "date", "path", "exact", "raw"}
+    assert table["pair"].tolist() == [(0, 1), (1, 2), (2, 3)]
+    assert table["when"].dt.hour.tolist() == [0, 1, 2]
+    assert sorted(table.attrs["left_out"]) == ["array", "frame", "inner", "list"]
+    assert table.attrs["left_out"]["frame"] == "pandas.DataFrame"
+
+
+def test_means_over_groups_need_no_selection_of_columns(record):
+    def f(p, gain=2.0, deep=True):
+        return {"z": p * gain, "n": int(p)}
+
+    trajectory = record(f, simkit.product(p=[1.0, 2.0]).repeat(3))
+    means = trajectory.to_dataframe().groupby("p").mean()
+    assert means.columns.tolist() == ["trial", "gain", "deep", "z", "n"]
+    assert means["z"].tolist() == [2.0, 4.0]
+    assert means["gain"].tolist() == [2.0, 2.0]
+
+
+def test_info_adds_what_is_known_of_each_run(record):
+    def f(x, seed, status="mine", worker=1):
+        if x == 2:
+            raise ValueError(x)
+        return {"z": 1.0}
+
+    with pytest.warns(UserWarning, match="run 1 failed: ValueError: 2"):
+        trajectory = record(f, simkit.product(x=[1, 2]))
+    table = trajectory.to_dataframe(info=True)
+    assert table.columns.tolist()[:4] == ["x", "status", "worker", "z"]
+    assert table["run_status"].tolist() == ["done", "failed"]
+    assert table["status"].tolist() == ["mine", "mine"]
+    assert {"seconds", "started", "run_worker", "seed"} < set(table.columns)
+    assert str(table["started"].dtype.tz) == "UTC"
+    assert (table["started"] > pd.Timestamp("2020-01-01", tz="UTC")).all()
+    named = trajectory.to_dataframe(["z", "seconds"])
+    assert named.columns.tolist() == ["z", "seconds"]

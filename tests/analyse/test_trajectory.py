@@ -114,7 +114,7 @@ def test_one_run_without_a_space(whole_study):
     assert traj.parameters.x == 1
     assert traj.explored == ()
     assert len(traj.space) == 1
-    assert traj.to_dataframe().columns.tolist() == ["result", "status", "seconds"]
+    assert traj.to_dataframe().columns.tolist() == ["x", "result"]
 
 
 def test_a_trajectory_closes(whole_study):

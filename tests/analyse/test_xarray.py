@@ -181,3 +181,43 @@ except simkit.SimkitError as error:
         "[1, 2]",
         'to_xarray() and .nc files need xarray: pip install "simkit[xarray]"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "ordered"),
+    [
+        ([2.0, 0.0, 1.0], [0.0, 1.0, 2.0]),
+        (["c", "a", "b"], ["a", "b", "c"]),
+        (np.array(["2026-03-01", "2026-01-01"], "M8[D]"), ["2026-01-01", "2026-03-01"]),
+        ([1.0, float("nan"), 0.5], [0.5, 1.0, float("nan")]),
+        ([3, 1.5, 2], [1.5, 2, 3]),
+        ([3, "a", 2], [3, "a", 2]),
+    ],
+)
+def test_coordinates_ascend_where_they_have_an_order(record, values, ordered):
+    trajectory = record(lambda x, y: {"z": f"{x} {y}"}, product(x=values, y=[2, 1]))
+    data = trajectory.to_xarray()
+    expected = np.array(ordered, values.dtype) if isinstance(values, np.ndarray) else ordered
+    assert repr(data.x.values.tolist()) == repr(np.asarray(expected, data.x.dtype).tolist())
+    assert data.y.values.tolist() == [1, 2]
+    for run in trajectory.runs:
+        if run.x == run.x:  # a place labelled NaN can't be asked for
+            assert data.z.sel(x=run.x, y=run.y).item() == run.z
+    assert trajectory.grid("z").axes["y"].tolist() == [1, 2]
+
+
+def test_a_slice_of_coordinates_is_not_empty(record):
+    trajectory = record(lambda x: 2 * x, product(x=[2.0, 0.0, 1.0, 3.0]))
+    data = trajectory.to_xarray()
+    assert data.result.sel(x=slice(0, 1)).values.tolist() == [0, 2]
+    some = trajectory.where("x != 1").to_xarray()
+    assert some.result.sel(x=slice(1, 3)).values.tolist() == [4, 6]
+    assert some.run.values.tolist() == [1, 0, 3]
+
+
+def test_names_that_move_together_keep_together_when_sorted(record):
+    space = explore(a=[3, 1, 2], b=["x", "y", "z"]) * product(c=[1, 0])
+    data = record(lambda a, b, c: 10 * a + c, space).to_xarray()
+    assert data.a.values.tolist() == [1, 2, 3]
+    assert data.b.values.tolist() == ["y", "z", "x"]
+    assert data.result.values.tolist() == [[10, 11], [20, 21], [30, 31]]

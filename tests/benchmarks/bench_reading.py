@@ -34,7 +34,7 @@ CASES = {
     "to_dataframe()": (
         "import pandas; traj = simkit.open(path)",
         "traj.to_dataframe()",
-        "found.shape == (n, 12)",
+        "found.shape == (n, 10)",
         "500 ms, 400 MB",
     ),
     "where on two columns": (

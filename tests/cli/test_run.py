@@ -32,7 +32,7 @@ def test_the_first_example_says_and_records_what_the_design_shows(multiply):
     assert traj.runs[3].x == 2.0
     assert traj.runs[3].z == 12.0
     assert traj.where("x > 2 and y == 7")["z"].tolist() == [21.0, 28.0]
-    assert traj.to_dataframe().columns.tolist() == ["x", "y", "z", "status", "seconds"]
+    assert traj.to_dataframe().columns.tolist() == ["x", "y", "z"]
     assert f"seed: {traj.info.root_seed} " in lines[1]
     assert [p.name for p in (multiply.path / "results").iterdir()] == ["multiply-001.h5"]
 
@@ -242,7 +242,7 @@ def test_typing_simkit_twice_is_safe(multiply):
 
 def test_growing_a_product_in_the_middle_of_an_axis_adds_only_the_new_points(multiply):
     multiply.ok("--seed", "4")
-    started = multiply.open("multiply-001").to_dataframe(["x", "y", "z"])
+    started = multiply.open("multiply-001").to_dataframe(["x", "y", "z", "seconds"])
     multiply.close()
     multiply.file("sim_multiply.py", MULTIPLY.replace("[6.0, 7.0, 8.0]", "[6.0, 6.5, 7.0, 8.0]"))
     result = multiply.ok()
@@ -253,7 +253,7 @@ def test_growing_a_product_in_the_middle_of_an_axis_adds_only_the_new_points(mul
     assert traj["x"][12:].tolist() == [1.0, 2.0, 3.0, 4.0]
     assert traj["y"][12:].tolist() == [6.5] * 4
     assert np.array_equal(traj["z"], traj["x"] * traj["y"])
-    table = traj.to_dataframe()
+    table = traj.to_dataframe(info=True)
     assert table[["x", "y", "z", "seconds"]][:12].equals(started[["x", "y", "z", "seconds"]])
     # Points no longer declared stay recorded.
     traj.close()

@@ -1,4 +1,4 @@
-"""Global random generators are seeded per run where the project uses them; the first run is watched."""
+"""Global random generators are seeded per run; the first run is watched."""
 
 from __future__ import annotations
 
@@ -100,23 +100,20 @@ def hidden(x):
 SILENCE = '(silence it in pyproject.toml: [tool.simkit] silence = ["{}"])'
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
 @pytest.mark.parametrize(
     ("module", "function", "name"),
     [("random", "random", "random"), ("numpy.random", "normal", "numpy.random")],
 )
-def test_a_stream_that_moved_though_nothing_was_found_is_told(project, workers, module, function, name):
+def test_a_stream_that_nobody_could_see_in_the_code_is_seeded_all_the_same(project, module, function, name):
     project.file("sim_hidden.py", HIDDEN.format(module=module, function=function))
-    result = project.ok("-n", workers)
-    text = (
-        f"warning: sim_hidden.py::hidden: a run drew from the global generator of {name}, which is not seeded"
-    )
-    assert result.out.count(text) == 1
-    assert "use the argument rng instead" in result.out
-    assert SILENCE.format("unseeded_random") in result.out
-    assert result.out.count("warning") == 1
-    project.file("pyproject.toml", '[tool.simkit]\nsilence = ["unseeded_random"]\n')
-    assert "warning" not in project.ok("--fresh", "-n", workers).out
+    drawn = []
+    for number, workers in enumerate("012"):
+        result = project.ok("--fresh", "--seed", "4", "-n", workers)
+        assert "warning" not in result.out
+        assert result.out.count(f"sim_hidden.py::hidden: seeded for each run from its seed: {name}") == 1
+        drawn.append(project.open(f"hidden-{number + 1:03}")["result"].tolist())
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert len(set(drawn[0])) == 5
 
 
 MUTATED = """

@@ -50,7 +50,7 @@ def test_nothing_is_read_before_it_is_touched(record):
         assert traj.runs[7].z == 7
         assert "big" in repr(traj)
         assert traj["i"].sum() == 780
-        assert traj.where("i > 30").to_dataframe().shape == (9, 4)
+        assert traj.where("i > 30").to_dataframe().shape == (9, 2)
         assert traj.runs[7].big[5] == 7.0
         assert traj.where("i in (0, 39)")["big"][:, 3].tolist() == [0.0, 39.0]
     read = have_read() - before

@@ -52,8 +52,7 @@ class OutputLog:
         for stream in self.early:
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True)
-        os.dup2(self.file.fileno(), 1)
-        os.dup2(self.file.fileno(), 2)
+        self.redirect()
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
         sys.stdout = io.TextIOWrapper(
             io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
@@ -62,15 +61,28 @@ class OutputLog:
             io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
         )
 
+    def redirect(self) -> None:
+        """Let descriptors 1 and 2 be the log: again, after a run has closed them or led them elsewhere."""
+        for number in (1, 2):
+            os.dup2(self.file.fileno(), number)
+
     def flush_early(self) -> None:
         """Let what was written to the streams of before stand where it belongs."""
         for stream in self.early:
-            stream.flush()
+            if stream is not None and not stream.closed:
+                stream.flush()
 
     def position(self) -> int:
         """How much was written so far, in bytes."""
         self.flush_early()
-        return os.lseek(1, 0, os.SEEK_CUR)
+        end = os.lseek(self.file.fileno(), 0, os.SEEK_CUR)  # they share it, unless a run has moved them
+        try:
+            moved = os.lseek(1, 0, os.SEEK_CUR) != end
+        except OSError:
+            moved = True
+        if moved:
+            self.redirect()
+        return end
 
     def text(self, start: int, stop: int) -> str:
         """What was written between two positions; the middle of very long output is cut, and says so."""
@@ -82,7 +94,7 @@ class OutputLog:
     def forget(self) -> None:
         """Start over once a batch's output was handed on, or the file would grow for ever."""
         if self.position() > 16 * LIMIT:
-            os.lseek(1, 0, os.SEEK_SET)
+            self.file.seek(0)
             os.ftruncate(self.file.fileno(), 0)
 
 

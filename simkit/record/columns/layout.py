@@ -22,6 +22,7 @@ from simkit.values.columns import (
 )
 from simkit.values.compress import LEVEL, Packed, compressed_node
 from simkit.values.encode import BIG
+from simkit.values.registry import Missing, codec_named
 
 Rows: TypeAlias = slice | Index  # consecutive rows, or row numbers in any order
 TEXT = h5py.string_dtype()
@@ -326,6 +327,20 @@ def is_scalar(node: Any) -> bool:
     if node.attrs.get("layout") == "variants":
         return all(is_scalar(part) or part.attrs.get("layout") == "none" for part in node.values())
     return isinstance(node, h5py.Dataset) and node.ndim == 1
+
+
+def is_value(node: Any) -> bool:
+    """Whether each row is one value that is handled as a whole: a number, text, tuple, time, path …"""
+    layout = node.attrs.get("layout")
+    if layout == "variants":
+        return all(map(is_value, node.values()))
+    codec = str(node.attrs.get("codec", ""))
+    if is_scalar(node) or layout == "none" or codec in ("tuple", "bytes"):
+        return True
+    try:
+        return layout == "record" and codec != "pandas.Index" and not codec_named(codec).mutable
+    except Missing:
+        return False
 
 
 def mean_bytes(node: Any, n: int) -> int:

@@ -1,0 +1,117 @@
+"""What does every run of a process begin from? The same as in a fresh process, whoever ran before.
+
+Before a run all generators get its own numbers, after it what it changed around it is put back. That takes as long
+as hundreds of the shortest runs, so it is done run by run only where it matters, or does not count: otherwise a
+whole batch is looked at, and done again with care if something in it has moved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from simkit.collect import surroundings
+from simkit.collect.draws import BRIAN2, NUMPY, generators_in
+from simkit.collect.plan import Plan
+from simkit.declare.forms import Array
+from simkit.inject.generators import Stream, global_streams, load_libraries, stream_of
+from simkit.inject.seeds import child_words
+
+_SHARE = 30  # runs that take so many times as long as the care for one are always cared for
+
+
+class Baseline:
+    """What the runs of one plan begin from in this process.
+
+    Attributes
+    ----------
+    seeds_each
+        Whether each run has its generators seeded.
+    is_random
+        Whether a run was seen to draw from them.
+    cleans_each
+        Whether what each run changed is put back after it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.seeds_each = bool(plan.streams or plan.generators)
+        self.cleans_each = False
+        self.plan = plan
+        self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
+        self.streams: list[Stream] = []
+        self.around: list[surroundings.Surrounding] = []
+        self.before: tuple[list[Any], dict[str, Any]] = ([], {})
+        self.words: list[Array] = []
+        self.position = -1  # of the last run that was seeded
+        self.cost = 0.0  # seconds of the care for a run
+        self.is_random = self.seeds_each
+
+    def share(self, values: Mapping[str, Any]) -> None:
+        """The generators in what experiment fixtures made belong to each run, too."""
+        load_libraries(self.plan.streams)
+        known = {id(generator) for generator in self.plan.generators.values()}
+        for key, node in self.plan.nodes.items():
+            if node.kind == "fixture" and not node.varying and key in values:
+                for name, generator in generators_in(values[key], f"fixture {key}"):
+                    if id(generator) not in known:
+                        known.add(id(generator))
+                        self.own.append(stream_of(name, generator))
+                        self.seeds_each = True
+
+    def note(self) -> None:
+        """Note how everything is before a batch."""
+        begun = time.perf_counter()
+        self.streams = [*global_streams(), *self.own]
+        self.around = surroundings.surroundings()
+        self.before = [stream.state() for stream in self.streams], surroundings.look(self.around)
+        self.cost = time.perf_counter() - begun
+
+    def give(self, seeds: Array | None) -> None:
+        """Take the seeds of a batch's runs."""
+        self.words = [] if seeds is None else [child_words(seeds, stream.name) for stream in self.streams]
+
+    def begin(self, position: int) -> None:
+        """Seed the generators for a run of the batch."""
+        for stream, words in zip(self.streams, self.words, strict=False):
+            stream.seed(words[position])
+        self.position = position
+
+    def end(self) -> None:
+        """Put back what a run has changed."""
+        if self.cleans_each:
+            surroundings.put_back(self.around, self.before[1])
+
+    def drawn(self) -> list[str]:
+        """The generators that the last run of the batch drew from."""
+        if not self.words or self.position < 0:
+            return []
+        after = [stream.state() for stream in self.streams]
+        self.begin(self.position)
+        states = zip(self.streams, after, strict=True)
+        names = [stream.name for stream, state in states if stream.state() != state]
+        self.is_random = self.is_random or bool(names)
+        # Brian2 draws NumPy's numbers in advance.
+        return [name for name in names if not (name == BRIAN2 and NUMPY in names)]
+
+    def has_moved(self) -> bool:
+        """Whether runs without care drew from a generator, or left something behind; then each gets it from now on."""
+        states = zip(self.streams, self.before[0], strict=True)
+        drew = not self.words and any(stream.state() != state for stream, state in states)
+        left = bool(surroundings.changed(self.around, self.before[1]))
+        self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or left
+        self.is_random = self.is_random or drew
+        return drew or left
+
+    def restore(self) -> None:
+        """Let everything be as it was before the batch."""
+        surroundings.put_back(self.around, self.before[1])
+        for stream, state in zip(self.streams, self.before[0], strict=True):
+            stream.restore(state)
+
+    def judge(self, seconds: Array) -> None:
+        """Care for each run where runs take so long that it does not count."""
+        if len(seconds) and float(np.mean(seconds)) > _SHARE * self.cost:
+            self.seeds_each = self.cleans_each = True

@@ -1,0 +1,275 @@
+"""Every generator that outlives a run is seeded for each, with numbers of its own, wherever the runs are executed."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+
+import numpy as np
+import pytest
+from processes import values
+
+import simkit
+from simkit.inject.generators import global_streams, seeded, stream_of
+from simkit.inject.seeds import child_words, run_seeds, small_seed, small_seeds
+
+HELPER = """
+import random
+import numpy as np
+
+STREAM = np.random.default_rng(42)
+
+class Noise:
+    source = np.random.RandomState(7)
+
+class Table:
+    __slots__ = ("rng",)
+    def __init__(self):
+        self.rng = random.Random(3)
+
+table = {"deep": [Table()]}
+
+def stepped(rng=np.random.Generator(np.random.SFC64(1))):
+    return rng.random()
+
+def closed():
+    rng = np.random.default_rng(5)
+    return lambda: rng.random()
+
+draw = closed()
+bound = np.random.default_rng(6).random
+SEQUENCE = np.random.SeedSequence(11)
+BITS = np.random.Philox(12)
+"""
+KINDS = """
+import random
+import numpy as np
+import helper
+from helper import Noise, draw, stepped
+from simkit import experiment, fixture, parameter, product
+
+R = np.random.default_rng(42)
+UNSEEDED = np.random.default_rng()
+LEGACY = np.random.RandomState(1)
+PYTHON = random.Random(1)
+
+@parameter
+def constant():
+    return np.array([np.random.rand(), random.random(), R.random()])
+
+@fixture(scope="experiment")
+def handed():
+    return np.random.default_rng(3)
+
+@fixture(scope="experiment")
+def network():
+    return np.random.rand(3) + random.random()
+
+@fixture(scope="experiment")
+def noise(rng, random_state):
+    return [rng.random(), float(random_state)]
+
+@fixture
+def drawn():
+    return random.random()
+
+@parameter
+def varying(x):
+    return np.random.rand()
+
+@experiment
+@product(x=range(9))
+def kinds(x, rng, seed, random_state, constant, handed, network, noise, drawn, varying):
+    return {
+        "rng": rng.random(), "state": random_state / 2**32, "own": np.random.default_rng(seed + 1).random(),
+        "numpy": np.random.rand(), "python": random.random(), "gauss": random.gauss(0, 1),
+        "normal": np.random.normal(), "module": R.random(), "unseeded": UNSEEDED.random(),
+        "legacy": LEGACY.normal(), "random": PYTHON.gauss(0, 1), "helper": helper.STREAM.random(),
+        "attribute": Noise.source.rand(), "slot": helper.table["deep"][0].rng.random(), "default": stepped(),
+        "closure": draw(), "bound": helper.bound(), "handed": handed.random(), "fixture": drawn,
+        "spawned": R.spawn(1)[0].random(),
+        "sequence": np.random.default_rng(helper.SEQUENCE.spawn(1)[0]).random(),
+        "bits": np.random.Generator(helper.BITS).random(),
+        "network": network, "noise": noise,
+    }
+"""
+WAYS = (
+    ["-n", "0"], ["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"],
+)  # fmt: skip
+SHARED = ("network", "noise", "constant")
+
+
+def columns(project, name):
+    with project.open(name) as traj:
+        constant = {"constant": traj.parameters.constant.tolist(), "varying": values(traj, "varying")}
+        return {key: values(traj, key) for key in traj.results} | constant
+
+
+def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
+    project.file("helper.py", HELPER)
+    project.file("sim_kinds.py", KINDS)
+    for way in WAYS:
+        result = project.ok("--fresh", "--seed", "8", *way)
+        assert "warning" not in result.out, result.out
+    first = columns(project, "kinds-001")
+    assert "seeded for each run from its seed: " in result.out
+    for number in range(1, len(WAYS)):
+        assert columns(project, f"kinds-{number + 1:03}") == first, WAYS[number]
+    own = {name: column for name, column in first.items() if name not in SHARED}
+    drawn = [value for column in own.values() for value in column]
+    assert len(set(drawn)) == len(drawn), "two generators, or two runs, drew the same"
+    assert not set(np.ravel(first["constant"])) & set(drawn)
+    # In parts, one run alone, and the rest later: the same numbers.
+    project.ok("--seed", "8", "--fresh", "sim_kinds.py::kinds[4]", "-n", "1")
+    project.ok("--seed", "8", "-n", "2")
+    assert columns(project, f"kinds-{len(WAYS) + 1:03}") == first
+    verified = project.simkit("verify", "results/kinds-001.h5")
+    assert verified.code == 0, verified.out
+
+
+DRAWS = """
+import random
+import numpy as np
+from simkit import experiment, product
+
+R = np.random.default_rng(42)
+
+@experiment
+@product(x=range(200))
+def pairs(x, rng, seed, random_state):
+    legacy = np.random.RandomState(random_state)
+    return {"a": rng.random(20), "b": np.random.rand(20), "c": [random.random() for _ in range(20)],
+            "d": R.random(20), "e": legacy.rand(20)}
+"""
+
+
+def test_generators_are_uncorrelated_within_runs_and_between_neighbours(project):
+    project.file("sim_pairs.py", DRAWS)
+    project.ok("-n", "0", "--seed", "1")
+    with project.open("pairs-001") as traj:
+        drawn = {name: np.array(list(traj[name]), float) for name in "abcde"}
+    for (one, left), (other, right) in combinations(drawn.items(), 2):
+        for shift in (0, 1):
+            pair = left[shift:].ravel(), right[: len(right) - shift].ravel()
+            assert abs(np.corrcoef(*pair)[0, 1]) < 0.08, (one, other, shift)
+    for name, column in drawn.items():
+        assert abs(np.corrcoef(column[1:].ravel(), column[:-1].ravel())[0, 1]) < 0.08, name
+    inside = float(np.mean(drawn["b"] ** 2 + drawn["c"] ** 2 < 1))
+    assert abs(4 * inside - np.pi) < 0.15
+
+
+def test_words_are_those_of_numpys_seed_sequence():
+    seeds = run_seeds(5, "f", np.arange(20))
+    for name in ("random", "numpy.random", "R"):
+        import zlib
+
+        for seed, words in zip(seeds.tolist(), child_words(seeds, name), strict=True):
+            sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
+            assert sequence.generate_state(4, np.uint64).tolist() == words.tolist()
+    assert small_seeds(seeds).tolist() == [small_seed(seed) for seed in seeds.tolist()]
+
+
+GENERATORS = {
+    "generator": lambda: np.random.default_rng(1),
+    "bits": lambda: np.random.SFC64(1),
+    "legacy": lambda: np.random.RandomState(1),
+    "legacy_pcg": lambda: np.random.RandomState(np.random.PCG64(1)),
+    "sequence": lambda: np.random.SeedSequence(1),
+    "python": lambda: random.Random(1),
+}
+DRAW = {
+    "generator": lambda g: (g.random(), g.spawn(1)[0].random(), g.integers(7, dtype=np.int32)),
+    "bits": lambda b: b.random_raw(),
+    "legacy": lambda r: (r.normal(), r.rand()),
+    "legacy_pcg": lambda r: (r.normal(), r.rand()),
+    "sequence": lambda s: s.spawn(1)[0].generate_state(2).tolist(),
+    "python": lambda r: (r.gauss(0, 1), r.random()),
+}
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_seeded_generator_comes_back_to_where_it_was(kind):
+    generator, undisturbed = GENERATORS[kind](), GENERATORS[kind]()
+    assert DRAW[kind](generator) == DRAW[kind](undisturbed)
+    stream = stream_of(kind, generator)
+    drawn = []
+    for seed in (3, 4, 3):
+        with seeded([stream], seed):
+            drawn.append([DRAW[kind](generator) for _ in range(3)])
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert DRAW[kind](generator) == DRAW[kind](undisturbed)
+
+
+def test_the_callers_generators_are_put_back(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    random.seed(1)
+    np.random.seed(1)
+    expected = random.Random(1).random(), np.random.RandomState(1).rand()
+
+    def draws(x):
+        return random.random() + np.random.rand()
+
+    simkit.run(draws, simkit.explore(x=[1, 2, 3]), workers=0)
+    assert (random.random(), np.random.rand()) == expected
+
+
+def test_global_streams_are_named_once():
+    names = [stream.name for stream in global_streams()]
+    assert len(set(names)) == len(names)
+    assert names[-1] == "numpy.random"
+
+
+def test_compiled_functions_of_numba_are_seeded(project):
+    pytest.importorskip("numba", reason="numba's own generators need numba")
+    project.file(
+        "sim_numba.py",
+        """
+        import random
+        import numpy as np
+        from numba import njit
+        from simkit import experiment, product
+
+        @njit
+        def drawn():
+            return np.random.rand(), np.random.normal(), random.random()
+
+        @experiment
+        @product(x=range(6))
+        def compiled(x):
+            return {"z": list(drawn()), "g": np.random.rand()}
+        """,
+    )
+    project.ok("-n", "2", "--seed", "3")
+    project.ok("-n", "0", "--seed", "3", "--fresh")
+    found = [values(project.open(f"compiled-00{n}"), "z") for n in (1, 2)]
+    assert found[0] == found[1]
+    assert len({value for row in found[0] for value in row[1:]}) == 18
+
+
+PROXY = """
+from simkit import experiment, product
+
+class Proxy:
+    __slots__ = ()
+    def __getattr__(self, name):
+        print("asked for", name)
+        return Proxy()
+
+    def __bool__(self):
+        raise RuntimeError("asked for its truth")
+
+device = Proxy()
+devices = {"a": device, "b": [device]}
+
+@experiment
+@product(x=[1, 2])
+def proxied(x):
+    return x if device is devices["a"] else 0
+"""
+
+
+def test_an_object_that_answers_to_every_name_is_not_asked(project):
+    project.file("sim_proxy.py", PROXY)
+    result = project.ok("-n", "1")
+    assert "asked" not in result.out + result.err
+    assert "asked" not in project.ok("--co").out
