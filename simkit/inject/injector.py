@@ -180,8 +180,8 @@ class Injector:
         is_random = self.has_stream or self.baseline.is_random
         runs, seeds = runs[: out.executed], seeds[: out.executed] if seeds is not None and is_random else None
         out.started += epoch
-        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         results = result_columns(self.names, out)
+        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         warnings = self.watch.warnings(results, drawn) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
