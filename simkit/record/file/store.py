@@ -16,7 +16,7 @@ import h5py
 from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, shown_path
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.log import LoggedView, log_path, recover
-from simkit.record.file.system import exclusive, sync_folder
+from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
 
 _MAKE_ROOM = (
@@ -115,7 +115,7 @@ class Store:
         if self.hidden is not None:
             self._show()
         else:
-            self.is_gone = not self.medium.is_at(str(self.path))
+            self.is_gone = not is_at(self.medium.number, str(self.path))
         self.cost = time.perf_counter() - start
 
     def check(self) -> None:
@@ -147,7 +147,7 @@ class Store:
 
     def _gone(self) -> FileGone:
         """The file is not where it was: see that what is committed can be found."""
-        where, there = shown_path(self.path), self.medium.whereabouts()
+        where, there = shown_path(self.path), present_name(self.medium.number)
         if there is not None:
             to = f" to {shown_path(there)}" if there else ""
             return FileGone(

@@ -419,24 +419,10 @@ class TransactionalFile:
             os.close(self._log)
         self._log = fd
 
-    def is_at(self, path: str) -> bool:
-        """Whether a path still leads to this file. Some network file systems number files anew now and then."""
-        mine = os.fstat(self._fd)
-        try:
-            there = os.stat(path)
-        except OSError:
-            return False
-        same = (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
-        return same or (mine.st_size, mine.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
-
-    def whereabouts(self) -> str | None:
-        """Where the file is now: empty where that can't be told, None where it has no name any more."""
-        if not os.fstat(self._fd).st_nlink:
-            return None
-        try:
-            return os.readlink(f"/proc/self/fd/{self._fd}")
-        except OSError:
-            return ""
+    @property
+    def number(self) -> int:
+        """The file's descriptor."""
+        return self._fd
 
     def copy_to(self, path: str) -> None:
         """Write what is committed as a new file."""
