@@ -26,6 +26,48 @@ _OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
 _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
 
 
+_HIDDEN, _HIDDEN_LOG = ".new", ".new.wal"
+
+
+def _hidden(path: Path) -> Path:
+    """Where a new file stands before its first commit."""
+    return path.with_name(f".{path.name}{_HIDDEN}")
+
+
+def _has_log(path: Path) -> bool:
+    return any(os.path.exists(log_path(str(name))) for name in (path, _hidden(path)))
+
+
+def _adopt_log(path: Path) -> None:
+    """Give a new file its log, if its writer was killed when it had given the file its name, and not yet the log."""
+    hidden, log = _hidden(path), Path(log_path(str(path)))
+    waiting = Path(log_path(str(hidden)))
+    if waiting.exists() and path.exists() and not hidden.exists() and not log.exists():
+        waiting.replace(log)
+
+
+def sweep_results(folder: Path) -> None:
+    """Put in order what killed writers left in a folder: files that never came to be, and locks that nobody holds."""
+    names = {path.name[1 : -len(_HIDDEN)] for path in folder.glob(f".*{_HIDDEN}")}
+    names |= {path.name[1 : -len(_HIDDEN_LOG)] for path in folder.glob(f".*{_HIDDEN_LOG}")}
+    names |= {path.stem for path in folder.glob("*.h5.lock")}
+    for path in (folder / name for name in sorted(names)):
+        if writer_of(path):
+            continue
+        try:
+            lock = WriterLock(path, briefly=True)
+        except (SimkitError, OSError):
+            continue
+        try:
+            _adopt_log(path)
+            for left in (_hidden(path), Path(log_path(str(_hidden(path))))):
+                left.unlink(missing_ok=True)
+        except OSError:
+            pass
+        finally:
+            lock.release()
+
+
 class Store:
     """An HDF5 file open for writing.
 
@@ -81,7 +123,9 @@ class Store:
         path = self.path
         self.created = replace or not path.exists() or path.stat().st_size == 0
         if self.created:
-            self.hidden = path.with_name(f".{path.name}.new")
+            self.hidden = _hidden(path)
+        else:
+            _adopt_log(path)
         if base is not None:
             LoggedView(str(base)).copy_to(str(self.hidden), pause)
         empty = self.created and base is None
@@ -244,7 +288,7 @@ def open_for_reading(path: Path) -> h5py.File:
         msg = f"no such file: {path}"
         raise SimkitError(msg)
     path = written_name(path)
-    if os.path.exists(log_path(str(path))):
+    if _has_log(path):
         _replay(path)
     for attempt in range(50):
         try:
@@ -272,11 +316,12 @@ def repaired(path: Path) -> int:
         msg = f"no such file: {path}"
         raise SimkitError(msg)
     path = written_name(path)
-    if not os.path.exists(log_path(str(path))):
+    if not _has_log(path):
         return 0
     try:
         lock = WriterLock(path, briefly=True, patient=True)
         try:
+            _adopt_log(path)
             return recover(str(path))
         finally:
             lock.release()
@@ -304,6 +349,7 @@ def _replay(path: Path) -> None:
     except (SimkitError, OSError):
         return
     try:
+        _adopt_log(path)
         recover(str(path))
     except Damaged:
         raise
