@@ -22,7 +22,7 @@ from simkit.collect.targets import Shard
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
-from simkit.record.catalogue import Slot, discard, existing, following, is_empty
+from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.format import PART_OF
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
@@ -192,7 +192,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     for slot in (
         [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
     ):
-        recorded = _opened(slot)
+        recorded = opened(slot)
         if recorded is None:
             continue
         try:
@@ -247,13 +247,6 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
         return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
     finally:
         recorded.close()
-
-
-def _opened(slot: Slot) -> Recorded | None:
-    try:
-        return slot.open()
-    except SimkitError:  # somebody else's file under such a name
-        return None
 
 
 def _seconds(recorded: Recorded) -> float:
