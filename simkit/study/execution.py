@@ -33,7 +33,11 @@ from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 from simkit.values.columns import Column
 
-_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+_SIGNALS = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    *[signal.SIGHUP] * hasattr(signal, "SIGHUP"),
+]  # Windows has no terminals
 
 
 class Interrupt:
@@ -66,6 +70,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
+                if signal.getsignal(number) == signal.SIG_IGN and number != signal.SIGINT:
+                    continue  # under nohup
                 self.previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -423,3 +423,5 @@ def ignore_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A handler rather than SIG_IGN: programs that a run starts shall still be stoppable.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+        signal.signal(signal.SIGHUP, lambda *_: None)

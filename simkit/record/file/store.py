@@ -17,6 +17,7 @@ from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
 from simkit.record.file.log import LoggedView, log_path, recover
 from simkit.record.file.system import is_unread, sync_folder
 from simkit.record.file.transaction import TransactionalFile
+from simkit.record.inspection import check_links
 
 try:
     import fcntl
@@ -297,7 +298,9 @@ def open_for_reading(path: Path) -> h5py.File:
         _replay(path)
     for attempt in range(50):
         try:
-            return h5py.File(LoggedView(str(path)), "r")
+            file = h5py.File(LoggedView(str(path)), "r")
+            check_links(file, path)
+            return file
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
         except Damaged:
