@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
@@ -25,6 +26,7 @@ from simkit.inform.progress import (
     tally,
 )
 from simkit.record.facts import clean
+from simkit.record.file.store import left_log
 
 
 class Display(Protocol):
@@ -223,7 +225,8 @@ class Report:
         """Ctrl-C was heard: say so at once, from a signal handler, where ``print`` may be under way itself."""
         first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
         text = first if count == 1 else "stopping; what is done is kept"
-        os.write(1, f"\n{text}\n".encode())
+        with suppress(OSError):  # the terminal may be what is gone
+            os.write(1, f"\n{text}\n".encode())
 
     def problem(self, node_id: str, text: str) -> None:
         """An experiment that could not begin."""
@@ -297,6 +300,8 @@ class Report:
         recorded = [progress for progress in self.studied if progress.path.exists()]
         for progress in recorded:
             print(self.file_line(progress))
+            if log := left_log(progress.path):
+                print(f"    {log}")
         if recorded and not self.quiet:
             path = shown_path(recorded[-1].path)
             name = (

@@ -13,7 +13,8 @@ import h5py
 from simkit.collect.targets import Shard
 from simkit.errors import SimkitError
 from simkit.record.additions import Additions
-from simkit.record.file.store import Store, WriterLock, open_for_reading
+from simkit.record.file.locks import WriterLock
+from simkit.record.file.store import Store, open_for_reading
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 

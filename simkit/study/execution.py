@@ -23,8 +23,10 @@ from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
+from simkit.inject.leftovers import sweep
+from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
-from simkit.record.file.store import Store
+from simkit.record.file.store import Store, sweep_results
 from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
@@ -33,15 +35,11 @@ from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 from simkit.values.columns import Column
 
-_SIGNALS = [
-    signal.SIGINT,
-    signal.SIGTERM,
-    *[signal.SIGHUP] * hasattr(signal, "SIGHUP"),
-]  # Windows has no terminals
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupt:
-    """While entered, counts the signals instead of raising in the middle of a write.
+    """While entered, counts the signals instead of raising in the middle of a write; children are not concerned.
 
     Parameters
     ----------
@@ -55,7 +53,8 @@ class Interrupt:
         self.beat, self.notify = beat, notify
         self.count = 0
         self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
-        self.previous: dict[signal.Signals, Any] = {}
+        self.previous: dict[int, Any] = {}
+        self.lineage: Lineage | None = None
 
     @property
     def requested(self) -> bool:
@@ -70,12 +69,14 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                if signal.getsignal(number) == signal.SIG_IGN and number != signal.SIGINT:
-                    continue  # under nohup
-                self.previous[number] = signal.signal(number, self._handle)
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                    self.previous[number] = signal.signal(number, self._handle)
+        handlers = {number: (self._handle, before) for number, before in self.previous.items()}
+        self.lineage = Lineage(handlers)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.lineage = None
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
@@ -145,6 +146,8 @@ class Execution:
             The files that were read before the first run, by path.
         """
         fixed = constants(self.plan, self.shared)
+        sweep()
+        sweep_results(self.target.slot.path.parent)
         with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:

@@ -26,6 +26,7 @@ from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.record.file.store import left_log
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
@@ -169,7 +170,9 @@ def run(
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    for problem in (*progress.problems, *unkept, *(() if check else [*_not_done(progress), *failed])):
+    left = [log] if (log := left_log(progress.path)) else []
+    more = () if check else [*_not_done(progress), *failed]
+    for problem in (*progress.problems, *unkept, *left, *more):
         warnings.warn(problem, stacklevel=2)
     if check and failed and not progress.failures:
         raise RunFailed(failed[0])

@@ -94,7 +94,7 @@ def _written(
     store = Store(target, durable=durable, replace=True, base=base_of(plans), pause=interrupts.check)
     failed = True
     try:
-        if os.path.exists(log_path(str(target))):
+        if os.path.exists(log_path(str(store.path))):
             msg = f"{shown_path(target)} was written in between: merge again"
             raise SimkitError(msg)
         pause = partial(_pause, interrupts, store)
