@@ -297,7 +297,7 @@ class Report:
         if self.settings.replay:
             print("replayed without recording")
             return
-        recorded = [progress for progress in self.studied if progress.path.exists()]
+        recorded = [each for each in self.studied if each.path.exists() and not each.is_gone]
         for progress in recorded:
             print(self.file_line(progress))
             if log := left_log(progress.path):

@@ -17,7 +17,7 @@ import numpy as np
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes, group_comments
 from simkit.declare.forms import MARKS, Index
-from simkit.errors import StorageFailed
+from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
@@ -196,7 +196,7 @@ class Execution:
                 elif batch is None:
                     writer.store.catch_up()
                 self.reporter.advance(self.progress)
-                if interrupt.now:
+                if interrupt.now or writer.store.is_gone:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
@@ -256,6 +256,7 @@ class Execution:
         failed = True
         try:
             self.pen = Writer(store, self.target.slot.group, self.target.points.n)
+            self.check_unchanged(self.pen)
             yield self.pen
             failed = False
         except StorageFailed:
@@ -267,9 +268,22 @@ class Execution:
         finally:
             try:
                 store.close(failed=failed)
+            except FileGone:
+                self.progress.is_gone = True
+                raise
             except StorageFailed:
                 self.progress.lost()
                 raise
+
+    def check_unchanged(self, writer: Writer) -> None:
+        """What is recorded must be what the plan was compared with, or done runs would be made again."""
+        planned = self.target.status
+        if planned is not None and not np.array_equal(writer.table.status[: len(planned)], planned):
+            msg = (
+                f"{shown_path(self.target.slot.path)} was changed by another session while this one was starting\n"
+                "    type the same command again"
+            )
+            raise SimkitError(msg)
 
     def prepare(
         self,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
+from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, shown_path
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.log import LoggedView, log_path, recover
-from simkit.record.file.system import exclusive, sync_folder
+from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
 from simkit.record.inspection import check_links
 
@@ -81,6 +83,8 @@ class Store:
     ----------
     file
         The h5py file; changes count when `commit` returns.
+    is_gone
+        Whether it is not at its place any more, as the last commit saw.
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
@@ -97,6 +101,7 @@ class Store:
     ) -> None:
         self.path = written_name(path)
         self.hidden: Path | None = None
+        self.is_gone = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.lock = WriterLock(self.path, patient=True)
@@ -154,6 +159,8 @@ class Store:
             raise self._failed(error) from None
         if self.hidden is not None:
             self._show()
+        else:
+            self.is_gone = not is_at(self.medium.number, str(self.path))
         self.cost = time.perf_counter() - start
 
     def check(self) -> None:
@@ -183,6 +190,27 @@ class Store:
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
 
+    def _gone(self) -> FileGone:
+        """The file is not where it was: see that what is committed can be found."""
+        where, there = shown_path(self.path), present_name(self.medium.number)
+        if there is not None:
+            to = f" to {shown_path(there)}" if there else ""
+            return FileGone(
+                f"{where} was moved{to} while the runs went on: what is done is in it\n"
+                "    move it back, and type the same command again"
+            )
+        how = "replaced by another file" if self.path.exists() else "removed"
+        kept = _next_free(self.path)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            self.medium.copy_to(str(kept))
+        except OSError as error:
+            return FileGone(f"{where} was {how} while the runs went on, and is gone: {error.strerror}")
+        return FileGone(
+            f"{where} was {how} while the runs went on: what is done is kept as {shown_path(kept)}\n"
+            "    type the same command again to go on with that"
+        )
+
     def _failed(self, error: OSError) -> SimkitError:
         if isinstance(error, Damaged):
             return error
@@ -191,7 +219,15 @@ class Store:
         )
 
     def close(self, *, failed: bool = False) -> None:
-        """Commit and close; after a failure only close, which leaves the last commit."""
+        """Commit and close; after a failure only close, which leaves the last commit.
+
+        Raises
+        ------
+        StorageFailed
+            As `commit` does.
+        FileGone
+            When the file was moved, removed or replaced; all is committed, and what has no name gets another one.
+        """
         try:
             if failed:
                 self.medium.abandon()
@@ -202,6 +238,8 @@ class Store:
                 finally:
                     self._close_file()  # HDF5 must not be left open: it would close at exit, without Python
                 self.medium.commit(final=True)
+                if self.is_gone:
+                    raise self._gone()
         except OSError as error:
             raise self._failed(error) from None
         finally:
@@ -216,6 +254,14 @@ class Store:
         except (OSError, RuntimeError):
             if self.medium.failed is None:
                 raise
+
+
+def _next_free(path: Path) -> Path:
+    """The next trajectory's name, or another one beside a file that has no number."""
+    match = re.fullmatch(r"(.+)-(\d+)", path.stem)
+    stem, number = (match[1], int(match[2])) if match else (path.stem, 0)
+    names = (path.with_name(f"{stem}-{n:03d}{path.suffix}") for n in count(number + 1))
+    return next(name for name in names if not name.exists())
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
