@@ -36,8 +36,10 @@ LATER = (  # came with features after the house was counted
     "collect/conversion",
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
+    "record/inspection",
     *("record/damage", "record/file/sums", "record/file/system"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups"),
+    "record/inspection",
     *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
@@ -49,6 +51,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "collect/objects": "collect/test_captures.py",
     "collect/scopes": "collect/test_graph.py",
     "collect/syntax": "collect/test_graph.py",
+    "record/inspection": "provenance/test_restore_strangers.py",
     "record/file/sums": "record/test_damage.py",
     "record/readings": "collect/test_listener.py",
     "record/file/system": "record/file/test_log.py",
