@@ -10,6 +10,7 @@ import attrs
 
 from simkit.collect import problems
 from simkit.collect.config import Outside
+from simkit.collect.conversion import convert
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
@@ -21,7 +22,6 @@ from simkit.collect.signatures import (
     requester,
     requests,
 )
-from simkit.collect.text import convert
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
@@ -57,6 +57,11 @@ class Resolver:
                 unused[0], asker, [node.name for node in self.nodes.values()], self.fields()
             )
         return needs
+
+    def unprovided(self, function: Callable[..., Any]) -> list[str]:
+        """The names that the experiment needs, and that nothing gives a value: each point must."""
+        self.call(requests(function), (Requester("", f"experiment {function.__name__}", location(function)),))
+        return list(self.missing)
 
     def fields(self) -> list[str]:
         """The names of all group fields within reach."""

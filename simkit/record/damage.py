@@ -11,6 +11,7 @@ import numpy as np
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
+from simkit.record.file.locks import written_name
 from simkit.record.file.log import checked
 from simkit.record.recorded import Recorded
 
@@ -52,6 +53,7 @@ def damage_of(path: Path) -> Damage:
     """
     if not path.is_file():
         raise SimkitError(f"no such file: {path}")
+    path = written_name(path)
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         size, places = checked(str(path), fd)

@@ -17,7 +17,7 @@ from simkit._version import __version__
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly, has_unit
 from simkit.provenance.restore import REQUIREMENTS, check_target, restore
-from simkit.record.file.store import writer_of
+from simkit.record.file.locks import writer_of
 from simkit.serve.document import write
 from simkit.serve.html import told_of
 from simkit.serve.reading import Reading

@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.declare.forms import Array
 from simkit.inform.progress import duration
-from simkit.record.file.store import writer_of
+from simkit.record.file.locks import writer_of
 from simkit.serve.reading import Reading
 from simkit.values.batch import WORDS, Status
 

@@ -87,7 +87,7 @@ json.dump(counts, open(log + ".json", "w"))
 def started(project, workers="2"):
     """A study under way, its file there."""
     project.file("sim_study.py", STUDY)
-    process = project.start("-m", "simkit", "-n", workers, stdout=subprocess.DEVNULL)
+    process = project.start("-m", "simkit", "-n", workers, "-q")
     path = project.path / "results" / "study-001.h5"
     project.until(path.exists)
     return process, path
@@ -134,8 +134,12 @@ def test_a_file_that_stays_open_is_a_stable_snapshot_and_delays_nothing(project,
         there = file["study/runs/status"][:]
         z = file["study/results/z"]
         values = z[:]
-        _, err = process.communicate(timeout=60)  # the study ends although this reader stays
+        out, err = process.communicate(timeout=60)  # the study ends although this reader stays
         assert process.returncode == 0, err
+        told = f"results/{path.name}.wal is a part of it, with runs that are not in the .h5 yet, while"
+        for words in (out, project.ok("show", str(path)).out):
+            assert f"{told} process {os.getpid()} (" in words
+            assert ") has it open: keep both together" in words
         z.refresh()
         assert np.array_equal(z[:], values, equal_nan=True)
         assert np.array_equal(file["study/runs/status"][:], there)

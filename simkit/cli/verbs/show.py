@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from simkit.analyse.open import recorded_at
@@ -12,6 +13,7 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import add_file, aligned, experiments_at, replay_line
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly, counted, duration, rule, size
+from simkit.record.file.store import left_log
 from simkit.record.recorded import Recorded
 
 _WIDTH = 11
@@ -134,8 +136,12 @@ def show(file: str, name: str | None, run: int | None) -> int:
         with Trajectory(recorded_at(file, name)) as trajectory:
             print(one_run(trajectory, run))
         return 0
+    path: Path | None = None
     for recorded in experiments_at(file, name):
         print(Trajectory(recorded))
+        path = recorded.path
+    if path is not None and (log := left_log(path)):
+        print(log)
     return 0
 
 

@@ -12,6 +12,7 @@ may be torn, since nobody was told that it counts; before it, a broken frame is 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import weakref
@@ -32,7 +33,7 @@ from simkit.record.file.sums import (
     read_trailer,
     write_trailer,
 )
-from simkit.record.file.system import READ_WRITE, copy_at, read_at, remove, share, write_at
+from simkit.record.file.system import READ_WRITE, copy_at, exclusive, read_at, remove, share, unlock, write_at
 
 PAGE = 4096
 _STEP = 64 << 20  # bytes that are copied at once
@@ -202,25 +203,45 @@ def recover(path: str) -> int:
 
     Raises
     ------
+    BlockingIOError
+        While somebody reads the file: both stay as they are.
     Damaged
         When the log is damaged, or the file is not the one that it was written upon: both stay as they are.
     """
-    log = read_log(path)
-    if log is None:
-        remove(log_path(path))
-        return 0
     fd = os.open(path, READ_WRITE)
     try:
-        _check_fit(path, fd, log)
-        for number, page in log.pages.items():
-            size = max(0, min(len(page), log.checksums.end - number * PAGE))
-            write_at(fd, memoryview(page)[:size], number * PAGE)
-        write_trailer(fd, log.checksums)
-        os.fsync(fd)
+        log = fitting_log(path, fd)
+        with exclusive(fd, patience=0, otherwise=True) as alone:
+            if not alone:
+                raise BlockingIOError(errno.EAGAIN, "somebody reads it")
+            if log is not None:
+                _bring_in(fd, log)
+            remove(log_path(path))
     finally:
         os.close(fd)
-    remove(log_path(path))
-    return log.commits
+    return 0 if log is None else log.commits
+
+
+def _bring_in(fd: int, log: RedoLog) -> None:
+    for number, page in log.pages.items():
+        size = max(0, min(len(page), log.checksums.end - number * PAGE))
+        write_at(fd, memoryview(page)[:size], number * PAGE)
+    write_trailer(fd, log.checksums)
+    os.fsync(fd)
+
+
+def fitting_log(path: str, fd: int) -> RedoLog | None:
+    """The log beside a file, which was written upon it; None where there is none, or one that was never begun.
+
+    Raises
+    ------
+    Damaged
+        When something in the log is not what was written, or the file is another one.
+    """
+    log = read_log(path)
+    if log is not None:
+        _check_fit(path, fd, log)
+    return log
 
 
 def _check_fit(path: str, fd: int, log: RedoLog) -> None:
@@ -282,7 +303,12 @@ class LoggedView:
 
     It holds the lock that all HDF5 readers hold, so that a writer leaves both as they are meanwhile. Unlike
     a plain ``h5py.File`` it is not shared with other readers in this process, and so never out of date.
-    Blocks are compared with their checksums before HDF5 gets to see them.
+    Blocks are compared with their checksums before HDF5 gets to see them: where there are no locks, each time.
+
+    Parameters
+    ----------
+    leave
+        Called with the path when the file is closed, or at the process's end, if there is a log beside it.
 
     Raises
     ------
@@ -294,15 +320,18 @@ class LoggedView:
         When the file can't be opened.
     """
 
-    def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    def __init__(self, path: str, leave: Callable[[str], None] | None = None) -> None:
+        self._path, self._fd = path, os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._fd).atexit = False  # the system does it then
-        share(self._fd)
+        self._is_locked = share(self._fd)
+        if leave is not None:  # called before the other
+            weakref.finalize(self, _leave, path, self._fd, os.getpid(), leave)
         log, checksums = _state(path, self._fd)
         self._pages = {} if log is None else log.pages
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
-        self.checksums, self.guard = checksums, BlockCheck(path, checksums)
+        self.checksums = checksums
+        self.guard = BlockCheck(path, checksums, again=not self._is_locked)
 
     def copy_to(self, path: str, pause: Callable[[], None]) -> None:
         """Write what was last committed into another file.
@@ -348,15 +377,38 @@ class LoggedView:
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
         self._read(view, start)
-        self.guard.check(self._read, start, start + size, view)
+        try:
+            self.guard.check(self._read, start, start + size, view)
+        except Damaged:
+            self._check_present()
+            raise
         self._position = start + size
         return size
+
+    def _check_present(self) -> None:
+        """Without locks nobody holds a writer off: is it damage, or has the file been written since?"""
+        if self._is_locked or self.checksums is None:
+            return
+        now = _state(self._path, self._fd)[1]
+        if now is None or now.end != self.checksums.end or (now.sums != self.checksums.sums).any():
+            raise Damaged(
+                f"{shown_path(self._path)} has been written since it was opened: open it again\n"
+                "    (no file can be locked here, so that readers can't hold a writer off)"
+            )
 
     def _read(self, view: memoryview, start: int) -> int:
         got = read_at(self._fd, view[: max(0, self._end - start)], start)
         view[got:] = bytes(len(view) - got)
         overlay(self._pages, view, start, self._end)
         return len(view)
+
+
+def _leave(path: str, fd: int, owner: int, leave: Callable[[str], None]) -> None:
+    """Hold the writer off no longer; a forked child has no part in it."""
+    if os.getpid() == owner:
+        unlock(fd)
+        if os.path.exists(log_path(path)):
+            leave(path)
 
 
 def _state(path: str, fd: int) -> tuple[RedoLog | None, Checksums | None]:

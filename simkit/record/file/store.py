@@ -5,24 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import re
-import socket
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
+from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, shown_path
+from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.log import LoggedView, log_path, recover
-from simkit.record.file.system import is_unread, sync_folder
+from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
-
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]
-
+from simkit.record.inspection import check_links
 
 _MAKE_ROOM = (
     "\n    every run that was reported done is in the file; make room and type the same command again"
@@ -31,94 +27,46 @@ _OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
 _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
 
 
-class WriterLock:
-    """Says that this process writes a file, in ``FILE.lock`` beside it.
+_HIDDEN, _HIDDEN_LOG = ".new", ".new.wal"
 
-    Raises
-    ------
-    SimkitError
-        When another process does, with its host and number.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self.file = Path(f"{path}.lock")
-        while True:
-            self.fd = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)
-            if not self._locked():
-                holder = os.read(self.fd, 200).decode(errors="replace").strip() or "another process"
-                os.close(self.fd)
-                raise _locked(path, holder)
-            if self._is_current():
-                break
-            os.close(self.fd)  # its last holder removed it in between
+def _hidden(path: Path) -> Path:
+    """Where a new file stands before its first commit."""
+    return path.with_name(f".{path.name}{_HIDDEN}")
+
+
+def _has_log(path: Path) -> bool:
+    return any(os.path.exists(log_path(str(name))) for name in (path, _hidden(path)))
+
+
+def _adopt_log(path: Path) -> None:
+    """Give a new file its log, if its writer was killed when it had given the file its name, and not yet the log."""
+    hidden, log = _hidden(path), Path(log_path(str(path)))
+    waiting = Path(log_path(str(hidden)))
+    if waiting.exists() and path.exists() and not hidden.exists() and not log.exists():
+        waiting.replace(log)
+
+
+def sweep_results(folder: Path) -> None:
+    """Put in order what killed writers left in a folder: files that never came to be, and locks that nobody holds."""
+    names = {path.name[1 : -len(_HIDDEN)] for path in folder.glob(f".*{_HIDDEN}")}
+    names |= {path.name[1 : -len(_HIDDEN_LOG)] for path in folder.glob(f".*{_HIDDEN_LOG}")}
+    names |= {path.stem for path in folder.glob("*.h5.lock")}
+    for path in (folder / name for name in sorted(names)):
+        if writer_of(path):
+            continue
         try:
-            os.truncate(self.file, 0)
-            os.write(self.fd, f"{_me()}\n".encode())
+            lock = WriterLock(path, briefly=True)
+        except (SimkitError, OSError):
+            continue
+        try:
+            _adopt_log(path)
+            for left in (_hidden(path), Path(log_path(str(_hidden(path))))):
+                left.unlink(missing_ok=True)
         except OSError:
-            pass  # no room to say who: the lock holds all the same
-
-    def _locked(self) -> bool:
-        if fcntl is None:
-            return True
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without locks
-            return True
-        return True
-
-    def _is_current(self) -> bool:
-        try:
-            there = os.stat(self.file)
-        except FileNotFoundError:
-            return False
-        return fcntl is None or there.st_ino == os.fstat(self.fd).st_ino
-
-    def release(self) -> None:
-        """Let others write; removing comes first, so that nobody locks a file about to vanish."""
-        if fcntl is not None:
-            self.file.unlink(missing_ok=True)
-        os.close(self.fd)
-        if fcntl is None:
-            self.file.unlink(missing_ok=True)
-
-
-def _me() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"
-
-
-def _locked(path: Path, holder: str) -> SimkitError:
-    cure = "wait until it is done, or use another file"
-    if holder == _me():
-        holder, cure = f"{holder} (this one)", f"close it there first, as with traj.close(), {cure}"
-    return SimkitError(f"{shown_path(path)} is being written by {holder}: {cure}")
-
-
-def writer_of(path: Path) -> str:
-    """Who writes a file now, as ``process 12 on host``; empty where nobody does. No lock is taken for it.
-
-    A process on another machine counts as alive while its ``FILE.lock`` stands.
-    """
-    try:
-        holder = Path(f"{path}.lock").read_text(errors="replace").strip()
-    except OSError:
-        return ""
-    match = re.fullmatch(r"process (\d+) on (.+)", holder)
-    is_dead = match is not None and match[2] == socket.gethostname() and not _is_alive(int(match[1]))
-    return "" if is_dead else holder
-
-
-def _is_alive(process: int) -> bool:
-    if fcntl is None:  # where `os.kill` would end it; and there a lock file that is held can't be removed
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+            pass
+        finally:
+            lock.release()
 
 
 class Store:
@@ -135,6 +83,8 @@ class Store:
     ----------
     file
         The h5py file; changes count when `commit` returns.
+    is_gone
+        Whether it is not at its place any more, as the last commit saw.
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
@@ -149,11 +99,12 @@ class Store:
         base: Path | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path = path
+        self.path = written_name(path)
         self.hidden: Path | None = None
+        self.is_gone = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.lock = WriterLock(path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.lock = WriterLock(self.path, patient=True)
         except OSError as error:
             raise _not_writable(path, error) from None
         try:
@@ -173,7 +124,9 @@ class Store:
         path = self.path
         self.created = replace or not path.exists() or path.stat().st_size == 0
         if self.created:
-            self.hidden = path.with_name(f".{path.name}.new")
+            self.hidden = _hidden(path)
+        else:
+            _adopt_log(path)
         if base is not None:
             LoggedView(str(base)).copy_to(str(self.hidden), pause)
         empty = self.created and base is None
@@ -181,6 +134,7 @@ class Store:
             str(self.hidden or path), create=empty, uncommitted=self.created, durable=durable
         )
         mode, extra = ("w", _CREATION) if empty else ("r+", {})
+        self.lock.note_on(self.hidden or path)
         self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
 
     def _give_back(self) -> None:
@@ -205,6 +159,8 @@ class Store:
             raise self._failed(error) from None
         if self.hidden is not None:
             self._show()
+        else:
+            self.is_gone = not is_at(self.medium.number, str(self.path))
         self.cost = time.perf_counter() - start
 
     def check(self) -> None:
@@ -234,6 +190,27 @@ class Store:
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
 
+    def _gone(self) -> FileGone:
+        """The file is not where it was: see that what is committed can be found."""
+        where, there = shown_path(self.path), present_name(self.medium.number)
+        if there is not None:
+            to = f" to {shown_path(there)}" if there else ""
+            return FileGone(
+                f"{where} was moved{to} while the runs went on: what is done is in it\n"
+                "    move it back, and type the same command again"
+            )
+        how = "replaced by another file" if self.path.exists() else "removed"
+        kept = _next_free(self.path)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            self.medium.copy_to(str(kept))
+        except OSError as error:
+            return FileGone(f"{where} was {how} while the runs went on, and is gone: {error.strerror}")
+        return FileGone(
+            f"{where} was {how} while the runs went on: what is done is kept as {shown_path(kept)}\n"
+            "    type the same command again to go on with that"
+        )
+
     def _failed(self, error: OSError) -> SimkitError:
         if isinstance(error, Damaged):
             return error
@@ -242,7 +219,15 @@ class Store:
         )
 
     def close(self, *, failed: bool = False) -> None:
-        """Commit and close; after a failure only close, which leaves the last commit."""
+        """Commit and close; after a failure only close, which leaves the last commit.
+
+        Raises
+        ------
+        StorageFailed
+            As `commit` does.
+        FileGone
+            When the file was moved, removed or replaced; all is committed, and what has no name gets another one.
+        """
         try:
             if failed:
                 self.medium.abandon()
@@ -253,6 +238,8 @@ class Store:
                 finally:
                     self._close_file()  # HDF5 must not be left open: it would close at exit, without Python
                 self.medium.commit(final=True)
+                if self.is_gone:
+                    raise self._gone()
         except OSError as error:
             raise self._failed(error) from None
         finally:
@@ -267,6 +254,14 @@ class Store:
         except (OSError, RuntimeError):
             if self.medium.failed is None:
                 raise
+
+
+def _next_free(path: Path) -> Path:
+    """The next trajectory's name, or another one beside a file that has no number."""
+    match = re.fullmatch(r"(.+)-(\d+)", path.stem)
+    stem, number = (match[1], int(match[2])) if match else (path.stem, 0)
+    names = (path.with_name(f"{stem}-{n:03d}{path.suffix}") for n in count(number + 1))
+    return next(name for name in names if not name.exists())
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -293,11 +288,14 @@ def open_for_reading(path: Path) -> h5py.File:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if os.path.exists(log_path(str(path))):
+    path = written_name(path)
+    if _has_log(path):
         _replay(path)
     for attempt in range(50):
         try:
-            return h5py.File(LoggedView(str(path)), "r")
+            file = h5py.File(LoggedView(str(path), _leave), "r")
+            check_links(file, path)
+            return file
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
         except Damaged:
@@ -320,20 +318,22 @@ def repaired(path: Path) -> int:
     if not path.is_file():
         msg = f"no such file: {path}"
         raise SimkitError(msg)
-    if not os.path.exists(log_path(str(path))):
+    path = written_name(path)
+    if not _has_log(path):
         return 0
     try:
-        lock = WriterLock(path)
+        lock = WriterLock(path, briefly=True, patient=True)
         try:
-            with path.open("r+b") as file:
-                if not is_unread(file.fileno()):
-                    msg = f"{shown_path(path)}: another program is reading it: close that first"
-                    raise SimkitError(msg)
-                return recover(str(path))
+            _adopt_log(path)
+            return recover(str(path))
         finally:
             lock.release()
     except Damaged:
         raise
+    except BlockingIOError:
+        holders = ", ".join(readers_of(path)) or "another program"
+        msg = f"{shown_path(path)} is being read by {holders}: close it there first"
+        raise SimkitError(msg) from None
     except OSError as error:
         raise _not_writable(path, error) from None
 
@@ -348,16 +348,55 @@ def _replay(path: Path) -> None:
     then it is read through its log.
     """
     try:
-        lock = WriterLock(path)
+        lock = WriterLock(path, briefly=True)
     except (SimkitError, OSError):
         return
     try:
-        with path.open("r+b") as file:
-            if is_unread(file.fileno()):
-                recover(str(path))
+        _adopt_log(path)
+        recover(str(path))
     except Damaged:
         raise
     except OSError:
         return
     finally:
         lock.release()
+
+
+def _leave(path: str) -> None:
+    """The last reader brings in what a writer had to leave in the log; what is wrong with it the next one is told."""
+    try:
+        _replay(Path(path))
+    except Damaged:
+        pass
+
+
+def _is_read(path: Path) -> bool:
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        with exclusive(fd, patience=0, otherwise=True) as alone:
+            return not alone
+    finally:
+        os.close(fd)
+
+
+def left_log(path: Path) -> str:
+    """What to know of the log beside a file that nobody in this process writes; nothing where there is none.
+
+    Trajectories that are open in this process don't count: they bring it in when they are closed.
+    """
+    path = written_name(path)
+    log = log_path(str(path))
+    if not os.path.exists(log):
+        return ""
+    holders = readers_of(path)
+    if writer := writer_of(path):
+        why = f"while {writer} writes it"
+    elif holders:
+        why = f"while {', '.join(holders)} {'has' if len(holders) == 1 else 'have'} it open"
+    elif _is_read(path):
+        return ""
+    else:
+        why = f"until simkit repair {shown_path(path)} has brought it in"
+    return (
+        f"{shown_path(log)} is a part of it, with runs that are not in the .h5 yet, {why}: keep both together"
+    )

@@ -113,6 +113,11 @@ def read_trailer(path: str, fd: int) -> Checksums | None:
         return None
     if size < end:
         raise Damaged(f"{shown_path(path)} has been cut short: {size:,} of {end:,} bytes are there{_CURE}")
+    if size > end + 4 * blocks(end) + _FOOTER.size:
+        raise Damaged(
+            f"{shown_path(path)} was being written, and its log is not beside it\n"
+            f"    put {os.path.basename(path)}.wal there again, or open it by the name under which it was written"
+        )
     raise Damaged(f"{shown_path(path)}: its end is damaged, where its checksums stand{_CURE}")
 
 
@@ -145,10 +150,12 @@ class BlockCheck:
         The file, for its errors.
     checksums
         What the blocks should be; None compares nothing.
+    again
+        Compare each time, since somebody may write the file meanwhile.
     """
 
-    def __init__(self, path: str, checksums: Checksums | None) -> None:
-        self.path = path
+    def __init__(self, path: str, checksums: Checksums | None, *, again: bool = False) -> None:
+        self.path, self.again = path, again
         self.sums: Array | None = None if checksums is None else checksums.sums
         self.end = 0 if checksums is None else checksums.end
         self.passed = bytearray(blocks(self.end))
@@ -181,7 +188,7 @@ class BlockCheck:
         if self.sums is None or digest(block) != self.sums[number]:
             self.wrong = self.wrong or number * BLOCK
             raise self.error()
-        self.passed[number] = 1
+        self.passed[number] = not self.again
 
     def error(self) -> Damaged:
         """What is wrong, for people."""

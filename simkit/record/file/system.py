@@ -15,67 +15,103 @@ except ImportError:  # Windows: readers there can't be held off, and open betwee
 
 
 READ_WRITE = os.O_RDWR | getattr(os, "O_BINARY", 0)
-_PATIENCE = 1.0  # seconds to wait for readers at the end
+PATIENCE = 1.0  # seconds to wait for readers at the end
 
 
 @contextmanager
-def exclusive(fd: int, *, wait: bool) -> Iterator[bool]:
-    """HDF5's readers hold a shared lock on the file; yields whether none does."""
-    if fcntl is None:
-        yield True
-        return
-    deadline = time.monotonic() + (_PATIENCE if wait else 0)
-    while not (locked := _try_lock(fd)) and time.monotonic() < deadline:
+def exclusive(fd: int, *, patience: float, otherwise: bool) -> Iterator[bool]:
+    """HDF5's readers hold a shared lock on the file; yields whether none does.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait for readers to go.
+    otherwise
+        What is yielded where nobody can know, since there are no locks.
+    """
+    deadline = time.monotonic() + patience
+    while (locked := try_lock(fd)) is False and time.monotonic() < deadline:
         time.sleep(0.01)
     if not locked:
-        yield False
+        yield otherwise if locked is None else False
         return
     try:
         yield True
     finally:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_UN)
-        except OSError as error:
-            if not has_no_locks(error):
-                raise
+        unlock(fd)
 
 
-def has_no_locks(error: OSError) -> bool:
-    """Whether an error says that the file system knows no locks."""
-    return error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
-
-
-def _try_lock(fd: int) -> bool:
+def try_lock(fd: int, *, shared: bool = False) -> bool | None:
+    """Lock a file, alone or as a reader: False where others have it, None where there are no locks."""
+    if fcntl is None:
+        return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks, where HDF5's readers have none either
-        return True
+        return None
     return True
 
 
-def share(fd: int) -> None:
-    """Hold a reader's lock until the file is closed, where there are locks.
+def unlock(fd: int) -> None:
+    """Give a lock back, where there are locks."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError:
+        pass
+
+
+def share(fd: int) -> bool:
+    """Hold a reader's lock until the file is closed; whether there are locks.
 
     Raises
     ------
     BlockingIOError
         While a writer is applying a commit.
     """
-    if fcntl is None:
-        return
+    locked = try_lock(fd, shared=True)
+    if locked is False:
+        raise BlockingIOError(errno.EAGAIN, "a writer is applying a commit")
+    return locked is not None
+
+
+def is_same_file(path: str | os.PathLike[str], there: os.stat_result) -> bool:
+    """Whether a name is one of the file's that this was found of."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # a file system without locks
-        return
+        return os.path.samestat(os.stat(path), there)
+    except OSError:
+        return False
 
 
-def is_unread(fd: int) -> bool:
-    """Whether no reader holds the file; takes the lock for itself if so."""
-    return fcntl is None or _try_lock(fd)
+def note_of(path: str | os.PathLike[str], name: str) -> str:
+    """What is noted on a file under an attribute's name; nothing where there is none."""
+    try:
+        return os.fsdecode(os.getxattr(path, name)) if hasattr(os, "getxattr") else ""
+    except OSError:
+        return ""
+
+
+def add_note(path: str | os.PathLike[str], name: str, text: str) -> bool:
+    """Note something on a file, where the system keeps attributes of files; False where there is one already."""
+    try:
+        if hasattr(os, "setxattr"):
+            os.setxattr(path, name, os.fsencode(text), os.XATTR_CREATE)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without attributes, or a file of somebody else's
+        pass
+    return True
+
+
+def remove_note(path: str | os.PathLike[str], name: str) -> None:
+    """Remove what is noted on a file, if anything is."""
+    try:
+        if hasattr(os, "removexattr"):
+            os.removexattr(path, name)
+    except OSError:
+        pass
 
 
 def read_at(fd: int, view: memoryview, offset: int) -> int:
@@ -134,3 +170,24 @@ def sync_folder(folder: os.PathLike[str]) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether a path still leads to an open file. Some network file systems number files anew now and then."""
+    mine = os.fstat(fd)
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    same = (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+    return same or (mine.st_size, mine.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+
+
+def present_name(fd: int) -> str | None:
+    """What an open file is called now: empty where that can't be told, None where it has no name any more."""
+    if not os.fstat(fd).st_nlink:
+        return None
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""

@@ -9,7 +9,7 @@ object stands under h5py's public ``fileobj`` driver:
 - `commit` appends the changed pages as one checksummed frame to ``FILE.wal``; from then on they count. Then
   it writes them in place under an exclusive ``flock`` and truncates the log. While a reader holds HDF5's
   shared lock, the pages stay in the log for the next commit, and the reader keeps a stable snapshot.
-- `recover` replays the complete frames of a log that a killed process left behind.
+- Whoever opens the file next goes on with the log that a killed process left behind; `recover` brings it in.
 
 Nothing is ever raised inside HDF5's callbacks, which would leave the library in an unknown state: an
 error is kept, further writes stay in memory, and `commit` raises it.
@@ -25,8 +25,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.errors import Damaged
-from simkit.record.file.log import PAGE, Head, frame, log_path, overlay, recover, write_sums
+from simkit.errors import Damaged, shown_path
+from simkit.record.file.log import PAGE, Head, RedoLog, fitting_log, frame, log_path, overlay, write_sums
 from simkit.record.file.sums import (
     BLOCK,
     IDENTITY,
@@ -38,9 +38,10 @@ from simkit.record.file.sums import (
     read_trailer,
     write_trailer,
 )
-from simkit.record.file.system import READ_WRITE, exclusive, read_at, remove, sync, write_at
+from simkit.record.file.system import PATIENCE, READ_WRITE, exclusive, read_at, remove, sync, write_at
 
 _NOWHERE = 1 << 62
+_STEP = 16 << 20  # bytes that are copied at once
 _ROOMY = 1 << 20  # bytes of log that are not worth rewriting
 _CAPACITY = 1024  # blocks that a log's table has room for in the beginning
 
@@ -66,23 +67,33 @@ class TransactionalFile:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags, 0o644)
-        if create or uncommitted:
-            remove(log_path(path))
-        else:
-            recover(path)
-        self._end = os.fstat(self._fd).st_size
-        self._begin(create=create, uncommitted=uncommitted)
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
         self._position = 0
         self._error: OSError | None = None
         self._truncate_to: int | None = None
+        self._log = -1
+        try:
+            log = None if create or uncommitted else fitting_log(path, self._fd)
+            self._begin(log, create=create, uncommitted=uncommitted)
+            self._apply(final=False)
+        except OSError:  # no room: the checksums stay where they are
+            for fd in (self._fd, self._log):
+                if fd >= 0:
+                    os.close(fd)
+            raise
 
-    def _begin(self, *, create: bool, uncommitted: bool) -> None:
-        """Move the file's checksums from its trailer to the head of a log."""
-        checksums = None if create else read_trailer(self.path, self._fd)
+    def _begin(self, log: RedoLog | None, *, create: bool, uncommitted: bool) -> None:
+        """Move the file's checksums from its trailer, or from the log that was left, to the head of a new log."""
+        if log is not None:
+            self._unapplied = dict(log.pages)
+        self._end = os.fstat(self._fd).st_size
+        checksums = (
+            log.checksums if log is not None else None if create else read_trailer(self.path, self._fd)
+        )
         if checksums is None:
+            self._check_names()
             checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
         self._guard = BlockCheck(self.path, checksums)
         self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
@@ -90,17 +101,23 @@ class TransactionalFile:
         self._end, self._committed_end = checksums.end, 0 if uncommitted else checksums.end
         # Checksums of changed blocks; None is computed when committed.
         self._changed: dict[int, int | None] = dict(enumerate(checksums.sums.tolist())) if uncommitted else {}
-        self._log = os.open(log_path(self.path), READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            self._start_log(self._log)
-            if self.durable:
-                sync(self._log)
-        except OSError:  # no room: the checksums stay where they are
-            os.close(self._log)
-            os.close(self._fd)
-            remove(log_path(self.path))
+            self._rewrite_log(_CAPACITY, beside=log is not None)
+        except OSError:
+            remove(log_path(self.path) if log is None else f"{log_path(self.path)}.new")
             raise
-        os.ftruncate(self._fd, self._end)
+        if not self._unapplied:  # else a reader may look at what stands behind
+            os.ftruncate(self._fd, self._end)
+
+    def _check_names(self) -> None:
+        """A file without checksums may be being written under another of its names, where nobody finds its log."""
+        there = os.fstat(self._fd)
+        if there.st_nlink > 1 and there.st_size:
+            raise Damaged(
+                f"{shown_path(self.path)} has {there.st_nlink} names (hard links) and no checksums: it is being"
+                " written under another of them, or was changed by another program\n"
+                "    write it under the name that it was made with, or make a copy and write that"
+            )
 
     def _start_log(self, log: int, capacity: int = _CAPACITY) -> None:
         """Write a log's head and table; frames come behind them."""
@@ -338,7 +355,7 @@ class TransactionalFile:
         self._before = dict(self._unapplied)
         if not self._waits:
             return
-        with exclusive(self._fd, wait=final) as alone:
+        with exclusive(self._fd, patience=PATIENCE if final else 0, otherwise=final) as alone:
             if not alone:
                 self._compact()
                 return
@@ -369,11 +386,18 @@ class TransactionalFile:
             except OSError:  # no room for a second log: the first goes on
                 remove(f"{log_path(self.path)}.new")
 
-    def _rewrite_log(self, capacity: int) -> None:
-        """Another log with room for this many checksums, and one frame for all that waits."""
+    def _rewrite_log(self, capacity: int, *, beside: bool = True) -> None:
+        """Another log with room for this many checksums, and one frame for all that waits.
+
+        Parameters
+        ----------
+        beside
+            The one that is there counts until this one is whole.
+        """
         path = log_path(self.path)
-        before = self._head, self._log_end, self._logged
-        fd = os.open(f"{path}.new", READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
+        new = f"{path}.new" if beside else path
+        before = () if self._log < 0 else (self._head, self._log_end, self._logged)
+        fd = os.open(new, READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             self._start_log(fd, capacity)
             if self._unapplied:
@@ -386,11 +410,32 @@ class TransactionalFile:
                 sync(fd)
         except OSError:
             os.close(fd)
-            self._head, self._log_end, self._logged = before
+            if before:
+                self._head, self._log_end, self._logged = before
             raise
-        os.replace(f"{path}.new", path)
-        os.close(self._log)
+        if beside:
+            os.replace(new, path)
+        if self._log >= 0:
+            os.close(self._log)
         self._log = fd
+
+    @property
+    def number(self) -> int:
+        """The file's descriptor."""
+        return self._fd
+
+    def copy_to(self, path: str) -> None:
+        """Write what is committed as a new file."""
+        end = self._committed_end
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            for start in range(0, end, _STEP):
+                block = memoryview(bytearray(min(_STEP, end - start)))
+                self._read_committed(block, start)
+                write_at(fd, block, start)
+            write_trailer(fd, Checksums(self._identity, end, self._sums))
+        finally:
+            os.close(fd)
 
     def abandon(self) -> None:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""

@@ -17,7 +17,7 @@ from simkit.declare.forms import Array
 from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import is_text
-from simkit.record.file.store import WriterLock
+from simkit.record.file.locks import WriterLock
 from simkit.record.format import AFTER
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status

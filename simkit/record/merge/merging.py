@@ -31,7 +31,7 @@ class Uninterrupted:
 
     def __enter__(self) -> Uninterrupted:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *[signal.SIGHUP] * hasattr(signal, "SIGHUP")):
                 self.before[number] = signal.signal(number, self._hear)
         return self
 
@@ -94,7 +94,7 @@ def _written(
     store = Store(target, durable=durable, replace=True, base=base_of(plans), pause=interrupts.check)
     failed = True
     try:
-        if os.path.exists(log_path(str(target))):
+        if os.path.exists(log_path(str(store.path))):
             msg = f"{shown_path(target)} was written in between: merge again"
             raise SimkitError(msg)
         pause = partial(_pause, interrupts, store)

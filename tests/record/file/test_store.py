@@ -15,7 +15,7 @@ import pytest
 
 import simkit
 from simkit import SimkitError
-from simkit.errors import StorageFailed
+from simkit.errors import Damaged, StorageFailed
 from simkit.record.file.store import Store, WriterLock, open_for_reading, writer_of
 
 
@@ -180,3 +180,112 @@ def test_a_writer_that_was_killed_writes_no_more(path):
     assert writer_of(path) == ""
     lock.write_text(f"process {gone.pid} on another-machine\n")  # nobody here can tell
     assert writer_of(path) == f"process {gone.pid} on another-machine"
+
+
+# The last reader brings in what the writer had to leave in the log
+
+
+@pytest.fixture
+def left(path):
+    """A file with a log that was left, since it is open for reading twice."""
+
+    def f(x):
+        return x
+
+    simkit.run(f, simkit.product(x=[1, 2]), output=path).close()
+    readers = [open_for_reading(path), open_for_reading(path)]
+    store = Store(path)
+    store.file["more"] = np.arange(10)
+    store.close()
+    assert os.path.exists(f"{path}.wal")
+    return readers
+
+
+def whole(path):
+    """Whether plain HDF5 finds everything in the file alone."""
+    assert os.listdir(path.parent) == [path.name]
+    with h5py.File(path) as seen:
+        return seen["more"][:].tolist() == list(range(10))
+
+
+def test_the_last_reader_brings_the_log_in(left, path):
+    for reader in left:
+        assert os.path.exists(f"{path}.wal")
+        assert "more" not in reader
+        reader.close()
+    assert whole(path)
+
+
+def test_readers_that_are_dropped_bring_the_log_in_too(left, path):
+    left.clear()
+    assert whole(path)
+
+
+def test_a_reader_that_came_after_the_writer_counts_as_well(left, path):
+    later = simkit.open(path)
+    left.clear()
+    assert os.path.exists(f"{path}.wal")
+    later.close()
+    assert whole(path)
+
+
+@pytest.mark.parametrize("how", ["end", "error", "exit"])
+def test_a_script_that_ends_with_trajectories_open_leaves_no_log(path, how):
+    end = {"end": "", "error": "raise ValueError('bad')", "exit": "sys.exit(3)"}[how]
+    code = f"""
+import os, sys
+import numpy as np, simkit
+from pathlib import Path
+from simkit.record.file.store import Store
+
+def f(x):
+    return x
+
+first = simkit.run(f, simkit.product(x=[1, 2]), output={str(path)!r})
+second = simkit.open({str(path)!r})
+store = Store(Path({str(path)!r}))
+store.file["more"] = np.arange(10)
+store.close()
+third = simkit.open({str(path)!r})
+values = first.runs
+if os.fork() == 0:
+    sys.exit(0)  # a child that ends has no part in it
+os.wait()
+assert os.path.exists({str(path) + ".wal"!r})
+assert first["result"].tolist() == third["result"].tolist() == [1, 2]
+{end}
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == {"end": 0, "error": 1, "exit": 3}[how], done.stderr
+    assert ("Traceback" in done.stderr) == (how == "error"), done.stderr
+    assert whole(path)
+
+
+def test_a_log_that_can_not_be_brought_in_stays_and_is_told_by_the_next_reader(left, path):
+    log = path.with_name("f-001.h5.wal")
+    record = bytearray(log.read_bytes())
+    record[-1] ^= 1
+    log.write_bytes(record)
+    for reader in left:
+        reader.close()
+    assert log.read_bytes() == record
+    with pytest.raises(Damaged, match="wal is damaged behind its first"):
+        open_for_reading(path)
+
+
+def test_writing_goes_on_from_a_log_while_somebody_reads_the_file(left, path):
+    """What the reader sees stays as it was, and no commit is lost."""
+    before = path.read_bytes()
+    for number in (1, 2):
+        store = Store(path)
+        assert store.file["more"][:].tolist() == list(range(10))
+        store.file[f"session{number}"] = number
+        store.commit()
+        store.close()
+        assert path.read_bytes()[: len(before)] == before
+    left.clear()
+    assert whole(path)
+    with h5py.File(path) as seen:
+        assert seen["session1"][()] + seen["session2"][()] == 3

@@ -1,0 +1,238 @@
+"""Who writes a file, and who reads it, by whichever of its names?
+
+A file may have several names: symbolic links, hard links, mounts. Its lock ``FILE.lock`` and its log stand beside
+one of them, `written_name`. Where the system keeps attributes of files, the writer notes that name on the file
+itself, which all of its names share.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from simkit.errors import SimkitError, shown_path
+from simkit.record.file.system import add_note, is_same_file, note_of, remove, remove_note, try_lock
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+_NOTE = "user.simkit.written_as"
+_BRIEFLY = " for a moment"  # stands behind a holder that is soon done
+_PATIENCE = 60.0  # seconds to wait for such a holder
+_STEP = 0.02
+
+
+def written_name(path: str | os.PathLike[str]) -> Path:
+    """The name of a file beside which its lock and its log stand; the links to it are resolved."""
+    real = Path(os.path.realpath(path))
+    try:
+        there = os.stat(real)
+    except OSError:
+        return real
+    noted = note_of(real, _NOTE)
+    if noted and is_same_file(noted, there):
+        return Path(noted)
+    if there.st_nlink > 1:
+        logs = sorted(real.parent.glob("*.wal")) + sorted(real.parent.glob("*.lock"))
+        names = [log.with_suffix("") for log in logs]
+        return next((name for name in names if is_same_file(name, there)), real)
+    return real
+
+
+class WriterLock:
+    """Says that this process writes a file, in ``FILE.lock`` beside it.
+
+    Where the system has ``flock``, that counts, and a lock file that a killed process left behind locks nothing.
+    Elsewhere the file itself counts, until the process that it names is gone.
+
+    Parameters
+    ----------
+    briefly
+        It is not held for long: others wait for it.
+    patient
+        Wait for one that holds it briefly.
+
+    Attributes
+    ----------
+    path
+        The file, by the name beside which its lock stands.
+
+    Raises
+    ------
+    SimkitError
+        When another process does, with its host and number.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, briefly: bool = False, patient: bool = False) -> None:
+        deadline = time.monotonic() + (_PATIENCE if patient else 0.0)
+        self.is_plain = False
+        while True:
+            self.path = written_name(path)
+            self.file = Path(f"{self.path}.lock")
+            holder = self._take()
+            if holder:
+                if not holder.endswith(_BRIEFLY) or time.monotonic() >= deadline:
+                    raise self._refused(holder.removesuffix(_BRIEFLY))
+                time.sleep(_STEP)
+            elif self.fd >= 0:
+                self._sign(_BRIEFLY if briefly else "")
+                self.note_on(self.path)
+                if written_name(path) == self.path:
+                    return
+                self.release()  # somebody else writes it by another name
+
+    def _take(self) -> str:
+        """Try to lock: who holds it instead, or nothing; without either (``fd`` is -1) it has to be tried again."""
+        self.fd = -1
+        fd, is_mine = self._open()
+        if fd < 0:
+            return ""
+        locked = try_lock(fd)
+        if is_mine if locked is None else locked and is_same_file(self.file, os.fstat(fd)):
+            self.fd = fd
+            return ""
+        holder = _text(fd) or "another process"
+        os.close(fd)
+        self.is_plain = locked is None
+        is_free = locked or (self.is_plain and self._is_abandoned(holder))
+        return "" if is_free else holder
+
+    def _open(self) -> tuple[int, bool]:
+        """The lock file, and whether it was made now; -1 where it vanished in between."""
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+        try:
+            return os.open(self.file, flags | os.O_CREAT | os.O_EXCL, 0o644), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(self.file, flags), False
+        except FileNotFoundError:
+            return -1, False
+
+    def _is_abandoned(self, holder: str) -> bool:
+        """Where files can't be locked: take away a lock file whose process is gone; whether it was one."""
+        if fcntl is None:  # there a file that somebody has open can't be removed
+            try:
+                self.file.unlink(missing_ok=True)
+            except OSError:
+                return False
+            return True
+        if not _is_dead(holder):
+            return False
+        aside = f"{self.file}.{secrets.token_hex(4)}"
+        try:
+            os.rename(self.file, aside)
+            if Path(aside).read_text(errors="replace").strip() != holder:  # another process was faster
+                os.link(aside, self.file)
+            os.unlink(aside)
+        except OSError:
+            pass  # another one does the same
+        return True
+
+    def _sign(self, more: str) -> None:
+        try:
+            os.ftruncate(self.fd, 0)
+            os.write(self.fd, f"{_me()}{more}\n".encode())
+        except OSError:
+            pass  # no room to say who: the lock holds all the same
+
+    def note_on(self, file: Path) -> None:
+        """Let the file be found to be written under this name, by whatever name it is looked up."""
+        if not add_note(
+            file, _NOTE, str(self.path)
+        ):  # there is one: of another writer, or of a file that was moved
+            there = os.stat(file)
+            if not is_same_file(note_of(file, _NOTE), there):
+                remove_note(file, _NOTE)
+                add_note(file, _NOTE, str(self.path))
+
+    def _refused(self, holder: str) -> SimkitError:
+        cure = "wait until it is done, or use another file"
+        shown = shown_path(self.path)
+        if holder == _me():
+            holder, cure = f"{holder} (this one)", f"close it there first, as with traj.close(), {cure}"
+        elif self.is_plain:
+            cure = f"{cure}; if that process is gone, remove {shown}.lock"
+        return SimkitError(f"{shown} is being written by {holder}: {cure}")
+
+    def release(self) -> None:
+        """Let others write; removing comes first, so that nobody locks a file about to vanish."""
+        if not os.path.exists(f"{self.path}.wal") and note_of(self.path, _NOTE) == str(self.path):
+            remove_note(self.path, _NOTE)
+        if fcntl is not None:
+            remove(str(self.file))
+        os.close(self.fd)
+        if fcntl is None:
+            remove(str(self.file))
+
+
+def _text(fd: int) -> str:
+    os.lseek(fd, 0, os.SEEK_SET)
+    return os.read(fd, 200).decode(errors="replace").strip()
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def writer_of(path: str | os.PathLike[str]) -> str:
+    """Who writes a file now, as ``process 12 on host``; empty where nobody does. No lock is taken for it.
+
+    A process on another machine counts as alive while its ``FILE.lock`` stands.
+    """
+    try:
+        holder = Path(f"{written_name(path)}.lock").read_text(errors="replace").strip()
+    except OSError:
+        return ""
+    return "" if _is_dead(holder) else holder.removesuffix(_BRIEFLY)
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether a holder was a process of this machine that is gone."""
+    match = re.fullmatch(r"process (\d+) on (\S+)( .*)?", holder)
+    return match is not None and match[2] == socket.gethostname() and not _is_alive(int(match[1]))
+
+
+def _is_alive(process: int) -> bool:
+    if fcntl is None:  # where `os.kill` would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def readers_of(path: str | os.PathLike[str]) -> list[str]:
+    """The other processes that hold a file as readers do, as ``process 12 (python notebook.py)``, where Linux tells."""
+    try:
+        number = os.stat(path).st_ino
+        table = Path("/proc/locks").read_text()
+    except OSError:
+        return []
+    held = [line.split() for line in table.splitlines()]
+    readers = {
+        int(fields[4])
+        for fields in held
+        if fields[1:2] == ["FLOCK"] and fields[3] == "READ" and fields[5].endswith(f":{number}")
+    }
+    return [_process(reader) for reader in sorted(readers - {os.getpid()})]
+
+
+def _process(number: int) -> str:
+    if number <= 0:
+        return "a process of another container"
+    try:
+        words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        words = []
+    command = " ".join([os.path.basename(words[0]), *words[1:]]).strip()[:60] if words else ""
+    return f"process {number} ({command})" if command.isprintable() and command else f"process {number}"

@@ -1,0 +1,323 @@
+"""One lock and one log for a file, whatever name it is looked up by; with and without ``flock``."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+
+import h5py
+import numpy as np
+import pytest
+
+import simkit
+from simkit import SimkitError
+from simkit.errors import Damaged
+from simkit.record.file import system
+from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
+from simkit.record.file.store import Store, left_log, open_for_reading
+
+HERE = f"process {os.getpid()} on {socket.gethostname()}"
+SYMBOLIC, HARD = os.symlink, os.link
+
+
+def square(x):
+    return x * x
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "f-001.h5"
+
+
+@pytest.fixture
+def recorded(path):
+    simkit.run(square, simkit.product(x=[1, 2, 3]), output=path).close()
+    return path
+
+
+@pytest.fixture
+def gone():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL], ids=errno.errorcode.get)
+def no_flock(request, monkeypatch):
+    def flock(fd, operation):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(system.fcntl, "flock", flock)
+
+
+@pytest.fixture(params=[True, False], ids=["notes", "no notes"])
+def notes(request, monkeypatch):
+    """With and without a file system that keeps attributes of files."""
+    if not request.param:
+        for name in ("setxattr", "getxattr", "removexattr"):
+            monkeypatch.delattr(os, name)
+
+
+# One file, several names
+
+
+@pytest.mark.parametrize("link", [SYMBOLIC, HARD])
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_a_file_is_written_under_one_name(recorded, notes, link, moment, tmp_path):
+    other = tmp_path / "other.h5"
+    if moment == "before":
+        link(recorded, other)
+    store = Store(recorded)
+    if moment == "while":
+        link(recorded, other)
+    with pytest.raises(SimkitError, match=rf"f-001\.h5 is being written by {HERE}"):
+        simkit.open(other, mode="r+")
+    store.file["more"] = np.arange(5)
+    with open_for_reading(other) as seen:  # what is committed can be read by every name
+        assert "more" not in seen
+        store.commit()
+        with open_for_reading(other) as later:
+            assert later["more"][:].tolist() == list(range(5))
+    assert writer_of(other) == HERE
+    store.close()
+    assert writer_of(other) == ""
+    assert sorted(os.listdir(tmp_path)) == sorted([recorded.name, other.name])
+    with simkit.open(other, mode="r+") as traj:
+        traj.note("by its other name")
+    with simkit.open(recorded) as traj:
+        assert traj.notes() == ["by its other name"]
+        assert traj["result"].tolist() == [1, 4, 9]
+    assert os.path.samefile(recorded, other)
+    assert sorted(os.listdir(tmp_path)) == sorted([recorded.name, other.name])
+
+
+@pytest.mark.parametrize("link", [SYMBOLIC, HARD])
+def test_a_name_in_another_folder_is_found_too(recorded, link, tmp_path):
+    store = Store(recorded)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    link(recorded, folder / "other.h5")
+    with pytest.raises(SimkitError, match=r"f-001\.h5 is being written by"):
+        Store(folder / "other.h5")
+    store.close()
+    assert os.listdir(folder) == ["other.h5"]
+
+
+def test_a_name_in_another_folder_is_refused_where_nothing_can_be_noted_on_files(
+    recorded, tmp_path, monkeypatch
+):
+    for name in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.delattr(os, name)
+    store = Store(recorded)
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "other.h5"
+    os.link(recorded, other)
+    with pytest.raises(Damaged, match=r"other\.h5 has 2 names \(hard links\) and no checksums"):
+        Store(other)
+    store.file["more"] = np.zeros(100_000)
+    with pytest.raises(
+        Damaged, match=r"was being written, and its log is not beside it\s+put other\.h5\.wal"
+    ):
+        simkit.open(other)
+    store.close()
+    with simkit.open(other, mode="r+") as traj:  # at rest every name will do
+        assert traj["result"].tolist() == [1, 4, 9]
+
+
+def test_a_log_that_a_killed_writer_left_is_found_by_every_name(recorded, notes, tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from simkit.record.file.store import Store
+store = Store(Path(sys.argv[1]))
+reader = os.open(sys.argv[1], os.O_RDONLY)
+import fcntl
+fcntl.flock(reader, fcntl.LOCK_SH)
+store.file["more"] = 5
+store.commit()
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code, str(recorded)], check=False).returncode == 9
+    other = tmp_path / "a-link.h5"
+    os.link(recorded, other)
+    assert written_name(other) == recorded
+    assert "simkit repair" in left_log(other)
+    with open_for_reading(other) as seen:
+        assert seen["more"][()] == 5
+    assert not os.path.exists(f"{recorded}.wal")
+    assert left_log(other) == ""
+
+
+def test_files_that_are_moved_or_copied_with_what_is_noted_on_them_are_written_as_themselves(
+    recorded, tmp_path
+):
+    store = Store(recorded)
+    copy = tmp_path / "copy.h5"
+    with simkit.open(recorded):  # a reader keeps the file as it is
+        store.commit()
+        shutil.copy2(recorded, copy)
+    assert written_name(copy) == copy
+    store.close()
+    moved = recorded.rename(tmp_path / "moved.h5")
+    system.add_note(moved, "user.simkit.written_as", str(recorded))
+    recorded.write_bytes(b"something else")
+    assert written_name(moved) == moved
+    with simkit.open(moved, mode="r+") as traj:
+        assert written_name(moved) == moved
+        traj.note("seen")
+
+
+def test_a_merge_replaces_the_file_that_a_link_leads_to(recorded, tmp_path):
+    simkit.run(square, simkit.product(x=[4]), output=tmp_path / "g-001.h5").close()
+    (tmp_path / "data").mkdir()
+    target = tmp_path / "data" / "all.h5"
+    shutil.move(recorded, target)
+    recorded.symlink_to(target)
+    with simkit.merge(recorded, tmp_path / "g-001.h5") as merged:
+        assert merged["result"].tolist() == [1, 4, 9, 16]
+    assert recorded.is_symlink()
+    assert simkit.open(target)["x"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_new_file_may_be_made_through_a_link_that_leads_nowhere_yet(tmp_path):
+    link = tmp_path / "link.h5"
+    link.symlink_to(tmp_path / "data" / "real.h5")
+    simkit.run(square, simkit.product(x=[2]), output=link).close()
+    assert link.is_symlink()
+    assert os.listdir(tmp_path / "data") == ["real.h5"]
+    with simkit.open(link) as traj:
+        assert traj["result"].tolist() == [4]
+
+
+# Who holds the lock
+
+
+def test_who_writes_for_a_moment_is_waited_for(recorded):
+    lock = WriterLock(recorded, briefly=True)
+    with pytest.raises(SimkitError, match=rf"written by {HERE} \(this one\): close it there first"):
+        WriterLock(recorded)
+    threading.Timer(0.1, lock.release).start()
+    Store(recorded).close()
+
+
+def test_the_processes_that_read_a_file_are_named(recorded):
+    code = "import simkit, sys; t = simkit.open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(recorded)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        with simkit.open(recorded):  # this process is not told of itself
+            [words] = readers_of(recorded)
+        assert words.startswith(f"process {reader.pid} (python")
+        reader.stdin.close()
+    assert readers_of(recorded) == []
+
+
+# Without flock
+
+
+def test_without_flock_a_plain_lock_file_keeps_others_out(no_flock, path, gone):
+    store = Store(path)
+    store.file["z"] = np.arange(5)
+    store.commit()
+    with pytest.raises(SimkitError, match=rf"f-001\.h5 is being written by {HERE} \(this one\)"):
+        Store(path)
+    store.close()
+    assert os.listdir(path.parent) == [path.name]
+    lock = path.with_name("f-001.h5.lock")
+    lock.write_text(f"process {gone} on {socket.gethostname()}\n")  # killed
+    Store(path).close()
+    for holder in (f"process {gone} on another-machine", f"process {os.getppid()} on {socket.gethostname()}"):
+        lock.write_text(f"{holder}\n")
+        with pytest.raises(SimkitError, match=rf"by {holder}: wait .* is gone, remove \S*f-001\.h5\.lock"):
+            Store(path)
+    lock.write_text("")
+    with pytest.raises(SimkitError, match="is being written by another process: wait"):
+        Store(path)
+    assert lock.exists()
+
+
+def test_without_flock_readers_keep_their_snapshot_until_the_writer_ends(no_flock, recorded):
+    reader = simkit.open(recorded)
+    store = Store(recorded)
+    for number in range(30):
+        store.file[f"more{number}"] = np.full(2000, number)
+        store.file["square/results/result"][:] = number
+        store.commit()
+        assert reader["result"].tolist() == [1, 4, 9]
+        with open_for_reading(recorded) as later:
+            assert later["square/results/result"][:].tolist() == [number] * 3
+            assert later[f"more{number}"][7] == number
+    assert os.path.exists(f"{recorded}.wal")
+    store.close()
+    assert not os.path.exists(f"{recorded}.wal")
+    with pytest.raises(Damaged, match="has been written since it was opened: open it again"):
+        reader["result"]
+    reader.close()
+    with simkit.open(recorded) as traj:
+        assert traj["result"].tolist() == [29] * 3
+
+
+def test_without_flock_a_log_that_was_left_is_brought_in(no_flock, recorded, tmp_path):
+    store = Store(recorded)
+    store.file["more"] = 1
+    store.commit()
+    copy = tmp_path / "copy.h5"
+    shutil.copy(recorded, copy)
+    shutil.copy(f"{recorded}.wal", f"{copy}.wal")
+    store.close()
+    again = Store(copy)
+    again.file["most"] = 2
+    again.close()
+    assert not os.path.exists(f"{copy}.wal")
+    with h5py.File(copy) as file:
+        assert (file["more"][()], file["most"][()]) == (1, 2)
+
+
+NO_FLOCK = """
+#include <errno.h>
+int flock(int fd, int operation) { errno = %s; return -1; }
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or sys.platform != "linux", reason="needs a C compiler")
+@pytest.mark.parametrize("error", ["ENOSYS", "ENOLCK"])
+def test_a_study_where_the_system_has_no_flock(project, tmp_path, error):
+    source, library = tmp_path / "no_flock.c", tmp_path / "no_flock.so"
+    source.write_text(NO_FLOCK % error)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    project.file(
+        "sim_study.py",
+        """
+        from pathlib import Path
+        import time
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(40))
+        def study(x):
+            while x == 30 and not Path("go").exists():
+                time.sleep(0.01)
+            return x * 0.5
+        """,
+    )
+    path = project.path / "results" / "study-001.h5"
+    with project.start("-m", "simkit", "-n", "2", env=environment) as process:
+        project.until(path.exists)
+        second = project.simkit("-n", "0", env=environment)
+        assert second.code == 4
+        assert f"is being written by process {process.pid} on {socket.gethostname()}" in second.err
+        shown = project.ok("show", str(path), env=environment)
+        assert "study-001.h5.wal is a part of it" in shown.out
+        project.file("go")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    with simkit.open(path) as traj:
+        assert traj["result"].tolist() == [x * 0.5 for x in range(40)]
