@@ -66,6 +66,8 @@ def _state(value: Any) -> Any:
     kind = type(value)
     if kind in _STATES:
         return _STATES[kind](value)
+    if kind.__module__ == "networkx.classes.coreviews":  # the edges between two nodes of a multigraph
+        return {key: dict(facts) for key, facts in value.items()}
     if kind.__module__.startswith("networkx."):
         order = [value.succ, value.pred] if value.is_directed() else [value.adj]
         neighbours = [{node: dict(each) for node, each in one.items()} for one in order]

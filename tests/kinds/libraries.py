@@ -107,7 +107,7 @@ LIBRARIES: dict[str, list[Any]] = {
     "time zone": [dt.UTC, dt.timezone(dt.timedelta(hours=2)), ZoneInfo("Europe/Berlin")],
     "RandomState": legacy_generators(),
     "random.Random": pythons_generators(),
-    "SeedSequence": [np.random.SeedSequence(1), np.random.SeedSequence(None, spawn_key=(1, 2)), spawned()],
+    "SeedSequence": [np.random.SeedSequence(1), np.random.SeedSequence(2**100, spawn_key=(1, 2)), spawned()],
     "matrix": [np.asarray([[1, 2]]).view(np.matrix), np.zeros((0, 3)).view(np.matrix)],
     "polynomial": [
         np.polynomial.Polynomial([1, 2]),
