@@ -299,7 +299,7 @@ CODECS = (
     ),
     Codec("generator", np.random.Generator, _generator, _generator_back),
     Codec("RandomState", np.random.RandomState, _legacy_generator, _legacy_generator_back),
-    Codec("random.Random", random.Random, _pythons_generator, _pythons_generator_back),
+    Codec("Random", random.Random, _pythons_generator, _pythons_generator_back),
     Codec(
         "SeedSequence",
         np.random.SeedSequence,
