@@ -22,7 +22,7 @@ from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
-from simkit.collect.problems import unused_outside
+from simkit.collect.problems import check_result_names, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, Requester, fields, imported, kind_of, levels, requests, tagged
 from simkit.collect.sources import sources
@@ -191,6 +191,7 @@ def resolve(
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
+    check_result_names(made)
     return attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
 
 
