@@ -93,12 +93,19 @@ class Failure:
 
 @attrs.frozen(eq=False)
 class Stage:
-    """A call of what follows the experiment: done, failed (``text`` says why) or interrupted."""
+    """A call of what stands beside the experiment: done, failed (``text`` says why) or interrupted.
+
+    Attributes
+    ----------
+    role
+        ``after``, or ``strategy``.
+    """
 
     plan: Plan
     status: str
     seconds: float
     text: str = ""
+    role: str = "after"
 
 
 @attrs.define(eq=False)
@@ -116,6 +123,7 @@ class Progress:
     recorded_done: int = 0
     waiting: dict[str, int] = attrs.field(factory=dict)  # of these counts, since the last commit
     interrupted: bool = False
+    is_gone: bool = False  # the file is not where it was
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
 

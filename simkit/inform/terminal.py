@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
@@ -138,6 +139,8 @@ class Lines:
 def finished(progress: Progress, *, bar: bool) -> str:
     """``sim_multiply.py::multiply  12 runs ━━━━━━━━━━━━ 100%  12 done``."""
     title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
+    if not progress.total and not progress.size:
+        return f"{progress.plan.node_id}  no run was asked for"
     if not progress.total:
         return f"{title} to do: {progress.recorded_done} of {progress.size} are done already"
     percent = progress.percent
@@ -181,7 +184,10 @@ class Report:
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
             print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
-        if not progress.plan.space.names:
+        if progress.plan.strategy is not None and target.points.recorded:
+            recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
+            print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
+        elif not progress.plan.space.names and progress.plan.strategy is None:
             argument = next((need.argument for need in progress.plan.needs), "x")
             print(
                 f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
@@ -213,7 +219,8 @@ class Report:
         """What follows an experiment was called."""
         if not self.quiet:
             took = f" in {duration(stage.seconds)}" if stage.status != "interrupted" else ""
-            print(f"{stage.plan.node_id}  after {progress.plan.name}  {stage.status}{took}", flush=True)
+            role = "after" if stage.role == "after" else f"{stage.role} of"
+            print(f"{stage.plan.node_id}  {role} {progress.plan.name}  {stage.status}{took}", flush=True)
         if stage.text:
             debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
             kept = f"{location(stage.plan.function)}: it failed; all runs are kept"
@@ -224,7 +231,8 @@ class Report:
         """Ctrl-C was heard: say so at once, from a signal handler, where ``print`` may be under way itself."""
         first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
         text = first if count == 1 else "stopping; what is done is kept"
-        os.write(1, f"\n{text}\n".encode())
+        with suppress(OSError):  # the terminal may be what is gone
+            os.write(1, f"\n{text}\n".encode())
 
     def problem(self, node_id: str, text: str) -> None:
         """An experiment that could not begin."""
@@ -287,7 +295,7 @@ class Report:
         counts: Counter[str] = Counter()
         for progress in self.studied:
             counts.update(progress.counts)
-            counts.update(f"after {stage.status}" for stage in progress.stages)
+            counts.update(f"{stage.role} {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
         words = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
@@ -295,7 +303,7 @@ class Report:
         if self.settings.replay:
             print("replayed without recording")
             return
-        recorded = [progress for progress in self.studied if progress.path.exists()]
+        recorded = [each for each in self.studied if each.path.exists() and not each.is_gone]
         for progress in recorded:
             print(self.file_line(progress))
             if log := left_log(progress.path):

@@ -472,9 +472,12 @@ def test_a_file_that_is_no_trajectory(project):
 
 def test_a_strange_file_among_the_results_is_left_alone(project):
     project.file("sim_one.py", ONE)
-    project.file("results/one-001.h5", "dear diary")
+    strange = project.file("results/one-001.h5", "dear diary")
+    assert "one-001.h5: not a trajectory file: it is not an HDF5 file" in project.simkit().err
+    assert strange.read_text() == "dear diary"
+    with h5py.File(strange, "w") as file:
+        file["data"] = [1]
     project.ok()
-    assert (project.path / "results" / "one-001.h5").read_text() == "dear diary"
     assert project.open("one-002")["result"].tolist() == [1, 2]
 
 
