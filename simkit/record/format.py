@@ -34,6 +34,7 @@ FORMAT = 1
 READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 PART_OF = "part_of"
+DECLARED = "declared"  # the column of runs that says whether their points still are
 AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
