@@ -188,6 +188,8 @@ def resolve(
         sources=sources(graph, things),
         readings=read_on_import(graph, code.units) if imported else {},
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
+        isolate=candidate.tag.isolate,
+        chdir=candidate.tag.chdir,
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
     return attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
@@ -280,6 +282,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
         nodes=nodes,
         needs=needs,
         space=explore(),
+        chdir=False,
         path=path,
         module=function.__module__,
         code=code.code,

@@ -49,14 +49,14 @@ class End:
 class Nursery:
     """The owner's side."""
 
-    def __init__(self, source: Source, method: Method) -> None:
+    def __init__(self, source: Source, method: Method, *, isolate: bool = False) -> None:
         context = multiprocess.get_context(method)
         self.orders, theirs = context.Pipe()
         self.news, reports = context.Pipe()
         ours = [self.orders, self.news] if method == "fork" else []
-        args = (source, method, os.getpid(), theirs, reports, ours)
+        args = (source, method, os.getpid(), theirs, reports, ours, isolate)
         self.process = context.Process(target=_serve, args=args, name="simkit-nursery")
-        with _without_main(), warnings.catch_warnings():
+        with _without_main(), _one_hash(method), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS threads: they survive a fork well
             self.process.start()
         theirs.close()
@@ -130,12 +130,50 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _serve(source: Source, method: Method, owner: int, orders: Any, news: Any, inherited: list[Any]) -> None:
+@contextmanager
+def _one_hash(method: Method) -> Iterator[None]:
+    """Processes that begin anew order sets of texts alike; forked ones do as their owner does."""
+    name = "PYTHONHASHSEED"
+    chosen = method == "fork" or name in os.environ
+    if not chosen:
+        os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        if not chosen:
+            del os.environ[name]
+
+
+def _serve(
+    source: Source,
+    method: Method,
+    owner: int,
+    orders: Any,
+    news: Any,
+    inherited: list[Any],
+    isolate: bool,
+) -> None:
     """What the process of the nursery does."""
     for connection in inherited:  # the owner's ends, or its death would never read as end of file
         connection.close()
     ignore_signals()
+    if isolate:
+        source, method = _ready(source, method)
     Starter(source, method, owner, orders, news).serve()
+
+
+def _ready(source: Source, method: Method) -> tuple[Source, Method]:
+    """What a worker for each run is made from: the job is made here, where it can be forked from.
+
+    No run is ever executed in this process, and nothing but this thread runs in it.
+    """
+    if sys.platform != "linux":
+        return source, method
+    try:
+        made = source()
+    except BaseException:  # noqa: BLE001 - whatever the user's modules raise: each worker will say so
+        return source, method
+    return (lambda: made), "fork"
 
 
 class Starter:
