@@ -37,8 +37,8 @@ class Baseline:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.seeds_each = bool(plan.streams or plan.generators)
-        self.cleans_each = False
+        self.seeds_each = bool(plan.streams or plan.generators or plan.isolate)
+        self.cleans_each = plan.isolate
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         self.streams: list[Stream] = []
@@ -47,7 +47,7 @@ class Baseline:
         self.words: list[Array] = []
         self.position = -1  # of the last run that was seeded
         self.cost = 0.0  # seconds of the care for a run
-        self.is_random = self.seeds_each
+        self.is_random = bool(plan.streams or plan.generators)
 
     def share(self, values: Mapping[str, Any]) -> None:
         """The generators in what experiment fixtures made belong to each run, too."""

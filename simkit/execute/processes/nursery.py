@@ -6,6 +6,7 @@ owner the end of its pipe, says how each one ended, and kills them all when the 
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -25,7 +26,7 @@ from multiprocess import reduction
 
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
-from simkit.execute.processes.worker import Seat, ignore_signals, work
+from simkit.execute.processes.worker import Seat, ignore_signals, limit_threads, work
 
 _KILLED = "the process that starts workers was killed; nothing that is committed is lost"
 
@@ -157,30 +158,34 @@ def _serve(
     for connection in inherited:  # the owner's ends, or its death would never read as end of file
         connection.close()
     ignore_signals()
-    if isolate:
-        source, method = _ready(source, method)
-    Starter(source, method, owner, orders, news).serve()
+    is_ready = isolate and sys.platform == "linux"
+    if is_ready:
+        source, method = _ready(source)
+    Starter(source, method, owner, orders, news, is_ready=is_ready).serve()
 
 
-def _ready(source: Source, method: Method) -> tuple[Source, Method]:
+def _ready(source: Source) -> tuple[Source, Method]:
     """What a worker for each run is made from: the job is made here, where it can be forked from.
 
     No run is ever executed in this process, and nothing but this thread runs in it.
     """
-    if sys.platform != "linux":
-        return source, method
+    limit_threads()
     try:
         made = source()
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise: each worker will say so
-        return source, method
+        return source, "fork"
+    gc.freeze()
     return (lambda: made), "fork"
 
 
 class Starter:
     """The nursery's own side: starts workers on request, and says how each one ended."""
 
-    def __init__(self, source: Source, method: Method, owner: int, orders: Any, news: Any) -> None:
+    def __init__(
+        self, source: Source, method: Method, owner: int, orders: Any, news: Any, *, is_ready: bool = False
+    ) -> None:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
+        self.is_ready = is_ready  # to fork workers that have nothing to prepare
         self.workers: dict[int, Any] = {}
         self.files: set[str] = set()  # that the owner removes, unless it is killed
 
@@ -217,7 +222,7 @@ class Starter:
         context = multiprocess.get_context(self.method)
         ours, theirs = context.Pipe()
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
-        args = (theirs, self.source, seat, inherited)
+        args = (theirs, self.source, attrs.evolve(seat, is_limited=self.is_ready), inherited)
         process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
         with _without_main():
             process.start()

@@ -351,12 +351,19 @@ class Answer:
 
 @attrs.frozen
 class Seat:
-    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown."""
+    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown.
+
+    Attributes
+    ----------
+    is_limited
+        Whether the process that it is forked from has limited its threads already.
+    """
 
     slot: int
     number: int
     beats: str
     show: bool
+    is_limited: bool = False
 
     @property
     def log(self) -> str:
@@ -364,18 +371,26 @@ class Seat:
         return f"{self.beats}-{self.slot}.log"
 
 
+def limit_threads() -> None:
+    """One thread of linear algebra for each process, unless the user says otherwise."""
+    if not any(name in os.environ for name in _THREADS):
+        threadpool_limits(1)
+
+
 def work(connection: Any, source: Source, seat: Seat) -> None:
     """Be a worker; ends when the owner closes the connection or is gone."""
     ignore_signals()
     sender = Sender(connection, Declared())
     try:
-        if not any(name in os.environ for name in _THREADS):
-            threadpool_limits(1)
+        if not seat.is_limited:
+            limit_threads()
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         inbox = Inbox(Receiver(connection, declared, copies=True), sender)
         injector = job.injector(save=inbox.save)
+        if job.plan.isolate and seat.number > 1:
+            injector.watch = None  # the first run of all was watched
         _apply(job.plan.limits)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
