@@ -143,6 +143,12 @@ class Settings:
         return self.rootdir / "results"
 
 
+def is_below(file: str) -> bool:
+    """Whether a recorded path stays below the folder that it is relative to."""
+    parts = file.replace("\\", "/").split("/")
+    return bool(file) and not {"", ".."} & {*parts} and ":" not in parts[0] and file.isprintable()
+
+
 def find_rootdir(paths: Sequence[Path]) -> Path:
     """The nearest ancestor with ``[tool.simkit]``, else the outermost simconf.py, else .git, else here."""
     start = _common_folder(paths or [Path.cwd()])
@@ -230,7 +236,8 @@ def load_settings(rootdir: Path) -> Settings:
             raise SimkitError(msg)
     unknown = next((name for name in table.get("silence", ()) if name not in WARNINGS), None)
     if unknown is not None:
-        msg = f"{where} silence knows no warning {unknown!r}; there are: {', '.join(WARNINGS)}"
+        near = did_you_mean(str(unknown), WARNINGS)
+        msg = f"{where} silence knows no warning {unknown!r}{near}\n    there are: {', '.join(WARNINGS)}"
         raise SimkitError(msg)
     if table.get("workers") == "auto":
         table["workers"] = cores()

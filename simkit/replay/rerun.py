@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from simkit.collect.collection import Candidate, candidate_of, resolve
-from simkit.collect.config import Outside, Settings, find_rootdir
+from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
@@ -93,7 +93,14 @@ def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
 
 
 def _path(recorded: Recorded, file: str) -> Path | None:
-    """The file of a node id: below the rootdir of where we are, or of where the trajectory lies."""
+    """The file of a node id: below the rootdir of where we are, or of where the trajectory lies.
+
+    An absolute path, or one that leads upwards, counts only where it is the script or notebook that asks: whoever
+    made the file shall not choose what is imported here.
+    """
+    if not is_below(file):
+        main = getattr(sys.modules["__main__"], "__file__", None)
+        return Path(file) if main is not None and os.path.abspath(main) == file else None
     folders = [find_rootdir([]), find_rootdir([recorded.path]), *recorded.path.parents]
     return next((folder / file for folder in folders if (folder / file).is_file()), None)
 
@@ -104,6 +111,11 @@ def _rootdir(path: Path, file: str) -> Path:
 
 def _no_file(recorded: Recorded, file: str, name: str) -> SimkitError:
     where = shown_path(recorded.path)
+    if file.endswith(".py") and not is_below(file):
+        return SimkitError(
+            f"{where}: its code is in {file!r}, outside of any project, and is not imported from there unasked\n"
+            f"    in Python, call traj.replay(run, {name}) with the function"
+        )
     if not file.endswith(".py"):
         return SimkitError(
             f"{where}: {name!r} was defined in a notebook or typed in, where it can't be found from here\n"

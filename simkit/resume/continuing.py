@@ -21,7 +21,7 @@ from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
 from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
-from simkit.record.catalogue import Slot, discard, existing, following, is_empty
+from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.format import PART_OF
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
@@ -179,7 +179,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     for slot in (
         [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
     ):
-        recorded = _opened(slot)
+        recorded = opened(slot)
         if recorded is None:
             continue
         try:
@@ -232,13 +232,6 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
         return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
     finally:
         recorded.close()
-
-
-def _opened(slot: Slot) -> Recorded | None:
-    try:
-        return slot.open()
-    except SimkitError:  # somebody else's file under such a name
-        return None
 
 
 def _seconds(recorded: Recorded) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.format import MASK
+from simkit.record.inspection import check_amount
 from simkit.values.columns import (
     Column,
     Items,
@@ -61,6 +62,14 @@ def is_text(dataset: h5py.Dataset) -> bool:
 def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types."""
     logical, text = dataset.attrs.get("dtype", ""), is_text(dataset)
+    count = (
+        len(rows)
+        if isinstance(rows, np.ndarray)
+        else rows.stop - rows.start
+        if isinstance(rows, slice)
+        else 1
+    )
+    check_amount(dataset, count * row_bytes(dataset))
     view = dataset.asstr() if text else dataset
     elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
     if not logical:
