@@ -381,19 +381,13 @@ class Answer:
 
 @attrs.frozen
 class Seat:
-    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown.
-
-    Attributes
-    ----------
-    is_limited
-        Whether the process that it is forked from has limited its threads already.
-    """
+    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown."""
 
     slot: int
     number: int
     beats: str
     show: bool
-    is_limited: bool = False
+    is_limited: bool = False  # whether the process that it is forked from has limited its threads
 
     @property
     def log(self) -> str:
