@@ -23,6 +23,7 @@ LINES_OF_A_FUNCTION = 50
 MODULES_OF_THE_HOUSE = 110
 LATER = (  # came with features after the house was counted
     *("serve/", "testing/", "cli/verbs/serve", "cli/verbs/report", "cli/verbs/watch", "analyse/bokeh"),
+    *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
     *(
         "declare/sampling",
         "declare/designs",
@@ -55,6 +56,9 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "record/readings": "collect/test_listener.py",
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
+    "study/answers": "study/test_strategies.py",
+    "study/growing": "study/test_strategies.py",
+    "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],
         "serve/test_app.py",

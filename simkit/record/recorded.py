@@ -172,6 +172,14 @@ class Recorded:
         """Close the file."""
         self.release()
 
+    def refresh(self) -> None:
+        """Read what is committed by now, from a file that was closed meanwhile."""
+        self.file = open_for_reading(self.path)
+        self._root, self.release = self.file[self.name], self.file.close
+        self.attributes = dict(self.root.attrs)
+        for known in ("sections", "_abouts", "digest"):
+            self.__dict__.pop(known, None)
+
     @property
     def additions(self) -> Additions:
         """What was added after the runs: derived values, remarks, second names."""
@@ -241,6 +249,7 @@ class Recorded:
 
     def _node(self, name: str) -> Any:
         """The dataset or group that holds a name's values."""
+        _ = self.root  # says so if the file is closed
         return self.sections[self.section_of(name) or ""][name]
 
     def about(self, name: str) -> About:

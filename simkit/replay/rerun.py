@@ -18,7 +18,6 @@ from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
-from simkit.declare.axes import from_list
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
@@ -30,11 +29,10 @@ from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
+from simkit.resume.points import recorded_values
 from simkit.values.batch import Batch
-from simkit.values.columns import Column
 from simkit.values.compare import keys, same
-from simkit.values.decode import ABSENT, decode
-from simkit.values.instances import loaded, revived
+from simkit.values.decode import ABSENT
 
 
 @attrs.frozen(eq=False)
@@ -366,7 +364,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
 
 def _points(recorded: Recorded, runs: Index) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
-    columns = {name: _values(recorded.rows(name, runs)) for name in recorded.explored}
+    columns = {name: recorded_values(recorded.rows(name, runs)) for name in recorded.explored}
     trials = recorded.run_column(TRIAL)
     if trials is not None:
         columns[TRIAL] = Values(trials[runs], native=True)
@@ -391,10 +389,3 @@ def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None
 
 def _root(recorded: Recorded) -> int:
     return int(recorded.attributes["root_seed"])
-
-
-def _values(column: Column) -> Values:
-    """The declared elements; rows that no run was given any value in are filled with another's."""
-    elements = revived(decode(column), loaded)
-    present = next((value for value in elements if value is not ABSENT), None)
-    return from_list([present if value is ABSENT else value for value in elements])

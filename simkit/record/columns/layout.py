@@ -115,9 +115,9 @@ def _gathered(view: Any, rows: Index, size: int) -> Array:
 
 def create_column(
     parent: h5py.Group, name: str, n: int, dtype: Any, shape: tuple[int, ...] = (), logical: str = "",
-    *, compress: bool = False,
+    *, compress: bool = False, blank: int | None = None,
 ) -> h5py.Dataset:  # fmt: skip
-    """A dataset with ``n`` rows of this shape, able to grow.
+    """A dataset with ``n`` rows of this shape, able to grow; unwritten rows read as ``blank``.
 
     Chunks are 64 KiB, or one run if that is more; one run each where they come compressed.
     """
@@ -126,7 +126,8 @@ def create_column(
     chunk = tuple(max(1, extent) for extent in shape)
     return parent.create_dataset(
         name, (n, *shape), dtype, maxshape=(None, *(extent or None for extent in shape)),
-        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical), **(_FILTERS if compress else {}),
+        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical) if blank is None else blank,
+        **(_FILTERS if compress else {}),
     )  # fmt: skip
 
 
