@@ -38,22 +38,19 @@ def check_links(file: h5py.File, path: Path) -> None:
         raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
 
 
-def check_datasets(group: h5py.Group, path: Path) -> None:
-    """Refuse data that lie in other files, and sizes that nothing in this one stands for.
-
-    Raises
-    ------
-    SimkitError
-        With the dataset's place.
-    """
+def problem_of(group: h5py.Group, path: Path) -> str:
+    """Why a group is not read: data that lie in other files, or sizes that nothing in this one stands for."""
     most_rows = max(MOST_ROWS, _PLAIN * path.stat().st_size)
 
-    def look(name: bytes) -> None:
+    def look(name: bytes) -> str | None:
         thing = h5py.h5o.open(group.id, name)
-        if isinstance(thing, h5py.h5d.DatasetID) and (problem := _problem(thing, path, most_rows)):
-            raise _refused(path, f"{group.name}/{name.decode(errors='backslashreplace')} {problem}")
+        problem = _problem(thing, path, most_rows) if isinstance(thing, h5py.h5d.DatasetID) else ""
+        return f"{group.name}/{name.decode(errors='backslashreplace')} {problem}" if problem else None
 
-    h5py.h5o.visit(group.id, look)  # without h5py's objects: each costs more than what is asked of it
+    problem = h5py.h5o.visit(
+        group.id, look
+    )  # without h5py's objects: each costs more than what is asked of it
+    return str(_refused(path, problem)) if problem else ""
 
 
 def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
