@@ -81,7 +81,7 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     )
     if bookkeeping is not None:
         with bookkeeping:
-            execution.record(runs, bookkeeping.facts, begun)
+            execution.record(runs, bookkeeping.facts, begun, bookkeeping.now)
     elif len(runs):
         execution.replay(runs)
     if trials is not None and len(runs):
@@ -157,9 +157,9 @@ def run(
         project,
         workers=workers,
         seed=seed,
-        output=None if output is None else Path(output),
+        output=None if output is None else Path(output).absolute(),
         fresh=fresh,
-        into=None if into is None else Path(into),
+        into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
     if plan.captures.incomparable:
