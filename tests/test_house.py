@@ -34,7 +34,7 @@ LATER = (  # came with features after the house was counted
     *("values/pictures", "values/codecs/figures"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
-    *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
+    *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind

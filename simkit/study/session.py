@@ -170,7 +170,7 @@ def run(
     failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    left = [log] if (log := left_log(progress.path)) else []
+    left = [words for words in (progress.target.damage, left_log(progress.path)) if words]
     more = () if check else [*_not_done(progress), *failed]
     for problem in (*progress.problems, *unkept, *left, *more):
         warnings.warn(problem, stacklevel=2)

@@ -200,16 +200,30 @@ def open_for_reading(path: Path) -> h5py.File:
     path = written_name(path)
     if os.path.exists(log_path(str(path))):
         _replay(path)
+    try:
+        return h5py.File(viewed(path), "r")
+    except Damaged:
+        raise
+    except OSError as error:
+        msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
+        raise SimkitError(msg) from None
+
+
+def viewed(path: Path) -> LoggedView:
+    """The bytes of a file as they were last committed, for reading.
+
+    Raises
+    ------
+    Damaged
+        When the file has been cut short, or its log or checksums are damaged.
+    SimkitError
+        When another program has it locked.
+    """
     for attempt in range(50):
         try:
-            return h5py.File(LoggedView(str(path), _leave), "r")
+            return LoggedView(str(path), _leave)
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
-        except Damaged:
-            raise
-        except OSError as error:
-            msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
-            raise SimkitError(msg) from None
     msg = f"{shown_path(path)}: another program holds the file locked"
     raise SimkitError(msg)
 
@@ -250,8 +264,8 @@ def _reason(error: OSError) -> str:
 
 
 def _replay(path: Path) -> None:
-    """Replay a log that a killed writer left behind, unless somebody else has the file or nothing can be written:
-    then it is read through its log.
+    """Replay a log that a killed writer left behind, unless somebody else has the file, nothing can be written or it
+    is damaged: then it is read through its log.
     """
     try:
         lock = WriterLock(path, briefly=True)
@@ -259,8 +273,6 @@ def _replay(path: Path) -> None:
         return
     try:
         recover(str(path))
-    except Damaged:
-        raise
     except OSError:
         return
     finally:
@@ -268,11 +280,8 @@ def _replay(path: Path) -> None:
 
 
 def _leave(path: str) -> None:
-    """The last reader brings in what a writer had to leave in the log; what is wrong with it the next one is told."""
-    try:
-        _replay(Path(path))
-    except Damaged:
-        pass
+    """The last reader brings in what a writer had to leave in the log."""
+    _replay(Path(path))
 
 
 def _is_read(path: Path) -> bool:
