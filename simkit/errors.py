@@ -46,6 +46,10 @@ class StorageFailed(SimkitError):
     exit_code = 1
 
 
+class FileGone(StorageFailed):
+    """The trajectory file is not where it was: it was moved, removed or replaced while runs went on."""
+
+
 class Damaged(SimkitError, OSError):
     """A file, or its log, is not what was written; no damaged value is read as another one.
 

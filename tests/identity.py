@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
+import random
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +19,9 @@ def identical(one: Any, other: Any) -> bool:
     """Whether two values are the same in everything that can be asked of them."""
     if type(one) is not type(other):
         return False
+    state = _state(one)
+    if state is not None:
+        return identical(state, _state(other))
     for kind, check in _CHECKS:
         if isinstance(one, kind):
             return check(one, other)
@@ -37,6 +42,49 @@ def _parts(value: Any) -> dict[str, Any] | None:
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
     return None
+
+
+_EXTENDED = (dict, list, tuple, set, frozenset, str, bytes, int, float, complex)
+
+
+_STATES: dict[Any, Callable[[Any], Any]] = {
+    np.random.RandomState: lambda value: value.get_state(legacy=False),
+    random.Random: lambda value: list(value.getstate()),
+    np.random.SeedSequence: lambda value: [
+        value.entropy,
+        value.spawn_key,
+        value.n_children_spawned,
+        list(value.pool),
+    ],
+    array.array: lambda value: [value.typecode, value.tolist()],
+    np.poly1d: lambda value: [value.coeffs, value.variable],
+}
+
+
+def _state(value: Any) -> Any:
+    """All that there is to a value whose comparison says less, or nothing; None for others."""
+    kind = type(value)
+    if kind in _STATES:
+        return _STATES[kind](value)
+    if kind.__module__.startswith("networkx."):
+        order = [value.succ, value.pred] if value.is_directed() else [value.adj]
+        neighbours = [{node: dict(each) for node, each in one.items()} for one in order]
+        return [
+            neighbours,
+            [list(each) for one in neighbours for each in one.values()],
+            dict(value.nodes),
+            value.graph,
+        ]
+    if kind.__module__.startswith(("scipy.integrate", "scipy.optimize")):
+        return dict(value) if isinstance(value, dict) else dict(vars(value))
+    return _extended(value) if kind.__module__.startswith("kinds.libraries") else None
+
+
+def _extended(value: Any) -> Any:
+    """The value as one of the type that its class extends, and its attributes; an array's are compared as such."""
+    extends = next((base for base in _EXTENDED if isinstance(value, base)), None)
+    slots = {name: getattr(value, name) for name in getattr(value, "__slots__", ()) if hasattr(value, name)}
+    return None if extends is None else [extends(value), {**getattr(value, "__dict__", {}), **slots}]
 
 
 # NumPy

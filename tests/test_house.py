@@ -31,9 +31,11 @@ LATER = (  # came with features after the house was counted
         "study/rounds",
         "analyse/sensitivity",
     ),
-    *("values/pictures", "values/codecs/figures"),
+    *("values/pictures", "values/codecs/figures", "values/codecs/networkx", "values/codecs/deap"),
+    "collect/conversion",
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
+    *("inject/leftovers", "inject/lineage", "execute/processes/groups"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_settings
@@ -14,9 +16,12 @@ from simkit.collect.listener import listener
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, listed, shown_path
-from simkit.record.catalogue import existing, experiments, is_trajectory
+from simkit.record.catalogue import existing, experiments, is_trajectory, opened
 from simkit.record.merge import merging
 from simkit.record.recorded import Recorded
+from simkit.values.compare import keys
+from simkit.values.decode import decode
+from simkit.values.encode import encode
 from simkit.values.instances import among
 
 
@@ -26,14 +31,15 @@ def open(
     *,
     mode: str = "r",
     classes: Iterable[type] = (),
+    **constants: Any,
 ) -> Trajectory:
     """Open a recorded trajectory.
 
     Parameters
     ----------
     path
-        A file; or the name of an experiment, whose newest trajectory in the project's ``results`` is
-        opened; or nothing, for the newest of all.
+        A file; or the name of an experiment, of which the trajectory in the project's ``results`` that was
+        written last is opened; or nothing, for the one written last of all.
     name
         Which of several experiments in the file.
     mode
@@ -43,12 +49,16 @@ def open(
         Attrs classes, dataclasses, NamedTuples and enumerations whose recorded instances shall be such
         instances again; others come as read-only records with the same fields. Their names count, with
         their module's where two are alike; no default, converter or check of theirs is run.
+    **constants
+        Only a trajectory with these constants: ``simkit.open("multiply", gamma=0.2)``, and
+        ``**{"neuron.tau": 20 * ms}`` for dotted names.
 
     Raises
     ------
     SimkitError
-        When there is no such file or name, when the file is no trajectory, when a name is ambiguous, or,
-        with ``"r+"``, when another process is writing the file.
+        When there is no such file or name, when the file is no trajectory, when a name is ambiguous, when no
+        trajectory has these constants, when the one written last can't be read, or, with ``"r+"``, when another
+        process is writing the file.
 
     Warns
     -----
@@ -59,12 +69,12 @@ def open(
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
     known = among(classes) if (classes := tuple(classes)) else None
-    with listener().away() as opened:
-        recorded = _recorded(path, name)
-    if opened is not None and recorded.path.exists():  # by a provider, or in a run: it is an input
-        opened.add(str(recorded.path))
-        if path is None or not Path(path).exists():
-            opened.add(str(recorded.path.with_name(f"{recorded.name}-*.h5" if path else "*.h5")))
+    with listener().away() as hearing:
+        recorded = _recorded(path, name, constants)
+    if hearing is not None and recorded.path.exists():  # by a provider, or in a run: it is an input
+        hearing.add(str(recorded.path))
+        if path is None or not Path(path).is_file():
+            hearing.add(str(recorded.path.with_name(f"{recorded.name}-*.h5" if path else "*.h5")))
     if mode == "r+":
         recorded.close()
         recorded = Recorded.open(recorded.path, recorded.name, writable=True)
@@ -103,12 +113,20 @@ def _know_codecs(recorded: Recorded) -> None:
         warnings.warn(f"{words}\n    its values are shown as their parts; {cure}", stacklevel=3)
 
 
-def _recorded(path: str | os.PathLike[str] | None, name: str | None) -> Recorded:
-    if path is None:
-        return Recorded.open(_newest(_results()), name)
-    if isinstance(path, str) and path.isidentifier() and not Path(path).exists():
-        return _by_name(path)
-    return Recorded.open(Path(path), name)
+def _recorded(
+    path: str | os.PathLike[str] | None, name: str | None, constants: Mapping[str, Any] | None = None
+) -> Recorded:
+    if isinstance(path, str) and path.isidentifier() and not Path(path).is_file():
+        return _by_name(path, constants or {})
+    file = _newest(_results()) if path is None else Path(path)
+    if path is not None and file.is_dir():
+        msg = f"{os.path.abspath(file)} is a folder: give a file in it, or the name of an experiment"
+        raise SimkitError(msg)
+    recorded = Recorded.open(file, name)
+    if constants and not _has(recorded, constants):
+        with closing(recorded):
+            raise _no_such_constants(recorded.name, constants, [recorded])
+    return recorded
 
 
 def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) -> Recorded:
@@ -126,7 +144,7 @@ def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) ->
     """
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
-    there = experiments(path) if wanted is None and path.exists() else []
+    there = experiments(path) if wanted is None and path.is_file() else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
@@ -140,9 +158,14 @@ def _results() -> Path:
     return load_settings(find_rootdir([])).results
 
 
+def _written(path: Path) -> int:
+    """When a file was written last, or what is committed beside it."""
+    files = (path, Path(f"{path}.wal"))
+    return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
+
+
 def _files(folder: Path) -> list[Path]:
-    trajectories = [path for path in folder.glob("*.h5") if is_trajectory(path)]
-    return sorted(trajectories, key=lambda path: path.stat().st_mtime_ns)
+    return sorted((path for path in folder.glob("*.h5") if is_trajectory(path)), key=_written)
 
 
 def _newest(folder: Path) -> Path:
@@ -153,30 +176,71 @@ def _newest(folder: Path) -> Path:
     return files[-1]
 
 
-def _by_name(name: str) -> Recorded:
+def _by_name(name: str, constants: Mapping[str, Any]) -> Recorded:
+    """The trajectory of an experiment that was written last, among those with these constants."""
     folder = _results()
-    slots = [slot for slot in existing(folder, name) if is_trajectory(slot.path)]
-    if not slots:
-        known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
-        msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
-        raise SimkitError(msg)
-    newest = Recorded.open(slots[0].path, slots[0].group)
-    others = {origin for slot in slots[1:] for origin in _node_ids(slot.path, name)} - {
-        newest.attributes["node_id"]
-    }
-    if others:
-        ids = ", ".join(sorted({str(newest.attributes["node_id"]), *others}))
-        newest.close()
-        msg = f"{name!r} is ambiguous: {ids}\n    open the file by its path, such as {shown_path(slots[0].path)}"
-        raise SimkitError(msg)
-    return newest
+    slots = sorted(existing(folder, name), key=lambda slot: _written(slot.path), reverse=True)
+    with ExitStack() as others:
+        there: list[Recorded] = []
+        for slot in slots:
+            try:
+                recorded = opened(slot)
+            except SimkitError:
+                if not there:
+                    raise
+                continue  # an old one that can't be read
+            if recorded is not None:
+                others.callback(recorded.close)
+                there.append(recorded)
+        if not there:
+            known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
+            msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
+            raise SimkitError(msg)
+        ids = sorted({str(recorded.attributes["node_id"]) for recorded in there})
+        if len(ids) > 1:
+            example = shown_path(there[0].path)
+            msg = f"{name!r} is ambiguous: {', '.join(ids)}\n    open the file by its path, such as {example}"
+            raise SimkitError(msg)
+        fitting = next((recorded for recorded in there if _has(recorded, constants)), None)
+        if fitting is None:
+            raise _no_such_constants(name, constants, there)
+        return Recorded.open(fitting.path, fitting.name)
 
 
-def _node_ids(path: Path, name: str) -> Iterator[str]:
-    if name in experiments(path):
-        recorded = Recorded.open(path, name)
-        yield str(recorded.attributes["node_id"])
-        recorded.close()
+def _has(recorded: Recorded, constants: Mapping[str, Any]) -> bool:
+    """Whether these are constants of a trajectory: numbers by their value, whatever their type."""
+    names = recorded.names("parameters") if constants else []
+    return all(
+        name in names
+        and recorded.is_constant(name)
+        and bool((keys(recorded.constant(name)) == keys(encode([value]))).all())
+        for name, value in constants.items()
+    )
+
+
+def _no_such_constants(name: str, wanted: Mapping[str, Any], there: Sequence[Recorded]) -> SimkitError:
+    """What these names are in each trajectory instead."""
+    known = [key for recorded in there for key in recorded.names("parameters")]
+    unknown = next((key for key in wanted if key not in known), None)
+    asked = ", ".join(f"{key}={value!r}" for key, value in wanted.items())
+    if unknown is not None:
+        fixed = [
+            key for recorded in there for key in recorded.names("parameters") if recorded.is_constant(key)
+        ]
+        return SimkitError(
+            f"no trajectory of {name!r} has a parameter {unknown!r}\n    constants: {listed(unknown, fixed)}"
+        )
+    lines = [f"no trajectory of {name!r} has {asked}"]
+    for recorded in there:
+        values = (f"{key}={_shown(recorded, key)}" for key in wanted)
+        lines.append(f"{shown_path(recorded.path)}: {', '.join(values)}")
+    return SimkitError("\n    ".join(lines))
+
+
+def _shown(recorded: Recorded, name: str) -> str:
+    if name not in recorded.names("parameters"):
+        return "not there"
+    return repr(decode(recorded.constant(name))[0]) if recorded.is_constant(name) else "(varies)"
 
 
 def merge(

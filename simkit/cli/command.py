@@ -24,10 +24,11 @@ from simkit.collect.config import (
     flattened,
     load_settings,
 )
+from simkit.collect.conversion import convert
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, fields, group_fields, is_group
 from simkit.collect.targets import Shard, Target, parse_target, selected
-from simkit.collect.text import Typed, convert, parse_axis, split
+from simkit.collect.text import Typed, parse_axis, split
 from simkit.declare.forms import axes
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def collect(settings: Settings) -> list[Item]:
     if not chosen:
         raise _nothing(settings, candidates, hints)
     items = _each(chosen, lambda item: Item(plan(item, settings), _runs(item, settings.targets)))
-    _check_outside(items, settings.outside)
+    _check_outside(items, settings)
     return items
 
 
@@ -216,8 +217,8 @@ def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequenc
     return NothingToRun("\n    ".join(line for line in lines if line))
 
 
-def _check_outside(items: Sequence[Item], outside: Mapping[str, Outside]) -> None:
-    """A name given on the command line must mean something to one experiment at least."""
+def _check_outside(items: Sequence[Item], settings: Settings) -> None:
+    """A name from outside must mean something to one experiment at least."""
     used = [name for item in items for name in item.plan.names]
     groups = [
         f"{node.name}.{name}"
@@ -227,10 +228,19 @@ def _check_outside(items: Sequence[Item], outside: Mapping[str, Outside]) -> Non
         if node.kind == "group"
         for name in fields(node.make)
     ]
-    for name, given in outside.items():
-        if given.source.startswith("--") and name not in used:
+    for name, given in settings.outside.items():
+        if name not in used and (given.source.startswith("--") or not _is_used_elsewhere(name, settings)):
             experiments = [item.plan.name for item in items]
             raise unused_outside(name, given.source, [*used, *groups], experiments)
+
+
+def _is_used_elsewhere(name: str, settings: Settings) -> bool:
+    """Whether code of the project has the word although what was asked for does not use it."""
+    if not settings.targets and not settings.keyword:
+        return False
+    word = re.compile(rf"\b{re.escape(name.rpartition('.')[2])}\b")
+    paths = files([], ("*.py", "*.ipynb"), settings.rootdir)
+    return any(word.search(path.read_text(encoding="utf-8", errors="replace")) for path in paths)
 
 
 TRAJECTORY = "trajectory"
@@ -363,4 +373,5 @@ def plan_of(
         what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, made.names)}"
         msg = f"{location(function)}: {what}\n    it uses: {used}"
         raise SimkitError(msg)
+    _check_outside([Item(made)], attrs.evolve(project, targets=[Target(made.path)]))
     return made, settings

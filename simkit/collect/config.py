@@ -230,7 +230,8 @@ def load_settings(rootdir: Path) -> Settings:
             raise SimkitError(msg)
     unknown = next((name for name in table.get("silence", ()) if name not in WARNINGS), None)
     if unknown is not None:
-        msg = f"{where} silence knows no warning {unknown!r}; there are: {', '.join(WARNINGS)}"
+        near = did_you_mean(str(unknown), WARNINGS)
+        msg = f"{where} silence knows no warning {unknown!r}{near}\n    there are: {', '.join(WARNINGS)}"
         raise SimkitError(msg)
     if table.get("workers") == "auto":
         table["workers"] = cores()

@@ -228,6 +228,8 @@ class State:
                 self.note(sorted(State(item).digest for item in value))
             case np.ndarray(dtype=np.dtype(kind="O")):
                 self.all(value.ravel().tolist())
+            case BaseException():
+                self.all([value.args, *(item for pair in vars(value).items() for item in pair)])
             case partial():
                 self.all([value.func, value.args, value.keywords])
             case _:

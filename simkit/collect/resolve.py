@@ -10,6 +10,7 @@ import attrs
 
 from simkit.collect import problems
 from simkit.collect.config import Outside
+from simkit.collect.conversion import convert
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
@@ -21,7 +22,6 @@ from simkit.collect.signatures import (
     requester,
     requests,
 )
-from simkit.collect.text import convert
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space

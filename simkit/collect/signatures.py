@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from simkit.collect.conversion import expected
 from simkit.collect.modules import is_collected, know_codecs, load, simconfs, turn_to
 from simkit.declare.annotations import Note, notes
 from simkit.declare.tags import Kind, Tag, tag_of
@@ -30,7 +31,7 @@ class Request:
     @property
     def kind(self) -> Any:
         """The type that a value from outside is converted to."""
-        return self.note.type if self.default is MISSING or self.default is None else type(self.default)
+        return expected(self.note.type, None if self.default is MISSING else self.default)
 
 
 @attrs.frozen

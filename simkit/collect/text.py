@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import math
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -30,19 +31,23 @@ def units() -> Mapping[str, Any]:
     return {name: thing for name, thing in found.items() if isinstance(thing, Unit)}
 
 
-def quantity(text: str, name: str, source: str) -> Any:
+class Unfit(SimkitError):
+    """Why a text or value can't become one of the type that is expected; who knows its source says that too."""
+
+
+def quantity(text: str, name: str) -> Any:
     """The quantity that a text means.
 
     Raises
     ------
-    SimkitError
+    Unfit
         For anything but numbers, units, lists and arithmetic on them.
     """
-    what = f"{source}: {name} is a quantity: write a number and its unit, as in 20*ms"
+    what = f"{name} is a quantity: write a number and its unit, as in 20*ms"
 
-    def problem(words: str) -> SimkitError:
+    def problem(words: str) -> Unfit:
         unknown = words.partition("cannot understand ")[2]
-        return SimkitError(f"{what}, not {unknown}" if unknown else f"{source}: {name}: {words}")
+        return Unfit(f"{what}, not {unknown}" if unknown else f"{name}: {words}")
 
     def unit(word: str) -> Any:
         if word in units():
@@ -61,7 +66,7 @@ def quantity(text: str, name: str, source: str) -> Any:
         with np.errstate(all="raise"):
             return Vocabulary(_OPERATORS, unit, number, problem, _array).read(text)
     except SyntaxError:
-        raise SimkitError(what) from None
+        raise Unfit(what) from None
 
 
 def _array(items: list[Any]) -> Any:
@@ -80,7 +85,17 @@ def _power(base: Any, exponent: Any) -> Any:
 _OPERATORS = {**ARITHMETIC, ast.Pow: _power}
 
 
-_WORDS = {"true": True, "false": False, "none": None, "nan": float("nan"), "inf": float("inf")}
+_WORDS = {
+    "true": True, "false": False, "none": None, "nan": math.nan, "inf": math.inf, "infinity": math.inf,
+}  # fmt: skip
+
+
+class _Words(ast.NodeTransformer):
+    """Puts the value of ``inf``, ``nan`` and the like where a text has the word."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        word = node.id.lower()
+        return ast.Constant(_WORDS[word]) if word in _WORDS else node
 
 
 class Typed(str):
@@ -90,11 +105,31 @@ class Typed(str):
 
 
 def parse(text: str) -> Any:
-    """A Python literal, ``true``/``false``/``none``, or the text itself."""
+    """A Python literal, a word such as ``true``, ``none`` or ``inf`` in its place, or the text itself.
+
+    Raises
+    ------
+    Unfit
+        For a number that no float holds, such as 1e999 or 1e-999.
+    """
     try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        tree = ast.parse(text.strip(), mode="eval")
+        _check_range(tree, text.strip())
+        return ast.literal_eval(_Words().visit(tree).body)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return _WORDS.get(text.strip().lower(), str(text))
+
+
+def _check_range(tree: ast.AST, text: str) -> None:
+    """A number that becomes infinite, or zero, is not the number that was written."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, (float, complex)):
+            continue
+        written = ast.get_source_segment(text, node) or ""
+        size = abs(node.value)
+        if math.isinf(size) or (size == 0 and re.search("[1-9]", re.split("[eE]", written)[0])):
+            msg = f"{written} is beyond what a float can hold"
+            raise Unfit(msg)
 
 
 def split(text: str, separator: str = ",") -> list[str]:
@@ -124,61 +159,10 @@ def parse_axis(text: str) -> list[Typed]:
     return [Typed(part) for part in parts]
 
 
-def convert(value: Any, name: str, kind: Any, source: str) -> Any:
-    """A value from outside, as the type that the code expects, without loss.
-
-    Parameters
-    ----------
-    kind
-        The type of the default, or the annotation; anything but a plain type leaves the value as it is.
-    source
-        Where the value comes from, for the message: ``--set x=2.5``.
-
-    Raises
-    ------
-    SimkitError
-        Where the value is not of that type and would lose something on the way.
-    """
-    if is_quantity(kind):
-        return _quantity(value, name, kind, source)
-    if isinstance(value, Typed):
-        value = _text(value) if kind is str else parse(value)
-    if not inspect.isclass(kind) or type(value) is kind:
-        return value
-    if kind in (float, complex) and type(value) is int and abs(value) <= 2**53:
-        return kind(value)
-    if kind is complex and type(value) is float:
-        return complex(value)
-    if kind is int and type(value) is float and value.is_integer():
-        return int(value)
-    if kind is tuple and type(value) is list:
-        return tuple(value)
-    if kind is str and not isinstance(value, (list, tuple, dict, set)):
-        return str(value)
-    if kind in (bool, int, float, complex, list, tuple, dict, str):
-        msg = f"{source}: {name} is {_article(kind.__name__)}, and {value!r} is {_article(type(value).__name__)}"
-        raise SimkitError(msg)
-    return value
-
-
-def _quantity(value: Any, name: str, kind: Any, source: str) -> Any:
-    """A value with a unit; a bare number has none, and is a mistake."""
-    if isinstance(value, str):
-        value = quantity(value, name, source)
-    if isinstance(value, (bool, int, float)):
-        msg = f"{source}: {name} is a quantity, and {value!r} has no unit: write it with one, as in {value!r}*ms"
-        raise SimkitError(msg)
-    return kind(value) if is_quantity(type(value)) and kind.__name__ == "Quantity" else value
-
-
-def _text(typed: Typed) -> str:
+def unquoted(text: str) -> str:
     """Text for text: as it was typed, without quotes around it."""
     try:
-        literal = ast.literal_eval(typed.strip())
+        literal = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         literal = None
-    return literal if isinstance(literal, str) else str(typed)
-
-
-def _article(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+    return literal if isinstance(literal, str) else str(text)

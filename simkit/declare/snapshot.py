@@ -43,7 +43,7 @@ def snapshot(
         return value
     if kind is np.ndarray and value.dtype != object:
         return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
-    fields = None if fields_of is None or kind in (dict, list, tuple) else fields_of(value.__class__)
+    fields = None if fields_of is None or kind in (dict, list, tuple) else fields_of(kind)
     try:
         if fields is not None:  # taken apart now, while its fields are as they are
             return {name: held(inner, other) for name, inner in fields(value).items()}

@@ -116,6 +116,7 @@ class Progress:
     recorded_done: int = 0
     waiting: dict[str, int] = attrs.field(factory=dict)  # of these counts, since the last commit
     interrupted: bool = False
+    is_gone: bool = False  # the file is not where it was
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
 

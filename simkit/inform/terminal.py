@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
@@ -226,7 +227,8 @@ class Report:
         """Ctrl-C was heard: say so at once, from a signal handler, where ``print`` may be under way itself."""
         first = "finishing the runs under way and keeping what is done; Ctrl-C again stops at once"
         text = first if count == 1 else "stopping; what is done is kept"
-        os.write(1, f"\n{text}\n".encode())
+        with suppress(OSError):  # the terminal may be what is gone
+            os.write(1, f"\n{text}\n".encode())
 
     def problem(self, node_id: str, text: str) -> None:
         """An experiment that could not begin."""
@@ -297,7 +299,7 @@ class Report:
         if self.settings.replay:
             print("replayed without recording")
             return
-        recorded = [progress for progress in self.studied if progress.path.exists()]
+        recorded = [each for each in self.studied if each.path.exists() and not each.is_gone]
         for progress in recorded:
             print(self.file_line(progress))
             if log := left_log(progress.path):

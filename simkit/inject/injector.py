@@ -19,6 +19,7 @@ from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
 from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
@@ -92,6 +93,7 @@ class Injector:
         self.vault = None if save is None else Vault(save)
         self.baseline = Baseline(plan)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
+        self.lineage = Lineage()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
@@ -173,6 +175,8 @@ class Injector:
             recorded = self.stepwise(columns, out, beat, mark)
         else:
             self.straight(columns, out, beat, mark)
+        if self.lineage.children:  # forked in a fixture's teardown
+            self.lineage.end()
         beat[RUN] = -1.0
         out.cut()
         self.baseline.judge(out.seconds[: out.executed])
@@ -180,8 +184,8 @@ class Injector:
         is_random = self.has_stream or self.baseline.is_random
         runs, seeds = runs[: out.executed], seeds[: out.executed] if seeds is not None and is_random else None
         out.started += epoch
-        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         results = result_columns(self.names, out)
+        parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         warnings = self.watch.warnings(results, drawn) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
@@ -240,7 +244,7 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline = clock() + PATIENCE
+        deadline, forked = clock() + PATIENCE, self.lineage.children
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             begun = clock()
             if beat[STOP] or begun > deadline:
@@ -252,6 +256,8 @@ class Injector:
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, "", out, beat):
                     break
+            if forked:
+                self.lineage.end()
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
@@ -260,6 +266,8 @@ class Injector:
 
     def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if self.lineage.children:
+            self.lineage.end(error)
         if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
             if not beat[STOP]:
                 raise error  # nobody handles signals here: it goes to the caller
@@ -297,7 +305,7 @@ class Injector:
             environment: dict[str, Any] = {**self.values, **values}
             self.baseline.begin(position)
             try:
-                with ExitStack() as teardown:
+                with ExitStack() as teardown, self.lineage:
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):

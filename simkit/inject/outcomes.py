@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,26 +13,23 @@ from simkit.declare.run import Run
 from simkit.errors import Unstorable
 from simkit.values.batch import Status
 from simkit.values.columns import Column
-from simkit.values.encode import encode, explain
+from simkit.values.encode import encode, explain, is_plain, storable_part
 from simkit.values.results import ONE, is_one_result, named_results
 
 Fail = Callable[[int, str], None]
 
 
-class Rejected(Exception):
-    """A run's results can't be kept under the names that it gave them."""
-
-
-def with_added(returned: Any, run: Run) -> Mapping[str, Any]:
-    """What a run returned together with what it added."""
-    results, added = named_results(returned), run.results
+def with_added(returned: Mapping[str, Any], run: Run) -> tuple[Mapping[str, Any], str]:
+    """What a run returned together with what it added, and what is wrong with that."""
+    added = run.results
     if not added:
-        return results
-    twice = next((name for name in results if name in added), None)
-    if twice is not None:
-        msg = f"result {twice!r} was added with run.add() and is returned as well: give it once"
-        raise Rejected(msg)
-    return {**added, **results}
+        return returned, ""
+    twice = next((name for name in returned if name in added), None)
+    if twice is None:
+        return {**added, **returned}, ""
+    return {**returned, **added}, (
+        f"result {twice!r} was added with run.add() and is returned as well: give it once"
+    )
 
 
 class ResultNames:
@@ -40,33 +37,59 @@ class ResultNames:
 
     def __init__(self, parameters: Sequence[str]) -> None:
         self.parameters = frozenset(parameters)
+        self.groups = {group: name for name in parameters for group in _groups_of(name)}
         self.approved: set[tuple[str, ...]] = set()
 
-    def check(self, results: Mapping[str, Any]) -> None:
-        """Raise `Rejected` for a name that is no name, is taken, or is a leaf and a group at once."""
+    def kept(self, results: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+        """The results whose names can stand, and why the first of the others can't."""
         names = tuple(results)
         if names in self.approved:
-            return
+            return results, ""
+        problems: dict[Any, str] = {}
+        leaves: set[str] = set()
+        groups: dict[str, str] = {}  # with a name that makes each one
         for name in names:
-            self.check_one(name, names)
+            problem = self.problem(name, leaves, groups)
+            if problem:
+                problems[name] = problem
+                continue
+            leaves.add(name)
+            groups.update(dict.fromkeys(_groups_of(name), name))
+        if problems:
+            return {name: results[name] for name in names if name not in problems}, next(
+                iter(problems.values())
+            )
         self.approved.add(names)
+        return results, ""
 
-    def check_one(self, name: Any, names: Sequence[str]) -> None:
-        """Check one name among all."""
+    def problem(self, name: Any, leaves: Container[str], groups: Mapping[str, str]) -> str:
+        """Why this is no name for a result beside those that are there, or nothing."""
         if not isinstance(name, str):
-            msg = f"results are named by strings, not by {name!r}; return {{'table': …}} for a mapping as one result"
-            raise Rejected(msg)
-        if not all(name.split(".")) or "/" in name or "\0" in name or "@" in name:
-            msg = f"{name!r} cannot name a result: use identifiers, joined by dots for groups"
-            raise Rejected(msg)
+            return f"results are named by strings, not by {name!r}; return {{'table': …}} for a mapping as one result"
+        if not all(name.split(".")) or not is_plain(name) or "/" in name or "@" in name:
+            return f"{name!r} cannot name a result: use identifiers, joined by dots for groups"
+        if len(name.encode()) > _LONGEST:
+            return f"a result's name takes {len(name.encode()):,} bytes: use at most {_LONGEST:,} ({name[:40]!r}…)"
         if name in self.parameters:
-            msg = f"result {name!r} has the name of a parameter: give it another name, such as {name + '_end'!r}"
-            raise Rejected(msg)
-        for other in sorted((*names, *self.parameters), key=lambda known: -len(str(known))):
-            if isinstance(other, str) and (other.startswith(name + ".") or name.startswith(other + ".")):
-                group, leaf = sorted((name, other), key=len)
-                msg = f"{group!r} is a leaf and, through {leaf!r}, a group: a name is one of them"
-                raise Rejected(msg)
+            return f"result {name!r} has the name of a parameter: give it another name, such as {name + '_end'!r}"
+        above = next(
+            (group for group in reversed(_groups_of(name)) if group in leaves or group in self.parameters),
+            None,
+        )
+        below = groups.get(name) or self.groups.get(name)
+        if above is None and below is None:
+            return ""
+        group, leaf = (above, name) if above is not None else (name, below)
+        return f"{group!r} is a leaf and, through {leaf!r}, a group: a name is one of them"
+
+
+_LONGEST = 4096  # HDF5 keeps a name in a header of 64 kB, with other things
+
+
+def _groups_of(name: str) -> list[str]:
+    """The groups that a dotted name makes: ``a`` and ``a.b`` of ``a.b.c``."""
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def as_columns(
@@ -77,9 +100,9 @@ def as_columns(
     Parameters
     ----------
     results
-        Each run's values by name. A run with a value that can't be kept becomes None here.
+        Each run's values by name, or None.
     fail
-        Called with the position of such a run and the reason.
+        Called with the position of a run with a value that can't be kept, and the reason; its others are.
     """
     first = next((r for r in results if r is not None), None)
     if first is None:
@@ -90,22 +113,32 @@ def as_columns(
             return {name: encode([r[name] for r in results]) for name in names}  # type: ignore[index]
         except (Unstorable, RecursionError):
             pass
-    _fail_unstorable(results, fail, what)
-    every = dict.fromkeys(name for r in results if r is not None for name in r)
-    return {name: _sparse(name, results) for name in every}
+    storable = [None if r is None else _storable(r, fail, at, what) for at, r in enumerate(results)]
+    rows: dict[str, list[int]] = {}
+    for row, values in enumerate(storable):
+        for name in values or ():
+            rows.setdefault(name, []).append(row)
+    return {name: _sparse(name, storable, rows[name]) for name in rows}
 
 
-def _fail_unstorable(results: list[Mapping[str, Any] | None], fail: Fail, what: str) -> None:
-    for position, values in enumerate(results):
-        causes = (explain(value, f"{what} {name}") for name, value in (values or {}).items())
-        cause = next((cause for cause in causes if cause is not None), None)
-        if cause is not None:
-            fail(position, str(cause))
-            results[position] = None
+def _storable(values: Mapping[str, Any], fail: Fail, position: int, what: str) -> Mapping[str, Any]:
+    """A run's values without those that can't be kept, for which it is a failed one."""
+    causes = {name: explain(value, f"{what} {name}") for name, value in values.items()}
+    problems = [str(cause) for cause in causes.values() if cause is not None]
+    if not problems:
+        return values
+    fail(position, "\n".join([*problems, _CURE]))
+    parts = {name: values[name] if causes[name] is None else storable_part(values[name]) for name in values}
+    return {name: part for name, part in parts.items() if causes[name] is None or part is not None}
 
 
-def _sparse(name: str, results: Sequence[Mapping[str, Any] | None]) -> Column:
-    rows = [row for row, values in enumerate(results) if values is not None and name in values]
+_CURE = (
+    "    what the run gave besides is recorded; give the parts that you need (numbers, text, arrays, tables), or make\n"
+    "    the type known by a simkit.Codec in simconf.py"
+)
+
+
+def _sparse(name: str, results: Sequence[Mapping[str, Any] | None], rows: list[int]) -> Column:
     column = encode([results[row][name] for row in rows])  # type: ignore[index]
     return column if len(rows) == len(results) else column.spread(len(results), np.array(rows))
 
@@ -151,13 +184,12 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         return as_columns(out.results, out.fail)
     results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
     for position in np.flatnonzero(out.status == _DONE).tolist():
-        returned = out.results[position]
-        try:
-            named = with_added(returned, out.handles[position]) if out.handles else named_results(returned)
-            names.check(named)
-            results[position] = named
-        except Rejected as reason:
-            out.fail(position, str(reason))
+        named, problem = named_results(out.results[position]), ""
+        if out.handles:
+            named, problem = with_added(named, out.handles[position])
+        results[position], unnamed = names.kept(named)
+        if problem or unnamed:
+            out.fail(position, problem or unnamed)
     return as_columns(results, out.fail)
 
 
@@ -169,12 +201,12 @@ def _share_names(names: ResultNames, results: list[dict[str, Any]]) -> bool:
 
 def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     """The one result of runs that return a plain value each: no mapping per run is made."""
+    _, problem = names.kept({ONE: None})
+    if problem:
+        for position in range(len(out.runs)):
+            out.fail(position, problem)
+        return {}
     try:
-        names.check({ONE: None})
         return {ONE: encode(out.results)}
-    except (Rejected, Unstorable, RecursionError) as reason:
-        if isinstance(reason, Rejected):
-            for position in range(len(out.runs)):
-                out.fail(position, str(reason))
-            return {}
+    except (Unstorable, RecursionError):
         return as_columns([{ONE: value} for value in out.results], out.fail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,8 @@ from simkit.declare.plugins import OWN
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
 from simkit.inject.generators import global_streams, seeded, stream_of
+from simkit.inject.leftovers import run_folder
+from simkit.inject.lineage import Lineage
 from simkit.inject.seeds import RANDOM_STATE, shared_seed, small_seed
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
@@ -132,7 +133,7 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
         positional, named = bound(node, plan, values)
         assert node.make is not None
         own = [stream_of(name, generator) for name, generator in plan.generators.items()]
-        with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)):
+        with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)), Lineage():
             value = node.make(*positional, **named)
             return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
@@ -275,11 +276,13 @@ def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:
 
 
 def _workdir(plan: Plan, teardown: ExitStack) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=f"simkit-{plan.name}-"))
+    folder, mark = run_folder(plan.name)
 
     def leave(kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if kind is None:
             shutil.rmtree(folder, ignore_errors=True)
+        if mark is not None:
+            mark.unlink(missing_ok=True)
 
     teardown.push(leave)
     return folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import attrs
 import h5py
 
 from simkit.collect.targets import Shard
-from simkit.errors import Damaged, SimkitError
+from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
@@ -63,9 +65,63 @@ def existing(folder: Path, name: str, output: Path | None = None, shard: Shard |
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
     suffix = shard.suffix if shard else ""
-    paths = folder.glob(f"{name}-*{suffix}.h5")
+    paths = _files_in(folder, f"{name}-", f"{suffix}.h5")
     numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), name))]
-    return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if path.stat().st_size]
+    return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
+
+
+def _files_in(folder: Path, start: str, end: str) -> list[Path]:
+    """The files of a folder whose names begin and end like this.
+
+    Raises
+    ------
+    SimkitError
+        Where the folder may not be read: then nobody knows what is recorded there.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        msg = (
+            f"{shown_path(folder)} can't be read: {error.strerror}: what is recorded there is not known\n"
+            "    make the folder readable, or choose another place with --output FILE.h5"
+        )
+        raise SimkitError(msg) from None
+    return [folder / name for name in names if name.startswith(start) and name.endswith(end)]
+
+
+def _is_unused(path: Path) -> bool:
+    """Whether a file is empty, as one that a name was taken from; a link that leads nowhere is not."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def opened(slot: Slot) -> Recorded | None:
+    """What is recorded there; None for somebody else's file under such a name.
+
+    Raises
+    ------
+    SimkitError
+        Where it can't be read, and may hold runs.
+    """
+    try:
+        return slot.open()
+    except SimkitError as error:
+        try:
+            is_another = slot.group not in experiments(slot.path)
+        except SimkitError:
+            is_another = False
+        if is_another:
+            return None
+        msg = (
+            f"{error}\n    it may hold the newest runs of {slot.group}, so it is not passed over\n"
+            f"    see whether it can be mended: simkit repair {shlex.quote(shown_path(slot.path))}\n"
+            "    go on without it: move it away, or begin the next trajectory with simkit --fresh"
+        )
+        raise SimkitError(msg) from None
 
 
 def following(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> Slot:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Container, Mapping
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -12,9 +12,10 @@ from simkit.declare.annotations import Note
 from simkit.declare.forms import Array, Index
 from simkit.record.columns.layout import BLOCK_BYTES, put, read_constant
 from simkit.record.columns.write import Sink, annotate
-from simkit.record.format import description, home, names_in, place
+from simkit.record.format import AFTER, description, home, is_column, names_in, place
 from simkit.values.batch import Batch, Status
 from simkit.values.columns import Column
+from simkit.values.encode import encode
 
 Key: TypeAlias = tuple[str, str]  # a section, ``parameters`` or ``results``, and a name in it
 
@@ -49,6 +50,7 @@ class Table:
         self.about: dict[Key, tuple[Note, str, bool]] = {}
         self.per_session: set[str] = set()
         self.sinks: dict[Key, Sink] = {}
+        self.groups: dict[Key, str] = {}  # that dotted names make, with one of their names
         for section in ("parameters", "results"):
             for name, node in names_in(root[section]):
                 if not node.attrs.get("constant", False):
@@ -77,10 +79,14 @@ class Table:
             The runs that are recorded as failed, since one of their names stands in the way of other runs', and why.
         """
         rows = batch.runs
-        refused = self._put_section("results", batch.results, rows, batch.status == Status.DONE)
-        refused |= self._put_section("parameters", batch.parameters, rows, batch.status != Status.PENDING)
+        sections = {"results": dict(batch.results), "parameters": dict(batch.parameters)}
+        refused: dict[int, str] = {}
+        for section, columns in sections.items():
+            refused |= self._make_columns(section, columns, rows)
         is_refused = np.isin(rows, list(refused)) if refused else False
         status = np.where(is_refused, np.uint8(Status.FAILED), batch.status)
+        self._put_section("results", sections["results"], rows, status == Status.DONE)
+        self._put_section("parameters", sections["parameters"], rows, status != Status.PENDING)
         put(self._status, rows, status)
         self.status[rows] = status
         self.placed = max(self.placed, int(rows[-1]) + 1)
@@ -93,7 +99,7 @@ class Table:
             self.explored.update([name] if is_explored else ())
             self._sink("parameters", name).earlier = self._placed
             rows = np.arange(start, start + column.n)
-            self._write("parameters", name, rows, column, np.zeros(column.n, bool))
+            self._write("parameters", name, rows, column, column.present())
         self.placed = max(self.placed, *(start + column.n for column in columns.values()), 0)
 
     def widen(self, name: str) -> None:
@@ -101,10 +107,44 @@ class Table:
         path = place("parameters", name)
         constant, about = read_constant(self.root[path]), description(self.root[path])
         del self.root[path]
-        self.per_session.add(name)
         rows = self._placed() if name in self.explored else self.attempted()
         self.repeat(name, np.flatnonzero(rows), constant)
-        self.root[path].attrs.update({**about, "per_session": True})
+        self.root[path].attrs.update(about)
+        self._mark(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a parameter of this name; what only an `@after` asked for is none of the runs'."""
+        recorded = self.root.get(place("parameters", name))
+        return recorded is not None and is_column(recorded) and AFTER not in recorded.attrs
+
+    def begin(self, name: str, value: Any, note: Note, origin: str) -> None:
+        """Make a column of a constant that the runs so far did not have."""
+        parent, key = home(self.root, place("parameters", name))
+        if key in parent:
+            del parent[key]
+        none = np.empty(0, np.int64)
+        self._sink("parameters", name).make_mask(none, np.empty(0, bool))  # absent in all of them
+        self.repeat(name, none, encode([value]))
+        annotate(parent[key], note, origin)
+
+    def end_others(self, names: Container[str], rows: Index) -> None:
+        """Parameters that were constant so far and are not among these any more have no value in these rows."""
+        for name, node in list(names_in(self.root["parameters"])):
+            is_constant = node.attrs.get("constant", False) and AFTER not in node.attrs
+            if name in names or name in self.explored or not (is_constant or name in self.per_session):
+                continue
+            if is_constant:
+                self.widen(name)
+            if ("parameters", name) in self.about:  # runs compute it now, each for itself
+                self.per_session.discard(name)
+                del self.root[place("parameters", name)].attrs["per_session"]
+            else:
+                self._sink("parameters", name).absent(rows, np.ones(len(rows), bool))
+
+    def _mark(self, name: str) -> None:
+        """Remember that `repeat` writes a parameter, not the batches."""
+        self.per_session.add(name)
+        self.root[place("parameters", name)].attrs["per_session"] = True
 
     def repeat(self, name: str, rows: Index, constant: Column) -> None:
         """Write a parameter's one value at many rows, ascending."""
@@ -112,7 +152,9 @@ class Table:
         for start in range(0, max(1, len(rows)), step):
             part = rows[start : start + step]
             column = constant.take(np.zeros(len(part), np.int64))
-            self._sink("parameters", name).write(part, column, np.zeros(len(part), bool))
+            self._sink("parameters", name).write(part, column, np.ones(len(part), bool))
+        if name not in self.per_session:
+            self._mark(name)
 
     def attempted(self) -> Array:
         """Which runs were tried, shape ``(n,)``."""
@@ -132,29 +174,34 @@ class Table:
             self.sinks[section, name] = Sink(
                 parent, key, self.n, self._done if section == "results" else earlier
             )
+            groups = [name[:dot] for dot in range(len(name)) if name[dot] == "."]
+            self.groups.update({(section, group): name for group in groups})
         return self.sinks[section, name]
 
-    def _put_section(
-        self, section: str, columns: Mapping[str, Column], rows: Index, required: Array
-    ) -> dict[int, str]:
+    def _make_columns(self, section: str, columns: dict[str, Column], rows: Index) -> dict[int, str]:
+        """Have a column for each name; names that can't have one are taken out, and their runs told why."""
         refused: dict[int, str] = {}
+        for name, column in list(columns.items()):
+            if (section, name) in self.sinks or not column.variants:
+                continue
+            clash = self._clash(section, name)
+            if clash:
+                refused |= dict.fromkeys(rows[column.present()].tolist(), clash)
+                del columns[name]
+                continue
+            sink = self._sink(section, name)
+            if sink.earlier().any():
+                sink.make_mask(rows[:0], np.empty(0, bool))
+        return refused
+
+    def _put_section(self, section: str, columns: Mapping[str, Column], rows: Index, required: Array) -> None:
         for name, column in columns.items():
-            if (section, name) not in self.sinks:
-                if not column.variants:
-                    continue
-                clash = self._clash(section, name)
-                if clash:
-                    refused |= dict.fromkeys(rows[column.present()].tolist(), clash)
-                    continue
-                sink = self._sink(section, name)
-                if sink.earlier().any():
-                    sink.make_mask(rows[:0], np.empty(0, bool))
-            everywhere = section == "parameters" and name in self.explored
-            self._write(section, name, rows, column, np.ones(len(rows), bool) if everywhere else required)
+            if (section, name) in self.sinks:
+                everywhere = section == "parameters" and name in self.explored
+                self._write(section, name, rows, column, np.ones(len(rows), bool) if everywhere else required)
         for (part, name), sink in self.sinks.items():
             if part == section and name not in columns and not self._is_complete(name):
                 sink.absent(rows, required)
-        return refused
 
     def _is_complete(self, name: str) -> bool:
         """Whether a parameter's rows are not brought by the runs."""
@@ -170,10 +217,10 @@ class Table:
 
     def _clash(self, section: str, name: str) -> str:
         """Why a name can't be one: other runs use it as a group, or lie it under a leaf."""
-        for part, other in self.sinks:
-            if part == section and (other.startswith(name + ".") or name.startswith(other + ".")):
-                group, leaf = sorted((name, other), key=len)
-                return (
-                    f"{group!r} is a leaf and, through {leaf!r}, a group in other runs: a name is one of them"
-                )
-        return ""
+        groups = [name[:dot] for dot in range(len(name)) if name[dot] == "."]
+        above = next((group for group in reversed(groups) if (section, group) in self.sinks), None)
+        below = self.groups.get((section, name))
+        if above is None and below is None:
+            return ""
+        group, leaf = (above, name) if above is not None else (name, below)
+        return f"{group!r} is a leaf and, through {leaf!r}, a group in other runs: a name is one of them"

@@ -158,21 +158,29 @@ class Writer:
         self.root.attrs.update({**fresh, **attributes})
 
     def constants(self, constants: Mapping[str, Constant]) -> None:
-        """Parameters that do not vary, by name."""
+        """Parameters that do not vary, by name; one that earlier runs did not have is a column, see `vary`."""
+        anew = self.table.attempted().any()
         for name, constant in constants.items():
-            write_constant(self.root, name, *constant)
+            if anew and not self.table.has(name):
+                self.table.begin(name, *constant)
+            else:
+                write_constant(self.root, name, *constant)
 
     def vary(self, values: Mapping[str, Any], runs: Sequence[int] | Index | range, *, changed: bool) -> None:
-        """Constants that differ from those recorded become columns: old values for old runs, new ones for new."""
+        """Constants that differ from those recorded become columns: old values for old runs, new ones for new.
+
+        What the runs to come don't have any more is absent in them.
+        """
         rows = np.asarray(runs)
         for name, value in values.items():
-            is_column = ("parameters", name) in self.table.sinks
-            if not is_column:
+            if ("parameters", name) not in self.table.sinks:
                 recorded = decode(read_constant(self.root[place("parameters", name)]))[0]
                 if not changed or same(recorded, value):
                     continue
                 self.table.widen(name)
             self.table.repeat(name, rows, encode([value]))
+        if changed:
+            self.table.end_others(values, rows)
 
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""

@@ -22,7 +22,7 @@ from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
 from simkit.declare.forms import Array, atoms
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
-from simkit.record.catalogue import Slot, discard, existing, following, is_empty
+from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.damage import damage_of, listing
 from simkit.record.format import PART_OF
 from simkit.record.readings import differences, in_words
@@ -186,7 +186,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     for slot in (
         [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
     ):
-        recorded = _opened(slot)
+        recorded = opened(slot)
         if recorded is None:
             continue
         try:
@@ -239,13 +239,6 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
         return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
     finally:
         recorded.close()
-
-
-def _opened(slot: Slot) -> Recorded | None:
-    try:
-        return slot.open()
-    except SimkitError:  # somebody else's file under such a name
-        return None
 
 
 def _seconds(recorded: Recorded) -> float:
@@ -303,7 +296,8 @@ def _mended(slot: Slot, settings: Settings) -> str:
     salvaged = salvage(slot.path, damage)
     lost = damage.runs(slot.group)
     words = f"{shown_path(slot.path)} was damaged: "
-    words += f"{listing(lost.tolist())}: can't be read, computed again" if len(lost) else "no run is lost"
+    again = f"what was recorded of {listing(lost.tolist())} can't be read, and is computed again"
+    words += again if len(lost) else "no run is lost"
     if salvaged.dropped:
         words += f"; lost are {', '.join(salvaged.dropped)}"
     return f"{words}\n    the damaged file is kept as {shown_path(salvaged.original)}"

@@ -17,14 +17,16 @@ import numpy as np
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes, group_comments
 from simkit.declare.forms import MARKS, Index
-from simkit.errors import StorageFailed
+from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
+from simkit.inject.leftovers import sweep
+from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
-from simkit.record.file.store import Store
+from simkit.record.file.store import Store, sweep_results
 from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
@@ -33,11 +35,11 @@ from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
 from simkit.values.columns import Column
 
-_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupt:
-    """While entered, counts the signals instead of raising in the middle of a write.
+    """While entered, counts the signals instead of raising in the middle of a write; children are not concerned.
 
     Parameters
     ----------
@@ -51,7 +53,8 @@ class Interrupt:
         self.beat, self.notify = beat, notify
         self.count = 0
         self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
-        self.previous: dict[signal.Signals, Any] = {}
+        self.previous: dict[int, Any] = {}
+        self.lineage: Lineage | None = None
 
     @property
     def requested(self) -> bool:
@@ -66,10 +69,14 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                self.previous[number] = signal.signal(number, self._handle)
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                    self.previous[number] = signal.signal(number, self._handle)
+        handlers = {number: (self._handle, before) for number, before in self.previous.items()}
+        self.lineage = Lineage(handlers)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.lineage = None
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
@@ -139,6 +146,8 @@ class Execution:
             The files that were read before the first run, by path.
         """
         fixed = constants(self.plan, self.shared)
+        sweep()
+        sweep_results(self.target.slot.path.parent)
         with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:
@@ -187,7 +196,7 @@ class Execution:
                 elif batch is None:
                     writer.store.catch_up()
                 self.reporter.advance(self.progress)
-                if interrupt.now:
+                if interrupt.now or writer.store.is_gone:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
@@ -247,6 +256,7 @@ class Execution:
         failed = True
         try:
             self.pen = Writer(store, self.target.slot.group, self.target.points.n)
+            self.check_unchanged(self.pen)
             yield self.pen
             failed = False
         except StorageFailed:
@@ -258,9 +268,22 @@ class Execution:
         finally:
             try:
                 store.close(failed=failed)
+            except FileGone:
+                self.progress.is_gone = True
+                raise
             except StorageFailed:
                 self.progress.lost()
                 raise
+
+    def check_unchanged(self, writer: Writer) -> None:
+        """What is recorded must be what the plan was compared with, or done runs would be made again."""
+        planned = self.target.status
+        if planned is not None and not np.array_equal(writer.table.status[: len(planned)], planned):
+            msg = (
+                f"{shown_path(self.target.slot.path)} was changed by another session while this one was starting\n"
+                "    type the same command again"
+            )
+            raise SimkitError(msg)
 
     def prepare(
         self,

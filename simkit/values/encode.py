@@ -175,6 +175,21 @@ def explain(value: Any, path: str) -> Unstorable | None:
     return None
 
 
+def storable_part(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """A dictionary without the items that can't be kept, dictionaries in it likewise; None where nothing is left."""
+    if type(value) is Parts and type(value.fields.get("items")) is dict:
+        items = storable_part(value.fields["items"], above)
+        return None if items is None else attrs.evolve(value, fields={**value.fields, "items": items})
+    if type(value) is not dict or id(value) in above:
+        return None
+    kept = {}
+    for key, item in value.items():
+        part = item if explain(item, "") is None else storable_part(item, (*above, id(value)))
+        if part is not None or item is None:
+            kept[key] = part
+    return kept if kept and explain(kept, "") is None else None
+
+
 def _encoder(value: Any) -> Encoder:
     kind = type(value)
     encoder = None if kind in OWN.by_type else ENCODERS.get(kind)
@@ -190,8 +205,18 @@ def _encoder(value: Any) -> Encoder:
 
 def composites(codec: Codec, values: Sequence[Any]) -> list[Part]:
     """Values that a codec takes apart."""
-    take_apart: Any = codec.encode
-    return records(codec.name, list(map(take_apart, values)))
+    return records(codec.name, [_taken_apart(codec, value) for value in values])
+
+
+def _taken_apart(codec: Codec, value: Any) -> Parts:
+    """A value's parts; whatever its own methods raise is told of the value."""
+    try:
+        return codec.encode(value)  # type: ignore[return-value] # a user's is wrapped
+    except (Unstorable, RecursionError):
+        raise
+    except Exception as error:
+        what = f"{described(value)}, since it can't be read: {type(error).__name__}: {error}"
+        raise Unstorable("", what) from error
 
 
 def records(name: str, taken: Sequence[Parts]) -> list[Part]:
@@ -328,10 +353,10 @@ _TRANSPARENT = ("items", "cells", "values")  # parts that users do not see as su
 
 def described(value: Any) -> str:
     """The value's kind in a few words."""
-    for kind, words in _SIMPLE:
-        if isinstance(value, kind):
+    kind = type(value)  # the value itself may be one that answers to every question, or to none
+    for simple, words in _SIMPLE:
+        if issubclass(kind, simple):
             return words
-    kind = type(value)
     if hasattr(kind, "fileno") and hasattr(kind, "read"):
         return "an open file"
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -344,7 +369,7 @@ def inside(value: Any, path: str) -> list[tuple[str, Any]]:
         return [(f"{path}[{i}]", item) for i, item in enumerate(value)]
     if type(value) is dict:
         return [(f"{path}.{k}" if isinstance(k, str) else f"{path}[{k!r}]", v) for k, v in value.items()]
-    if isinstance(value, np.ndarray):
+    if issubclass(type(value), np.ndarray):
         return _cells(value, path)
     return [
         (path if name in _TRANSPARENT else f"{path}.{name}", part)
@@ -358,14 +383,14 @@ def _fields_inside(value: Any) -> Mapping[str, Any]:
         codec = codec_of(type(value))
         try:
             parts = Parts({}) if codec is None else codec.encode(value)
-        except Unstorable:
+        except Exception:  # noqa: BLE001 - what can't be taken apart has no parts
             parts = Parts({})
     fields: Mapping[str, Any] = parts.fields
     return fields
 
 
 def _cells(array: Any, path: str) -> list[tuple[str, Any]]:
-    if not isinstance(array, np.ndarray) or array.dtype != object:
+    if array.dtype != object:
         return []
     indices = [", ".join(map(str, index)) for index in np.ndindex(array.shape)]
     return [(f"{path}[{i}]" if i else path, cell) for i, cell in zip(indices, array.flat, strict=True)]

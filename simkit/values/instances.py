@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import array
+import collections
+import copy
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -96,27 +99,80 @@ Find = Callable[[str], "type | None"]
 def revived(value: Any, find: Find) -> Any:
     """The value with the parts of instances put together by their classes, where ``find`` knows them.
 
-    A class is called only if it is an attrs class, a dataclass, a NamedTuple or an enumeration; others stay
-    as they are.
+    A class counts only if it is an attrs class, a dataclass, a NamedTuple, an enumeration, or extends a type of
+    Python's or NumPy's; others stay as they are. No method of the class is called.
     """
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return kind(revived(item, find) for item in value)
-    if kind is dict:
-        return {revived(key, find): revived(item, find) for key, item in value.items()}
-    if kind is np.ndarray and value.dtype == object:
-        return objects([revived(cell, find) for cell in value.ravel()]).reshape(value.shape)
-    if kind is not Stored:
-        return value
+    if type(value) is not Stored:
+        return _revived_items(value, find)
     codec, fields, attributes, label = value.__reduce__()[1]
-    built = find(json.loads(attributes).get("class", "")) if codec in ("class", "enum") else None
+    built = find(json.loads(attributes).get("class", "")) if codec in _REBUILT else None
     inner = {name: revived(part, find) for name, part in fields.items()}
     if built is None or not codec_named(codec).keeps(built):
         return Stored(codec, inner, attributes, label)
     if codec == "enum":
         member = getattr(built, "__members__", {}).get(fields.get("name"))  # combined flags are no members
         return built(inner["value"]) if member is None else member
-    return _rebuilt(built, inner)
+    return _extended_again(built, inner) if codec == "extended" else _rebuilt(built, inner)
+
+
+def _revived_items(value: Any, find: Find) -> Any:
+    """A container of what may be instances; anything else as it is."""
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset):
+        return kind(revived(item, find) for item in value)
+    if kind is collections.deque:
+        return collections.deque((revived(item, find) for item in value), value.maxlen)
+    if kind is dict:
+        return {revived(key, find): revived(item, find) for key, item in value.items()}
+    if issubclass(kind, dict):
+        again = copy.copy(value)
+        again.update({key: revived(item, find) for key, item in value.items()})
+        return again
+    if kind is np.ndarray and value.dtype == object:
+        return objects([revived(cell, find) for cell in value.ravel()]).reshape(value.shape)
+    return value
+
+
+_REBUILT = ("class", "enum", "extended")
+
+
+# How a value of an own type is made of one of a class that extends it, and the other way round: by the type's own
+# functions, whatever the class has instead.
+BASES: dict[Any, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
+    np.ndarray: (lambda value: value.view(np.ndarray), lambda kind, value: np.asarray(value).view(kind)),
+    array.array: (
+        lambda value: array.array(value.typecode, value),
+        lambda kind, value: array.array.__new__(kind, value.typecode, value),
+    ),
+    dict: (lambda value: dict(dict.items(value)), lambda kind, value: _filled(dict, kind, value)),
+    list: (lambda value: list(list.__iter__(value)), lambda kind, value: _filled(list, kind, value)),
+    set: (lambda value: set(set.__iter__(value)), lambda kind, value: _filled(set, kind, value)),
+    tuple: (lambda value: tuple(tuple.__iter__(value)), tuple.__new__),
+    frozenset: (lambda value: frozenset(frozenset.__iter__(value)), frozenset.__new__),
+    str: (str.__str__, str.__new__),
+    bytes: (lambda value: bytes.__getitem__(value, slice(None)), bytes.__new__),
+    int: (int.__int__, int.__new__),
+    float: (float.__float__, float.__new__),
+    complex: (complex.__complex__, complex.__new__),
+}
+
+
+def base_of(kind: type) -> Any:
+    """The type of Python's or NumPy's own that a class extends."""
+    return next(base for base in kind.__mro__ if base in BASES)
+
+
+def _filled(base: Any, kind: Any, value: Any) -> Any:
+    made = base.__new__(kind)
+    (base.extend if base is list else base.update)(made, value)
+    return made
+
+
+def _extended_again(kind: Any, parts: Mapping[str, Any]) -> Any:
+    instance = BASES[base_of(kind)][1](kind, parts["value"])
+    for name, part in parts.get("attributes", {}).items():
+        object.__setattr__(instance, name, part)
+    return instance
 
 
 def _rebuilt(kind: Any, parts: Mapping[str, Any]) -> Any:

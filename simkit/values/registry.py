@@ -23,7 +23,7 @@ from simkit.errors import SimkitError, Unstorable
 _GENERAL = ("python", "numpy", "classes")
 _LIBRARIES = {
     "pandas": "pandas", "scipy": "scipy", "brian2": "brian2", "brian": "brian2", "xarray": "xarray",
-    "matplotlib": "figures", "bokeh": "figures",
+    "matplotlib": "figures", "bokeh": "figures", "networkx": "networkx", "deap": "deap",
 }  # fmt: skip
 _HERE = "simkit.values.codecs."
 
@@ -117,6 +117,11 @@ def _checked(codec: Codec) -> Codec:
     kind: Any = codec.type
     hints = {"class": path_of(kind)}
     return attrs.evolve(codec, encode=encode, decode=decode)
+
+
+def is_declared(kind: type, name: str) -> bool:
+    """Whether a class or one of its bases has an attribute, without asking a metaclass that answers to every name."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def path_of(kind: type) -> str:

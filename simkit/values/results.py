@@ -11,9 +11,8 @@ import attrs
 
 from simkit.declare.plugins import OWN, Parts
 from simkit.declare.snapshot import Fields, held
-from simkit.errors import Unstorable
 from simkit.values.instances import Stored, stored_parts
-from simkit.values.registry import codec_of, is_mutable
+from simkit.values.registry import codec_of, is_declared, is_mutable
 
 ONE = "result"  # the name of a value that has no fields
 
@@ -38,13 +37,18 @@ def _structure(kind: type) -> Fields | None:
     if issubclass(kind, Mapping):
         return lambda value: value
     if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
-        return lambda value: dict(value._asdict())
+        return lambda value: _public(value._asdict(), kind)
     names: list[str] = []
-    if attrs.has(kind):
+    if is_declared(kind, "__attrs_attrs__") and attrs.has(kind):
         names = [field.name for field in attrs.fields(kind)]
-    elif dataclasses.is_dataclass(kind):
+    elif is_declared(kind, "__dataclass_fields__") and dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
     return (lambda value: {name: getattr(value, name) for name in names}) if names else None
+
+
+def _public(fields: Mapping[str, Any], kind: Any) -> Mapping[str, Any]:
+    """The fields of a tuple, without what a library hides beside them."""
+    return {name: value for name, value in fields.items() if name in kind._fields or not name.startswith("_")}
 
 
 def is_one_result(kind: type) -> bool:
@@ -54,7 +58,7 @@ def is_one_result(kind: type) -> bool:
 
 def named_results(returned: Any) -> Mapping[str, Any]:
     """A return value as results by name: the fields of what has fields, else one ``result``."""
-    fields = fields_of(returned.__class__)
+    fields = fields_of(type(returned))
     return {ONE: returned} if fields is None else fields(returned)
 
 
@@ -70,7 +74,7 @@ def take_apart(value: Any) -> Any:
         name = codec.name
         try:
             parts = (codec.take or codec.encode)(value)
-        except Unstorable:  # it is told where its path is known
+        except Exception:  # noqa: BLE001 - whatever its reading raises is told where its path is known
             return value
     parts.codec = parts.codec or name
     if not parts.is_own:

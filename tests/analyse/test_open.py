@@ -127,7 +127,9 @@ def test_files_that_are_no_trajectory(here):
 def test_a_strange_file_among_the_results_does_not_hide_the_others(here):
     here.file("sim_a.py", MULTIPLY.format(name="alpha"))
     here.ok()
-    here.file("results/alpha-009.h5", "dear diary")
+    with h5py.File("results/alpha-009.h5", "w") as file:
+        file["data"] = [1]
+    here.file("results/alpha.h5", "dear diary")
     assert opened(here, "alpha")["result"].tolist() == [1, 2]
     assert opened(here)["result"].tolist() == [1, 2]
 
@@ -158,3 +160,74 @@ def test_opening_runs_no_code_of_the_project(here):
     assert opened(here, "alpha")["result"].tolist() == [1, 2]
     os.remove("sim_a.py")
     assert opened(here)["result"].tolist() == [1, 2]
+
+
+# One that was written last
+
+TWO = """
+from simkit import experiment, explore
+@experiment
+@explore(x=[1, 2])
+def a(x, gamma=0.1, mode="slow"):
+    return {"r": x}
+"""
+
+
+def sorted_by(study, *gammas):
+    """A trajectory for each value of a constant."""
+    study.write("sim_a.py", TWO)
+    for gamma in gammas:
+        simkit.run(study.module("sim_a.py").a, set={"gamma": gamma}).close()
+
+
+def gamma_of(*names, **constants):
+    with simkit.open(*names, **constants) as traj:
+        return traj.parameters.gamma
+
+
+def test_a_name_is_the_one_that_was_written_last(study):
+    sorted_by(study, 0.1, 0.2)
+    assert gamma_of("a") == 0.2
+    simkit.run(
+        study.module("sim_a.py").a, simkit.explore(x=[1, 2, 3]), set={"gamma": 0.1}, into="results/a-001.h5"
+    ).close()
+    assert gamma_of("a") == gamma_of() == 0.1
+    with simkit.open("results/a-002.h5", mode="r+") as traj:
+        traj.note("written later still")
+    assert gamma_of("a") == 0.2
+
+
+def test_a_name_with_constants(study):
+    sorted_by(study, 1, 0.2)
+    assert gamma_of("a", gamma=1.0) == 1  # numbers by their value
+    assert gamma_of("a", gamma=0.2) == 0.2
+    with pytest.raises(
+        simkit.SimkitError, match=r"no trajectory of 'a' has gamma=3\n.*a-002\.h5: gamma=0\.2\n.*gamma=1"
+    ):
+        simkit.open("a", gamma=3)
+    with pytest.raises(simkit.SimkitError, match=r"has a parameter 'gama'\n    constants: gamma"):
+        simkit.open("a", gama=3)
+    with pytest.raises(simkit.SimkitError, match=r"has x=1\n.*x=\(varies\)"):
+        simkit.open("a", x=1)
+    with pytest.raises(simkit.SimkitError, match=r"has gamma=1\n.*a-002\.h5: gamma=0\.2"):
+        simkit.open("results/a-002.h5", gamma=1)
+    assert gamma_of("results/a-002.h5", gamma=0.2) == 0.2
+
+
+def test_a_folder_of_the_experiments_name(study):
+    sorted_by(study, 0.2)
+    (study.root / "a").mkdir()
+    assert gamma_of("a") == 0.2
+    with pytest.raises(simkit.SimkitError, match="study/a is a folder: give a file in it"):
+        simkit.open("./a")
+
+
+def test_one_that_can_not_be_read_is_not_passed_over(study):
+    sorted_by(study, 0.1, 0.2)
+    newest, oldest = study.root / "results/a-002.h5", study.root / "results/a-001.h5"
+    os.truncate(newest, 5000)
+    with pytest.raises(simkit.SimkitError, match=r"a-002\.h5[\s\S]*simkit repair results/a-002\.h5"):
+        simkit.open("a")
+    os.utime(newest, ns=(0, 0))
+    assert gamma_of("a") == 0.1  # it is older than the one that is asked for
+    oldest.unlink()

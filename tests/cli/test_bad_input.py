@@ -209,6 +209,31 @@ def test_set_of_an_unknown_name(project):
     assert "--params p.toml: a does not use 'mas'; did you mean 'mass'?" in error
 
 
+SETTINGS = "[tool.simkit.parameters]\n"
+
+
+def test_a_misspelt_name_in_the_configuration(project):
+    project.file("sim_a.py", HEAD + "@experiment\n@product(x=[1, 2])\ndef a(x, mass=1):\n    pass\n")
+    project.file("pyproject.toml", SETTINGS + "mas = 3\n")
+    for arguments in ([], ["sim_a.py"], ["-k", "a"], ["--co"]):
+        error = refused(project, *arguments)
+        assert "[tool.simkit.parameters]: a does not use 'mas'; did you mean 'mass'?" in error, arguments
+    script = "import simkit, sim_a; simkit.run(sim_a.a)"
+    assert "did you mean 'mass'?" in project.python("-c", script).err
+    project.file("pyproject.toml", SETTINGS + "mass = 3\nneuron.tua = 2\n")
+    assert "a does not use 'neuron.tua'" in refused(project)
+
+
+def test_a_name_in_the_configuration_may_be_of_another_file(project):
+    project.file("sim_a.py", HEAD + "@experiment\n@product(x=[1, 2])\ndef a(x, mass=1):\n    pass\n")
+    project.file("sim_b.py", HEAD + "@experiment\ndef b(charge=1):\n    pass\n")
+    project.file("pyproject.toml", SETTINGS + "charge = 3\n")
+    project.ok("--co")
+    project.ok("--co", "sim_a.py")
+    project.ok("--co", "-k", "a.py")
+    assert project.python("-c", "import simkit, sim_a; simkit.run(sim_a.a)").code == 0
+
+
 # Names and results
 
 
@@ -447,9 +472,12 @@ def test_a_file_that_is_no_trajectory(project):
 
 def test_a_strange_file_among_the_results_is_left_alone(project):
     project.file("sim_one.py", ONE)
-    project.file("results/one-001.h5", "dear diary")
+    strange = project.file("results/one-001.h5", "dear diary")
+    assert "one-001.h5: not a trajectory file: it is not an HDF5 file" in project.simkit().err
+    assert strange.read_text() == "dear diary"
+    with h5py.File(strange, "w") as file:
+        file["data"] = [1]
     project.ok()
-    assert (project.path / "results" / "one-001.h5").read_text() == "dear diary"
     assert project.open("one-002")["result"].tolist() == [1, 2]
 
 

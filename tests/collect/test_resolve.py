@@ -88,9 +88,18 @@ def f(neuron, dt):
 
 
 @pytest.mark.parametrize("name", ["f", "g"])
-def test_a_configured_name_that_an_experiment_does_not_use_is_no_error(study, name):
+def test_a_configured_name_that_no_experiment_uses_is_an_error(study, name):
     study.write("pyproject.toml", f"[tool.simkit.parameters]\n{name} = 10\n")
-    assert study.plan(HEAD + "@experiment\ndef f(x=1):\n    return x\n").nodes["x"].value == 1
+    with pytest.raises(SimkitError, match=rf"\[tool.simkit.parameters\]: f does not use '{name}'"):
+        study.plan(HEAD + "@experiment\ndef f(x=1):\n    return x\n")
+
+
+def test_a_configured_name_that_another_experiment_uses_is_no_error(study):
+    study.write("pyproject.toml", "[tool.simkit.parameters]\nmass = 10\n")
+    study.write("sim_b.py", HEAD + "@experiment\ndef g(mass=1):\n    return mass\n")
+    study.write("sim_a.py", HEAD + "@experiment\ndef f(x=1):\n    return x\n")
+    f, g = (item.plan for item in study.collect())
+    assert (f.nodes["x"].value, g.nodes["mass"].value) == (1, 10)
 
 
 def test_a_default_is_a_recorded_parameter_wherever_it_stands(study):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simkit import SimkitError
-from simkit.collect.targets import Runs, Target, files, matches, parse_target
+from simkit.collect.targets import Selector, Target, files, matches, parse_target
 
 NODE = "folder/sim_multiply.py::Multiply_fast"
 
@@ -61,10 +61,10 @@ def here(tmp_path, monkeypatch):
         ("sub", Target(Path("sub"))),
         (".", Target(Path("."))),
         ("sim_a.py::f", Target(Path("sim_a.py"), "f")),
-        ("sim_a.py::f[3]", Target(Path("sim_a.py"), "f", Runs("3", 3, 4))),
-        ("sim_a.py::f[3:7]", Target(Path("sim_a.py"), "f", Runs("3:7", 3, 7))),
-        ("sim_a.py::f[3:]", Target(Path("sim_a.py"), "f", Runs("3:", 3, None))),
-        ("sim_a.py::f[:7]", Target(Path("sim_a.py"), "f", Runs(":7", 0, 7))),
+        ("sim_a.py::f[3]", Target(Path("sim_a.py"), "f", Selector("3", 3, 4))),
+        ("sim_a.py::f[3:7]", Target(Path("sim_a.py"), "f", Selector("3:7", 3, 7))),
+        ("sim_a.py::f[3:]", Target(Path("sim_a.py"), "f", Selector("3:", 3, None))),
+        ("sim_a.py::f[:7]", Target(Path("sim_a.py"), "f", Selector(":7", 0, 7))),
     ],
 )
 def test_an_argument_is_a_path_perhaps_with_an_experiment_and_its_runs(argument, target):
@@ -85,7 +85,7 @@ def test_an_argument_is_a_path_perhaps_with_an_experiment_and_its_runs(argument,
     ],
 )
 def test_runs_are_chosen_by_value(inside, values):
-    assert parse_target(f"sim_a.py::f[{inside}]").runs == Runs(inside, values=values)
+    assert parse_target(f"sim_a.py::f[{inside}]").runs == Selector(inside, values=values)
 
 
 @pytest.mark.parametrize(

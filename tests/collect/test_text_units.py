@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.collect.text import Typed, convert
+from simkit.collect.conversion import convert
+from simkit.collect.text import Typed
 from simkit.errors import SimkitError
 
 brian2 = pytest.importorskip("brian2", reason="an extra: pip install simkit[brian2]")

@@ -248,6 +248,14 @@ from pathlib import Path
 import numpy as np
 from simkit import experiment, product
 
+def everybody():
+    # The owner, the process that starts workers, and this worker, which is the owner itself with -n 0.
+    if not {workers}:
+        return [os.getpid()]
+    nursery = os.getppid()
+    owner = int(Path(f"/proc/{{nursery}}/stat").read_text().rpartition(")")[2].split()[1])
+    return [owner, nursery, os.getpid()]
+
 @experiment
 @product(x=range({runs}))
 def study(x, run, rows={rows}):
@@ -260,7 +268,8 @@ def study(x, run, rows={rows}):
         run.checkpoint(step=step, a=np.full(rows, step))
         Path(f"returned-{{x}}-{{step}}").touch()
         if step == 2 and x == {victim}:
-            os.killpg(0, signal.SIGKILL)
+            for process in everybody():
+                os.kill(process, signal.SIGKILL)
     return {{"step": 2, "sum": 2.0 * rows}}
 """
 
@@ -275,8 +284,8 @@ def study(x, run, rows={rows}):
     ],
 )
 def test_a_checkpoint_that_returned_is_never_lost(project, workers, runs, rows, victim):
-    """Whatever dies then, here the run's whole process group."""
-    project.file("sim_study.py", KILLS_ITSELF.format(runs=runs, rows=rows, victim=victim))
+    """Whatever dies then, here the owner and all others."""
+    project.file("sim_study.py", KILLS_ITSELF.format(workers=workers, runs=runs, rows=rows, victim=victim))
     with project.start("-m", "simkit", "-n", str(workers)) as process:
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL

@@ -12,7 +12,9 @@ import pytest
 from identity import identical
 from storable import EXAMPLES
 
-from kinds.instances import CLASSES, INSTANCES
+from kinds.instances import CLASSES as OWN_CLASSES
+from kinds.instances import INSTANCES
+from kinds.libraries import EXTENDED_CLASSES, LIBRARIES
 from kinds.matrices import MATRICES
 from kinds.numbers_and_arrays import ARRAYS
 from kinds.python import NATIVES
@@ -21,7 +23,16 @@ from simkit.testing import codecs
 from simkit.testing.codecs import Examples, is_kept_by_a_study
 from simkit.values.instances import among, revived
 
-KINDS: dict[str, list[Any]] = {**EXAMPLES, **NATIVES, **ARRAYS, **MATRICES, **TABLES, **INSTANCES}
+KINDS: dict[str, list[Any]] = {
+    **EXAMPLES,
+    **NATIVES,
+    **ARRAYS,
+    **MATRICES,
+    **TABLES,
+    **INSTANCES,
+    **LIBRARIES,
+}
+CLASSES = [*OWN_CLASSES, *EXTENDED_CLASSES]
 
 _FIND = among(CLASSES)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from simkit.errors import shown_path
+from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import counted
+from simkit.record.catalogue import experiments
 from simkit.record.file.store import repaired
 
 
@@ -27,9 +29,23 @@ def main(options: argparse.Namespace) -> int:
 
 
 def repair(files: Sequence[str]) -> int:
-    """Replay each file's log, and say what was done."""
+    """Replay each file's log, see whether the file can be opened, and say what was done."""
+    code = 0
     for file in files:
         replayed = repaired(Path(file))
         told = f"replayed {counted(replayed, 'commit')}" if replayed else "nothing to repair"
-        print(f"{shown_path(file)}: {told}")
-    return 0
+        try:
+            names = experiments(Path(file))
+        except SimkitError as error:
+            print(f"simkit: {error}\n    {_CURE}", file=sys.stderr)
+            code = error.exit_code
+            continue
+        print(
+            f"{shown_path(file)}: {told}"
+            if names
+            else f"{shown_path(file)}: no trajectory of simkit's is in it"
+        )
+    return code
+
+
+_CURE = "it can't be repaired: no log beside it mends that; take it from a backup, or record it again"

@@ -25,7 +25,16 @@ from multiprocess import reduction
 
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
-from simkit.execute.processes.worker import Seat, ignore_signals, work
+from simkit.execute.processes.groups import (
+    STOPPING,
+    ignore_signals,
+    kill_family,
+    kill_group,
+    lead_session,
+)
+from simkit.execute.processes.worker import Seat, work
+from simkit.inject.leftovers import sweep
+from simkit.inject.lineage import signals_blocked
 
 _KILLED = "the process that starts workers was killed; nothing that is committed is lost"
 
@@ -56,7 +65,7 @@ class Nursery:
         ours = [self.orders, self.news] if method == "fork" else []
         args = (source, method, os.getpid(), theirs, reports, ours)
         self.process = context.Process(target=_serve, args=args, name="simkit-nursery")
-        with _without_main(), warnings.catch_warnings():
+        with _without_main(), signals_blocked(STOPPING), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS threads: they survive a fork well
             self.process.start()
         theirs.close()
@@ -104,6 +113,11 @@ class Nursery:
             self._kill()
         self.news.close()
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether nobody was there any more to end the workers."""
+        return bool(self.process.exitcode)
+
     def _kill(self) -> None:
         try:
             self.orders.send_bytes(pickle.dumps("all"))
@@ -134,8 +148,9 @@ def _serve(source: Source, method: Method, owner: int, orders: Any, news: Any, i
     """What the process of the nursery does."""
     for connection in inherited:  # the owner's ends, or its death would never read as end of file
         connection.close()
-    ignore_signals()
-    Starter(source, method, owner, orders, news).serve()
+    lead_session()
+    with ignore_signals():
+        Starter(source, method, owner, orders, news).serve()
 
 
 class Starter:
@@ -144,13 +159,15 @@ class Starter:
     def __init__(self, source: Source, method: Method, owner: int, orders: Any, news: Any) -> None:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
         self.workers: dict[int, Any] = {}
+        self.sentinels: dict[int, int] = {}  # by number of the worker: readable when it has ended
+        self.bereft = False  # whether a worker could not put its own things away
         self.files: set[str] = set()  # that the owner removes, unless it is killed
 
     def serve(self) -> None:
         """Obey until the owner closes the line or is gone."""
         try:
             while True:
-                sentinels = {process.sentinel: number for number, process in self.workers.items()}
+                sentinels = {handle: number for number, handle in self.sentinels.items()}
                 ready = wait([self.orders, *sentinels])
                 for sentinel in ready:
                     if sentinel in sentinels:
@@ -166,13 +183,15 @@ class Starter:
         """Start a worker, kill one, or kill all."""
         if order == "all":
             for process in self.workers.values():
-                process.kill()
+                kill_family(process.pid)
             return
         self.files |= {order.seat.beats, order.seat.log}
         if order.verb == "start":
-            self.workers[order.seat.number] = self.start(order.seat)
+            process = self.start(order.seat)
+            self.workers[order.seat.number] = process
+            self.sentinels[order.seat.number] = _sentinel(process)
         elif order.seat.number in self.workers:
-            self.workers[order.seat.number].kill()
+            kill_family(self.workers[order.seat.number].pid)
 
     def start(self, seat: Seat) -> Any:
         """Start a worker, and hand its connection to the owner."""
@@ -181,7 +200,7 @@ class Starter:
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
         args = (theirs, self.source, seat, inherited)
         process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
-        with _without_main():
+        with _without_main(), signals_blocked(STOPPING):
             process.start()
         theirs.close()
         reduction.send_handle(self.orders, ours.fileno(), self.owner)
@@ -189,9 +208,14 @@ class Starter:
         return process
 
     def report(self, number: int) -> None:
-        """Say how a worker ended."""
-        process = self.workers.pop(number)
+        """Say how a worker ended; what a run of one that was killed has started ends, too."""
+        process, sentinel = self.workers.pop(number), self.sentinels.pop(number)
         process.join()
+        if sentinel != process.sentinel:
+            os.close(sentinel)
+        if process.exitcode:
+            self.bereft = True
+            kill_group(process.pid)
         self.news.send_bytes(pickle.dumps(End(number, process.exitcode)))
 
     def end(self) -> None:
@@ -201,10 +225,23 @@ class Starter:
             process.join(max(0.0, deadline - time.monotonic()))
         for process in self.workers.values():
             if process.is_alive():
-                process.kill()
+                self.bereft = True
+                kill_family(process.pid)
                 process.join()
+        if self.bereft:
+            sweep()
         for file in self.files:
             Path(file).unlink(missing_ok=True)
+
+
+def _sentinel(process: Any) -> int:
+    """What is readable once a process has ended; its own is open as long as one of its children holds it."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(process.pid)
+        except OSError:
+            pass
+    return process.sentinel  # type: ignore[no-any-return]
 
 
 def _work(connection: Any, source: Source, seat: Seat, inherited: list[Any]) -> None:

@@ -18,6 +18,7 @@ from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Agenda, Feed, next_size
 from simkit.execute.job import Declared, Method, Source
+from simkit.execute.processes.groups import kill_family
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
     BEAT,
@@ -31,6 +32,7 @@ from simkit.execute.processes.worker import (
     packed,
 )
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
+from simkit.inject.leftovers import kept_folders, prefix
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
@@ -52,7 +54,7 @@ class Worker:
     unsent: Sequence[Any] = ()  # the last portion in flight, while it is too large to be sent in advance
     size: int = 1
     seconds: float = 1e9  # of its last batch
-    started: bool = False
+    process: int = 0  # its number, once it has started
     doomed: tuple[float, float] | None = None  # run and start of the one that took too long
 
     @property
@@ -63,7 +65,7 @@ class Worker:
     @property
     def capacity(self) -> int:
         """How many portions it may hold: a second one only where waiting for it would cost."""
-        return (2 if self.seconds < _SHORT else 1) if self.started else 0
+        return (2 if self.seconds < _SHORT else 1) if self.process else 0
 
     def give(self, portion: Portion) -> None:
         """Hand it a portion, at once or when it has nothing else to do."""
@@ -109,7 +111,7 @@ class Pool:
         self, source: Source, declared: Declared, n: int, *, method: Method, limits: Limits, show: bool
     ) -> None:
         self.n, self.limits, self.declared = n, limits, declared
-        handle, self.beats = tempfile.mkstemp(prefix="simkit-beats-")
+        handle, self.beats = tempfile.mkstemp(prefix=prefix("beats"))
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
         self.show, self.count = show, 0
@@ -202,7 +204,7 @@ class Pool:
         if answer.checkpoint is not None:
             return answer.checkpoint
         if answer.batch is None:
-            worker.started = True
+            worker.process = answer.process
             return None
         worker.send()
         executed = len(answer.batch.runs)
@@ -217,7 +219,7 @@ class Pool:
         worker.connection.close()
         worker.sender.remove()
         why = signal_name(self.nursery.exit_code(worker.seat.number))
-        if not worker.started:
+        if not worker.process:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
         run, began = worker.beat[RUN], worker.beat[BEGAN]
@@ -230,10 +232,13 @@ class Pool:
         if culprit < 0:
             return None
         elapsed = time.perf_counter() - began
+        kept = "".join(
+            f"\n(its working directory is kept: {folder})" for folder in kept_folders(worker.process)
+        )
         if worker.doomed is not None:
-            text = f"stopped after {elapsed:.3g} s: its timeout is {self.limits.timeout:g} s"
+            text = f"stopped after {elapsed:.3g} s: its timeout is {self.limits.timeout:g} s{kept}"
             return _ended(culprit, Status.TIMEOUT, text, elapsed, worker)
-        text = f"the worker that executed this run died: {why}"
+        text = f"the worker that executed this run died: {why}{kept}"
         return _ended(culprit, Status.CRASHED, text, elapsed, worker)
 
     def close(self, *, now: bool = False) -> list[str]:
@@ -250,6 +255,9 @@ class Pool:
             worker.connection.close()
             worker.sender.remove()
         self.nursery.close(kill=now)
+        if self.nursery.was_killed:
+            for worker in self.workers.values():
+                kill_family(worker.process)
         Path(self.beats).unlink(missing_ok=True)
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
@@ -259,9 +267,9 @@ class Pool:
         try:
             while worker.connection.poll(_TEARDOWN):
                 answer = worker.receiver.receive()
-                if answer.batch is None and answer.checkpoint is None and worker.started:
+                if answer.batch is None and answer.checkpoint is None and worker.process:
                     return str(answer.problem)
-                worker.started = True
+                worker.process = answer.process
         except (EOFError, OSError):
             pass
         return ""

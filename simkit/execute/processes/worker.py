@@ -12,13 +12,12 @@ import io
 import mmap
 import os
 import pickle
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,8 +28,10 @@ from threadpoolctl import threadpool_limits
 from simkit.declare.forms import Index
 from simkit.declare.tags import Limits
 from simkit.execute.job import Declared, Source
+from simkit.execute.processes.groups import ignore_signals, lead_group
 from simkit.inject.contact import LOGGED, SIZE, Beat
 from simkit.inject.injector import Injector
+from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Checkpoint, Portion
 
 LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
@@ -99,17 +100,46 @@ class OutputLog:
 
 
 def read_text(file: BinaryIO | io.FileIO, start: int, stop: int) -> str:
-    """A part of a log as text, its middle cut where it is long."""
+    """A part of a log as text: of lines drawn over and over the last state, the middle cut where it is long."""
+    head, tail, size = bytearray(), bytearray(), 0
+    file.seek(start)
+    for part in _states(file, stop - start):
+        size += len(part)
+        room = LIMIT // 2 - len(head)
+        head += part[:room]
+        tail += part[room:]
+        del tail[: max(0, len(tail) - LIMIT // 2)]
+    cut = f"\n… {size - LIMIT} bytes of output cut here …\n" if size > LIMIT else ""
+    return _decoded(head + tail) if not cut else _decoded(head) + cut + _decoded(tail)
 
-    def part(at: int, size: int) -> str:
-        file.seek(at)
-        return (file.read(size) or b"").decode("utf-8", "backslashreplace")
 
-    size = stop - start
-    if size <= LIMIT:
-        return part(start, size)
-    half = LIMIT // 2
-    return f"{part(start, half)}\n… {size - LIMIT} bytes of output cut here …\n{part(stop - half, half)}"
+def _decoded(data: bytearray) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _states(file: BinaryIO | io.FileIO, size: int) -> Iterator[bytes]:
+    """The bytes that a terminal would still show: carriage returns go back to the beginning of the line."""
+    rest = b""  # of a line whose end has not come
+    while size > 0 and (block := file.read(min(size, LIMIT)) or b""):
+        size -= len(block)
+        *lines, rest = (rest + block).split(b"\n")
+        yield b"".join(_last_state(line) + b"\n" for line in lines)
+        if b"\r" not in rest:
+            yield rest
+            rest = b""
+        else:
+            before, _, present = rest.rpartition(b"\r")
+            rest = _last_state(before) + b"\r" + present
+    yield _last_state(rest)
+
+
+def _last_state(line: bytes) -> bytes:
+    """What was drawn last, and is not blank; the end of a line in the manner of Windows stays."""
+    if b"\r" not in line:
+        return line
+    body, end = (line[:-1], b"\r") if line.endswith(b"\r") else (line, b"")
+    drawn = [state for state in body.split(b"\r") if state.strip()]
+    return (drawn[-1] if drawn else b"") + end
 
 
 def last_words(path: str, start: int) -> str:
@@ -123,7 +153,6 @@ def last_words(path: str, start: int) -> str:
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
-_FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None
 _PIPE = -1  # the offset of a buffer that follows on the pipe
 
 
@@ -191,7 +220,7 @@ class Sender:
         """Make the shared file, its space reserved: a full memory file system would kill with SIGBUS."""
         size = 2 * self.half
         try:
-            handle, self.path = tempfile.mkstemp(prefix="simkit-", dir=_FOLDER)
+            handle, self.path = tempfile.mkstemp(prefix=prefix("batches"), dir=SHARED)
             try:
                 os.posix_fallocate(handle, 0, size) if hasattr(os, "posix_fallocate") else os.truncate(
                     handle, size
@@ -339,7 +368,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 
 @attrs.frozen
 class Answer:
-    """A worker's message: a batch and how long it took, a checkpoint, or why it can't start or end in peace."""
+    """A worker's message: that it has started, a batch and how long it took, a checkpoint, or what went wrong."""
 
     batch: Any = None
     seconds: float = 0.0
@@ -347,6 +376,7 @@ class Answer:
     problem: str = ""
     bug: str = ""
     checkpoint: Checkpoint | None = None
+    process: int = 0
 
 
 @attrs.frozen
@@ -366,22 +396,27 @@ class Seat:
 
 def work(connection: Any, source: Source, seat: Seat) -> None:
     """Be a worker; ends when the owner closes the connection or is gone."""
-    ignore_signals()
-    sender = Sender(connection, Declared())
+    lead_group()
+    with ignore_signals(connection.fileno()):
+        _close_input()
+        _work(Sender(connection, Declared()), source, seat)
+
+
+def _work(sender: Sender, source: Source, seat: Seat) -> None:
     try:
         if not any(name in os.environ for name in _THREADS):
             threadpool_limits(1)
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
-        inbox = Inbox(Receiver(connection, declared, copies=True), sender)
+        inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
         injector = job.injector(save=inbox.save)
         _apply(job.plan.limits)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
         return
-    sender.send(Answer())
+    sender.send(Answer(process=os.getpid()))
     try:
         _serve(inbox, sender, injector, beat, log, seat.number)
         sender.send(Answer(problem=injector.close()))
@@ -403,6 +438,13 @@ def _serve(
         sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes), shared=True)
 
 
+def _close_input() -> None:
+    """What a run starts finds the end of its input, rather than the terminal's keyboard or the owner's pipe."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
 def _apply(limits: Limits) -> None:
     """Keep this process within what its experiment may take, where the system can."""
     if limits.memory is not None and resource is not None:
@@ -416,10 +458,3 @@ def open_beats(path: str, slot: int) -> Beat:
     with open(path, "r+b") as file:
         shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
     return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
-
-
-def ignore_signals() -> None:
-    """The owner decides when to stop. Ctrl-C reaches every process of the terminal, SIGTERM all of a job."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A handler rather than SIG_IGN: programs that a run starts shall still be stoppable.
-    signal.signal(signal.SIGTERM, lambda *_: None)

@@ -38,6 +38,10 @@ def leaf_signature(dataset: h5py.Dataset) -> tuple[Any, ...]:
     return ("leaf", dataset.attrs["codec"], dtype, dataset.shape[1:])
 
 
+def _is_packed(rows: Any) -> bool:
+    return isinstance(rows, list) and len(rows) > 0 and isinstance(rows[0], Packed)
+
+
 class LeafHeld:
     """One dataset: scalars, strings or arrays of one shape."""
 
@@ -50,7 +54,7 @@ class LeafHeld:
     def create(cls, parent: h5py.Group, name: str, n: int, leaf: Leaf) -> LeafHeld:
         """A dataset for such values."""
         dtype, logical = stored_dtype(leaf)
-        is_packed = isinstance(leaf.rows, list) and isinstance(leaf.rows[0], Packed)
+        is_packed = _is_packed(leaf.rows)
         dataset = create_column(parent, name, n, dtype, leaf.shape, logical, compress=is_packed)
         dataset.attrs["codec"] = leaf.type
         if logical:
@@ -64,7 +68,7 @@ class LeafHeld:
         self.remember(rows)
         if isinstance(leaf.rows, list) and self.is_chunk_each:
             self.write_chunks(rows, leaf.rows)
-        elif isinstance(leaf.rows, list) and isinstance(leaf.rows[0], Packed):
+        elif _is_packed(leaf.rows):
             put(self.dataset, rows, to_stored(np.stack([np.asarray(row) for row in leaf.rows])))
         else:
             put(self.dataset, rows, to_stored(np.asarray(leaf.rows) if leaf.dtype != "str" else leaf.rows))

@@ -103,7 +103,8 @@ class Sink:
         at
             Ascending row numbers, one per row of the column.
         required
-            Which rows count as absent where the column lacks them; the others are of no interest.
+            Which rows have to be there as long as no row tells: those of runs that are done. Where the column
+            lacks one of them, or has another, every row tells from then on.
         """
         for _, node in column.variants:
             self.variant(node)  # all of them are there before a row is written
@@ -115,19 +116,19 @@ class Sink:
             if self.mask is not None:
                 put(self.mask, rows, np.full(len(rows), number, "u1"))
         self.now.clear()
-        if column.whole is not None:
+        if column.whole is not None and (required is None or self.mask is not None):
             return
         present = column.present()
-        lacking = ~present if required is None else ~present & required
         if self.mask is not None:
-            put(self.mask, at[lacking], np.zeros(int(lacking.sum()), "u1"))
-        elif lacking.any():
+            lacking = at[~present]
+            put(self.mask, lacking, np.zeros(len(lacking), "u1"))
+        elif not (present if required is None else present == required).all():
             self.make_mask(at, present)
 
     def absent(self, at: Index, required: Array) -> None:
         """Rows that have no value under this name."""
         if self.mask is not None:
-            put(self.mask, at[required], np.zeros(int(required.sum()), "u1"))
+            put(self.mask, at, np.zeros(len(at), "u1"))
         elif required.any():
             self.make_mask(at, np.zeros(len(at), bool))
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from simkit.errors import Damaged, SimkitError, StorageFailed, shown_path
+from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, shown_path
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.log import LoggedView, log_path, recover
-from simkit.record.file.system import exclusive, sync_folder
+from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
 
 _MAKE_ROOM = (
@@ -22,6 +24,48 @@ _MAKE_ROOM = (
 )
 _OPTIONS: dict[str, Any] = {"libver": ("v110", "v110")}
 _CREATION: dict[str, Any] = {"track_order": True, "fs_strategy": "fsm", "fs_persist": True}
+
+
+_HIDDEN, _HIDDEN_LOG = ".new", ".new.wal"
+
+
+def _hidden(path: Path) -> Path:
+    """Where a new file stands before its first commit."""
+    return path.with_name(f".{path.name}{_HIDDEN}")
+
+
+def _has_log(path: Path) -> bool:
+    return any(os.path.exists(log_path(str(name))) for name in (path, _hidden(path)))
+
+
+def _adopt_log(path: Path) -> None:
+    """Give a new file its log, if its writer was killed when it had given the file its name, and not yet the log."""
+    hidden, log = _hidden(path), Path(log_path(str(path)))
+    waiting = Path(log_path(str(hidden)))
+    if waiting.exists() and path.exists() and not hidden.exists() and not log.exists():
+        waiting.replace(log)
+
+
+def sweep_results(folder: Path) -> None:
+    """Put in order what killed writers left in a folder: files that never came to be, and locks that nobody holds."""
+    names = {path.name[1 : -len(_HIDDEN)] for path in folder.glob(f".*{_HIDDEN}")}
+    names |= {path.name[1 : -len(_HIDDEN_LOG)] for path in folder.glob(f".*{_HIDDEN_LOG}")}
+    names |= {path.stem for path in folder.glob("*.h5.lock")}
+    for path in (folder / name for name in sorted(names)):
+        if writer_of(path):
+            continue
+        try:
+            lock = WriterLock(path, briefly=True)
+        except (SimkitError, OSError):
+            continue
+        try:
+            _adopt_log(path)
+            for left in (_hidden(path), Path(log_path(str(_hidden(path))))):
+                left.unlink(missing_ok=True)
+        except OSError:
+            pass
+        finally:
+            lock.release()
 
 
 class Store:
@@ -38,6 +82,8 @@ class Store:
     ----------
     file
         The h5py file; changes count when `commit` returns.
+    is_gone
+        Whether it is not at its place any more, as the last commit saw.
     path
         Where it will stand; a new file gets that name with its first commit, as does one that is to
         ``replace`` what stands there.
@@ -54,6 +100,7 @@ class Store:
     ) -> None:
         self.path = written_name(path)
         self.hidden: Path | None = None
+        self.is_gone = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.lock = WriterLock(self.path, patient=True)
@@ -76,7 +123,9 @@ class Store:
         path = self.path
         self.created = replace or not path.exists() or path.stat().st_size == 0
         if self.created:
-            self.hidden = path.with_name(f".{path.name}.new")
+            self.hidden = _hidden(path)
+        else:
+            _adopt_log(path)
         if base is not None:
             LoggedView(str(base)).copy_to(str(self.hidden), pause)
         empty = self.created and base is None
@@ -109,6 +158,8 @@ class Store:
             raise self._failed(error) from None
         if self.hidden is not None:
             self._show()
+        else:
+            self.is_gone = not is_at(self.medium.number, str(self.path))
         self.cost = time.perf_counter() - start
 
     def check(self) -> None:
@@ -138,6 +189,27 @@ class Store:
             os.replace(log_path(str(self.hidden)), log_path(str(self.path)))
         self.medium.path, self.hidden = str(self.path), None
 
+    def _gone(self) -> FileGone:
+        """The file is not where it was: see that what is committed can be found."""
+        where, there = shown_path(self.path), present_name(self.medium.number)
+        if there is not None:
+            to = f" to {shown_path(there)}" if there else ""
+            return FileGone(
+                f"{where} was moved{to} while the runs went on: what is done is in it\n"
+                "    move it back, and type the same command again"
+            )
+        how = "replaced by another file" if self.path.exists() else "removed"
+        kept = _next_free(self.path)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            self.medium.copy_to(str(kept))
+        except OSError as error:
+            return FileGone(f"{where} was {how} while the runs went on, and is gone: {error.strerror}")
+        return FileGone(
+            f"{where} was {how} while the runs went on: what is done is kept as {shown_path(kept)}\n"
+            "    type the same command again to go on with that"
+        )
+
     def _failed(self, error: OSError) -> SimkitError:
         if isinstance(error, Damaged):
             return error
@@ -146,7 +218,15 @@ class Store:
         )
 
     def close(self, *, failed: bool = False) -> None:
-        """Commit and close; after a failure only close, which leaves the last commit."""
+        """Commit and close; after a failure only close, which leaves the last commit.
+
+        Raises
+        ------
+        StorageFailed
+            As `commit` does.
+        FileGone
+            When the file was moved, removed or replaced; all is committed, and what has no name gets another one.
+        """
         try:
             if failed:
                 self.medium.abandon()
@@ -157,6 +237,8 @@ class Store:
                 finally:
                     self._close_file()  # HDF5 must not be left open: it would close at exit, without Python
                 self.medium.commit(final=True)
+                if self.is_gone:
+                    raise self._gone()
         except OSError as error:
             raise self._failed(error) from None
         finally:
@@ -171,6 +253,14 @@ class Store:
         except (OSError, RuntimeError):
             if self.medium.failed is None:
                 raise
+
+
+def _next_free(path: Path) -> Path:
+    """The next trajectory's name, or another one beside a file that has no number."""
+    match = re.fullmatch(r"(.+)-(\d+)", path.stem)
+    stem, number = (match[1], int(match[2])) if match else (path.stem, 0)
+    names = (path.with_name(f"{stem}-{n:03d}{path.suffix}") for n in count(number + 1))
+    return next(name for name in names if not name.exists())
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -198,7 +288,7 @@ def open_for_reading(path: Path) -> h5py.File:
         msg = f"no such file: {path}"
         raise SimkitError(msg)
     path = written_name(path)
-    if os.path.exists(log_path(str(path))):
+    if _has_log(path):
         _replay(path)
     try:
         return h5py.File(viewed(path), "r")
@@ -240,11 +330,13 @@ def repaired(path: Path) -> int:
         msg = f"no such file: {path}"
         raise SimkitError(msg)
     path = written_name(path)
-    if not os.path.exists(log_path(str(path))):
+    if not _has_log(path):
+        viewed(path)  # is it whole?
         return 0
     try:
         lock = WriterLock(path, briefly=True, patient=True)
         try:
+            _adopt_log(path)
             return recover(str(path))
         finally:
             lock.release()
@@ -272,6 +364,7 @@ def _replay(path: Path) -> None:
     except (SimkitError, OSError):
         return
     try:
+        _adopt_log(path)
         recover(str(path))
     except OSError:
         return
@@ -300,7 +393,7 @@ def left_log(path: Path) -> str:
     """
     path = written_name(path)
     log = log_path(str(path))
-    if not os.path.exists(log):
+    if not os.path.exists(log) or not path.exists():
         return ""
     holders = readers_of(path)
     if writer := writer_of(path):

@@ -170,3 +170,24 @@ def sync_folder(folder: os.PathLike[str]) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether a path still leads to an open file. Some network file systems number files anew now and then."""
+    mine = os.fstat(fd)
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    same = (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+    return same or (mine.st_size, mine.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+
+
+def present_name(fd: int) -> str | None:
+    """What an open file is called now: empty where that can't be told, None where it has no name any more."""
+    if not os.fstat(fd).st_nlink:
+        return None
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""

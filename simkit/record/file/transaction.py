@@ -41,6 +41,7 @@ from simkit.record.file.sums import (
 from simkit.record.file.system import PATIENCE, READ_WRITE, exclusive, read_at, remove, sync, write_at
 
 _NOWHERE = 1 << 62
+_STEP = 16 << 20  # bytes that are copied at once
 _ROOMY = 1 << 20  # bytes of log that are not worth rewriting
 _CAPACITY = 1024  # blocks that a log's table has room for in the beginning
 
@@ -417,6 +418,24 @@ class TransactionalFile:
         if self._log >= 0:
             os.close(self._log)
         self._log = fd
+
+    @property
+    def number(self) -> int:
+        """The file's descriptor."""
+        return self._fd
+
+    def copy_to(self, path: str) -> None:
+        """Write what is committed as a new file."""
+        end = self._committed_end
+        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            for start in range(0, end, _STEP):
+                block = memoryview(bytearray(min(_STEP, end - start)))
+                self._read_committed(block, start)
+                write_at(fd, block, start)
+            write_trailer(fd, Checksums(self._identity, end, self._sums))
+        finally:
+            os.close(fd)
 
     def abandon(self) -> None:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""

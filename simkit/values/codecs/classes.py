@@ -1,4 +1,4 @@
-"""Instances of the user's classes: their fields, under the name of the class; and members of enumerations."""
+"""Instances of the user's classes: their fields, or what they add to a list, an array, a number; enumerations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,35 @@ import attrs
 
 from simkit.declare.plugins import Codec, Parts
 from simkit.errors import Unstorable
-from simkit.values.instances import Stored
-from simkit.values.registry import attributes_of, path_of
+from simkit.values.instances import BASES, Stored, base_of
+from simkit.values.registry import attributes_of, is_declared, path_of
+
+
+def is_extended(kind: type) -> bool:
+    """Whether a class extends one of Python's or NumPy's own: a list with more attributes, a dictionary."""
+    return kind not in BASES and issubclass(kind, tuple(BASES)) and not (_is_enum(kind) or _has_fields(kind))
+
+
+def _extended(value: Any) -> Parts:
+    """The list, dictionary or number itself, and the attributes that the instance has besides."""
+    kind = type(value)
+    base = base_of(kind)
+    slots = [name for each in kind.__mro__ for name in _slots(each) if hasattr(value, name)]
+    more = {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
+    parts = {"value": BASES[base][0](value), **({"attributes": more} if more else {})}
+    return Parts(parts, attributes_of(**{"class": path_of(kind)}), {"class": path_of(kind)})
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+
+
+def _gathered(arrays: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
+    """Numbers, text and arrays of many runs as one array."""
+    values = arrays["value"]
+    return values if len(arrays) == 1 and values.dtype != object else None
 
 
 def _is_enum(kind: type) -> bool:
@@ -24,9 +51,9 @@ def _has_fields(kind: type) -> bool:
 
 
 def _fields(kind: type) -> list[str] | None:
-    if attrs.has(kind):
+    if is_declared(kind, "__attrs_attrs__") and attrs.has(kind):
         return [field.name for field in attrs.fields(kind)]
-    if dataclasses.is_dataclass(kind):
+    if is_declared(kind, "__dataclass_fields__") and dataclasses.is_dataclass(kind):
         return [field.name for field in dataclasses.fields(kind)]
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return list(kind._fields)
@@ -61,4 +88,5 @@ def _stored(codec: str) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Stor
 CODECS = (
     Codec("class", _has_fields, _instance, _stored("class"), is_result=False),
     Codec("enum", _is_enum, _member, _stored("enum"), mutable=False),
+    Codec("extended", is_extended, _extended, _stored("extended"), gather=_gathered, is_result=False),
 )

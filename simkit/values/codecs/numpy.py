@@ -202,6 +202,28 @@ def _gathered(arrays: Mapping[str, Array], facts: Facts) -> Array | None:
 
 
 # Arrays of the plain class come to their codec by their dtype: `simkit.values.encode.array_codec`.
+def _is_polynomial(kind: type) -> bool:
+    return kind.__module__.startswith("numpy.polynomial.") and hasattr(np.polynomial, kind.__name__)
+
+
+def _polynomial(value: Any) -> Parts:
+    parts = {"coef": value.coef, "domain": value.domain, "window": value.window}
+    return Parts(parts, attributes_of(basis=type(value).__name__, symbol=value.symbol))
+
+
+def _polynomial_back(parts: Facts, facts: Facts) -> Any:
+    basis = getattr(np.polynomial, facts["basis"])
+    return basis(parts["coef"], parts["domain"], parts["window"], facts["symbol"])
+
+
+def _matrix_back(parts: Facts, _: Facts) -> Any:
+    return np.asarray(parts["values"]).view(np.matrix)
+
+
+def _simple_dtype(value: Any) -> Parts:
+    return Parts({"dtype": value.str}, attributes_of(dtype=_told(value)))
+
+
 CODECS = (
     Codec("structured", np.recarray, _structured, _structured_back),
     Codec("raw", (), _raw, _raw_back),
@@ -210,4 +232,19 @@ CODECS = (
     Codec("objects", (), _objects, _objects_back),
     Codec("strings", (), _strings, _strings_back),
     Codec("masked", (np.ma.MaskedArray, type(np.ma.masked)), _masked, _masked_back, gather=_gathered),
+    Codec("polynomial", _is_polynomial, _polynomial, _polynomial_back),
+    Codec(
+        "poly1d",
+        np.poly1d,
+        lambda value: Parts({"coef": value.coeffs}, attributes_of(variable=value.variable)),
+        lambda parts, facts: np.poly1d(parts["coef"], variable=facts["variable"]),
+    ),
+    Codec("matrix", np.matrix, lambda value: Parts({"values": np.asarray(value)}), _matrix_back),
+    Codec(
+        "dtype",
+        lambda kind: issubclass(kind, np.dtype),
+        _simple_dtype,
+        lambda _, facts: _dtype(facts["dtype"]),
+        mutable=False,
+    ),
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import datetime
 import decimal
 import fractions
 import pathlib
+import random
+import types
 import uuid
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -153,6 +156,32 @@ def _deque(value: collections.deque[Any]) -> Parts:
     return Parts({"items": list(value)}, attributes_of(maxlen=value.maxlen))
 
 
+_FACTORIES = {kind.__name__: kind for kind in (bool, int, float, complex, str, list, tuple, dict, set)}
+
+
+def _default_dict(value: collections.defaultdict[Any, Any]) -> Parts:
+    """Its items; what makes a missing one is known again only if it is one of Python's own types."""
+    factory = value.default_factory
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    known = _FACTORIES.get(name) is factory
+    facts = {} if factory is None else {"factory" if known else "factory_in_code": name}
+    return Parts({"items": dict(value)}, attributes_of(**facts))
+
+
+def _default_dict_back(parts: Facts, facts: Facts) -> Any:
+    return collections.defaultdict(_FACTORIES.get(facts.get("factory", "")), parts["items"])
+
+
+def _typed_array(value: array.array[Any]) -> Parts:
+    content = value.tounicode() if value.typecode in "uw" else np.array(value)
+    return Parts({"values": content}, attributes_of(typecode=value.typecode))
+
+
+def _typed_array_back(parts: Facts, facts: Facts) -> Any:
+    content = parts["values"]
+    return array.array(facts["typecode"], content if isinstance(content, str) else content.tobytes())
+
+
 _BITS = (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
 
 
@@ -167,6 +196,37 @@ def _generator_back(parts: Facts, _: Facts) -> np.random.Generator:
     bits = next(kind for kind in _BITS if kind.__name__ == state["bit_generator"])()
     bits.state = state
     return np.random.Generator(bits)
+
+
+def _legacy_generator(value: np.random.RandomState) -> Parts:
+    state: Any = value.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise Unstorable("", f"a RandomState of {state['bit_generator']}")
+    return Parts({"state": state})
+
+
+def _legacy_generator_back(parts: Facts, _: Facts) -> np.random.RandomState:
+    generator = np.random.RandomState()
+    generator.set_state(parts["state"])
+    return generator
+
+
+def _pythons_generator(value: random.Random) -> Parts:
+    version, words, gauss = value.getstate()
+    return Parts({"words": np.array(words, "u4"), "gauss": gauss}, attributes_of(version=version))
+
+
+def _pythons_generator_back(parts: Facts, facts: Facts) -> random.Random:
+    generator = random.Random()
+    generator.setstate((facts["version"], tuple(parts["words"].tolist()), parts["gauss"]))
+    return generator
+
+
+_SEEDS = ("entropy", "spawn_key", "pool_size", "n_children_spawned")
+
+
+def _seeds_back(parts: Facts, _: Facts) -> np.random.SeedSequence:
+    return np.random.SeedSequence(parts["entropy"], **{name: parts[name] for name in _SEEDS[1:]})
 
 
 def _fraction(value: fractions.Fraction) -> Parts:
@@ -219,6 +279,32 @@ CODECS = (
         _deque,
         lambda parts, facts: collections.deque(parts["items"], facts["maxlen"]),
     ),
+    Codec("default dict", collections.defaultdict, _default_dict, _default_dict_back, is_result=False),
+    Codec(
+        "mapping proxy", types.MappingProxyType, _items, _of_items(types.MappingProxyType), is_result=False
+    ),
+    Codec(
+        "namespace",
+        types.SimpleNamespace,
+        lambda value: Parts({"items": dict(vars(value))}),
+        lambda parts, _: types.SimpleNamespace(**parts["items"]),
+    ),
+    Codec("typed array", array.array, _typed_array, _typed_array_back),
+    Codec(
+        "time zone",
+        (datetime.timezone, zoneinfo.ZoneInfo),
+        lambda value: Parts({"text": str(value)}, attributes_of(**zone_facts(value))),
+        lambda _, facts: zone_of(facts),
+        mutable=False,
+    ),
     Codec("generator", np.random.Generator, _generator, _generator_back),
+    Codec("RandomState", np.random.RandomState, _legacy_generator, _legacy_generator_back),
+    Codec("random.Random", random.Random, _pythons_generator, _pythons_generator_back),
+    Codec(
+        "SeedSequence",
+        np.random.SeedSequence,
+        lambda value: Parts({name: getattr(value, name) for name in _SEEDS}),
+        _seeds_back,
+    ),
     Codec("path", _is_path, _path, _path_back, mutable=False),
 )
