@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from simkit.analyse.open import merge as merge
     from simkit.analyse.open import open as open
     from simkit.analyse.trajectory import Trajectory as Trajectory
+    from simkit.declare.adaptive import adaptive as adaptive
     from simkit.declare.annotations import Unit as Unit
     from simkit.declare.designs import morris as morris
     from simkit.declare.designs import saltelli as saltelli
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "experiment": "declare.tags",
+    "adaptive": "declare.adaptive",
     "after": "declare.tags",
     "report": "declare.tags",
     "fixture": "declare.tags",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from types import CodeType
@@ -76,6 +77,14 @@ def shown_path(path: str | os.PathLike[str]) -> str:
     except ValueError:  # another drive on Windows
         return full
     return full if relative.startswith("..") else relative
+
+
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def visible(text: str) -> str:
+    """Text with escapes for what moves a terminal's cursor, colours it, or turns the direction of reading."""
+    return _INVISIBLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def location(thing: Any) -> str:

@@ -23,6 +23,7 @@ LINES_OF_A_FUNCTION = 50
 MODULES_OF_THE_HOUSE = 110
 LATER = (  # came with features after the house was counted
     *("serve/", "testing/", "cli/verbs/serve", "cli/verbs/report", "cli/verbs/watch", "analyse/bokeh"),
+    *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
     *(
         "declare/sampling",
         "declare/designs",
@@ -35,7 +36,7 @@ LATER = (  # came with features after the house was counted
     "collect/conversion",
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
-    *("inject/leftovers", "inject/lineage", "execute/processes/groups"),
+    *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
@@ -47,10 +48,14 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "collect/objects": "collect/test_captures.py",
     "collect/scopes": "collect/test_graph.py",
     "collect/syntax": "collect/test_graph.py",
+    "record/inspection": "provenance/test_restore_strangers.py",
     "record/file/sums": "record/test_damage.py",
     "record/readings": "collect/test_listener.py",
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
+    "study/answers": "study/test_strategies.py",
+    "study/growing": "study/test_strategies.py",
+    "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],
         "serve/test_app.py",

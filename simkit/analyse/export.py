@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import os
@@ -94,9 +95,14 @@ class Exported:
 
 
 def export(
-    selection: Selection, path: Path, names: str | Sequence[str] | None = None, *, force: bool = False
+    selection: Selection,
+    path: Path,
+    names: str | Sequence[str] | None = None,
+    *,
+    force: bool = False,
+    safe: bool = False,
 ) -> Exported:
-    """Write a file of the kind that its name's ending tells.
+    """Write a file of the kind that its name's ending tells; see `Trajectory.export`.
 
     Raises
     ------
@@ -118,6 +124,10 @@ def export(
         msg = f"{shown_path(path.parent)}: no such folder"
         raise SimkitError(msg)
     chosen = None if names is None else [selection.known(name) for name in as_names(names)]
+    if safe:
+        if path.suffix.lower() != ".csv":
+            raise SimkitError(f"{shown_path(path)}: only text tables (.csv) need to be safe for spreadsheets")
+        return Exported(path, tuple(_csv(selection, path, chosen, safe=True)))
     return Exported(path, tuple(write(selection, path, chosen)))
 
 
@@ -167,12 +177,36 @@ def _table(selection: Selection, wanted: Sequence[str], names: Sequence[str] | N
     return dataframe(selection, wanted, info=[*trial, "status", "seconds"])
 
 
-def _csv(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column of a table may hold text."""
+    return str(column.dtype) in ("object", "str", "string")
+
+
+def _without_formula(value: Any) -> Any:
+    """Text that a spreadsheet shows rather than computes."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n")
+        else value
+    )
+
+
+def _csv(selection: Selection, path: Path, names: Sequence[str] | None, *, safe: bool = False) -> list[str]:
     wanted = _varying(selection) if names is None else names
     problems = {name: cell_problem(selection, name) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
     frame = _table(selection, wanted, names)
-    _whole_file(path, frame.to_csv)
+    texts = [name for name in frame.columns if _is_text(frame[name])]
+    shown = frame
+    if safe:
+        shown = frame.assign(
+            **{name: frame[name].map(_without_formula, na_action="ignore") for name in texts}
+        )
+        shown = shown.rename(columns=_without_formula)
+    # The csv module quotes a line feed, but not a carriage return, which ends a row for readers all the same.
+    returns = any("\r" in str(text) for name in texts for text in (name, *frame[name]))
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    _whole_file(path, lambda aside: shown.to_csv(aside, quoting=quoting))
     units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
     remarks = _remark_on_constants(selection, wanted) if names is None else []
     return remarks + ([f"units are not in the table: {', '.join(units)}"] if units else [])

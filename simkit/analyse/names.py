@@ -12,7 +12,7 @@ import numpy as np
 from simkit.analyse.selection import Selection, Unknown, holder_of, inside
 from simkit.analyse.show import Caption, aligned, caption_of_run
 from simkit.declare.forms import Array, Index
-from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.errors import SimkitError, caller, did_you_mean, listed, visible
 from simkit.record.recorded import Recorded
 from simkit.values.batch import WORDS
 from simkit.values.columns import Column
@@ -62,6 +62,16 @@ class Names:
     def __setitem__(self, name: str, value: Any) -> None:
         raise unchangeable(self.__prefix + name)
 
+    def __copy__(self) -> Names:
+        return self  # it can't change
+
+    def __deepcopy__(self, _: object) -> Names:
+        return self
+
+    def __reduce__(self) -> Any:
+        msg = f"{self.__title()} reads its values from the file: pickle the values, or the file's path"
+        raise TypeError(msg)
+
     def __full(self) -> list[str]:
         """The full names below this prefix."""
         return [name for name in self.__names if name.startswith(self.__prefix)]
@@ -88,7 +98,7 @@ class Names:
         raise LookupError(msg)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") and name not in self.__here():
+        if name.startswith("_") and (name.startswith("_Names__") or name not in self.__here()):
             raise AttributeError(name)  # Python and notebooks ask for many such names
         try:
             return self.__find(name)
@@ -125,7 +135,7 @@ class Names:
 
     def __repr__(self) -> str:
         lines = aligned(self.__below(), lambda name: self.__caption(self.__prefix + name))
-        return "\n".join([f"<{self.__title()}{'' if lines else ': nothing'}>", *lines])
+        return visible("\n".join([f"<{self.__title()}{'' if lines else ': nothing'}>", *lines]))
 
     def _repr_html_(self) -> str:
         from simkit.analyse.show import page, tree

@@ -74,7 +74,7 @@ def inside(value: Any, full: str, holder: str) -> Any:
     return value
 
 
-RUN_NAMES = ("run", "status", "seconds", "trial", "seed", "block", "role")
+RUN_NAMES = ("run", "status", "seconds", "trial", "seed", "block", "role", "generation")
 _SECTIONS = ("parameters", "results", "summary")
 
 
@@ -143,8 +143,8 @@ class Selection:
     @property
     def run_names(self) -> list[str]:
         """What is known of every run, as far as no name of the user's stands in the way."""
-        optional = ("trial", "seed", "block", "role")
-        used = [name for name in RUN_NAMES if name not in optional or self.has_run_column(name)]
+        always = ("run", "status", "seconds")
+        used = [name for name in RUN_NAMES if name in always or self.has_run_column(name)]
         return [name for name in used if name not in self]
 
     @property

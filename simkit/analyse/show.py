@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.errors import shown_path
+from simkit.errors import shown_path, visible
 from simkit.inform.progress import briefly, cut, has_unit
 from simkit.resume.continuing import tally
 from simkit.values.decode import ABSENT, decode
@@ -56,7 +56,7 @@ def as_text(selection: Selection) -> str:
         if names or remark:
             lines.append(f"  {section}{f'   ({remark})' if remark else ''}")
             lines += ["  " + line for line in aligned(names, _captions(recorded, section))]
-    return "\n".join([*lines, *_additions(recorded), f"  {shown_path(recorded.path)}"])
+    return visible("\n".join([*lines, *_additions(recorded), f"  {shown_path(recorded.path)}"]))
 
 
 def headline(selection: Selection) -> str:

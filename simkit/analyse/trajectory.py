@@ -377,11 +377,30 @@ class Trajectory:
         return Plot(self._selection)
 
     def export(
-        self, path: str | os.PathLike[str], names: str | Sequence[str] | None = None, *, force: bool = False
+        self,
+        path: str | os.PathLike[str],
+        names: str | Sequence[str] | None = None,
+        *,
+        force: bool = False,
+        safe: bool = False,
     ) -> Exported:
         """Write these runs to a ``.csv``, ``.parquet``, ``.nc`` or ``.h5`` file; ``.h5`` is a trajectory again.
 
-        What it returns tells what the format does not hold.
+        Parameters
+        ----------
+        path
+            The file; its ending tells the format.
+        names
+            Which parameters and results; by default all.
+        force
+            Write over a file that is there.
+        safe
+            In a ``.csv`` file, put an apostrophe before text that a spreadsheet would take for a formula.
+
+        Returns
+        -------
+        Exported
+            What the format does not hold is told there.
 
         Raises
         ------
@@ -390,7 +409,7 @@ class Trajectory:
         """
         from simkit.analyse.export import export
 
-        return export(self._selection, Path(path), names, force=force)
+        return export(self._selection, Path(path), names, force=force, safe=safe)
 
     def __len__(self) -> int:
         return len(self._selection)

@@ -304,27 +304,37 @@ def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: 
     """``--co``: each experiment with its number of runs; each run with ``-v``."""
     total = 0
     for item in items:
-        plan = item.plan
-        if not len(plan.space):
-            msg = f"{plan.node_id}: its space is empty: no point is left to run"
-            raise NothingToRun(msg)
-        chosen = selected(plan.space, item.runs, where, plan.node_id)
-        count = len(plan.space) if chosen is None else int(chosen.sum())
-        total += count
-        print(
-            plan.node_id if quiet else f"{plan.node_id}  {counted(count, 'run')}{_more(plan)}{_summary(plan)}"
-        )
-        for after in () if quiet else plan.afters:
-            print(f"    after: {after.node_id}{_summary(after)}")
+        plan, runs = item.plan, _chosen(item, where)
+        total += len(runs)
+        number = "adaptive" if plan.strategy else f"{counted(len(runs), 'run')}{_more(plan)}"
+        print(plan.node_id if quiet else f"{plan.node_id}  {number}{_summary(plan)}")
+        for companion in () if quiet else plan.companions:
+            print(f"    {_role(plan, companion)}: {companion.node_id}{_summary(companion)}")
         if verbose:
-            list_runs(plan, np.arange(len(plan.space)) if chosen is None else np.flatnonzero(chosen))
+            list_runs(plan, runs)
     if not quiet:
         print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
     return 0
 
 
+def _chosen(item: Item, where: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The numbers of the runs that are selected, as far as they are known before a strategy chooses them."""
+    plan = item.plan
+    if plan.strategy is not None:
+        return np.empty(0, np.int64)
+    if not len(plan.space):
+        msg = f"{plan.node_id}: its space is empty: no point is left to run"
+        raise NothingToRun(msg)
+    chosen = selected(plan.space, item.runs, where, plan.node_id)
+    return np.arange(len(plan.space)) if chosen is None else np.flatnonzero(chosen)
+
+
 def _more(plan: Plan) -> str:
     return f", more until {plan.space.form.test}" if isinstance(plan.space.form, Until) else ""
+
+
+def _role(plan: Plan, companion: Plan) -> str:
+    return "after" if companion in plan.afters else "strategy"
 
 
 def _summary(plan: Plan) -> str:
@@ -345,11 +355,13 @@ def list_parameters(items: Sequence[Item]) -> int:
     for item in items:
         print(rule(item.plan.node_id, "-"))
         _print_parameters(item.plan, item.plan.parameters)
-        for after in item.plan.afters:
-            own = {name: node for name, node in after.parameters.items() if name not in item.plan.parameters}
+        for companion in item.plan.companions:
+            own = {
+                name: node for name, node in companion.parameters.items() if name not in item.plan.parameters
+            }
             if own:
-                print(f"after: {after.node_id}")
-                _print_parameters(after, own)
+                print(f"{_role(item.plan, companion)}: {companion.node_id}")
+                _print_parameters(companion, own)
     return 0
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from simkit._version import __version__
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, visible
 
 EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
@@ -166,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _verb(arguments[0], arguments[1:]) if is_verb else _run(arguments)
         sys.stdout.flush()  # here rather than at exit, where a closed pipe can't be handled any more
     except SimkitError as error:
-        print(f"simkit: {error}", file=sys.stderr)
+        print(visible(f"simkit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("simkit: interrupted", file=sys.stderr)
@@ -200,7 +202,43 @@ _VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair", "ser
 def _verb(name: str, arguments: list[str]) -> int:
     module = importlib.import_module(f"simkit.cli.verbs.{name}")
     options = _parsed(module.parser(), arguments)
-    return options if isinstance(options, int) else int(module.main(options))
+    if isinstance(options, int):
+        return options
+    if name in _LIVE or getattr(options, "pdb", False):
+        return int(module.main(options))
+    with contextlib.redirect_stdout(VisibleText(sys.stdout)):
+        return int(module.main(options))
+
+
+_LIVE = ("serve", "watch")  # what these write to a terminal is not only text
+
+
+class VisibleText(io.TextIOBase):
+    """A stream for what a file says: whoever made it has no say on the terminal that it is shown on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """As of the stream behind it."""
+        return self.stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write text with escapes for control characters."""
+        return self.stream.write(visible(text))
+
+    def flush(self) -> None:
+        """Hand on what waits."""
+        self.stream.flush()
+
+    def fileno(self) -> int:
+        """As of the stream behind it."""
+        return self.stream.fileno()
+
+    def isatty(self) -> bool:
+        """As of the stream behind it."""
+        return self.stream.isatty()
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:

@@ -16,19 +16,20 @@ import attrs
 from simkit.collect import targets
 from simkit.collect.captures import captures
 from simkit.collect.code import graph_of, reached
+from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
-from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
+from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
 from simkit.collect.problems import unused_outside
 from simkit.collect.resolve import Resolver
-from simkit.collect.signatures import Level, Requester, fields, imported, kind_of, levels, requests, tagged
+from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
 from simkit.collect.targets import Selector, Target, files
 from simkit.declare.forms import times
-from simkit.declare.space import Space, explore
+from simkit.declare.space import Space, explore, outline
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import (
     NothingToRun,
@@ -37,7 +38,6 @@ from simkit.errors import (
     did_you_mean,
     listed,
     location,
-    paragraphs,
     shown_path,
 )
 
@@ -163,22 +163,46 @@ def resolve(
     imported
         Whether the project's modules are as importing them left them.
     """
+    declared = _declared(candidate.tag)
+    space = settings.reshape(declared, lambda name: kind_of(name, candidate.function, inside))
+
+    def over(points: Space, *, asks: bool) -> Plan:
+        resolver = Resolver(points, inside, settings.outside)
+        made = _resolved(candidate, resolver, settings, imported=imported)
+        made = attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
+        return attrs.evolve(made, strategy=_strategy(candidate.tag, made, resolver, over)) if asks else made
+
+    asks = candidate.tag.strategy is not None and space is declared
+    if asks:  # what nothing provides must be in each point that it asks for
+        space = outline(Resolver(space, inside, settings.outside).unprovided(candidate.function))
+    return over(space, asks=asks)
+
+
+def _strategy(tag: Tag, made: Plan, resolver: Resolver, over: Callable[..., Plan]) -> Strategy | None:
+    if tag.strategy is None:
+        return None
+    start = None if tag.start is None else made.rootdir / tag.start
+    return Strategy(
+        strategy_plan(tag.strategy, made, resolver), lambda points: over(points, asks=True), start
+    )
+
+
+def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, imported: bool) -> Plan:
+    """The plan of an experiment, what stands beside it left out."""
     rootdir, limits = settings.rootdir, candidate.tag.limits
-    space = settings.reshape(_declared(candidate.tag), lambda name: kind_of(name, candidate.function, inside))
-    resolver = Resolver(space, inside, settings.outside)
     needs = resolver.experiment(candidate.function)
     nodes = ordered(needs, resolver.nodes)
     things = [candidate.function, *providers_of(nodes)]
     graph = graph_of(things, [candidate.path, *simconfs(candidate.path, rootdir)], rootdir)
     check_shared(graph, candidate.path)
     code = reached(graph, things)
-    made = Plan(
+    return Plan(
         name=candidate.function.__name__,
         node_id=candidate.node_id,
         function=candidate.function,
         nodes=nodes,
         needs=needs,
-        space=space,
+        space=resolver.space,
         path=candidate.path,
         rootdir=rootdir,
         module=candidate.module.__name__,
@@ -191,7 +215,6 @@ def resolve(
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
-    return attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
 
 
 def _declared(tag: Tag) -> Space:
@@ -223,7 +246,7 @@ def _check_outside(items: Sequence[Item], settings: Settings) -> None:
     groups = [
         f"{node.name}.{name}"
         for item in items
-        for plan in (item.plan, *item.plan.afters)
+        for plan in (item.plan, *item.plan.companions)
         for node in plan.nodes.values()
         if node.kind == "group"
         for name in fields(node.make)
@@ -241,95 +264,6 @@ def _is_used_elsewhere(name: str, settings: Settings) -> bool:
     word = re.compile(rf"\b{re.escape(name.rpartition('.')[2])}\b")
     paths = files([], ("*.py", "*.ipynb"), settings.rootdir)
     return any(word.search(path.read_text(encoding="utf-8", errors="replace")) for path in paths)
-
-
-TRAJECTORY = "trajectory"
-
-
-def after_plans(functions: Sequence[Callable[..., Any]], plan: Plan, resolver: Resolver) -> tuple[Plan, ...]:
-    """The plans of what follows an experiment, in order.
-
-    Parameters
-    ----------
-    resolver
-        The experiment's, which knows all its names: a name has one value for both.
-
-    Raises
-    ------
-    SimkitError
-        For two of one name, and for an argument that has no single value after the runs.
-    """
-    seen: dict[str, Callable[..., Any]] = {}
-    for function in functions:
-        first = seen.setdefault(function.__name__, function)
-        if first is not function:
-            where = f"{location(function)}: a second @after named {function.__name__!r} follows {plan.name}"
-            msg = f"{where}, the first at {location(first)}\n    give one of them another name"
-            raise SimkitError(msg)
-    if functions and TRAJECTORY not in resolver.nodes and resolver.find(TRAJECTORY, 0) is None:
-        resolver.nodes[TRAJECTORY] = Node(TRAJECTORY, "builtin", varying=True, origin="built in")
-    return tuple(_plan(function, plan, resolver) for function in functions)
-
-
-def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) -> Plan:
-    asker = Requester("", f"after {function.__name__}", location(function))
-    needs = resolver.call(requests(function), (asker,))
-    for name, problem in resolver.missing.items():
-        raise _unknown(name, problem)
-    nodes = ordered(needs, resolver.nodes)
-    _check_single(asker, nodes)
-    things = [function, *providers_of(nodes)]
-    graph = graph_of(things, [plan.path], plan.rootdir)
-    code = reached(graph, things)
-    path = _file(function, plan)
-    return attrs.evolve(
-        plan,
-        name=function.__name__,
-        node_id=node_id(path, function, plan.rootdir),
-        function=function,
-        nodes=nodes,
-        needs=needs,
-        space=explore(),
-        path=path,
-        module=function.__module__,
-        code=code.code,
-        streams=streams(graph, code),
-        generators=generators(graph, code, things, plan.path),
-    )
-
-
-def _file(function: Callable[..., Any], plan: Plan) -> Path:
-    path = Path(os.path.abspath(function.__code__.co_filename))
-    return path if path.exists() else plan.path  # a cell of a notebook
-
-
-def _unknown(name: str, problem: SimkitError) -> SimkitError:
-    hint = did_you_mean(name, [TRAJECTORY]).removeprefix("; ")
-    columns = 'what the runs gave are columns of the argument trajectory: trajectory["z"]'
-    return SimkitError(f"{problem}\n    {hint or columns}")
-
-
-def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:
-    """After the runs there is no point: what differs between them can't be given."""
-    for node in nodes.values():
-        if node.varying and node.is_recorded:
-            why = "is explored" if node.kind == "explored" else "is computed for each run"
-            first = f"{asker.where}: {asker.words} needs {node.name!r}, which {why}: it has no one value for all runs"
-            raise SimkitError(
-                paragraphs(
-                    [
-                        first,
-                        _way(node.key, nodes),
-                        f'take the column, trajectory["{node.name}"], or what does not differ between runs',
-                    ]
-                ).replace("\n    \n", "\n")
-            )
-
-
-def _way(key: str, nodes: Mapping[str, Node]) -> str:
-    """Who in between asks for it."""
-    asking = [node.name for node in nodes.values() if any(need.key == key for need in node.needs)]
-    return f"requested by {', '.join(asking)}" if asking else ""
 
 
 def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:

@@ -143,6 +143,12 @@ class Settings:
         return self.rootdir / "results"
 
 
+def is_below(file: str) -> bool:
+    """Whether a recorded path stays below the folder that it is relative to."""
+    parts = file.replace("\\", "/").split("/")
+    return bool(file) and not {"", ".."} & {*parts} and ":" not in parts[0] and file.isprintable()
+
+
 def find_rootdir(paths: Sequence[Path]) -> Path:
     """The nearest ancestor with ``[tool.simkit]``, else the outermost simconf.py, else .git, else here."""
     start = _common_folder(paths or [Path.cwd()])

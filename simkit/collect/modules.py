@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from simkit.collect.config import SIMCONF
+from simkit.collect.config import SIMCONF, is_below
 from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec, Hooks
@@ -276,7 +276,8 @@ def know_codecs(modules: Iterable[ModuleType]) -> None:
 
 def know_codecs_of(node_id: str, rootdir: Path) -> None:
     """Know the codecs that an experiment of the present project would know; its own file is not run."""
-    path = rootdir / node_id.partition("::")[0]
+    file = node_id.partition("::")[0]
+    path = rootdir / (file if is_below(file) else "notebook")
     know_codecs(load(file, rootdir) for file in simconfs(path, rootdir))
 
 

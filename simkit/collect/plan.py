@@ -109,6 +109,8 @@ class Plan:
         The generator objects that its modules hold, by name.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
+    strategy
+        What chooses the points while the experiment runs; then the space has only the names, without points.
     sources
         The project's files that it needs, as they were when it was collected.
     readings
@@ -131,6 +133,7 @@ class Plan:
     generators: Mapping[str, Any] = attrs.field(factory=dict)
     captures: Captures = Captures()
     afters: tuple[Plan, ...] = ()
+    strategy: Strategy | None = None
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
 
@@ -146,13 +149,37 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        """The names of all that the runs, or what follows them, ask for."""
-        found = (node.name for plan in (self, *self.afters) for node in plan.nodes.values())
+        """The names of all that the runs, and what is called beside them, ask for."""
+        found = (node.name for plan in (self, *self.companions) for node in plan.nodes.values())
         return list(dict.fromkeys(found))
+
+    @property
+    def companions(self) -> tuple[Plan, ...]:
+        """What is called beside the runs: the strategy, then what follows."""
+        return (*([self.strategy.plan] if self.strategy else []), *self.afters)
 
     def with_space(self, space: Space) -> Plan:
         """The same plan over other points."""
         return attrs.evolve(self, space=space)
+
+
+@attrs.frozen(eq=False)
+class Strategy:
+    """What chooses an experiment's points while it runs.
+
+    Attributes
+    ----------
+    plan
+        Of the function, without a space.
+    over
+        The experiment's plan where the names of a space are explored.
+    start
+        The trajectory that it learns from before it asks for anything.
+    """
+
+    plan: Plan
+    over: Callable[[Space], Plan]
+    start: Path | None = None
 
 
 def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]:

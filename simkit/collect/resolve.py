@@ -58,6 +58,11 @@ class Resolver:
             )
         return needs
 
+    def unprovided(self, function: Callable[..., Any]) -> list[str]:
+        """The names that the experiment needs, and that nothing gives a value: each point must."""
+        self.call(requests(function), (Requester("", f"experiment {function.__name__}", location(function)),))
+        return list(self.missing)
+
     def fields(self) -> list[str]:
         """The names of all group fields within reach."""
         groups = [p for level in self.levels for p in level.values() if p.is_group]

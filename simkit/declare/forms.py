@@ -91,7 +91,11 @@ def joined(size: int, parts: Sequence[tuple[Index, Values | None]]) -> Values:
 TRIAL = "trial"
 # What a space says of its runs besides values; the slash keeps them apart from all names of users.
 BLOCK_NUMBER, ROLE = "runs/block", "runs/role"
-MARKS = {TRIAL: 0, BLOCK_NUMBER: -1, ROLE: 0}  # with the value that they have where a space says nothing
+# What is known of a point that a strategy asked for: in which generation, after how many answers it was asked for,
+# and the how many-th answer it was.
+GENERATION, ASKED, TOLD = "runs/generation", "runs/asked", "runs/told"
+# With the value that they have where a space says nothing.
+MARKS = {TRIAL: 0, BLOCK_NUMBER: -1, ROLE: 0, GENERATION: -1, ASKED: -1, TOLD: -1}
 BLOCK = 65_536
 Test = str | Callable[..., Any]
 Closed = Mapping[str, Sequence[str]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import numpy as np
 
+from simkit.declare.adaptive import excluded
 from simkit.declare.axes import declared, from_list
 from simkit.declare.forms import (
     TRIAL,
@@ -25,6 +26,7 @@ from simkit.declare.forms import (
     Zip,
     atoms,
     joined,
+    objects,
     plus,
     times,
 )
@@ -73,7 +75,10 @@ class Space:
         if not inspect.isfunction(function):
             msg = f"{caller()}: a space decorates an experiment, which is a function, not {function!r}"
             raise SimkitError(msg)
-        below = (tag_of(function) or Tag()).spaces
+        tag = tag_of(function) or Tag()
+        below = tag.spaces
+        if tag.strategy is not None:
+            raise excluded(function)
         if below:
             _check_known((self.form, *below))
         times((self.form, *below))  # refuses a name that is explored twice
@@ -351,6 +356,15 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
         first = attrs.evolve(space.form.first, inner=times((space.form.first.inner, axis)))
         return Space(attrs.evolve(space.form, first=first))
     return Space(times((space.form, axis)) if space.names else axis)
+
+
+def outline(names: Iterable[str], optional: Collection[str] = ()) -> Space:
+    """A space of no points that explores these names; those that are optional may be left out by points."""
+    nothing = {
+        name: Values(objects([]), native=True, present=np.empty(0, bool) if name in optional else None)
+        for name in names
+    }
+    return Space(Zip(nothing, 0))
 
 
 def _check_known(forms: Sequence[Form]) -> None:

@@ -103,10 +103,12 @@ class Tag:
     afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
     follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
     is_report: bool = False  # of an after: what it returns is called as the function is
+    strategy: Callable[..., Any] | None = None  # of an experiment: what chooses its points
+    start: str | None = None  # the trajectory that the strategy learns from first
 
     def __reduce__(self) -> Any:
-        """What follows an experiment is called by the owner: workers never get to see it."""
-        kept = attrs.asdict(attrs.evolve(self, afters=(), follows=()), recurse=False)
+        """What stands beside an experiment is called by the owner: workers never get to see it."""
+        kept = attrs.asdict(attrs.evolve(self, afters=(), follows=(), strategy=None), recurse=False)
         return _remade, (kept,)
 
 

@@ -21,9 +21,9 @@ from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
 from simkit.collect.signatures import levels
 from simkit.collect.sources import Sources
-from simkit.declare.forms import Array, Values, Zip, axes, objects
+from simkit.declare.forms import Array, axes
 from simkit.declare.plugins import OWN
-from simkit.declare.space import Space
+from simkit.declare.space import Space, outline
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError
 from simkit.inject.contact import Beat, Save, never
@@ -137,11 +137,13 @@ def portable(job: Job, declared: Declared) -> Source:
     SimkitError
         When something that the experiment needs can't be sent.
     """
-    plan, space, elements = job.plan, _outline(job.plan.space), declared.elements
+    declared_space = job.plan.space
+    plan, elements = job.plan, declared.elements
+    space = outline(declared_space.names, declared_space.optional)
     try:
         if not _is_in_its_file(plan):
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, space=space, code={}, afters=(), sources=Sources())
+            bare = attrs.evolve(plan, space=space, code={}, afters=(), strategy=None, sources=Sources())
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
@@ -165,15 +167,6 @@ def for_workers(job: Job, method: Method) -> tuple[Source, Declared]:
     """What workers make the job from, and what the owner packs their messages with."""
     declared = Declared.of(job.plan.space)
     return (lambda: (job, declared)) if method == "fork" else portable(job, declared), declared
-
-
-def _outline(space: Space) -> Space:
-    """A space of no points that explores the same names."""
-    nothing = {
-        name: Values(objects([]), native=True, present=np.empty(0, bool) if name in space.optional else None)
-        for name in space.names
-    }
-    return Space(Zip(nothing, 0))
 
 
 class Declared:

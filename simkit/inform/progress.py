@@ -93,12 +93,19 @@ class Failure:
 
 @attrs.frozen(eq=False)
 class Stage:
-    """A call of what follows the experiment: done, failed (``text`` says why) or interrupted."""
+    """A call of what stands beside the experiment: done, failed (``text`` says why) or interrupted.
+
+    Attributes
+    ----------
+    role
+        ``after``, or ``strategy``.
+    """
 
     plan: Plan
     status: str
     seconds: float
     text: str = ""
+    role: str = "after"
 
 
 @attrs.define(eq=False)

@@ -139,6 +139,8 @@ class Lines:
 def finished(progress: Progress, *, bar: bool) -> str:
     """``sim_multiply.py::multiply  12 runs ━━━━━━━━━━━━ 100%  12 done``."""
     title = f"{progress.plan.node_id}  {counted(progress.total, 'run')}"
+    if not progress.total and not progress.size:
+        return f"{progress.plan.node_id}  no run was asked for"
     if not progress.total:
         return f"{title} to do: {progress.recorded_done} of {progress.size} are done already"
     percent = progress.percent
@@ -184,7 +186,10 @@ class Report:
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
             print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
-        if not progress.plan.space.names:
+        if progress.plan.strategy is not None and target.points.recorded:
+            recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
+            print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
+        elif not progress.plan.space.names and progress.plan.strategy is None:
             argument = next((need.argument for need in progress.plan.needs), "x")
             print(
                 f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
@@ -216,7 +221,8 @@ class Report:
         """What follows an experiment was called."""
         if not self.quiet:
             took = f" in {duration(stage.seconds)}" if stage.status != "interrupted" else ""
-            print(f"{stage.plan.node_id}  after {progress.plan.name}  {stage.status}{took}", flush=True)
+            role = "after" if stage.role == "after" else f"{stage.role} of"
+            print(f"{stage.plan.node_id}  {role} {progress.plan.name}  {stage.status}{took}", flush=True)
         if stage.text:
             debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
             kept = f"{location(stage.plan.function)}: it failed; all runs are kept"
@@ -291,7 +297,7 @@ class Report:
         counts: Counter[str] = Counter()
         for progress in self.studied:
             counts.update(progress.counts)
-            counts.update(f"after {stage.status}" for stage in progress.stages)
+            counts.update(f"{stage.role} {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
         words = tally(counts) or "nothing to do"
         stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""

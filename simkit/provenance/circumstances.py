@@ -47,7 +47,7 @@ def session_facts(plan: Plan, settings: Settings) -> dict[str, Any]:
         "started": time.time(),
         "command": command_line(settings.argv, anonymous=not settings.user),
         "simkit": __version__,
-        "space": _cut(words(plan.space.form)),
+        "space": f"adaptive({plan.strategy.plan.name})" if plan.strategy else _cut(words(plan.space.form)),
         **machine(user=settings.user),
         "packages": found.versions,
         "code": dict(plan.code),

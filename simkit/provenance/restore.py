@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import attrs
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from simkit.collect.config import CONFIG
 from simkit.errors import SimkitError, shown_path
@@ -17,9 +20,11 @@ from simkit.provenance.git import GitProblem, reason, repository, root
 from simkit.record.recorded import Recorded
 
 REQUIREMENTS = "requirements.txt"
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
-_ORIGIN = re.compile(r"(git|hg|bzr|svn)\+[a-z+]+://[^\s#;]+@[\w.-]+")
+_ORIGIN = re.compile(  # no option, no user, no other program's transport: `git+https://host/path@commit`
+    r"(git|hg|bzr|svn)\+(https|http|ssh|file)://([A-Za-z0-9][\w.:-]*@)?[\w./~+%:-]*@[A-Za-z0-9][\w.-]*",
+    re.ASCII,
+)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows
 
 
 @attrs.frozen
@@ -85,21 +90,36 @@ def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Res
         why = "the code was in no file, or simkit was its first version"
         raise SimkitError(f"{shown_path(recorded.path)}: no sources are recorded there: {why}")
     places = {path: inside(folder, path) for path in sources}
-    for path, digest in sources.items():
+    texts = {path: _text_of(recorded, path, digest) for path, digest in sources.items()}
+    for path, text in texts.items():
         if path == CONFIG and places[path].exists():
             continue  # checked out; recorded is only our table of it
         places[path].parent.mkdir(parents=True, exist_ok=True)
-        places[path].write_bytes(recorded.source_bytes(digest))
+        places[path].write_bytes(text)
     if not (folder / CONFIG).exists():  # node ids are relative to the folder that has it
         (folder / CONFIG).write_text("[tool.simkit]\n", encoding="utf-8")
     name, by_hand = write_requirements(session, folder)
     return RestoredFiles(tuple(sources), name, by_hand)
 
 
+def _text_of(recorded: Recorded, path: str, digest: str) -> bytes:
+    """A source's text, which must be what simkit records: Python's, or the settings, under their digest."""
+    is_source = path.endswith(".py") or path == CONFIG
+    text = recorded.source_bytes(digest) if is_source and re.fullmatch("[0-9a-f]{64}", str(digest)) else None
+    if text is None or hashlib.sha256(text).hexdigest() != digest:
+        what = "is no source" if not is_source else "does not fit its digest"
+        raise SimkitError(f"the recorded file {path!r} {what}: the file was tampered with")
+    return text
+
+
 def inside(folder: Path, path: str) -> Path:
     """A recorded path below the folder; whoever made the file has no say on other places."""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or re.search(r"[\\:\0]", path):
+    parts = path.split("/")
+    is_odd = any(
+        part[:1] in ("", ".") or part[-1:] in (".", " ") or _RESERVED.fullmatch(part) for part in parts
+    )
+    if is_odd or pure.is_absolute() or re.search(r'[\\:*?"<>|]', path) or not path.isprintable():
         raise SimkitError(f"the recorded path {path!r} leads out of the folder: the file was tampered with")
     place = folder.joinpath(*pure.parts)
     home = os.path.realpath(folder)
@@ -111,14 +131,16 @@ def inside(folder: Path, path: str) -> Path:
 def write_requirements(session: Mapping[str, Any], folder: Path) -> tuple[str, tuple[str, ...]]:
     """Pin the recorded versions; the file's name, and which packages no index has."""
     origins: Mapping[str, str] = session.get("origins", {})
-    lines = [f"# as recorded by simkit {session['simkit']} under Python {session['python']}"]
+    lines = [
+        f"# as recorded by simkit {_version(session['simkit'])} under Python {_version(session['python'])}"
+    ]
     by_hand = []
     packages: Mapping[str, str] = session["packages"]
     if "simkit" not in packages:
-        by_hand.append(f"simkit {session['simkit']}")
+        by_hand.append(f"simkit {_version(session['simkit'])}")
     for name, version in sorted(packages.items(), key=lambda item: item[0].lower()):
         origin = origins.get(name, "")
-        if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
+        if not _is_package(name) or _version(version) != version:
             continue  # not a line that pip should see
         if _ORIGIN.fullmatch(origin):
             lines.append(f"{name} @ {origin}")
@@ -132,6 +154,29 @@ def write_requirements(session: Mapping[str, Any], folder: Path) -> tuple[str, t
         path = folder / "requirements-recorded.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path.name, tuple(by_hand)
+
+
+def _is_package(name: Any) -> bool:
+    """Whether this can be the name of a package."""
+    try:
+        return isinstance(name, str) and bool(canonicalize_name(name, validate=True))
+    except InvalidName:
+        return False
+
+
+def _version(version: Any) -> str:
+    """A version as it was recorded, or ``?`` where it is none."""
+    try:
+        return (
+            version
+            if isinstance(version, str)
+            and Version(version)
+            and version.isascii()
+            and (version == version.strip())
+            else "?"
+        )
+    except InvalidVersion:
+        return "?"
 
 
 def checkout(session: Mapping[str, Any], diff: bytes, origin: str, folder: Path) -> str:

@@ -124,10 +124,12 @@ class Additions:
         """
         states = {name: self.state(name) for name in self.followers()}
         failed = [name for name, state in states.items() if state["status"] != "done"]
+        words = {name: f"{state.get('role', 'after')} {name}" for name, state in states.items()}
         if failed:
-            return f"after {', '.join(failed)} failed: traj.error({failed[0]!r}) tells why"
-        old = [name for name, state in states.items() if state["runs"] != digest]
-        return f"after {', '.join(old)}: older than the newest runs" if old else ""
+            told = ", ".join(words[name] for name in failed)
+            return f"{told} failed: traj.error({failed[0]!r}) tells why"
+        old = [words[name] for name, state in states.items() if state["runs"] != digest]
+        return f"{', '.join(old)}: older than the newest runs" if old else ""
 
     def write_outcome(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import h5py
 import numpy as np
@@ -168,9 +168,23 @@ def as_text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def read_sessions(info: h5py.Group) -> list[dict[str, Any]]:
-    """The facts of each session; `packages` and `sources` are there in any case."""
-    return [{"packages": {}, SOURCES: {}, **_read_session(info[key])} for key in numbers(info)]
+class Sessions(Sequence[dict[str, Any]]):
+    """The facts of each session, read when they are asked for; `packages` and `sources` are there in any case."""
+
+    def __init__(self, info: h5py.Group) -> None:
+        self.info, self.keys = info, numbers(info)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, number: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, number: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        return {"packages": {}, SOURCES: {}, **_read_session(self.info[self.keys[number]])}
 
 
 def _read_session(group: h5py.Group) -> dict[str, Any]:
@@ -185,8 +199,18 @@ def _read_session(group: h5py.Group) -> dict[str, Any]:
 
 def _decoded(name: str, value: Any) -> Any:
     if name in _MAPPINGS and isinstance(value, str):
-        return json.loads(value)
+        return _mapping(name, value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _mapping(name: str, text: str) -> dict[str, Any]:
+    try:
+        mapping = json.loads(text)
+    except (ValueError, RecursionError):
+        mapping = None
+    if not isinstance(mapping, dict):
+        raise SimkitError(f"what is recorded of a session's {name} can't be read: the file is damaged")
+    return mapping
 
 
 def read_fact(info: h5py.Group, number: int, name: str) -> bytes:

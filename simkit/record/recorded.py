@@ -32,18 +32,19 @@ from simkit.record.columns.layout import (
 )
 from simkit.record.facts import (
     Origin,
+    Sessions,
     as_text,
     read_checkpoints,
     read_fact,
     read_latest_texts,
     read_origin,
-    read_sessions,
     read_text,
     read_texts,
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
+from simkit.record.inspection import check_datasets
 from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
@@ -72,7 +73,7 @@ class Book(Protocol):
         """The explored names, in the order in which they were declared."""
 
     @property
-    def sessions(self) -> list[dict[str, Any]]:
+    def sessions(self) -> Sequence[dict[str, Any]]:
         """The circumstances of each session, in order."""
 
     @property
@@ -142,10 +143,14 @@ class Recorded:
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
-        problem = _problem(path, names, name) or _unreadable(path, file[name or names[0]])
-        if problem:
+        try:
+            problem = _problem(path, names, name) or _unreadable(path, file[name or names[0]])
+            if problem:
+                raise SimkitError(problem)
+            check_datasets(file[name or names[0]], path)
+        except SimkitError:
             file.close()
-            raise SimkitError(problem)
+            raise
         if not writable:
             return cls(path, file, name or names[0])
         file.close()  # no file is made, and no log replayed, where none should be
@@ -166,6 +171,14 @@ class Recorded:
     def close(self) -> None:
         """Close the file."""
         self.release()
+
+    def refresh(self) -> None:
+        """Read what is committed by now, from a file that was closed meanwhile."""
+        self.file = open_for_reading(self.path)
+        self._root, self.release = self.file[self.name], self.file.close
+        self.attributes = dict(self.root.attrs)
+        for known in ("sections", "_abouts", "digest"):
+            self.__dict__.pop(known, None)
 
     @property
     def additions(self) -> Additions:
@@ -236,6 +249,7 @@ class Recorded:
 
     def _node(self, name: str) -> Any:
         """The dataset or group that holds a name's values."""
+        _ = self.root  # says so if the file is closed
         return self.sections[self.section_of(name) or ""][name]
 
     def about(self, name: str) -> About:
@@ -394,9 +408,9 @@ class Recorded:
         return read_checkpoints(self.root["runs"])
 
     @property
-    def sessions(self) -> list[dict[str, Any]]:
-        """The circumstances of each session."""
-        return read_sessions(self.root["info"])
+    def sessions(self) -> Sequence[dict[str, Any]]:
+        """The circumstances of each session, read when they are asked for."""
+        return Sessions(self.root["info"])
 
     @property
     def inputs(self) -> dict[str, Content]:

@@ -103,14 +103,24 @@ class Table:
         self.placed = max(self.placed, *(start + column.n for column in columns.values()), 0)
 
     def widen(self, name: str) -> None:
-        """Make a column of a constant: its value in all runs so far, or in those that were tried."""
+        """Make a column of a constant that sessions change: its value in all runs so far."""
+        self._unfix(name)
+        self._mark(name)
+
+    def free(self, name: str, *, explored: bool) -> None:
+        """Make a column of a constant that differs between runs from now on: its value in all runs so far."""
+        if explored:
+            self.explored.add(name)
+        self._unfix(name, **({"explored": True, "origin": "explored"} if explored else {}))
+
+    def _unfix(self, name: str, **about: Any) -> None:
+        """Repeat a constant in all runs that have points, or have been tried where it is not explored."""
         path = place("parameters", name)
-        constant, about = read_constant(self.root[path]), description(self.root[path])
+        constant, known = read_constant(self.root[path]), description(self.root[path])
         del self.root[path]
         rows = self._placed() if name in self.explored else self.attempted()
         self.repeat(name, np.flatnonzero(rows), constant)
-        self.root[path].attrs.update(about)
-        self._mark(name)
+        self.root[path].attrs.update({**known, **about})
 
     def has(self, name: str) -> bool:
         """Whether there is a parameter of this name; what only an `@after` asked for is none of the runs'."""

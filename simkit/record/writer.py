@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -26,7 +27,7 @@ from simkit.record.facts import (
     write_texts,
 )
 from simkit.record.file.store import Store
-from simkit.record.format import FORMAT, place
+from simkit.record.format import AFTER, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
@@ -89,7 +90,8 @@ class RunColumns:
         """A column, made if it was not used so far."""
         column = self.get(name)
         if column is None:
-            column = self.known[name] = create_column(self.group, name, self.n, np.dtype(dtype))
+            blank = MARKS.get(f"runs/{name}")
+            column = self.known[name] = create_column(self.group, name, self.n, np.dtype(dtype), blank=blank)
         return column
 
 
@@ -182,6 +184,30 @@ class Writer:
         if changed:
             self.table.end_others(values, rows)
 
+    def free(self, varying: Container[str], fixed: Container[str], explored: Container[str]) -> None:
+        """Recorded constants that differ between runs by now become columns, with their value in all runs so far.
+
+        Parameters
+        ----------
+        varying
+            Names, or groups of them; those that are fixed all the same are left out.
+        """
+        for name, node in list(names_in(self.root["parameters"])):
+            parts = name.split(".")
+            differs = any(".".join(parts[: i + 1]) in varying for i in range(len(parts)))
+            if (
+                differs
+                and name not in fixed
+                and node.attrs.get("constant", False)
+                and AFTER not in node.attrs
+            ):
+                self.table.free(name, explored=name in explored)
+
+    @property
+    def explored(self) -> list[str]:
+        """The names that are explored, as they were described last."""
+        return list(json.loads(self.root.attrs.get("explored", "[]")))
+
     def groups(self, comments: Mapping[str, str]) -> None:
         """What the groups of parameters are."""
         for name, comment in comments.items():
@@ -202,6 +228,15 @@ class Writer:
         self.session_number = len(numbers(self.root["info"]))
         if self.session_number > 1 and self.runs.get("session") is None:
             self.runs.made("session", "u2")[:] = np.where(self.table.attempted(), 1, 0)
+
+    def resume_session(self) -> None:
+        """Go on with the last session, whose file was closed meanwhile."""
+        names = numbers(self.root["info"])
+        self.session_number, self.session_group = len(names), self.root["info"][names[-1]]
+
+    def mark(self, name: str, runs: Index, values: Any) -> None:
+        """What is known of some runs besides values, in a column such as ``runs/told``."""
+        put(self.runs.made(name.removeprefix("runs/"), "i8"), runs, values)
 
     def inputs(self, inputs: Mapping[str, Content]) -> None:
         """Files that the session's runs read; counts with the next `commit`."""

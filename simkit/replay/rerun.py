@@ -14,11 +14,10 @@ import attrs
 import numpy as np
 
 from simkit.collect.collection import Candidate, candidate_of, resolve
-from simkit.collect.config import Outside, Settings, find_rootdir
+from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.modules import load
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
-from simkit.declare.axes import from_list
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
@@ -30,11 +29,10 @@ from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
+from simkit.resume.points import recorded_values
 from simkit.values.batch import Batch
-from simkit.values.columns import Column
 from simkit.values.compare import keys, same
-from simkit.values.decode import ABSENT, decode
-from simkit.values.instances import loaded, revived
+from simkit.values.decode import ABSENT
 
 
 @attrs.frozen(eq=False)
@@ -93,7 +91,14 @@ def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
 
 
 def _path(recorded: Recorded, file: str) -> Path | None:
-    """The file of a node id: below the rootdir of where we are, or of where the trajectory lies."""
+    """The file of a node id: below the rootdir of where we are, or of where the trajectory lies.
+
+    An absolute path, or one that leads upwards, counts only where it is the script or notebook that asks: whoever
+    made the file shall not choose what is imported here.
+    """
+    if not is_below(file):
+        main = getattr(sys.modules["__main__"], "__file__", None)
+        return Path(file) if main is not None and os.path.abspath(main) == file else None
     folders = [find_rootdir([]), find_rootdir([recorded.path]), *recorded.path.parents]
     return next((folder / file for folder in folders if (folder / file).is_file()), None)
 
@@ -104,6 +109,11 @@ def _rootdir(path: Path, file: str) -> Path:
 
 def _no_file(recorded: Recorded, file: str, name: str) -> SimkitError:
     where = shown_path(recorded.path)
+    if file.endswith(".py") and not is_below(file):
+        return SimkitError(
+            f"{where}: its code is in {file!r}, outside of any project, and is not imported from there unasked\n"
+            f"    in Python, call traj.replay(run, {name}) with the function"
+        )
     if not file.endswith(".py"):
         return SimkitError(
             f"{where}: {name!r} was defined in a notebook or typed in, where it can't be found from here\n"
@@ -354,7 +364,7 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
 
 def _points(recorded: Recorded, runs: Index) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
-    columns = {name: _values(recorded.rows(name, runs)) for name in recorded.explored}
+    columns = {name: recorded_values(recorded.rows(name, runs)) for name in recorded.explored}
     trials = recorded.run_column(TRIAL)
     if trials is not None:
         columns[TRIAL] = Values(trials[runs], native=True)
@@ -379,10 +389,3 @@ def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None
 
 def _root(recorded: Recorded) -> int:
     return int(recorded.attributes["root_seed"])
-
-
-def _values(column: Column) -> Values:
-    """The declared elements; rows that no run was given any value in are filled with another's."""
-    elements = revived(decode(column), loaded)
-    present = next((value for value in elements if value is not ABSENT), None)
-    return from_list([present if value is ABSENT else value for value in elements])

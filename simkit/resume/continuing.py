@@ -20,7 +20,8 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
-from simkit.declare.forms import Array, atoms
+from simkit.declare.forms import TRIAL, Array, atoms
+from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.damage import damage_of, listing
@@ -170,6 +171,18 @@ class Continuation:
     damage: str = ""
 
 
+def fitted(plan: Plan, recorded: Recorded) -> Plan:
+    """The plan of an experiment whose strategy chooses the points, over the names that were explored so far."""
+    if plan.strategy is None or recorded.attributes["node_id"] != plan.node_id:
+        return plan
+    known = json.loads(recorded.attributes["fingerprint"])
+    names = {*recorded.explored, *known["explored"]} - {TRIAL}
+    try:
+        return plan.strategy.over(outline(sorted(names), names & known["constants"].keys()))
+    except SimkitError:  # the code has other names by now
+        return plan
+
+
 def decide(plan: Plan, settings: Settings) -> Continuation:
     """Continue the newest trajectory that matches, or begin the next one.
 
@@ -190,9 +203,10 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
         if recorded is None:
             continue
         try:
-            found = difference(plan, recorded, settings.seed)
+            same = fitted(plan, recorded)
+            found = difference(same, recorded, settings.seed)
             if not found or (found.is_bridgeable and (settings.only_failed or settings.on_change == "into")):
-                return _continued(plan, slot, recorded, settings, found)
+                return _continued(same, slot, recorded, settings, found)
             if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
                 empty = empty or slot
             elif differing is None and recorded.attributes["node_id"] == plan.node_id:
@@ -232,6 +246,7 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
     slot = next((s for s in existing(path.parent, plan.name, path)), None)
     recorded = Recorded.open(path) if slot is None else slot.open()
     try:
+        plan = fitted(plan, recorded)
         found = difference(plan, recorded, settings.seed)
         if not found.is_bridgeable:
             msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"

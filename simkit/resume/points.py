@@ -11,15 +11,19 @@ import numpy as np
 
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
-from simkit.declare.forms import MARKS, TRIAL, Array, Index, Subset, Values, axes, objects
+from simkit.declare.axes import from_list
+from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable
+from simkit.record.catalogue import Slot
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.columns import Column, Leaf
 from simkit.values.compare import keys, matched
+from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode, encode_values, explain
+from simkit.values.instances import loaded, revived
 
 
 @attrs.frozen(eq=False)
@@ -45,6 +49,54 @@ class Points:
     declared: Array | None = None
 
 
+@attrs.frozen(eq=False)
+class RecordedPoints:
+    """The points of a trajectory's runs, as a form: read from the file when they are asked for."""
+
+    slot: Slot
+    names: tuple[str, ...]
+    size: int
+    optional: frozenset[str] = frozenset()
+    parts: tuple[Form, ...] = ()
+    words: str = "recorded points"
+    remarks: tuple[str, ...] = ()
+    design: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Space:
+        """The points of all runs that are recorded now."""
+        trials = () if recorded.run_column(TRIAL, slice(0, 0)) is None else (TRIAL,)
+        slot = Slot(recorded.path, recorded.name)
+        return Space(cls(slot, (*recorded.explored, *trials), len(recorded)))
+
+    def axes(self) -> Mapping[str, Values]:
+        """None: the values need no check any more."""
+        return {}
+
+    def __len__(self) -> int:
+        return self.size
+
+    def at(self, index: Index) -> dict[str, Values]:
+        """The points of these runs, in any order."""
+        recorded = self.slot.open()
+        try:
+            columns = {
+                name: recorded_values(recorded.rows(name, index)) for name in self.names if name != TRIAL
+            }
+            if TRIAL in self.names:
+                columns[TRIAL] = Values(np.asarray(recorded.run_column(TRIAL))[index], native=True)
+            return columns
+        finally:
+            recorded.close()
+
+
+def recorded_values(column: Column) -> Values:
+    """The declared elements; rows that no run was given any value in are filled with another's."""
+    elements = revived(decode(column), loaded)
+    present = next((value for value in elements if value is not ABSENT), None)
+    return from_list([present if value is ABSENT else value for value in elements])
+
+
 def path_values(space: Space) -> list[PurePath]:
     """The paths among the explored values, each once."""
     columns = (values.array for _, values in axes(space.form) if values.array.dtype == object)
@@ -60,7 +112,17 @@ def fresh_points(space: Space) -> Points:
 def continued_points(plan: Plan, recorded: Recorded) -> Points:
     """Which points are done, which are to be done, and which are new."""
     form = plan.space.form
+    if plan.strategy is not None:
+        return _asked(recorded)
     return _matched(plan, recorded) if not isinstance(form, Until) else _repeated(plan, form, recorded)
+
+
+def _asked(recorded: Recorded) -> Points:
+    """Those that a strategy asked for so far; others are declared no more."""
+    status, asked = np.asarray(recorded.run_column("status")), recorded.run_column("asked")
+    declared = np.ones(len(status), bool) if asked is None else asked >= 0
+    todo = np.flatnonzero((status != Status.DONE) & declared)
+    return Points(RecordedPoints.of(recorded), todo, len(status), len(status), declared)
 
 
 def _repeated(plan: Plan, form: Until, recorded: Recorded) -> Points:

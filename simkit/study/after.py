@@ -14,7 +14,7 @@ import numpy as np
 from simkit.analyse.notes import refusal
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.code import changes
-from simkit.collect.collection import TRAJECTORY
+from simkit.collect.companions import TRAJECTORY
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, column_notes
 from simkit.declare.annotations import Note
@@ -60,16 +60,18 @@ class Outcome:
     warnings: tuple[tuple[str, str], ...] = ()
 
 
-def call_after(
+def call_companion(
     plan: Plan,
     experiment: str,
     root: int,
     known: Mapping[str, Any],
-    trajectory: Any,
+    given: Mapping[str, Any],
     on_error: OnError | None,
     beat: Beat,
+    *,
+    watched: bool = True,
 ) -> Outcome | None:
-    """Call a function that follows an experiment, as one run.
+    """Call a function that stands beside an experiment, as one run.
 
     Parameters
     ----------
@@ -77,10 +79,14 @@ def call_after(
         The experiment's name, to which the shared random streams belong.
     known
         Values that the runs share, by node key.
+    given
+        What is made for this call, by name: the trajectory, for one.
     on_error
         Called with its exception, as a debugger does.
     beat
         Tells when the call is under way, and may be interrupted.
+    watched
+        Whether what it does to global streams is told: not where runs are executed meanwhile.
 
     Returns
     -------
@@ -99,8 +105,9 @@ def call_after(
     injector = Injector(
         stage, root, values, parameters=tuple(fixed), on_error=on_error, is_interrupt=signalled
     )
-    given = {TRAJECTORY: Values(objects([trajectory]), native=True)}
-    batch = injector.batch(Portion(np.arange(1), given), beat)
+    injector.watch = injector.watch if watched else None
+    points = {name: Values(objects([value]), native=True) for name, value in given.items()}
+    batch = injector.batch(Portion(np.arange(1), points), beat)
     problem = _torn_down(teardown)
     if not len(batch.runs):
         return None
@@ -173,7 +180,7 @@ def _are_due(plan: Plan, progress: Progress, *, durable: bool) -> bool:
     slot = progress.target.slot
     recorded = slot.open()
     try:
-        gone = recorded.additions.failed([after.name for after in plan.afters])
+        gone = recorded.additions.failed([other.name for other in plan.companions])
         pending = np.asarray(recorded.run_column("status")) == Status.PENDING
     finally:
         recorded.close()
@@ -192,23 +199,19 @@ def _called(
     recorded = slot.open()
     try:
         basis = _basis(after, plan, recorded)
-        if _is_current(recorded.additions.state(after.name), basis):
+        if is_current(recorded.additions.state(after.name), basis):
             return None
         recorded.advice = "in an @after, run.add() and run.note() record, with run as an argument"
         recorded.classes = loaded
-        trajectory = Trajectory(recorded)
-        outcome = call_after(
-            after, plan.name, progress.target.root, known, trajectory, settings.on_error, beat
+        given = {TRAJECTORY: Trajectory(recorded)}
+        outcome = call_companion(
+            after, plan.name, progress.target.root, known, given, settings.on_error, beat
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)
-        outcome = _named(outcome, after)
-        refused = _refused(outcome, after, plan, recorded)
     finally:
         recorded.close()
-    if refused:
-        outcome = attrs.evolve(outcome, error=refused, results={})
-    _record(after, slot, outcome, basis, durable=settings.durable)
+    outcome = record_outcome(after, plan, slot, _named(outcome, after), basis, durable=settings.durable)
     progress.warnings.update({text: name for name, text in outcome.warnings})
     return Stage(after, "failed" if outcome.error else "done", outcome.seconds, outcome.error)
 
@@ -232,7 +235,8 @@ def _basis(after: Plan, plan: Plan, recorded: Recorded) -> dict[str, str]:
     }
 
 
-def _is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
+def is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
+    """Whether what a function gave when it was called last is what it would give now."""
     same = all(state.get(key) == basis[key] for key in ("constants", "runs", "before"))
     return (
         state.get("status") == "done"
@@ -243,19 +247,30 @@ def _is_current(state: Mapping[str, Any], basis: Mapping[str, str]) -> bool:
 
 def _refused(outcome: Outcome, after: Plan, plan: Plan, recorded: Recorded) -> str:
     """Why what it gave can't be recorded, or nothing."""
-    living = [other.name for other in plan.afters]
+    role = "after" if after in plan.afters else "strategy"
+    living = [other.name for other in plan.companions]
     for name in outcome.results:
         problem = refusal(recorded, name, outcome.results, after.name, living)
         if problem:
-            return f"{location(after.function)}: after {after.name}: {problem}"
+            return f"{location(after.function)}: {role} {after.name}: {problem}"
     taken = next((name for name in outcome.parameters if name in recorded.names("results")), None)
     if taken is None:
         return ""
-    where = f"{location(after.function)}: after {after.name}: its parameter {taken!r}"
+    where = f"{location(after.function)}: {role} {after.name}: its parameter {taken!r}"
     return f'{where} has the name of a result: the results are trajectory["{taken}"]; give it another name'
 
 
-def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str], *, durable: bool) -> None:
+def record_outcome(
+    after: Plan, plan: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str], *, durable: bool
+) -> Outcome:
+    """Record what a function gave that stands beside an experiment; it has failed where that can't be."""
+    recorded = slot.open()
+    try:
+        refused = _refused(outcome, after, plan, recorded)
+    finally:
+        recorded.close()
+    if refused:
+        outcome = attrs.evolve(outcome, error=refused, results={})
     facts = {
         **basis,
         "function": after.node_id,
@@ -264,6 +279,7 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
         "seconds": outcome.seconds,
         "doc": clean(after.doc),
         "error": clean(outcome.error),
+        **({} if after in plan.afters else {"role": "strategy"}),
     }
     about = {
         name: note for (section, name), (note, *_) in column_notes(after).items() if section == "results"
@@ -272,3 +288,4 @@ def _record(after: Plan, slot: Slot, outcome: Outcome, basis: Mapping[str, str],
     values = {name: (column, about.get(name, doc)) for name, column in outcome.results.items()}
     with slot.editing(durable=durable) as additions:
         additions.write_outcome(after.name, facts, values, outcome.parameters, outcome.notes)
+    return outcome

@@ -111,6 +111,8 @@ class Execution:
         Which run of this process is under way.
     pen
         Writes the file, while it is open.
+    heard
+        Called with each batch as it was recorded.
     """
 
     plan: Plan
@@ -124,6 +126,7 @@ class Execution:
     inputs: Inputs
     beat: Beat = attrs.field(factory=local_beat)
     pen: Writer | None = None
+    heard: Callable[[Batch], None] = lambda batch: None
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -190,6 +193,7 @@ class Execution:
                     writer.inputs(self.inputs.take(batch.readings))
                     self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
                     self.progress.take(put, self.values)
+                    self.heard(put)
                 if writer.is_due or (batch is None and writer.waiting):
                     writer.commit()
                     self.progress.committed()
@@ -295,6 +299,17 @@ class Execution:
     ) -> None:
         """Commit the constants and the points before the first run starts."""
         plan, points = self.plan, self.target.points
+        self.describe(writer, fixed, runs)
+        first = self.write_points(writer, points.recorded, points.n)
+        explored = first or explored_columns(plan, self.shared, np.arange(1))
+        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
+        writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
+        writer.inputs(read)
+        writer.commit()
+
+    def describe(self, writer: Writer, fixed: Mapping[str, Constant], runs: Index | range) -> None:
+        """Record what the experiment is, and its constants."""
+        plan = self.plan
         if writer.is_new:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
@@ -305,12 +320,6 @@ class Execution:
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
         writer.groups(group_comments(plan))
-        first = self.write_points(writer, points.recorded, points.n)
-        explored = first or explored_columns(plan, self.shared, np.arange(1))
-        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
-        writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
-        writer.inputs(read)
-        writer.commit()
 
     def write_points(self, writer: Writer, start: int, stop: int) -> Mapping[str, Column] | None:
         """Record the points of these runs; gives the columns of the first ones, where run 0 is among them."""

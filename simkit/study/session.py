@@ -34,6 +34,7 @@ from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
+from simkit.study.strategies import study_adaptively
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -52,10 +53,32 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     plan = item.plan
     if plan.captures.imported:
         turn_to(plan.path, plan.rootdir)
-    if not len(plan.space):
+    if plan.strategy is not None and not _selects(item, settings):
+        return study_adaptively(plan, settings, reporter)
+    return _study_points(item, settings, reporter)
+
+
+def _selects(item: Item, settings: Settings) -> bool:
+    """Whether some of the recorded runs are meant, whose points no strategy need be asked for."""
+    if item.plan.strategy is not None and settings.shard is not None:
+        msg = (
+            f"{item.plan.node_id}: --shard divides points that are known from the start, and the strategy "
+            f"{item.plan.strategy.plan.name} chooses them by what the others gave\n    run it as a whole"
+        )
+        raise SimkitError(msg)
+    return bool(item.runs or settings.where or settings.only_failed)
+
+
+def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progress:
+    """Execute runs whose points are known."""
+    plan = item.plan
+    if plan.strategy is None and not len(plan.space):
         msg = f"{plan.node_id}: its space is empty: no point is left to run"
         raise NothingToRun(msg)
     target = decide(plan, settings)
+    if plan.strategy is not None and target.status is None:
+        msg = f"{plan.node_id}: no run is recorded that could be selected: its strategy has asked for no point yet"
+        raise NothingToRun(msg)
     chosen = selected(target.points.space, item.runs, settings.where, plan.node_id)
     if settings.shard is not None:
         _check_countable(plan)
@@ -64,7 +87,7 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     if trials is not None and not len(restricted(target.points, chosen)):
         target = attrs.evolve(target, points=trials.extended(target.points))
         chosen = trials.is_chosen
-    plan = plan.with_space(target.points.space)
+    plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks.extend(plan.space.remarks if target.status is None else ())
@@ -167,24 +190,48 @@ def run(
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=2)
     progress = study(Item(plan), settings, fitting_reporter())
-    failed = [f"after {stage.plan.name} failed\n{stage.text}" for stage in progress.stages if stage.text]
+    for problem in problems_of(progress, settings, check=check):
+        warnings.warn(problem, stacklevel=2)
+    return opened(progress, check=check)
+
+
+def problems_of(progress: Progress, settings: Settings, *, check: bool) -> list[str]:
+    """What is to be said of a study in a script, where nothing is raised for it."""
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
     left = [words for words in (progress.target.damage, left_log(progress.path)) if words]
-    more = () if check else [*_not_done(progress), *failed]
-    for problem in (*progress.problems, *unkept, *left, *more):
-        warnings.warn(problem, stacklevel=2)
-    if check and failed and not progress.failures:
+    more = () if check else [*_not_done(progress), *_failed(progress, "after")]
+    return [*progress.problems, *unkept, *left, *more]
+
+
+def opened(progress: Progress, *, check: bool) -> Trajectory:
+    """The trajectory of a study in a script.
+
+    Parameters
+    ----------
+    check
+        Whether a failure of a run, or of what follows, is raised; that of a strategy always is.
+    """
+    failed = [*_failed(progress, "strategy"), *(_failed(progress, "after") if check else [])]
+    first = min(progress.failures, key=lambda failure: failure.run, default=None)
+    if check and first is not None:
+        raise RunFailed(f"{progress.plan.name}: run {first.run} {first.status}\n{first.text}")
+    if failed:
         raise RunFailed(failed[0])
-    if check and progress.failures:
-        first = min(progress.failures, key=lambda failure: failure.run)
-        msg = f"{plan.name}: run {first.run} {first.status}\n{first.text}"
-        raise RunFailed(msg)
     if progress.interrupted:
         raise KeyboardInterrupt
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
     return Trajectory(recorded)
+
+
+def _failed(progress: Progress, role: str) -> list[str]:
+    kept = "; all runs are kept" if role == "strategy" else ""
+    return [
+        f"{role} {stage.plan.name} failed{kept}\n{stage.text}"
+        for stage in progress.stages
+        if stage.text and stage.role == role
+    ]
 
 
 def _not_done(progress: Progress) -> list[str]:

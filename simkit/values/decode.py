@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -205,6 +205,36 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if dtype.kind in "mM":
         return np.full(shape, "NaT", dtype)
     return np.full(shape, np.nan, dtype) if dtype.kind in "fc" else np.zeros(shape, dtype)
+
+
+def stacked(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:
+    """One column of ``n`` rows from columns of some of them each; values of one type lie together."""
+    parts = [(rows, column) for rows, column in parts if column.variants]
+    if len(parts) == 1:
+        rows, column = parts[0]
+        return column if len(rows) == n and np.array_equal(rows, np.arange(n)) else column.spread(n, rows)
+    leaves = [column.whole for _, column in parts]
+    if len({leaf.signature for leaf in leaves if leaf is not None}) == 1 and all(
+        isinstance(leaf, Leaf) and isinstance(leaf.rows, np.ndarray) for leaf in leaves
+    ):
+        joined = np.concatenate([leaf.rows for leaf in leaves if isinstance(leaf, Leaf)])
+        whole: Node = Leaf(leaves[0].type, joined)  # type: ignore[union-attr]
+        return _in_order(n, np.concatenate([rows for rows, _ in parts]), whole_column(whole))
+    values = [
+        (row, value)
+        for rows, column in parts
+        for row, value in zip(rows.tolist(), decode(column), strict=True)
+    ]
+    there = [(row, value) for row, value in values if value is not ABSENT]
+    if not there:
+        return Column(n, ())
+    return _in_order(n, np.array([row for row, _ in there]), encode([value for _, value in there]))
+
+
+def _in_order(n: int, rows: Index, column: Column) -> Column:
+    order = np.argsort(rows)
+    column = column.take(order)
+    return column if len(rows) == n else column.spread(n, rows[order])
 
 
 def part(column: Column, name: str) -> Column | None:

@@ -12,11 +12,11 @@ import pytest
 
 from simkit import SimkitError
 from simkit.record.facts import (  # fmt: skip
+    Sessions,
     amend_session,
     as_text,
     numbers,
     read_fact,
-    read_sessions,
     read_text,
     write_session,
 )
@@ -41,7 +41,7 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS, ids=len)
 def test_sources_come_back_bit_for_bit_and_in_plain_hdf5(info, text):
     write_session(info, {"sources": {"a/b.py": text}})
-    (session,) = read_sessions(info)
+    (session,) = Sessions(info)
     digest = session["sources"]["a/b.py"]
     assert digest == hashlib.sha256(text).hexdigest()
     assert read_text(info, digest) == text
@@ -57,7 +57,7 @@ def test_what_two_sessions_share_is_kept_once(info):
         write_session(info, {"sources": {"same.py": b"same", "b.py": changed}, "code": {"k": "c" * 5000}})
     assert numbers(info) == ["001", "002"]
     assert len(info["sources"]) == 4  # same.py, b.py twice, code once
-    first, second = read_sessions(info)
+    first, second = Sessions(info)
     assert first["sources"]["same.py"] == second["sources"]["same.py"]
     assert first["sources"]["b.py"] != second["sources"]["b.py"]
     assert first["code"] == second["code"] == {"k": "c" * 5000}
@@ -70,13 +70,13 @@ def test_facts_of_all_kinds(info):
     }  # fmt: skip
     group = write_session(info, facts)
     amend_session(group, {"ended": 2.5, "outcome": "1 done"})
-    (session,) = read_sessions(info)
+    (session,) = Sessions(info)
     assert session == {**facts, "diff": "", "sources": {}, "ended": 2.5, "outcome": "1 done"}
 
 
 def test_text_that_hdf5_does_not_take_is_no_reason_to_fail(info):
     write_session(info, {"command": "simkit \udce9.py", "reason": "a\0b"})
-    (session,) = read_sessions(info)
+    (session,) = Sessions(info)
     assert session["command"] == "simkit \\udce9.py"
     assert session["reason"] == "a\\0b"
 
@@ -105,12 +105,12 @@ def test_files_of_the_first_simkit_are_read_and_continued(info):
     old = info.create_group("001", track_order=True)
     old.attrs.update({"started": 1.0, "packages": '{"numpy": "2.0"}', "command": "simkit"})
     old.create_dataset("code", data='{"sim_a.py::f": "def f(): pass"}', dtype=h5py.string_dtype())
-    (session,) = read_sessions(info)
+    (session,) = Sessions(info)
     assert session["code"] == {"sim_a.py::f": "def f(): pass"}
     assert session["packages"] == {"numpy": "2.0"}
     assert session["sources"] == {}
     write_session(info, {"sources": {"a.py": b"1"}})
-    assert [len(one["sources"]) for one in read_sessions(info)] == [0, 1]
+    assert [len(one["sources"]) for one in Sessions(info)] == [0, 1]
     assert numbers(info) == ["001", "002"]
 
 

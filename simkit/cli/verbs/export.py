@@ -36,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--license", metavar="NAME", default="", help="of an archive: an address or SPDX name, as CC-BY-4.0"
     )
+    top.add_argument(
+        "--safe",
+        action="store_true",
+        help="in .csv, mark text that a spreadsheet would compute: for files from others",
+    )
     top.add_argument("--force", action="store_true", help="write over OUT if it exists")
     return top
 
@@ -53,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
             msg = f"--where {options.where!r}: no run of {shown_path(options.file)} matches"
             raise NothingToRun(msg)
         try:
-            written = chosen.export(out, names, force=options.force)
+            written = chosen.export(out, names, force=options.force, safe=options.safe)
         except KeyError as error:
             msg = f"--names: {error}"
             raise SimkitError(msg) from None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simkit.cli.verbs.serve import places
-from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.errors import NothingToRun, SimkitError, shown_path, visible
 from simkit.inform.progress import duration
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reader
@@ -127,7 +127,7 @@ def _table(states: Sequence[StudyState]) -> Table:
     for state in [*running, *others[: max(1, _SHOWN - len(running))]]:
         counts = Text("  ").join(Text(f"{n:,} {word}", _COLOURS[word]) for word, n in state.counts.items())
         ended = "" if state.ended is None else f"in {duration(state.ended - state.started)}"
-        name = shown_path(state.path)
+        name = visible(shown_path(state.path))
         table.add_row(Text(name), state.word, f"{state.runs:,}", _bar(state), counts, state.pace or ended)
     return table
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.format import MASK
+from simkit.record.inspection import check_amount
 from simkit.values.columns import (
     Column,
     Items,
@@ -61,6 +62,14 @@ def is_text(dataset: h5py.Dataset) -> bool:
 def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types."""
     logical, text = dataset.attrs.get("dtype", ""), is_text(dataset)
+    count = (
+        len(rows)
+        if isinstance(rows, np.ndarray)
+        else rows.stop - rows.start
+        if isinstance(rows, slice)
+        else 1
+    )
+    check_amount(dataset, count * row_bytes(dataset))
     view = dataset.asstr() if text else dataset
     elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
     if not logical:
@@ -106,9 +115,9 @@ def _gathered(view: Any, rows: Index, size: int) -> Array:
 
 def create_column(
     parent: h5py.Group, name: str, n: int, dtype: Any, shape: tuple[int, ...] = (), logical: str = "",
-    *, compress: bool = False,
+    *, compress: bool = False, blank: int | None = None,
 ) -> h5py.Dataset:  # fmt: skip
-    """A dataset with ``n`` rows of this shape, able to grow.
+    """A dataset with ``n`` rows of this shape, able to grow; unwritten rows read as ``blank``.
 
     Chunks are 64 KiB, or one run if that is more; one run each where they come compressed.
     """
@@ -117,7 +126,8 @@ def create_column(
     chunk = tuple(max(1, extent) for extent in shape)
     return parent.create_dataset(
         name, (n, *shape), dtype, maxshape=(None, *(extent or None for extent in shape)),
-        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical), **(_FILTERS if compress else {}),
+        chunks=(rows, *chunk), fillvalue=_fill_value(dtype, logical) if blank is None else blank,
+        **(_FILTERS if compress else {}),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_
 from simkit.record.file.log import LoggedView, log_path, recover
 from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
+from simkit.record.inspection import check_links
 
 _MAKE_ROOM = (
     "\n    every run that was reported done is in the file; make room and type the same command again"
@@ -291,7 +292,9 @@ def open_for_reading(path: Path) -> h5py.File:
     if _has_log(path):
         _replay(path)
     try:
-        return h5py.File(viewed(path), "r")
+        file = h5py.File(viewed(path), "r")
+        check_links(file, path)
+        return file
     except Damaged:
         raise
     except OSError as error:

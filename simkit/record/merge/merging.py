@@ -31,7 +31,7 @@ class Uninterrupted:
 
     def __enter__(self) -> Uninterrupted:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *[signal.SIGHUP] * hasattr(signal, "SIGHUP")):
                 self.before[number] = signal.signal(number, self._hear)
         return self
 

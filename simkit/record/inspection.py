@@ -1,0 +1,103 @@
+"""Does a file that anybody may have made lead elsewhere, or declare more than it holds?
+
+HDF5 follows links, raw files and virtual datasets to any place that a file names, and takes the memory that a
+shape asks for, whether anything was written or not. What simkit records does neither.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import h5py
+import numpy as np
+
+from simkit.errors import SimkitError, shown_path
+
+PLENTY = 64 << 20  # bytes that may be asked for in any case
+MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
+_DEFLATED = 1100  # zeros are compressed to so small a part
+_PLAIN = 10
+
+
+def check_links(file: h5py.File, path: Path) -> None:
+    """Refuse links to other files; none is followed for that.
+
+    Raises
+    ------
+    SimkitError
+        With the link's place.
+    """
+    elsewhere: list[str] = []
+
+    def look(name: bytes, about: h5py.h5l.LinkInfo) -> None:
+        if about.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            elsewhere.append(name.decode(errors="backslashreplace"))
+
+    file.id.links.visit(look, info=True)
+    if elsewhere:
+        raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
+
+
+def check_datasets(group: h5py.Group, path: Path) -> None:
+    """Refuse data that lie in other files, and sizes that nothing in this one stands for.
+
+    Raises
+    ------
+    SimkitError
+        With the dataset's place.
+    """
+    total = max(MOST_ROWS, _PLAIN * path.stat().st_size)
+
+    def look(name: str, thing: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(thing, h5py.Dataset) and (problem := _problem(thing, path, total)):
+            raise _refused(path, f"{group.name}/{name} {problem}")
+
+    group.visititems(look)
+
+
+def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
+    """Refuse to read more than a dataset holds: what was never written takes memory, too.
+
+    Raises
+    ------
+    SimkitError
+        For more bytes than are stored, some megabytes and what compressing saves apart.
+    """
+    if nbytes > PLENTY and nbytes > _held(dataset):
+        msg = f"{dataset.name} declares {nbytes:,} bytes and holds {dataset.id.get_storage_size():,} of them"
+        raise SimkitError(f"{msg}: it is damaged, or was not made by simkit")
+
+
+def _held(dataset: h5py.Dataset) -> int:
+    factor = _PLAIN if dataset.id.get_create_plist().get_nfilters() == 0 else _DEFLATED
+    return int(dataset.id.get_storage_size()) * factor
+
+
+def _problem(dataset: h5py.Dataset, path: Path, most_rows: int) -> str:
+    plan = dataset.id.get_create_plist()
+    if plan.get_external_count():
+        return "keeps its data in another file"
+    if plan.get_layout() == h5py.h5d.VIRTUAL and not all(
+        _is_shard(plan.get_virtual_filename(i), path) for i in range(plan.get_virtual_count())
+    ):
+        return "takes its data from other files"
+    size = dataset.dtype.itemsize
+    rows = dataset.shape[0] if dataset.shape else 1
+    if rows > most_rows and rows * size > _held(dataset):
+        return f"declares {rows:,} rows that it does not hold"
+    row = size * int(np.prod(dataset.shape[1:], dtype=float))
+    chunk = size * int(np.prod(dataset.chunks or (0,), dtype=float))
+    largest = max(row, chunk)
+    return f"declares {largest:,} bytes for one run" if largest > PLENTY and largest > _held(dataset) else ""
+
+
+def _is_shard(name: str, path: Path) -> bool:
+    """Whether a virtual dataset's source lies in the folder of the file's own shards."""
+    source = PurePosixPath(name)
+    return name == "." or (
+        len(source.parts) == 2 and source.parts[0] == f"{path.stem}.shards" and name[:1] != "/"
+    )
+
+
+def _refused(path: Path, what: str) -> SimkitError:
+    return SimkitError(f"{shown_path(path)}: {what}: refused, since simkit records nothing of the kind")

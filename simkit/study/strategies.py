@@ -1,0 +1,253 @@
+"""Have a strategy choose an experiment's points: its function is called, and what it asks for is computed."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from simkit.analyse.trajectory import Trajectory
+from simkit.collect.companions import EVALUATE, TRAJECTORY
+from simkit.collect.config import Settings
+from simkit.collect.listener import OpenedFiles, listener
+from simkit.collect.plan import Plan
+from simkit.declare.space import Space, explore
+from simkit.errors import SimkitError, location, shown_path
+from simkit.inform.progress import Progress, Reporter, Stage
+from simkit.inject.contact import local_beat
+from simkit.inject.provide import shared_values
+from simkit.record.readings import Inputs
+from simkit.record.recorded import Recorded
+from simkit.resume.continuing import decide, fingerprint, fitted
+from simkit.resume.points import continued_points
+from simkit.study.after import Outcome, call_afters, call_companion, is_current, record_outcome
+from simkit.study.answers import Answers, History
+from simkit.study.execution import Interrupt
+from simkit.study.growing import Growing
+from simkit.values.batch import Status
+
+
+def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Progress:
+    """Have the strategy ask for points until it ends, execute them and record them.
+
+    Raises
+    ------
+    StorageFailed
+        When the file can't be written any more.
+    """
+    target = decide(plan, settings)
+    recorded = None if target.status is None else target.slot.open()
+    try:
+        plan = plan if recorded is None else fitted(plan, recorded)
+        history = History(recorded)
+        is_over = recorded is not None and _is_over(plan, recorded)
+    finally:
+        if recorded is not None:
+            recorded.close()
+    done = 0 if target.status is None else int((target.status == Status.DONE).sum())
+    progress = Progress(plan, 0, target, target.points.n, recorded_done=done)
+    reporter.begin(progress)
+    inputs = Inputs(plan.rootdir, target.slot.path)
+    with listener().to(OpenedFiles(plan.rootdir)) as opened:
+        shared = shared_values(plan, target.root, target.known)
+        opened.name(list(shared.values()))
+    read = inputs.take([*plan.readings.values(), *opened.taken()])
+    if is_over:
+        reporter.end(progress)
+    else:
+        interrupt = Interrupt(local_beat(), reporter.interrupted)
+        growing = Growing(
+            plan,
+            target,
+            settings,
+            progress,
+            reporter,
+            shared,
+            history,
+            interrupt,
+            inputs,
+            read,
+            target.points.n,
+        )
+        _play(growing)
+        plan, shared = growing.plan, growing.shared
+    if not progress.interrupted and not progress.stages:
+        call_afters(plan, progress, settings, shared, reporter)
+    return progress
+
+
+def _play(growing: Growing) -> None:
+    """Have the strategy ask until it ends, and record what it gives."""
+    progress, interrupt = growing.progress, growing.interrupt
+    try:
+        with interrupt:
+            outcome = _called(growing)
+            if growing.broken is not None:
+                raise growing.broken
+            growing.close_engine(interrupted=outcome is None)
+    except BaseException as error:
+        growing.fail(error)
+        raise
+    finally:
+        growing.finish()
+    progress.interrupted = interrupt.requested
+    growing.reporter.end(progress)
+    if growing.n:
+        outcome = _recorded(growing, outcome)
+    if outcome is not None and outcome.error:
+        stage = Stage(_strategy(growing), "failed", outcome.seconds, outcome.error, role="strategy")
+        progress.stages.append(stage)
+        growing.reporter.stage(progress, stage)
+
+
+def _strategy(growing: Growing) -> Plan:
+    assert growing.plan.strategy is not None
+    return growing.plan.strategy.plan
+
+
+def _called(growing: Growing) -> Outcome | None:
+    """Call the strategy's function; None where Ctrl-C, or too many failures, ended it."""
+    strategy, settings = _strategy(growing), growing.settings
+    asker = Asker(growing, f"{location(strategy.function)}: strategy {strategy.name}")
+    given: dict[str, Any] = {EVALUATE: Evaluate(asker), TRAJECTORY: None}
+    if TRAJECTORY in strategy.nodes:
+        given[TRAJECTORY] = Trajectory(growing.look())
+    function = strategy.function
+
+    def played(*positional: Any, **named: Any) -> Any:
+        return asker.played(function(*positional, **named), function)
+
+    return call_companion(
+        attrs.evolve(strategy, function=played), growing.plan.name, growing.target.root, growing.shared, given,
+        settings.on_error, growing.interrupt.beat, watched=False,
+    )  # fmt: skip
+
+
+def _basis(plan: Plan, recorded: Recorded) -> dict[str, str]:
+    """What a strategy's end depends on: its code and constants, and the runs."""
+    assert plan.strategy is not None
+    strategy = plan.strategy.plan
+    return {
+        "code": json.dumps(strategy.code),
+        "constants": json.dumps(fingerprint(strategy)["constants"]),
+        "runs": recorded.digest,
+        "before": "",
+    }
+
+
+def _is_over(plan: Plan, recorded: Recorded) -> bool:
+    """Whether the strategy came to its end, and would again."""
+    assert plan.strategy is not None
+    return is_current(recorded.additions.state(plan.strategy.plan.name), _basis(plan, recorded))
+
+
+def _recorded(growing: Growing, outcome: Outcome | None) -> Outcome | None:
+    """Record what the strategy gave, if it came to its end."""
+    plan, progress, slot = growing.plan, growing.progress, growing.target.slot
+    recorded = slot.open()
+    try:
+        basis = _basis(plan, recorded)
+        progress.target = attrs.evolve(growing.target, points=continued_points(plan, recorded))
+    finally:
+        recorded.close()
+    if outcome is None:
+        return None
+    progress.warnings.update({text: name for name, text in outcome.warnings})
+    return record_outcome(_strategy(growing), plan, slot, outcome, basis, durable=growing.settings.durable)
+
+
+@attrs.define(eq=False)
+class Asker:
+    """Hands what a strategy asks for to the study.
+
+    Attributes
+    ----------
+    where
+        The strategy, and where it stands, for messages.
+    """
+
+    growing: Growing
+    where: str
+    asked: int = 0
+
+    def ask(self, space: Any, where: str = "") -> Answers:
+        """What these points give."""
+        self.asked += 1
+        return self.growing.run(space, where or self.where)
+
+    def played(self, made: Any, function: Callable[..., Any]) -> Any:
+        """What the strategy returns in the end, given what its function returned at once."""
+        if inspect.isgenerator(made):
+            made = self.generated(made)
+        elif not self.asked:
+            is_given = EVALUATE in inspect.signature(function).parameters
+            why = "it never called evaluate" if is_given else f"its function returned {made!r} at once"
+            raise SimkitError(f"{self.where} asked for no point: {why}\n    {_FORMS}")
+        return made
+
+    def generated(self, generator: Any) -> Any:
+        """What a generator returns that asks for points by ``yield``."""
+        name, answers = self.where.rpartition(": ")[2], None
+        while True:
+            try:
+                space = generator.send(answers)
+            except StopIteration as end:
+                if not self.asked:
+                    raise SimkitError(f"{self.where} asked for no point: it ended before a yield") from None
+                return end.value
+            frame = generator.gi_frame
+            answers = self.ask(space, f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}: {name}")
+
+
+_FORMS = "a strategy yields spaces, calls its argument evaluate, or returns an object with ask() and tell()"
+
+
+class Evaluate:
+    """Given to a strategy as its argument ``evaluate``: computes points, and gives columns by name."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def __call__(self, points: Any = None, /, **columns: Any) -> Mapping[str, Any]:
+        """Compute some points.
+
+        Parameters
+        ----------
+        points, **columns
+            A space, or values by name: columns of one length, or one value for all points. Where all are single
+            values it is one point, and gives single values.
+
+        Raises
+        ------
+        SimkitError
+            For points that the experiment can't have, and in another thread than the strategy's.
+        """
+        if isinstance(points, Space) and not columns:
+            return self._asker.ask(points)
+        if not isinstance(points, Mapping | None):
+            return self._asker.ask(explore(points, **columns))
+        columns = {**(points or {}), **columns}
+        lengths = [len(column) for column in columns.values() if _is_column(column)]
+        size = lengths[0] if lengths else 1
+        full = {name: value if _is_column(value) else [value] * size for name, value in columns.items()}
+        answers = self._asker.ask(explore(full))
+        if lengths:
+            return answers
+        return Answers(answers.runs, answers.status, {name: column[0] for name, column in answers.items()})
+
+    def __reduce__(self) -> Any:
+        msg = (
+            f"{self._asker.where}: evaluate can't be sent to other processes: simkit executes the runs in its own "
+            "workers (-n 4)\n    ask for many points at once, as with vectorized=True, instead of workers= or a pool"
+        )
+        raise SimkitError(msg)
+
+
+def _is_column(value: Any) -> bool:
+    if isinstance(value, (str, bytes, Mapping)):
+        return False
+    return np.ndim(value) > 0 if isinstance(value, np.ndarray | np.generic) else hasattr(value, "__len__")

@@ -1,0 +1,362 @@
+"""Files that a stranger made: no verb writes outside of its folder, runs or fetches anything, or takes much memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import simkit
+from simkit import SimkitError
+from simkit.cli.main import main
+
+SOURCE = """
+from simkit import experiment, product
+
+@experiment
+@product(x=[1, 2])
+def f(x, label="=1+1"):
+    return {"z": 2.0 * x, "v": [x, x]}
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(shared):
+    """A file of simkit's own; the tests change copies of it."""
+    shared.file("sim_f.py", SOURCE)
+    shared.ok("-n", "0")
+    return shared.path / "results" / "f-001.h5"
+
+
+@pytest.fixture
+def crafted(recorded, tmp_path, monkeypatch):
+    """Changes a copy in a folder of its own, where the tests stand; what leaves the folder is seen."""
+    home = tmp_path / "outer" / "home"
+    home.mkdir(parents=True)
+    (tmp_path / "outer" / "secret.txt").write_text("secret")
+    (tmp_path / "outer" / "evil.py").write_text("import os; os.mkdir('ran')\n" + SOURCE)
+    (home / "pyproject.toml").write_text("[tool.simkit]\n")
+    monkeypatch.chdir(home)
+
+    def craft(change):
+        shutil.copy(recorded, home / "a.h5")
+        with h5py.File(home / "a.h5", "r+") as file:
+            change(file)
+        return home / "a.h5"
+
+    before = sorted(tmp_path.rglob("*"))
+    yield craft
+    outside = [path for path in tmp_path.rglob("*") if not path.is_relative_to(home) and path not in before]
+    assert outside == []
+    assert not list(tmp_path.rglob("ran"))
+
+
+def verb(*arguments):
+    """The command in this process: its exit code and all that it said."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main(arguments)
+    return code, said.getvalue()
+
+
+def edit(name, change):
+    """Change a fact of the session that is a mapping."""
+
+    def craft(file):
+        attributes = file["f/info/001"].attrs
+        texts = json.loads(attributes.get("texts", "{}"))
+        if name in texts:
+            mapping = json.loads(file[f"f/info/sources/{texts.pop(name)}"].asstr()[0])
+            attributes["texts"] = json.dumps(texts)
+        else:
+            mapping = json.loads(attributes.get(name, "{}"))
+        change(mapping)
+        attributes[name] = json.dumps(mapping)
+
+    return craft
+
+
+def add_source(path, text="import os\n", digest=None):
+    """A further source under this path."""
+
+    def craft(file):
+        key = digest or hashlib.sha256(text.encode()).hexdigest()
+        if key not in file["f/info/sources"]:
+            file["f/info/sources"].create_dataset(key, data=np.array([text.encode()], f"S{len(text)}"))
+        edit("sources", lambda sources: sources.update({path: key}))(file)
+
+    return craft
+
+
+PATHS = [
+    "../evil2.py", "a/../../evil2.py", "/tmp/evil2.py", "//host/share/evil.py", ".git/config", ".git/hooks/x.py",
+    "a/.git/config.py", ".bashrc", ".pth.py", "a/.hidden/b.py", "a//b.py", "a/./b.py", "a/b.py/", "C:\\evil.py",
+    "C:evil.py", "a\\..\\evil.py", "con.py", "a/NUL", "a/lpt1.py", "a.py.", "a.py ", "dir /a.py", "a\x00.py",
+    "a\n.py", "a\x1b[2J.py", "a\u202epy.py", "evil.pth", "evil.sh", "Makefile", "setup.cfg", "a?.py",
+    "x/pyproject.toml",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_but_that_of_a_source_is_restored(crafted, path):
+    file = crafted(add_source(path))
+    code, said = verb("restore", str(file), "then")
+    assert code == 4
+    assert "the file was tampered with" in said
+    assert not (file.parent / "then").exists() or not list((file.parent / "then").rglob("*"))
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "../../x", "f" * 12])
+def test_a_source_is_restored_only_under_its_own_digest(crafted, digest):
+    code, said = verb("restore", str(crafted(add_source("a.py", digest="0" * 64))), "then")
+    assert (code, "does not fit its digest" in said) == (4, True)
+    code, said = verb("restore", str(crafted(edit("sources", lambda s: s.update({"a.py": digest})))), "then")
+    assert code == 4
+
+
+def test_a_link_in_the_folder_leads_nowhere(crafted):
+    file = crafted(lambda file: None)
+    (file.parent / "then").mkdir()
+    assert verb("restore", str(file), "then")[0] == 0
+    (file.parent / "linked").symlink_to(file.parent.parent)
+    assert verb("restore", str(file), "linked")[0] == 4
+
+
+PACKAGES = [
+    ("evil", "1\n--index-url http://x"), ("evil", "1\n./folder"), ("evil", "1 ; --hash"), ("evil", "1\r./x"),
+    ("-r", "1"), ("evil\n./x", "1"), ("evil @ file:///x", "1"), ("evil", "@ file:///x"), ("../evil", "1"),
+    ("evil", "1.0 "), ("evil", ["1"]), ("evil", "1\u2028./x"), ("e vil", "1"), ("evil", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "version"), PACKAGES)
+def test_pip_sees_only_names_and_versions(crafted, name, version):
+    file = crafted(edit("packages", lambda packages: packages.update({name: version})))
+    assert verb("restore", str(file), "then")[0] == 0
+    lines = (file.parent / "then" / "requirements.txt").read_text().splitlines()
+    assert not [line for line in lines if "evil" in line or "./" in line or line.startswith("-")]
+    assert all(line.startswith("#") or "==" in line or " @ " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "git+ssh://-oProxyCommand=x/y@abc", "git+ext::sh -c x@abc", "git+https://h/x@abc\n./y", "git+https://h/x@--upload",
+        "evil+https://h/x@abc", "git+https://h/x@abc#egg=./y", "git+https://h/$(x)@abc",
+    ],
+)  # fmt: skip
+def test_an_origin_that_simkit_does_not_record_is_left_to_hands(crafted, origin):
+    def change(file):
+        edit("packages", lambda packages: packages.update(mine="1.0"))(file)
+        edit("origins", lambda origins: origins.update(mine=origin))(file)
+
+    file = crafted(change)
+    assert verb("restore", str(file), "then")[0] == 0
+    lines = (file.parent / "then" / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if "mine" in line] == ["# not from an index, install by hand: mine 1.0"]
+
+
+@pytest.mark.parametrize("fact", ["simkit", "python"])
+def test_no_version_begins_a_line_of_its_own(crafted, fact):
+    file = crafted(lambda file: file["f/info/001"].attrs.__setitem__(fact, "1\n./folder"))
+    assert verb("restore", str(file), "then")[0] == 0
+    assert "./folder" not in (file.parent / "then" / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "node_id", ["../evil.py::f", "a/../../evil.py::f", "{outer}/evil.py::f", "x\\..\\evil.py::f"]
+)
+def test_verify_imports_nothing_that_a_node_id_chooses(crafted, tmp_path, node_id):
+    (tmp_path / "outer" / "simconf.py").write_text("import os; os.mkdir('ran')\n")
+    try:
+        chosen = node_id.replace("{outer}", str(tmp_path / "outer"))
+
+        def change(file):
+            file["f"].attrs["node_id"] = chosen
+            file["f"].attrs["codecs"] = json.dumps(["mine"])
+
+        file = crafted(change)
+        with pytest.warns(UserWarning, match="'mine' is not known here"):
+            code, said = verb("verify", str(file))
+        assert (code, "call traj.replay(run, f) with the function" in said) == (4, True)
+        with (
+            pytest.warns(UserWarning, match="'mine' is not known here"),
+            simkit.open(file) as trajectory,
+            pytest.raises(SimkitError, match="outside of any project"),
+        ):
+            trajectory.replay(0)
+    finally:
+        (tmp_path / "outer" / "simconf.py").unlink()
+
+
+def external_link(file):
+    del file["f/results/z"]
+    file["f/results/z"] = h5py.ExternalLink("../secret.txt", "/x")
+
+
+def link_at_the_top(file):
+    file["g"] = h5py.ExternalLink("../secret.txt", "/x")
+
+
+def link_in_the_sessions(file):
+    file["f/info/002"] = h5py.ExternalLink("../secret.txt", "/x")
+
+
+def external_storage(name):
+    def change(file):
+        attributes = dict(file[name].attrs)
+        dtype, shape = file[name].dtype, file[name].shape
+        del file[name]
+        made = file.create_dataset(name, shape, dtype, external=[("../secret.txt", 0, h5py.h5f.UNLIMITED)])
+        made.attrs.update(attributes)
+
+    return change
+
+
+def virtual(source):
+    def change(file):
+        attributes = dict(file["f/results/z"].attrs)
+        del file["f/results/z"]
+        layout = h5py.VirtualLayout((2,), "f8")
+        layout[:] = h5py.VirtualSource(source, "/z", (2,))
+        file.create_virtual_dataset("f/results/z", layout).attrs.update(attributes)
+
+    return change
+
+
+VERBS = [("show", "a.h5"), ("show", "a.h5", "--run", "0"), ("export", "a.h5", "o.csv"), ("export", "a.h5", "o.h5"),
+         ("diff", "a.h5", "a.h5"), ("merge", "m.h5", "a.h5"), ("show", "a.h5", "--provenance")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        external_link, link_at_the_top, link_in_the_sessions, external_storage("f/results/z"),
+        external_storage("f/runs/status"), external_storage("f/runs/seconds"), virtual("../secret.h5"),
+        virtual("/etc/x.h5"), virtual("a.shards/../../secret.h5"), virtual("other.shards/0.h5"),
+    ],
+)  # fmt: skip
+def test_nothing_outside_of_the_file_is_read(crafted, change):
+    crafted(change)
+    for arguments in VERBS:
+        code, said = verb(*arguments)
+        assert code == 4, (arguments, said)
+        assert "refused, since simkit records nothing of the kind" in said
+        assert "secret\n" not in said
+
+
+def huge(name, shape, dtype="f8", **options):
+    def change(file):
+        attributes = dict(file[name].attrs) if name in file else {}
+        if name in file:
+            del file[name]
+        file.create_dataset(name, shape, dtype, **options).attrs.update(attributes)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        huge("f/runs/status", (10**12,), "u1", chunks=(64,)),
+        huge("f/results/z", (10**12,), chunks=(64,)),
+        huge("f/results/z", (2, 10**10), chunks=(1, 64)),
+        huge("f/results/z", (2,), "S2000000000", chunks=(1,)),
+        huge("f/results/z", (2, 2**28), chunks=(1, 2**28)),
+        huge("f/results/v", (2, 10**10), "i8", chunks=(1, 64)),
+        huge("f/parameters/label", (), "S2000000000"),
+        huge("f/runs/notes/run", (10**11,), "i8", chunks=(64,)),
+        huge("f/info/sources/" + "0" * 64, (1,), "S2000000000", chunks=(1,)),
+    ],
+)
+def test_a_size_that_nothing_stands_for_takes_no_memory(crafted, change):
+    resource = pytest.importorskip("resource", reason="Windows has no such limits to measure")
+    crafted(change)
+    unit = 1024 if sys.platform == "darwin" else 1
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for arguments in VERBS[:5]:
+        code, said = verb(*arguments)
+        assert code == 4, (arguments, said)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000 * unit
+
+
+def test_many_rows_that_are_pending_are_no_attack(tmp_path):
+    path = tmp_path / "many.h5"
+
+    def f(x):
+        return {"v": np.zeros(1000)}
+
+    simkit.run(f, simkit.product(x=range(300_000)).where("x < 3"), output=path).close()
+    with simkit.open(path) as trajectory:
+        assert trajectory["v"].shape == (3, 1000)
+
+
+MOVING = set("\x1b\x07\r\x9b\u202e")
+CONTROLS = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e"
+
+
+def test_no_verb_lets_a_file_move_the_cursor(crafted):
+    def change(file):
+        file["f"].attrs["node_id"] = f"sim_f.py::f{CONTROLS}"
+        file["f"].attrs["doc"] = CONTROLS
+        for name in ("command", "host", "user", "platform", "cpu", "reason", "engine"):
+            file["f/info/001"].attrs[name] = f"x{CONTROLS}"
+        file["f/parameters/label"].attrs["comment"] = CONTROLS
+        file["f/results/z"].attrs["unit"] = CONTROLS
+        file["f/results"].move("v", f"v{CONTROLS}")
+        edit("packages", lambda packages: packages.update({CONTROLS: CONTROLS}))(file)
+
+    crafted(change)
+    for arguments in [*VERBS, ("verify", "a.h5"), ("restore", "a.h5", "then"), ("repair", "a.h5"),
+                      ("show", "a.h5", f"{CONTROLS}"), ("export", "a.h5", "p.csv", "--names", CONTROLS)]:  # fmt: skip
+        code, said = verb(*arguments)
+        assert code != 3, said
+        assert not MOVING & set(said), (arguments, said)
+    with simkit.open("a.h5") as trajectory:
+        for text in (repr(trajectory), repr(trajectory.runs[0]), repr(trajectory.results)):
+            assert not MOVING & set(text)
+
+
+def test_nothing_of_a_file_is_html_in_a_notebook(crafted):
+    script = "<script>alert(1)</script>"
+
+    def change(file):
+        file["f/parameters/label"].attrs["comment"] = script
+        file["f/results/z"].attrs["unit"] = script
+        file["f/results"].move("v", "<img src=x onerror=alert(1)>")
+
+    with simkit.open(crafted(change)) as trajectory:
+        pages = [trajectory, trajectory.results, trajectory.runs[0], trajectory.parameters]
+        html = "".join(page._repr_html_() for page in pages)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("name", ["packages", "sources", "origins", "git", "environment"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[1]", "7"])
+def test_facts_that_are_no_mappings_are_an_error(crafted, name, text):
+    def change(file):
+        attributes = file["f/info/001"].attrs
+        texts = json.loads(attributes.get("texts", "{}"))
+        texts.pop(name, None)
+        attributes["texts"] = json.dumps(texts)
+        if len(text) > 60_000:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            file["f/info/sources"].create_dataset(digest, data=np.array([text.encode()], f"S{len(text)}"))
+            attributes["texts"] = json.dumps({**texts, name: digest})
+        else:
+            attributes[name] = text
+
+    crafted(change)
+    for arguments in (("show", "a.h5", "--provenance"), ("restore", "a.h5", "then")):
+        code, said = verb(*arguments)
+        assert (code, f"session's {name} can't be read" in said) == (4, True), said
