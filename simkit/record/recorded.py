@@ -440,11 +440,6 @@ def _consecutive(runs: Index) -> Rows:
     return slice(first, first + len(runs)) if (np.diff(runs) == 1).all() else runs
 
 
-def session_groups(root: h5py.Group) -> list[h5py.Group]:
-    """What is told of each session, in order; other facts stand beside them under names."""
-    return [group for name, group in root["info"].items() if name.isdigit()]
-
-
 def _close(store: Store, owner: int) -> None:
     """Close a file for writing; a forked child that ends has no part in it."""
     if os.getpid() == owner:

@@ -18,12 +18,12 @@ from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import create_column, put
 from simkit.record.copy import copy_checkpoints, copy_columns, copy_facts, extend
-from simkit.record.facts import add_origins, forget_checkpoints, read_origins
+from simkit.record.facts import add_origins, forget_checkpoints, read_origins, session_groups
 from simkit.record.format import AFTER, MERGED, names_in, place
 from simkit.record.merge.inputs import Input, Survey, survey
 from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
 from simkit.record.readings import INPUTS, add_inputs
-from simkit.record.recorded import Recorded, session_groups
+from simkit.record.recorded import Recorded
 from simkit.record.table import Table
 from simkit.values.batch import Status
 
@@ -181,8 +181,8 @@ def _columns(blueprint: Blueprint, section: str) -> list[str]:
 
 def _add_sessions(root: h5py.Group, recorded: Recorded) -> int:
     """Copy the sessions of a source and the remarks on it as a whole; how many sessions there were before."""
-    earlier = len(session_groups(root))
-    for number, group in enumerate(session_groups(recorded.root), earlier + 1):
+    earlier = len(session_groups(root["info"]))
+    for number, group in enumerate(session_groups(recorded.root["info"]), earlier + 1):
         root.copy(group, root["info"], f"{number:03d}")
     for name, group in recorded.root["info"].items():
         if name == INPUTS:
@@ -223,7 +223,7 @@ def _add_origins(
         "root_seed": str(recorded.attributes["root_seed"]),
         "created": float(recorded.attributes["created"]),
         "first_session": 1,
-        "sessions": len(session_groups(recorded.root)),
+        "sessions": len(session_groups(recorded.root["info"])),
     }
     moved = [{**row, "first_session": row["first_session"] + earlier} for row in (*theirs, own)]
     add_origins(root["info"], moved)
