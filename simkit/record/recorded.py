@@ -15,7 +15,6 @@ import attrs
 import h5py
 import numpy as np
 
-from simkit._version import __version__
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.additions import Additions
@@ -43,7 +42,7 @@ from simkit.record.facts import (
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
-from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
+from simkit.record.format import MASK, names_in, place, unreadable
 from simkit.record.inspection import check_datasets
 from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
@@ -144,7 +143,7 @@ class Recorded:
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
         try:
-            problem = _problem(path, names, name) or _unreadable(path, file[name or names[0]])
+            problem = _problem(path, names, name) or unreadable(path, file[name or names[0]])
             if problem:
                 raise SimkitError(problem)
             check_datasets(file[name or names[0]], path)
@@ -444,18 +443,6 @@ def _close(store: Store, owner: int) -> None:
     """Close a file for writing; a forked child that ends has no part in it."""
     if os.getpid() == owner:
         store.close()
-
-
-def _unreadable(path: Path, group: h5py.Group) -> str:
-    """Why a group of another format can't be read."""
-    found = group.attrs["simkit_format"]
-    if found in READABLE:
-        return ""
-    where = f"{shown_path(path)}: {group.name[1:]} has format {found}"
-    known = f"this simkit ({__version__}) reads format {', '.join(map(str, READABLE))}"
-    if isinstance(found, np.integer) and found > FORMAT:
-        return f"{where}, written by a newer simkit; {known}\n    pip install --upgrade simkit"
-    return f"{where}, which is too old: {known}\n    open it with the simkit that wrote it"
 
 
 def _problem(path: Path, names: list[str], name: str | None) -> str:

@@ -27,6 +27,7 @@ from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store, sweep_results
+from simkit.record.format import DECLARED
 from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
@@ -167,6 +168,19 @@ class Execution:
                 writer.end_session(self.outcome(interrupted=interrupt.requested))
             self.progress.interrupted = interrupt.requested
 
+    def declare(self) -> None:
+        """Record which points are declared where nothing is to be run; what is in the file already is not written."""
+        recorded = self.target.slot.open()
+        try:
+            before = recorded.run_column(DECLARED)
+        finally:
+            recorded.close()
+        now = self.target.points.declared
+        same = now is None if before is None else np.array_equal(before > 0, True if now is None else now)
+        if not same and not (now is None and before is not None and before.all()):
+            with self.writer() as writer:
+                writer.declare(now)
+
     def agenda(self, runs: Index | range) -> Worklist:
         """The runs with their points, and the checkpoints that they go on from."""
         return Worklist(
@@ -301,6 +315,7 @@ class Execution:
         plan, points = self.plan, self.target.points
         self.describe(writer, fixed, runs)
         first = self.write_points(writer, points.recorded, points.n)
+        writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
         writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
@@ -339,6 +354,7 @@ class Execution:
         self.target = attrs.evolve(self.target, points=points)
         writer.grow(points.n)
         self.write_points(writer, start, points.n)
+        writer.declare(points.declared)
         values = {name: constant[0] for name, constant in fixed.items()}
         writer.vary(values, runs, changed=bool(self.target.changed))
         writer.commit()
