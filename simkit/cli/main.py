@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from simkit._version import __version__
 from simkit.errors import SimkitError, visible
+
+if TYPE_CHECKING:
+    import argparse
 
 EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
@@ -27,6 +29,8 @@ on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
 
 def parser() -> argparse.ArgumentParser:
     """The parser of ``simkit [PATH | FILE::NAME | FILE::NAME[3:7] …]``."""
+    import argparse
+
     top = argparse.ArgumentParser(
         prog="simkit",
         description="Find the experiments of a project, run every point of their spaces, record every run.",
@@ -160,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and not {"-h", "--help", "--version"} & set(arguments):
+        _fix_hashes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what runs print may be anything: show it all the same
             stream.reconfigure(errors="backslashreplace")
@@ -179,6 +185,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
     return code
+
+
+def _fix_hashes() -> None:
+    """Begin anew with a fixed PYTHONHASHSEED, or the order of a set of texts differs from session to session.
+
+    It can be set only when an interpreter starts. Not on Windows, where the shell would not wait for it.
+    """
+    if os.environ.get("PYTHONHASHSEED", "random") != "random" or sys.platform == "win32":
+        return
+    words = [sys.executable, *sys.orig_argv[1:]]
+    try:
+        os.execve(sys.executable, words, {**os.environ, "PYTHONHASHSEED": "0"})
+    except OSError:  # it is recorded with the session's environment that it is not fixed
+        return
 
 
 def _run(arguments: list[str]) -> int:

@@ -213,6 +213,8 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         sources=sources(graph, things),
         readings=read_on_import(graph, code.units) if imported else {},
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
+        isolate=candidate.tag.isolate,
+        chdir=candidate.tag.chdir,
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
 

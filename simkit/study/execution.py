@@ -255,6 +255,11 @@ class Execution:
             workers = min(settings.workers, runs)
             engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
         else:
+            if self.plan.isolate:
+                words = (
+                    f"{self.plan.node_id}: isolate=True needs a worker process; here the runs share this one"
+                )
+                self.progress.remarks.append(words)
             engine = Here(
                 job, beat=self.beat, on_error=settings.on_error, is_interrupt=signalled,
                 save=self.keep,
