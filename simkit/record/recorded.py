@@ -43,7 +43,7 @@ from simkit.record.facts import (
 )
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import MASK, names_in, place, unreadable
-from simkit.record.inspection import check_datasets
+from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
@@ -142,14 +142,10 @@ class Recorded:
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
-        try:
-            problem = _problem(path, names, name) or unreadable(path, file[name or names[0]])
-            if problem:
-                raise SimkitError(problem)
-            check_datasets(file[name or names[0]], path)
-        except SimkitError:
+        problem = _problem(path, names, name) or unreadable(path, file[name or names[0]])
+        if problem := problem or problem_of(file[name or names[0]], path):
             file.close()
-            raise
+            raise SimkitError(problem)
         if not writable:
             return cls(path, file, name or names[0])
         file.close()  # no file is made, and no log replayed, where none should be
@@ -278,7 +274,7 @@ class Recorded:
         return is_scalar(self._node(name))
 
     def is_value(self, name: str) -> bool:
-        """Whether each run's value is handled as a whole, as numbers, text, tuples and times are."""
+        """Whether each run's value is handled as a whole, as tuples and times are too."""
         return is_value(self._node(name))
 
     def kind(self, name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -91,6 +93,31 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Put back afterwards what runs in this process may have moved: the working directory and the standard streams."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = ""
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    try:
+        yield
+    finally:
+        if folder:
+            with suppress(OSError):
+                os.chdir(folder)
+        for number, (name, stream) in enumerate(streams.items(), 1):
+            setattr(sys, name, _reopened(number) if getattr(stream, "closed", False) else stream)
+
+
+def _reopened(number: int) -> Any:
+    try:
+        return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    except OSError:
+        return open(os.devnull, "w", encoding="utf-8")
+
+
 _BLOCK = 65_536
 
 
@@ -132,6 +159,10 @@ class Execution:
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
         engine = Here(self.job(constants(self.plan, self.shared)), on_error=self.settings.on_error)
+        with surroundings():
+            self._replay(engine, runs)
+
+    def _replay(self, engine: Engine, runs: Index | range) -> None:
         try:
             for batch in engine.run(self.agenda(runs), lambda: False):
                 if isinstance(batch, Batch):
@@ -139,7 +170,13 @@ class Execution:
         finally:
             self.progress.take_problems(engine.close())
 
-    def record(self, runs: Index | range, facts: Mapping[str, Any], read: Mapping[str, Content]) -> None:
+    def record(
+        self,
+        runs: Index | range,
+        facts: Mapping[str, Any],
+        read: Mapping[str, Content],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """Execute runs and record them.
 
         Parameters
@@ -148,11 +185,13 @@ class Execution:
             The circumstances, for the session's record.
         read
             The files that were read before the first run, by path.
+        now
+            The time, for the session's end.
         """
         fixed = constants(self.plan, self.shared)
         sweep()
         sweep_results(self.target.slot.path.parent)
-        with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
+        with surroundings(), Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:
                 most = self.settings.most_failures
@@ -165,7 +204,7 @@ class Execution:
                     agenda = Rounds(self.trials, agenda, lambda numbers: self.append(numbers, writer, fixed))
                 self.consume(engine.run(agenda, stop), writer, interrupt)
                 self.settle_inputs(writer)
-                writer.end_session(self.outcome(interrupted=interrupt.requested))
+                writer.end_session({"ended": now(), "outcome": self.outcome(interrupted=interrupt.requested)})
             self.progress.interrupted = interrupt.requested
 
     def declare(self) -> None:
@@ -188,11 +227,11 @@ class Execution:
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
         )  # fmt: skip
 
-    def outcome(self, *, interrupted: bool) -> dict[str, Any]:
+    def outcome(self, *, interrupted: bool) -> str:
         """How the session ended, for its record; without that it was killed."""
         counts = [f"{number} {word}" for word, number in self.progress.counts.items()]
         words = [*counts, "interrupted"] if interrupted else counts
-        return {"ended": time.time(), "outcome": ", ".join(words) or "nothing was run"}
+        return ", ".join(words) or "nothing was run"
 
     def consume(
         self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt

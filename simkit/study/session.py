@@ -102,7 +102,7 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     )
     if bookkeeping is not None:
         with bookkeeping:
-            execution.record(runs, bookkeeping.facts, begun)
+            execution.record(runs, bookkeeping.facts, begun, bookkeeping.now)
     elif len(runs):
         execution.replay(runs)
     elif target.status is not None and not settings.replay:
@@ -188,9 +188,9 @@ def run(
         project,
         workers=workers,
         seed=seed,
-        output=None if output is None else Path(output),
+        output=None if output is None else Path(output).absolute(),
         fresh=fresh,
-        into=None if into is None else Path(into),
+        into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
     if plan.captures.incomparable:
