@@ -116,11 +116,6 @@ def numbers(info: h5py.Group) -> list[str]:
     return sorted((key for key in info if key.isdigit()), key=int)
 
 
-def session_groups(info: h5py.Group) -> list[h5py.Group]:
-    """What is told of each session, in order; other facts stand beside them under names."""
-    return [info[name] for name in numbers(info)]
-
-
 def write_session(info: h5py.Group, facts: Mapping[str, Any]) -> h5py.Group:
     """Add a session: text, bytes, numbers, and mappings; `sources` maps paths to the files' bytes."""
     group = info.create_group(f"{len(numbers(info)) + 1:03d}", track_order=True)

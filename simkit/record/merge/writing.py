@@ -181,8 +181,8 @@ def _columns(blueprint: Blueprint, section: str) -> list[str]:
 
 def _add_sessions(root: h5py.Group, recorded: Recorded) -> int:
     """Copy the sessions of a source and the remarks on it as a whole; how many sessions there were before."""
-    earlier = len(session_groups(root["info"]))
-    for number, group in enumerate(session_groups(recorded.root["info"]), earlier + 1):
+    earlier = len(session_groups(root))
+    for number, group in enumerate(session_groups(recorded.root), earlier + 1):
         root.copy(group, root["info"], f"{number:03d}")
     for name, group in recorded.root["info"].items():
         if name == INPUTS:
@@ -223,7 +223,7 @@ def _add_origins(
         "root_seed": str(recorded.attributes["root_seed"]),
         "created": float(recorded.attributes["created"]),
         "first_session": 1,
-        "sessions": len(session_groups(recorded.root["info"])),
+        "sessions": len(session_groups(recorded.root)),
     }
     moved = [{**row, "first_session": row["first_session"] + earlier} for row in (*theirs, own)]
     add_origins(root["info"], moved)
