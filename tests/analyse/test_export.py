@@ -158,6 +158,15 @@ def test_from_python(study):
     traj.export(str(study.path / "mine.csv"), force=True)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "x" * 300, "tab\there", "ends ", " begins", "\x7f"])
+def test_a_name_that_netcdf_has_not_is_told(tmp_path, name):
+    with simkit.run(lambda x: {name: x, "z": x}, simkit.product(x=[1, 2]), output=tmp_path / "f.h5") as traj:
+        with pytest.raises(simkit.SimkitError, match="netCDF has no such names"):
+            traj.export(tmp_path / "f.nc")
+        traj.export(tmp_path / "z.nc", ["z"])
+    assert (tmp_path / "z.nc").exists()
+
+
 TEXTS = [
     "a\rb",
     "\r",
