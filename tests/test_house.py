@@ -37,11 +37,8 @@ LATER = (  # came with features after the house was counted
     "collect/conversion",
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
-    "record/inspection",
-    *("record/damage", "record/file/sums", "record/file/system"),
-    *("inject/leftovers", "inject/lineage", "execute/processes/groups"),
-    "record/inspection",
-    *("record/damage", "record/file/sums", "record/file/system", "record/file/locks"),
+    *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
+    *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind

@@ -6,6 +6,7 @@ import csv
 import datetime
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,8 @@ def list_problem(selection: Selection, name: str) -> str:
 
 def cube_problem(selection: Selection, name: str, array: Any) -> str:
     """Why an array can't stand in a netCDF file; empty if it can."""
+    if not is_netcdf_name(name):
+        return "netCDF has no such names"
     if array.dtype.kind == "c" or array.dtype.char in "geGS":
         return f"it has no {array.dtype} numbers"
     if array.dtype.kind != "O":
@@ -67,6 +70,12 @@ def cube_problem(selection: Selection, name: str, array: Any) -> str:
     if all(type(value) is str for value in values) or all(isinstance(v, (bool, np.bool_)) for v in values):
         return ""
     return f"no arrays of one shape and type, {_kind(selection, name)}"
+
+
+def is_netcdf_name(name: str) -> bool:
+    """Whether netCDF can hold a name: at most 256 bytes, no slash or control character, no space at the end."""
+    is_begun = name[:1].isalnum() or name[:1] == "_" or name[:1] > "\x7f"
+    return is_begun and len(name.encode()) <= 256 and not re.search(r"[\x00-\x1f\x7f/]|\s$", name)
 
 
 def _values(column: Any) -> list[Any]:
@@ -282,7 +291,7 @@ def _netcdf(selection: Selection, path: Path, names: Sequence[str] | None) -> li
 def _netcdf_constants(selection: Selection, made: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     """Constants that are no numbers or text, as attributes in words."""
     constants = [str(n) for n in made.variables if n in selection and selection.about(str(n)).constant]
-    words = [name for name in constants if made[name].dtype.kind in "Oc"]
+    words = [name for name in constants if made[name].dtype.kind in "Oc" and is_netcdf_name(name)]
     plain = made.drop_vars(words).assign_attrs({name: repr(made[name].item()) for name in words})
     return plain, [f"constants kept as text attributes: {', '.join(words)}"] if words else []
 
@@ -315,7 +324,7 @@ def _reshaped(values: list[Any], shape: tuple[int, ...]) -> Any:
 def _to_netcdf(made: xr.Dataset, path: Path) -> None:
     try:
         made.to_netcdf(path)
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         msg = f"{path.suffix}: {error}"
         raise SimkitError(msg) from None
 

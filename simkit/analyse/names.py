@@ -122,7 +122,10 @@ class Names:
         return len(self.__here())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.__here() or self.__prefix + name in self.__names)
+        full = f"{self.__prefix}{name}"
+        return isinstance(name, str) and (
+            full in self.__names or any(known.startswith(full + ".") for known in self.__names)
+        )
 
     def __dir__(self) -> list[str]:
         return self.__here()

@@ -13,6 +13,7 @@ from simkit.declare.forms import Array, Closed, Index, Test, Values, objects, pa
 from simkit.declare.operators import matching
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.inform.progress import briefly
+from simkit.record.format import DECLARED
 from simkit.record.recorded import About, Recorded
 from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
@@ -121,8 +122,17 @@ class Selection:
         columns = _Columns(self.with_presence, names)
         chosen = np.ones(len(self), bool) if test is None else _tested(test, columns, len(self), self.closed)
         for name, wanted in equal.items():
+            if name == DECLARED and name not in columns:
+                chosen &= self.declared == bool(wanted)
+                continue
             chosen &= _equal(columns, name, wanted, self.closed)
         return self.at(self.runs[chosen])
+
+    @property
+    def declared(self) -> Array:
+        """Which runs' points were declared when the last session looked, shape ``(n,)``."""
+        known = self.has_run_column(DECLARED)
+        return self.run_column(DECLARED) > 0 if known else np.ones(len(self), bool)
 
     @property
     def closed(self) -> dict[str, tuple[str, ...]]:

@@ -279,7 +279,8 @@ class Trajectory:
             ``"x > 2 and status == 'done'"``; a function of some of them, called per run; or a boolean for
             each run, as of ``traj["z"] > 2``. A run that lacks a value in the test does not match.
         **equal
-            Names (dots as in ``{"neuron.tau": 1}``) that must have these values.
+            Names (dots as in ``{"neuron.tau": 1}``) that must have these values; ``declared=True`` leaves out
+            runs whose points were not declared any more when the last session looked.
         """
         return Trajectory(self._selection.recorded, self._selection.where(test, equal).chosen)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
 from simkit.errors import SimkitError, visible
+
+if TYPE_CHECKING:
+    import argparse
 
 EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
@@ -27,6 +29,8 @@ on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
 
 def parser() -> argparse.ArgumentParser:
     """The parser of ``simkit [PATH | FILE::NAME | FILE::NAME[3:7] …]``."""
+    import argparse
+
     top = argparse.ArgumentParser(
         prog="simkit",
         description="Find the experiments of a project, run every point of their spaces, record every run.",
@@ -148,7 +152,7 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("--version", action="store_true", help="show the version")
 
 
-INTERRUPTED, BUG, USAGE = 2, 3, 4
+LOST, INTERRUPTED, BUG, USAGE = 1, 2, 3, 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -160,25 +164,104 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what runs print may be anything: show it all the same
-            stream.reconfigure(errors="backslashreplace")
+    if argv is None and not {"-h", "--help", "--version"} & set(arguments):
+        _fix_hashes()
+    with _outlets() as outlets:
+        code = _ended(arguments)
+        lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)
+        if lost is None or isinstance(lost, BrokenPipeError):  # the reader of a pipe has seen enough
+            return code
+        print(f"simkit: what was said could not be written: {lost}", file=sys.stderr)
+        return code or LOST
+
+
+def _ended(arguments: list[str]) -> int:
+    """Do what is asked for; the exit code, whatever happens."""
     try:
         is_verb = bool(arguments) and arguments[0] in _VERBS
         code = _verb(arguments[0], arguments[1:]) if is_verb else _run(arguments)
-        sys.stdout.flush()  # here rather than at exit, where a closed pipe can't be handled any more
+        sys.stdout.flush()  # here rather than at exit, where what can't be written can't be handled any more
     except SimkitError as error:
         print(visible(f"simkit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("simkit: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
     return code
+
+
+class _Outlet:
+    """Standard output or error; where it can't be written, what is said is lost, and the study goes on."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        stream.reconfigure(errors="backslashreplace")  # what runs print may be anything: show it all the same
+        self.stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        return self._tried(self.stream.write, text) or len(text)
+
+    def flush(self) -> None:
+        self._tried(self.stream.flush)
+
+    def _tried(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return action(*arguments)
+        except OSError as error:  # a full disk, a closed pipe, a terminal that is gone
+            self.error = self.error or error
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, self.stream.fileno())  # what is still in the buffer goes there too, at exit
+            os.close(sink)
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def _outlets() -> Iterator[list[_Outlet]]:
+    """Have standard output and error that can be written to, whatever the command was started with."""
+    for number in range(3):
+        _have_open(number)
+    before = sys.stdout, sys.stderr
+    outlets: list[_Outlet] = []
+    for name, stream in zip(("stdout", "stderr"), before, strict=True):
+        if stream is None:  # it was closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole command
+        elif isinstance(stream, io.TextIOWrapper):
+            outlets.append(_Outlet(stream))
+            setattr(sys, name, outlets[-1])
+    try:
+        yield outlets
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _have_open(number: int) -> None:
+    """Have a file descriptor open, so that no file of ours becomes the standard output of a run."""
+    try:
+        os.fstat(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+
+
+def _fix_hashes() -> None:
+    """Begin anew with a fixed PYTHONHASHSEED, or the order of a set of texts differs from session to session.
+
+    It can be set only when an interpreter starts. Not on Windows, where the shell would not wait for it.
+    """
+    if os.environ.get("PYTHONHASHSEED", "random") != "random" or sys.platform == "win32":
+        return
+    words = [sys.executable, *sys.orig_argv[1:]]
+    try:
+        os.execve(sys.executable, words, {**os.environ, "PYTHONHASHSEED": "0"})
+    except OSError:  # it is recorded with the session's environment that it is not fixed
+        return
 
 
 def _run(arguments: list[str]) -> int:

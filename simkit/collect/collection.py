@@ -23,7 +23,7 @@ from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
-from simkit.collect.problems import unused_outside
+from simkit.collect.problems import check_result_names, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
@@ -196,7 +196,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
     graph = graph_of(things, [candidate.path, *simconfs(candidate.path, rootdir)], rootdir)
     check_shared(graph, candidate.path)
     code = reached(graph, things)
-    return Plan(
+    made = Plan(
         name=candidate.function.__name__,
         node_id=candidate.node_id,
         function=candidate.function,
@@ -213,8 +213,12 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         sources=sources(graph, things),
         readings=read_on_import(graph, code.units) if imported else {},
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
+        isolate=candidate.tag.isolate,
+        chdir=candidate.tag.chdir,
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
+    check_result_names(made)
+    return made
 
 
 def _declared(tag: Tag) -> Space:

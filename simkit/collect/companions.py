@@ -88,6 +88,8 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
         nodes=nodes,
         needs=needs,
         space=explore(),
+        isolate=False,
+        chdir=False,
         path=path,
         module=function.__module__,
         code=code.code,

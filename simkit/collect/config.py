@@ -17,7 +17,7 @@ from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
 BOOKS = ("git", "sumatra")
-WARNINGS = ("unseeded_random", "mutated_parameter", "large_return", *BOOKS)
+WARNINGS = ("unseeded_random", "mutated_parameter", "large_return", "shared_files", "changed_global", *BOOKS)
 
 
 KindOf = Callable[[str], Any]

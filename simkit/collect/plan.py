@@ -107,6 +107,10 @@ class Plan:
         The global random generators that this code may draw from.
     generators
         The generator objects that its modules hold, by name.
+    isolate
+        Whether each run has a process of its own.
+    chdir
+        Whether each run has its ``workdir`` as the working directory.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
     strategy
@@ -129,6 +133,8 @@ class Plan:
     code: Mapping[str, str]
     limits: Limits = Limits()
     compress: bool = False
+    isolate: bool = False
+    chdir: bool = False
     streams: frozenset[str] = frozenset()
     generators: Mapping[str, Any] = attrs.field(factory=dict)
     captures: Captures = Captures()

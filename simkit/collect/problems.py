@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from simkit.collect.plan import Node
+import attrs
+
+from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import Provider, Requester, group_fields, is_group
+from simkit.declare.annotations import Note, notes
 from simkit.declare.forms import Values
-from simkit.errors import SimkitError, did_you_mean, listed, paragraphs
+from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
 from simkit.values.encode import explain
+from simkit.values.results import ONE, is_one_result
 
 
 def _chain(chain: Sequence[Requester]) -> str:
@@ -203,3 +210,31 @@ def check_axis(where: str, name: str, values: Values) -> None:
         return
     for element in values.elements():
         check_storable(name, element, f"{where}: explored")
+
+
+def check_result_names(plan: Plan) -> None:
+    """What the annotation of the experiment calls its results must not be the name of a parameter."""
+    returned = notes(plan.function).get("return", Note()).type
+    name = next((name for name in _told_results(returned) if name in plan.parameters), None)
+    if name is not None:
+        told = getattr(returned, "__name__", str(returned))
+        msg = (
+            f"{location(plan.function)}: {plan.name} returns {told}, and its result {name!r} has a parameter's name\n"
+            f"    give it another name, such as {name + '_end'!r}"
+        )
+        raise SimkitError(msg)
+
+
+def _told_results(returned: Any) -> Sequence[str]:
+    """The names of the results, as far as an annotation tells."""
+    if typing.is_typeddict(returned):
+        return list(returned.__annotations__)
+    if not inspect.isclass(returned) or issubclass(returned, (Mapping, type(None))):
+        return ()
+    if attrs.has(returned):
+        return [field.name for field in attrs.fields(returned)]
+    if dataclasses.is_dataclass(returned):
+        return [field.name for field in dataclasses.fields(returned)]
+    if issubclass(returned, tuple) and hasattr(returned, "_fields"):
+        return list(returned._fields)
+    return [ONE] if is_one_result(returned) and returned not in (object, typing.Any) else ()

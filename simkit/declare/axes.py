@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -50,19 +50,27 @@ def declared(name: str, given: Any) -> Values:
     if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a pandas Series or Index
         numpy_typed = isinstance(given.dtype, np.dtype)
         return declared(name, given.to_numpy()) if numpy_typed else from_list(list(given))
-    if isinstance(given, (str, bytes, dict, set, frozenset)) or not isinstance(given, Iterable):
+    if hasattr(type(given), "columns") or hasattr(
+        type(given), "data_vars"
+    ):  # a table gives the names of its columns
+        msg = (
+            f"{caller()}: {name} is a {type(given).__name__}, and a table is no list of values\n"
+            f"    explore(frame) takes its rows as points, {name}=frame['column'] a column, {name}=[frame] the whole"
+        )
+        raise SimkitError(msg)
+    if isinstance(given, (str, bytes, Mapping, Set)) or not isinstance(given, Iterable):
         raise _not_an_axis(name, given)
     return from_list(list(given))
 
 
 def _not_an_axis(name: str, given: Any) -> SimkitError:
-    why = "has no order" if isinstance(given, (set, frozenset)) else "is not a list of values"
+    why = "has no order" if isinstance(given, Set) else "is not a list of values"
     return SimkitError(
         f"{caller()}: {name}={given!r} {why}\n    give a list or an array: {name}=[{_first(given)}, …]"
     )
 
 
 def _first(given: Any) -> str:
-    if isinstance(given, (set, frozenset, dict)) and given:
+    if isinstance(given, (Set, Mapping)) and given:
         return repr(next(iter(given)))
     return repr(given)

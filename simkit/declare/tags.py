@@ -100,6 +100,8 @@ class Tag:
     spaces: tuple[Form, ...] = ()  # of the stacked decorators, the slowest first
     limits: Limits = Limits()
     compress: bool | None = None
+    isolate: bool = False
+    chdir: bool = False
     afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
     follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
     is_report: bool = False  # of an after: what it returns is called as the function is
@@ -169,6 +171,8 @@ def experiment(
     memory: str | int | None = None,
     nice: int = 0,
     compress: bool | None = None,
+    isolate: bool = False,
+    chdir: bool = False,
 ) -> Callable[[F], F]: ...
 def experiment(
     function: Any = None,
@@ -179,6 +183,8 @@ def experiment(
     memory: str | int | None = None,
     nice: int = 0,
     compress: bool | None = None,
+    isolate: bool = False,
+    chdir: bool = False,
 ) -> Any:
     """Mark a function as an experiment: ``simkit`` finds it and runs it at every point of its space.
 
@@ -200,17 +206,26 @@ def experiment(
     compress
         Whether arrays of 4 kB and more are compressed (shuffle and gzip, in the worker); by default as
         ``[tool.simkit] compress`` says. Arrays that do not shrink are kept as they are.
+    isolate
+        Whether each run has a fresh process: for code that keeps something from one call to the next which
+        can't be put back. Needs a worker process.
+    chdir
+        Whether each run has its ``workdir`` as the working directory: for codes that write files of fixed names.
     """
     if function is None:
         allowed = limits(timeout, retries, memory, nice, caller())
         if compress is not None and not isinstance(compress, bool):
             msg = f"{caller()}: compress={compress!r}: give True or False"
             raise SimkitError(msg)
-        return lambda f: _experiment(f, allowed, compress)
-    return _experiment(function, Limits(), None)
+        for name, flag in (("isolate", isolate), ("chdir", chdir)):
+            if not isinstance(flag, bool):
+                msg = f"{caller()}: {name}={flag!r}: give True or False"
+                raise SimkitError(msg)
+        return lambda f: _experiment(f, limits=allowed, compress=compress, isolate=isolate, chdir=chdir)
+    return _experiment(function)
 
 
-def _experiment(function: Any, allowed: Limits, compress: bool | None) -> Any:
+def _experiment(function: Any, **said: Any) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @experiment marks a function, not {function!r}"
         raise SimkitError(msg)
@@ -221,7 +236,7 @@ def _experiment(function: Any, allowed: Limits, compress: bool | None) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         msg = f"{location(function)}: experiment {function.__name__} must return its results, not yield or await"
         raise SimkitError(msg)
-    mark(function, kind="experiment", limits=allowed, compress=compress)
+    mark(function, kind="experiment", **said)
     return function
 
 

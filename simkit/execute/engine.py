@@ -113,4 +113,7 @@ def processes(job: Job, workers: int, *, method: Method | None = None, show_outp
     """
     method = start_method(method)
     source, declared = for_workers(job, method)
-    return Pool(source, declared, workers, method=method, limits=job.plan.limits, show=show_output)
+    return Pool(
+        source, declared, workers,
+        method=method, limits=job.plan.limits, show=show_output, isolate=job.plan.isolate,
+    )  # fmt: skip

@@ -8,12 +8,12 @@ whole batch is looked at, and done again with care if something in it has moved.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from simkit.collect import surroundings
+from simkit.collect.brian import brian2, device_hook
 from simkit.collect.draws import BRIAN2, NUMPY, generators_in
 from simkit.collect.plan import Plan
 from simkit.declare.forms import Array
@@ -37,8 +37,8 @@ class Baseline:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.seeds_each = bool(plan.streams or plan.generators)
-        self.cleans_each = False
+        self.seeds_each = bool(plan.streams or plan.generators or plan.isolate)
+        self.cleans_each = plan.isolate
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         self.streams: list[Stream] = []
@@ -47,7 +47,7 @@ class Baseline:
         self.words: list[Array] = []
         self.position = -1  # of the last run that was seeded
         self.cost = 0.0  # seconds of the care for a run
-        self.is_random = self.seeds_each
+        self.is_random = bool(plan.streams or plan.generators)
 
     def share(self, values: Mapping[str, Any]) -> None:
         """The generators in what experiment fixtures made belong to each run, too."""
@@ -79,6 +79,11 @@ class Baseline:
             stream.seed(words[position])
         self.position = position
 
+    def lend(self, folder: Callable[[], Path]) -> None:
+        """Devices that write files write them into the folder of the run."""
+        if brian2() is not None:
+            device_hook().folder = folder
+
     def end(self) -> None:
         """Put back what a run has changed."""
         if self.cleans_each:
@@ -109,9 +114,12 @@ class Baseline:
         """Let everything be as it was before the batch."""
         surroundings.put_back(self.around, self.before[1])
         for stream, state in zip(self.streams, self.before[0], strict=True):
-            stream.restore(state)
+            if stream.state() != state:
+                stream.restore(state)
+        if brian2() is not None:
+            device_hook().folder = device_hook().seed = None
 
     def judge(self, seconds: Array) -> None:
         """Care for each run where runs take so long that it does not count."""
-        if len(seconds) and float(np.mean(seconds)) > _SHARE * self.cost:
+        if len(seconds) and float(seconds.sum()) > _SHARE * self.cost * len(seconds):
             self.seeds_each = self.cleans_each = True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from itertools import repeat
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
@@ -21,7 +24,7 @@ from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
-from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared
+from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Watch
 from simkit.values.batch import Batch, Portion, Status
@@ -140,6 +143,8 @@ class Injector:
         if not self.ready:
             self.prepare()
         self.baseline.note()
+        if self.watch:
+            self.watch.begin()
         failures = self.failures
         try:
             batch = self.executed(portion, beat, log)
@@ -272,7 +277,7 @@ class Injector:
             if not beat[STOP]:
                 raise error  # nobody handles signals here: it goes to the caller
             return False
-        out.fail(position, user_traceback(error) + more)
+        out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
         self.failures += 1
         if self.failures == self.most_failures:  # the last one that is wanted
             beat[STOP] = 1.0
@@ -306,6 +311,7 @@ class Injector:
             self.baseline.begin(position)
             try:
                 with ExitStack() as teardown, self.lineage:
+                    self.baseline.lend(partial(self.folder, environment, teardown))
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):
@@ -336,6 +342,12 @@ class Injector:
             if self.watch:
                 self.watch.compare(passed, environment)
 
+    def folder(self, environment: dict[str, Any], teardown: ExitStack) -> Path:
+        """The folder of the run under way."""
+        if environment.get("workdir") is None:
+            environment["workdir"] = own_folder(self.plan, teardown)
+        return Path(environment["workdir"])
+
     def computed(self, environment: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The varying parameters that one run came to compute, by name."""
         values: dict[str, Any] = {}
@@ -353,6 +365,18 @@ def _is_recorded_per_run(node: Node) -> bool:
     if node.kind == "explored":
         return bool(node.needs)
     return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
+
+
+_TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
+
+
+def _hint(error: BaseException, wants: Collection[str]) -> str:
+    """What to ask for where a library takes no seed as large as ours."""
+    if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
+        return ""
+    return (
+        f"\n(seed is an int below 2**63; for seeds below 2**32 ask for the argument {RANDOM_STATE} instead)"
+    )
 
 
 def _kept_folder(environment: Mapping[str, Any]) -> str:

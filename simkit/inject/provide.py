@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -240,7 +241,9 @@ class Step:
 def compiled(plan: Plan) -> list[Step]:
     """The steps of every run; none where the space, constants and built-ins are enough."""
     makers = ((node, _maker(node, plan)) for node in plan.nodes.values() if node.varying)
-    return [Step(node.key, make) for node, make in makers if make is not None]
+    steps = [Step(node.key, make) for node, make in makers if make is not None]
+    moved = Step("workdir", lambda _, teardown: _moved(plan, teardown))
+    return [moved, *(step for step in steps if step.key != "workdir")] if plan.chdir else steps
 
 
 def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | None:
@@ -252,7 +255,7 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
         case "derived" | "group" | "overlay":
             return lambda environment, _: protected(_called(node, plan, environment))
     if node.name == "workdir":
-        return lambda environment, teardown: _workdir(plan, teardown)
+        return lambda environment, teardown: own_folder(plan, teardown)
     if node.name in _OF_SEED and plan.nodes["seed"].kind != "builtin":
         made = _OF_SEED[node.name]
         return lambda environment, _: made(environment["seed"])
@@ -275,7 +278,16 @@ def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:
     return value
 
 
-def _workdir(plan: Plan, teardown: ExitStack) -> Path:
+def _moved(plan: Plan, teardown: ExitStack) -> Path:
+    """A run's folder, which is the working directory until the run is over."""
+    folder = own_folder(plan, teardown)
+    teardown.callback(os.chdir, os.getcwd())
+    os.chdir(folder)
+    return folder
+
+
+def own_folder(plan: Plan, teardown: ExitStack) -> Path:
+    """A fresh folder, removed when the stack closes, unless the run has failed."""
     folder, mark = run_folder(plan.name)
 
     def leave(kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from simkit.collect.plan import Plan
+import numpy as np
+
+from simkit.collect.code import globals_of
+from simkit.collect.draws import LIBRARIES
+from simkit.collect.objects import State
+from simkit.collect.plan import Plan, providers_of
 from simkit.inject.provide import is_copied
 from simkit.values.columns import Column
 from simkit.values.compare import same
 
 LARGE = 64 << 20  # bytes of one run's results
+_MANY = 2_000  # entries of a working directory, or bytes of an array, beyond which they are not looked at
+_PLAIN = (bool, int, float, complex, str, bytes, list, dict, set, type(None))
 
 
 Warned = tuple[str, str]  # the name that silences it, none for a remark, and the text
 
 
 class Watch:
-    """Compares what the first run was given with what it left."""
+    """Compares what the first run was given, and what is around it, with what it left."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.changed: dict[str, None] = {}  # the parameters that a run changed in place
+        self.files: Mapping[str, Any] = {}
+        self.globals: Mapping[str, str] = {}
+        self.libraries: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """The first run is about to start."""
+        self.files, self.globals, self.libraries = _files(), _globals(self.plan), _libraries()
 
     def compare(self, passed: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Parameters that the experiment changed in place: it has copies, so the change is lost.
@@ -45,7 +61,15 @@ class Watch:
         drawn
             The generators that it drew from, besides ``rng``.
         """
-        return (*_seeded(drawn), *_mutated(self.changed), *_large(results))
+        loaded = sorted(_libraries() - self.libraries)
+        return (
+            *_seeded(drawn),
+            *_unseeded(loaded),
+            *_mutated(self.changed),
+            *_shared(self.files),
+            *_moved(self.globals, _globals(self.plan)),
+            *_large(results),
+        )
 
 
 def _mutated(names: Iterable[str]) -> Iterable[Warned]:
@@ -58,6 +82,72 @@ def _seeded(drawn: Sequence[str]) -> Iterable[Warned]:
     """A remark, no warning: nothing is wrong."""
     if drawn:
         yield "", f"seeded for each run from its seed: {', '.join(drawn)}"
+
+
+def _libraries() -> frozenset[str]:
+    return frozenset(name for name in LIBRARIES if name in sys.modules)
+
+
+def _unseeded(names: Sequence[str]) -> Iterable[Warned]:
+    if names:
+        text = f"a run imported {', '.join(names)}, too late to seed the generator there for this run: "
+        yield "unseeded_random", text + "import it at the top of the file"
+
+
+def _files() -> dict[str, Any]:
+    """The files and folders in the working directory, and when they changed."""
+    found: dict[str, Any] = {}
+    try:
+        with os.scandir() as entries:
+            for entry in entries:
+                if len(found) < _MANY and not entry.name.startswith((".", "__")) and entry.name != "results":
+                    status = entry.stat()
+                    found[entry.name] = "folder" if entry.is_dir() else (status.st_mtime_ns, status.st_size)
+    except OSError:  # it is gone, or may not be read
+        return {}
+    return found
+
+
+def _shared(before: Mapping[str, Any]) -> Iterable[Warned]:
+    """Files that appeared or changed: in a worker others do the same at the same time."""
+    after = _files() if len(before) < _MANY else {}
+    names = [name for name, status in after.items() if before.get(name) != status]
+    if names:
+        shown = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
+        text = (
+            f"a run wrote into the working directory, which runs in other workers write into, too: {shown}; "
+        )
+        yield (
+            "shared_files",
+            text + "write into workdir, or let it be the working directory: @experiment(chdir=True)",
+        )
+
+
+def _globals(plan: Plan) -> dict[str, str]:
+    """The state of what the modules of the experiment and its providers hold, as far as it is plain data."""
+    modules = {
+        id(names): names
+        for thing in (plan.function, *providers_of(plan.nodes))
+        for names in [globals_of(thing)]
+    }
+    return dict(entry for names in modules.values() for entry in _states(names))
+
+
+def _states(names: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    module = names.get("__name__", "")
+    for name, value in list(names.items()):
+        small = isinstance(value, np.ndarray) and value.nbytes <= _MANY
+        sized = isinstance(value, (list, dict, set, str, bytes)) and len(value) > _MANY
+        if not name.startswith("_") and (small or (type(value) in _PLAIN and not sized)):
+            yield f"{module}.{name}", State(value).digest
+
+
+def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Warned]:
+    names = [name for name, state in after.items() if name in before and before[name] != state]
+    if names:
+        text = f"a run changed {', '.join(names)}, which later runs of the same worker find changed: "
+        cure = "keep it in a fixture, or give each run a process of its own: @experiment(isolate=True)"
+        yield "changed_global", text + cure
 
 
 def _large(columns: Mapping[str, Column]) -> Iterable[Warned]:

@@ -94,7 +94,7 @@ def repository(folder: Path) -> Iterator[git.Repo]:
     inherited = {name: os.environ.pop(name) for name in _INHERITED if name in os.environ}
     repo = None
     try:
-        repo = git.Repo(folder, search_parent_directories=True)
+        repo = git.Repo(folder, search_parent_directories=True, expand_vars=False)
         # Neither may git wait for somebody to type a password, nor write the index to be faster next time.
         repo.git.update_environment(
             GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", GIT_LITERAL_PATHSPECS="0"

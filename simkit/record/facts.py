@@ -284,3 +284,8 @@ def add_origins(info: h5py.Group, origins: Sequence[Mapping[str, Any]]) -> None:
         info.require_group(MERGED),
         {name: (dtype, [row[name] for row in origins]) for name, dtype in _ORIGINS.items()},
     )
+
+
+def session_groups(root: h5py.Group) -> list[h5py.Group]:
+    """What is told of each session, in order; other facts stand beside them under names."""
+    return [group for name, group in root["info"].items() if name.isdigit()]

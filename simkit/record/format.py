@@ -21,14 +21,20 @@ No name of a user's can be that, since dots lead into groups.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
+
+from simkit._version import __version__
+from simkit.errors import shown_path
 
 FORMAT = 1
 READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 PART_OF = "part_of"
+DECLARED = "declared"  # the column of runs that says whether their points still are
 AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
@@ -68,3 +74,15 @@ def names_in(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def description(node: Any) -> dict[str, Any]:
     """What the attributes of a name's dataset or group say, but for how its values lie: comment, unit, origin …"""
     return {key: value for key, value in node.attrs.items() if key not in _HOW_VALUES_LIE}
+
+
+def unreadable(path: Path, group: h5py.Group) -> str:
+    """Why a group of another format can't be read."""
+    found = group.attrs["simkit_format"]
+    if found in READABLE:
+        return ""
+    where = f"{shown_path(path)}: {group.name[1:]} has format {found}"
+    known = f"this simkit ({__version__}) reads format {', '.join(map(str, READABLE))}"
+    if isinstance(found, np.integer) and found > FORMAT:
+        return f"{where}, written by a newer simkit; {known}\n    pip install --upgrade simkit"
+    return f"{where}, which is too old: {known}\n    open it with the simkit that wrote it"

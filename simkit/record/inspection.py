@@ -6,10 +6,10 @@ shape asks for, whether anything was written or not. What simkit records does ne
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath
 
 import h5py
-import numpy as np
 
 from simkit.errors import SimkitError, shown_path
 
@@ -38,21 +38,19 @@ def check_links(file: h5py.File, path: Path) -> None:
         raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
 
 
-def check_datasets(group: h5py.Group, path: Path) -> None:
-    """Refuse data that lie in other files, and sizes that nothing in this one stands for.
+def problem_of(group: h5py.Group, path: Path) -> str:
+    """Why a group is not read: data that lie in other files, or sizes that nothing in this one stands for."""
+    most_rows = max(MOST_ROWS, _PLAIN * path.stat().st_size)
 
-    Raises
-    ------
-    SimkitError
-        With the dataset's place.
-    """
-    total = max(MOST_ROWS, _PLAIN * path.stat().st_size)
+    def look(name: bytes) -> str | None:
+        thing = h5py.h5o.open(group.id, name)
+        problem = _problem(thing, path, most_rows) if isinstance(thing, h5py.h5d.DatasetID) else ""
+        return f"{group.name}/{name.decode(errors='backslashreplace')} {problem}" if problem else None
 
-    def look(name: str, thing: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(thing, h5py.Dataset) and (problem := _problem(thing, path, total)):
-            raise _refused(path, f"{group.name}/{name} {problem}")
-
-    group.visititems(look)
+    problem = h5py.h5o.visit(
+        group.id, look
+    )  # without h5py's objects: each costs more than what is asked of it
+    return str(_refused(path, problem)) if problem else ""
 
 
 def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
@@ -63,31 +61,31 @@ def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
     SimkitError
         For more bytes than are stored, some megabytes and what compressing saves apart.
     """
-    if nbytes > PLENTY and nbytes > _held(dataset):
+    if nbytes > PLENTY and nbytes > _held(dataset.id):
         msg = f"{dataset.name} declares {nbytes:,} bytes and holds {dataset.id.get_storage_size():,} of them"
         raise SimkitError(f"{msg}: it is damaged, or was not made by simkit")
 
 
-def _held(dataset: h5py.Dataset) -> int:
-    factor = _PLAIN if dataset.id.get_create_plist().get_nfilters() == 0 else _DEFLATED
-    return int(dataset.id.get_storage_size()) * factor
+def _held(dataset: h5py.h5d.DatasetID) -> int:
+    factor = _PLAIN if dataset.get_create_plist().get_nfilters() == 0 else _DEFLATED
+    return int(dataset.get_storage_size()) * factor
 
 
-def _problem(dataset: h5py.Dataset, path: Path, most_rows: int) -> str:
-    plan = dataset.id.get_create_plist()
+def _problem(dataset: h5py.h5d.DatasetID, path: Path, most_rows: int) -> str:
+    plan = dataset.get_create_plist()
     if plan.get_external_count():
         return "keeps its data in another file"
-    if plan.get_layout() == h5py.h5d.VIRTUAL and not all(
+    layout = plan.get_layout()
+    if layout == h5py.h5d.VIRTUAL and not all(
         _is_shard(plan.get_virtual_filename(i), path) for i in range(plan.get_virtual_count())
     ):
         return "takes its data from other files"
-    size = dataset.dtype.itemsize
-    rows = dataset.shape[0] if dataset.shape else 1
+    size, shape = dataset.get_type().get_size(), dataset.shape or ()
+    rows = shape[0] if shape else 1
     if rows > most_rows and rows * size > _held(dataset):
         return f"declares {rows:,} rows that it does not hold"
-    row = size * int(np.prod(dataset.shape[1:], dtype=float))
-    chunk = size * int(np.prod(dataset.chunks or (0,), dtype=float))
-    largest = max(row, chunk)
+    chunk = math.prod(plan.get_chunk()) if layout == h5py.h5d.CHUNKED else 0
+    largest = size * max(math.prod(shape[1:]), chunk)
     return f"declares {largest:,} bytes for one run" if largest > PLENTY and largest > _held(dataset) else ""
 
 

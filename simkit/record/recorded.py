@@ -15,7 +15,6 @@ import attrs
 import h5py
 import numpy as np
 
-from simkit._version import __version__
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.additions import Additions
@@ -43,8 +42,8 @@ from simkit.record.facts import (
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
-from simkit.record.format import FORMAT, MASK, READABLE, names_in, place
-from simkit.record.inspection import check_datasets
+from simkit.record.format import MASK, names_in, place, unreadable
+from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
@@ -143,14 +142,10 @@ class Recorded:
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
-        try:
-            problem = _problem(path, names, name) or _unreadable(path, file[name or names[0]])
-            if problem:
-                raise SimkitError(problem)
-            check_datasets(file[name or names[0]], path)
-        except SimkitError:
+        problem = _problem(path, names, name) or unreadable(path, file[name or names[0]])
+        if problem := problem or problem_of(file[name or names[0]], path):
             file.close()
-            raise
+            raise SimkitError(problem)
         if not writable:
             return cls(path, file, name or names[0])
         file.close()  # no file is made, and no log replayed, where none should be
@@ -279,7 +274,7 @@ class Recorded:
         return is_scalar(self._node(name))
 
     def is_value(self, name: str) -> bool:
-        """Whether each run's value is handled as a whole, as numbers, text, tuples and times are."""
+        """Whether each run's value is handled as a whole, as tuples and times are too."""
         return is_value(self._node(name))
 
     def kind(self, name: str) -> str:
@@ -440,27 +435,10 @@ def _consecutive(runs: Index) -> Rows:
     return slice(first, first + len(runs)) if (np.diff(runs) == 1).all() else runs
 
 
-def session_groups(root: h5py.Group) -> list[h5py.Group]:
-    """What is told of each session, in order; other facts stand beside them under names."""
-    return [group for name, group in root["info"].items() if name.isdigit()]
-
-
 def _close(store: Store, owner: int) -> None:
     """Close a file for writing; a forked child that ends has no part in it."""
     if os.getpid() == owner:
         store.close()
-
-
-def _unreadable(path: Path, group: h5py.Group) -> str:
-    """Why a group of another format can't be read."""
-    found = group.attrs["simkit_format"]
-    if found in READABLE:
-        return ""
-    where = f"{shown_path(path)}: {group.name[1:]} has format {found}"
-    known = f"this simkit ({__version__}) reads format {', '.join(map(str, READABLE))}"
-    if isinstance(found, np.integer) and found > FORMAT:
-        return f"{where}, written by a newer simkit; {known}\n    pip install --upgrade simkit"
-    return f"{where}, which is too old: {known}\n    open it with the simkit that wrote it"
 
 
 def _problem(path: Path, names: list[str], name: str | None) -> str:

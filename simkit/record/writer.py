@@ -27,7 +27,7 @@ from simkit.record.facts import (
     write_texts,
 )
 from simkit.record.file.store import Store
-from simkit.record.format import AFTER, FORMAT, names_in, place
+from simkit.record.format import AFTER, DECLARED, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
@@ -221,6 +221,11 @@ class Writer:
             mark = self.runs.made(name.removeprefix("runs/"), "i8")
             mark[start : start + column.n] = _leaf_rows(column)
         self.table.points(start, {name: column for name, column in columns.items() if name not in MARKS})
+
+    def declare(self, declared: Index | None) -> None:
+        """Which of the runs are declared at present; None means all."""
+        if declared is not None or self.runs.get(DECLARED) is not None:
+            self.runs.made(DECLARED, "u1")[:] = True if declared is None else declared
 
     def session(self, facts: Mapping[str, Any]) -> None:
         """Under which circumstances the following runs are made."""

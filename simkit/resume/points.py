@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -20,6 +20,7 @@ from simkit.record.catalogue import Slot
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.columns import Column, Leaf
+from simkit.values.columns import Node as Variant
 from simkit.values.compare import keys, matched
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode, encode_values, explain
@@ -40,6 +41,8 @@ class Points:
         How many runs the file holds already.
     declared
         Which of the runs are declared, shape ``(n,)``; None means all.
+    remarks
+        What whoever declared them should know, for people.
     """
 
     space: Space
@@ -47,6 +50,7 @@ class Points:
     recorded: int
     n: int
     declared: Array | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -140,8 +144,9 @@ def _repeated(plan: Plan, form: Until, recorded: Recorded) -> Points:
     new = np.arange(size, len(numbers))
     declared = None if points.declared is None else points.declared[kept]
     return Points(
-        Space(form.chosen(numbers)), np.concatenate([todo[todo < size], new]), size, len(numbers), declared
-    )
+        Space(form.chosen(numbers)), np.concatenate([todo[todo < size], new]), size, len(numbers), declared,
+        points.remarks,
+    )  # fmt: skip
 
 
 def _matched(plan: Plan, recorded: Recorded) -> Points:
@@ -155,7 +160,8 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
             if len(pending)
             else range(size, len(space))
         )
-        return Points(space, todo, size, len(space))
+        near = tuple(_near_points(plan, recorded, np.arange(size, len(space)), size))
+        return Points(space, todo, size, len(space), remarks=near)
     rows = _declared_rows(plan, recorded, size)
     is_new = np.ones(len(space), bool)
     is_new[rows[rows >= 0]] = False
@@ -166,7 +172,56 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
     todo = np.concatenate(
         [np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))]
     )
-    return Points(space.take(order), todo, size, size + len(new), declared)
+    remarks = (*_gone_points(int((rows < 0).sum())), *_near_points(plan, recorded, new, size))
+    return Points(space.take(order), todo, size, size + len(new), declared, remarks)
+
+
+def _gone_points(number: int) -> Iterator[str]:
+    if number:
+        told = (
+            "1 recorded run is not declared any more, and stays"
+            if number == 1
+            else (f"{number} recorded runs are not declared any more, and stay")
+        )
+        yield f"{told} in the file: traj.where(declared=True) leaves it out of means"
+
+
+_MOST_COMPARED = 200_000  # points
+
+
+def _near_points(plan: Plan, recorded: Recorded, new: Index, size: int) -> Iterator[str]:
+    """New points that are recorded ones but for rounding."""
+    if not 0 < len(new) <= _MOST_COMPARED or not 0 < size <= _MOST_COMPARED:
+        return
+    names = _names(plan)
+    mine = explored_columns(plan, _constants(plan), new)
+    theirs = {name: _recorded_column(recorded, name, slice(0, size)) for name in names}
+    rows = matched([_coarse(mine[n]) for n in names], [_coarse(theirs[n]) for n in names], len(new), size)
+    runs = np.flatnonzero(rows >= 0)
+    if len(runs):
+        run, row = int(runs[0]), int(rows[runs[0]])
+        one = np.array([run])
+        before = ", ".join(f"{n}={decode(theirs[n].take(one))[0]!r}" for n in names if n not in MARKS)
+        now = ", ".join(f"{n}={decode(mine[n].take(np.array([row])))[0]!r}" for n in names if n not in MARKS)
+        many = "1 new point is" if len(runs) == 1 else f"{len(runs)} new points are"
+        yield (
+            f"{many} within 1e-9 of a recorded one, and run beside it: run {run} has {before}, now {now}\n"
+            "    declare the recorded values to go on with them"
+        )
+
+
+def _coarse(column: Column) -> Array:
+    """Equal for numbers that differ by rounding only; else as `keys`."""
+    return keys(Column(column.n, tuple((positions, _rounded(node)) for positions, node in column.variants)))
+
+
+def _rounded(node: Variant) -> Variant:
+    """Numbers with about nine of their digits, whole ones as floating-point numbers; anything else as it is."""
+    rows = node.rows if isinstance(node, Leaf) else None
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iuf":
+        return node
+    mantissa, exponent = np.frexp(rows.astype("f8"))
+    return Leaf("float", np.ldexp(np.round(mantissa * 2**30), exponent - 30))
 
 
 def _names(plan: Plan) -> list[str]:

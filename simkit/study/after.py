@@ -29,7 +29,7 @@ from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import fingerprint
-from simkit.study.execution import Interrupt
+from simkit.study.execution import Interrupt, surroundings
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
@@ -166,7 +166,7 @@ def call_afters(
     if not plan.afters or not is_recorded or not _are_due(plan, progress, durable=settings.durable):
         return
     beat = local_beat()
-    with Interrupt(beat, reporter.interrupted) as interrupt:
+    with surroundings(), Interrupt(beat, reporter.interrupted) as interrupt:
         for after in plan.afters:
             stage = _called(after, plan, progress, settings, known, beat)
             if stage is not None:

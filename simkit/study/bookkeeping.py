@@ -25,6 +25,8 @@ class Bookkeeping:
     ----------
     facts
         For the session's record in the trajectory.
+    clock
+        When it started, by ``time.perf_counter``.
     book
         Sumatra's lab notebook, if it gets a record as well.
     """
@@ -32,6 +34,7 @@ class Bookkeeping:
     plan: Plan
     progress: Progress
     facts: Mapping[str, Any]
+    clock: float
     book: Labbook | None
 
     @classmethod
@@ -49,18 +52,24 @@ class Bookkeeping:
             "workers": settings.workers,
             "root_seed": str(progress.target.root),
         }
+        clock = time.perf_counter()
         present = circumstances(plan, slot, settings, known)
         progress.remarks.extend(present.remarks)
         progress.warnings.update(dict.fromkeys(present.problems, "git"))
         if book is None:
-            return cls(plan, progress, present.facts, None)
+            return cls(plan, progress, present.facts, clock, None)
         try:
             book.check()
         except NotEntered as problem:
             progress.warnings[f"Sumatra could not check the code: {problem}"] = "sumatra"
         label = unique_label(trajectory_name(slot))
         # Sumatra's time is not the study's.
-        return cls(plan, progress, {**present.facts, "sumatra": label, "started": time.time()}, book)
+        facts = {**present.facts, "sumatra": label, "started": time.time()}
+        return cls(plan, progress, facts, time.perf_counter(), book)
+
+    def now(self) -> float:
+        """The time by the clock that the session began with: one that is set back meanwhile does not count."""
+        return float(self.facts["started"]) + time.perf_counter() - self.clock
 
     def __enter__(self) -> None:
         pass

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -27,6 +29,7 @@ from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store, sweep_results
+from simkit.record.format import DECLARED
 from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
@@ -90,6 +93,31 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Put back afterwards what runs in this process may have moved: the working directory and the standard streams."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = ""
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    try:
+        yield
+    finally:
+        if folder:
+            with suppress(OSError):
+                os.chdir(folder)
+        for number, (name, stream) in enumerate(streams.items(), 1):
+            setattr(sys, name, _reopened(number) if getattr(stream, "closed", False) else stream)
+
+
+def _reopened(number: int) -> Any:
+    try:
+        return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    except OSError:
+        return open(os.devnull, "w", encoding="utf-8")
+
+
 _BLOCK = 65_536
 
 
@@ -137,6 +165,10 @@ class Execution:
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
         engine = Here(self.job(constants(self.plan, self.shared)), on_error=self.settings.on_error)
+        with surroundings():
+            self._replay(engine, runs)
+
+    def _replay(self, engine: Engine, runs: Index | range) -> None:
         try:
             for batch in engine.run(self.agenda(runs), lambda: False):
                 if isinstance(batch, Batch):
@@ -144,7 +176,13 @@ class Execution:
         finally:
             self.progress.take_problems(engine.close())
 
-    def record(self, runs: Index | range, facts: Mapping[str, Any], read: Mapping[str, Content]) -> None:
+    def record(
+        self,
+        runs: Index | range,
+        facts: Mapping[str, Any],
+        read: Mapping[str, Content],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """Execute runs and record them.
 
         Parameters
@@ -153,11 +191,13 @@ class Execution:
             The circumstances, for the session's record.
         read
             The files that were read before the first run, by path.
+        now
+            The time, for the session's end.
         """
         fixed = constants(self.plan, self.shared)
         sweep()
         sweep_results(self.target.slot.path.parent)
-        with Interrupt(self.beat, self.reporter.interrupted) as interrupt:
+        with surroundings(), Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:
                 most = self.settings.most_failures
@@ -170,8 +210,21 @@ class Execution:
                     agenda = Rounds(self.trials, agenda, lambda numbers: self.append(numbers, writer, fixed))
                 self.consume(engine.run(agenda, stop), writer, interrupt)
                 self.settle_inputs(writer)
-                writer.end_session(self.outcome(interrupted=interrupt.requested))
+                writer.end_session({"ended": now(), "outcome": self.outcome(interrupted=interrupt.requested)})
             self.progress.interrupted = interrupt.requested
+
+    def declare(self) -> None:
+        """Record which points are declared where nothing is to be run; what is in the file already is not written."""
+        recorded = self.target.slot.open()
+        try:
+            before = recorded.run_column(DECLARED)
+        finally:
+            recorded.close()
+        now = self.target.points.declared
+        same = now is None if before is None else np.array_equal(before > 0, True if now is None else now)
+        if not same and not (now is None and before is not None and before.all()):
+            with self.writer() as writer:
+                writer.declare(now)
 
     def agenda(self, runs: Index | range) -> Worklist:
         """The runs with their points, and the checkpoints that they go on from."""
@@ -180,11 +233,11 @@ class Execution:
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
         )  # fmt: skip
 
-    def outcome(self, *, interrupted: bool) -> dict[str, Any]:
+    def outcome(self, *, interrupted: bool) -> str:
         """How the session ended, for its record; without that it was killed."""
         counts = [f"{number} {word}" for word, number in self.progress.counts.items()]
         words = [*counts, "interrupted"] if interrupted else counts
-        return {"ended": time.time(), "outcome": ", ".join(words) or "nothing was run"}
+        return ", ".join(words) or "nothing was run"
 
     def consume(
         self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
@@ -249,6 +302,11 @@ class Execution:
             workers = min(settings.workers, runs)
             engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
         else:
+            if self.plan.isolate:
+                words = (
+                    f"{self.plan.node_id}: isolate=True needs a worker process; here the runs share this one"
+                )
+                self.progress.remarks.append(words)
             engine = Here(
                 job, beat=self.beat, on_error=settings.on_error, is_interrupt=signalled,
                 save=self.keep,
@@ -309,6 +367,7 @@ class Execution:
         plan, points = self.plan, self.target.points
         self.describe(writer, fixed, runs)
         first = self.write_points(writer, points.recorded, points.n)
+        writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
         writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
@@ -347,6 +406,7 @@ class Execution:
         self.target = attrs.evolve(self.target, points=points)
         writer.grow(points.n)
         self.write_points(writer, start, points.n)
+        writer.declare(points.declared)
         values = {name: constant[0] for name, constant in fixed.items()}
         writer.vary(values, runs, changed=bool(self.target.changed))
         writer.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -439,7 +440,8 @@ class Growing:
         self.write_marks()
         if interrupted is not None:
             self.execution.settle_inputs(self.pen)
-            self.pen.end_session(self.execution.outcome(interrupted=interrupted))
+            ended = time.time() if self.bookkeeping is None else self.bookkeeping.now()
+            self.pen.end_session({"ended": ended, "outcome": self.execution.outcome(interrupted=interrupted)})
         self.target = attrs.evolve(self.target, checkpoints=self.execution.checkpoints.known)
         self.execution = self.engine = None
         stack, self.stack = self.stack, ExitStack()

@@ -14,7 +14,7 @@ import numpy as np
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
-from simkit.collect.listener import OpenedFiles, listener
+from simkit.collect.listener import OpenedFile, OpenedFiles, listener
 from simkit.collect.modules import turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
@@ -90,29 +90,37 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
-    progress.remarks.extend(plan.space.remarks if target.status is None else ())
+    progress.remarks.extend(plan.space.remarks if target.status is None else target.points.remarks)
     records = len(runs) > 0 and not settings.replay
     bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
+    shared, opened = _shared(plan, target) if len(runs) else (target.known, ())
     inputs = Inputs(plan.rootdir, target.slot.path)
-    with listener().to(OpenedFiles(plan.rootdir)) as opened:
-        shared = shared_values(plan, target.root, target.known) if len(runs) else target.known
-        opened.name([list(shared.values()), path_values(plan.space) if len(runs) else []])
-    begun = inputs.take([*plan.readings.values(), *opened.taken()])
+    begun = inputs.take([*plan.readings.values(), *opened])
     execution = Execution(
         plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints), trials, inputs
     )
     if bookkeeping is not None:
         with bookkeeping:
-            execution.record(runs, bookkeeping.facts, begun)
+            execution.record(runs, bookkeeping.facts, begun, bookkeeping.now)
     elif len(runs):
         execution.replay(runs)
+    elif target.status is not None and not settings.replay:
+        execution.declare()
     if trials is not None and len(runs):
         progress.remarks.append(trials.words)
     reporter.end(progress)
     if not settings.replay and not progress.interrupted:
         call_afters(plan, progress, settings, shared, reporter)
     return progress
+
+
+def _shared(plan: Plan, target: Continuation) -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
+    """The parameters that do not vary, and the files that they, or explored values, read or name."""
+    with listener().to(OpenedFiles(plan.rootdir)) as opened:
+        shared = shared_values(plan, target.root, target.known)
+        opened.name([list(shared.values()), path_values(plan.space)])
+    return shared, opened.taken()
 
 
 def _check_countable(plan: Plan) -> None:
@@ -180,9 +188,9 @@ def run(
         project,
         workers=workers,
         seed=seed,
-        output=None if output is None else Path(output),
+        output=None if output is None else Path(output).absolute(),
         fresh=fresh,
-        into=None if into is None else Path(into),
+        into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
     if plan.captures.incomparable:
@@ -199,7 +207,7 @@ def problems_of(progress: Progress, settings: Settings, *, check: bool) -> list[
     """What is to be said of a study in a script, where nothing is raised for it."""
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    left = [log] if (log := left_log(progress.path)) else []
+    left = [words for words in (progress.target.damage, left_log(progress.path)) if words]
     more = () if check else [*_not_done(progress), *_failed(progress, "after")]
     return [*progress.problems, *unkept, *left, *more]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import duckdb
@@ -155,3 +156,55 @@ def test_from_python(study):
     with pytest.raises(simkit.SimkitError, match="exists"):
         traj.export(study.path / "mine.csv")
     traj.export(str(study.path / "mine.csv"), force=True)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 300, "tab\there", "ends ", " begins", "\x7f"])
+def test_a_name_that_netcdf_has_not_is_told(tmp_path, name):
+    with simkit.run(lambda x: {name: x, "z": x}, simkit.product(x=[1, 2]), output=tmp_path / "f.h5") as traj:
+        with pytest.raises(simkit.SimkitError, match="netCDF has no such names"):
+            traj.export(tmp_path / "f.nc")
+        traj.export(tmp_path / "z.nc", ["z"])
+    assert (tmp_path / "z.nc").exists()
+
+
+TEXTS = [
+    "a\rb",
+    "\r",
+    "a\nb",
+    "a\r\nb",
+    'say "x"',
+    "a,b",
+    "",
+    "=1+1",
+    "+1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "fine",
+]
+
+
+def test_csv_has_a_row_per_run_whatever_is_in_a_text(record, tmp_path):
+    trajectory = record(lambda x: {"t": x, "n": len(x), "f": -1.5}, simkit.product(x=TEXTS))
+    trajectory.export(tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["t"] for row in rows] == TEXTS
+    assert [row["x"] for row in rows] == TEXTS
+    table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    assert len(table) == len(TEXTS)
+    assert table["n"].tolist() == list(map(len, TEXTS))
+    polars = pl.read_csv(tmp_path / "a.csv")
+    assert polars["n"].to_list() == list(map(len, TEXTS))
+
+
+def test_safe_csv_holds_no_formulas(record, tmp_path):
+    trajectory = record(lambda x: {"t": x, "f": -1.5}, simkit.product(x=TEXTS))
+    trajectory.export(tmp_path / "a.csv", safe=True)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["t"][:1] in "=+-@\t\r" for row in rows if row["t"]] == [False] * (len(TEXTS) - 1)
+    assert [row["t"] for row in rows[-2:]] == ["'\t=1", "fine"]
+    assert {row["f"] for row in rows} == {"-1.5"}
+    with pytest.raises(simkit.SimkitError, match=r"only text tables \(.csv\)"):
+        trajectory.export(tmp_path / "a.parquet", safe=True)

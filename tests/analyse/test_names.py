@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Annotated
 
 import numpy as np
@@ -177,3 +179,17 @@ def test_python_adds_no_guess_of_its_own(project):
     said = project.python("look.py").err.strip().splitlines()
     assert said[-2].endswith("run 0 has no 'zz'; did you mean 'z'?")
     assert said[-1] == "    available: z, x, zeta"
+
+
+def test_names_are_copied_as_what_they_are_and_not_pickled(record):
+    trajectory = record(lambda x: {"z": x, "deep.a": x}, product(x=[1, 2]))
+    for names in (trajectory.runs[1], trajectory.parameters, trajectory.results, trajectory.results.deep):
+        assert copy.copy(names) is names
+        assert copy.deepcopy([names])[0] is names
+        with pytest.raises(TypeError, match="reads its values from the file: pickle the values"):
+            pickle.dumps(names)
+    assert copy.copy(trajectory.runs)[1].z == 2
+    assert copy.copy(trajectory)["z"].tolist() == [1, 2]
+    empty = type(trajectory.runs[1]).__new__(type(trajectory.runs[1]))
+    with pytest.raises(AttributeError):
+        getattr(empty, "anything")  # noqa: B009 - asked for as Python itself does

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
+import pytest
 from simulations import THREE
 
 import simkit
@@ -32,3 +36,48 @@ def test_several_experiments_are_run_in_order_and_one_failure_makes_the_exit_cod
         r"=+ 2 failed, 4 done in", result.out
     )
     assert project.open("lorenz_slow-001")["b"].tolist() == [1, 2, 3]
+
+
+RUNS = "from simkit import experiment, product\n@experiment\n@product(x=[1, 2])\ndef f(x):\n    return {'z': x}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_full_disk_behind_standard_output_costs_what_is_said_only(project, workers):
+    project.file("sim_f.py", RUNS)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = project.simkit("-n", workers, stdout=full)
+    assert result.code == 1
+    assert "simkit: what was said could not be written: [Errno 28]" in result.err
+    assert project.open("f-001").status.tolist() == ["done", "done"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes descriptors")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_cost_what_is_said_only(project, closed):
+    project.file("sim_f.py", RUNS)
+    command = f'exec "{sys.executable}" -m simkit -n 0 {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=project.path, check=False, timeout=60)
+    assert done.returncode == 0
+    assert project.open("f-001")["z"].tolist() == [1, 2]
+
+
+def test_a_reader_that_leaves_does_not_end_the_study(project):
+    project.file("sim_f.py", RUNS)
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = project.simkit("-n", "0", stdout=writing)
+    os.close(writing)
+    assert (result.code, result.err) == (0, "")
+    assert project.open("f-001")["z"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("coding", ["ascii", "ascii:strict", "utf-8:strict"])
+def test_an_output_of_few_characters_gets_all_that_is_said(project, coding):
+    project.file("sim_f.py", RUNS.replace("'z'", "'µ☃'"))
+    environment = {**os.environ, "PYTHONIOENCODING": coding, "LC_ALL": "C"}
+    result = project.simkit("-n", "1", env=environment)
+    assert result.code == 0, result.err
+    assert project.open("f-001")["µ☃"].tolist() == [1, 2]
+    shown = project.simkit("show", "results/f-001.h5", env=environment)
+    assert shown.code == 0, shown.err

@@ -242,3 +242,44 @@ def test_all_experiments_with_a_problem_are_named_together(study):
         study.collect()
     assert "needs 'nope'" in str(error.value)
     assert "needs 'nada'" in str(error.value)
+
+
+RETURNS = """
+import dataclasses, typing
+@dataclasses.dataclass
+class Data:
+    tau: float
+class Tuple(typing.NamedTuple):
+    z: float
+    tau: float
+class Typed(typing.TypedDict):
+    tau: float
+@attrs.frozen
+class Attrs:
+    tau: float = 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    "kind", ["Data", "Tuple", "Typed", "Attrs", "typing.Annotated[Data, 'what it gives']"]
+)
+def test_a_result_that_is_annotated_with_the_name_of_a_parameter(study, kind):
+    text = RETURNS + f"@experiment\n@product(x=[1])\ndef f(x, tau=1.0) -> {kind}:\n    return None\n"
+    message = problem(study, text)
+    assert message.startswith(line(study, "@experiment"))
+    assert "and its result 'tau' has a parameter's name" in message
+    assert "'tau_end'" in message
+
+
+def test_the_one_result_may_not_be_a_parameter_either(study):
+    message = problem(study, "@experiment\n@product(result=[1])\ndef f(result) -> float:\n    return 1.0\n")
+    assert "f returns float, and its result 'result' has a parameter's name" in message
+
+
+@pytest.mark.parametrize(
+    "kind", ["dict[str, float]", "None", "typing.Any", "object", "'unknown'", "dict | None", "Tuple"]
+)
+def test_an_annotation_that_names_no_parameter_is_no_problem(study, kind):
+    study.plan(
+        HEAD + RETURNS + f"@experiment\n@product(result=[1])\ndef f(result) -> {kind}:\n    return None\n"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from simkit import SimkitError, explore, product
 
@@ -79,3 +80,10 @@ def test_a_space_keeps_what_was_declared_when_the_array_changes_later():
     array[:] = inner[:] = 7
     assert space[0]["x"] == 0
     np.testing.assert_array_equal(space[1]["y"], [0, 0])
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame({"a": [1, 2]}), xr.Dataset({"a": ("t", [1, 2])})])
+def test_a_table_is_no_axis(table):
+    with pytest.raises(SimkitError, match=r"x is a Data\w+, and a table is no list of values"):
+        product(x=table)
+    assert product(x=[table])[0]["x"] is table

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import collections.abc
+import os
+import unittest.mock
+
 import numpy as np
 import pytest
 from injected import HEAD
 
+import simkit
 from simkit import SimkitError
+from simkit.inject.outcomes import ResultNames
 
 # Results
 
@@ -152,3 +158,143 @@ def f(x, run):
         return [plain(v) for v in value] if isinstance(value, list) else value
 
     assert [plain(run.z) for run in traj] == expected
+
+
+# What can't be kept costs itself only
+
+
+class Opaque:
+    pass
+
+
+class Silent:
+    """Has an answer to every question, and none to whether it is true."""
+
+    def __getattr__(self, name):
+        return Silent()
+
+    def __bool__(self):
+        raise TypeError
+
+    def __call__(self, *_):
+        return Silent()
+
+
+class Failing:
+    """Proxies of web frameworks raise outside of a request."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("outside of a context")
+
+
+class Unreadable(collections.abc.Mapping):
+    def __getitem__(self, name):
+        raise OSError("gone")
+
+    def __iter__(self):
+        return iter(["z"])
+
+    def __len__(self):
+        return 1
+
+
+@pytest.mark.parametrize(
+    "make", [Opaque, Silent, Failing, Unreadable, unittest.mock.MagicMock, lambda: Opaque]
+)
+def test_a_value_that_can_not_be_kept_costs_no_other(make, tmp_path):
+    def f(x, run):
+        run.add(early=x)
+        return {
+            "z": 2.0 * x,
+            "bad": make() if x == 2 else x,
+            "nested": {"kept": x, "lost": make()} if x == 3 else {"kept": x},
+        }
+
+    with simkit.run(f, simkit.product(x=[1, 2, 3]), output=tmp_path / "f.h5") as traj:
+        assert traj.status.tolist() == ["done", "failed", "failed"]
+        assert traj["early"].tolist() == [1, 2, 3]
+        assert traj["z"].tolist() == [2.0, 4.0, 6.0]
+        assert traj["bad"].tolist() == [1, None, 3]
+        assert [run.nested["kept"] for run in traj.runs] == [1, 2, 3]
+        assert "result bad: cannot store" in traj.error(1)
+        assert "result nested.lost: cannot store" in traj.error(2)
+        assert "simkit.Codec" in traj.error(1)
+
+
+def test_what_a_failed_run_gave_is_replaced_by_its_next_attempt(tmp_path, monkeypatch):
+    monkeypatch.setenv("BROKEN", "yes")
+
+    def f(x):
+        more = {"first": x, "bad": len} if os.environ["BROKEN"] == "yes" else {"second": x}
+        return {"z": x, **more}
+
+    options = {"output": tmp_path / "f.h5", "into": None}
+    with simkit.run(f, simkit.product(x=[1, 2]), **options) as traj:
+        assert (traj["z"].tolist(), traj["first"].tolist()) == ([1, 2], [1, 2])
+    monkeypatch.setenv("BROKEN", "no")
+    options["into"] = options.pop("output")
+    with simkit.run(f, simkit.product(x=[1, 2]), **options) as traj:
+        assert traj.status.tolist() == ["done", "done"]
+        assert traj["second"].tolist() == [1, 2]
+        assert traj["first"].tolist() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("\ud800", "cannot name a result"),
+        ("n" * 5000, "a result's name takes 5,000 bytes: use at most 4,096"),
+        ("x", "has the name of a parameter"),
+        ("z.end", "'z' is a leaf and, through 'z.end', a group"),
+        (1, "results are named by strings"),
+    ],
+)
+def test_a_name_that_can_not_be_kept_costs_no_other(name, words, tmp_path):
+    def f(x):
+        return {"z": 2 * x, **({name: x} if x == 2 else {})}
+
+    with simkit.run(f, simkit.product(x=[1, 2]), output=tmp_path / "f.h5") as traj:
+        assert traj.status.tolist() == ["done", "failed"]
+        assert traj["z"].tolist() == [2, 4]
+        assert words in traj.error(1)
+
+
+def test_a_parameter_that_can_not_be_kept_costs_no_result(execute):
+    traj, _ = execute("""
+@parameter
+def slope(x):
+    return x if x < 2 else len
+
+@experiment
+@product(x=[1, 2])
+def f(x, slope):
+    return {"z": x}
+""")
+    assert traj.status.tolist() == ["done", "failed"]
+    assert traj["z"].tolist() == [1, 2]
+    assert "parameter slope: cannot store a function" in traj.error(1)
+
+
+def test_thousands_of_names_are_checked_once_each():
+    """Twice as many names are looked at about twice as often, not four times."""
+
+    class Counting(str):
+        looks = 0
+
+        def split(self, *arguments):
+            Counting.looks += 1
+            return super().split(*arguments)
+
+        def startswith(self, *arguments):
+            Counting.looks += 1
+            return super().startswith(*arguments)
+
+        def __hash__(self):
+            return super().__hash__()
+
+    def looks(n):
+        Counting.looks = 0
+        ResultNames(["x"]).kept({Counting(f"group{i}.name{i}"): i for i in range(n)})
+        return Counting.looks
+
+    assert looks(400) < 2.5 * looks(200)

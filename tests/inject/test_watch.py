@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,7 +177,10 @@ def test_silence_knows_its_names(project):
     result = project.simkit()
     assert result.code == 4
     assert "silence knows no warning 'large_retrun'; did you mean 'large_return'?" in result.err
-    assert "there are: unseeded_random, mutated_parameter, large_return" in result.err
+    assert (
+        "there are: unseeded_random, mutated_parameter, large_return, shared_files, changed_global"
+        in result.err
+    )
 
 
 def test_a_healthy_first_run_is_not_warned_about(project):
@@ -286,3 +291,145 @@ def test_a_codec_of_immutable_values_spares_the_copy(project):
     project.ok("-n", "0")
     exported = project.ok("export", "results/keep-001.h5", "out.csv")
     assert (project.path / "out.csv").read_text().count("True") == 3, exported.out
+
+
+LEAVING = """
+from simkit import experiment, product
+
+count = 0
+table = {}
+
+@experiment
+@product(x=range(4))
+def leaves(x):
+    global count
+    count += 1
+    table[x] = x
+    with open("v.dat", "w") as file:
+        file.write(str(x))
+    return count
+"""
+
+
+def test_what_can_not_be_put_back_is_told_once(project):
+    project.file("sim_leaves.py", LEAVING)
+    result = project.ok("-n", "1")
+    text = (
+        "warning: sim_leaves.py::leaves: a run changed sim_leaves.count, sim_leaves.table, which later runs"
+    )
+    assert result.out.count(text) == 1, result.out
+    assert "@experiment(isolate=True)" in result.out
+    files = "a run wrote into the working directory, which runs in other workers write into, too: v.dat; write into"
+    assert result.out.count(files) == 1, result.out
+    assert SILENCE.format("changed_global") in result.out
+    assert SILENCE.format("shared_files") in result.out
+
+
+def test_chdir_and_isolate_are_the_cures(project):
+    text = LEAVING.replace("@experiment", "@experiment(isolate=True, chdir=True)")
+    project.file(
+        "sim_leaves.py",
+        text.replace("return count", "import os; return count, open('v.dat').read(), os.getcwd()"),
+    )
+    ways = [["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"]]
+    for number, way in enumerate(ways):
+        result = project.ok("--fresh", *way)
+        assert "v.dat" not in result.out
+        with project.open(f"leaves-{number + 1:03}") as traj:
+            rows = [values(traj, "result")[run] for run in range(4)]
+        assert [str(row[-3:-1]) for row in rows] == [f"(1, '{run}')" for run in range(4)], rows
+        assert len({row[-1] for row in rows}) == 4
+    assert not (project.path / "v.dat").exists()
+    inside = project.ok("--fresh", "-n", "0")
+    assert "isolate=True needs a worker process" in inside.out
+
+
+def test_an_isolated_run_that_dies_costs_one_run(project):
+    project.file(
+        "sim_dies.py",
+        """
+        import os
+        from simkit import experiment, fixture, product
+
+        @fixture(scope="experiment")
+        def shared():
+            yield []
+            print("torn down")
+
+        @experiment(isolate=True)
+        @product(x=range(6))
+        def dies(x, shared):
+            shared.append(x)
+            if x == 2:
+                os._exit(3)
+            if x == 3:
+                raise ValueError("three")
+            return len(shared)
+        """,
+    )
+    assert project.simkit("-n", "2").code == 1
+    with project.open("dies-001") as traj:
+        assert traj.status.tolist() == ["done", "done", "crashed", "failed", "done", "done"]
+        assert traj.where(status="done")["result"].tolist() == [1] * 4
+
+
+def test_a_failed_run_keeps_the_folder_that_it_was_in(project):
+    project.file(
+        "sim_fails.py",
+        """
+        from simkit import experiment, product
+
+        @experiment(chdir=True)
+        @product(x=range(2))
+        def fails(x):
+            open("trace.txt", "w").write("here")
+            return 1 / x
+        """,
+    )
+    project.simkit("-n", "1")
+    with project.open("fails-001") as traj:
+        folder = traj.error(0).rpartition("is kept: ")[2].strip(" )\n")
+    assert (Path(folder) / "trace.txt").read_text() == "here"
+    shutil.rmtree(folder)
+
+
+def test_a_seed_that_is_too_large_for_a_library_is_explained(project):
+    project.file(
+        "sim_large.py",
+        """
+        import numpy as np
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(2))
+        def large(x, seed):
+            np.random.seed(seed)
+            return np.random.rand()
+        """,
+    )
+    result = project.simkit("-n", "1")
+    assert "ask for the argument random_state instead" in result.out
+    project.file(
+        "sim_large.py", (project.path / "sim_large.py").read_text().replace("seed)", "random_state)")
+    )
+    project.ok("-n", "1")
+
+
+def test_the_order_of_a_set_of_texts_is_the_same_in_each_session(project, monkeypatch):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    project.file(
+        "sim_sets.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(3))
+        def sets(x):
+            return ",".join({"a", "b", "c", "d", "e", "f", "g"})
+        """,
+    )
+    for way in (["-n", "0"], ["-n", "1"], ["-n", "2", "--start-method", "spawn"]):
+        project.ok("--fresh", *way)
+    orders = {order for number in (1, 2, 3) for order in project.open(f"sets-00{number}")["result"]}
+    assert len(orders) == 1, orders
+    assert project.simkit("verify", "results/sets-001.h5").code == 0

@@ -250,6 +250,19 @@ def test_a_linked_worktree_and_a_project_in_a_subfolder(repo, study, tmp_path, m
     assert told == []
 
 
+@pytest.mark.parametrize("name", ["$HOME", "${SIMKIT_X}", "%HOME%", "a $SIMKIT_X b"])
+def test_a_folder_named_after_a_variable(repo, study, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SIMKIT_X", str(tmp_path / "nowhere"))
+    repo.mode("record").init()
+    shutil.copytree(repo.folder, tmp_path / name)
+    repo.folder = study.root = tmp_path / name
+    monkeypatch.chdir(study.root)
+    monkeypatch.syspath_prepend(str(study.root))
+    _, session, told = repo.run()
+    assert session["git"]["commit"] == repo.head
+    assert told == []
+
+
 def test_within_a_hook_of_another_repository(repo, monkeypatch, tmp_path):
     repo.init()
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 import tracemalloc
 
 import h5py
@@ -264,3 +266,71 @@ def test_runs_far_apart_are_written_without_what_lies_between_them(tmp_path):
     assert peak < 10_000_000
     with simkit.open(tmp_path / "f.h5") as traj:
         assert [traj.runs[run].z[0] for run in (0, 5, 7, 99_999)] == [0, 5, 7, 99_999]
+
+
+# Parameters that come and go while a trajectory is continued
+
+
+HEAD = "from simkit import experiment, parameter\n"
+HAVING = {
+    "nothing": "def f(x):\n    return {'r': x}\n",
+    "k=5": "def f(x, k=5):\n    return {'r': x * k}\n",
+    "k=7": "def f(x, k=7):\n    return {'r': x * k}\n",
+    "text": "def f(x, k='a'):\n    return {'r': x}\n",
+    "computed": "def f(x, k):\n    return {'r': x * k}\n",
+    "group": "def f(x, g):\n    return {'r': x * g.k}\n",
+}
+
+
+def recorded_k(run):
+    try:
+        return run["k"]
+    except LookupError:
+        return None
+
+
+PROVIDERS = {
+    "computed": "@parameter\ndef k(x):\n    return x * 1.5\n",
+    "group": "@parameter\nclass g:\n    k: int = 3\n",
+}
+
+
+def session(study, number, having):
+    """One more point with this code, into the same trajectory; the module is imported as in a new process."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(study.root)):
+            del sys.modules[name]
+    linecache.clearcache()
+    text = HEAD + PROVIDERS.get(having, "") + "@experiment\n" + HAVING[having]
+    target = {"into": study.root / "f.h5"} if number else {"output": study.root / "f.h5"}
+    return study.run(text, space=simkit.explore(x=list(range(1, number + 2))), **target)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "k"),
+    [
+        (["nothing", "k=5"], [None, 5]),
+        (["k=5", "nothing"], [5, None]),
+        (["nothing", "k=5", "nothing", "k=7"], [None, 5, None, 7]),
+        (["k=5", "k=7", "nothing"], [5, 7, None]),
+        (["nothing", "text"], [None, "a"]),
+        (["k=5", "computed"], [5, 3.0]),
+        (["computed", "k=5"], [1.5, 5]),
+        (["nothing", "computed", "k=5", "nothing", "computed"], [None, 3.0, 5, None, 7.5]),
+        (["k=5", "text", "nothing"], [5, "a", None]),
+    ],
+)
+def test_a_parameter_that_runs_did_not_have_is_absent_in_them(study, sessions, k):
+    for number, having in enumerate(sessions):
+        with session(study, number, having) as traj:
+            assert traj["x"].tolist() == list(range(1, number + 2))
+            assert [recorded_k(run) for run in traj.runs] == k[: number + 1]
+
+
+def test_a_group_that_runs_did_not_have_is_absent_in_them(study):
+    for number, having in enumerate(["nothing", "group", "nothing"]):
+        with session(study, number, having) as traj:
+            shown = traj["r"].tolist()
+            groups = traj["g.k"].tolist() if number else []
+    assert shown == [1, 6, 3]
+    assert groups == [None, 3, None]

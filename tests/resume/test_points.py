@@ -13,8 +13,10 @@ from identity import identical
 import simkit
 from simkit import explore, morris, product, saltelli, sample
 from simkit.analyse.diff import diff
+from simkit.collect.collection import plan_of
 from simkit.errors import SimkitError
 from simkit.record.recorded import Recorded
+from simkit.resume.points import continued_points
 
 
 @pytest.fixture
@@ -24,15 +26,14 @@ def go(tmp_path):
 
     def f(x, y=0, fail=False):
         made.append(x)
-        if failing and x in failing:
+        if str(x) in failing.read_text().split():
             raise ValueError(x)
         return {"z": 1}
 
-    failing = set()
+    failing = tmp_path / "failing"  # outside of the rootdir: no input
 
     def run(space, *, fail=(), **options):
-        failing.clear()
-        failing.update(fail)
+        failing.write_text(" ".join(map(str, fail)))
         made.clear()
         with simkit.run(f, space, output=tmp_path / "f.h5", seed=1, **options) as traj:
             return list(traj["x"]), traj.status.tolist(), list(made)
@@ -309,3 +310,73 @@ def test_a_design_of_second_order_adds_its_points_to_the_blocks_that_are_done(go
     more = go(saltelli(2, x=(0, 1), y=(1, 2), second_order=True))
     assert more[0][: len(few[0])] == few[0]
     assert len(more[2]) == 4
+
+
+# Points that come and go
+
+SQUARE = "def f(x):\n    return {'r': x * x}\ndef g(x, y):\n    return {'r': x + y}\n"
+
+
+def continued(function, *values, **more):
+    """A study of these points continued; all of them, and those that are declared."""
+    with simkit.run(function, simkit.explore(x=list(values), **more)) as traj:
+        return traj["x"].tolist(), traj.where(declared=True)["x"].tolist()
+
+
+def test_points_that_are_not_declared_any_more_are_told_apart(study):
+    study.write("sim_a.py", SQUARE)
+    f = study.module("sim_a.py").f
+    assert continued(f, 1, 2, 3) == ([1, 2, 3], [1, 2, 3])
+    assert continued(f, 1, 3) == ([1, 2, 3], [1, 3])  # nothing to run
+    assert continued(f, 1, 3, 4) == ([1, 2, 3, 4], [1, 3, 4])
+    assert continued(f, 1, 2, 3, 4, 5) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert continued(f, 5) == ([1, 2, 3, 4, 5], [5])
+    with simkit.open("f") as traj:
+        assert traj.where(declared=False)["r"].tolist() == [1, 4, 9, 16]
+        assert traj.where("x > 2").where(declared=True)["x"].tolist() == [5]
+
+
+def test_points_that_are_gone_are_said(project):
+    project.file(
+        "sim_a.py", "from simkit import experiment, explore\n@experiment\n@explore(x=[1, 2, 3])\n" + SQUARE
+    )
+    project.ok("-n", "0")
+    for _ in range(2):
+        told = project.ok("-n", "0", "--explore", "x=1,2").out
+        assert (
+            "1 recorded run is not declared any more, and stays in the file: traj.where(declared=True)"
+            in told
+        )
+
+
+def test_the_same_points_in_another_form_are_the_same(study):
+    study.write("sim_a.py", SQUARE)
+    f = study.module("sim_a.py").f
+    for values in ([0, 1, 2], [0.0, 1.0, 2.0], np.linspace(0, 2, 3), np.array([0, 1, 2], "u1"), range(3)):
+        simkit.run(f, simkit.explore(x=values)).close()
+    with simkit.open("f") as traj:
+        assert traj["x"].tolist() == [0, 1, 2]
+
+
+def test_new_points_that_are_recorded_ones_but_for_rounding(study):
+    study.write("sim_a.py", SQUARE)
+    module = study.module("sim_a.py")
+    plan, _ = plan_of(module.f, simkit.explore(x=[0.3, 1.0, 5.0]), {})
+
+    def remarks(function, space):
+        with simkit.open(function.__name__) as traj:
+            return continued_points(plan_of(function, space, {})[0], traj._selection.recorded).remarks
+
+    assert continued(module.f, 0.3, 1, 5)[0] == [0.3, 1, 5]
+    (near,) = remarks(module.f, simkit.explore(x=[0.3, 1, 5, 0.1 + 0.2]))
+    assert near.startswith(
+        "1 new point is within 1e-9 of a recorded one, and run beside it: run 0 has x=0.3, now"
+    )
+    gone, near = remarks(module.f, simkit.explore(x=[0.1 + 0.2, 1 - 1e-16, 5 + 1e-8]))
+    assert gone.startswith("3 recorded runs are not declared")
+    assert near.startswith("2 new points are within 1e-9")
+    simkit.run(module.g, simkit.product(x=[0.3, 1.0], y=[1, 2])).close()
+    assert remarks(module.g, simkit.product(x=[0.3, 1.0, 2.0], y=[1, 2])) == ()
+    gone, near = remarks(module.g, simkit.product(x=[0.1 + 0.2, 1.0], y=[1, 2]))
+    assert near.startswith("2 new points are within 1e-9")
+    assert plan.space.names == ("x",)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+from conftest import clean_environment
 from faulty import SLOWING, WAITING, is_alive, recorded_done
+
+import simkit
 
 
 def heard(process):
@@ -126,3 +132,99 @@ def test_ctrl_c_ends_a_replay_for_the_debugger(project):
     assert process.returncode == 2, err
     assert "simkit: interrupted" in err
     assert (project.path / "begun").read_text() == "x"
+
+
+MOVED = """
+    import contextlib, io, os, sys, tempfile
+    from simkit import after, experiment, product
+
+    def chdir(folder):
+        os.chdir(folder)
+
+    def chdir_and_remove(folder):
+        inner = tempfile.mkdtemp(dir=folder)
+        os.chdir(inner)
+        os.rmdir(inner)
+
+    def replace(folder):
+        sys.stdout = sys.stderr = io.StringIO()
+
+    def close(folder):
+        sys.stdout.close()
+
+    def nothing(folder):
+        sys.stdout = None
+
+    KINDS = {f.__name__: f for f in (chdir, chdir_and_remove, replace, close, nothing)}
+
+    @experiment
+    @product(kind=[KIND], fails=[False, True])
+    def moved(kind, fails, workdir):
+        KINDS[kind](workdir)
+        if fails:
+            raise ValueError("the run's own words")
+        return len(kind)
+
+    @after(moved)
+    def follow(trajectory):
+        KINDS[KIND](os.path.dirname(os.path.abspath(__file__)))
+        return {"n": len(trajectory)}
+
+    @experiment
+    def another():
+        return 1
+    """
+
+
+@pytest.mark.parametrize("kind", ["chdir", "chdir_and_remove", "replace", "close", "nothing"])
+def test_what_a_run_moves_in_the_owner_moves_neither_files_nor_report(project, kind):
+    project.file("sim_moved.py", MOVED.replace("[KIND]", f"[{kind!r}]"))
+    result = project.simkit("-n", "0", "--output", "o.h5")
+    assert result.code == 1, result.out + result.err
+    assert "the run's own words" in result.out
+    assert result.out.count("o.h5") >= 2
+    traj = project.open(str(project.path / "o.h5"), "moved")
+    assert traj.status.tolist() == ["done", "failed"]
+    assert traj.summary.n == 2
+    assert project.open(str(project.path / "o.h5"), "another")["result"].tolist() == [1]
+
+
+def test_simkit_run_gives_back_what_runs_moved(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    streams = sys.stdout, sys.stderr
+
+    def f(x):
+        os.makedirs("sub", exist_ok=True)
+        os.chdir("sub")
+        sys.stdout = sys.stderr = io.StringIO()
+        return x
+
+    with simkit.run(f, simkit.explore(x=[1, 2]), output="o.h5") as traj:
+        assert traj["result"].tolist() == [1, 2]
+    assert Path.cwd() == tmp_path
+    assert (sys.stdout, sys.stderr) == streams
+    assert (tmp_path / "o.h5").exists()
+    with simkit.run(f, simkit.explore(x=[1, 2, 3]), into="o.h5") as traj:
+        assert traj["result"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("way", ["0", "1"])
+def test_a_clock_that_is_set_back_makes_no_session_negative(multiply, way):
+    """Each look at the clock finds it ten seconds earlier."""
+    multiply.file(
+        "clock/sitecustomize.py",
+        """
+        import time
+        real, calls = time.time, [0]
+        def earlier():
+            calls[0] += 1
+            return real() - 10 * calls[0]
+        time.time = earlier
+        """,
+    )
+    environment = {**clean_environment(), "PYTHONPATH": str(multiply.path / "clock")}
+    multiply.ok("-n", way, env=environment)
+    traj = multiply.open("multiply-001")
+    (session,) = traj.info.sessions
+    assert 0 <= session["ended"] - session["started"] < 60
+    assert (traj.to_dataframe(info=True)["seconds"] >= 0).all()

@@ -6,6 +6,7 @@ owner the end of its pipe, says how each one ended, and kills them all when the 
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -32,7 +33,7 @@ from simkit.execute.processes.groups import (
     kill_group,
     lead_session,
 )
-from simkit.execute.processes.worker import Seat, work
+from simkit.execute.processes.worker import Seat, limit_threads, work
 from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import signals_blocked
 
@@ -58,14 +59,14 @@ class End:
 class Nursery:
     """The owner's side."""
 
-    def __init__(self, source: Source, method: Method) -> None:
+    def __init__(self, source: Source, method: Method, *, isolate: bool = False) -> None:
         context = multiprocess.get_context(method)
         self.orders, theirs = context.Pipe()
         self.news, reports = context.Pipe()
         ours = [self.orders, self.news] if method == "fork" else []
-        args = (source, method, os.getpid(), theirs, reports, ours)
+        args = (source, method, os.getpid(), theirs, reports, ours, isolate)
         self.process = context.Process(target=_serve, args=args, name="simkit-nursery")
-        with _without_main(), signals_blocked(STOPPING), warnings.catch_warnings():
+        with _without_main(), _one_hash(method), signals_blocked(STOPPING), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS threads: they survive a fork well
             self.process.start()
         theirs.close()
@@ -144,20 +145,62 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _serve(source: Source, method: Method, owner: int, orders: Any, news: Any, inherited: list[Any]) -> None:
+@contextmanager
+def _one_hash(method: Method) -> Iterator[None]:
+    """Processes that begin anew order sets of texts alike; forked ones do as their owner does."""
+    name = "PYTHONHASHSEED"
+    chosen = method == "fork" or name in os.environ
+    if not chosen:
+        os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        if not chosen:
+            del os.environ[name]
+
+
+def _serve(
+    source: Source,
+    method: Method,
+    owner: int,
+    orders: Any,
+    news: Any,
+    inherited: list[Any],
+    isolate: bool,
+) -> None:
     """What the process of the nursery does."""
     for connection in inherited:  # the owner's ends, or its death would never read as end of file
         connection.close()
     lead_session()
     with ignore_signals():
-        Starter(source, method, owner, orders, news).serve()
+        is_ready = isolate and sys.platform == "linux"
+        if is_ready:
+            source, method = _ready(source)
+        Starter(source, method, owner, orders, news, is_ready=is_ready).serve()
+
+
+def _ready(source: Source) -> tuple[Source, Method]:
+    """What a worker for each run is made from: the job is made here, where it can be forked from.
+
+    No run is ever executed in this process, and nothing but this thread runs in it.
+    """
+    limit_threads()
+    try:
+        made = source()
+    except BaseException:  # noqa: BLE001 - whatever the user's modules raise: each worker will say so
+        return source, "fork"
+    gc.freeze()
+    return (lambda: made), "fork"
 
 
 class Starter:
     """The nursery's own side: starts workers on request, and says how each one ended."""
 
-    def __init__(self, source: Source, method: Method, owner: int, orders: Any, news: Any) -> None:
+    def __init__(
+        self, source: Source, method: Method, owner: int, orders: Any, news: Any, *, is_ready: bool = False
+    ) -> None:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
+        self.is_ready = is_ready  # to fork workers that have nothing to prepare
         self.workers: dict[int, Any] = {}
         self.sentinels: dict[int, int] = {}  # by number of the worker: readable when it has ended
         self.bereft = False  # whether a worker could not put its own things away
@@ -198,7 +241,7 @@ class Starter:
         context = multiprocess.get_context(self.method)
         ours, theirs = context.Pipe()
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
-        args = (theirs, self.source, seat, inherited)
+        args = (theirs, self.source, attrs.evolve(seat, is_limited=self.is_ready), inherited)
         process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
         with _without_main(), signals_blocked(STOPPING):
             process.start()

@@ -56,6 +56,8 @@ class Worker:
     seconds: float = 1e9  # of its last batch
     process: int = 0  # its number, once it has started
     doomed: tuple[float, float] | None = None  # run and start of the one that took too long
+    is_over: bool = False  # it was told to end
+    is_single: bool = False  # it executes one run
 
     @property
     def connection(self) -> Connection:
@@ -65,7 +67,8 @@ class Worker:
     @property
     def capacity(self) -> int:
         """How many portions it may hold: a second one only where waiting for it would cost."""
-        return (2 if self.seconds < _SHORT else 1) if self.process else 0
+        most = 2 if self.seconds < _SHORT and not self.is_single else 1
+        return most if self.process and not self.is_over else 0
 
     def give(self, portion: Portion) -> None:
         """Hand it a portion, at once or when it has nothing else to do."""
@@ -105,17 +108,28 @@ class Pool:
         How long a run may take.
     show
         Leave the workers' output on the terminal.
+    isolate
+        Whether each run has a worker of its own.
     """
 
     def __init__(
-        self, source: Source, declared: Declared, n: int, *, method: Method, limits: Limits, show: bool
+        self,
+        source: Source,
+        declared: Declared,
+        n: int,
+        *,
+        method: Method,
+        limits: Limits,
+        show: bool,
+        isolate: bool = False,
     ) -> None:
         self.n, self.limits, self.declared = n, limits, declared
         handle, self.beats = tempfile.mkstemp(prefix=prefix("beats"))
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.count = show, 0
-        self.nursery = Nursery(source, method)
+        self.show, self.count, self.isolate = show, 0, isolate
+        self.problems: list[str] = []  # of workers that ended before the others
+        self.nursery = Nursery(source, method, isolate=isolate)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
             self._start(slot)
@@ -130,7 +144,7 @@ class Pool:
             Sender(connection, self.declared, _HALF),
             Receiver(connection, Declared(), copies=False),
         )
-        self.workers[connection] = Worker(seat, sender, receiver, beat)
+        self.workers[connection] = Worker(seat, sender, receiver, beat, is_single=self.isolate)
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
@@ -198,6 +212,9 @@ class Pool:
             return self._lost(worker, feed)
         if answer.bug:
             raise RuntimeError(answer.bug)
+        if worker.is_over:
+            self.problems.append(answer.problem)
+            return None
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
@@ -210,14 +227,27 @@ class Pool:
         executed = len(answer.batch.runs)
         feed.put_back(worker.flight.pop(0), executed)
         worker.seconds = answer.seconds
-        worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
+        if self.isolate:
+            self._dismiss(worker)
+        else:
+            worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
         return answer.batch if executed else None
+
+    def _dismiss(self, worker: Worker) -> None:
+        """Let a worker end; its connection closes when it has torn down its fixtures."""
+        worker.is_over = True
+        try:
+            worker.sender.send(None)
+        except OSError:
+            pass  # it died; its connection says so next
 
     def _lost(self, worker: Worker, feed: Feed) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its portions are done again."""
         del self.workers[worker.connection]
         worker.connection.close()
         worker.sender.remove()
+        if worker.is_over:
+            return None
         why = signal_name(self.nursery.exit_code(worker.seat.number))
         if not worker.process:
             msg = f"a worker could not start: {why}"
@@ -243,14 +273,14 @@ class Pool:
 
     def close(self, *, now: bool = False) -> list[str]:
         """Let the workers tear down their fixtures and end, or kill them; what went wrong in doing so."""
-        problems: list[str] = []
+        problems = self.problems
         if not now:
             for worker in self.workers.values():
                 try:
                     worker.sender.send(None)
                 except OSError:
                     pass
-            problems = [self._last_words(worker) for worker in self.workers.values()]
+            problems += [self._last_words(worker) for worker in self.workers.values()]
         for worker in self.workers.values():
             worker.connection.close()
             worker.sender.remove()

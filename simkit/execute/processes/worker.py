@@ -387,11 +387,18 @@ class Seat:
     number: int
     beats: str
     show: bool
+    is_limited: bool = False  # whether the process that it is forked from has limited its threads
 
     @property
     def log(self) -> str:
         """Where its output goes."""
         return f"{self.beats}-{self.slot}.log"
+
+
+def limit_threads() -> None:
+    """One thread of linear algebra for each process, unless the user says otherwise."""
+    if not any(name in os.environ for name in _THREADS):
+        threadpool_limits(1)
 
 
 def work(connection: Any, source: Source, seat: Seat) -> None:
@@ -404,13 +411,15 @@ def work(connection: Any, source: Source, seat: Seat) -> None:
 
 def _work(sender: Sender, source: Source, seat: Seat) -> None:
     try:
-        if not any(name in os.environ for name in _THREADS):
-            threadpool_limits(1)
+        if not seat.is_limited:
+            limit_threads()
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
         injector = job.injector(save=inbox.save)
+        if job.plan.isolate and seat.number > 1:
+            injector.watch = None  # the first run of all was watched
         _apply(job.plan.limits)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it

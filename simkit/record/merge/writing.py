@@ -18,12 +18,12 @@ from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import create_column, put
 from simkit.record.copy import copy_checkpoints, copy_columns, copy_facts, extend
-from simkit.record.facts import add_origins, forget_checkpoints, read_origins
-from simkit.record.format import AFTER, MERGED, names_in, place
+from simkit.record.facts import add_origins, forget_checkpoints, read_origins, session_groups
+from simkit.record.format import AFTER, DECLARED, MERGED, names_in, place
 from simkit.record.merge.inputs import Input, Survey, survey
 from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
 from simkit.record.readings import INPUTS, add_inputs
-from simkit.record.recorded import Recorded, session_groups
+from simkit.record.recorded import Recorded
 from simkit.record.table import Table
 from simkit.values.batch import Status
 
@@ -243,6 +243,8 @@ def _add_origins(
 def _finish(root: h5py.Group, blueprint: Blueprint) -> None:
     """Say what the merged runs have in common, and forget what does not hold of them."""
     agreed = blueprint.agreed
+    if DECLARED in root["runs"]:
+        del root["runs"][DECLARED]  # by the next session, that knows the points
     if "checkpoint" in root["runs"]:
         forget_checkpoints(root["runs"], np.flatnonzero(blueprint.status == Status.DONE).tolist())
     for name in agreed.columns:

@@ -180,3 +180,34 @@ def test_fixtures_are_torn_down_in_their_scope_in_every_worker(project):
     kept = re.search(r"working directory is kept: (.+)\)", traj.error(4))
     assert kept is not None
     assert Path(kept[1], "data").read_text() == "4"
+
+
+DRAWN = """
+    import sys
+    from simkit import experiment, explore
+
+    TEXTS = {
+        "bar": ("".join(f"\\rstep {i}" for i in range(300)) + "\\ndone\\n", "step 299\\ndone\\n"),
+        "without an end": ("".join(f"\\r{i} %" for i in range(101)), "100 %"),
+        "cleared": ("\\rstep 1\\rstep 2\\r      \\rready\\n", "ready\\n"),
+        "blank at last": ("\\rstep 1\\rstep 2\\r      \\r", "step 2\\r"),
+        "windows": ("one\\r\\ntwo\\r\\n", "one\\r\\ntwo\\r\\n"),
+        "before and after": ("begin\\nx\\ry\\nend", "begin\\ny\\nend"),
+        "very long": ("".join(f"\\r{i:0100}" for i in range(5000)) + "\\nlast\\n", f"{4999:0100}\\nlast\\n"),
+        "words": ("\\ré 1\\ré 2\\n", "é 2\\n"),
+    }
+
+    @experiment
+    @explore(kind=list(TEXTS))
+    def drawn(kind):
+        sys.stderr.write(TEXTS[kind][0])
+        return TEXTS[kind][1]
+    """
+
+
+def test_of_a_progress_bar_the_log_keeps_the_last_state(project):
+    project.file("sim_drawn.py", DRAWN)
+    project.ok("-n", "1")
+    traj = project.open("drawn-001")
+    for i, kind in enumerate(traj["kind"].tolist()):
+        assert traj.log(i) == traj["result"][i], kind
