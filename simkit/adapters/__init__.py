@@ -6,6 +6,6 @@ a few lines: docs/adaptive.md has them.
 
 from __future__ import annotations
 
-from simkit.adapters.trials import optuna as optuna
+from simkit.adapters.optuna_study import optuna as optuna
 
 __all__ = ["optuna"]

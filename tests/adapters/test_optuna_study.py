@@ -141,7 +141,7 @@ def test_mistakes_are_told(go, options, text):
 
 
 def test_each_value_has_a_direction():
-    with pytest.raises(SimkitError, match=r"test_trials.py:\d+: 2 values, but 1 directions"):
+    with pytest.raises(SimkitError, match=r"test_optuna_study.py:\d+: 2 values, but 1 directions"):
         adapters.optuna(suggest, ["a", "b"], direction=["minimize"])
 
 

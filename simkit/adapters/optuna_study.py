@@ -57,8 +57,8 @@ def optuna(
         raise SimkitError(msg)
     count = n_trials
 
-    def optuna_trials(seed: int, n_trials: int = count) -> Trials:
-        return Trials(suggest, values, directions, n_trials, _made(sampler, seed), copy.deepcopy(pruner))
+    def optuna_trials(seed: int, n_trials: int = count) -> OptunaStudy:
+        return OptunaStudy(suggest, values, directions, n_trials, _made(sampler, seed), copy.deepcopy(pruner))
 
     return optuna_trials
 
@@ -74,7 +74,7 @@ def _made(sampler: Any, seed: int) -> Any:
     return sampler(number) if is_factory else copy.deepcopy(sampler)
 
 
-class Trials:
+class OptunaStudy:
     """A study of optuna's in memory: what is recorded is in the trajectory."""
 
     def __init__(
