@@ -176,9 +176,11 @@ class Report:
         """Header before the first experiment; then what is special about this one."""
         self.say_header(progress)
         self.studied.append(progress)
+        target = progress.target
+        if target.damage:
+            print(target.damage)
         if self.quiet:
             return
-        target = progress.target
         for remark in target.remarks:
             print(f"{remark}; starting {shown_path(target.slot.path)}")
         if progress.total and target.points.recorded:

@@ -45,6 +45,7 @@ class Baseline:
         self.around: list[surroundings.Surrounding] = []
         self.before: tuple[list[Any], dict[str, Any]] = ([], {})
         self.words: list[Array] = []
+        self.is_as_before = False  # nothing was changed since `note`
         self.position = -1  # of the last run that was seeded
         self.cost = 0.0  # seconds of the care for a run
         self.is_random = bool(plan.streams or plan.generators)
@@ -64,6 +65,7 @@ class Baseline:
     def note(self) -> None:
         """Note how everything is before a batch."""
         begun = time.perf_counter()
+        self.is_as_before = False
         self.streams = [*global_streams(), *self.own]
         self.around = surroundings.surroundings()
         self.before = [stream.state() for stream in self.streams], surroundings.look(self.around)
@@ -108,10 +110,13 @@ class Baseline:
         left = bool(surroundings.changed(self.around, self.before[1]))
         self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or left
         self.is_random = self.is_random or drew
+        self.is_as_before = not (self.words or drew or left)
         return drew or left
 
     def restore(self) -> None:
         """Let everything be as it was before the batch."""
+        if self.is_as_before:
+            return
         surroundings.put_back(self.around, self.before[1])
         for stream, state in zip(self.streams, self.before[0], strict=True):
             if stream.state() != state:

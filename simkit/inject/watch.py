@@ -11,11 +11,10 @@ import numpy as np
 
 from simkit.collect.code import globals_of
 from simkit.collect.draws import LIBRARIES
-from simkit.collect.objects import State
 from simkit.collect.plan import Plan, providers_of
 from simkit.inject.provide import is_copied
 from simkit.values.columns import Column
-from simkit.values.compare import same
+from simkit.values.compare import digest, same
 
 LARGE = 64 << 20  # bytes of one run's results
 _MANY = 2_000  # entries of a working directory, or bytes of an array, beyond which they are not looked at
@@ -139,7 +138,10 @@ def _states(names: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         small = isinstance(value, np.ndarray) and value.nbytes <= _MANY
         sized = isinstance(value, (list, dict, set, str, bytes)) and len(value) > _MANY
         if not name.startswith("_") and (small or (type(value) in _PLAIN and not sized)):
-            yield f"{module}.{name}", State(value).digest
+            try:
+                yield f"{module}.{name}", digest(value)
+            except Exception:  # noqa: BLE001 - it holds objects, such as a library's tables: no plain data
+                continue
 
 
 def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Warned]:

@@ -13,7 +13,7 @@ import attrs
 import h5py
 
 from simkit.collect.targets import Shard
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
@@ -51,9 +51,11 @@ def experiments(path: Path) -> list[str]:
 
 
 def is_trajectory(path: Path) -> bool:
-    """Whether a file holds any experiment of simkit's."""
+    """Whether a file holds any experiment of simkit's; a damaged one does, as opening it tells."""
     try:
         return bool(experiments(path))
+    except Damaged:
+        return True
     except SimkitError:
         return False
 

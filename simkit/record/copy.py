@@ -112,7 +112,7 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
     order = np.argsort(source)
     for kind, group in recorded.root["runs"].items():
         if isinstance(group, h5py.Group) and "run" in group:
-            _copy_entries(recorded, group, runs.require_group(kind), source[order], target[order])
+            copy_entries(recorded, group, runs.require_group(kind), source[order], target[order])
 
 
 def _values(recorded: Recorded, columns: Mapping[str, h5py.Dataset], name: str, source: Index) -> Any:
@@ -124,7 +124,7 @@ def _values(recorded: Recorded, columns: Mapping[str, h5py.Dataset], name: str, 
     return np.full(len(source), MARKS.get(f"runs/{name}", 0))
 
 
-def _copy_entries(
+def copy_entries(
     recorded: Recorded, theirs: h5py.Group, ours: h5py.Group, source: Index, target: Index
 ) -> None:
     """Errors, logs, notes: entries with a run number; ``source`` ascending."""
@@ -206,7 +206,7 @@ def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Sto
     explored = tuple(name for name in columns["parameters"] if recorded.about(name).explored)
     copy_columns(recorded, runs, target, Table(root, explored=explored), columns, store.check)
     _copy_constants(recorded, root, fixed, of_after=True)
-    _describe_groups(recorded, root, chosen)
+    describe_groups(recorded, root, chosen)
     whole = is_whole(recorded, runs, names)
     for key in source:
         if key == "info" or (whole and key not in root):
@@ -230,7 +230,7 @@ def _copy_constants(recorded: Recorded, root: h5py.Group, names: Sequence[str], 
             recorded.root.copy(path, *home(root, path))
 
 
-def _describe_groups(recorded: Recorded, root: h5py.Group, names: Mapping[str, Collection[str]]) -> None:
+def describe_groups(recorded: Recorded, root: h5py.Group, names: Mapping[str, Collection[str]]) -> None:
     """Copy what is known of groups of names."""
     for section, chosen in names.items():
         for name in chosen:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
+import h5py
 import numpy as np
 
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
+from simkit.record.columns.layout import read_rows
 from simkit.record.file.locks import written_name
-from simkit.record.file.log import checked
+from simkit.record.file.store import viewed
 from simkit.record.recorded import Recorded
 
-_UNREADABLE = (SimkitError, OSError, RuntimeError, KeyError, ValueError)  # what HDF5 and h5py raise on damage
+UNREADABLE = (SimkitError, OSError, RuntimeError, KeyError, ValueError)  # what HDF5 and h5py raise on damage
 
 
 @attrs.frozen
@@ -31,7 +36,8 @@ class Damage:
     places
         The first byte of each damaged block, and the byte behind it.
     lost
-        By experiment and name, the numbers of the done runs whose value can't be read.
+        By experiment and name, the numbers of the runs whose value can't be read; none for a constant. Names such as
+        ``runs/seconds`` are what is known of each run besides.
     structure
         Why nothing at all can be read of an experiment, or of the file; empty where something can.
     """
@@ -41,6 +47,11 @@ class Damage:
     places: list[tuple[int, int]]
     lost: dict[tuple[str, str], list[int]] = attrs.field(factory=dict)
     structure: str = ""
+
+    def runs(self, experiment: str) -> Index:
+        """The runs of which something can't be read, ascending; a constant costs none."""
+        lost = [run for (of, _), runs in self.lost.items() if of == experiment for run in runs]
+        return np.unique(np.array(lost, np.int64))
 
 
 def damage_of(path: Path) -> Damage:
@@ -53,13 +64,9 @@ def damage_of(path: Path) -> Damage:
     """
     if not path.is_file():
         raise SimkitError(f"no such file: {path}")
-    path = written_name(path)
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        size, places = checked(str(path), fd)
-    finally:
-        os.close(fd)
-    damage = Damage(size is not None, size or path.stat().st_size, places)
+    view = viewed(written_name(path))
+    places = view.damaged()
+    damage = Damage(view.checksums is not None, view.seek(0, os.SEEK_END), places)
     if not places:
         return damage
     try:
@@ -69,32 +76,56 @@ def damage_of(path: Path) -> Damage:
                 damage.lost.update({(name, of): runs for of, runs in _unreadable(recorded).items()})
             finally:
                 recorded.close()
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return attrs.evolve(damage, structure=str(error).partition("\n")[0])
     return damage
 
 
 def _unreadable(recorded: Recorded) -> dict[str, list[int]]:
+    """By name, and ``runs/…`` for what is known of each run besides, the runs whose value can't be read."""
     lost: dict[str, list[int]] = {}
+    every = np.arange(len(recorded))
     for section in ("parameters", "results"):
         for name in recorded.names(section):
-            runs = _lost_runs(recorded, name, recorded.done)
-            if runs:
+            read = partial(_read, recorded, name)
+            if recorded.is_constant(name):
+                lost.update({name: []} if _lost_runs(read, np.zeros(1, np.int64)) else {})
+            elif runs := _lost_runs(read, every if recorded.about(name).explored else recorded.done):
                 lost[name] = runs
+    for name, dataset in recorded.root["runs"].items():
+        if not isinstance(dataset, h5py.Dataset) or name == "status":
+            continue
+        if runs := _lost_runs(partial(_read_column, dataset), every):
+            lost[f"runs/{name}"] = runs
     return lost
 
 
-def _lost_runs(recorded: Recorded, name: str, runs: Index) -> list[int]:
+def _read(recorded: Recorded, name: str, runs: Index) -> Any:
+    return recorded.values(recorded.rows(name, runs))
+
+
+def _read_column(dataset: h5py.Dataset, runs: Index) -> Any:
+    return read_rows(dataset, slice(int(runs[0]), int(runs[-1]) + 1))
+
+
+def _lost_runs(read: Callable[[Index], Any], runs: Index) -> list[int]:
     """Halve the runs until those stand alone that can't be read."""
     if not len(runs):
         return []
     try:
-        recorded.values(recorded.rows(name, runs))
-    except _UNREADABLE:
-        if len(runs) == 1 or recorded.is_constant(name):
-            return [int(run) for run in runs]
+        read(runs)
+    except UNREADABLE:
+        if len(runs) == 1:
+            return [int(runs[0])]
         middle = len(runs) // 2
-        return _lost_runs(recorded, name, runs[:middle]) + _lost_runs(
-            recorded, name, np.asarray(runs[middle:])
-        )
+        return _lost_runs(read, runs[:middle]) + _lost_runs(read, runs[middle:])
     return []
+
+
+def listing(runs: Sequence[int]) -> str:
+    """Run numbers in words, neighbours together."""
+    parts: list[str] = []
+    for run in np.split(np.asarray(runs), np.flatnonzero(np.diff(runs) != 1) + 1):
+        parts.append(f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}")
+    shown = ", ".join(parts[:10]) + (" …" if len(parts) > 10 else "")
+    return f"run {shown}" if len(runs) == 1 else f"{len(runs)} runs: {shown}"

@@ -7,6 +7,7 @@ import json
 import secrets
 import shlex
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
+from simkit.record.damage import damage_of, listing
 from simkit.record.format import PART_OF
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
+from simkit.record.salvage import salvage
 from simkit.resume.points import Points, continued_points, fresh_points
 from simkit.values.batch import Restored, Status
 from simkit.values.compare import digest
@@ -127,6 +130,7 @@ def _changed_constants(
     return words
 
 
+_QUICKLY_CHECKED = 4 << 30  # bytes of a file that are compared with their checksums whenever it is continued
 _WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
 
 
@@ -152,6 +156,8 @@ class Continuation:
         What differs from the sessions before, where it is continued all the same.
     remarks
         Why nothing older is continued, for people.
+    damage
+        What of the file was damaged, and is computed again, for people.
     """
 
     slot: Slot
@@ -162,6 +168,7 @@ class Continuation:
     checkpoints: dict[int, Restored] = attrs.field(factory=dict)
     changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
+    damage: str = ""
 
 
 def fitted(plan: Plan, recorded: Recorded) -> Plan:
@@ -277,6 +284,9 @@ def _remark(slot: Slot, found: Mismatch) -> str:
 def _continued(
     plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
 ) -> Continuation:
+    if damage := "" if settings.replay else _mended(slot, settings):
+        with closing(slot.open()) as mended:
+            return attrs.evolve(_continued(plan, slot, mended, settings, found), damage=damage)
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
@@ -289,6 +299,23 @@ def _continued(
     return Continuation(
         slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
     )
+
+
+def _mended(slot: Slot, settings: Settings) -> str:
+    """Write a damaged file anew, so that what can't be read is computed again; what was done, for people."""
+    if settings.into is None and slot.path.stat().st_size > _QUICKLY_CHECKED:
+        return ""
+    damage = damage_of(slot.path)
+    if not damage.places:
+        return ""
+    salvaged = salvage(slot.path, damage)
+    lost = damage.runs(slot.group)
+    words = f"{shown_path(slot.path)} was damaged: "
+    again = f"what was recorded of {listing(lost.tolist())} can't be read, and is computed again"
+    words += again if len(lost) else "no run is lost"
+    if salvaged.dropped:
+        words += f"; lost are {', '.join(salvaged.dropped)}"
+    return f"{words}\n    the damaged file is kept as {shown_path(salvaged.original)}"
 
 
 def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def problems_of(progress: Progress, settings: Settings, *, check: bool) -> list[
     """What is to be said of a study in a script, where nothing is raised for it."""
     books = {*BOOKS} - {*settings.silence}
     unkept = [text for text, name in progress.warnings.items() if name in books]
-    left = [log] if (log := left_log(progress.path)) else []
+    left = [words for words in (progress.target.damage, left_log(progress.path)) if words]
     more = () if check else [*_not_done(progress), *_failed(progress, "after")]
     return [*progress.problems, *unkept, *left, *more]
 

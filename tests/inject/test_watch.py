@@ -294,10 +294,13 @@ def test_a_codec_of_immutable_values_spares_the_copy(project):
 
 
 LEAVING = """
+import weakref
 from simkit import experiment, product
 
 count = 0
 table = {}
+tables = {"library": [object(), weakref.proxy(table_of := type("Table", (), {})())]}
+del table_of
 
 @experiment
 @product(x=range(4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from simkit.cli.verbs.words import (
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import briefly, counted, duration, rule, size
-from simkit.record.damage import damage_of
+from simkit.record.damage import damage_of, listing
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
@@ -99,21 +100,14 @@ def whole_file(path: Path) -> int:
     more = f" and {len(damage.places) - 5} more" if len(damage.places) > 5 else ""
     print(f"{shown}: {counted(len(damage.places), 'damaged block')}, at byte {first}{more}")
     for (experiment, name), runs in damage.lost.items():
-        print(f"    {experiment}: {name} can't be read of {listing(runs)}")
+        print(f"    {experiment}: {name} can't be read" + (f" of {listing(runs)}" if runs else ""))
     if damage.structure:
         print(f"    nothing else can be read: {damage.structure}")
     elif not damage.lost:
         print("    all parameters and results can be read")
+    if damage.lost and not damage.structure:
+        print(f"computed again, and only these, by:  simkit --into {shlex.quote(shown)}")
     return 1
-
-
-def listing(runs: Sequence[int]) -> str:
-    """Run numbers in words, neighbours together."""
-    parts: list[str] = []
-    for run in np.split(np.asarray(runs), np.flatnonzero(np.diff(runs) != 1) + 1):
-        parts.append(f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}")
-    shown = ", ".join(parts[:10]) + (" …" if len(parts) > 10 else "")
-    return f"run {shown}" if len(runs) == 1 else f"{len(runs)} runs: {shown}"
 
 
 class Clock:

@@ -268,36 +268,6 @@ def _check_fit(path: str, fd: int, log: RedoLog) -> None:
         )
 
 
-def checked(path: str, fd: int) -> tuple[int | None, list[tuple[int, int]]]:
-    """Compare all blocks of a file, as it was last committed, with their checksums.
-
-    Returns
-    -------
-    int or None
-        How many bytes were compared; None where the file has no checksums.
-    list of tuple of int
-        The first byte of each damaged block, and the byte behind it.
-
-    Raises
-    ------
-    Damaged
-        When the file has been cut short, or its checksums or its log are damaged.
-    """
-    log, checksums = _state(path, fd)
-    if checksums is None:
-        return None, []
-
-    def read(view: memoryview, start: int) -> int:
-        got = read_at(fd, view, start)
-        view[got:] = bytes(len(view) - got)
-        if log is not None:
-            log.overlay(view, start)
-        return len(view)
-
-    end = checksums.end
-    return end, [(n * BLOCK, min(end, (n + 1) * BLOCK)) for n in checksums.check(read)]
-
-
 class LoggedView:
     """A file as it was last committed: what stands in it, and over that what stands in its log.
 
@@ -331,7 +301,15 @@ class LoggedView:
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
         self.checksums = checksums
-        self.guard = BlockCheck(path, checksums, again=not self._is_locked)
+        beside = "" if log is None else log_path(path)
+        self.guard = BlockCheck(path, checksums, again=not self._is_locked, beside=beside)
+
+    def damaged(self) -> list[tuple[int, int]]:
+        """Compare all blocks with their checksums: the first byte of each damaged one, and the byte behind it."""
+        if self.checksums is None:
+            return []
+        wrong = self.checksums.check(self._read)
+        return [(number * BLOCK, min(self._end, (number + 1) * BLOCK)) for number in wrong]
 
     def copy_to(self, path: str, pause: Callable[[], None]) -> None:
         """Write what was last committed into another file.

@@ -291,18 +291,32 @@ def open_for_reading(path: Path) -> h5py.File:
     path = written_name(path)
     if _has_log(path):
         _replay(path)
+    try:
+        file = h5py.File(viewed(path), "r")
+        check_links(file, path)
+        return file
+    except Damaged:
+        raise
+    except OSError as error:
+        msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
+        raise SimkitError(msg) from None
+
+
+def viewed(path: Path) -> LoggedView:
+    """The bytes of a file as they were last committed, for reading.
+
+    Raises
+    ------
+    Damaged
+        When the file has been cut short, or its log or checksums are damaged.
+    SimkitError
+        When another program has it locked.
+    """
     for attempt in range(50):
         try:
-            file = h5py.File(LoggedView(str(path), _leave), "r")
-            check_links(file, path)
-            return file
+            return LoggedView(str(path), _leave)
         except BlockingIOError:  # a writer is applying a commit this very moment
             time.sleep(0.002 * (attempt + 1))
-        except Damaged:
-            raise
-        except OSError as error:
-            msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
-            raise SimkitError(msg) from None
     msg = f"{shown_path(path)}: another program holds the file locked"
     raise SimkitError(msg)
 
@@ -320,6 +334,7 @@ def repaired(path: Path) -> int:
         raise SimkitError(msg)
     path = written_name(path)
     if not _has_log(path):
+        viewed(path)  # is it whole?
         return 0
     try:
         lock = WriterLock(path, briefly=True, patient=True)
@@ -344,8 +359,8 @@ def _reason(error: OSError) -> str:
 
 
 def _replay(path: Path) -> None:
-    """Replay a log that a killed writer left behind, unless somebody else has the file or nothing can be written:
-    then it is read through its log.
+    """Replay a log that a killed writer left behind, unless somebody else has the file, nothing can be written or it
+    is damaged: then it is read through its log.
     """
     try:
         lock = WriterLock(path, briefly=True)
@@ -354,8 +369,6 @@ def _replay(path: Path) -> None:
     try:
         _adopt_log(path)
         recover(str(path))
-    except Damaged:
-        raise
     except OSError:
         return
     finally:
@@ -363,11 +376,8 @@ def _replay(path: Path) -> None:
 
 
 def _leave(path: str) -> None:
-    """The last reader brings in what a writer had to leave in the log; what is wrong with it the next one is told."""
-    try:
-        _replay(Path(path))
-    except Damaged:
-        pass
+    """The last reader brings in what a writer had to leave in the log."""
+    _replay(Path(path))
 
 
 def _is_read(path: Path) -> bool:
@@ -386,7 +396,7 @@ def left_log(path: Path) -> str:
     """
     path = written_name(path)
     log = log_path(str(path))
-    if not os.path.exists(log):
+    if not os.path.exists(log) or not path.exists():
         return ""
     holders = readers_of(path)
     if writer := writer_of(path):

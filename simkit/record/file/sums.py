@@ -152,10 +152,14 @@ class BlockCheck:
         What the blocks should be; None compares nothing.
     again
         Compare each time, since somebody may write the file meanwhile.
+    beside
+        The log that the checksums are from, for errors.
     """
 
-    def __init__(self, path: str, checksums: Checksums | None, *, again: bool = False) -> None:
-        self.path, self.again = path, again
+    def __init__(
+        self, path: str, checksums: Checksums | None, *, again: bool = False, beside: str = ""
+    ) -> None:
+        self.path, self.again, self.beside = path, again, beside
         self.sums: Array | None = None if checksums is None else checksums.sums
         self.end = 0 if checksums is None else checksums.end
         self.passed = bytearray(blocks(self.end))
@@ -192,7 +196,13 @@ class BlockCheck:
 
     def error(self) -> Damaged:
         """What is wrong, for people."""
+        shown = shown_path(self.path)
+        another = (
+            f", or {shown} is not the file that {shown_path(self.beside)} was written upon"
+            if self.beside
+            else ""
+        )
         return Damaged(
-            f"{shown_path(self.path)} is damaged near byte {self.wrong:,}: what stands there can't be read\n"
-            f"    simkit verify --file {shown_path(self.path)} says what is lost; put a copy back to have it again"
+            f"{shown} is damaged near byte {self.wrong:,}: what stands there can't be read{another}\n"
+            f"    simkit verify --file {shown} says what is lost; put a copy back to have it again"
         )
