@@ -128,7 +128,7 @@ def _masked(one: Any, other: Any) -> bool:
         _arrays(np.ma.getdata(one), np.ma.getdata(other))
         and identical(one.mask, other.mask)
         and identical(one.hardmask, other.hardmask)
-        and identical(one.fill_value, other.fill_value)
+        and identical(one.view().fill_value, other.view().fill_value)  # reading it sets it
     )
 
 

@@ -61,6 +61,10 @@ _LISTED = ("frame: ", "array: ", "column: ", "index: ", "series: ", "scalar: ", 
 NAMES = {kind: f"k_{j}" for j, kind in enumerate(KINDS) if not kind.startswith(_LISTED)}
 
 
+# Generators at module level, as these are, draw other numbers in each run (tests/inject/test_generators.py).
+SEEDED = {"generator", "RandomState", "random.Random", "SeedSequence"}
+
+
 def nth(kind: str, i: int) -> Any:
     """A kind's value in run i: they take turns."""
     return KINDS[kind][i % len(KINDS[kind])]

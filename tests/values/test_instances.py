@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pickle
 import shutil
@@ -201,3 +202,11 @@ def test_classes_that_a_continued_study_rebuilds_are_never_imported_nor_initiali
         assert not Path(folder, "ran").exists()
     finally:
         sys.path.remove(folder)
+
+
+def test_items_that_are_put_together_again_are_not_added_to_what_is_there():
+    from simkit.values.instances import revived
+
+    counted = collections.Counter("aab")
+    assert revived({"c": counted}, lambda name: None) == {"c": collections.Counter("aab")}
+    assert counted == collections.Counter("aab")
