@@ -126,7 +126,8 @@ def _revived_items(value: Any, find: Find) -> Any:
         return {revived(key, find): revived(item, find) for key, item in value.items()}
     if issubclass(kind, dict):
         again = copy.copy(value)
-        dict.update(again, {key: revived(item, find) for key, item in value.items()})  # a Counter's own would add
+        items = {key: revived(item, find) for key, item in value.items()}
+        dict.update(again, items)  # a Counter's own would add to what is there
         return again
     if kind is np.ndarray and value.dtype == object:
         return objects([revived(cell, find) for cell in value.ravel()]).reshape(value.shape)
