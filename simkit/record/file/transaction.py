@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -38,7 +39,16 @@ from simkit.record.file.sums import (
     read_trailer,
     write_trailer,
 )
-from simkit.record.file.system import PATIENCE, READ_WRITE, exclusive, read_at, remove, sync, write_at
+from simkit.record.file.system import (
+    PATIENCE,
+    READ_WRITE,
+    exclusive,
+    read_at,
+    remove,
+    sync,
+    sync_folder,
+    write_at,
+)
 
 _NOWHERE = 1 << 62
 _STEP = 16 << 20  # bytes that are copied at once
@@ -370,6 +380,8 @@ class TransactionalFile:
         if self.durable:
             sync(self._fd)  # before the head says that the frames do not count any more
         write_sums(self._log, {n: int(self._sums[n]) for n in self._logged})
+        if self.durable:
+            sync(self._log)  # before the head says that the table is what counts
         start = self._head.start
         self._write_head(end=self._committed_end, generation=secrets.randbits(63), whole=start)
         if self.durable:
@@ -415,6 +427,8 @@ class TransactionalFile:
             raise
         if beside:
             os.replace(new, path)
+            if self.durable:
+                sync_folder(Path(path).parent)
         if self._log >= 0:
             os.close(self._log)
         self._log = fd
