@@ -60,6 +60,8 @@ __all__ = [*_HOME, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return importlib.import_module("simkit.adapters")
     if name not in _HOME:
         msg = f"module 'simkit' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -106,6 +106,9 @@ def call_companion(
         stage, root, values, parameters=tuple(fixed), on_error=on_error, is_interrupt=signalled
     )
     injector.watch = injector.watch if watched else None
+    injector.baseline.seeds_each = injector.baseline.cleans_each = (
+        True  # called once, whatever it leaves behind
+    )
     points = {name: Values(objects([value]), native=True) for name, value in given.items()}
     batch = injector.batch(Portion(np.arange(1), points), beat)
     problem = _torn_down(teardown)

@@ -139,8 +139,12 @@ class Execution:
         Which run of this process is under way.
     pen
         Writes the file, while it is open.
+    points
+        Of runs that failed before they were in the file.
     heard
         Called with each batch as it was recorded.
+    due
+        Called before a batch or a checkpoint is recorded.
     """
 
     plan: Plan
@@ -154,7 +158,9 @@ class Execution:
     inputs: Inputs
     beat: Beat = attrs.field(factory=local_beat)
     pen: Writer | None = None
+    points: dict[int, Mapping[str, Any]] = attrs.field(factory=dict)
     heard: Callable[[Batch], None] = lambda batch: None
+    due: Callable[[], None] = lambda: None
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -239,6 +245,8 @@ class Execution:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
             for batch in batches:
+                if batch is not None:
+                    self.due()
                 if isinstance(batch, Checkpoint):
                     self.keep(batch)
                 elif batch is not None:
@@ -407,4 +415,4 @@ class Execution:
 
     def values(self, run: int) -> Mapping[str, Any]:
         """A run's explored values."""
-        return self.plan.space[run]
+        return self.points[run] if run in self.points else self.plan.space[run]

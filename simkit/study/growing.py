@@ -144,13 +144,18 @@ class Growing:
         if not isinstance(space, Space) or isinstance(space.form, Until):
             msg = f"{where} asks for {space!r}\n    ask for a space, such as explore(x=[1.0, 2.0]), without until="
             raise SimkitError(msg)
-        names, known = set(space.names), self.plan.space
-        lacking = [name for name in known.names if name not in names]
-        optional = {*space.optional, *lacking}
-        if not (names - {TRIAL} <= {*known.names} and optional <= known.optional):
+        known = self.plan.space
+        lacking = [name for name in known.names if name not in space.names]
+        if not self.fits(space):
             wanted = dict.fromkeys((*known.names, *(name for name in space.names if name != TRIAL)))
-            self.replan(outline(wanted, {*known.optional, *optional}), where)
+            self.replan(outline(wanted, {*known.optional, *space.optional, *lacking}), where)
         return Space(plus(space.form, outline(lacking, lacking).form)) if lacking else space
+
+    def fits(self, space: Space) -> bool:
+        """Whether the plan explores these names, and lets points lack the others."""
+        known, names = self.plan.space, {*space.names} - {TRIAL}
+        lacking = {*known.names} - names
+        return names <= {*known.names} and space.optional | lacking <= known.optional
 
     def replan(self, space: Space, where: str) -> None:
         """Other names are explored from now on."""
@@ -260,12 +265,22 @@ class Growing:
             workers=min(self.settings.workers, len(todo)),
         )  # fmt: skip
 
-    def execute(self, agenda: Agenda, hear: Callable[[Batch], None]) -> None:
-        """Have runs executed and recorded; the last commit waits for what is added next."""
+    def execute(
+        self, agenda: Agenda, heard: Callable[[Batch], None], due: Callable[[], None] = lambda: None
+    ) -> None:
+        """Have runs executed and recorded; the last commit waits for what is added next.
+
+        Parameters
+        ----------
+        heard
+            Called with each batch as it was recorded.
+        due
+            Called before anything is recorded.
+        """
         assert self.execution is not None
         assert self.execution.pen is not None
         assert self.engine is not None
-        self.execution.heard = hear
+        self.execution.heard, self.execution.due = heard, due
         self.execution.consume(self.engine.run(agenda, self.stop), self.execution.pen, self.interrupt)
 
     def begin(self, space: Space, count: int) -> None:
@@ -310,31 +325,36 @@ class Growing:
 
     def append(self, space: Space, runs: Index, new: Index) -> None:
         """Record the new points, and what is known of the runs so far, before they are executed."""
+        self.n += len(new)
+        self.mark(ASKED, new, np.full(len(new), self.told))
+        self.mark(GENERATION, new, np.full(len(new), self.generation - 1))
+        self.write_points(space, runs, new)
+        self.write_marks()
+        self.pen.commit()
+
+    def write_points(self, space: Space, runs: Index, new: Index) -> None:
+        """Record the last points of these as new runs; all of them are executed next."""
         assert self.execution is not None
         writer = self.pen
         if len(new):
-            self.n += len(new)
             first = len(runs) - len(new)
             columns = explored_columns(self.plan.with_space(space), self.shared, np.arange(first, len(runs)))
             with listener().to(OpenedFiles(self.plan.rootdir)) as opened:
                 opened.name(path_values(space))
             writer.inputs(self.inputs.take(opened.taken()))
-            writer.grow(self.n)
+            writer.grow(int(new[-1]) + 1)
             writer.points(int(new[0]), columns)
-            self.mark(ASKED, new, np.full(len(new), self.told))
-            self.mark(GENERATION, new, np.full(len(new), self.generation - 1))
-            known = [name for name in writer.explored if name not in columns]
-            explored = [*known, *(name for name in columns if name not in MARKS)]
-            writer.describe({"explored": json.dumps(explored)})
-            self.progress.size = self.n
+            known = writer.explored
+            explored = [*known, *(name for name in columns if name not in MARKS and name not in known)]
+            if explored != known:
+                writer.describe({"explored": json.dumps(explored)})
+            self.progress.size = int(new[-1]) + 1
         if self.target.changed or writer.table.per_session:
             fixed = constants(self.plan.with_space(space), self.shared)
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
-        self.write_marks()
-        writer.commit()
         names = (*writer.explored, *([TRIAL] if TRIAL in space.names else []))
-        points = Space(RecordedPoints(self.target.slot, names, self.n))
+        points = Space(RecordedPoints(self.target.slot, names, self.progress.size))
         self.execution.plan = self.progress.plan = self.plan.with_space(points)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -28,6 +29,7 @@ from simkit.study.after import Outcome, call_afters, call_companion, is_current,
 from simkit.study.answers import Answers, History
 from simkit.study.execution import Interrupt
 from simkit.study.growing import Growing
+from simkit.study.steady import Steady, learn_from
 from simkit.values.batch import Status
 
 
@@ -112,7 +114,9 @@ def _strategy(growing: Growing) -> Plan:
 def _called(growing: Growing) -> Outcome | None:
     """Call the strategy's function; None where Ctrl-C, or too many failures, ended it."""
     strategy, settings = _strategy(growing), growing.settings
-    asker = Asker(growing, f"{location(strategy.function)}: strategy {strategy.name}")
+    assert growing.plan.strategy is not None
+    where = f"{location(strategy.function)}: strategy {strategy.name}"
+    asker = Asker(growing, where, growing.plan.strategy.start)
     given: dict[str, Any] = {EVALUATE: Evaluate(asker), TRAJECTORY: None}
     if TRAJECTORY in strategy.nodes:
         given[TRAJECTORY] = Trajectory(growing.look())
@@ -135,8 +139,19 @@ def _basis(plan: Plan, recorded: Recorded) -> dict[str, str]:
         "code": json.dumps(strategy.code),
         "constants": json.dumps(fingerprint(strategy)["constants"]),
         "runs": recorded.digest,
-        "before": "",
+        "before": _digest(plan.strategy.start),
     }
+
+
+def _digest(start: Path | None) -> str:
+    """What the trajectory that a strategy starts from holds; nothing for one that is not there."""
+    if start is None or not start.exists():
+        return ""
+    recorded = Recorded.open(start)
+    try:
+        return recorded.digest
+    finally:
+        recorded.close()
 
 
 def _is_over(plan: Plan, recorded: Recorded) -> bool:
@@ -168,10 +183,13 @@ class Asker:
     ----------
     where
         The strategy, and where it stands, for messages.
+    start
+        The trajectory that it learns from first.
     """
 
     growing: Growing
     where: str
+    start: Path | None = None
     asked: int = 0
 
     def ask(self, space: Any, where: str = "") -> Answers:
@@ -181,13 +199,47 @@ class Asker:
 
     def played(self, made: Any, function: Callable[..., Any]) -> Any:
         """What the strategy returns in the end, given what its function returned at once."""
-        if inspect.isgenerator(made):
+        is_sampler = hasattr(made, "ask") and hasattr(made, "tell")
+        if self.start is not None and not (is_sampler and hasattr(made, "learn")):
+            raise SimkitError(f"{self.where} can't start from {shown_path(self.start)}: {_NO_LEARN}")
+        if is_sampler:
+            made = self.sampled(made)
+        elif inspect.isgenerator(made):
             made = self.generated(made)
         elif not self.asked:
             is_given = EVALUATE in inspect.signature(function).parameters
             why = "it never called evaluate" if is_given else f"its function returned {made!r} at once"
             raise SimkitError(f"{self.where} asked for no point: {why}\n    {_FORMS}")
         return made
+
+    def sampled(self, sampler: Any) -> Any:
+        """Ask an object for points, and tell it what became of them; its ``result()``, if it has that."""
+        if self.start is not None:
+            recorded = Recorded.open(self.start)
+            try:
+                learn_from(recorded, sampler.learn)
+            finally:
+                recorded.close()
+        points = sampler.ask()
+        if points is None:
+            raise SimkitError(f"{self.where} asked for no point: ask() gave None at once")
+        if isinstance(points, list):
+            self.by_generations(sampler, points)
+        else:
+            workers = self.growing.settings.workers
+            limit = workers + 1 if workers else 1
+            Steady(sampler, self.growing, self.where, limit, ahead=[points]).play()
+        return sampler.result() if hasattr(sampler, "result") else None
+
+    def by_generations(self, sampler: Any, points: list[Any] | None) -> None:
+        """Compute the points of each list before the next is asked for."""
+        while points is not None:
+            answers = self.ask(explore([dict(point) for point in points]))
+            explored = {name for point in points for name in point}
+            for row, point in enumerate(points):
+                results = {name: _single(answers[name][row]) for name in answers if name not in explored}
+                sampler.tell(point, results if answers.status[row] == "done" else None)
+            points = sampler.ask()
 
     def generated(self, generator: Any) -> Any:
         """What a generator returns that asks for points by ``yield``."""
@@ -203,6 +255,7 @@ class Asker:
             answers = self.ask(space, f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}: {name}")
 
 
+_NO_LEARN = "it returns no object with learn(point, results)"
 _FORMS = "a strategy yields spaces, calls its argument evaluate, or returns an object with ask() and tell()"
 
 
@@ -245,6 +298,11 @@ class Evaluate:
             "workers (-n 4)\n    ask for many points at once, as with vectorized=True, instead of workers= or a pool"
         )
         raise SimkitError(msg)
+
+
+def _single(value: Any) -> Any:
+    """One value of a column as a run would have returned it."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_column(value: Any) -> bool:

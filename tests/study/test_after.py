@@ -259,3 +259,12 @@ def test_cells_of_a_notebook_that_are_changed(tmp_path, monkeypatch):
     assert total() == (2, 2)
     cell(5, CELLS[2].replace("helper(", "10 * helper("))
     assert total() == (20, 3)
+
+
+def test_one_that_leaves_something_behind_is_called_once(study):
+    text = GOOD + (
+        "\nimport os, numpy as np\ncalls = []\n@after(f)\ndef a(trajectory):\n    calls.append(1)\n"
+        "    os.environ['LEFT'] = 'behind'\n    return {'drawn': np.random.normal()}\n"
+    )
+    with study.run(text):
+        assert study.module("sim_a.py").calls == [1]

@@ -1,0 +1,328 @@
+"""Points one by one, as soon as a worker is free; told and asked for again in the recorded order."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+
+import numpy as np
+import pytest
+
+import simkit
+from simkit import adaptive, experiment
+from simkit.errors import RunFailed
+
+
+class Walk:
+    """A sampler whose next point depends on all that it heard, and in which order."""
+
+    def __init__(self, n, seed=0):
+        self.n, self.state, self.log = n, float(seed), []
+
+    def ask(self):
+        if self.n == 0:
+            return None
+        self.n -= 1
+        self.state = (self.state * 1.7 + 0.1) % 1.0
+        self.log.append(("ask", self.state))
+        return {"x": self.state}
+
+    def tell(self, point, results):
+        z = -1.0 if results is None else results["z"]
+        self.log.append(("tell", point["x"], z))
+        self.state = (self.state * 3.1 + z) % 1.0
+
+
+class Learner(Walk):
+    def learn(self, point, results):
+        self.log.append(("learn", point["x"], results["z"]))
+        self.state = (self.state * 2.3 + results["z"]) % 1.0
+
+
+def adapted(kind=Walk, f=None, start=None):
+    made = []
+
+    def walk(n=12, seed_of_walk=0.0):
+        made.append(kind(n, seed_of_walk))
+        return made[-1]
+
+    def square(x):
+        return {"z": x * x}
+
+    return experiment(adaptive(walk, start=start)(f or square)), made
+
+
+@pytest.fixture
+def go(tmp_path):
+    """Run an experiment into one file; the trajectory is closed when the test ends."""
+    opened = []
+
+    def run(function, file="f.h5", **options):
+        opened.append(simkit.run(function, output=tmp_path / file, **{"seed": 3, **options}))
+        return opened[-1]
+
+    yield run
+    for traj in opened:
+        traj.close()
+
+
+def test_each_point_is_told_before_the_next_is_asked_for_without_workers(go):
+    function, made = adapted()
+    traj = go(function)
+    assert len(traj) == 12
+    assert [kind for kind, *_ in made[-1].log] == ["ask", "tell"] * 12
+    assert traj["x"].tolist() == [x for kind, x, *_ in made[-1].log if kind == "ask"]
+    assert [z for kind, *_, z in made[-1].log if kind == "tell"] == traj["z"].tolist()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_with_workers_a_point_waits_for_the_first_that_is_free(go, workers):
+    function, made = adapted()
+    traj = go(function, workers=workers)
+    assert traj.status.tolist() == ["done"] * 12
+    under_way = list(itertools.accumulate({"ask": 1, "tell": -1}[kind] for kind, *_ in made[-1].log))
+    assert max(under_way) == workers + 1
+    log = made[-1].log
+    again = go(function, workers=workers, set={"n": 20})
+    assert made[-1].log[:24] == log
+    assert len(again) == 20
+    assert again["x"][:12].tolist() == traj["x"].tolist()
+
+
+def test_nothing_is_asked_again_once_it_is_over(go):
+    function, made = adapted()
+    go(function)
+    go(function)
+    assert len(made) == 1
+
+
+def test_failures_are_told_as_none_and_told_again_when_it_goes_on(go):
+    def f(x):
+        if x > 0.5:
+            raise ValueError
+        return {"z": x}
+
+    function, made = adapted(f=f)
+    traj = go(function, workers=2)
+    failed = traj.status == "failed"
+    assert failed.any()
+    assert not failed.all()
+    assert np.isnan(traj["z"]).tolist() == failed.tolist()
+    log = made[-1].log
+    more = go(function, workers=2, set={"n": 15})
+    assert made[-1].log[:24] == log
+    assert (more.status[:12] == traj.status).all()
+
+
+def test_a_run_that_is_tried_again_is_told_once(go, tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    def walk():
+        made.append(Walk(6))
+        return made[-1]
+
+    made = []
+
+    @experiment(retries=1)
+    @adaptive(walk)
+    def f(x, run):
+        mark = marks / str(run.index)
+        if run.index % 2 and not mark.exists():
+            mark.touch()
+            raise ValueError
+        return {"z": x}
+
+    traj = go(f, workers=2)
+    assert traj.status.tolist() == ["done"] * 6
+    assert len([1 for kind, *_ in made[0].log if kind == "tell"]) == 6
+
+
+def test_points_may_explore_further_names_later(go):
+    class Widening(Walk):
+        def ask(self):
+            point = super().ask()
+            if point is not None and len(self.log) > 11:
+                return {**point, "scale": 3.0}
+            return point
+
+    def f(x, scale: float = 1.0):
+        return {"z": x * scale}
+
+    function, _ = adapted(Widening, f)
+    for workers in (0, 2):
+        for n in (12, 14):
+            traj = go(function, f"f{workers}.h5", workers=workers, set={"n": n})
+            assert traj.status.tolist() == ["done"] * n
+            assert sorted(set(traj["scale"].tolist())) == [1.0, 3.0]
+            np.testing.assert_array_equal(traj["z"], traj["x"] * traj["scale"])
+
+
+def test_a_sampler_that_asks_for_other_points_goes_on_with_these(go):
+    function, made = adapted()
+    first = go(function)["x"].tolist()
+    traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
+    assert traj["x"][:12].tolist() == first
+    assert len(traj) == 16
+    assert [kind for kind, *_ in made[-1].log] == ["ask", "tell"] * 4
+
+
+def test_a_sampler_that_learns_takes_what_it_did_not_ask_for(go):
+    function, made = adapted(Learner)
+    first = go(function)
+    traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
+    assert [kind for kind, *_ in made[-1].log] == ["ask"] + ["learn"] * 12 + ["tell"] + ["ask", "tell"] * 3
+    learned = [x for kind, x, *_ in made[-1].log if kind == "learn"]
+    assert learned == first["x"].tolist()
+    log = made[-1].log
+    go(function, set={"seed_of_walk": 0.5, "n": 6})
+    assert made[-1].log[1:13] == log[1:13]
+    assert len(traj) == 16
+
+
+def test_it_may_start_from_what_another_trajectory_knows(go, tmp_path):
+    function, made = adapted(Learner)
+    old = go(function, "old.h5")
+    started, made = adapted(Learner, start=tmp_path / "old.h5")
+    traj = go(started, set={"n": 3})
+    assert [kind for kind, *_ in made[-1].log] == ["learn"] * 12 + ["ask", "tell"] * 3
+    assert [x for kind, x, *_ in made[-1].log][:12] == old["x"].tolist()
+    log = made[-1].log
+    assert len(traj) == 3
+    go(started, set={"n": 4})
+    assert made[-1].log[:18] == log
+
+
+def test_starting_needs_a_sampler_that_learns(go, tmp_path):
+    function, _ = adapted(Learner)
+    go(function, "old.h5")
+    with pytest.raises(
+        RunFailed, match=r"strategy walk can't start from .*old.h5: it returns no object with learn"
+    ):
+        go(adapted(Walk, start=tmp_path / "old.h5")[0])
+    with pytest.raises(RunFailed, match="no such file"):
+        go(adapted(Learner, start=tmp_path / "nowhere.h5")[0])
+
+
+def test_a_list_of_points_is_a_generation(go):
+    class Pairs(Walk):
+        def ask(self):
+            points = [super(Pairs, self).ask() for _ in range(2)]
+            return None if None in points else points
+
+        def result(self):
+            return {"asked": len(self.log)}
+
+    function, made = adapted(Pairs)
+    traj = go(function, workers=2)
+    assert [kind for kind, *_ in made[-1].log] == ["ask", "ask", "tell", "tell"] * 6
+    assert traj["generation"].tolist() == [i // 2 for i in range(12)]
+    assert traj.summary.asked == 24
+    log = made[-1].log
+    assert len(go(function, workers=2, set={"n": 14})) == 14
+    assert made[-1].log[:24] == log
+
+
+def mistaken(how):
+    class Mistaken(Walk):
+        def ask(self):
+            if how == "ask" and self.n == 8:
+                raise ZeroDivisionError("ask failed")
+            return 3.0 if how == "number" and self.n == 8 else super().ask()
+
+        def tell(self, point, results):
+            if how == "tell" and self.n == 8:
+                raise ZeroDivisionError("tell failed")
+            super().tell(point, results)
+
+    return Mistaken
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("ask", "ZeroDivisionError: ask failed"),
+        ("tell", "ZeroDivisionError: tell failed"),
+        ("number", "strategy walk: ask() gave 3.0\n    give a point as a dictionary"),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sampler_that_fails_is_told_and_what_is_done_is_kept(go, tmp_path, how, text, workers):
+    function, _ = adapted(mistaken(how))
+    with pytest.raises(RunFailed) as error:
+        go(function, workers=workers)
+    assert text in str(error.value)
+    assert "test_steady.py" in str(error.value)
+    with simkit.open(tmp_path / "f.h5") as traj:
+        assert (traj.status == "done").sum() >= 1
+        assert set(traj.status) <= {"done", "pending"}
+
+
+SIM = """
+    import os, signal, time
+    from pathlib import Path
+    from simkit import adaptive, experiment
+
+    HERE = Path(__file__).parent
+
+    class Walk:
+        def __init__(self, n):
+            self.n, self.state, self.log = n, 0.0, []
+
+        def ask(self):
+            if self.n == 0:
+                return None
+            self.n -= 1
+            self.state = (self.state * 1.7 + 0.1) % 1.0
+            self.log.append(self.state)
+            return {"x": self.state}
+
+        def tell(self, point, results):
+            self.log.append(results["z"])
+            self.state = (self.state * 3.1 + results["z"]) % 1.0
+
+        def result(self):
+            return {"log": self.log}
+
+    def walk(n=30):
+        return Walk(n)
+
+    @experiment
+    @adaptive(walk)
+    def f(x, run):
+        if run.index == 15 and not (HERE / "go").exists():
+            (HERE / "waiting").touch()
+            time.sleep(60)
+        return {"z": x * x}
+"""
+
+
+def test_a_study_that_was_killed_goes_on_with_the_points_that_were_under_way(project):
+    project.file("sim_f.py", SIM)
+    with project.under_way("-n", "2") as process:
+        project.until(lambda: project.has("waiting"))
+        project.until(lambda: _is_done(project, 12))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    project.file("go")
+    killed = project.open("f-001")
+    before = killed["x"].tolist()
+    project.close()
+    out = project.ok("-n", "2").out
+    assert "does not repeat itself" not in out
+    traj = project.open("f-001")
+    assert traj["x"].tolist()[: len(before)] == before
+    assert traj.status.tolist() == ["done"] * 30
+    log = list(traj.summary.log)
+    project.close()
+    assert "does not repeat itself" not in project.ok("-n", "2", "--set", "n=31").out
+    again = list(project.open("f-001").summary.log)
+    assert again[: len(log) - 1] == log[:-1] or again[: len(log)] == log
+
+
+def _is_done(project, count):
+    path = project.path / "results" / "f-001.h5"
+    if not path.exists():
+        return False
+    with simkit.open(path) as traj:
+        return (traj.status == "done").sum() >= count
