@@ -26,7 +26,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.errors import Damaged, shown_path
+from simkit.errors import Damaged
+from simkit.record.file.locks import check_names
 from simkit.record.file.log import PAGE, Head, RedoLog, fitting_log, frame, log_path, overlay, write_sums
 from simkit.record.file.sums import (
     BLOCK,
@@ -103,7 +104,7 @@ class TransactionalFile:
             log.checksums if log is not None else None if create else read_trailer(self.path, self._fd)
         )
         if checksums is None:
-            self._check_names()
+            check_names(self.path, self._fd)
             checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
         self._guard = BlockCheck(self.path, checksums)
         self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
@@ -118,16 +119,6 @@ class TransactionalFile:
             raise
         if not self._unapplied:  # else a reader may look at what stands behind
             os.ftruncate(self._fd, self._end)
-
-    def _check_names(self) -> None:
-        """A file without checksums may be being written under another of its names, where nobody finds its log."""
-        there = os.fstat(self._fd)
-        if there.st_nlink > 1 and there.st_size:
-            raise Damaged(
-                f"{shown_path(self.path)} has {there.st_nlink} names (hard links) and no checksums: it is being"
-                " written under another of them, or was changed by another program\n"
-                "    write it under the name that it was made with, or make a copy and write that"
-            )
 
     def _start_log(self, log: int, capacity: int = _CAPACITY) -> None:
         """Write a log's head and table; frames come behind them."""
