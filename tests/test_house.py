@@ -24,7 +24,7 @@ MODULES_OF_THE_HOUSE = 110
 LATER = (  # came with features after the house was counted
     *("serve/", "testing/", "cli/verbs/serve", "cli/verbs/report", "cli/verbs/watch", "analyse/bokeh"),
     *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
-    *("study/steady", "adapters/"),
+    *("study/steady", "study/script", "adapters/"),
     *(
         "declare/sampling",
         "declare/designs",

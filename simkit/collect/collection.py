@@ -284,7 +284,10 @@ def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:
 
 
 def plan_of(
-    function: Callable[..., Any], space: Space | None, outside: Mapping[str, Outside]
+    function: Callable[..., Any],
+    space: Space | None,
+    outside: Mapping[str, Outside],
+    asks: Callable[..., Any] | None = None,
 ) -> tuple[Plan, Settings]:
     """The plan of a function of a script, a notebook or any module, and the settings of its project.
 
@@ -294,8 +297,14 @@ def plan_of(
         Instead of the one that decorates the function.
     outside
         Values laid on top, after the project's ``[tool.simkit.parameters]``.
+    asks
+        Asks for the points instead of a space or the function's own strategy.
     """
     candidate, project = candidate_of(function)
+    if asks is not None:
+        candidate = attrs.evolve(
+            candidate, tag=attrs.evolve(candidate.tag, spaces=(), strategy=asks, start=None)
+        )
     if space is not None and not isinstance(space, Space):
         msg = f"{caller()}: a space is made by product(…) or explore(…): it is not {space!r}"
         raise SimkitError(msg)

@@ -41,6 +41,19 @@ def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Prog
     StorageFailed
         When the file can't be written any more.
     """
+    growing, is_over = prepared(plan, settings, reporter)
+    progress = growing.progress
+    if is_over:
+        reporter.end(progress)
+    else:
+        _play(growing)
+    if not progress.interrupted and not progress.stages:
+        call_afters(growing.plan, progress, settings, growing.shared, reporter)
+    return progress
+
+
+def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Growing, bool]:
+    """The trajectory that points are added to, and whether its strategy has ended and would again."""
     target = decide(plan, settings)
     recorded = None if target.status is None else target.slot.open()
     try:
@@ -58,28 +71,11 @@ def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Prog
         shared = shared_values(plan, target.root, target.known)
         opened.name(list(shared.values()))
     read = inputs.take([*plan.readings.values(), *opened.taken()])
-    if is_over:
-        reporter.end(progress)
-    else:
-        interrupt = Interrupt(local_beat(), reporter.interrupted)
-        growing = Growing(
-            plan,
-            target,
-            settings,
-            progress,
-            reporter,
-            shared,
-            history,
-            interrupt,
-            inputs,
-            read,
-            target.points.n,
-        )
-        _play(growing)
-        plan, shared = growing.plan, growing.shared
-    if not progress.interrupted and not progress.stages:
-        call_afters(plan, progress, settings, shared, reporter)
-    return progress
+    interrupt = Interrupt(local_beat(), reporter.interrupted)
+    growing = Growing(
+        plan, target, settings, progress, reporter, shared, history, interrupt, inputs, read, target.points.n
+    )
+    return growing, is_over
 
 
 def _play(growing: Growing) -> None:

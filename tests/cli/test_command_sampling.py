@@ -85,3 +85,26 @@ def test_what_can_not_be_sampled_is_a_usage_error(study, capsys, arguments, text
     study.write("sim_a.py", SIM)
     assert main(["--sample", *arguments]) == 4
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "x", "k"),
+    [
+        (["--sample", "4", "x=0:1", "--product", "x=1.0,2.0"], {1.0, 2.0}, {1}),
+        (["--sample", "4", "x=0:1", "--product", "k=3,4"], {0.0, 0.25, 0.5, 0.75}, {3, 4}),
+    ],
+)
+def test_product_replaces_a_sampled_axis_or_multiplies_the_sample_by_a_new_one(project, options, x, k):
+    project.file("sim_a.py", SIM)
+    project.ok("-n", "0", *options)
+    traj = project.open("f-001")
+    assert len(traj) == len(x) * len(k)
+    assert {round(4 * value) / 4 for value in traj["x"].tolist()} <= {*x, 1.0}
+    assert {*np.atleast_1d(traj["k"]).tolist()} == k
+
+
+def test_product_can_not_replace_one_of_several_names_that_are_sampled_together(project):
+    project.file("sim_a.py", SIM)
+    result = project.simkit("--sample", "4", "x=0:1", "y=0:1", "--product", "x=1.0,2.0")
+    assert result.code == 4
+    assert "'x' moves together with y: use --explore for all of them" in result.err
