@@ -209,6 +209,22 @@ def test_a_new_files_name_is_on_the_disk_with_its_first_commit(durable_is_set, r
     assert str(tmp_path) in tape.synced_folders
 
 
+def test_a_logs_head_never_reaches_the_disk_before_its_table(durable_is_set, recording):
+    """Else the head says that the frames don't count any more, and the table that it relies on is the old one."""
+    tape, _ = recording
+    head = 56
+    is_waiting, heads = False, 0
+    for op in (op for op in tape.ops if op.file == "log"):
+        if op.kind == "sync":
+            is_waiting = False
+        elif op.kind == "write" and head <= op.at < head + 4 * 1024:
+            is_waiting = True
+        elif op.kind == "write" and op.at == 0 and len(op.data) == head:
+            heads += 1
+            assert not is_waiting
+    assert heads > 10
+
+
 def test_without_durable_nothing_waits_for_the_disk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ import socket
 import time
 from pathlib import Path
 
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.file.system import add_note, is_same_file, note_of, remove, remove_note, try_lock
 
 try:
@@ -43,6 +43,23 @@ def written_name(path: str | os.PathLike[str]) -> Path:
         names = [log.with_suffix("") for log in logs]
         return next((name for name in names if is_same_file(name, there)), real)
     return real
+
+
+def check_names(path: str, fd: int) -> None:
+    """A file without checksums may be being written under another of its names, where nobody finds its log.
+
+    Raises
+    ------
+    Damaged
+        When it has several hard links.
+    """
+    there = os.fstat(fd)
+    if there.st_nlink > 1 and there.st_size:
+        raise Damaged(
+            f"{shown_path(path)} has {there.st_nlink} names (hard links) and no checksums: it is being written under"
+            " another of them, or was changed by another program\n"
+            "    write it under the name that it was made with, or make a copy and write that"
+        )
 
 
 class WriterLock:

@@ -20,12 +20,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
-from simkit.errors import Damaged, shown_path
+from simkit.errors import Damaged
+from simkit.record.file.locks import check_names
 from simkit.record.file.log import PAGE, Head, RedoLog, fitting_log, frame, log_path, overlay, write_sums
 from simkit.record.file.sums import (
     BLOCK,
@@ -38,7 +40,16 @@ from simkit.record.file.sums import (
     read_trailer,
     write_trailer,
 )
-from simkit.record.file.system import PATIENCE, READ_WRITE, exclusive, read_at, remove, sync, write_at
+from simkit.record.file.system import (
+    PATIENCE,
+    READ_WRITE,
+    exclusive,
+    read_at,
+    remove,
+    sync,
+    sync_folder,
+    write_at,
+)
 
 _NOWHERE = 1 << 62
 _STEP = 16 << 20  # bytes that are copied at once
@@ -93,7 +104,7 @@ class TransactionalFile:
             log.checksums if log is not None else None if create else read_trailer(self.path, self._fd)
         )
         if checksums is None:
-            self._check_names()
+            check_names(self.path, self._fd)
             checksums = computed(self._fd, 0 if create else self._end, secrets.token_bytes(IDENTITY))
         self._guard = BlockCheck(self.path, checksums)
         self._identity = secrets.token_bytes(IDENTITY) if uncommitted else checksums.identity
@@ -108,16 +119,6 @@ class TransactionalFile:
             raise
         if not self._unapplied:  # else a reader may look at what stands behind
             os.ftruncate(self._fd, self._end)
-
-    def _check_names(self) -> None:
-        """A file without checksums may be being written under another of its names, where nobody finds its log."""
-        there = os.fstat(self._fd)
-        if there.st_nlink > 1 and there.st_size:
-            raise Damaged(
-                f"{shown_path(self.path)} has {there.st_nlink} names (hard links) and no checksums: it is being"
-                " written under another of them, or was changed by another program\n"
-                "    write it under the name that it was made with, or make a copy and write that"
-            )
 
     def _start_log(self, log: int, capacity: int = _CAPACITY) -> None:
         """Write a log's head and table; frames come behind them."""
@@ -370,6 +371,8 @@ class TransactionalFile:
         if self.durable:
             sync(self._fd)  # before the head says that the frames do not count any more
         write_sums(self._log, {n: int(self._sums[n]) for n in self._logged})
+        if self.durable:
+            sync(self._log)  # before the head says that the table is what counts
         start = self._head.start
         self._write_head(end=self._committed_end, generation=secrets.randbits(63), whole=start)
         if self.durable:
@@ -415,6 +418,8 @@ class TransactionalFile:
             raise
         if beside:
             os.replace(new, path)
+            if self.durable:
+                sync_folder(Path(path).parent)
         if self._log >= 0:
             os.close(self._log)
         self._log = fd
