@@ -25,10 +25,9 @@ from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
-from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
-from simkit.record.file.store import Store, sweep_results
+from simkit.record.file.store import Store
 from simkit.record.format import DECLARED
 from simkit.record.readings import Content, Inputs
 from simkit.record.writer import Writer
@@ -195,8 +194,6 @@ class Execution:
             The time, for the session's end.
         """
         fixed = constants(self.plan, self.shared)
-        sweep()
-        sweep_results(self.target.slot.path.parent)
         with surroundings(), Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:

@@ -25,8 +25,9 @@ from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
 from simkit.inject.injector import Injector
+from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
-from simkit.record.file.store import left_log
+from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
@@ -50,6 +51,9 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     StorageFailed
         When the file can't be written any more.
     """
+    sweep()
+    file = settings.into or settings.output
+    sweep_results(settings.results if file is None else file.parent)
     plan = item.plan
     if plan.captures.imported:
         turn_to(plan.path, plan.rootdir)
