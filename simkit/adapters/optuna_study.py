@@ -38,7 +38,7 @@ def optuna(
         default ``TPESampler``, told which trials are under way. One without a seed does not repeat itself: then the
         recorded points are learned when the study goes on.
     pruner
-        One of optuna's: runs that call ``run.report(value, step)`` and ask ``run.should_stop()`` can be stopped.
+        For runs that report how they get on; this version has no such runs, so that giving one is an error.
 
     Returns
     -------
@@ -48,8 +48,11 @@ def optuna(
     Raises
     ------
     SimkitError
-        When the number of directions is not that of the values.
+        When the number of directions is not that of the values, and for a pruner.
     """
+    if pruner is not None:
+        msg = f"{caller()}: pruner={pruner!r}: runs can't be stopped by what they report yet; leave it out"
+        raise SimkitError(msg)
     values = [value] if isinstance(value, str) else list(value)
     directions = [direction] * len(values) if isinstance(direction, str) else list(direction)
     if len(values) != len(directions):
@@ -58,7 +61,7 @@ def optuna(
     count = n_trials
 
     def optuna_trials(seed: int, n_trials: int = count) -> OptunaStudy:
-        return OptunaStudy(suggest, values, directions, n_trials, _made(sampler, seed), copy.deepcopy(pruner))
+        return OptunaStudy(suggest, values, directions, n_trials, _made(sampler, seed))
 
     return optuna_trials
 
@@ -78,13 +81,13 @@ class OptunaStudy:
     """A study of optuna's in memory: what is recorded is in the trajectory."""
 
     def __init__(
-        self, suggest: Suggest, values: list[str], directions: list[Any], n_trials: int, sampler: Any, pruner: Any
+        self, suggest: Suggest, values: list[str], directions: list[Any], n_trials: int, sampler: Any
     ) -> None:  # fmt: skip
         import optuna as library
 
         self.library, self.suggest, self.values, self.left = library, suggest, values, n_trials
         library.logging.set_verbosity(library.logging.WARNING)
-        self.study = library.create_study(directions=directions, sampler=sampler, pruner=pruner)
+        self.study = library.create_study(directions=directions, sampler=sampler)
         self.trials: dict[int, Any] = {}  # by the identity of the point
 
     def ask(self) -> Mapping[str, Any] | None:

@@ -140,6 +140,13 @@ def test_mistakes_are_told(go, options, text):
     assert text in str(error.value)
 
 
+def test_a_pruner_is_refused_as_long_as_it_would_do_nothing():
+    with pytest.raises(
+        SimkitError, match=r"test_optuna_study\.py:\d+: pruner='median': runs can't be stopped"
+    ):
+        adapters.optuna(lambda trial: {}, pruner="median")
+
+
 def test_each_value_has_a_direction():
     with pytest.raises(SimkitError, match=r"test_optuna_study.py:\d+: 2 values, but 1 directions"):
         adapters.optuna(suggest, ["a", "b"], direction=["minimize"])

@@ -48,15 +48,10 @@ def test_a_declared_array_is_encoded_as_its_scalars():
     assert all_identical(decode(encode_values(space_values)), [np.float32(1), np.float32(2)])
 
 
-class Words(str):
-    pass
-
-
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         (object(), "a value of type object"),
-        (Words("a"), "Words"),
         (lambda: 1, "a function"),
         (len, "a function"),
         ("".join, "a function"),
