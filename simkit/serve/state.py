@@ -115,8 +115,8 @@ def state_of(reading: Reading) -> StudyState:
 
 
 def _last_session(reading: Reading) -> Mapping[str, Any]:
-    sessions = reading.kept("sessions", lambda: reading.recorded.sessions)
-    return sessions[-1] if sessions else {}
+    sessions = reading.recorded.sessions
+    return reading.kept("last session", lambda: sessions[-1] if sessions else {})
 
 
 def _word(writer: str, pending: int, session: Mapping[str, Any]) -> str:
