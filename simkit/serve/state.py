@@ -116,7 +116,8 @@ def state_of(reading: Reading) -> StudyState:
 
 def _last_session(reading: Reading) -> Mapping[str, Any]:
     sessions = reading.recorded.sessions
-    return reading.kept("last session", lambda: sessions[-1] if sessions else {})
+    facts: Mapping[str, Any] = reading.kept("last session", lambda: sessions[-1] if sessions else {})
+    return facts
 
 
 def _word(writer: str, pending: int, session: Mapping[str, Any]) -> str:
