@@ -513,7 +513,7 @@ def test_a_module_that_was_found_by_its_name_is_code(project):
         @experiment
         @product(x=[1, 2])
         def study(x):
-            return x * importlib.import_module("".join(["la", "te"])).K
+            return x * importlib.import_module("".join(["lat", "e"])).K
         """,
     )
     project.file("late.py", "K = 1\n")
