@@ -49,3 +49,43 @@ def test_other_packages_and_platforms_are_told(recorded):
             if name in session:
                 del session[name]
     assert "5 runs the same" in recorded.ok("verify", "results/sim-001.h5").out
+
+
+HIDDEN = "def gain():\n    return 2.0\n"
+REACHES = """
+from simkit import experiment, product
+
+def ask(text):
+    return eval(text)
+
+import lib
+
+{more}
+@experiment
+@product(x=[1, 2])
+def f(x):
+    return x * ask("lib.gain()")
+"""
+
+
+def test_a_source_that_no_run_is_known_to_reach_is_compared(project):
+    texts = {"lib.py": HIDDEN, "other.py": HIDDEN, "sim_f.py": REACHES.format(more="")}
+    for file, text in texts.items():
+        project.file(file, text)
+    project.ok("-n", "0")
+    assert "nothing that is recorded of code" in project.ok("verify", "f", "-n", "0").out
+    unseen = "changed, in what no run is known to reach"
+    for file, text, told in (
+        ("lib.py", HIDDEN.replace("2.0", "3.0"), f"sources lib.py {unseen}"),
+        ("sim_f.py", REACHES.format(more="OTHER = 1"), f"sources sim_f.py {unseen}"),
+        (
+            "sim_f.py",
+            texts["sim_f.py"].replace("import lib", "import other as lib"),
+            "sources lib.py is gone",
+        ),
+    ):
+        project.file(file, text)
+        out = project.simkit("verify", "f", "-n", "0").out
+        assert any(line.startswith(told) for line in squeezed(out)), out
+        assert "nothing that is recorded of code" not in out
+        project.file(file, texts[file])
