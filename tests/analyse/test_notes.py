@@ -202,7 +202,7 @@ def test_derived_values_of_any_kind(traj):
         assert opened.describe("rate").origin.startswith("added at ")
         assert "test_notes.py:" in opened.describe("rate").origin
         assert "big         array float64 (20000,)" in repr(opened)
-        assert list(opened.to_dataframe().columns) == ["x", "z"]
+        assert list(opened.to_dataframe().columns) == ["x", "neuron.tau", "neuron.N", "z"]
     with pytest.raises(AttributeError, match="summary has no 'rat'; did you mean 'rate'"):
         traj.summary.rat  # noqa: B018
     with pytest.raises(simkit.SimkitError, match="unknown name 'count'"):
