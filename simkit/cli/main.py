@@ -20,7 +20,8 @@ EPILOG = """\
 exit codes: 0 the selection is complete   1 a selected run failed, or the disk is full   2 interrupted
             3 a bug in simkit   4 usage, collection, configuration or file error   5 nothing to run
 
-on files:   simkit show FILE [--run N | --provenance]      simkit repair FILE
+on files:   simkit list [NAME]              what is recorded here, how far it is, what would be continued
+            simkit show FILE [--run N | --provenance]      simkit repair FILE
             simkit verify FILE              simkit diff A B
             simkit restore FILE DIR         simkit merge OUT FILE…
             simkit export FILE OUT.csv|.parquet|.nc|.h5
@@ -178,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ended(arguments: list[str]) -> int:
     """Do what is asked for; the exit code, whatever happens."""
     try:
-        is_verb = bool(arguments) and arguments[0] in _VERBS
+        is_verb = bool(arguments) and arguments[0] in (*_VERBS, *_ALIASES)
         code = _verb(arguments[0], arguments[1:]) if is_verb else _run(arguments)
         sys.stdout.flush()  # here rather than at exit, where what can't be written can't be handled any more
     except SimkitError as error:
@@ -279,11 +280,24 @@ def _run(arguments: list[str]) -> int:
 
 
 # Each has a module of its own here, with its `parser` and its `main`.
-_VERBS = ("show", "export", "merge", "verify", "diff", "restore", "repair", "serve", "watch", "report")
+_VERBS = (
+    "show",
+    "export",
+    "merge",
+    "verify",
+    "diff",
+    "restore",
+    "repair",
+    "serve",
+    "watch",
+    "report",
+    "list",
+)
+_ALIASES = {"status": "list"}
 
 
 def _verb(name: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"simkit.cli.verbs.{name}")
+    module = importlib.import_module(f"simkit.cli.verbs.{_ALIASES.get(name, name)}")
     options = _parsed(module.parser(), arguments)
     if isinstance(options, int):
         return options

@@ -81,6 +81,11 @@ class Mismatch:
         """Whether the trajectory can be continued all the same: its points and seeds are of the same kind."""
         return not self.other
 
+    @property
+    def distance(self) -> tuple[bool, int]:
+        """How far the trajectory is from the plan: other points and seeds are farther than any value or code."""
+        return not self.is_bridgeable, len(self.words)
+
     def __bool__(self) -> bool:
         return bool(self.words)
 
@@ -209,13 +214,39 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
                 return _continued(same, slot, recorded, settings, found)
             if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
                 empty = empty or slot
-            elif differing is None and recorded.attributes["node_id"] == plan.node_id:
+            elif recorded.attributes["node_id"] == plan.node_id and (
+                differing is None or found.distance < differing[1].distance
+            ):
                 differing = (slot, found, _seconds(recorded))
         finally:
             recorded.close()
     if differing is not None:
         _check_change(*differing, settings)
     return _next(plan, settings, empty, differing)
+
+
+def continued_slot(plan: Plan, settings: Settings) -> tuple[Slot | None, str]:
+    """The trajectory that a session would continue, or None and how the nearest one differs; nothing is written.
+
+    Raises
+    ------
+    SimkitError
+        Where a trajectory of the experiment can't be read.
+    """
+    nearest: Mismatch | None = None
+    for slot in existing(settings.results, plan.name, settings.output, settings.shard):
+        recorded = opened(slot)
+        if recorded is None:
+            continue
+        with closing(recorded):
+            if recorded.attributes["node_id"] != plan.node_id:
+                continue
+            found = difference(fitted(plan, recorded), recorded, settings.seed)
+        if not found or (found.is_bridgeable and settings.on_change == "into"):
+            return slot, ""
+        if nearest is None or found.distance < nearest.distance:
+            nearest = found
+    return None, "" if nearest is None else "; ".join(nearest.words)
 
 
 def _next(
@@ -264,7 +295,8 @@ def _seconds(recorded: Recorded) -> float:
 
 
 def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
-    only_code = found.words == [*found.code]
+    modules = [words for words in found.inputs if words.partition(" ")[0].endswith(".py")]
+    only_code = found.words == [*modules, *found.code]
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
     )

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from simkit.cli.verbs.words import file_at
 from simkit.errors import shown_path
 from simkit.inform.progress import counted, size
 from simkit.record.merge.merging import merge
@@ -22,7 +23,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("target", metavar="OUT", help="the merged file; a trajectory there is the first source")
     top.add_argument(
-        "sources", metavar="FILE", nargs="+", help="a trajectory, or FILE::NAME in it; it stays as it is"
+        "sources",
+        metavar="FILE",
+        nargs="+",
+        help="a trajectory, FILE::NAME in it, or the name of an experiment for its newest; it stays as it is",
     )
     top.add_argument(
         "--duplicates",
@@ -35,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> int:
     """Merge these files."""
-    return merge_files(options.target, options.sources, options.duplicates)
+    return merge_files(options.target, [file_at(source) for source in options.sources], options.duplicates)
 
 
 def merge_files(target: str, sources: Sequence[str], duplicates: str) -> int:

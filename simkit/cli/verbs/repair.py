@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simkit.cli.verbs.words import file_at
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import counted
 from simkit.record.catalogue import experiments
@@ -19,13 +20,15 @@ def parser() -> argparse.ArgumentParser:
         prog="simkit repair",
         description="Replay what a killed simkit had committed to FILE.wal, so that any HDF5 tool reads it.",
     )
-    top.add_argument("files", metavar="FILE", nargs="+", help="a trajectory")
+    top.add_argument(
+        "files", metavar="FILE", nargs="+", help="a trajectory, or the name of an experiment for its newest"
+    )
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Repair these files."""
-    return repair(options.files)
+    return repair([file_at(file) for file in options.files])
 
 
 def repair(files: Sequence[str]) -> int:

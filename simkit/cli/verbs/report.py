@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from simkit.cli.verbs.serve import replayed
+from simkit.cli.verbs.words import FILE, file_at
 from simkit.errors import shown_path
 from simkit.inform.progress import size
 from simkit.serve.files import one_of
@@ -20,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         "make it again. It needs no network, and opens from a mail.",
     )
     add = top.add_argument
-    add("file", metavar="FILE", help="FILE, or FILE::NAME where it holds several experiments")
+    add("file", metavar="FILE", help=FILE)
     add("-o", metavar="OUT.html", dest="out", help="by default the name of FILE, in this folder")
     add("--force", action="store_true", help="write over OUT even if it is no report")
     return top
@@ -30,7 +31,7 @@ def main(options: argparse.Namespace) -> int:
     """Write the report."""
     from simkit.serve.document import write
 
-    entry = one_of(options.file)
+    entry = one_of(file_at(options.file))
     suffix = f"-{entry.name}" if "::" in options.file else ""
     out = Path(options.out or f"{entry.path.stem}{suffix}.html")
     with Reader().reading(entry) as reading:

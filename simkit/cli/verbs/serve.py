@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from simkit.cli.verbs.words import replay_line
+from simkit.cli.verbs.words import file_at, replay_line
 from simkit.collect.config import find_rootdir, load_settings
 from simkit.errors import shown_path
 from simkit.serve.files import Catalogue
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         "places",
         metavar="FILE|FOLDER",
         nargs="*",
-        help="trajectories, or folders of them; by default results",
+        help="trajectories, folders of them, or names of experiments; by default results",
     )
     add("--port", metavar="N", type=int, help="where to listen; by default the first free port from 8800 on")
     add(
@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
 def places(given: list[str]) -> list[Path]:
     """The files and folders that are meant: by default the project's results, or this folder."""
     if given:
-        return [Path(place) for place in given]
+        return [Path(file_at(place)) for place in given]
     results = load_settings(find_rootdir([])).results
     return [results if results.is_dir() else Path.cwd()]
 

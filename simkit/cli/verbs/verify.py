@@ -20,6 +20,7 @@ from simkit.cli.verbs.words import (
     add_tolerance,
     aligned,
     apart,
+    file_at,
     open_call,
     pair,
     tolerance,
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
     if options.whole_file:
-        return whole_file(Path(options.file.partition("::")[0]))
+        return whole_file(Path(file_at(options.file).partition("::")[0]))
     allowed = tolerance(options)
     with closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)

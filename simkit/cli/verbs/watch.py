@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "places",
         metavar="FILE|FOLDER",
         nargs="*",
-        help="trajectories, or folders of them; by default results",
+        help="trajectories, folders of them, or names of experiments; by default results",
     )
     add(
         "--json",

@@ -37,6 +37,20 @@ def experiments_at(file: str, name: str | None, *, codecs: bool = True) -> Itera
             yield recorded
 
 
+def file_at(target: str) -> str:
+    """``FILE`` or ``FILE::NAME`` as it is, or the file that the name of an experiment stands for.
+
+    Raises
+    ------
+    SimkitError
+        As `simkit.open` does for a name.
+    """
+    if not target.isidentifier() or Path(target).exists():
+        return target
+    with closing(recorded_at(target, codecs=False)) as recorded:
+        return shown_path(recorded.path)
+
+
 def add_tolerance(parser: argparse.ArgumentParser) -> None:
     """The options ``--rtol`` and ``--atol``."""
     for name, kind in (("rtol", "relative"), ("atol", "absolute")):

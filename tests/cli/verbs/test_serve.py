@@ -52,5 +52,5 @@ def test_it_says_when_the_address_is_taken(recorded):
 
 
 def test_a_place_that_is_not_there_is_named(recorded):
-    result = recorded.simkit("serve", "--no-browser", "nowhere")
+    result = recorded.simkit("serve", "--no-browser", "nowhere/")
     assert (result.code, "no such file or folder: nowhere" in result.err) == (4, True)

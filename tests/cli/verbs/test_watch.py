@@ -60,6 +60,6 @@ def test_nothing_to_watch(project):
     (project.path / "results").mkdir()
     nothing = project.simkit("watch")
     assert (nothing.code, "no trajectory in" in nothing.err) == (5, True)
-    wrong = project.simkit("watch", "nowhere")
+    wrong = project.simkit("watch", "nowhere/")
     assert (wrong.code, "no such file or folder: nowhere" in wrong.err) == (4, True)
     assert project.simkit("watch", "--interval", "0").code == 4

@@ -60,3 +60,31 @@ def test_the_command_that_replays_a_failed_run_does_so(project, file, options, c
     said = project.ok("show", file, "--run", "1").out
     assert f"simkit {shlex.join(command)}" in said
     assert "ZeroDivisionError" in project.simkit(*command, stdin="q\n").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("repair", "f"), "results/f-001.h5: nothing to repair"),
+        (("merge", "all.h5", "f"), "f-001.h5"),
+        (("verify", "f", "--file"), "results/f-001.h5"),
+        (("report", "f"), "f-001.html"),
+    ],
+)
+def test_verbs_take_the_name_of_an_experiment_for_its_newest_trajectory(named, arguments, words):
+    assert words in named.ok(*arguments).out
+
+
+@pytest.mark.parametrize("arguments", [("repair", "h"), ("watch", "h"), ("merge", "more.h5", "h")])
+def test_a_name_that_no_experiment_has_is_answered_with_those_that_there_are(named, arguments):
+    result = named.simkit(*arguments)
+    assert result.code == 4
+    assert "no trajectory of 'h' in results" in result.err
+    assert "there: f" in result.err
+
+
+@pytest.fixture(scope="module")
+def named(shared):
+    shared.file("sim_f.py", "from simkit import experiment\n\n@experiment\ndef f():\n    return 1\n")
+    shared.ok("-n", "0")
+    return shared

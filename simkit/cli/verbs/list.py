@@ -1,0 +1,229 @@
+"""``simkit list``: which trajectories there are, how far each is, and which one would be continued."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+
+from simkit.cli.verbs.words import aligned
+from simkit.collect.collection import collect
+from simkit.collect.config import Settings, find_rootdir, load_settings
+from simkit.collect.targets import Target
+from simkit.errors import Damaged, NothingToRun, SimkitError, listed, shown_path
+from simkit.inform.progress import briefly, counted, cut, size
+from simkit.record.catalogue import experiments
+from simkit.record.recorded import Recorded
+from simkit.resume.continuing import continued_slot, tally
+from simkit.values.decode import decode
+
+_ELSEWHERE = ("__pycache__", "node_modules", "site-packages")  # and what begins with a dot
+_WIDEST = 60  # characters of the constants in a line
+
+
+@attrs.frozen
+class Line:
+    """What is told of one trajectory.
+
+    Attributes
+    ----------
+    name
+        The experiment's group in the file.
+    digests
+        Of the constants by name: where they differ, the values do.
+    values
+        The constants as they are shown, by name.
+    counts
+        How many runs have each status.
+    session
+        When the last session ended, for people.
+    """
+
+    path: Path
+    name: str
+    node_id: str
+    digests: Mapping[str, str]
+    values: Mapping[str, str]
+    counts: Mapping[str, int]
+    session: str
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``simkit list``."""
+    top = argparse.ArgumentParser(
+        prog="simkit list",
+        description="The trajectories below the rootdir: runs done, failed and pending, the constants that tell "
+        "those of one experiment apart, size, last session, and which one simkit would continue.",
+    )
+    top.add_argument(
+        "places",
+        metavar="NAME|FILE|FOLDER",
+        nargs="*",
+        help="only these: the name of an experiment, a file, or a folder; by default the rootdir",
+    )
+    return top
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the trajectories that there are; the exit code tells of files that can't be read."""
+    settings = load_settings(find_rootdir([]))
+    lines, problems = _lines(_wanted_files(options.places, settings))
+    lines = _named(lines, [place for place in options.places if not Path(place).exists()])
+    if not lines and not problems:
+        msg = (
+            f"no trajectory below {shown_path(settings.rootdir)}: run simkit first, or give a file or folder"
+        )
+        raise NothingToRun(msg)
+    _print_lines(lines, settings)
+    for problem in problems:
+        print(f"simkit: {problem}", file=sys.stderr)
+    return problems[0].exit_code if problems else 0
+
+
+def _wanted_files(places: Sequence[str], settings: Settings) -> list[Path]:
+    """The HDF5 files at these places; below the rootdir where there are none, or names of experiments."""
+    folders = [Path(place) for place in places if Path(place).exists()]
+    if len(folders) < len(places) or not places:
+        folders += [settings.rootdir, settings.results]
+    paths: dict[Path, Path] = {}
+    for folder in folders:
+        for path in [folder] if folder.is_file() else _files_below(folder):
+            paths.setdefault(path.resolve(), path)
+    return list(paths.values())
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(name for name in inner if name[0] != "." and name not in _ELSEWHERE)
+        yield from (Path(place, name) for name in sorted(files) if name.endswith(".h5") and name[0] != ".")
+
+
+def _lines(paths: Iterable[Path]) -> tuple[list[Line], list[SimkitError]]:
+    """What is recorded in files; those of other programs are passed over, damaged ones are problems."""
+    lines: list[Line] = []
+    problems: list[SimkitError] = []
+    for path in paths:
+        try:
+            names = experiments(path)
+        except Damaged as error:
+            problems.append(error)
+            continue
+        except SimkitError:
+            continue
+        for name in names:
+            try:
+                with closing(Recorded.open(path, name)) as recorded:
+                    lines.append(_line(recorded))
+            except SimkitError as error:
+                problems.append(error)
+    return lines, problems
+
+
+def _line(recorded: Recorded) -> Line:
+    digests = json.loads(recorded.attributes["fingerprint"])["constants"]
+    status = recorded.run_column("status")
+    return Line(
+        recorded.path,
+        recorded.name,
+        str(recorded.attributes["node_id"]),
+        digests,
+        {name: _shown(recorded, name) for name in digests},
+        {} if status is None else tally(status),
+        _last_session(recorded),
+    )
+
+
+def _shown(recorded: Recorded, name: str) -> str:
+    if name not in recorded.names("parameters"):
+        return "(not recorded)"
+    return briefly(decode(recorded.constant(name))[0], 20, 3) if recorded.is_constant(name) else "(varies)"
+
+
+def _last_session(recorded: Recorded) -> str:
+    sessions = recorded.sessions
+    if not sessions:
+        return ""
+    facts = sessions[-1]
+    moment = datetime.datetime.fromtimestamp(facts.get("ended", facts["started"])).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M}" + ("" if "ended" in facts else ", no end")
+
+
+def _named(lines: list[Line], names: Sequence[str]) -> list[Line]:
+    """Those of experiments with these names; all where none is given.
+
+    Raises
+    ------
+    SimkitError
+        For a name that no experiment has.
+    """
+    known = {line.node_id.partition("::")[2] for line in lines}
+    for name in names:
+        if name not in known:
+            msg = f"no file, folder or recorded experiment {name!r}\n    experiments: {listed(name, known)}"
+            raise SimkitError(msg)
+    return [line for line in lines if not names or line.node_id.partition("::")[2] in names]
+
+
+def _print_lines(lines: Sequence[Line], settings: Settings) -> None:
+    """Those of each experiment together, with what simkit would do with it."""
+    node_ids = sorted({line.node_id for line in lines})
+    plans, unknown = _collected(settings)
+    for node_id in node_ids:
+        mine = [line for line in lines if line.node_id == node_id]
+        continued, why = plans.get(node_id, (None, "" if unknown else "it is not in the project now"))
+        print(node_id)
+        for row in aligned([_row(line, mine, continued) for line in mine]):
+            print(f"    {row}")
+        if why:
+            print(f"    {why}")
+        print()
+    done = sum(line.counts.get("done", 0) for line in lines)
+    total = sum(sum(line.counts.values()) for line in lines)
+    print(
+        f"{len(lines)} {'trajectory' if len(lines) == 1 else 'trajectories'}, {done} of {counted(total, 'run')} done"
+    )
+    if unknown:
+        print(f"which ones simkit would continue is not known: {unknown}")
+
+
+def _row(line: Line, mine: Sequence[Line], continued: tuple[Path, str] | None) -> list[str]:
+    """The words of a line among those of the same experiment."""
+    several = sum(other.path == line.path for other in mine) > 1
+    file = f"{shown_path(line.path)}{f'::{line.name}' if several else ''}"
+    names = [name for name in line.digests if len({other.digests.get(name) for other in mine}) > 1]
+    constants = cut(" ".join(f"{name}={line.values[name]}" for name in names), _WIDEST)
+    parts = (line.path, Path(f"{line.path}.wal"))
+    nbytes = sum(part.stat().st_size for part in parts if part.exists())
+    here = continued is not None and continued == (line.path.resolve(), line.name)
+    mark = "simkit continues it" if here else ""
+    order = sorted(line.counts, key="pending".__eq__)
+    runs = ", ".join(f"{line.counts[word]} {word}" for word in order) or "no runs"
+    return [file, runs, constants, size(nbytes), line.session, mark]
+
+
+def _collected(settings: Settings) -> tuple[dict[str, tuple[tuple[Path, str] | None, str]], str]:
+    """By node id, file and group that would be continued, or why none would; and why nothing is known of them."""
+    wanted = attrs.evolve(settings, targets=[Target(settings.rootdir)])
+    try:
+        items = collect(wanted)
+    except NothingToRun:
+        return {}, ""
+    except SimkitError as error:
+        return {}, str(error)
+    told: dict[str, tuple[tuple[Path, str] | None, str]] = {}
+    for plan in (item.plan for item in items):
+        try:
+            slot, differences = continued_slot(plan, wanted)
+        except SimkitError as error:
+            told[plan.node_id] = (None, str(error).partition("\n")[0])
+            continue
+        place = None if slot is None else (slot.path.resolve(), slot.group)
+        told[plan.node_id] = (place, f"simkit begins the next one: {differences}" if differences else "")
+    return told, ""
