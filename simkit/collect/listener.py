@@ -8,6 +8,7 @@ type `Path` names the file.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -48,11 +49,14 @@ class OpenedFile:
         Absolute; a folder of which the names were asked for ends with ``/*``.
     is_written
         The project's code wrote it, too: then it is no input.
+    is_module
+        Python imported it: then it is an input only where the code does not tell that it is needed.
     """
 
     path: str
     state: FileState
     is_written: bool = False
+    is_module: bool = False
 
 
 def state_of(path: str) -> FileState:
@@ -112,14 +116,14 @@ class OpenedFiles:
         self.known: dict[str, OpenedFile] = {}
         self.new: dict[str, OpenedFile] = {}
 
-    def add(self, path: str, *, is_written: bool = False) -> None:
+    def add(self, path: str, *, is_written: bool = False, is_module: bool = False) -> None:
         """Note a file as it is at this moment; the first time counts."""
         before = self.known.get(path)
         if before is None or (is_written and not before.is_written):
             state = state_of(path)
             if state != NO_FILE and not is_pattern(path) and not os.path.isfile(path):
                 return
-            self.known[path] = self.new[path] = OpenedFile(path, state, is_written)
+            self.known[path] = self.new[path] = OpenedFile(path, state, is_written, is_module)
 
     def name(self, value: Any) -> None:
         """Note the files that a parameter's value names."""
@@ -156,11 +160,14 @@ class Listener:
         Who listens at present, the innermost last; None listens to what imports open.
     on_import
         What a module's statements opened: by the module's file, the paths with the lines.
+    by_name
+        The project's modules that ``import_module`` loaded, by path: Python loads each once.
     """
 
     def __init__(self) -> None:
         self.hearing: list[OpenedFiles] = []
         self.on_import: dict[str, dict[str, tuple[OpenedFile, int]]] = {}
+        self.by_name: dict[str, OpenedFile] = {}
         self.is_busy = False
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -180,6 +187,8 @@ class Listener:
         if name is None:
             return
         readings, path = self.hearing[-1], os.path.abspath(name)
+        if path.endswith(".pyc") and _is_loading(sys._getframe(2)):
+            path = importlib.util.source_from_cache(path)
         if event in ("os.listdir", "os.scandir"):
             path += LISTED
         if not path.startswith(readings.below) or path.endswith(_NO_DATA):
@@ -194,13 +203,17 @@ class Listener:
         self, readings: OpenedFiles, path: str, opener: FrameType | None, *, is_written: bool, event: str
     ) -> None:
         """Note a file, unless Python or simkit opens it for itself."""
-        if opener is None and event != "import":
+        frame = sys._getframe(3)
+        is_module = event == "open" and is_project_file(path) and _is_loading(frame)
+        if opener is None and event != "import" and not is_module:
             return
-        module = _importing(opener)
+        module = _importing(frame if is_module else opener)
+        reading = OpenedFile(path, state_of(path), is_module=is_module)
+        if is_module and _is_by_name(frame):
+            self.by_name[path] = reading
         if module is not None and not is_written:
-            reading = OpenedFile(path, state_of(path))
             self.on_import.setdefault(module.f_code.co_filename, {})[path] = reading, module.f_lineno
-        readings.add(path, is_written=is_written)
+        readings.add(path, is_written=is_written, is_module=is_module)
 
     @contextmanager
     def to(self, readings: OpenedFiles) -> Iterator[OpenedFiles]:
@@ -238,6 +251,22 @@ def _file_of(event: str, arguments: tuple[Any, ...]) -> tuple[str | None, bool]:
     if event == "subprocess.Popen" and arguments[2] is not None:
         name = os.path.join(os.fsdecode(arguments[2]), name)
     return name, False
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Whether Python opens a file in order to execute it as a module."""
+    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame.f_code.co_name == "get_code":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_by_name(frame: FrameType | None) -> bool:
+    """Whether it is ``import_module`` that loads a module."""
+    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name == "import_module"
 
 
 @lru_cache(maxsize=1)
@@ -287,6 +316,25 @@ def read_on_import(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> Mapp
     for path, file in graph.files.items():
         for name, (reading, line) in listener().on_import.get(str(path), {}).items():
             unit = file.at(line)
-            if unit is None or not unit.names or (path, unit) in reached:
-                found[name] = reading
+            is_code = reading.is_module and Path(name) in graph.files
+            if not is_code and (unit is None or not unit.names or (path, unit) in reached):
+                found.update(_with_imports(name, reading))
+    return {n: each for n, each in found.items() if not each.is_module or Path(n) not in graph.files}
+
+
+def loaded_by_name() -> dict[str, OpenedFile]:
+    """The project's modules that were loaded by name in this process, with what they read and import."""
+    return {
+        n: each for path, one in listener().by_name.items() for n, each in _with_imports(path, one).items()
+    }
+
+
+def _with_imports(path: str, reading: OpenedFile) -> dict[str, OpenedFile]:
+    """A file that was read; with a module, those that it read while it was loaded."""
+    found, waiting = {path: reading}, [path] if reading.is_module else []
+    while waiting:
+        for name, (each, _) in listener().on_import.get(waiting.pop(), {}).items():
+            if name not in found:
+                found[name] = each
+                waiting += [name] if each.is_module else []
     return found

@@ -33,10 +33,13 @@ class Sources:
         What each says, by its path from the rootdir.
     imports
         The packages outside of the project that they import, by the name that is imported.
+    loads_by_name
+        Whether they load modules by names that are computed.
     """
 
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     imports: frozenset[str] = frozenset()
+    loads_by_name: bool = False
 
 
 def sources(graph: Graph, things: Iterable[Any]) -> Sources:
@@ -52,7 +55,9 @@ def sources(graph: Graph, things: Iterable[Any]) -> Sources:
         files[f"{NOTEBOOK}.py"] = "\n\n".join(dict.fromkeys(filter(None, unfiled))).encode()
         missing |= {name.partition(".")[0] for name in parsed_bytes(files[f"{NOTEBOOK}.py"]).imports}
     return Sources(
-        {**files, **_settings(graph.rootdir)}, frozenset(missing - sys.stdlib_module_names - {"simkit"})
+        {**files, **_settings(graph.rootdir)},
+        frozenset(missing - sys.stdlib_module_names - {"simkit"}),
+        any(file.by_name for file in graph.files.values()),
     )
 
 

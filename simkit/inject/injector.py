@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
-from simkit.collect.listener import OpenedFiles, listener
+from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
@@ -101,6 +101,8 @@ class Injector:
         self.broken: str | None = None
         self.ready = False
         self.readings = OpenedFiles(plan.rootdir)
+        if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
+            self.readings.new.update(loaded_by_name())
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""

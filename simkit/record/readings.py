@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,7 @@ class Inputs:
 
     rootdir: Path
     target: Path
+    code: Collection[str] = ()  # the files that are compared as code
     known: dict[str, Content] = attrs.field(factory=dict)
     readings: dict[str, OpenedFile] = attrs.field(factory=dict)
 
@@ -166,7 +167,8 @@ class Inputs:
         for reading in readings:
             key = key_of(reading.path, self.rootdir)
             before = self.readings.get(key)
-            if reading.path == str(self.target) or (before is not None and before.is_written):
+            is_code = reading.is_module and key in self.code
+            if is_code or reading.path == str(self.target) or (before is not None and before.is_written):
                 continue
             if before is None or reading.is_written or before.state != reading.state:
                 self.readings[key] = reading

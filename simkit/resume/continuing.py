@@ -295,7 +295,8 @@ def _seconds(recorded: Recorded) -> float:
 
 
 def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
-    only_code = found.words == [*found.code]
+    modules = [words for words in found.inputs if words.partition(" ")[0].endswith(".py")]
+    only_code = found.words == [*modules, *found.code]
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
     )

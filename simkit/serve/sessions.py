@@ -38,7 +38,7 @@ class Session:
 
 def sessions(reading: Reading) -> tuple[Session, ...]:
     """All sessions, in order."""
-    facts: Sequence[Mapping[str, Any]] = reading.kept("sessions", lambda: reading.recorded.sessions)
+    facts: Sequence[Mapping[str, Any]] = reading.kept("sessions", lambda: list(reading.recorded.sessions))
     before = [None, *facts[:-1]]
     return tuple(
         _session(number, now, () if last is None else tuple(map(difference, changed(last, now))))

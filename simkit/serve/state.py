@@ -115,8 +115,9 @@ def state_of(reading: Reading) -> StudyState:
 
 
 def _last_session(reading: Reading) -> Mapping[str, Any]:
-    sessions = reading.kept("sessions", lambda: reading.recorded.sessions)
-    return sessions[-1] if sessions else {}
+    sessions = reading.recorded.sessions
+    facts: Mapping[str, Any] = reading.kept("last session", lambda: sessions[-1] if sessions else {})
+    return facts
 
 
 def _word(writer: str, pending: int, session: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
     shared, opened = _shared(plan, target) if len(runs) else (target.known, ())
-    inputs = Inputs(plan.rootdir, target.slot.path)
+    inputs = Inputs(plan.rootdir, target.slot.path, plan.sources.files)
     begun = inputs.take([*plan.readings.values(), *opened])
     execution = Execution(
         plan, target, shared, settings, progress, reporter, Checkpoints(target.checkpoints), trials, inputs

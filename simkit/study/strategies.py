@@ -66,7 +66,7 @@ def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Growin
     done = 0 if target.status is None else int((target.status == Status.DONE).sum())
     progress = Progress(plan, 0, target, target.points.n, recorded_done=done)
     reporter.begin(progress)
-    inputs = Inputs(plan.rootdir, target.slot.path)
+    inputs = Inputs(plan.rootdir, target.slot.path, plan.sources.files)
     with listener().to(OpenedFiles(plan.rootdir)) as opened:
         shared = shared_values(plan, target.root, target.known)
         opened.name(list(shared.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import sys
 from pathlib import Path
 
@@ -320,3 +321,74 @@ def test_paths_in_values(tmp_path):
     file.write_text("a")
     value = {"a": [file, (file, "x")], "b": tmp_path, "c": str(file), "d": tmp_path / "none"}
     assert list(named_files(value)) == [str(file)] * 2
+
+
+LATER = "importlib.import_module(''.join(['la', 'te']))"
+BY_NAME = {
+    "in a run": f"def f(x):\n    return {{'r': x * {LATER}.K}}",
+    "in a helper": f"def helper():\n    return {LATER}\ndef f(x):\n    return {{'r': x * helper().K}}",
+    "in a parameter": f"@parameter\ndef k():\n    return {LATER}.K\ndef f(x, k):\n    return {{'r': x * k}}",
+    "in a fixture of the experiment": f"@fixture(scope='experiment')\ndef k():\n    return {LATER}.K\n"
+    "def f(x, k):\n    return {'r': x * k}",
+    "by __import__": f"def f(x):\n    return {{'r': x * {LATER.replace('importlib.import_module', '__import__')}.K}}",
+    "by its file": "def f(x):\n    spec = importlib.util.spec_from_file_location('late', HERE / 'late.py')\n"
+    "    late = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(late)\n"
+    "    return {'r': x * late.K}",
+}
+
+
+@pytest.mark.parametrize("way", BY_NAME)
+@pytest.mark.parametrize("file", ["late.py", "below.py"])
+def test_a_module_that_was_found_by_its_name_is_code_from_then_on(study, way, file):
+    study.write("late.py", "import below\nK = below.K + 1\n")
+    study.write("below.py", "K = 2\n")
+    study.write("sim_a.py", HEAD + "import importlib, importlib.util\n" + BY_NAME[way])
+    f = study.module("sim_a.py").f
+    assert results(f) == [3, 6]
+    assert results(f) == [3, 6]
+    assert trajectories(study) == ["f-001.h5"]
+    path = study.root / file
+    path.write_text(path.read_text().replace("+ 1", "+ 10").replace("K = 2", "K = 11"))
+    for name in ("late", "below"):  # as in another session
+        sys.modules.pop(name, None)
+    assert results(f) == [12, 24]
+    assert trajectories(study) == ["f-001.h5", "f-002.h5"]
+
+
+FOUND = """
+import importlib
+from pathlib import Path
+from simkit import experiment, explore
+MODELS = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("mod*.py"))]
+@experiment
+@explore(x=[1, 2])
+def f(x):
+    return {"r": x * MODELS[0].K}
+@experiment
+@explore(x=[1, 2])
+def g(x):
+    return {"r": x * importlib.import_module(chr(112) + "lug").K}
+@experiment
+@explore(x=[1, 2])
+def h(x):
+    return {"r": x * importlib.import_module("".join(["pl", "ug"])).K}
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_modules_that_were_found_by_name_with_workers_and_at_import(project, workers):
+    project.file("sim_a.py", FOUND)
+    project.file("model.py", "K = 1\n")
+    project.file("plug.py", "K = 1\n")
+    py_compile.compile(str(project.path / "plug.py"))
+    project.ok("-n", workers)
+    again = project.ok("-n", workers).out
+    assert "not continued" not in again
+    project.file("model.py", "K = 50\n")
+    project.file("plug.py", "K = 700\n")
+    told = project.ok("-n", workers).out
+    for name, file in (("f", "model.py"), ("g", "plug.py"), ("h", "plug.py")):
+        (line,) = (line for line in told.splitlines() if line.startswith(f"results/{name}-001.h5 is not"))
+        assert f"{file} changed" in line
+    made = [project.open(f"{name}-002")["r"].tolist() for name in "fgh"]
+    assert made == [[50, 100], [700, 1400], [700, 1400]]

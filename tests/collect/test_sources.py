@@ -79,11 +79,11 @@ def test_bytes_are_kept_as_they_are(study):
 def test_only_our_table_of_the_settings(study):
     (study.root / "pyproject.toml").write_text(
         '[project]\nname = "x"\n[tool.simkit]\nworkers = 2\nfiles = [\n    "sim_*.py",\n]\n'
-        '[tool.simkit.parameters] # all\nz = 3\n[tool.poetry.source]\nurl = "https://u:TOKEN@h/"\n'
+        '[tool.simkit.parameters] # all\nx = 3\n[tool.poetry.source]\nurl = "https://u:TOKEN@h/"\n'
     )
     text = sources(study, "").files["pyproject.toml"].decode()
     assert text.startswith("[tool.simkit]\nworkers = 2\n")
-    assert "z = 3" in text
+    assert "x = 3" in text
     assert "TOKEN" not in text
     assert "[project]" not in text
 

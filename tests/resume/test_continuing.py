@@ -501,3 +501,27 @@ def test_wrong_shards(project, text):
     result = project.simkit(f"--shard={text}")
     assert result.code == 4
     assert f"--shard {text}: write I/N with I from 0 to N-1, as in --shard 3/20" in result.err
+
+
+def test_a_module_that_was_found_by_its_name_is_code(project):
+    project.file(
+        "sim_study.py",
+        """
+        import importlib
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2])
+        def study(x):
+            return x * importlib.import_module("".join(["lat", "e"])).K
+        """,
+    )
+    project.file("late.py", "K = 1\n")
+    project.ok("-n", "0")
+    taking(project, 61)
+    project.file("late.py", "K = 30\n")
+    result = project.simkit("-n", "0")
+    assert result.code == 4
+    assert "study-001.h5 is not continued: late.py changed" in result.err
+    assert "simkit --into results/study-001.h5" in result.err
+    assert files(project) == ["study-001.h5"]

@@ -103,7 +103,7 @@ class Store:
         self.hidden: Path | None = None
         self.is_gone = False
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)  # where a link leads to nothing, nothing is made
             self.lock = WriterLock(self.path, patient=True)
         except OSError as error:
             raise _not_writable(path, error) from None
