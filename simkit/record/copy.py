@@ -11,7 +11,7 @@ import attrs
 import h5py
 import numpy as np
 
-from simkit.declare.forms import MARKS, Index
+from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import shown_path
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.file.store import Store
@@ -22,6 +22,7 @@ from simkit.values.batch import Status
 from simkit.values.columns import Column
 
 _ONCE = ("session", "attempt")  # columns that stand for 1 in each attempted run while there is none
+_ORDER = (ASKED.removeprefix("runs/"), TOLD.removeprefix("runs/"))  # when one strategy asked and was told
 _RUNS = 1 << 20  # run numbers, times and the like that are read at once
 
 
@@ -83,24 +84,27 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
     target
         Ascending.
     earlier
-        How many sessions stand before the source's own.
+        How many sessions stand before the source's own. If there are any, other runs come from another source: its
+        strategy's order of questions and answers stays, and these runs have no place in it.
     """
     runs = root["runs"]
+    left = {"status", *(_ORDER if earlier else ())}
     columns = {
-        k: v for k, v in recorded.root["runs"].items() if isinstance(v, h5py.Dataset) and k != "status"
+        k: v for k, v in recorded.root["runs"].items() if isinstance(v, h5py.Dataset) and k not in left
     }
     attempted = runs["status"][:] != Status.PENDING
     needed = {*columns, *(["session"] if earlier else []), *(["attempt"] if attempted[target].any() else [])}
     for name in [*columns, *_ONCE]:
         if name in needed and name not in runs:
             create_column(
-                runs, name, len(attempted), columns[name].dtype if name in columns else np.dtype("u2")
-            )
+                runs, name, len(attempted), columns[name].dtype if name in columns else np.dtype("u2"),
+                blank=MARKS.get(f"runs/{name}"),
+            )  # fmt: skip
             if name in _ONCE:
                 runs[name][:] = attempted
     for name, ours in runs.items():
         for start in (
-            range(0, len(source), _RUNS) if isinstance(ours, h5py.Dataset) and name != "status" else ()
+            range(0, len(source), _RUNS) if isinstance(ours, h5py.Dataset) and name not in left else ()
         ):
             part, rows = source[start : start + _RUNS], target[start : start + _RUNS]
             values = _values(recorded, columns, name, part)

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.captures import Captures
 from simkit.collect.code import changes
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
@@ -141,7 +142,12 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
         leaves,
         columns,
         telling,
-        {"constants": constants, "explored": sorted(declared.union(differing)), **_designs(surveys)},
+        {
+            "constants": constants,
+            "explored": sorted(declared.union(differing)),
+            **_designs(surveys),
+            **_captures(surveys),
+        },
         tuple(_remarks(surveys, differing, varied)),
     )
 
@@ -150,6 +156,17 @@ def _designs(surveys: Sequence[Survey]) -> dict[str, Any]:
     """The design of sensitivity analysis that the runs belong to, if there is one and the same for all."""
     known = [one.fingerprint.get("designs") for one in surveys]
     return {"designs": known[0]} if known[0] and all(each == known[0] for each in known) else {}
+
+
+def _captures(surveys: Sequence[Survey]) -> dict[str, Any]:
+    """The values that the code of all carried; one that is not the same in all can't be compared any more."""
+    known = [one.fingerprint.get("captured", {}) for one in surveys]
+    values: dict[str, tuple[str, str]] = {}
+    for name, (digest, shown) in (item for each in known for item in each.items()):
+        before = values.setdefault(name, (digest, shown))
+        if before[0] != digest:
+            values[name] = "", shown
+    return Captures(values, all(one.fingerprint.get("imported", True) for one in surveys)).recorded()
 
 
 def _is_set_differently(name: str, surveys: Sequence[Survey]) -> bool:
@@ -172,6 +189,11 @@ def _remarks(surveys: Sequence[Survey], differing: Sequence[str], varied: Sequen
         changed = changes(first.code, other.code)
         if changed:
             yield f"{other.source} was made by other code than {first.source}: {'; '.join(changed)}"
+        told = other.fingerprint
+        carried = Captures(told.get("captured", {}), told.get("imported", True))
+        unlike = list(carried.changes(first.fingerprint))
+        if unlike:
+            yield f"the code of {other.source} carried other values than that of {first.source}: {'; '.join(unlike)}"
 
 
 def point_keys(recorded: Recorded, survey: Survey, agreed: Agreement) -> list[Array]:

@@ -227,3 +227,30 @@ def test_other_code_is_remarked(make):
         merged = simkit.merge("m.h5", "a.h5", "b.h5")
     assert [("k * x" in str(session["code"])) for session in merged.info.sessions] == [False, True]
     merged.close()
+
+
+def factory(k):
+    """A function that carries a value."""
+
+    def f(x):
+        return {"z": x * k}
+
+    return f
+
+
+def test_files_whose_code_carried_other_values_say_so_and_are_not_continued(tmp_path):
+    for name, k, x in (("a", 2, [1, 2]), ("b", 2, [3, 4]), ("c", 5, [5, 6])):
+        simkit.run(factory(k), explore(x=x), output=tmp_path / f"{name}.h5").close()
+    same, other = tmp_path / "same.h5", tmp_path / "other.h5"
+    simkit.merge(same, tmp_path / "a.h5", tmp_path / "b.h5").close()
+    told = r"the code of .*c\.h5 carried other values than that of .*same\.h5: k was 2, now 5"
+    with pytest.warns(UserWarning, match=told):
+        simkit.merge(other, same, tmp_path / "c.h5").close()
+    every = explore(x=[1, 2, 3, 4, 5, 6])
+    with simkit.run(factory(2), every, output=same) as traj:
+        assert (len(traj), traj["z"].tolist()) == (6, [2, 4, 6, 8, 10, 12])
+    with simkit.open(same) as traj:
+        assert len(traj.info.sessions) == 3
+    for k in (2, 5):  # neither made all of its runs
+        with simkit.run(factory(k), every, output=other) as traj:
+            assert traj["z"].tolist() == [x * k for x in range(1, 7)]

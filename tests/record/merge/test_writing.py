@@ -109,3 +109,94 @@ def test_texts_that_sessions_share_are_there_once(two):
         assert texts == {"p": "ppp", "q": "qqq", "r": "rrr"}
         assert len(store) > 3  # and the sources of the study itself, once
         assert [key for key in merged["f/info"] if key.isdigit()] == ["001", "002"]
+
+
+STEADY = """
+import os
+from simkit import adaptive, experiment, explore
+
+class Steady:
+    def __init__(self, start, n):
+        self.points = [start + i for i in range(n)]
+        self.heard = []
+
+    def ask(self):
+        return {"x": self.points.pop(0)} if self.points else None
+
+    def tell(self, point, results):
+        self.heard.append(point["x"])
+
+    def result(self):
+        return {"heard": self.heard}
+
+def steady(start=0.0, n=3):
+    return Steady(start, n)
+
+@experiment
+@adaptive(steady)
+def f(x):
+    if x == 1.0 and os.path.exists('a-bad-day'):
+        raise ValueError(x)
+    return {"z": x}
+"""
+GENERATIONS = """
+from simkit import adaptive, experiment, explore
+
+def grow(start=0.0, n=3):
+    for i in range(n):
+        yield explore(x=[start + i, start + i + 0.5])
+
+@experiment
+@adaptive(grow)
+def f(x):
+    return {"z": x}
+"""
+
+
+def order(file):
+    """What stands in the file about who was asked for and told when."""
+    with h5py.File(file) as opened:
+        runs = opened["f/runs"]
+        return {name: runs[name][:].tolist() for name in ("generation", "asked", "told") if name in runs}
+
+
+def test_only_the_first_source_tells_when_its_strategy_asked_and_was_told(study, merge):
+    study.run(GENERATIONS, output="a.h5", set={"n": 2}).close()
+    for file, start in (("b.h5", 10.0), ("c.h5", 20.0)):
+        study.run(GENERATIONS, output=file, set={"start": start, "n": 2}).close()
+    merge("m.h5", "a.h5", "b.h5", "c.h5").close()
+    assert order("m.h5") == {
+        "generation": [0, 0, 1, 1] * 3,
+        "asked": [0, 0, 2, 2] + [-1] * 8,
+        "told": [0, 1, 2, 3] + [-1] * 8,
+    }
+
+
+def test_a_merged_trajectory_goes_on_by_the_first_strategy(study, merge):
+    study.run(STEADY, output="a.h5").close()
+    study.run(STEADY, output="b.h5", set={"start": 10.0}).close()
+    merge("m.h5", "a.h5", "b.h5").close()
+    assert order("m.h5") == {"asked": [0, 1, 2, -1, -1, -1], "told": [0, 1, 2, -1, -1, -1]}
+    with study.run(STEADY, into="m.h5", set={"n": 4}) as more:
+        assert more["x"].tolist() == [0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 3.0]
+        assert more.status.tolist() == ["done"] * 7
+        assert list(more.summary.heard) == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_run_that_another_source_completes_keeps_its_place(study, merge):
+    study.write("a-bad-day", "")
+    study.run(STEADY, output="a.h5").close()
+    (study.root / "a-bad-day").unlink()
+    study.run(STEADY, output="b.h5", set={"start": 1.0}).close()
+    merge("m.h5", "a.h5", "b.h5", duplicates="first").close()
+    assert order("m.h5") == {"asked": [0, 1, 2, -1], "told": [0, 1, 2, -1]}
+    with simkit.open("m.h5") as merged:
+        assert merged["x"].tolist() == [0.0, 1.0, 2.0, 3.0]
+        assert merged.status.tolist() == ["done"] * 4
+
+
+def test_after_a_grid_no_run_has_a_place_in_a_strategys_order(make, merge):
+    make("a.h5", explore(x=[5.0, 6.0]), F)
+    make("b.h5", None, GENERATIONS.replace("def f(x)", "def f(x=0.0)"), set={"n": 1})
+    merge("m.h5", "a.h5", "b.h5").close()
+    assert order("m.h5") == {"generation": [-1, -1, 0, 0]}
