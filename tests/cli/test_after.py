@@ -131,7 +131,7 @@ def test_not_while_runs_are_pending(study):
     assert calls(study) == []
     with study.open("f-001") as traj:
         assert traj.summary.total == 200
-        assert "summary   (after total, more: older than the newest runs)" in repr(traj)
+        assert "summary   (after total, after more: older than the newest runs)" in repr(traj)
     edit(study, "x=[1, 2, 3, 4, 5, 6]", "x=[1, 2, 3, 4, 5]")  # the pending point is not declared any more
     study.ok()
     assert calls(study) == ["total", "more"]
