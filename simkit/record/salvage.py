@@ -128,7 +128,8 @@ def _copy_run_columns(recorded: Recorded, runs: h5py.Group, parts: Sequence[Inde
     every = [np.arange(len(recorded))]
     for name, dataset in recorded.root["runs"].items():
         if isinstance(dataset, h5py.Dataset):
-            ours = create_column(runs, name, len(recorded), dataset.dtype)
+            blank = MARKS.get(f"runs/{name}")
+            ours = create_column(runs, name, len(recorded), dataset.dtype, blank=blank)
             for part in every if f"runs/{name}" in MARKS else parts if name != "status" else ():
                 put(ours, part, read_rows(dataset, slice(int(part[0]), int(part[-1]) + 1)))
 

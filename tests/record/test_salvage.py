@@ -137,6 +137,22 @@ def test_several_experiments_in_one_file_are_all_kept(path, right):
     assert everything(path) == right
 
 
+def test_what_a_strategy_did_not_ask_for_stays_blank(path):
+    def climb():
+        yield simkit.explore(x=range(30))
+
+    @simkit.experiment
+    @simkit.adaptive(climb)
+    def asked(x):
+        return {"a": np.full(3000, x)}
+
+    simkit.run(asked, output=path).close()
+    salvage(path, damage_values(path, "asked/results/a"))
+    with h5py.File(path) as file:
+        assert file["asked/runs/asked"].fillvalue == -1
+        assert (file["asked/runs/asked"][:] == 0).all()  # they were asked for together
+
+
 def test_what_was_added_to_the_trajectory_is_kept(path):
     with simkit.open(path, mode="r+") as traj:
         traj.note("seen")
