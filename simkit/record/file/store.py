@@ -103,7 +103,8 @@ class Store:
         self.hidden: Path | None = None
         self.is_gone = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)  # where a link leads to nothing, nothing is made
+            path.parent.mkdir(parents=True, exist_ok=True)  # an error where the folder is a link to nothing
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.lock = WriterLock(self.path, patient=True)
         except OSError as error:
             raise _not_writable(path, error) from None
