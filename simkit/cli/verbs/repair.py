@@ -35,14 +35,14 @@ def repair(files: Sequence[str]) -> int:
     """Replay each file's log, see whether the file can be opened, and say what was done."""
     code = 0
     for file in files:
-        replayed = repaired(Path(file))
-        told = f"replayed {counted(replayed, 'commit')}" if replayed else "nothing to repair"
         try:
+            replayed = repaired(Path(file))
             experiments(Path(file))
         except SimkitError as error:
             print(f"simkit: {error}\n    {_CURE}", file=sys.stderr)
             code = error.exit_code
             continue
+        told = f"replayed {counted(replayed, 'commit')}" if replayed else "nothing to repair"
         print(f"{shown_path(file)}: {told}")
     return code
 
