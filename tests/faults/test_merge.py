@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import resource
 import signal
 from pathlib import Path
@@ -139,10 +140,9 @@ def test_a_log_that_was_left_behind_is_read(project):
     project.ok("merge", "m.h5", "a.h5", "b.h5")  # through the log, since somebody reads it
     assert project.open("m.h5")["z"].tolist() == [1, 2, 3, 4, 5]
     refused = project.simkit("merge", "b.h5", "a.h5")
-    assert (refused.code, refused.err) == (
-        4,
-        "simkit: b.h5: another program is reading it: close that first\n",
-    )
+    assert refused.code == 4
+    who = r"b\.h5: another program is reading it: close that|b\.h5 is being read by process \d+ \(.*\): close it there"
+    assert re.fullmatch(rf"simkit: ({who}) first\n", refused.err)  # who it is, is known on Linux
     project.close()
     del reader
     project.ok("merge", "b.h5", "a.h5")
