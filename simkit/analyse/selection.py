@@ -208,7 +208,8 @@ class Selection:
         value = self.parameter(name)
         if hasattr(value, "shape"):
             return bool(value.shape == ())
-        return not isinstance(value, (list, dict)) and not is_mutable(type(value))
+        is_held = isinstance(value, (list, dict)) or is_mutable(type(value))
+        return isinstance(value, bool) or not is_held  # a bool extends int, and extended types may be changed
 
     # Values
 

@@ -47,7 +47,7 @@ def test_what_a_format_can_not_hold_is_named_with_the_command_for_the_rest(study
         "c: it has no complex128 numbers",
         "mixed: not one type of numbers, text or lists in all runs, int or str",
         "mat: more than one dimension per run, float64 (2, 2)",
-        "--names x,z,half,vec,s.t,rag; ",
+        "--names x,z,half,s.t,vec,rag; ",
     ):
         assert line in told
     exported(study, RICH, "b.parquet", ["x", "z", "half", "vec", "rag", "s.t"])
