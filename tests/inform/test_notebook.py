@@ -12,12 +12,16 @@ SCRIPT = """
 import threading, time
 import simkit
 
+import warnings
+
+
 def slow(x):
     time.sleep(0.2)
     if x == 1:
         raise ValueError
     return x
 
+warnings.simplefilter("ignore")  # of the failed run
 traj = simkit.run(slow, simkit.product(x=[0, 1, 2]), workers={workers})
 print("result", traj["result"].tolist())
 """
