@@ -208,8 +208,7 @@ class Selection:
         value = self.parameter(name)
         if hasattr(value, "shape"):
             return bool(value.shape == ())
-        is_held = isinstance(value, (list, dict)) or is_mutable(type(value))
-        return isinstance(value, bool) or not is_held  # a bool extends int, and extended types may be changed
+        return not isinstance(value, (list, dict)) and not is_mutable(type(value))
 
     # Values
 

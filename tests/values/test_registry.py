@@ -12,6 +12,7 @@ from storable import EXAMPLES
 from simkit.values.compare import digest, same
 from simkit.values.decode import decode
 from simkit.values.encode import encode
+from simkit.values.registry import is_mutable
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
@@ -40,3 +41,8 @@ def test_records_that_could_not_be_put_together_are_written_as_they_were_read():
     wanted = [v for name in ("attrs", "dataclass", "instances in containers") for v in KINDS[name]]
     again = decode(encode(decode(encode(wanted))))
     assert all_identical(back(again), wanted)
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, 1j, "a", b"a", None])
+def test_what_python_never_changes_in_place_is_not_mutable(value):
+    assert not is_mutable(type(value))

@@ -17,7 +17,8 @@ from simkit.values.registry import attributes_of, is_declared, path_of
 
 def is_extended(kind: type) -> bool:
     """Whether a class extends one of Python's or NumPy's own: a list with more attributes, a dictionary."""
-    return kind not in BASES and issubclass(kind, tuple(BASES)) and not (_is_enum(kind) or _has_fields(kind))
+    is_own = kind in BASES or kind is bool  # which is Python's, though it extends int
+    return not is_own and issubclass(kind, tuple(BASES)) and not (_is_enum(kind) or _has_fields(kind))
 
 
 def _extended(value: Any) -> Parts:
