@@ -185,3 +185,17 @@ def multiply(project: Project) -> Project:
     """A project with the first example."""
     project.file("sim_multiply.py", MULTIPLY)
     return project
+
+
+@pytest.fixture
+def go(tmp_path):
+    """Run an experiment into one file; the trajectory is closed when the test ends."""
+    opened = []
+
+    def run(function, file="f.h5", **options):
+        opened.append(simkit.run(function, output=tmp_path / file, **{"seed": 3, **options}))
+        return opened[-1]
+
+    yield run
+    for traj in opened:
+        traj.close()

@@ -8,7 +8,6 @@ import numpy as np
 import optuna
 import pytest
 
-import simkit
 from simkit import SimkitError, adapters, adaptive, experiment
 from simkit.errors import RunFailed
 
@@ -19,20 +18,6 @@ def suggest(trial):
 
 def bowl(x, y):
     return {"loss": (x - 1) ** 2 + (y + 2) ** 2, "other": abs(x)}
-
-
-@pytest.fixture
-def go(tmp_path):
-    """Run an experiment into one file; the trajectory is closed when the test ends."""
-    opened = []
-
-    def run(function, file="f.h5", **options):
-        opened.append(simkit.run(function, output=tmp_path / file, **{"seed": 3, **options}))
-        return opened[-1]
-
-    yield run
-    for traj in opened:
-        traj.close()
 
 
 def adapted(function=bowl, **options):

@@ -52,20 +52,6 @@ def adapted(kind=Walk, f=None, start=None):
     return experiment(adaptive(walk, start=start)(f or square)), made
 
 
-@pytest.fixture
-def go(tmp_path):
-    """Run an experiment into one file; the trajectory is closed when the test ends."""
-    opened = []
-
-    def run(function, file="f.h5", **options):
-        opened.append(simkit.run(function, output=tmp_path / file, **{"seed": 3, **options}))
-        return opened[-1]
-
-    yield run
-    for traj in opened:
-        traj.close()
-
-
 def test_each_point_is_told_before_the_next_is_asked_for_without_workers(go):
     function, made = adapted()
     traj = go(function)

@@ -41,20 +41,6 @@ def adapted(strategy, function=None):
     return experiment(adaptive(strategy)(function or f))
 
 
-@pytest.fixture
-def go(tmp_path):
-    """Run an experiment into one file; the trajectory is closed when the test ends."""
-    opened = []
-
-    def run(function, file="f.h5", **options):
-        opened.append(simkit.run(function, output=tmp_path / file, **{"seed": 3, **options}))
-        return opened[-1]
-
-    yield run
-    for traj in opened:
-        traj.close()
-
-
 def columns(traj, *names):
     return {name: np.asarray(traj[name]).tolist() for name in names}
 
