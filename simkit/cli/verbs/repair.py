@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simkit.cli.verbs.words import file_at
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.inform.progress import counted
 from simkit.record.catalogue import experiments
 from simkit.record.file.store import repaired
@@ -39,7 +39,8 @@ def repair(files: Sequence[str]) -> int:
             replayed = repaired(Path(file))
             experiments(Path(file))
         except SimkitError as error:
-            print(f"simkit: {error}\n    {_CURE}", file=sys.stderr)
+            cure = f"\n    {_CURE}" if isinstance(error, Damaged) else ""
+            print(f"simkit: {error}{cure}", file=sys.stderr)
             code = error.exit_code
             continue
         told = f"replayed {counted(replayed, 'commit')}" if replayed else "nothing to repair"

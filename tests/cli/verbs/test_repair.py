@@ -62,6 +62,14 @@ def test_a_file_that_is_not_there_is_named(project):
     assert "Traceback" not in result.err
 
 
+def test_what_is_no_hdf5_file_is_not_called_damaged(project):
+    project.file("notes.h5", "no HDF5 at all")
+    result = project.simkit("repair", "notes.h5")
+    assert result.code == 4
+    assert "notes.h5" in result.err
+    assert "backup" not in result.err
+
+
 def test_usage():
     result = subprocess.run(
         [sys.executable, "-m", "simkit", "repair"], capture_output=True, text=True, check=False
