@@ -247,7 +247,7 @@ def test_the_owner_alone_is_killed(project):
     """Every worker ends within a second, and the next session starts at once."""
     process, path = started(project)
     project.until(lambda: recorded_runs(path))
-    workers = alive(process.pid)
+    workers = alive(process.pid, project.path)
     assert len(workers) >= 3
     process.kill()
     process.communicate()
