@@ -51,7 +51,7 @@ State = Mapping[str, Any]  # of each surrounding, by its name
 
 def surroundings() -> list[Surrounding]:
     """All that there are at present."""
-    return [one for one in _ALL if not one.library or one.library in sys.modules]
+    return [one for one in _ALL if not one.library or sys.modules.get(one.library) is not None]
 
 
 def look(those: list[Surrounding]) -> dict[str, Any]:

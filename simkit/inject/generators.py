@@ -46,7 +46,7 @@ class Stream:
 def global_streams() -> list[Stream]:
     """The global generators of Python, NumPy, and of those libraries that are loaded."""
     # Brian2's runtime device seeds NumPy's generator, which is seeded after it.
-    loaded = [name for name in LIBRARIES if name in sys.modules]
+    loaded = [name for name in LIBRARIES if sys.modules.get(name) is not None]  # None where it is blocked
     return [*(_of_library(name) for name in loaded), stream_of(RANDOM, random.random.__self__), _numpy()]  # type: ignore[attr-defined]
 
 

@@ -84,7 +84,7 @@ def _seeded(drawn: Sequence[str]) -> Iterable[Warned]:
 
 
 def _libraries() -> frozenset[str]:
-    return frozenset(name for name in LIBRARIES if name in sys.modules)
+    return frozenset(name for name in LIBRARIES if sys.modules.get(name) is not None)
 
 
 def _unseeded(names: Sequence[str]) -> Iterable[Warned]:
