@@ -29,6 +29,14 @@ Record = Callable[..., simkit.Trajectory]
 settings.register_profile("simkit", deadline=None)
 settings.load_profile("simkit")
 
+# What started the tests may ignore these, as nohup does, and programs inherit that.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (getattr(signal, "SIGHUP", 0), signal.SIG_DFL),
+):
+    if number and signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
+
 # Tests change a module within the second and size by which Python tells a stale .pyc.
 sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
