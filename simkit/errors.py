@@ -41,6 +41,10 @@ class RunFailed(SimkitError):
     exit_code = 1
 
 
+class BeingWritten(SimkitError):
+    """Another process writes the file."""
+
+
 class StorageFailed(SimkitError):
     """The trajectory file could not be written, as on a full disk; what was committed is safe."""
 

@@ -160,7 +160,7 @@ def _results() -> Path:
 
 def _written(path: Path) -> int:
     """When a file was written last, or what is committed beside it."""
-    files = (path, Path(f"{path}.wal"))
+    files = [path, Path(f"{path}.wal"), *path.with_name(f"{path.stem}.shards").glob("*.h5*")]
     return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
 
 

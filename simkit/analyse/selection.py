@@ -13,8 +13,9 @@ from simkit.declare.forms import Array, Closed, Index, Test, Values, objects, pa
 from simkit.declare.operators import matching
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.inform.progress import briefly
+from simkit.record.book import About
 from simkit.record.format import DECLARED
-from simkit.record.recorded import About, Recorded
+from simkit.record.recorded import Recorded
 from simkit.values.batch import WORDS, Status
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, part

@@ -15,8 +15,9 @@ from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
+from simkit.record.book import About
 from simkit.record.facts import Origin
-from simkit.record.recorded import About, Recorded
+from simkit.record.recorded import Recorded
 from simkit.values.decode import decode
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from simkit.collect.config import (
 from simkit.collect.conversion import convert
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, fields, group_fields, is_group
-from simkit.collect.targets import Shard, Target, parse_target, selected
+from simkit.collect.targets import PARTS, Shard, Target, parse_target, selected
 from simkit.collect.text import Typed, parse_axis, split
 from simkit.declare.forms import axes
 from simkit.declare.sampling import sample
@@ -136,6 +136,12 @@ def check_options(options: argparse.Namespace) -> None:
         if (getattr(options, name) or 0) < 0:
             msg = f"--{name} {getattr(options, name)}: give a whole number from 0 on"
             raise SimkitError(msg)
+    if options.fresh and options.shard:
+        msg = (
+            "--fresh and --shard: each task would begin a set of its own\n"
+            "    name the new one in all of them: --output results/NAME-002.h5"
+        )
+        raise SimkitError(msg)
     contrary = [name for name in ("fresh", "into", "lf") if getattr(options, name)]
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
@@ -153,10 +159,15 @@ def recorded_ids(path: Path) -> set[str]:
 
 
 def shard(text: str) -> Shard:
-    """``--shard i/n``."""
+    """``--shard i/n``, ``--shard auto`` or ``--shard auto/n``."""
     first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
-        msg = f"--shard {text}: write I/N with I from 0 to N-1, as in --shard 3/20"
+    if first == "auto" and (text == "auto" or (second.isdecimal() and int(second))):
+        return Shard(None, int(second or PARTS))
+    if not (first.isdecimal() and second.isdecimal() and int(first) < int(second)):
+        msg = (
+            f"--shard {text}: write I/N with I from 0 to N-1, as in --shard 3/20\n"
+            "    or auto, for one part after the other as they are free"
+        )
         raise SimkitError(msg)
     return Shard(int(first), int(second))
 

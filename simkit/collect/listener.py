@@ -62,7 +62,7 @@ class OpenedFile:
 def state_of(path: str) -> FileState:
     """What tells without reading a file whether it is still the same one; `NO_FILE` where there is none.
 
-    A trajectory's log counts with it.
+    A trajectory's log counts with it, and the files of its shards.
     """
     if is_pattern(path):
         return _names_of(path)
@@ -75,9 +75,23 @@ def state_of(path: str) -> FileState:
         try:
             log = os.stat(path + ".wal")
         except OSError:
-            return state
+            return _with_shards(path, state)
         return (state[0] + log.st_size, max(state[1], log.st_mtime_ns), state[2], state[3])
     return state
+
+
+def _with_shards(path: str, state: FileState) -> FileState:
+    """The state of a trajectory, the files of a set of shards counted with their master."""
+    try:
+        shards = [
+            entry.stat()
+            for entry in os.scandir(f"{path[:-3]}.shards")
+            if entry.name.endswith((".h5", ".wal"))
+        ]
+    except OSError:
+        return state
+    newest = max([state[1], *(shard.st_mtime_ns for shard in shards)])
+    return (state[0] + sum(shard.st_size for shard in shards), newest, state[2], state[3])
 
 
 def is_pattern(path: str) -> bool:

@@ -21,6 +21,7 @@ from simkit.declare.operators import matching
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, SimkitError, listed
 
+PARTS = 100  # into which ``--shard auto`` divides the points
 _SKIPPED = ("__pycache__", "node_modules", "build", "dist", "results", "venv", "*.egg", "*.egg-info", ".*")
 
 
@@ -55,20 +56,22 @@ class Target:
 
 @attrs.frozen
 class Shard:
-    """Part ``i`` of ``n`` of the points."""
+    """Part ``i`` of ``n`` of the points; without ``i`` one part after the other, as they are free."""
 
-    i: int
+    i: int | None
     n: int
 
-    @property
-    def suffix(self) -> str:
-        """Of the file's name."""
-        width = max(2, len(str(self.n)))
-        return f".shard-{self.i:0{width}}of{self.n:0{width}}"
-
     def part(self, size: int) -> slice:
-        """The runs of this part: consecutive, so that shards merge chunk by chunk."""
-        return slice(self.i * size // self.n, (self.i + 1) * size // self.n)
+        """The consecutive runs that are meant."""
+        return (
+            slice(0, size)
+            if self.i is None
+            else slice(self.i * size // self.n, (self.i + 1) * size // self.n)
+        )
+
+    def cuts(self, size: int) -> list[int]:
+        """Where each part ends, ascending; the last one is the number of all runs."""
+        return sorted({(k + 1) * size // self.n for k in range(self.n)} - {0})
 
 
 def parse_target(argument: str) -> Target:

@@ -12,7 +12,6 @@ from pathlib import Path
 import attrs
 import h5py
 
-from simkit.collect.targets import Shard
 from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
@@ -60,13 +59,12 @@ def is_trajectory(path: Path) -> bool:
         return False
 
 
-def existing(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> list[Slot]:
+def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
     """The recorded trajectories of experiments of this name, newest first."""
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
-    suffix = shard.suffix if shard else ""
-    paths = _files_in(folder, f"{name}-", f"{suffix}.h5")
-    numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), name))]
+    paths = _files_in(folder, f"{name}-", ".h5")
+    numbered = [(number, path) for path in paths if (number := _number(path.stem, name))]
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
 
 
@@ -124,24 +122,30 @@ def opened(slot: Slot) -> Recorded | None:
         raise SimkitError(msg) from None
 
 
-def following(folder: Path, name: str, output: Path | None = None, shard: Shard | None = None) -> Slot:
-    """Where the next trajectory goes."""
+def following(folder: Path, name: str, output: Path | None = None, *, shards: bool = False) -> Slot:
+    """Where the next trajectory goes.
+
+    Parameters
+    ----------
+    shards
+        Of a set of shards: all tasks that begin it at once get one place, whoever of them is first.
+    """
     if output is not None:
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
-    suffix = f"{shard.suffix if shard else ''}.h5"
-    _clear(folder, name, suffix)
-    seen = [path.name for path in folder.glob(f"{name}-*{suffix}*")]
-    numbers = [_number(file.partition(suffix)[0], name) for file in seen]
-    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}{suffix}", name)
+    if not shards:
+        _clear(folder, name)
+    seen = [path.name for path in folder.glob(f"{name}-*.h5" if shards else f"{name}-*.h5*")]
+    numbers = [_number(file.partition(".h5")[0], name) for file in seen]
+    for files in folder.glob(f"{name}-*.shards"):  # of a set that is being begun, or without its master
+        numbers += [_number(files.stem, name)] if not shards or any(files.glob("*.h5")) else []
+    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}.h5", name)
 
 
-def _clear(folder: Path, name: str, suffix: str) -> None:
+def _clear(folder: Path, name: str) -> None:
     """Remove what sessions left that were killed before their first commit; living ones hold their lock."""
-    begun = {Path(str(path).removesuffix(".lock")) for path in folder.glob(f"{name}-*{suffix}.lock")}
-    begun |= {
-        path.with_name(path.name[1:].removesuffix(".new")) for path in folder.glob(f".{name}-*{suffix}.new")
-    }
+    begun = {Path(str(path).removesuffix(".lock")) for path in folder.glob(f"{name}-*.h5.lock")}
+    begun |= {path.with_name(path.name[1:].removesuffix(".new")) for path in folder.glob(f".{name}-*.h5.new")}
     for path in begun:
         try:
             lock = WriterLock(path)

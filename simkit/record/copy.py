@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import shown_path
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
+from simkit.record.facts import session_groups
 from simkit.record.file.store import Store
-from simkit.record.format import AFTER, PART_OF, description, home, place
+from simkit.record.format import AFTER, MERGED, PART_OF, SHARDS, description, home, place
+from simkit.record.readings import INPUTS, add_inputs
 from simkit.record.recorded import Recorded
 from simkit.record.table import Table
 from simkit.values.batch import Status
@@ -93,7 +95,12 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
         k: v for k, v in recorded.root["runs"].items() if isinstance(v, h5py.Dataset) and k not in left
     }
     attempted = runs["status"][:] != Status.PENDING
-    needed = {*columns, *(["session"] if earlier else []), *(["attempt"] if attempted[target].any() else [])}
+    has_sessions = bool(earlier) or recorded.shards is not None
+    needed = {
+        *columns,
+        *(["session"] if has_sessions else []),
+        *(["attempt"] if attempted[target].any() else []),
+    }
     for name in [*columns, *_ONCE]:
         if name in needed and name not in runs:
             create_column(
@@ -107,24 +114,34 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
             range(0, len(source), _RUNS) if isinstance(ours, h5py.Dataset) and name not in left else ()
         ):
             part, rows = source[start : start + _RUNS], target[start : start + _RUNS]
-            values = _values(recorded, columns, name, part)
+            values = _values(recorded, name, part)
             if name == "session":
                 values = np.where(values > 0, values + earlier, 0)
             if name == "attempt":  # those that an earlier source made of the same run count too
                 values = values + read_rows(ours, rows)
             put(ours, rows, values)
-    order = np.argsort(source)
-    for kind, group in recorded.root["runs"].items():
-        if isinstance(group, h5py.Group) and "run" in group:
-            copy_entries(recorded, group, runs.require_group(kind), source[order], target[order])
+    for book, numbers, rows in _books(recorded, source, target):
+        order = np.argsort(numbers)
+        for kind, group in book.root["runs"].items():
+            if isinstance(group, h5py.Group) and "run" in group:
+                copy_entries(book, group, runs.require_group(kind), numbers[order], rows[order])
 
 
-def _values(recorded: Recorded, columns: Mapping[str, h5py.Dataset], name: str, source: Index) -> Any:
+def _books(recorded: Recorded, source: Index, target: Index) -> Iterator[tuple[Any, Index, Index]]:
+    """The files that hold these runs, the runs' numbers there, and the rows that they are copied to."""
+    if recorded.shards is None:
+        yield recorded, source, target
+        return
+    for positions, book, numbers in recorded.shards.parts(source):
+        yield book, numbers, target[positions]
+
+
+def _values(recorded: Recorded, name: str, source: Index) -> Any:
     """What is known of these runs, whether or not it is recorded."""
-    if name in columns:
-        return read_rows(columns[name], source)
+    if (values := recorded.run_column(name, source)) is not None:
+        return values
     if name in _ONCE:
-        return (read_rows(recorded.root["runs/status"], source) != Status.PENDING).astype("u2")
+        return (np.asarray(recorded.run_column("status", source)) != Status.PENDING).astype("u2")
     return np.full(len(source), MARKS.get(f"runs/{name}", 0))
 
 
@@ -155,15 +172,49 @@ def extend(group: h5py.Group, name: str, like: h5py.Dataset, values: Any) -> Non
     append(group[name], values)
 
 
+def add_sessions(root: h5py.Group, recorded: Any) -> int:
+    """Copy the sessions of a source and the remarks on it as a whole; how many sessions there were before."""
+    earlier = len(session_groups(root))
+    for number, group in enumerate(session_groups(recorded.root), earlier + 1):
+        root.copy(group, root["info"], f"{number:03d}")
+    for name, group in recorded.root["info"].items():
+        if name == INPUTS:
+            add_inputs(root["info"], recorded.root["info"], earlier)
+        elif not name.isdigit() and name != MERGED:  # what sessions share, by its digest
+            _missing(root["info"], group, name)
+    if isinstance(notes := recorded.root.get("notes"), h5py.Group):  # on the trajectory and on names
+        for name, dataset in notes.items():
+            extend(root.require_group("notes"), name, dataset, dataset[:])
+    return earlier
+
+
+def _missing(info: h5py.Group, theirs: Any, name: str) -> None:
+    """Copy what is not there yet."""
+    if name not in info:
+        info.copy(theirs, name)
+    elif isinstance(theirs, h5py.Group):
+        for key in theirs:
+            if key not in info[name]:
+                info.copy(theirs[key], info[name], key)
+
+
 def copy_checkpoints(recorded: Recorded, root: h5py.Group, places: Mapping[int, int]) -> None:
     """Copy what unfinished runs go on from, by run number in the source; one that is there already stays."""
     for run, row in places.items():
         vault = root["runs"].require_group("checkpoint")
-        if str(row) not in vault:
-            root.copy(recorded.root[f"runs/checkpoint/{run}"], vault, str(row))
+        place = (recorded, run) if recorded.shards is None else recorded.shards.at(run)
+        if str(row) not in vault and place is not None:
+            root.copy(place[0].root[f"runs/checkpoint/{place[1]}"], vault, str(row))
 
 
-def extract(recorded: Recorded, runs: Index, names: Collection[str], path: Path) -> None:
+def extract(
+    recorded: Recorded,
+    runs: Index,
+    names: Collection[str],
+    path: Path,
+    *,
+    pause: Callable[[], None] = lambda: None,
+) -> None:
     """Write a trajectory of these runs, ascending, with these parameters and results.
 
     Unless it is the whole trajectory it remembers what it is a part of, and is never continued: its runs have
@@ -177,7 +228,7 @@ def extract(recorded: Recorded, runs: Index, names: Collection[str], path: Path)
     aside = path.with_name(f".{path.name}.part")
     store = Store(aside)
     try:
-        _extract(recorded, runs, names, store)
+        _extract(recorded, runs, names, store, pause)
     except BaseException:
         store.close(failed=True)
         aside.unlink(missing_ok=True)
@@ -192,7 +243,13 @@ def is_whole(recorded: Recorded, runs: Index, names: Collection[str]) -> bool:
     return everything <= set(names) and np.array_equal(runs, np.arange(len(recorded)))
 
 
-def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Store) -> None:
+def _extract(
+    recorded: Recorded, runs: Index, names: Collection[str], store: Store, pause: Callable[[], None]
+) -> None:
+    def check() -> None:
+        pause()
+        store.check()
+
     source, target = recorded.root, np.arange(len(runs))
     root = store.file.create_group(recorded.name, track_order=True)
     root.attrs.update(source.attrs)
@@ -204,17 +261,18 @@ def _extract(recorded: Recorded, runs: Index, names: Collection[str], store: Sto
     _copy_constants(recorded, root, fixed, of_after=False)
     copy_facts(recorded, runs, target, root)
     numbers = dict(zip(runs.tolist(), target.tolist(), strict=True))
-    vault = map(int, source.get("runs/checkpoint", ()))
-    copy_checkpoints(recorded, root, {run: numbers[run] for run in vault if run in numbers})
+    copy_checkpoints(recorded, root, {run: numbers[run] for run in recorded.checkpoints() if run in numbers})
     columns = {part: [n for n in ours if n not in fixed] for part, ours in chosen.items()}
     explored = tuple(name for name in columns["parameters"] if recorded.about(name).explored)
-    copy_columns(recorded, runs, target, Table(root, explored=explored), columns, store.check)
+    copy_columns(recorded, runs, target, Table(root, explored=explored), columns, check)
     _copy_constants(recorded, root, fixed, of_after=True)
     describe_groups(recorded, root, chosen)
     whole = is_whole(recorded, runs, names)
     for key in source:
-        if key == "info" or (whole and key not in root):
+        if key == "info" or (whole and key not in root and key != SHARDS):
             source.copy(key, root)
+    for book in () if recorded.shards is None else recorded.shards.all():
+        add_sessions(root, book)
     if not whole:
         root.attrs[PART_OF] = shown_path(recorded.path)
         root["runs"].create_dataset("origin", data=runs)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, overload
 import h5py
 import numpy as np
 
-from simkit.declare.forms import Index
+from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
 from simkit.record.columns.write import Sink
@@ -239,9 +239,8 @@ def read_text(info: h5py.Group, digest: str) -> bytes:
     return text.encode(str(dataset.attrs.get("encoding", "utf-8")))
 
 
-def runs_digest(root: h5py.Group) -> str:
+def runs_digest(status: Array, started: Array) -> str:
     """A fingerprint of the runs: what became of each, and which attempt was done."""
-    status, started = root["runs/status"][:], root["runs/started"][:]
     hasher = hashlib.blake2b(status.tobytes(), digest_size=16)
     hasher.update(started[status == Status.DONE].tobytes())
     return hasher.hexdigest()

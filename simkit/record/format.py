@@ -13,6 +13,9 @@ group whose ``layout`` attribute says what stands in it:
 A mask stands beside its column ``z`` as ``z.present`` [n]: 0 where the row is absent, else the variant.
 No name of a user's can be that, since dots lead into groups.
 
+In the master of a set of shards, columns are virtual datasets over the files of the set, or, where their layout
+can't be virtual, groups of empty datasets that tell the layout.
+
 ``summary/NAME``   one value each; ``after`` says which function gave it, ``added`` that it was given by hand
 ``notes``          ``name`` and ``text`` of remarks on the trajectory (no name), a group or a name
 ``links/NAME``     a soft link to a recorded name; or a run number; or the numbers of a selection
@@ -37,6 +40,8 @@ PART_OF = "part_of"
 DECLARED = "declared"  # the column of runs that says whether their points still are
 AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
+SHARDS = "shards"  # the table of a master: numbers of files, first run, and the one behind the last
+FIRST = "first"  # the attribute of a shard: which run of the set its first one is
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
 _HOW_VALUES_LIE = frozenset({"layout", "codec", "dtype", "fields", "attributes", "length", "constant"})
 

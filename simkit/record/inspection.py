@@ -17,6 +17,20 @@ PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
 _DEFLATED = 1100  # zeros are compressed to so small a part
 _PLAIN = 10
+_MOST_VIRTUAL = 1 << 30  # rows
+_COLUMNS = (b"parameters", b"results", b"runs")
+
+
+def check_physical(dataset: h5py.Dataset) -> None:
+    """Refuse to read through a virtual dataset: HDF5 looks for its sources in the file object that simkit reads by.
+
+    Raises
+    ------
+    SimkitError
+        For a virtual dataset.
+    """
+    if dataset.id.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
+        raise SimkitError(f"{dataset.name} takes its data from other files: refused")
 
 
 def check_links(file: h5py.File, path: Path) -> None:
@@ -44,7 +58,7 @@ def problem_of(group: h5py.Group, path: Path) -> str:
 
     def look(name: bytes) -> str | None:
         thing = h5py.h5o.open(group.id, name)
-        problem = _problem(thing, path, most_rows) if isinstance(thing, h5py.h5d.DatasetID) else ""
+        problem = _problem(thing, name, path, most_rows) if isinstance(thing, h5py.h5d.DatasetID) else ""
         return f"{group.name}/{name.decode(errors='backslashreplace')} {problem}" if problem else None
 
     problem = h5py.h5o.visit(
@@ -71,15 +85,13 @@ def _held(dataset: h5py.h5d.DatasetID) -> int:
     return int(dataset.get_storage_size()) * factor
 
 
-def _problem(dataset: h5py.h5d.DatasetID, path: Path, most_rows: int) -> str:
+def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: int) -> str:
     plan = dataset.get_create_plist()
     if plan.get_external_count():
         return "keeps its data in another file"
     layout = plan.get_layout()
-    if layout == h5py.h5d.VIRTUAL and not all(
-        _is_shard(plan.get_virtual_filename(i), path) for i in range(plan.get_virtual_count())
-    ):
-        return "takes its data from other files"
+    if layout == h5py.h5d.VIRTUAL:
+        return _problem_of_virtual(dataset, plan, name, path)
     size, shape = dataset.get_type().get_size(), dataset.shape or ()
     rows = shape[0] if shape else 1
     if rows > most_rows and rows * size > _held(dataset):
@@ -89,12 +101,15 @@ def _problem(dataset: h5py.h5d.DatasetID, path: Path, most_rows: int) -> str:
     return f"declares {largest:,} bytes for one run" if largest > PLENTY and largest > _held(dataset) else ""
 
 
-def _is_shard(name: str, path: Path) -> bool:
-    """Whether a virtual dataset's source lies in the folder of the file's own shards."""
-    source = PurePosixPath(name)
-    return name == "." or (
-        len(source.parts) == 2 and source.parts[0] == f"{path.stem}.shards" and name[:1] != "/"
-    )
+def _problem_of_virtual(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, name: bytes, path: Path) -> str:
+    """A master has virtual columns over the files in the set's own folder, which other tools look through."""
+    folder = f"{path.stem}.shards"
+    sources = {PurePosixPath(plan.get_virtual_filename(i)) for i in range(plan.get_virtual_count())}
+    if not all(source.parts[:-1] == (folder,) and source.name != ".." for source in sources):
+        return f"takes its data from other files than those in {folder}, which a set of shards has"
+    if name.split(b"/")[0] not in _COLUMNS or not dataset.shape or dataset.shape[0] > _MOST_VIRTUAL:
+        return "is no column of a set of shards"
+    return ""
 
 
 def _refused(path: Path, what: str) -> SimkitError:

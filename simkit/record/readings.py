@@ -23,6 +23,7 @@ from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.facts import runs_digest
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER
+from simkit.record.shards import folder_of, stretches_of
 
 INPUTS = "inputs"
 WRITTEN = "written"  # instead of a digest: the runs write this file themselves
@@ -78,10 +79,24 @@ def _trajectory_digest(path: Path) -> str:
             for name in file:
                 if "simkit_format" in file[name].attrs:
                     is_trajectory = True
-                    hasher.update(f"{name} {runs_digest(file[name])} {_added(file[name])}\n".encode())
+                    hasher.update(f"{name} {_runs_in(file[name], path)} {_added(file[name])}\n".encode())
     except (SimkitError, KeyError):
         return ""
     return hasher.hexdigest() if is_trajectory else ""
+
+
+def _runs_in(root: h5py.Group, path: Path) -> str:
+    """What became of the runs of an experiment; of a set of shards in each of its files."""
+    stretches = stretches_of(root, path)
+    if not stretches:
+        return runs_digest(root["runs/status"][:], root["runs/started"][:])
+    digests = []
+    for file in (folder_of(path) / stretch.file for stretch in stretches):
+        if file.exists():
+            with open_for_reading(file) as shard:
+                runs = shard[root.name]["runs"]
+                digests.append(f"{file.name} {runs_digest(runs['status'][:], runs['started'][:])}")
+    return " ".join(digests)
 
 
 def _added(root: h5py.Group) -> str:

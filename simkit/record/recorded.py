@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
 import h5py
 import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.record.additions import Additions
+from simkit.record.book import About
 from simkit.record.columns.layout import (
     BLOCK_BYTES,
     Rows,
@@ -45,65 +45,11 @@ from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
+from simkit.record.shards import Shards, ShardSessions, stretches_of
 from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
-
-
-@attrs.frozen
-class About:
-    """What is known of a recorded name."""
-
-    name: str
-    section: str
-    constant: bool
-    explored: bool
-    comment: str
-    unit: str
-    origin: str
-
-
-class Book(Protocol):
-    """Reads one trajectory: row i of every column is run i."""
-
-    @property
-    def explored(self) -> tuple[str, ...]:
-        """The explored names, in the order in which they were declared."""
-
-    @property
-    def sessions(self) -> Sequence[dict[str, Any]]:
-        """The circumstances of each session, in order."""
-
-    @property
-    def additions(self) -> Additions:
-        """What was added after the runs: derived values, remarks, second names."""
-
-    def __len__(self) -> int: ...
-
-    def names(self, section: str) -> list[str]:
-        """The names of a section: ``parameters``, ``results`` or ``summary``."""
-
-    def about(self, name: str) -> About:
-        """What is known of a name besides its values."""
-
-    def constant(self, name: str) -> Column:
-        """The value of a name that does not vary, as a column of one row."""
-
-    def column(self, name: str, rows: slice) -> Column:
-        """Consecutive rows of a name that varies."""
-
-    def rows(self, name: str, runs: Index, *, packed: bool = False) -> Column:
-        """A name's rows at these run numbers, in any order; a constant is repeated."""
-
-    def batches(self, runs: Index, names: Collection[str], *, packed: bool = False) -> Iterator[Batch]:
-        """These runs in this order, a batch being what memory holds at ease, with these parameters and results."""
-
-    def run_column(self, name: str, rows: slice | None = None) -> Array | None:
-        """What is known of each run: ``status``, ``started``, ``seconds`` …; None where it was not used."""
-
-    def texts(self, kind: str, run: int) -> list[str]:
-        """The entries of kind ``error``, ``log`` or ``notes`` of a run, the newest last."""
 
 
 class Recorded:
@@ -124,6 +70,7 @@ class Recorded:
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
         self.store, self.advice = store, ""
         self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
+        self.shards = self._shards()
 
     @classmethod
     def open(cls, path: Path, name: str | None = None, *, writable: bool = False) -> Recorded:
@@ -163,15 +110,22 @@ class Recorded:
             raise SimkitError(msg)
         return self._root
 
+    def _shards(self) -> Shards | None:
+        """The files that hold the runs, where this one is the master of a set."""
+        stretches = stretches_of(self._root, self.path)
+        return Shards(self.path, stretches, partial(Recorded.open, name=self.name)) if stretches else None
+
     def close(self) -> None:
         """Close the file."""
+        if self.shards is not None:
+            self.shards.close()
         self.release()
 
     def refresh(self) -> None:
         """Read what is committed by now, from a file that was closed meanwhile."""
         self.file = open_for_reading(self.path)
         self._root, self.release = self.file[self.name], self.file.close
-        self.attributes = dict(self.root.attrs)
+        self.attributes, self.shards = dict(self.root.attrs), self._shards()
         for known in ("sections", "_abouts", "digest"):
             self.__dict__.pop(known, None)
 
@@ -223,7 +177,7 @@ class Recorded:
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the runs, as `runs_digest` makes it."""
-        return runs_digest(self.root)
+        return runs_digest(np.asarray(self.run_column("status")), np.asarray(self.run_column("started")))
 
     @property
     def explored(self) -> tuple[str, ...]:
@@ -266,6 +220,8 @@ class Recorded:
 
     def row_bytes(self, name: str) -> int:
         """About how many bytes one row takes: the average where rows differ."""
+        if self.shards is not None and not self.is_constant(name):
+            return self.shards.row_bytes(name)
         count = 1 if self.is_constant(name) else len(self)
         return max(1, mean_bytes(self._node(name), count))
 
@@ -342,21 +298,24 @@ class Recorded:
         """The runs in parts that memory holds at ease; those that are pending have explored values only."""
         full = max(1, sum(self.row_bytes(name) for name in names))
         bare = max(1, sum(self.row_bytes(name) for name in names if name in self.explored))
-        status = read_rows(self.root["runs/status"], _consecutive(runs))
+        status = self._run_rows(runs, "status")
         sizes = np.where(status == Status.PENDING, bare, full)
         ends = np.cumsum(sizes) // BLOCK_BYTES
         return np.split(runs, np.flatnonzero(np.diff(ends)) + 1) if len(runs) else []
 
     def _run_rows(self, runs: Index, name: str) -> Any:
-        dataset = self.root.get(f"runs/{name}")
-        return None if dataset is None else read_rows(dataset, _consecutive(runs))
+        return self.run_column(name, _consecutive(runs))
 
     def _read(self, name: str, rows: Rows, *, packed: bool = False) -> Column:
+        if self.shards is not None:
+            return self.shards.column(name, rows, packed=packed)
         parent, _, key = place(self.section_of(name) or "", name).rpartition("/")
         return read(self.root[parent], key, rows, self._there(name, rows), packed=packed)
 
     def present(self, name: str) -> Array:
         """Which rows of a name hold a value, without reading them, shape ``(n,)``."""
+        if self.shards is not None and not self.is_constant(name):
+            return self.shards.present(name)
         rows = slice(0, len(self))
         mask = self.root.get(place(self.section_of(name) or "", name) + MASK)
         there = self._there(name, rows) if mask is None else mask[:] > 0
@@ -367,7 +326,7 @@ class Recorded:
         section = self.section_of(name)
         if section == "parameters" and self.about(name).explored:
             return None
-        status = read_rows(self.root["runs/status"], rows)
+        status = self.run_column("status", rows)
         return np.asarray(status == Status.DONE if section == "results" else status != Status.PENDING)
 
     @property
@@ -379,33 +338,52 @@ class Recorded:
     @property
     def done(self) -> Index:
         """The numbers of the runs that have results."""
-        return np.flatnonzero(self.root["runs/status"][:] == Status.DONE)
+        return np.flatnonzero(np.asarray(self.run_column("status")) == Status.DONE)
 
-    def run_column(self, name: str, rows: slice | None = None) -> Array | None:
+    def run_column(self, name: str, rows: Rows | None = None) -> Array | None:
         """Status, times, seeds, trials; None where a column was not used."""
-        dataset = self.root.get(f"runs/{name}")
-        return None if dataset is None else dataset[rows if rows is not None else slice(None)]
+        dataset, rows = self.root.get(f"runs/{name}"), slice(0, len(self)) if rows is None else rows
+        if self.shards is not None and name == "session":
+            return self.shards.session_numbers(rows, Sessions(self.root["info"]))
+        if dataset is None:
+            return None
+        if self.shards is not None:
+            return self.shards.run_column(name, rows, dataset)
+        return np.asarray(read_rows(dataset, rows) if isinstance(rows, np.ndarray) else dataset[rows])
 
     def texts(self, kind: str, run: int) -> list[str]:
         """The errors, logs or notes of a run, the newest last."""
+        if self.shards is not None:
+            return [] if (place := self.shards.at(run)) is None else place[0].texts(kind, place[1])
         return read_texts(self.root["runs"], kind, run)
 
     def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
         """The newest error or log of each of these runs that has one."""
+        if self.shards is not None:
+            return self.shards.latest_texts(kind, runs)
         return read_latest_texts(self.root["runs"], kind, runs)
 
     def note_names(self, run: int) -> list[str]:
         """Which results a run's notes are on; empty for the run itself."""
+        if self.shards is not None:
+            return [] if (place := self.shards.at(run)) is None else place[0].note_names(place[1])
         return read_texts(self.root["runs"], "notes", run, "name")
 
     def checkpoints(self) -> dict[int, Restored]:
         """What runs that are not done committed last."""
-        return read_checkpoints(self.root["runs"])
+        return read_checkpoints(self.root["runs"]) if self.shards is None else self.shards.checkpoints()
 
     @property
     def sessions(self) -> Sequence[dict[str, Any]]:
         """The circumstances of each session, read when they are asked for."""
-        return Sessions(self.root["info"])
+        own = Sessions(self.root["info"])
+        return own if self.shards is None else ShardSessions(own, self.shards)
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The code that the newest session began with, by piece; that of a set is the one that its master tells."""
+        own = Sessions(self.root["info"])
+        return dict(own[-1].get("code", {})) if own else {}
 
     @property
     def inputs(self) -> dict[str, Content]:
@@ -414,6 +392,11 @@ class Recorded:
 
     def origin(self, run: int) -> Origin:
         """Where a run was recorded first; in the file itself if it was not merged."""
+        if self.shards is not None:
+            if (place := self.shards.at(run)) is None:
+                return Origin(self.path.name, run)
+            file, number = place[0].origin(place[1])
+            return Origin(f"{self.shards.folder.name}/{file}", number)
         return read_origin(self.root, run) or Origin(self.path.name, run)
 
     def source(self, digest: str) -> str:
@@ -422,6 +405,11 @@ class Recorded:
 
     def diff(self, session: int) -> bytes:
         """What differed from the commit in a session, counted from 1, as a patch; empty if nothing did."""
+        sessions = self.sessions
+        if isinstance(sessions, ShardSessions) and session > len(sessions.own):
+            k, inner = sessions.place(session - 1)
+            book = sessions.shards.book(k)
+            return b"" if book is None else book.diff(inner + 1)
         return read_fact(self.root["info"], session, "diff")
 
     def source_bytes(self, digest: str) -> bytes:

@@ -97,6 +97,8 @@ def _copy(path: Path, name: str, store: Store, damage: Damage) -> list[str]:
     """Copy an experiment but for the runs that are lost; what else could not be copied."""
     recorded = Recorded.open(path, name)
     try:
+        if recorded.shards is not None:
+            raise _beyond(path, "it is the master of a set of shards, whose files are whole")
         return list(_copied(recorded, store, np.setdiff1d(np.arange(len(recorded)), damage.runs(name))))
     finally:
         recorded.close()

@@ -37,11 +37,39 @@ from simkit.values.decode import decode
 from simkit.values.encode import encode
 
 
-class Pen(Protocol):
-    """Writes one trajectory: what is known before the first run, then batches as they come.
+class BatchPen(Protocol):
+    """Writes what comes of runs; nothing counts before the next `commit`."""
 
-    Nothing counts before the next `commit`.
-    """
+    @property
+    def waiting(self) -> int:
+        """Bytes that do not count yet."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a commit pays now although more runs are coming in."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file is not at its place any more, as the last commit saw."""
+
+    def put(self, batch: Batch) -> Batch:
+        """Record a batch; what comes back has the status that each run was recorded with."""
+
+    def inputs(self, inputs: Mapping[str, Content]) -> None:
+        """Record files that the runs of the last batch read."""
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep the state of a run that is under way."""
+
+    def commit(self) -> None:
+        """Make everything count that was recorded so far."""
+
+    def catch_up(self) -> None:
+        """Write to the file what waits in its log for readers to go, if they have gone."""
+
+
+class Pen(BatchPen, Protocol):
+    """Writes one trajectory: what is known before the first run, then batches as they come."""
 
     def constants(self, constants: Mapping[str, Constant]) -> None:
         """Record parameters that do not vary, by name; those that are there already stay."""
@@ -54,15 +82,6 @@ class Pen(Protocol):
 
     def session(self, facts: Mapping[str, Any]) -> None:
         """Record under which circumstances the following runs are made."""
-
-    def put(self, batch: Batch) -> Batch:
-        """Record a batch; what comes back has the status that each run was recorded with."""
-
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep the state of a run that is under way."""
-
-    def commit(self) -> None:
-        """Make everything count that was recorded so far."""
 
 
 class RunColumns:
@@ -305,6 +324,15 @@ class Writer:
         put(column, rows, read_rows(column, rows) + 1)
 
     # Committing
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file is not at its place any more, as the last commit saw."""
+        return self.store.is_gone
+
+    def catch_up(self) -> None:
+        """Write to the file what waits in its log for readers to go, if they have gone."""
+        self.store.catch_up()
 
     @property
     def is_due(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shlex
@@ -14,12 +13,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.captures import Captures
 from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
-from simkit.collect.targets import Shard
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
@@ -29,7 +26,7 @@ from simkit.record.format import PART_OF
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
 from simkit.record.salvage import salvage
-from simkit.resume.points import Points, continued_points, fresh_points
+from simkit.resume.points import Points, continued_points, fresh_points, other_points
 from simkit.values.batch import Restored, Status
 from simkit.values.compare import digest
 from simkit.values.decode import decode
@@ -109,12 +106,10 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
         return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
-    sessions = recorded.sessions
-    before = sessions[-1].get("code", {}) if sessions else {}
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
-    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured, inputs)
+    return Mismatch(other, changed, tuple(changes(recorded.code, plan.code)), captured, inputs)
 
 
 def _changed_constants(
@@ -163,6 +158,8 @@ class Continuation:
         Why nothing older is continued, for people.
     damage
         What of the file was damaged, and is computed again, for people.
+    is_set
+        Whether it is a set of shards, and the slot its master.
     """
 
     slot: Slot
@@ -174,6 +171,7 @@ class Continuation:
     changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
     damage: str = ""
+    is_set: bool = False
 
 
 def fitted(plan: Plan, recorded: Recorded) -> Plan:
@@ -201,18 +199,20 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
         return _into(plan, settings, settings.into)
     empty: Slot | None = None
     differing: tuple[Slot, Mismatch, float] | None = None
-    for slot in (
-        [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
-    ):
+    for slot in [] if settings.fresh else existing(settings.results, plan.name, settings.output):
         recorded = opened(slot)
         if recorded is None:
             continue
         try:
             same = fitted(plan, recorded)
-            found = difference(same, recorded, settings.seed)
+            found = _of_form(recorded, settings) or difference(same, recorded, settings.seed)
             if not found or (found.is_bridgeable and (settings.only_failed or settings.on_change == "into")):
                 return _continued(same, slot, recorded, settings, found)
-            if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
+            if (
+                recorded.attributes["node_id"] == plan.node_id
+                and recorded.shards is None
+                and is_empty(recorded)
+            ):
                 empty = empty or slot
             elif recorded.attributes["node_id"] == plan.node_id and (
                 differing is None or found.distance < differing[1].distance
@@ -234,7 +234,7 @@ def continued_slot(plan: Plan, settings: Settings) -> tuple[Slot | None, str]:
         Where a trajectory of the experiment can't be read.
     """
     nearest: Mismatch | None = None
-    for slot in existing(settings.results, plan.name, settings.output, settings.shard):
+    for slot in existing(settings.results, plan.name, settings.output):
         recorded = opened(slot)
         if recorded is None:
             continue
@@ -255,21 +255,22 @@ def _next(
     if settings.only_failed:
         msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
         raise NothingToRun(msg)
-    slot = following(settings.results, plan.name, settings.output, settings.shard)
-    if empty is not None and settings.output is None and discard(empty):
+    is_set = settings.shard is not None
+    if is_set and settings.output is not None and settings.output.exists() and settings.output.stat().st_size:
+        msg = f"--output {shown_path(settings.output)}: a set of shards needs a file of its own, this one holds others"
+        raise SimkitError(msg)
+    slot = following(settings.results, plan.name, settings.output, shards=is_set)
+    if empty is not None and settings.output is None and not is_set and discard(empty):
         slot = empty
     remarks = () if differing is None else (_remark(*differing[:2]),)
-    return Continuation(slot, _root(plan, settings), fresh_points(plan.space), {}, remarks=remarks)
+    return Continuation(
+        slot, _root(plan, settings), fresh_points(plan.space), {}, remarks=remarks, is_set=is_set
+    )
 
 
 def _root(plan: Plan, settings: Settings) -> int:
     if settings.seed is not None:
         return settings.seed
-    if settings.shard is not None:  # all shards must draw from one root, though none knows of the others
-        told = json.dumps(
-            [fingerprint(attrs.evolve(plan, captures=Captures())), dict(plan.code)], sort_keys=True
-        )
-        return int(hashlib.sha256(told.encode()).hexdigest()[:8], 16)
     return settings.root if settings.root is not None else secrets.randbits(32)
 
 
@@ -278,7 +279,7 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
     recorded = Recorded.open(path) if slot is None else slot.open()
     try:
         plan = fitted(plan, recorded)
-        found = difference(plan, recorded, settings.seed)
+        found = _of_form(recorded, settings) or difference(plan, recorded, settings.seed)
         if not found.is_bridgeable:
             msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
             raise SimkitError(msg)
@@ -316,9 +317,11 @@ def _remark(slot: Slot, found: Mismatch) -> str:
 def _continued(
     plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
 ) -> Continuation:
-    if damage := "" if settings.replay else _mended(slot, settings):
-        with closing(slot.open()) as mended:
-            return attrs.evolve(_continued(plan, slot, mended, settings, found), damage=damage)
+    if damage := "" if settings.replay else mended(slot, settings):
+        with closing(slot.open()) as whole:
+            return attrs.evolve(_continued(plan, slot, whole, settings, found), damage=damage)
+    if recorded.shards is not None:
+        return _continued_set(plan, slot, recorded, settings, found)
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
@@ -333,7 +336,39 @@ def _continued(
     )
 
 
-def _mended(slot: Slot, settings: Settings) -> str:
+def _of_form(recorded: Recorded, settings: Settings) -> Mismatch:
+    """One file has one writer: tasks that each make a shard go on in a set of shards only."""
+    if settings.shard is None or recorded.shards is not None:
+        return Mismatch()
+    return Mismatch(("it is one plain file, which shards can't share",))
+
+
+def _continued_set(
+    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
+) -> Continuation:
+    """A set of shards goes on as it began: with the same constants and points, and further ones at its end."""
+    plain = slot.path.with_name(f"{slot.path.stem}-plain.h5")
+    merged = f"simkit merge {shown_path(plain)} {shown_path(slot.path)}"
+    cure = f"make one plain file of it, which simkit continues: {merged}"
+    if found.constants:
+        msg = (
+            f"{shown_path(slot.path)} is a set of shards, and constants changed: {'; '.join(found.constants)}"
+        )
+        raise SimkitError(f"{msg}\n    {cure}")
+    size = len(plan.space)
+    part = slice(0, size) if settings.shard is None else settings.shard.part(size)
+    other = other_points(plan, recorded, part)
+    if other is not None:
+        why = f"which grows at its end only: run {other} has another point now"
+        raise SimkitError(f"{shown_path(slot.path)} is a set of shards, {why}\n    {cure}")
+    points = Points(plan.space, range(0), len(recorded), size)
+    known = _computed(plan, recorded, found)
+    return Continuation(
+        slot, int(recorded.attributes["root_seed"]), points, known, changed=found, is_set=True
+    )
+
+
+def mended(slot: Slot, settings: Settings) -> str:
     """Write a damaged file anew, so that what can't be read is computed again; what was done, for people."""
     if settings.into is None and slot.path.stat().st_size > _QUICKLY_CHECKED:
         return ""
@@ -380,13 +415,6 @@ def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> 
         return np.flatnonzero(chosen)
     todo = np.asarray(points.todo, np.int64)
     return todo[chosen[todo]]
-
-
-def in_part(shard: Shard, chosen: Array | None, size: int) -> Array:
-    """The chosen runs that belong to a shard."""
-    part = np.zeros(size, bool)
-    part[shard.part(size)] = True
-    return part if chosen is None else part & chosen
 
 
 def tally(status: Array) -> dict[str, int]:

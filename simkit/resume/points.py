@@ -43,6 +43,8 @@ class Points:
         Which of the runs are declared, shape ``(n,)``; None means all.
     remarks
         What whoever declared them should know, for people.
+    unplaced
+        Recorded runs whose points are not in the file: those that no task of a set of shards had begun.
     """
 
     space: Space
@@ -51,6 +53,7 @@ class Points:
     n: int
     declared: Array | None = None
     remarks: tuple[str, ...] = ()
+    unplaced: Index = attrs.field(factory=lambda: np.empty(0, np.int64))
 
 
 @attrs.frozen(eq=False)
@@ -153,7 +156,8 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
     space, size = plan.space, len(recorded)
     status = recorded.run_column("status")
     assert status is not None
-    if len(space) >= size and _is_prefix(plan, recorded, size):
+    unplaced = _unplaced(recorded, status)
+    if len(space) >= size and _first_other(plan, recorded, 0, size, unplaced) is None:
         pending = np.flatnonzero(status != Status.DONE)
         todo = (
             np.concatenate([pending, np.arange(size, len(space))])
@@ -161,11 +165,14 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
             else range(size, len(space))
         )
         near = tuple(_near_points(plan, recorded, np.arange(size, len(space)), size))
-        return Points(space, todo, size, len(space), remarks=near)
+        return Points(space, todo, size, len(space), remarks=near, unplaced=unplaced)
     rows = _declared_rows(plan, recorded, size)
+    rows[unplaced] = -1
     is_new = np.ones(len(space), bool)
     is_new[rows[rows >= 0]] = False
     new = np.flatnonzero(is_new)
+    unplaced = unplaced[: len(new)]
+    rows[unplaced], new = new[: len(unplaced)], new[len(unplaced) :]
     declared = np.concatenate([rows >= 0, np.ones(len(new), bool)])
     # A run that is not declared any more keeps its row; its point is never asked for.
     order = np.concatenate([np.where(rows >= 0, rows, 0), new])
@@ -173,7 +180,15 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
         [np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))]
     )
     remarks = (*_gone_points(int((rows < 0).sum())), *_near_points(plan, recorded, new, size))
-    return Points(space.take(order), todo, size, size + len(new), declared, remarks)
+    return Points(space.take(order), todo, size, size + len(new), declared, remarks, unplaced)
+
+
+def _unplaced(recorded: Recorded, status: Array) -> Index:
+    """The runs that no point is recorded of."""
+    bare = status == Status.PENDING
+    for name in recorded.explored if bare.any() else ():
+        bare &= ~recorded.present(name)
+    return np.flatnonzero(bare) if recorded.explored else np.empty(0, np.int64)
 
 
 def _gone_points(number: int) -> Iterator[str]:
@@ -297,16 +312,47 @@ def _filled(column: Column, present: Array, value: Any) -> Column:
     return Column(column.n, (*column.variants, *constant.variants))
 
 
-def _is_prefix(plan: Plan, recorded: Recorded, size: int) -> bool:
-    """Whether the first declared points are the recorded ones, compared block by block."""
-    for start in range(0, size, 65_536):
-        stop = min(start + 65_536, size)
+def _first_other(
+    plan: Plan, recorded: Recorded, first: int, end: int, unplaced: Index | None = None
+) -> int | None:
+    """The first of these runs whose declared point is not the recorded one, compared block by block.
+
+    Parameters
+    ----------
+    unplaced
+        Runs that no point is recorded of, ascending.
+    """
+    for start in range(first, end, 65_536):
+        stop = min(start + 65_536, end)
         mine = explored_columns(plan, _constants(plan), np.arange(start, stop))
         for name in _names(plan):
-            theirs = _recorded_column(recorded, name, slice(start, stop))
-            if not np.array_equal(keys(mine[name]), keys(theirs)):
-                return False
-    return True
+            theirs = keys(_recorded_column(recorded, name, slice(start, stop)))
+            differs = keys(mine[name]) != theirs
+            if unplaced is not None:
+                differs[unplaced[(unplaced >= start) & (unplaced < stop)] - start] = False
+            if differs.any():
+                return start + int(np.argmax(differs))
+    return None
+
+
+def other_points(plan: Plan, recorded: Recorded, part: slice) -> int | None:
+    """The first run of a set of shards whose declared point is another one than its file has; None if none is.
+
+    Parameters
+    ----------
+    part
+        Which runs are looked at; those of files that are missing have no point yet.
+    """
+    assert recorded.shards is not None
+    if len(plan.space) < len(recorded):
+        return len(plan.space)
+    for k, stretch in enumerate(recorded.shards.stretches):
+        first, stop = max(stretch.first, part.start), min(stretch.stop, part.stop)
+        if first < stop and recorded.shards.book(k) is not None:
+            other = _first_other(plan, recorded, first, stop)
+            if other is not None:
+                return other
+    return None
 
 
 def _constants(plan: Plan) -> dict[str, Any]:

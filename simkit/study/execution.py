@@ -30,7 +30,7 @@ from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
 from simkit.record.format import DECLARED
 from simkit.record.readings import Content, Inputs
-from simkit.record.writer import Writer
+from simkit.record.writer import BatchPen, Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.study.rounds import Rounds, Trials
@@ -156,7 +156,7 @@ class Execution:
     trials: Trials | None
     inputs: Inputs
     beat: Beat = attrs.field(factory=local_beat)
-    pen: Writer | None = None
+    pen: BatchPen | None = None
     points: dict[int, Mapping[str, Any]] = attrs.field(factory=dict)
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
@@ -197,8 +197,7 @@ class Execution:
         with surroundings(), Interrupt(self.beat, self.reporter.interrupted) as interrupt:
 
             def stop() -> bool:
-                most = self.settings.most_failures
-                return interrupt.requested or bool(most and self.progress.failed >= most)
+                return self.stops(interrupt)
 
             with self.engine(fixed, len(runs), interrupt) as engine, self.writer() as writer:
                 self.prepare(writer, fixed, runs, facts, read)
@@ -209,6 +208,11 @@ class Execution:
                 self.settle_inputs(writer)
                 writer.end_session({"ended": now(), "outcome": self.outcome(interrupted=interrupt.requested)})
             self.progress.interrupted = interrupt.requested
+
+    def stops(self, interrupt: Interrupt) -> bool:
+        """Whether no further run shall start."""
+        most = self.settings.most_failures
+        return interrupt.requested or bool(most and self.progress.failed >= most)
 
     def declare(self) -> None:
         """Record which points are declared where nothing is to be run; what is in the file already is not written."""
@@ -237,7 +241,7 @@ class Execution:
         return ", ".join(words) or "nothing was run"
 
     def consume(
-        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+        self, batches: Iterator[Batch | Checkpoint | None], writer: BatchPen, interrupt: Interrupt
     ) -> None:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
@@ -256,14 +260,14 @@ class Execution:
                     writer.commit()
                     self.progress.committed()
                 elif batch is None:
-                    writer.store.catch_up()
+                    writer.catch_up()
                 self.reporter.advance(self.progress)
-                if interrupt.now or writer.store.is_gone:
+                if interrupt.now or writer.is_gone:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
 
-    def settle_inputs(self, writer: Writer) -> None:
+    def settle_inputs(self, writer: BatchPen) -> None:
         """Record which files changed while runs read them, and say so."""
         rows, files = self.inputs.settled()
         writer.inputs(rows)
@@ -322,9 +326,9 @@ class Execution:
         store = Store(self.target.slot.path, durable=self.settings.durable)
         failed = True
         try:
-            self.pen = Writer(store, self.target.slot.group, self.target.points.n)
-            self.check_unchanged(self.pen)
-            yield self.pen
+            self.pen = writer = Writer(store, self.target.slot.group, self.target.points.n)
+            self.check_unchanged(writer)
+            yield writer
             failed = False
         except StorageFailed:
             self.progress.lost()
@@ -363,6 +367,9 @@ class Execution:
         """Commit the constants and the points before the first run starts."""
         plan, points = self.plan, self.target.points
         self.describe(writer, fixed, runs)
+        for part in np.split(points.unplaced, np.flatnonzero(np.diff(points.unplaced) != 1) + 1):
+            if len(part):
+                self.write_points(writer, int(part[0]), int(part[-1]) + 1)
         first = self.write_points(writer, points.recorded, points.n)
         writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))

@@ -361,7 +361,7 @@ class Growing:
     def pen(self) -> Writer:
         """What writes the file, which is open."""
         assert self.execution is not None
-        assert self.execution.pen is not None
+        assert isinstance(self.execution.pen, Writer)
         return self.execution.pen
 
     def mark(self, name: str, runs: Index, values: Array) -> None:

@@ -29,12 +29,13 @@ from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
-from simkit.resume.continuing import Continuation, decide, in_part, restricted
+from simkit.resume.continuing import Continuation, decide, restricted
 from simkit.resume.points import path_values
 from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
+from simkit.study.sharding import study_shards
 from simkit.study.strategies import study_adaptively
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
@@ -83,10 +84,9 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     if plan.strategy is not None and target.status is None:
         msg = f"{plan.node_id}: no run is recorded that could be selected: its strategy has asked for no point yet"
         raise NothingToRun(msg)
+    if target.is_set and not settings.replay:
+        return _study_set(item, target, settings, reporter)
     chosen = selected(target.points.space, item.runs, settings.where, plan.node_id)
-    if settings.shard is not None:
-        _check_countable(plan)
-        chosen = in_part(settings.shard, chosen, target.points.n)
     trials = None if item.runs or settings.only_failed else trials_of(plan, target, chosen)
     if trials is not None and not len(restricted(target.points, chosen)):
         target = attrs.evolve(target, points=trials.extended(target.points))
@@ -116,6 +116,26 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     reporter.end(progress)
     if not settings.replay and not progress.interrupted:
         call_afters(plan, progress, settings, shared, reporter)
+    return progress
+
+
+def _study_set(item: Item, target: Continuation, settings: Settings, reporter: Reporter) -> Progress:
+    """Execute runs of a set of shards, which other tasks may be writing as well."""
+    plan = item.plan
+    _check_countable(plan)
+    plan = plan.with_space(target.points.space)
+    known: dict[str, Any] = {}
+
+    def shared() -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
+        values, opened = _shared(plan, target)
+        known.update(values)
+        return values, opened
+
+    progress = study_shards(attrs.evolve(item, plan=plan), target, settings, reporter, shared)
+    if progress is None:  # another task was faster
+        return _study_points(item, settings, reporter)
+    if not progress.interrupted:
+        call_afters(plan, progress, settings, known, reporter)
     return progress
 
 

@@ -20,7 +20,7 @@ their type and bits to a hash of `hashlib`'s (``update(hasher)``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -313,6 +313,70 @@ class Column:
 def whole_column(node: Node) -> Column:
     """The column in which every row is of this node."""
     return Column(node.n, ((None, node),))
+
+
+def united(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:
+    """One column of ``n`` rows from columns of some of them each; values of one type lie together.
+
+    Parameters
+    ----------
+    parts
+        Row positions, shape ``(m,)``, and a column of ``m`` rows; no row is in two of them.
+    """
+    alike: dict[tuple[Any, ...], list[tuple[Index, Node]]] = {}
+    for rows, column in parts:
+        for inner, node in column.variants:
+            places = alike.setdefault((*node.signature, _is_list(node)), [])
+            places.append((rows if inner is None else rows[inner], node))
+    variants: list[tuple[Index | None, Node]] = []
+    for places in alike.values():
+        rows, node = np.concatenate([rows for rows, _ in places]), _end_to_end([node for _, node in places])
+        if not (rows[1:] > rows[:-1]).all():
+            order = np.argsort(rows)
+            rows, node = rows[order], node.take(order)
+        variants.append((None if len(rows) == n else rows, node))
+    return Column(n, tuple(variants))
+
+
+def _is_list(node: Node) -> bool:
+    return isinstance(node, Leaf) and isinstance(node.rows, list)
+
+
+def _end_to_end(nodes: Sequence[Any]) -> Node:
+    """Nodes of one signature as one."""
+    first = nodes[0]
+    if len(nodes) == 1:
+        return first  # type: ignore[no-any-return]
+    match first:
+        case Leaf(rows=list()):
+            return Leaf(first.type, [row for node in nodes for row in node.rows])
+        case Leaf():
+            return Leaf(first.type, _flat([node.rows for node in nodes]))
+        case Ragged():
+            shapes, compress = np.concatenate([node.shapes for node in nodes]), any(n.compress for n in nodes)
+            return Ragged(first.type, _flat([node.values for node in nodes]), shapes, compress)
+        case Items():
+            counts = np.concatenate([node.counts for node in nodes])
+            return Items(first.type, counts, _stack([node.items for node in nodes]))
+        case Record():
+            fields = {name: _stack([node.fields[name] for node in nodes]) for name in first.fields}
+            return attrs.evolve(first, fields=fields)
+        case _:
+            return Nothing(sum(node.n for node in nodes))
+
+
+def _flat(arrays: Sequence[Any]) -> Array:
+    """Arrays end to end in their own byte order, which NumPy would make this machine's."""
+    return np.concatenate(arrays, dtype=arrays[0].dtype)
+
+
+def _stack(columns: Sequence[Column]) -> Column:
+    stops = np.cumsum([column.n for column in columns])
+    parts = [
+        (np.arange(stop - column.n, stop), column)
+        for stop, column in zip(stops.tolist(), columns, strict=True)
+    ]
+    return united(int(stops[-1]), parts)
 
 
 def _first_row(variant: tuple[Index | None, Node]) -> int:

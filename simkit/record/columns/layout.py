@@ -10,7 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.format import MASK
-from simkit.record.inspection import check_amount
+from simkit.record.inspection import check_amount, check_physical
 from simkit.values.columns import (
     Column,
     Items,
@@ -69,6 +69,7 @@ def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
         if isinstance(rows, slice)
         else 1
     )
+    check_physical(dataset)
     check_amount(dataset, count * row_bytes(dataset))
     view = dataset.asstr() if text else dataset
     elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]

@@ -14,7 +14,7 @@ import socket
 import time
 from pathlib import Path
 
-from simkit.errors import Damaged, SimkitError, shown_path
+from simkit.errors import BeingWritten, Damaged, SimkitError, shown_path
 from simkit.record.file.system import add_note, is_same_file, note_of, remove, remove_note, try_lock
 
 try:
@@ -26,6 +26,9 @@ _NOTE = "user.simkit.written_as"
 _BRIEFLY = " for a moment"  # stands behind a holder that is soon done
 _PATIENCE = 60.0  # seconds to wait for such a holder
 _STEP = 0.02
+_HOLDER = r"process (\d+) on (\S+)( .*)?"
+_BEAT = 10.0  # seconds between signs of life
+_STALE = 300.0  # seconds without one after which a process of another machine counts as gone
 
 
 def written_name(path: str | os.PathLike[str]) -> Path:
@@ -74,6 +77,9 @@ class WriterLock:
         It is not held for long: others wait for it.
     patient
         Wait for one that holds it briefly.
+    beating
+        The holder calls `beat` now and then. Then a holder on another machine counts as alive while it does, though
+        this machine could lock the file: some network file systems lock within each machine only.
 
     Attributes
     ----------
@@ -86,7 +92,15 @@ class WriterLock:
         When another process does, with its host and number.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, briefly: bool = False, patient: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        briefly: bool = False,
+        patient: bool = False,
+        beating: bool = False,
+    ) -> None:
+        self.beating, self.beaten = beating, time.monotonic()
         deadline = time.monotonic() + (_PATIENCE if patient else 0.0)
         self.is_plain = False
         while True:
@@ -111,6 +125,10 @@ class WriterLock:
         if fd < 0:
             return ""
         locked = try_lock(fd)
+        if locked and self.beating and not is_mine and _beats(fd):
+            holder = _text(fd)
+            os.close(fd)
+            return holder
         if is_mine if locked is None else locked and is_same_file(self.file, os.fstat(fd)):
             self.fd = fd
             return ""
@@ -140,7 +158,7 @@ class WriterLock:
             except OSError:
                 return False
             return True
-        if not _is_dead(holder):
+        if not (_is_dead(holder) or (self.beating and not _beats_at(self.file))):
             return False
         aside = f"{self.file}.{secrets.token_hex(4)}"
         try:
@@ -151,6 +169,15 @@ class WriterLock:
         except OSError:
             pass  # another one does the same
         return True
+
+    def beat(self) -> None:
+        """Show a sign of life, unless the last one is quite new."""
+        if time.monotonic() - self.beaten > _BEAT:
+            self.beaten = time.monotonic()
+            try:
+                os.utime(self.fd if os.utime in os.supports_fd else self.file)
+            except OSError:
+                pass  # the lock holds all the same
 
     def _sign(self, more: str) -> None:
         try:
@@ -176,7 +203,7 @@ class WriterLock:
             holder, cure = f"{holder} (this one)", f"close it there first, as with traj.close(), {cure}"
         elif self.is_plain:
             cure = f"{cure}; if that process is gone, remove {shown}.lock"
-        return SimkitError(f"{shown} is being written by {holder}: {cure}")
+        return BeingWritten(f"{shown} is being written by {holder}: {cure}")
 
     def release(self) -> None:
         """Let others write; removing comes first, so that nobody locks a file about to vanish."""
@@ -195,7 +222,33 @@ def _text(fd: int) -> str:
 
 
 def _me() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"
+    return f"process {os.getpid()} on {socket.gethostname()}{_job()}"
+
+
+def _job() -> str:
+    """The job of a cluster's scheduler that this process is part of, as people know it there."""
+    array = [os.environ.get(name) for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")]
+    names = ["_".join(map(str, array))] if all(array) else []
+    names += [os.environ[name] for name in ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID") if os.environ.get(name)]
+    return f" (job {names[0]})" if names and names[0].isprintable() else ""
+
+
+def _beats(fd: int) -> bool:
+    """Whether the holder is a process of another machine that has shown a sign of life lately."""
+    match = re.fullmatch(_HOLDER, _text(fd))
+    elsewhere = match is not None and match[2] != socket.gethostname()
+    return elsewhere and time.time() - os.fstat(fd).st_mtime < _STALE
+
+
+def _beats_at(file: Path) -> bool:
+    try:
+        fd = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return True  # nobody knows
+    try:
+        return re.fullmatch(_HOLDER, _text(fd)) is None or _beats(fd)
+    finally:
+        os.close(fd)
 
 
 def writer_of(path: str | os.PathLike[str]) -> str:
@@ -212,7 +265,7 @@ def writer_of(path: str | os.PathLike[str]) -> str:
 
 def _is_dead(holder: str) -> bool:
     """Whether a holder was a process of this machine that is gone."""
-    match = re.fullmatch(r"process (\d+) on (\S+)( .*)?", holder)
+    match = re.fullmatch(_HOLDER, holder)
     return match is not None and match[2] == socket.gethostname() and not _is_alive(int(match[1]))
 
 

@@ -78,6 +78,8 @@ class Store:
         What a file that replaces another begins as: a copy of this one.
     pause
         Called now and then while that is copied; what it raises stops it.
+    beating
+        Whether its lock is one that shows signs of life, as that of a shard.
 
     Attributes
     ----------
@@ -98,6 +100,7 @@ class Store:
         replace: bool = False,
         base: Path | None = None,
         pause: Callable[[], None] = lambda: None,
+        beating: bool = False,
     ) -> None:
         self.path = written_name(path)
         self.hidden: Path | None = None
@@ -105,7 +108,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)  # an error where the folder is a link to nothing
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.lock = WriterLock(self.path, patient=True)
+            self.lock = WriterLock(self.path, patient=True, beating=beating)
         except OSError as error:
             raise _not_writable(path, error) from None
         try:

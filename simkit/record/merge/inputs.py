@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import is_text
 from simkit.record.file.locks import WriterLock
-from simkit.record.format import AFTER
+from simkit.record.file.store import open_for_reading
+from simkit.record.format import AFTER, FIRST, PART_OF, SHARDS
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 
@@ -262,13 +264,27 @@ def _check_common(sets: dict[str, list[Input]], paths: Sequence[Path]) -> None:
         raise SimkitError(msg)
 
 
-def check_shard(target: Path, sets: dict[str, list[Input]]) -> None:
-    """Someone who writes ``simkit merge study-001.shard-*.h5`` has forgotten to say where to."""
-    stem, _, part = target.stem.partition(".shard-")
-    if part and any(s.held for sources in sets.values() for s in sources):
-        whole = shown_path(target.with_name(stem))
-        msg = (
-            f"{shown_path(target)} is itself a shard: the merged file comes first\n"
-            f"    simkit merge {whole}.h5 {whole}.shard-*.h5"
-        )
-        raise SimkitError(msg)
+def is_master(path: Path) -> bool:
+    """Whether a file is the master of a set of shards."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with open_for_reading(path) as file:
+        return any(SHARDS in group for group in file.values() if isinstance(group, h5py.Group))
+
+
+def check_part(sets: Mapping[str, Sequence[Input]]) -> None:
+    """Someone who writes ``simkit merge all.h5 study-001.shards/*.h5`` means the set, whose master knows the order.
+
+    Raises
+    ------
+    SimkitError
+        For a file of a set.
+    """
+    for source in (one for sources in sets.values() for one in sources):
+        with closing(Recorded.open(source.path, source.group)) as recorded:
+            if FIRST in recorded.attributes:
+                master = shown_path(source.path.parent.with_name(str(recorded.attributes[PART_OF])))
+                msg = (
+                    f"{source} is a part of a set of shards: merge the set\n    simkit merge OUT.h5 {master}"
+                )
+                raise SimkitError(msg)

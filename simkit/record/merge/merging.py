@@ -6,17 +6,23 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+import numpy as np
+
 from simkit.errors import SimkitError, StorageFailed, did_you_mean, shown_path
+from simkit.record.copy import extract
 from simkit.record.file.log import log_path
 from simkit.record.file.store import Store, repaired
-from simkit.record.merge.inputs import check_shard, is_listed, source_sets
+from simkit.record.merge.inputs import check_part, check_unwritten, is_listed, is_master, source_sets
 from simkit.record.merge.placing import DUPLICATES
 from simkit.record.merge.writing import Blueprint, Merged, assemble, base_of, blueprint
+from simkit.record.recorded import Recorded
+from simkit.values.batch import Status
 
 
 class Uninterrupted:
@@ -78,13 +84,45 @@ def merge(target: Path, files: Sequence[str | os.PathLike[str]], duplicates: str
         msg = f"{shown_path(target)} is a folder: the merged file comes first, then its sources"
         raise SimkitError(msg)
     exists = target.exists() and target.stat().st_size > 0
+    if masters := [Path(file) for file in [*([target] if exists else []), *files] if is_master(Path(file))]:
+        return [_unsharded(target, masters[0], files, exists=exists)]
     if exists:
         repaired(target)
     sets = source_sets(target, [*([target] if exists and not is_listed(target, files) else []), *files])
-    check_shard(target, sets)
+    check_part(sets)
     with Uninterrupted() as interrupts:
         plans = [blueprint(group, sources, duplicates) for group, sources in sets.items()]
         return _written(target, plans, interrupts, durable=exists)
+
+
+def _unsharded(
+    target: Path, master: Path, files: Sequence[str | os.PathLike[str]], *, exists: bool
+) -> Merged:
+    """Write a set of shards as one plain file."""
+    if exists or len(files) > 1:
+        plain = shown_path(master.with_name(f"{master.stem}-plain.h5"))
+        msg = (
+            f"{shown_path(master)} is a set of shards: make one plain file of it first, a new one\n"
+            f"    simkit merge {plain} {shown_path(master)}"
+        )
+        raise SimkitError(msg)
+    with closing(Recorded.open(master)) as recorded:
+        shards = recorded.shards
+        assert shards is not None
+        for stretch in shards.stretches:
+            check_unwritten(shards.path(stretch))
+        names = {*recorded.names("parameters"), *recorded.names("results")}
+        with Uninterrupted() as interrupts:
+            extract(recorded, np.arange(len(recorded)), names, target, pause=interrupts.check)
+        status = np.asarray(recorded.run_column("status"))
+        taken = [
+            (shown_path(book.path), int((np.asarray(book.run_column("status")) != Status.PENDING).sum()))
+            for book in shards.all()
+        ]
+        missing = sum(s.stop - s.first for k, s in enumerate(shards.stretches) if shards.book(k) is None)
+        words = f"{missing} runs were not begun by any task: simkit gives them their points when it continues the file"
+        counts = {one.word: int((status == one).sum()) for one in Status if (status == one).any()}
+        return Merged(recorded.name, tuple(taken), counts, (words,) if missing else ())
 
 
 def _written(

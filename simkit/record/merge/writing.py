@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 import h5py
@@ -17,12 +16,11 @@ from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import create_column, put
-from simkit.record.copy import copy_checkpoints, copy_columns, copy_facts, extend
+from simkit.record.copy import add_sessions, copy_checkpoints, copy_columns, copy_facts
 from simkit.record.facts import add_origins, forget_checkpoints, read_origins, session_groups
 from simkit.record.format import AFTER, DECLARED, MERGED, names_in, place
 from simkit.record.merge.inputs import Input, Survey, survey
 from simkit.record.merge.placing import Agreement, Places, Transfer, agreement
-from simkit.record.readings import INPUTS, add_inputs
 from simkit.record.recorded import Recorded
 from simkit.record.table import Table
 from simkit.values.batch import Status
@@ -133,7 +131,7 @@ def assemble(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callabl
     for one, transfer in list(zip(surveys, blueprint.transfers, strict=True))[1:]:
         if len(transfer.source) or transfer.checkpoints:
             with _reopened(one) as recorded:
-                earlier = _add_sessions(root, recorded)
+                earlier = add_sessions(root, recorded)
                 copy_facts(recorded, transfer.source, transfer.target, root, earlier)
                 _add_origins(root, recorded, folder, transfer.source, transfer.target, earlier)
                 copy_columns(recorded, transfer.source, transfer.target, table, columns, pause)
@@ -177,32 +175,6 @@ def _columns(blueprint: Blueprint, section: str) -> list[str]:
         if known.section == section and (not known.constant or name in blueprint.agreed.columns)
     }
     return list(names)
-
-
-def _add_sessions(root: h5py.Group, recorded: Recorded) -> int:
-    """Copy the sessions of a source and the remarks on it as a whole; how many sessions there were before."""
-    earlier = len(session_groups(root))
-    for number, group in enumerate(session_groups(recorded.root), earlier + 1):
-        root.copy(group, root["info"], f"{number:03d}")
-    for name, group in recorded.root["info"].items():
-        if name == INPUTS:
-            add_inputs(root["info"], recorded.root["info"], earlier)
-        elif not name.isdigit() and name != MERGED:  # what sessions share, by its digest
-            _missing(root["info"], group, name)
-    if isinstance(notes := recorded.root.get("notes"), h5py.Group):  # on the trajectory and on names
-        for name, dataset in notes.items():
-            extend(root.require_group("notes"), name, dataset, dataset[:])
-    return earlier
-
-
-def _missing(info: h5py.Group, theirs: Any, name: str) -> None:
-    """Copy what is not there yet."""
-    if name not in info:
-        info.copy(theirs, name)
-    elif isinstance(theirs, h5py.Group):
-        for key in theirs:
-            if key not in info[name]:
-                info.copy(theirs[key], info[name], key)
 
 
 def _add_origins(
