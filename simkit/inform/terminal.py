@@ -25,6 +25,7 @@ from simkit.inform.progress import (
     size,
     tally,
 )
+from simkit.record.catalogue import bytes_of
 from simkit.record.facts import clean
 from simkit.record.file.store import left_log
 
@@ -146,6 +147,11 @@ def finished(progress: Progress, *, bar: bool) -> str:
     percent = progress.percent
     share = f" {'━' * (12 * percent // 100):<12} {percent}%" if bar else f"  {percent}%"
     return f"{title}{share}  {tally(progress.counts) or 'none executed'}"
+
+
+def _bytes(progress: Progress) -> int:
+    """What a trajectory takes on the disk, as its last line says."""
+    return bytes_of(progress.path) if progress.target.is_set else progress.path.stat().st_size
 
 
 _SHOWN = 5
@@ -323,7 +329,7 @@ class Report:
     def file_line(self, progress: Progress) -> str:
         """``results/multiply-001.h5   12 of 12 runs   21 kB``."""
         done = progress.recorded_done + progress.counts.get("done", 0)
-        line = f"{shown_path(progress.path)}   {done} of {progress.size} runs   {size(progress.path.stat().st_size)}"
+        line = f"{shown_path(progress.path)}   {done} of {progress.size} runs   {size(_bytes(progress))}"
         whole = progress.recorded_done + progress.total >= progress.size  # nothing was left out on request
         return (
             line if done == progress.size or not whole else f"{line}   the rest: type the same command again"

@@ -17,6 +17,7 @@ from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.recorded import Recorded
+from simkit.record.shards import folder_of
 from simkit.values.batch import Status
 
 
@@ -41,6 +42,12 @@ class Slot:
             failed = False
         finally:
             store.close(failed=failed)
+
+
+def bytes_of(path: Path) -> int:
+    """How much a trajectory takes on the disk, its log and the files of its shards included."""
+    files = [path, Path(f"{path}.wal"), *folder_of(path).glob("*.h5"), *folder_of(path).glob("*.h5.wal")]
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def experiments(path: Path) -> list[str]:

@@ -52,6 +52,20 @@ def check_links(file: h5py.File, path: Path) -> None:
         raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
 
 
+def dataset_at(file: h5py.File, place: str, path: Path) -> h5py.h5d.DatasetID | None:
+    """A dataset that is not a link's, and whose data are here, without a look at the rest of the file; else None."""
+    here, steps = file.id, place.encode().split(b"/")
+    for step in steps:
+        if not isinstance(here, (h5py.h5f.FileID, h5py.h5g.GroupID)) or step not in here:
+            return None
+        if here.links.get_info(step).type != h5py.h5l.TYPE_HARD:
+            return None
+        here = h5py.h5o.open(here, step)
+    if not isinstance(here, h5py.h5d.DatasetID) or here.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
+        return None
+    return None if _problem(here, steps[-1], path, max(MOST_ROWS, _PLAIN * path.stat().st_size)) else here
+
+
 def problem_of(group: h5py.Group, path: Path) -> str:
     """Why a group is not read: data that lie in other files, or sizes that nothing in this one stands for."""
     most_rows = max(MOST_ROWS, _PLAIN * path.stat().st_size)

@@ -308,7 +308,7 @@ class Recorded:
 
     def _read(self, name: str, rows: Rows, *, packed: bool = False) -> Column:
         if self.shards is not None:
-            return self.shards.column(name, rows, packed=packed)
+            return self.shards.column(name, rows, self._node(name), packed=packed)
         parent, _, key = place(self.section_of(name) or "", name).rpartition("/")
         return read(self.root[parent], key, rows, self._there(name, rows), packed=packed)
 

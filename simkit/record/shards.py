@@ -8,6 +8,7 @@ HDF5 tools look through the master's virtual datasets; simkit reads the files th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -20,9 +21,11 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.book import Book
 from simkit.record.columns.layout import Rows
 from simkit.record.facts import Origin
-from simkit.record.format import FIRST, SHARDS
+from simkit.record.file.store import open_for_reading
+from simkit.record.format import FIRST, MASK, SHARDS
+from simkit.record.inspection import dataset_at
 from simkit.values.batch import Restored, Status
-from simkit.values.columns import Column, united
+from simkit.values.columns import Column, Leaf, united
 
 _OPEN = 32  # files that are open at once
 _AS_ATTEMPTED = ("session", "attempt")  # columns that stand for 1 in each attempted run while there is none
@@ -88,6 +91,9 @@ class ShardBook(Book, Protocol):
 
     def section_of(self, name: str) -> str | None:
         """Where a name stands."""
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a name has one value for all runs."""
 
     def row_bytes(self, name: str) -> int:
         """About how many bytes one row takes."""
@@ -157,7 +163,7 @@ class Shards:
             stretch = self.stretches[position]
             path = self.path(stretch)
             check_place(path)
-            if not path.exists() or not path.stat().st_size:
+            if not is_there(path):
                 return None
             book = self._opened(path, stretch)
             while len(self.books) >= _OPEN:
@@ -222,15 +228,50 @@ class Shards:
 
     # What they say of the runs
 
-    def column(self, name: str, rows: Rows, *, packed: bool = False) -> Column:
-        """A name's rows; those of files that are missing, or do not have the name, are absent."""
+    def column(self, name: str, rows: Rows, node: Any, *, packed: bool = False) -> Column:
+        """A name's rows; those of files that are missing, or do not have the name, are absent.
+
+        Parameters
+        ----------
+        node
+            The column of the master.
+        """
+        if isinstance(rows, slice) and (numbers := self._numbers(rows, node)) is not None:
+            return numbers
         n = len(rows) if isinstance(rows, np.ndarray) else len(range(*rows.indices(len(self))))
         parts = [
-            (positions, book.rows(name, numbers, packed=packed))
+            (positions, _read(book, name, numbers, packed=packed))
             for positions, book, numbers in self.parts(rows)
             if book.section_of(name) is not None
         ]
         return united(n, parts)
+
+    def _numbers(self, rows: slice, node: Any) -> Column | None:
+        """A column of numbers, read as one array; None where some file has anything else there."""
+        if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "iufc" or "dtype" in node.attrs:
+            return None
+        status = node.file[f"{node.name.split('/')[1]}/runs/status"]
+        arrays = gather(self, rows, [node, status])
+        if arrays is None:
+            return None
+        values, states = arrays
+        section, codec = node.name.split("/")[2], node.attrs["codec"]
+        there = states == Status.DONE if section == "results" else states != Status.PENDING
+        if node.attrs.get("explored", False):
+            there = self._placed(rows)
+        if there.all():
+            return Column(len(there), ((None, Leaf(codec, values)),))
+        at = np.flatnonzero(there)
+        return Column(len(there), ((at, Leaf(codec, values[at])),) if len(at) else ())
+
+    def _placed(self, rows: slice) -> Array:
+        """Which runs have points, since their files are there."""
+        start, stop, _ = rows.indices(len(self))
+        placed = np.ones(stop - start, bool)
+        for stretch in self.stretches:
+            if stretch.stop > start and stretch.first < stop and not is_there(self.path(stretch)):
+                placed[max(0, stretch.first - start) : stretch.stop - start] = False
+        return placed
 
     def run_column(self, name: str, rows: Rows, like: h5py.Dataset) -> Array:
         """What is known of each run; as if never written where the file is missing.
@@ -240,6 +281,10 @@ class Shards:
         like
             The column of the master: its type, and what unwritten rows read as.
         """
+        if isinstance(rows, slice) and name not in _AS_ATTEMPTED:
+            arrays = gather(self, rows, [like])
+            if arrays is not None:
+                return arrays[0]
         n = len(rows) if isinstance(rows, np.ndarray) else len(range(*rows.indices(len(self))))
         column = np.full(n, like.fillvalue, np.dtype(like.dtype.str))
         for positions, book, numbers in self.parts(rows):
@@ -330,6 +375,81 @@ class ShardSessions(Sequence[dict[str, Any]]):
         """The position of the stretch whose file holds a session, and its number there, from 0."""
         k = int(np.searchsorted(self.stops, number, "right"))
         return k, number - (int(self.stops[k - 1]) if k else len(self.own))
+
+
+def gather(shards: Shards, rows: slice, columns: Sequence[h5py.Dataset]) -> list[Array] | None:
+    """Columns of numbers over consecutive runs, each read from all files into one array.
+
+    Of each file these datasets alone are looked at. Where a file has another type or a mask there, or anything that is
+    to be said by who opens it as a whole, this gives None.
+
+    Parameters
+    ----------
+    columns
+        Of the master: their types, and what unwritten rows read as.
+    """
+    start, stop, _ = rows.indices(len(shards))
+    arrays = [
+        np.full((max(0, stop - start), *c.shape[1:]), c.fillvalue, np.dtype(c.dtype.str)) for c in columns
+    ]
+    name, kinds = columns[0].name.split("/")[1], [(c.name[1:], *_kind(c.id)) for c in columns]
+    for k in range(shards.position(start), len(shards.stretches)):
+        stretch = shards.stretches[k]
+        first, end = max(start, stretch.first), min(stop, stretch.stop)
+        if first >= end:
+            break
+        path = shards.path(stretch)
+        check_place(path)
+        if not is_there(path):
+            continue
+        parts = [array[first - start : end - start] for array in arrays]
+        try:
+            with open_for_reading(path, links=True) as file:
+                is_ours = file[name].attrs.get(FIRST) == stretch.first
+                if not (
+                    is_ours and all(map(_fill, repeat((file, path, first - stretch.first)), kinds, parts))
+                ):
+                    return None
+        except (SimkitError, OSError, KeyError, RuntimeError):
+            return None  # who opens it as a whole says what is wrong
+    return arrays
+
+
+def _fill(place: tuple[h5py.File, Path, int], kind: tuple[Any, ...], array: Array) -> bool:
+    """Read a column's rows of one file into an array; whether they are what they are in the master."""
+    file, path, offset = place
+    name = kind[0]
+    dataset = dataset_at(file, name, path)
+    if dataset is None or (name, *_kind(dataset)) != kind or dataset.shape[0] < offset + len(array):
+        return False
+    if f"{name}{MASK}".encode() in file.id:
+        return False
+    space = dataset.get_space()
+    space.select_hyperslab((offset, *(0,) * (array.ndim - 1)), array.shape)
+    dataset.read(h5py.h5s.create_simple(array.shape), space, array, mtype=dataset.get_type())
+    return True
+
+
+def _kind(dataset: h5py.h5d.DatasetID) -> tuple[Any, ...]:
+    has_codec = h5py.h5a.exists(dataset, b"codec")
+    codec = h5py.Dataset(dataset).attrs["codec"] if has_codec else ""
+    return dataset.dtype.str, dataset.shape[1:], codec
+
+
+def _read(book: ShardBook, name: str, numbers: Index, *, packed: bool) -> Column:
+    """Consecutive rows as a slice, which costs less."""
+    is_varying = len(numbers) > 0 and not packed and not book.is_constant(name)
+    if is_varying and (np.diff(numbers) == 1).all():
+        return book.column(name, slice(int(numbers[0]), int(numbers[-1]) + 1))
+    return book.rows(name, numbers, packed=packed)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file of a set has been begun; an empty one is what a name was taken from."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def check_place(path: Path) -> None:

@@ -19,7 +19,7 @@ from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.targets import Target
 from simkit.errors import Damaged, NothingToRun, SimkitError, listed, shown_path
 from simkit.inform.progress import briefly, counted, cut, size
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import bytes_of, experiments
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import continued_slot, tally
 from simkit.values.decode import decode
@@ -101,7 +101,8 @@ def _wanted_files(places: Sequence[str], settings: Settings) -> list[Path]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for place, inner, files in os.walk(folder):
-        inner[:] = sorted(name for name in inner if name[0] != "." and name not in _ELSEWHERE)
+        masters = {f"{name.removesuffix('.h5')}.shards" for name in files if name.endswith(".h5")}
+        inner[:] = sorted(n for n in inner if n[0] != "." and n not in _ELSEWHERE and n not in masters)
         yield from (Path(place, name) for name in sorted(files) if name.endswith(".h5") and name[0] != ".")
 
 
@@ -199,8 +200,7 @@ def _row(line: Line, mine: Sequence[Line], continued: tuple[Path, str] | None) -
     file = f"{shown_path(line.path)}{f'::{line.name}' if several else ''}"
     names = [name for name in line.digests if len({other.digests.get(name) for other in mine}) > 1]
     constants = cut(" ".join(f"{name}={line.values[name]}" for name in names), _WIDEST)
-    parts = (line.path, Path(f"{line.path}.wal"))
-    nbytes = sum(part.stat().st_size for part in parts if part.exists())
+    nbytes = bytes_of(line.path)
     here = continued is not None and continued == (line.path.resolve(), line.name)
     mark = "simkit continues it" if here else ""
     order = sorted(line.counts, key="pending".__eq__)

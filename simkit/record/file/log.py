@@ -37,6 +37,8 @@ from simkit.record.file.system import READ_WRITE, copy_at, exclusive, read_at, r
 
 PAGE = 4096
 _STEP = 64 << 20  # bytes that are copied at once
+_SMALL = 4096  # bytes of a read that is served from a block
+_MOST_BLOCKS = 16
 _CURE = "\n    nothing was changed; move it away to read the file as it is without these commits"
 _MAGIC, _FRAME_MAGIC = b"SKWAL2\0\0", b"SKFRAME2"
 _HEAD = struct.Struct(f"<8s{IDENTITY}sIQQQI")
@@ -300,6 +302,7 @@ class LoggedView:
         self._pages = {} if log is None else log.pages
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
+        self._blocks: dict[int, memoryview] = {}  # read last, by number: small reads lie near each other
         self.checksums = checksums
         beside = "" if log is None else log_path(path)
         self.guard = BlockCheck(path, checksums, again=not self._is_locked, beside=beside)
@@ -354,6 +357,11 @@ class LoggedView:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
+        if size < _SMALL and self._is_locked and (block := self._block(start, start + size)) is not None:
+            first = start % BLOCK
+            view[:] = block[first : first + size]
+            self._position = start + size
+            return size
         self._read(view, start)
         try:
             self.guard.check(self._read, start, start + size, view)
@@ -362,6 +370,20 @@ class LoggedView:
             raise
         self._position = start + size
         return size
+
+    def _block(self, start: int, stop: int) -> memoryview | None:
+        """The checked block that holds these bytes; None where they are in two, or go beyond the end."""
+        number = start // BLOCK
+        if (stop - 1) // BLOCK != number or stop > self._end:
+            return None
+        if (block := self._blocks.get(number)) is None:
+            if len(self._blocks) == _MOST_BLOCKS:
+                self._blocks.clear()
+            low, high = number * BLOCK, min((number + 1) * BLOCK, self._end)
+            block = self._blocks[number] = memoryview(bytearray(high - low))
+            self._read(block, low)
+            self.guard.check(self._read, low, high, block)
+        return block
 
     def _check_present(self) -> None:
         """Without locks nobody holds a writer off: is it damage, or has the file been written since?"""
