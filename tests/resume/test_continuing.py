@@ -463,39 +463,36 @@ def study(x, y, rng):
 def test_shards_have_the_numbers_and_seeds_of_the_whole(project):
     project.file("sim_study.py", SHARDED)
     project.ok("--seed", "11", "-n", "0")
-    for i in range(3):
-        project.ok("--shard", f"{i}/3", "--seed", "11", "-n", "0" if i else "2")
-    assert files(project) == ["study-001.h5", *(f"study-001.shard-0{i}of03.h5" for i in range(3))]
-    whole = project.open("study-001")
-    seen: list[int] = []
-    for i in range(3):
-        shard = project.open(f"study-001.shard-0{i}of03")
-        assert len(shard) == 20
-        done = np.flatnonzero(shard.status == "done").tolist()
-        assert not wrong_values(shard, whole)
-        assert shard["x"].tolist() == whole["x"].tolist()
-        assert 6 <= len(done) <= 7
-        seen += done
-    assert sorted(seen) == list(range(20))
+    told = [project.ok("--shard", f"{i}/3", "--seed", "11", "-n", "0" if i else "2").out for i in range(3)]
+    assert "results/study-001.h5 is not continued: it is one plain file, which shards can't share" in told[0]
+    assert files(project) == ["study-001.h5", "study-002.h5"]
+    assert sorted(path.name for path in project.path.glob("results/study-002.shards/*")) == [
+        "0000.h5", "0001.h5", "0002.h5",
+    ]  # fmt: skip
+    whole, sharded = project.open("study-001"), project.open("study-002")
+    assert wrong_values(sharded, whole) == wrong_values(whole, sharded) == []
+    assert sharded["x"].tolist() == whole["x"].tolist()
+    assert sharded.seeds.tolist() == whole.seeds.tolist()
+    assert [len(project.open(f"study-002.shards/000{i}")) for i in range(3)] == [6, 7, 7]
 
 
 def test_shards_without_a_seed_share_a_root(project):
     project.file("sim_study.py", SHARDED)
     for i in (2, 0):
         project.ok("--shard", f"{i}/20", "-n", "0")
-    assert files(project) == ["study-001.shard-00of20.h5", "study-001.shard-02of20.h5"]
-    one, other = (project.open(f"study-001.shard-0{i}of20") for i in (0, 2))
-    assert one.info.root_seed == other.info.root_seed
-    assert np.flatnonzero(one.status == "done").tolist() == [0]
-    assert np.flatnonzero(other.status == "done").tolist() == [2]
-    assert one["noise"][0] != other["noise"][2]
+    assert files(project) == ["study-001.h5"]
+    both = project.open("study-001")
+    assert np.flatnonzero(both.status == "done").tolist() == [0, 2]
+    assert both["noise"][0] != both["noise"][2]
+    assert len({project.open(f"study-001.shards/000{i}").info.root_seed for i in (0, 2)}) == 1
+    project.close()
     again = project.ok("--shard", "2/20", "-n", "0")
     assert "nothing to do" in again.out
-    project.ok("-n", "0")  # the whole is a trajectory of its own
-    assert len(files(project)) == 3
+    assert "18 done" in project.ok("-n", "0").out  # without shards, in the same set
+    assert (project.open("study-001").status == "done").all()
 
 
-@pytest.mark.parametrize("text", ["3/3", "1", "a/b", "-1/3", "0/0", "1/2/3"])
+@pytest.mark.parametrize("text", ["3/3", "1", "a/b", "-1/3", "0/0", "1/2/3", "auto/0", "auto/x", "²/3"])
 def test_wrong_shards(project, text):
     project.file("sim_study.py", SHARDED)
     result = project.simkit(f"--shard={text}")
