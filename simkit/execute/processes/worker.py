@@ -34,7 +34,22 @@ from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Checkpoint, Portion
 
+START = 1  # where output begins: /dev/null, to which a run may lead its own, is always at 0
 LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
+
+
+class Told(io.FileIO):
+    """A descriptor of Python's standard output or error that tells of each write."""
+
+    def __init__(self, number: int, printed: list[bool]) -> None:
+        super().__init__(number, "w", closefd=False)
+        self.printed = printed
+
+    def write(self, data: Any, /) -> int:
+        """Write as `io.FileIO` does."""
+        if not self.printed:
+            self.printed.append(True)
+        return super().write(data)
 
 
 class OutputLog:
@@ -48,18 +63,21 @@ class OutputLog:
 
     def __init__(self, path: str) -> None:
         self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
-        self.early = (sys.stdout, sys.stderr)  # a module may have kept one of them, or a logging handler
-        self.flush_early()
-        for stream in self.early:
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True)
+        streams = [getattr(stream, "stream", stream) for stream in (sys.stdout, sys.stderr)]
+        self.early = [stream for stream in streams if isinstance(stream, io.TextIOWrapper)]
+        for stream in self.early:  # a module may have kept one of them, or a logging handler
+            stream.flush()
+            stream.reconfigure(line_buffering=True)
+        self.last = self.file.seek(START)
         self.redirect()
+        self.printed: list[bool] = []
+        self.is_quiet = True
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
-        sys.stdout = io.TextIOWrapper(
-            io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
-        )
-        sys.stderr = io.TextIOWrapper(
-            io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(
+                Told(number, self.printed), encoding="utf-8", errors="backslashreplace", write_through=True
+            )
+            for number in (1, 2)
         )
 
     def redirect(self) -> None:
@@ -67,23 +85,20 @@ class OutputLog:
         for number in (1, 2):
             os.dup2(self.file.fileno(), number)
 
-    def flush_early(self) -> None:
-        """Let what was written to the streams of before stand where it belongs."""
-        for stream in self.early:
-            if stream is not None and not stream.closed:
-                stream.flush()
-
     def position(self) -> int:
-        """How much was written so far, in bytes."""
-        self.flush_early()
-        end = os.lseek(self.file.fileno(), 0, os.SEEK_CUR)  # they share it, unless a run has moved them
+        """How much was written so far, in bytes: asked after every run."""
         try:
-            moved = os.lseek(1, 0, os.SEEK_CUR) != end
+            for stream in self.early:
+                if not stream.closed:
+                    stream.flush()
+            end = os.lseek(1, 0, os.SEEK_CUR)  # the same as that of the log, unless a run has moved it
         except OSError:
-            moved = True
-        if moved:
-            self.redirect()
-        return end
+            end = -1
+        if end != self.last:
+            self.last = os.lseek(self.file.fileno(), 0, os.SEEK_CUR)
+            if end != self.last:
+                self.redirect()
+        return self.last
 
     def text(self, start: int, stop: int) -> str:
         """What was written between two positions; the middle of very long output is cut, and says so."""
@@ -95,8 +110,8 @@ class OutputLog:
     def forget(self) -> None:
         """Start over once a batch's output was handed on, or the file would grow for ever."""
         if self.position() > 16 * LIMIT:
-            self.file.seek(0)
             os.ftruncate(self.file.fileno(), 0)
+            self.file.seek(START)
 
 
 def read_text(file: BinaryIO | io.FileIO, start: int, stop: int) -> str:
