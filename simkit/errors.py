@@ -23,6 +23,11 @@ class SimkitError(Exception):
     exit_code = 4
 
 
+def together(errors: Sequence[SimkitError]) -> SimkitError:
+    """Several errors as one, an empty line between them; one alone is itself."""
+    return errors[0] if len(errors) == 1 else SimkitError("\n\n".join(map(str, errors)))
+
+
 class NothingToRun(SimkitError):
     """No experiment was found, or its space holds no point."""
 
