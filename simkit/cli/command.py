@@ -236,12 +236,7 @@ def reshaping(
 
     def reshape(space: Space, kind_of: KindOf) -> Space:
         if explored:
-            space = explore(
-                {
-                    name: axis(space, name, text, kind_of, "--explore")
-                    for name, text in pairs(explored, "--explore")
-                }
-            )
+            space = explored_space(space, explored, kind_of)
         if sampled:
             space = sampled_space(space, sampled, kind_of)
         for name, text in pairs(products, "--product"):
@@ -249,6 +244,20 @@ def reshaping(
         return space if repeat is None else with_trials(space, repeat)
 
     return reshape
+
+
+def explored_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
+    """``--explore x=1,2 y=3,4``: axes that move together."""
+    axes = {name: axis(space, name, text, kind_of, "--explore") for name, text in pairs(texts, "--explore")}
+    lengths = {len(values) for values in axes.values()}
+    if len(lengths) > 1:
+        sizes = ", ".join(f"{name} has {len(values)}" for name, values in axes.items())
+        msg = (
+            f"--explore {' '.join(texts)}: the names move together, but {sizes}\n"
+            "    give lists of one length, or --product for all combinations"
+        )
+        raise SimkitError(msg)
+    return explore(axes)
 
 
 def sampled_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:

@@ -22,7 +22,7 @@ from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
-from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
+from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
 from simkit.collect.problems import check_result_names, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
@@ -163,7 +163,7 @@ def _check_spaces(pair: tuple[Path, ModuleType]) -> None:
 
 def _is_asked_for(item: Candidate, targets: Sequence[Target]) -> bool:
     return not targets or any(
-        target.experiment in (None, item.function.__name__) and _covers(target.path, item.path)
+        target.experiment in (None, experiment_name(item.function)) and _covers(target.path, item.path)
         for target in targets
     )
 
@@ -175,7 +175,9 @@ def _covers(target: Path, path: Path) -> bool:
 
 def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:
     mine = [
-        t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)
+        t
+        for t in targets
+        if _covers(t.path, item.path) and t.experiment in (None, experiment_name(item.function))
     ]
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
@@ -230,7 +232,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
     check_shared(graph, candidate.path)
     code = reached(graph, things)
     made = Plan(
-        name=candidate.function.__name__,
+        name=experiment_name(candidate.function),
         node_id=candidate.node_id,
         function=candidate.function,
         nodes=nodes,
@@ -265,9 +267,9 @@ def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequenc
     for target in settings.targets:
         if target.experiment is not None:
             module = load(target.path, settings.rootdir)
-            names = [function.__name__ for function, _ in tagged(module, "experiment")]
+            names = [experiment_name(function) for function, _ in tagged(module, "experiment")]
             return NothingToRun(
-                f"{target.path} has no experiment {target.experiment!r}\n"
+                f"{shown_path(target.path)} has no experiment {target.experiment!r}\n"
                 f"    experiments there: {listed(target.experiment, names)}"
             )
     where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(Path.cwd())

@@ -115,7 +115,7 @@ class Resolver:
         node = self.constant(request, chain) or self.normal(request, chain)
         overlaid = self.given_fields(name) if node.kind != "group" else []
         if overlaid:
-            problems.check_is_group(node, f"{name}.{overlaid[0]}")
+            problems.check_is_group(chain[0].where, node, f"{name}.{overlaid[0]}")
             return self.overlay(attrs.evolve(node, key=name), chain)
         return node
 

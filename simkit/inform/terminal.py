@@ -364,8 +364,10 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"{stage.role} {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        words = ", ".join([tally(counts) or "nothing to do", *self.could_not_start()])
-        stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
+        interrupted = any(progress.interrupted for progress in self.studied)
+        nothing = "no run was finished" if interrupted else "nothing to do"
+        words = ", ".join([tally(counts) or nothing, *self.could_not_start()])
+        stopped = " (interrupted)" if interrupted else ""
         print(rule(f"{words} in {duration(elapsed)}{stopped}"))
         if self.settings.replay:
             print("replayed without recording")

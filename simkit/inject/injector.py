@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -378,11 +379,16 @@ def _is_recorded_per_run(node: Node) -> bool:
     return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
 
 
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 
 def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to ask for where a library takes no seed as large as ours."""
+    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
+        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
+    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
+        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
     if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
         return ""
     return (
