@@ -190,8 +190,8 @@ def test_a_name_that_is_not_recorded_here_names_the_whole_folder_where_there_is_
     [
         ("run", "simkit itself runs: simkit [FILE…]"),
         ("lst", "did you mean simkit list?"),
-        ("shwo", "did you mean simkit show?"),
-        ("statu", "did you mean simkit status?"),
+        ("shows", "did you mean simkit show?"),
+        ("stats", "did you mean simkit status?"),
         ("plot", "in Python: simkit.open(NAME).plot(RESULT)"),
         ("collect", "simkit --co shows what would run"),
         ("lorenz", "an experiment is named with its file, FILE::lorenz, or by simkit -k lorenz"),
