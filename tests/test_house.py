@@ -31,7 +31,14 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/list",
         "analyse/bokeh",
     ),
-    *("declare/adaptive", "collect/companions", "study/answers", "study/conversation", "study/growth", "study/strategies"),
+    *(
+        "declare/adaptive",
+        "collect/companions",
+        "study/answers",
+        "study/conversation",
+        "study/growth",
+        "study/strategies",
+    ),
     *("study/steady", "study/script", "adapters/"),
     *(
         "declare/sampling",
