@@ -55,6 +55,7 @@ LATER = (  # came with features after the house was counted
         "inform/events",
         "cli/listing",
     ),
+    *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
