@@ -60,6 +60,7 @@ LATER = (  # came with features after the house was counted
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
     "collect/draws": "inject/test_generators.py",
+    **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
     "analyse/bokeh": "serve/test_app.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",

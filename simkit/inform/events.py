@@ -23,7 +23,7 @@ MOST = 1000  # items of a list, or cells of an array, that are written out
 _INTERVAL = 1.0  # seconds between two objects that say how far it is
 
 
-class Stream(Protocol):
+class Writable(Protocol):
     """Where the lines go."""
 
     def write(self, text: str) -> int:
@@ -36,7 +36,7 @@ class Stream(Protocol):
 class Events:
     """Writes objects, each with its `type`, as they are described in ``docs/json.md``."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Writable) -> None:
         self.stream = stream
 
     def emit(self, kind: str, **fields: Any) -> None:
