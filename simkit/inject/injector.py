@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -19,14 +20,15 @@ from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
-from simkit.declare.snapshot import snapshot
+from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
-from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
+from simkit.inject.output import Log, Output
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
-from simkit.inject.watch import Watch
+from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -38,14 +40,11 @@ PATIENCE = 0.1  # seconds after which a batch is handed over although some of it
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
 
-class Log(Protocol):
-    """Where a run's output goes, if anybody collects it."""
+class Failing(Protocol):
+    """A batch under way."""
 
-    def position(self) -> int:
-        """How much was written so far."""
-
-    def text(self, start: int, stop: int) -> str:
-        """What was written between two positions."""
+    def fail(self, position: int, text: str) -> None:
+        """Make the run at a position a failed one."""
 
 
 class Injector:
@@ -97,6 +96,7 @@ class Injector:
         self.baseline = Baseline(plan)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.lineage = Lineage()
+        self.hearing = Hearing()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
@@ -136,10 +136,10 @@ class Injector:
         Batch
             The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
-        with listener().to(self.readings):
+        with listener().to(self.readings), self.hearing.to(beat, has_log=log is not None):
             batch = self._batch(portion, beat, log)
-        new = self.readings.taken()
-        return attrs.evolve(batch, readings=new) if new else batch
+        new, heard = self.readings.taken(), self.hearing.taken()
+        return attrs.evolve(batch, readings=new, heard=heard) if new or heard else batch
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
@@ -168,20 +168,17 @@ class Injector:
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
-        if log:
-            beat[LOGGED] = log.position()
+        output = Output(log, beat, out.runs) if log else None
         epoch = time.time() - time.perf_counter()
-        start = log.position() if log else 0
-        mark = log.position if log else None
         recorded: list[Mapping[str, Any] | None] = []
         if self.broken is not None:
             out.executed = n
             for position in range(n):
                 out.fail(position, self.broken)
         elif self.steps or self.is_careful:
-            recorded = self.stepwise(columns, out, beat, mark)
+            recorded = self.stepwise(columns, out, beat, output)
         else:
-            self.straight(columns, out, beat, mark)
+            self.straight(columns, out, beat, output)
         if self.lineage.children:  # forked in a fixture's teardown
             self.lineage.end()
         beat[RUN] = -1.0
@@ -198,7 +195,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,
+            out.errors, output.texts if output else {}, _notes(out.handles, out.runs), warnings=warnings,
         )  # fmt: skip
 
     @property
@@ -239,45 +236,73 @@ class Injector:
         columns["run"] = handles
         return columns, seeds, handles
 
-    def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any) -> None:
-        """The loop for experiments whose arguments need no call: nothing in it but the essentials."""
-        positional = [self.source(need.key, columns) for need in self.plan.needs if not need.keyword]
-        names = [need.argument for need in self.plan.needs if need.keyword]
-        keywords = [self.source(need.key, columns) for need in self.plan.needs if need.keyword]
-        function, clock, started, seconds = self.plan.function, time.perf_counter, out.started, out.seconds
-        named = (
-            (dict(zip(names, row, strict=True)) for row in zip(*keywords, strict=False))
-            if names
-            else repeat({})
-        )
-        rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline, forked = clock() + PATIENCE, self.lineage.children
-        for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
-            begun = clock()
-            if beat[STOP] or begun > deadline:
+    def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None) -> None:
+        """The loop for experiments whose arguments need no call: nothing in it but the essentials.
+
+        Each run begins when the one before has ended: the clock is looked at once a run.
+        """
+        function, rows = self.called(columns)
+        results, forked, heard = out.results, self.lineage.children, self.hearing.fresh
+        printed: Sequence[bool] = output.log.printed if output else ()
+        take = output.take if output else _nothing
+        started: list[float] = []
+        ended: list[float] = []
+        clock = time.perf_counter
+        now = clock()
+        deadline, due = now + PATIENCE, now if output else np.inf
+        for position, (run, row) in enumerate(zip(out.runs, rows, strict=False)):
+            if beat[STOP] or now > deadline:
                 break
-            beat[BEGAN] = started[position] = begun
+            beat[BEGAN] = now
             beat[RUN] = run
+            started.append(now)
             try:
-                out.results[position] = snapshot(function(*row, **keyword), take_apart, fields_of)
+                results[position] = value = function(*row)
+                if type(value) not in PLAIN:
+                    value = None  # the list alone refers to it
+                    results[position] = snapshot(results[position], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
+                results[position] = None
                 if not self.failed(position, error, "", out, beat):
                     break
-            if forked:
-                self.lineage.end()
-            seconds[position] = clock() - begun
-            out.executed = position + 1
-            if mark:
-                beat[LOGGED] = logged = mark()
-                out.marks.append(logged)
+            if forked or heard:
+                self.settle()
+            ended.append(now := clock())
+            if printed or now > due:
+                due = take(position + 1, now)
+        out.executed = n = len(ended)
+        take(n, now)
+        out.started[:n] = started[:n]
+        out.seconds[:n] = np.subtract(ended, started[:n])
 
-    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
-        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+    def called(self, columns: Mapping[str, Any]) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
+        """The experiment, and its arguments run by run."""
+        needs = sorted(self.plan.needs, key=lambda need: need.keyword)
+        sources = [self.source(need.key, columns) for need in needs]
+        rows: Iterator[tuple[Any, ...]] = zip(*sources, strict=False) if sources else repeat(())
+        function, names = self.plan.function, [need.argument for need in needs if need.keyword]
+        if not names:
+            return function, rows
+        first = len(needs) - len(names)
+
+        def by_name(*row: Any) -> Any:
+            return function(*row[:first], **dict(zip(names, row[first:], strict=True)))
+
+        return by_name, rows
+
+    def is_signal(self, error: BaseException, beat: Beat) -> bool:
+        """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
         if self.lineage.children:
             self.lineage.end(error)
-        if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
-            if not beat[STOP]:
-                raise error  # nobody handles signals here: it goes to the caller
+        if not isinstance(error, KeyboardInterrupt) or not self.is_interrupt(beat):
+            return False
+        if not beat[STOP]:
+            raise error  # nobody handles signals here: it goes to the caller
+        return True
+
+    def failed(self, position: int, error: BaseException, more: str, out: Failing, beat: Beat) -> bool:
+        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if self.is_signal(error, beat):
             return False
         out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
         self.failures += 1
@@ -286,6 +311,12 @@ class Injector:
         if self.on_error:
             self.on_error(error)
         return True
+
+    def settle(self) -> None:
+        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        if self.lineage.children:
+            self.lineage.end()
+        self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
         """One argument's values, run by run."""
@@ -296,7 +327,7 @@ class Injector:
         return map(given, repeat(value)) if copied else repeat(value)
 
     def stepwise(
-        self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any
+        self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None
     ) -> list[Mapping[str, Any] | None]:
         """The loop for experiments that need derived parameters or fixtures made for every run."""
         iterators = {key: iter(column) for key, column in columns.items()}
@@ -322,10 +353,11 @@ class Injector:
             out.executed = position + 1
             recorded.append(self.computed(environment))
             environment.clear()  # nothing of this run is alive when the next begins
+            if self.hearing.fresh:
+                self.hearing.forget()
             self.baseline.end()
-            if mark:
-                beat[LOGGED] = logged = mark()
-                out.marks.append(logged)
+            if output:
+                output.take(out.executed, 0.0)
         return recorded
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
@@ -369,11 +401,16 @@ def _is_recorded_per_run(node: Node) -> bool:
     return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
 
 
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 
 def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to ask for where a library takes no seed as large as ours."""
+    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
+        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
+    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
+        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
     if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
         return ""
     return (
@@ -386,11 +423,9 @@ def _kept_folder(environment: Mapping[str, Any]) -> str:
     return f"\n(its working directory is kept: {folder})" if folder is not None else ""
 
 
-def _logs(log: Log | None, start: int, out: Outcomes) -> dict[int, str]:
-    if log is None or not out.marks or out.marks[-1] == start:
-        return {}
-    bounds = zip([start, *out.marks], out.marks, out.runs, strict=False)
-    return {run: log.text(a, b) for a, b, run in bounds if b > a}
+def _nothing(executed: int, now: float) -> float:
+    """Nobody asks what was written."""
+    return now
 
 
 def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:

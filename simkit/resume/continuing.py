@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.code import changes, graph_of, reached
+from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
-from simkit.collect.plan import Plan, providers_of
+from simkit.collect.graph import project_file
+from simkit.collect.plan import Plan, node_id, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
@@ -36,14 +38,8 @@ from simkit.values.instances import loaded, revived
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
     constants: dict[str, str] = {}
-    for node in plan.nodes.values():
-        if node.kind == "constant":
-            constants.update(_digests(node.name, node.value))
-        elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}
-            for name, default in defaults.items():
-                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
-                    constants.update(_digests(f"{node.key}.{name}", default))
+    for name, value in _constants(plan):
+        constants.update(_digests(name, value))
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
@@ -51,6 +47,18 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         **({"designs": designs} if designs else {}),
         **plan.captures.recorded(),
     }
+
+
+def _constants(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """The values that are the same in all runs and are not computed, by name; of groups those of each field."""
+    for node in plan.nodes.values():
+        if node.kind == "constant":
+            yield node.name, node.value
+        elif node.kind == "group" and node.make is not None:
+            defaults = {name: request.default for name, request in fields(node.make).items()}
+            for name, default in defaults.items():
+                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
+                    yield f"{node.key}.{name}", default
 
 
 def _digests(name: str, value: Any) -> dict[str, str]:
@@ -109,27 +117,42 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
-    return Mismatch(other, changed, tuple(changes(recorded.code, plan.code)), captured, inputs)
+    code = tuple(changes(recorded.code, plan.code, _valued(plan)))
+    return Mismatch(other, changed, code, captured, inputs)
+
+
+def _valued(plan: Plan) -> set[str]:
+    """The pieces of code whose defaults are parameters: the experiment and its providers."""
+    things = [plan.function, *providers_of(plan.nodes)]
+    places = [(project_file(globals_of(one)), one) for one in things if hasattr(one, "__qualname__")]
+    return {node_id(path, one, plan.rootdir) for path, one in places if path is not None}
 
 
 def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
     words = []
+    values = {leaf: value for name, one in _constants(plan) for leaf, value in leaves(name, one).items()}
     for name in [*known, *(name for name in now if name not in known)]:
         if known.get(name) == now.get(name):
             continue
         before = (
-            repr(decode(recorded.constant(name))[0])
+            _shown(decode(recorded.constant(name))[0])
             if name in recorded.names("parameters") and recorded.is_constant(name)
             else "not set"
         )
-        node = plan.nodes.get(name)
-        after = repr(node.value) if node is not None and node.kind == "constant" else "another value"
+        after = _shown(values[name]) if name in values else "not set"
         words.append(f"{name} was {before}, now {after}")
     return words
 
 
+def _shown(value: Any) -> str:
+    """A value on one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+_WIDEST = 60  # characters of a value
 _QUICKLY_CHECKED = 4 << 30  # bytes of a file that are compared with their checksums whenever it is continued
 _WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
 
@@ -186,6 +209,60 @@ def fitted(plan: Plan, recorded: Recorded) -> Plan:
         return plan
 
 
+@attrs.frozen(eq=False)
+class Match:
+    """What the recorded trajectories of an experiment are to its plan.
+
+    Attributes
+    ----------
+    recorded
+        The one that is continued, open, with its slot and how it differs all the same.
+    nearest
+        Else the one that differs least, how, and the seconds of its done runs.
+    empty
+        One of which no run is done.
+    """
+
+    recorded: Recorded | None = None
+    slot: Slot | None = None
+    mismatch: Mismatch = Mismatch()
+    nearest: tuple[Slot, Mismatch, float] | None = None
+    empty: Slot | None = None
+
+
+def matched_slot(plan: Plan, settings: Settings) -> Match:
+    """Compare the plan with each trajectory, the newest first; the first that is the same is continued.
+
+    Where a difference is no obstacle, since it was asked for, the one that differs least is.
+
+    Raises
+    ------
+    SimkitError
+        Where a trajectory of the experiment can't be read.
+    """
+    empty: Slot | None = None
+    nearest: tuple[Slot, Mismatch, float] | None = None
+    slots = existing(settings.results, plan.name, settings.output)
+    for slot in () if settings.fresh else slots:
+        recorded = opened(slot)
+        if recorded is None or recorded.attributes["node_id"] != plan.node_id:
+            if recorded is not None:
+                recorded.close()
+            continue
+        found = _of_form(recorded, settings) or difference(fitted(plan, recorded), recorded, settings.seed)
+        if not found:
+            return Match(recorded, slot)
+        with closing(recorded):
+            if recorded.shards is None and is_empty(recorded):
+                empty = empty or slot
+            if nearest is None or found.distance < nearest[1].distance:
+                nearest = (slot, found, _seconds(recorded))
+    is_asked_for = settings.only_failed or settings.on_change == "into"
+    if nearest is not None and nearest[1].is_bridgeable and is_asked_for:
+        return Match(nearest[0].open(), *nearest[:2])
+    return Match(nearest=nearest, empty=empty)
+
+
 def decide(plan: Plan, settings: Settings) -> Continuation:
     """Continue the newest trajectory that matches, or begin the next one.
 
@@ -197,56 +274,16 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     """
     if settings.into is not None:
         return _into(plan, settings, settings.into)
-    empty: Slot | None = None
-    differing: tuple[Slot, Mismatch, float] | None = None
-    for slot in [] if settings.fresh else existing(settings.results, plan.name, settings.output):
-        recorded = opened(slot)
-        if recorded is None:
-            continue
-        try:
-            same = fitted(plan, recorded)
-            found = _of_form(recorded, settings) or difference(same, recorded, settings.seed)
-            if not found or (found.is_bridgeable and (settings.only_failed or settings.on_change == "into")):
-                return _continued(same, slot, recorded, settings, found)
-            if (
-                recorded.attributes["node_id"] == plan.node_id
-                and recorded.shards is None
-                and is_empty(recorded)
-            ):
-                empty = empty or slot
-            elif recorded.attributes["node_id"] == plan.node_id and (
-                differing is None or found.distance < differing[1].distance
-            ):
-                differing = (slot, found, _seconds(recorded))
-        finally:
-            recorded.close()
+    match = matched_slot(plan, settings)
+    if match.recorded is not None and match.slot is not None:
+        with closing(match.recorded) as recorded:
+            return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
+    differing = match.nearest
+    if differing is not None and differing[0] == match.empty:
+        differing = None  # nothing is set aside
     if differing is not None:
         _check_change(*differing, settings)
-    return _next(plan, settings, empty, differing)
-
-
-def continued_slot(plan: Plan, settings: Settings) -> tuple[Slot | None, str]:
-    """The trajectory that a session would continue, or None and how the nearest one differs; nothing is written.
-
-    Raises
-    ------
-    SimkitError
-        Where a trajectory of the experiment can't be read.
-    """
-    nearest: Mismatch | None = None
-    for slot in existing(settings.results, plan.name, settings.output):
-        recorded = opened(slot)
-        if recorded is None:
-            continue
-        with closing(recorded):
-            if recorded.attributes["node_id"] != plan.node_id:
-                continue
-            found = difference(fitted(plan, recorded), recorded, settings.seed)
-        if not found or (found.is_bridgeable and settings.on_change == "into"):
-            return slot, ""
-        if nearest is None or found.distance < nearest.distance:
-            nearest = found
-    return None, "" if nearest is None else "; ".join(nearest.words)
+    return _next(plan, settings, match.empty, differing)
 
 
 def _next(
@@ -274,18 +311,24 @@ def _root(plan: Plan, settings: Settings) -> int:
     return settings.root if settings.root is not None else secrets.randbits(32)
 
 
-def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
+def named_match(plan: Plan, settings: Settings, path: Path) -> Match:
+    """The trajectory that ``--into`` names."""
     slot = next((s for s in existing(path.parent, plan.name, path)), None)
     recorded = Recorded.open(path) if slot is None else slot.open()
-    try:
-        plan = fitted(plan, recorded)
-        found = _of_form(recorded, settings) or difference(plan, recorded, settings.seed)
-        if not found.is_bridgeable:
-            msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
-            raise SimkitError(msg)
-        return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
-    finally:
+    found = _of_form(recorded, settings) or difference(fitted(plan, recorded), recorded, settings.seed)
+    if not found.is_bridgeable:
         recorded.close()
+        msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
+        raise SimkitError(msg)
+    return Match(recorded, Slot(path, recorded.name), found)
+
+
+def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
+    match = named_match(plan, settings, path)
+    assert match.recorded is not None
+    assert match.slot is not None
+    with closing(match.recorded) as recorded:
+        return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
 
 
 def _seconds(recorded: Recorded) -> float:
@@ -325,15 +368,19 @@ def _continued(
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
-    if settings.only_failed:
-        failed = (status != Status.DONE) & (status != Status.PENDING)
-        failed &= True if points.declared is None else points.declared[: len(status)]
-        points = attrs.evolve(points, todo=np.flatnonzero(failed))
+    points = failed_only(points, status) if settings.only_failed else points
     known = _computed(plan, recorded, found)
     checkpoints = {} if found else recorded.checkpoints()
     return Continuation(
         slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
     )
+
+
+def failed_only(points: Points, status: Array) -> Points:
+    """The points with nothing to run but what failed."""
+    failed = (status != Status.DONE) & (status != Status.PENDING)
+    failed &= True if points.declared is None else points.declared[: len(status)]
+    return attrs.evolve(points, todo=np.flatnonzero(failed))
 
 
 def _of_form(recorded: Recorded, settings: Settings) -> Mismatch:
@@ -351,10 +398,9 @@ def _continued_set(
     merged = f"simkit merge {shown_path(plain)} {shown_path(slot.path)}"
     cure = f"make one plain file of it, which simkit continues: {merged}"
     if found.constants:
-        msg = (
-            f"{shown_path(slot.path)} is a set of shards, and constants changed: {'; '.join(found.constants)}"
-        )
-        raise SimkitError(f"{msg}\n    {cure}")
+        changed = "; ".join(found.constants)
+        msg = f"{shown_path(slot.path)} is a set of shards, and constants changed: {changed}\n    {cure}"
+        raise SimkitError(msg)
     size = len(plan.space)
     part = slice(0, size) if settings.shard is None else settings.shard.part(size)
     other = other_points(plan, recorded, part)
@@ -387,7 +433,8 @@ def mended(slot: Slot, settings: Settings) -> str:
 
 def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:
     """Derived constants, read back where their own code and inputs are the same."""
-    changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
+    names = [words.partition(" ")[0] for words in (*found.code, *found.constants)]
+    changed = {*names, *(name[: dot.start()] for name in names for dot in re.finditer(r"\.", name))}
     known = {}
     graph = graph_of(providers_of(plan.nodes), [plan.path], plan.rootdir)
     for name, node in plan.parameters.items():

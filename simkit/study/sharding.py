@@ -221,6 +221,7 @@ class ShardPen:
         agenda = Worklist(
             rows + stretch.first, self.execution.plan.space.at, retries=self.execution.plan.limits.retries,
             restorable=checkpoints, workers=min(settings.workers, len(rows)),
+            together=self.execution.plan.vectorized,
         )  # fmt: skip
         shard = OpenShard(stretch, store, writer, agenda, len(rows))
         self._prepare(shard, rows)
@@ -245,10 +246,18 @@ class ShardPen:
 
     def put(self, batch: Batch) -> Batch:
         """Record a batch; what comes back has the status that each run was recorded with."""
-        shard = self.last = self.of(int(batch.runs[0]))
-        recorded = moved(shard.writer.put(moved(batch, -shard.stretch.first)), shard.stretch.first)
-        shard.left -= len(batch.runs) - len(batch.again)
-        return recorded
+        status = batch.status.copy()
+        errors = dict(batch.errors)
+        for shard in self.shards:
+            rows = np.flatnonzero((batch.runs >= shard.stretch.first) & (batch.runs < shard.stretch.stop))
+            if len(rows):
+                part = part_of(batch, rows, shard.stretch)
+                recorded = shard.writer.put(part)
+                status[rows] = recorded.status
+                errors |= {run + shard.stretch.first: text for run, text in recorded.errors.items()}
+                shard.left -= len(rows) - len(part.again)
+                self.last = shard
+        return attrs.evolve(batch, status=status, errors=errors)
 
     def inputs(self, inputs: Mapping[str, Content]) -> None:
         """Record files that the runs of the last batch read."""
@@ -269,10 +278,9 @@ class ShardPen:
         """Bytes that do not count yet."""
         return sum(shard.writer.waiting for shard in self.shards)
 
-    @property
-    def is_due(self) -> bool:
+    def is_due(self, gathered: int = 0) -> bool:
         """Whether a commit pays now, or a stretch is through."""
-        return any(shard.writer.is_due or not shard.left for shard in self.shards)
+        return any(shard.writer.is_due(gathered) or not shard.left for shard in self.shards)
 
     @property
     def is_gone(self) -> bool:
@@ -329,15 +337,38 @@ class ShardPen:
                 self.finish(self.shards[0], failed=True)
 
 
-def moved(batch: Batch, by: int) -> Batch:
-    """A batch whose runs have other numbers."""
+def part_of(batch: Batch, rows: Index, stretch: Stretch) -> Batch:
+    """The runs of a batch that are in a stretch, by their numbers in its file.
+
+    Parameters
+    ----------
+    rows
+        Their positions in the batch.
+    """
+    runs = batch.runs[rows] - stretch.first
+    mine = set(runs.tolist())
+
+    def texts(of: Mapping[int, str]) -> dict[int, str]:
+        return {run - stretch.first: text for run, text in of.items() if run - stretch.first in mine}
+
     return attrs.evolve(
         batch,
-        runs=batch.runs + by,
-        errors={run + by: text for run, text in batch.errors.items()},
-        logs={run + by: text for run, text in batch.logs.items()},
-        notes=tuple((run + by, name, text) for run, name, text in batch.notes),
-        again=tuple(run + by for run in batch.again),
+        runs=runs,
+        status=batch.status[rows],
+        started=batch.started[rows],
+        seconds=batch.seconds[rows],
+        parameters={name: column.take(rows) for name, column in batch.parameters.items()},
+        results={name: column.take(rows) for name, column in batch.results.items()},
+        seeds=None if batch.seeds is None else batch.seeds[rows],
+        worker=np.broadcast_to(batch.worker, len(batch.runs))[rows],
+        errors=texts(batch.errors),
+        logs=texts(batch.logs),
+        notes=tuple(
+            (run - stretch.first, name, text)
+            for run, name, text in batch.notes
+            if run - stretch.first in mine
+        ),
+        again=tuple(run - stretch.first for run in batch.again if run - stretch.first in mine),
     )
 
 

@@ -315,6 +315,24 @@ def whole_column(node: Node) -> Column:
     return Column(node.n, ((None, node),))
 
 
+def concatenated(columns: Sequence[Column]) -> Column:
+    """The rows of all columns, one column's after the other's; values of one type lie together."""
+    starts = np.cumsum([0, *(column.n for column in columns)])
+    kinds: dict[tuple[Any, ...], list[tuple[Index, Node]]] = {}
+    for start, column in zip(starts.tolist(), columns, strict=False):
+        for positions, node in column.variants:
+            rows = np.arange(column.n) if positions is None else positions
+            kinds.setdefault(_kind(node), []).append((rows + start, node))
+    variants = [
+        (np.concatenate([rows for rows, _ in parts]), _end_to_end([node for _, node in parts]))
+        for parts in kinds.values()
+    ]
+    n = int(starts[-1])
+    if len(variants) == 1 and len(variants[0][0]) == n:
+        return whole_column(variants[0][1])
+    return Column(n, tuple(variants))
+
+
 def united(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:
     """One column of ``n`` rows from columns of some of them each; values of one type lie together.
 
@@ -323,60 +341,51 @@ def united(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:
     parts
         Row positions, shape ``(m,)``, and a column of ``m`` rows; no row is in two of them.
     """
-    alike: dict[tuple[Any, ...], list[tuple[Index, Node]]] = {}
-    for rows, column in parts:
-        for inner, node in column.variants:
-            places = alike.setdefault((*node.signature, _is_list(node)), [])
-            places.append((rows if inner is None else rows[inner], node))
-    variants: list[tuple[Index | None, Node]] = []
-    for places in alike.values():
-        rows, node = np.concatenate([rows for rows, _ in places]), _end_to_end([node for _, node in places])
-        if not (rows[1:] > rows[:-1]).all():
-            order = np.argsort(rows)
-            rows, node = rows[order], node.take(order)
-        variants.append((None if len(rows) == n else rows, node))
-    return Column(n, tuple(variants))
+    if not parts:
+        return Column(n, ())
+    rows, column = np.concatenate([rows for rows, _ in parts]), concatenated([part for _, part in parts])
+    if not (rows[1:] > rows[:-1]).all():
+        order = np.argsort(rows)
+        rows, column = rows[order], column.take(order)
+    return column if len(rows) == n else column.spread(n, rows)
 
 
-def _is_list(node: Node) -> bool:
-    return isinstance(node, Leaf) and isinstance(node.rows, list)
+def _kind(node: Node) -> tuple[Any, ...]:
+    """What nodes share that can become one: arrays of one type and number of dimensions, else a signature."""
+    if isinstance(node, Leaf) and node.type in ("array", "list", "tuple"):
+        return ("ragged", node.type, node.dtype, len(node.shape))
+    return node.signature
 
 
 def _end_to_end(nodes: Sequence[Any]) -> Node:
-    """Nodes of one signature as one."""
+    """One node of the values of several of one kind."""
     first = nodes[0]
-    if len(nodes) == 1:
-        return first  # type: ignore[no-any-return]
+    if len({node.signature for node in nodes}) > 1:
+        nodes = [node if isinstance(node, Ragged) else _as_ragged(node) for node in nodes]
+        first = nodes[0]
     match first:
-        case Leaf(rows=list()):
-            return Leaf(first.type, [row for node in nodes for row in node.rows])
         case Leaf():
-            return Leaf(first.type, _flat([node.rows for node in nodes]))
+            rows = [node.rows for node in nodes]
+            if all(isinstance(part, np.ndarray) for part in rows):
+                return Leaf(first.type, np.concatenate(rows, dtype=rows[0].dtype))  # of its byte order, too
+            return Leaf(first.type, [row for part in rows for row in part])
         case Ragged():
-            shapes, compress = np.concatenate([node.shapes for node in nodes]), any(n.compress for n in nodes)
-            return Ragged(first.type, _flat([node.values for node in nodes]), shapes, compress)
+            values = np.concatenate([node.values for node in nodes], dtype=first.values.dtype)
+            shapes = np.concatenate([node.shapes for node in nodes])
+            return Ragged(first.type, values, shapes, any(node.compress for node in nodes))
         case Items():
             counts = np.concatenate([node.counts for node in nodes])
-            return Items(first.type, counts, _stack([node.items for node in nodes]))
+            return Items(first.type, counts, concatenated([node.items for node in nodes]))
         case Record():
-            fields = {name: _stack([node.fields[name] for node in nodes]) for name in first.fields}
+            fields = {name: concatenated([node.fields[name] for node in nodes]) for name in first.fields}
             return attrs.evolve(first, fields=fields)
-        case _:
-            return Nothing(sum(node.n for node in nodes))
+    return Nothing(sum(node.n for node in nodes))
 
 
-def _flat(arrays: Sequence[Any]) -> Array:
-    """Arrays end to end in their own byte order, which NumPy would make this machine's."""
-    return np.concatenate(arrays, dtype=arrays[0].dtype)
-
-
-def _stack(columns: Sequence[Column]) -> Column:
-    stops = np.cumsum([column.n for column in columns])
-    parts = [
-        (np.arange(stop - column.n, stop), column)
-        for stop, column in zip(stops.tolist(), columns, strict=True)
-    ]
-    return united(int(stops[-1]), parts)
+def _as_ragged(leaf: Leaf) -> Ragged:
+    """Arrays of one shape as those of any."""
+    rows = leaf.rows if isinstance(leaf.rows, np.ndarray) else np.array(leaf.rows, leaf.dtype)
+    return Ragged(leaf.type, rows.reshape(-1), np.tile(np.array(leaf.shape, np.int64), (leaf.n, 1)))
 
 
 def _first_row(variant: tuple[Index | None, Node]) -> int:
