@@ -57,6 +57,7 @@ LATER = (  # came with features after the house was counted
     *(
         "collect/listener",
         "record/readings",
+        *("record/book", "record/shards", "record/master", "study/sharding"),
         "inform/failures",
         "resume/outlook",
         "inform/events",
@@ -65,6 +66,7 @@ LATER = (  # came with features after the house was counted
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
+    "record/book": "record/test_recorded.py",
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
     "collect/draws": "inject/test_generators.py",
     **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),

@@ -44,9 +44,14 @@ class Slot:
             store.close(failed=failed)
 
 
+def files_of(path: Path) -> list[Path]:
+    """A trajectory's files: its own, and those of its shards where it is the master of a set."""
+    return [path, *sorted(folder_of(path).glob("*.h5"))]
+
+
 def bytes_of(path: Path) -> int:
     """How much a trajectory takes on the disk, its log and the files of its shards included."""
-    files = [path, Path(f"{path}.wal"), *folder_of(path).glob("*.h5"), *folder_of(path).glob("*.h5.wal")]
+    files = [each for file in files_of(path) for each in (file, Path(f"{file}.wal"))]
     return sum(file.stat().st_size for file in files if file.exists())
 
 

@@ -101,8 +101,6 @@ class OpenShard:
     ----------
     left
         How many runs have not come back yet.
-    kinds
-        The columns, as they were when the master learned of them.
     """
 
     stretch: Stretch
@@ -110,7 +108,6 @@ class OpenShard:
     writer: Writer
     agenda: Worklist
     left: int
-    kinds: Any = None
 
 
 @attrs.define(eq=False)
@@ -144,6 +141,7 @@ class ShardPen:
     last: OpenShard | None = None  # the one that the last batch went to
     left_out: list[str] = attrs.field(factory=list)
     interrupted: bool = False
+    adopted: set[tuple[Any, ...]] = attrs.field(factory=set)  # columns and inputs that the master knows of
 
     @property
     def master(self) -> Slot:
@@ -299,12 +297,15 @@ class ShardPen:
     def commit_shard(self, shard: OpenShard) -> None:
         """Commit one file, after its master knows of all columns in it."""
         table, runs = shard.writer.table, shard.writer.runs
-        sinks = [(key, [held.signature for held in sink.held]) for key, sink in table.sinks.items()]
-        kinds = (sinks, [name for name, column in runs.known.items() if column is not None])
         inputs = {**self.read, **self.execution.inputs.known}
-        if repr((kinds, len(inputs))) != shard.kinds:
+        facts: set[tuple[Any, ...]] = {
+            (*key, held.signature) for key, sink in table.sinks.items() for held in sink.held
+        }
+        facts |= {("runs", name) for name, column in runs.known.items() if column is not None}
+        facts |= {("inputs", path, one.digest) for path, one in inputs.items()}
+        if not facts <= self.adopted:
             adopt(self.master.path, shard.writer.root, inputs, durable=self.execution.settings.durable)
-            shard.kinds = repr((kinds, len(inputs)))
+            self.adopted |= facts
         shard.writer.commit()
 
     def catch_up(self) -> None:

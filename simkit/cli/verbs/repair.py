@@ -10,7 +10,7 @@ from pathlib import Path
 from simkit.cli.verbs.words import file_at
 from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.inform.progress import counted
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import experiments, files_of
 from simkit.record.file.store import repaired
 
 
@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> int:
     """Repair these files."""
-    return repair([file_at(file) for file in options.files])
+    paths = [path for file in options.files for path in files_of(Path(file_at(file)))]
+    return repair([str(path) for path in paths])
 
 
 def repair(files: Sequence[str]) -> int:

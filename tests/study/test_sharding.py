@@ -1,0 +1,360 @@
+"""Sets of shards: one set, made by tasks that know nothing of each other."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from conftest import clean_environment
+from processes import wrong_values
+
+import simkit
+from simkit.cli.main import main
+from simkit.record.file.locks import WriterLock
+
+STUDY = """
+import numpy as np
+import pandas as pd
+from simkit import experiment, product
+
+@experiment
+@product(x=range(20), y=[0.5, 1.5, "a", None, (1, 2)], k=[1, 2])
+def study(x, y, k, rng, run, scale=2.0):
+    run.add(z=x * scale, noise=rng.normal(), flag=x > 3, text=f"{x}-{y}", ragged=np.arange(x % 7),
+            matrix=np.full((2, 3), float(x)), table=pd.DataFrame({"a": np.arange(x % 3)}),
+            mixed=x if x % 2 else float(x), tree={"a": x, "b": [x] * (x % 3)})
+    if x % 5 == 0:
+        run.add(sometimes=x)
+        run.note(f"a multiple: {x}")
+    print("computing", x)
+"""
+
+SMALL = """
+from simkit import experiment, explore
+
+@experiment
+@explore(x=range(12))
+def study(x, rng, bad=-1, tau=1.0):
+    if x == bad:
+        raise ValueError("bad")
+    return {"z": x * tau, "noise": rng.normal()}
+"""
+
+
+def verb(project, *arguments):
+    """The command within this process: its exit code."""
+    with contextlib.chdir(project.path):
+        return main(list(arguments))
+
+
+def done(project, file="study-001"):
+    with project.open(file) as trajectory:
+        return np.flatnonzero(trajectory.status == "done").tolist()
+
+
+@pytest.fixture
+def small(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_study.py", SMALL)
+    return project
+
+
+def test_by_shard_0_of_3_and_then_auto_a_study_is_bit_by_bit_the_unsharded_one(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_study.py", STUDY)
+    project.ok("--seed", "11", "-n", "2", "--output", "whole.h5")
+    project.ok("--shard", "0/3", "--seed", "11", "-n", "0")
+    assert done(project) == list(range(66))
+    project.ok("--shard", "auto/5", "-n", "2")
+    whole, sharded = project.open("whole.h5"), project.open("study-001")
+    assert len(whole) == len(sharded) == 200
+    assert wrong_values(sharded, whole) == wrong_values(whole, sharded) == []
+    for name in [*whole.names("parameters"), *whole.names("results")]:
+        assert whole.describe(name).comment == sharded.describe(name).comment
+    assert sharded.seeds.tolist() == whole.seeds.tolist()
+    assert [sharded.log(i) for i in (0, 100)] == [whole.log(i) for i in (0, 100)]
+    assert [sharded.notes(i) for i in range(0, 200, 9)] == [whole.notes(i) for i in range(0, 200, 9)]
+    assert sharded.to_dataframe(["z", "sometimes", "text"]).equals(
+        whole.to_dataframe(["z", "sometimes", "text"])
+    )
+    files = sorted((project.path / "results/study-001.shards").glob("*.h5"))
+    assert len(files) == 5  # the first third, and the others cut where five parts end
+    assert sharded.source(70)[0] == "study-001.shards/0001.h5"
+
+
+def test_any_number_of_shards_continues_any_other(small):
+    whole = verb(small, "-n", "0", "--seed", "3", "--output", "whole.h5", "-q")
+    assert whole == 0
+    for shard in ("1/2", "0/5", "4/7", "2/5"):
+        assert verb(small, "-n", "0", "--seed", "3", "--shard", shard, "-q") == 0
+    assert done(small) == [0, 1, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert verb(small, "-n", "0", "-q") == 0  # without shards
+    assert done(small) == list(range(12))
+    sharded, one = small.open("study-001"), small.open("whole.h5")
+    assert wrong_values(sharded, one) == wrong_values(one, sharded) == []
+
+
+def test_of_a_file_that_was_left_behind_the_runs_that_were_not_begun_are_divided(small):
+    assert verb(small, "sim_study.py::study[0:3]", "-n", "0", "--shard", "0/1", "-q") == 0
+    for i in (2, 3):
+        assert verb(small, "-n", "0", "--shard", f"{i}/4", "-q") == 0
+    assert done(small) == [0, 1, 2, 6, 7, 8, 9, 10, 11]
+    assert verb(small, "-n", "0", "--shard", "1/4", "-q") == 0
+    assert done(small) == list(range(12))
+    bounds = [(len(small.open(f"study-001.shards/000{i}")), i) for i in range(4)]
+    assert [n for n, _ in bounds] == [12, 3, 3, 3]  # the first keeps the room that it had
+
+
+def test_a_stretch_that_another_task_has_is_left_to_it(small, capsys):
+    assert verb(small, "-n", "0", "--shard", "0/3") == 0
+    lock = WriterLock(small.path / "results/study-001.shards/0001.h5")
+    assert verb(small, "-n", "0", "--shard", "1/3") == 0
+    told = capsys.readouterr().out
+    assert "runs 4 to 7 left to another task" in told
+    assert f"is being written by process {os.getpid()}" in told
+    assert verb(small, "-n", "0", "--shard", "auto/3") == 0
+    assert done(small) == [0, 1, 2, 3, 8, 9, 10, 11]
+    lock.release()  # as when it dies
+    assert verb(small, "-n", "0", "--shard", "auto/3") == 0
+    assert done(small) == list(range(12))
+
+
+def test_failed_runs_are_tried_again(small, capsys):
+    small.file("sim_study.py", SMALL.replace("bad=-1", "bad=5"))
+    assert [verb(small, "-n", "0", "--shard", f"{i}/3") for i in range(3)] == [0, 1, 0]
+    trajectory = small.open("study-001")
+    assert "ValueError: bad" in trajectory.error(5)
+    assert trajectory.where("status == 'failed'")["x"].tolist() == [5]
+    assert verb(small, "-n", "0", "--lf") == 1
+    small.file("sim_study.py", SMALL.replace("bad=-1", "bad=5").replace("x == bad", "x == bad + 100"))
+    assert verb(small, "-n", "0", "--into", "results/study-001.h5") == 0
+    trajectory = small.open("study-001")
+    assert (trajectory.status == "done").all()
+    table = trajectory.to_dataframe(names=["z"], info=True)
+    assert table["attempt"].tolist() == [1] * 5 + [3] + [1] * 6
+
+
+def test_a_set_grows_at_its_end(small, capsys):
+    assert verb(small, "-n", "0", "--shard", "0/2", "-q") == 0
+    small.file("sim_study.py", SMALL.replace("range(12)", "range(15)"))
+    for shard in ("1/2", "0/2"):  # of the fifteen now
+        assert verb(small, "-n", "0", "--shard", shard, "-q") == 0
+    with small.open("study-001") as trajectory:
+        assert trajectory["x"].tolist() == list(range(15))
+        assert (trajectory.status == "done").all()
+    small.file("sim_study.py", SMALL.replace("range(12)", "[0, 7, *range(1, 17)]"))
+    capsys.readouterr()
+    assert verb(small, "-n", "0") == 4
+    told = capsys.readouterr().err
+    assert "is a set of shards, which grows at its end only: run 1 has another point now" in told
+    assert "simkit merge results/study-001-plain.h5 results/study-001.h5" in told
+    assert verb(small, "merge", "results/study-002.h5", "results/study-001.h5") == 0
+    assert verb(small, "-n", "0") == 0
+    assert small.open("study-002")["x"].tolist() == [*range(15), 7, 15, 16]
+
+
+def test_another_constant_begins_another_set(small, capsys):
+    assert verb(small, "-n", "0", "--shard", "0/2", "-q") == 0
+    for i in range(2):
+        assert verb(small, "-n", "0", "--shard", f"{i}/2", "--set", "tau=3", "-q") == 0
+    assert small.open("study-002")["z"].tolist() == [3.0 * x for x in range(12)]
+    assert done(small) == list(range(6))
+    capsys.readouterr()
+    assert verb(small, "-n", "0", "--into", "results/study-001.h5", "--set", "tau=5") == 4
+    assert "is a set of shards, and constants changed: tau was 1.0, now 5.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fresh"], "each task would begin a set of its own"),
+        (["--output", "plain.h5"], "a set of shards needs a file of its own, this one holds others"),
+        (["--into", "plain.h5"], "it is one plain file, which shards can't share"),
+        (["--repeat", "0"], "--repeat 0"),
+    ],
+)
+def test_what_shards_can_not_do(small, capsys, options, words):
+    assert verb(small, "-n", "0", "--output", "plain.h5", "-q") == 0
+    assert verb(small, "-n", "0", "--shard", "0/2", *options) == 4
+    assert words in capsys.readouterr().err
+    assert not small.has("results")
+
+
+def test_a_set_has_a_file_that_the_user_names(small):
+    for i in range(2):
+        assert verb(small, "-n", "0", "--shard", f"{i}/2", "--output", "here.h5", "-q") == 0
+    assert small.open("here.h5")["x"].tolist() == list(range(12))
+    assert small.has("here.shards/0000.h5", "here.shards/0001.h5")
+
+
+def test_a_missing_shard_is_pending_and_made_again(small):
+    for i in range(3):
+        assert verb(small, "-n", "0", "--shard", f"{i}/3", "-q") == 0
+    before = small.open("study-001")["noise"]
+    (small.path / "results/study-001.shards/0001.h5").unlink()
+    trajectory = small.open("study-001")
+    assert trajectory.where("status == 'pending'").index.tolist() == [4, 5, 6, 7]
+    assert (
+        trajectory["z"].mask.tolist() == [4 <= i < 8 for i in range(12)]
+        or np.isnan(trajectory["z"][4:8]).all()
+    )
+    small.close()
+    assert verb(small, "-n", "0", "--shard", "1/3", "-q") == 0
+    assert np.array_equal(small.open("study-001")["noise"], before)
+
+
+def test_what_follows_is_called_by_the_task_that_ends_last(small):
+    small.file(
+        "sim_study.py",
+        SMALL
+        + """
+from simkit import after
+
+@after(study)
+def total(trajectory):
+    return {"total": float(trajectory["z"].sum())}
+""",
+    )
+    for i in range(3):
+        assert "total" not in dir(small.open("study-001").summary) if i else True
+        small.close()
+        assert verb(small, "-n", "0", "--shard", f"{i}/3", "-q") == 0
+    assert small.open("study-001").summary.total == 66
+
+
+ONCE = """
+import os
+from simkit import experiment, explore
+
+@experiment
+@explore(x=range(200))
+def study(x):
+    with open("executed.txt", "a") as file:
+        file.write(f"{x}\\n")
+    return x
+"""
+
+
+def test_two_tasks_never_take_one_range_in_200_rounds(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_study.py", ONCE)
+    command = ["-m", "simkit", "--shard", "auto/200", "-n", "0", "-q"]
+    tasks = [project.start(*command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    told = [task.communicate()[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], told
+    executed = Counter(map(int, (project.path / "executed.txt").read_text().split()))
+    assert executed == Counter(range(200))
+    assert done(project) == list(range(200))
+    shards = project.path / "results/study-001.shards"
+    assert sorted(path.name for path in shards.iterdir()) == [f"{i:04d}.h5" for i in range(200)]
+
+
+WALLTIME = """
+import os, signal, time
+from pathlib import Path
+from simkit import experiment, explore
+
+@experiment
+@explore(x=range(6))
+def study(x, run):
+    if x == 2 and not Path("told").exists():
+        Path("told").touch()
+        os.kill(os.getppid() if os.environ.get("WORKER") else os.getpid(), signal.SIGTERM)
+    return x
+"""
+
+
+def test_sigterm_before_the_walltime_ends_finishes_the_run_and_exits_2(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_study.py", WALLTIME)
+    result = project.simkit("--shard", "0/1", "-n", "0")
+    assert result.code == 2
+    assert done(project) == [0, 1, 2]
+    assert sorted(path.name for path in project.path.glob("results/*/*")) == ["0000.h5"]
+    assert project.ok("--shard", "0/1", "-n", "0").out.count("3 done") == 2
+    assert done(project) == list(range(6))
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from simkit import experiment, explore
+
+@experiment
+@explore(x=range(8))
+def study(x, run):
+    step = (run.restore() or {}).get("step", 0)
+    Path(f"began-{x}-{step}").touch()
+    for step in range(step, 4):
+        run.append(v=step)
+        if (x, step) == (3, 2) and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        run.checkpoint(step=step + 1)
+    run.add(end=x)
+"""
+
+
+def test_the_range_of_a_killed_task_is_free_and_goes_on_at_its_checkpoint(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_study.py", KILLED)
+    assert project.simkit("--shard", "0/2", "-n", "0").code == -signal.SIGKILL
+    assert project.open("study-001").where("status == 'done'")["x"].tolist() == [0, 1, 2]
+    project.close()
+    project.ok("--shard", "auto/4", "-n", "0")
+    assert project.has("began-3-2")
+    trajectory = project.open("study-001")
+    assert trajectory["end"].tolist() == list(range(8))
+    assert [list(v) for v in trajectory["v"]] == [[0, 1, 2, 3]] * 8
+
+
+def test_a_worker_that_dies_costs_one_run(small):
+    small.file(
+        "sim_study.py",
+        SMALL.replace("return {", "import os, signal\n    x == 7 and os.kill(os.getpid(), 9)\n    return {"),
+    )
+    assert small.simkit("--shard", "auto/4", "-n", "2").code == 1
+    trajectory = small.open("study-001")
+    assert trajectory.where("status == 'crashed'")["x"].tolist() == [7]
+    assert (trajectory.status == "done").sum() == 11
+
+
+SLURM = itertools.count(1)
+
+
+def scripts(page):
+    """The job scripts of the page, by their scheduler."""
+    blocks = [block.partition("```")[0] for block in page.split("```bash\n")[1:]]
+    return {block.split("\n")[1].split()[0]: block for block in blocks if block.startswith("#!")}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="job scripts are for bash")
+@pytest.mark.parametrize(
+    ("scheduler", "variable", "first"),
+    [("#SBATCH", "SLURM_ARRAY_TASK_ID", 0), ("#$", "SGE_TASK_ID", 1), ("#PBS", "PBS_ARRAY_INDEX", 0)],
+)
+def test_the_job_scripts_of_the_page_run_as_pasted(small, scheduler, variable, first):
+    page = os.path.join(os.path.dirname(__file__), "../../docs/cluster.md")
+    with open(page, encoding="utf-8") as file:
+        script = scripts(file.read())[scheduler]
+    small.file("simkit", f'#!/bin/bash\nexec "{sys.executable}" -m simkit "$@"\n').chmod(0o755)
+    small.file("job.sh", script)
+    environment = {**clean_environment(), "PATH": f"{small.path}:{os.environ['PATH']}"}
+    environment |= {"SLURM_SUBMIT_DIR": str(small.path), "PBS_O_WORKDIR": str(small.path)}
+    for task in (first, first + 19):
+        ended = subprocess.run(
+            ["bash", "job.sh"], cwd=small.path, env={**environment, variable: str(task)}, check=False,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert done(small)[-1] == 11
+    assert 0 < len(done(small)) <= 2
+    assert simkit.open(small.path / "results/study-001.h5")["x"].mask.any()
