@@ -210,6 +210,9 @@ class Rows:
         size = max(1, min(_COLUMN_ROWS, _BLOCK_BYTES // self.recorded.row_bytes(name)))
         start = run - run % size
         rows = range(start, min(start + size, len(self.recorded)))
+        if self.recorded.shards is not None:  # of one file, so that a broken one costs no run of another
+            stretch = self.recorded.shards.stretches[self.recorded.shards.position(run)]
+            rows = range(max(rows.start, stretch.first), min(rows.stop, stretch.stop))
         return rows, self.recorded.values(self.recorded.column(name, slice(rows.start, rows.stop)))
 
 

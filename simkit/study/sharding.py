@@ -25,7 +25,7 @@ from simkit.execute.agenda import Worklist
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.provide import Constant, constants
 from simkit.record.catalogue import Slot
-from simkit.record.facts import read_checkpoints
+from simkit.record.facts import read_checkpoints, runs_digest
 from simkit.record.file.store import Store
 from simkit.record.format import FIRST, PART_OF
 from simkit.record.master import adopt, changing, divide, lay, master_group
@@ -49,13 +49,13 @@ class Wanted:
     ----------
     count
         How many they are, as far as is known.
-    changed
-        When its file was changed last, in nanoseconds; 0 where it is missing.
+    known
+        What became of its runs, as `runs_digest` tells it; empty where its file is missing.
     """
 
     stretch: Stretch
     count: int
-    changed: int
+    known: str
 
 
 def wanted_runs(status: Array, settings: Settings) -> Array:
@@ -83,8 +83,9 @@ def wanted_stretches(
             runs = wanted_runs(status, settings)
             count = int((runs if chosen is None else runs & chosen[stretch.first : stretch.stop]).sum())
             if count:
-                changed = 0 if book is None else shards.path(stretch).stat().st_mtime_ns
-                wanted.append(Wanted(stretch, count, changed))
+                started = None if book is None else book.run_column("started")
+                known = "" if started is None else runs_digest(status, started[:size])
+                wanted.append(Wanted(stretch, count, known))
     return wanted, done
 
 
@@ -180,7 +181,7 @@ class ShardPen:
         path = folder_of(self.master.path) / wanted.stretch.file
         check_place(path)
         try:
-            if wanted.changed and (damage := mended(Slot(path, self.master.group), self.execution.settings)):
+            if wanted.known and (damage := mended(Slot(path, self.master.group), self.execution.settings)):
                 self.execution.progress.remarks.append(damage)
             store = Store(path, durable=self.execution.settings.durable, beating=True)
         except BeingWritten as taken:
@@ -206,7 +207,8 @@ class ShardPen:
         writer = Writer(store, self.master.group, stretch.stop - stretch.first)
         status = writer.table.status[: stretch.stop - stretch.first]
         runs = wanted_runs(status, settings)
-        if not store.created and store.path.stat().st_mtime_ns != wanted.changed:
+        started = writer.root["runs/started"][: len(status)]
+        if not writer.is_new and runs_digest(status, started) != wanted.known:
             runs &= status == Status.PENDING  # another task has just tried the others
         if self.chosen is not None:
             runs &= self.chosen[stretch.first : stretch.stop]

@@ -1,4 +1,4 @@
-"""Which files hold the runs of a set, and what is read of them: all there, missing, being written, broken, strangers'."""
+"""Which files hold the runs of a set, and what is read of them: whole, missing, being written, broken, a stranger's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ def study(x, label, run, rng):
     if x > 8:
         run.add(late=x)
     run.note(f"n{x}")
-    print("log", x)
 """
 
 
@@ -59,13 +58,12 @@ def test_each_kind_of_column_is_read_from_all_files(made):
         assert np.array_equal(trajectory["z"], 2.0 * x)
         assert trajectory["t"].tolist() == [f"t{i}" for i in x]
         assert [v.tolist() for v in trajectory["ragged"]] == [list(range(i % 4)) for i in x]
-        assert [type(v).__name__ for v in trajectory["mixed"]] == ["int"] * 6 + ["float"] * 6
+        assert [type(trajectory.runs[i].mixed) for i in (2, 5, 6)] == [int, int, float]
         assert [dict(v) for v in trajectory["pair"]] == [{"a": i, "b": [i, i]} for i in x]
         assert trajectory["late"].mask.tolist() == [i <= 8 for i in x]
         odd = trajectory.where("x in (11, 3, 7)")
         assert odd["label"].tolist() == ["l3", "l7", "l11"]
         assert trajectory.runs[5].t == "t5"
-        assert [trajectory.log(i) for i in (0, 11)] == ["log 0\n", "log 11\n"]
         assert [trajectory.notes(i) for i in (4, 7)] == [["n4"], ["n7"]]
         assert trajectory.source(7) == ("study-001.shards/0001.h5", 3)
         assert len(trajectory.info.sessions) == 4

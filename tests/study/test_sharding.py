@@ -19,6 +19,8 @@ from processes import wrong_values
 import simkit
 from simkit.cli.main import main
 from simkit.record.file.locks import WriterLock
+from simkit.record.recorded import Recorded
+from simkit.values.encode import encode
 
 STUDY = """
 import numpy as np
@@ -55,6 +57,14 @@ def verb(project, *arguments):
         return main(list(arguments))
 
 
+def digests(trajectory, section):
+    """Types and bits of all values, by name."""
+    rows = np.arange(len(trajectory))
+    with contextlib.closing(Recorded.open(trajectory.path)) as recorded:
+        columns = {name: recorded.rows(name, rows) for name in recorded.names(section)}
+        return {name: encode(recorded.values(column)).digest() for name, column in columns.items()}
+
+
 def done(project, file="study-001"):
     with project.open(file) as trajectory:
         return np.flatnonzero(trajectory.status == "done").tolist()
@@ -76,11 +86,11 @@ def test_by_shard_0_of_3_and_then_auto_a_study_is_bit_by_bit_the_unsharded_one(p
     project.ok("--shard", "auto/5", "-n", "2")
     whole, sharded = project.open("whole.h5"), project.open("study-001")
     assert len(whole) == len(sharded) == 200
-    assert wrong_values(sharded, whole) == wrong_values(whole, sharded) == []
-    for name in [*whole.names("parameters"), *whole.names("results")]:
-        assert whole.describe(name).comment == sharded.describe(name).comment
+    for section in ("parameters", "results"):
+        assert sharded.names(section) == whole.names(section)
+        assert digests(sharded, section) == digests(whole, section)
     assert sharded.seeds.tolist() == whole.seeds.tolist()
-    assert [sharded.log(i) for i in (0, 100)] == [whole.log(i) for i in (0, 100)]
+    assert sharded.log(100) == whole.log(100) == "computing 10\n"
     assert [sharded.notes(i) for i in range(0, 200, 9)] == [whole.notes(i) for i in range(0, 200, 9)]
     assert sharded.to_dataframe(["z", "sometimes", "text"]).equals(
         whole.to_dataframe(["z", "sometimes", "text"])
@@ -127,7 +137,7 @@ def test_a_stretch_that_another_task_has_is_left_to_it(small, capsys):
     assert done(small) == list(range(12))
 
 
-def test_failed_runs_are_tried_again(small, capsys):
+def test_failed_runs_are_tried_again(small):
     small.file("sim_study.py", SMALL.replace("bad=-1", "bad=5"))
     assert [verb(small, "-n", "0", "--shard", f"{i}/3") for i in range(3)] == [0, 1, 0]
     trajectory = small.open("study-001")
@@ -135,29 +145,29 @@ def test_failed_runs_are_tried_again(small, capsys):
     assert trajectory.where("status == 'failed'")["x"].tolist() == [5]
     assert verb(small, "-n", "0", "--lf") == 1
     small.file("sim_study.py", SMALL.replace("bad=-1", "bad=5").replace("x == bad", "x == bad + 100"))
-    assert verb(small, "-n", "0", "--into", "results/study-001.h5") == 0
+    small.ok("-n", "0", "--into", "results/study-001.h5")
     trajectory = small.open("study-001")
     assert (trajectory.status == "done").all()
     table = trajectory.to_dataframe(names=["z"], info=True)
     assert table["attempt"].tolist() == [1] * 5 + [3] + [1] * 6
 
 
-def test_a_set_grows_at_its_end(small, capsys):
+def test_a_set_grows_at_its_end(small):
     assert verb(small, "-n", "0", "--shard", "0/2", "-q") == 0
     small.file("sim_study.py", SMALL.replace("range(12)", "range(15)"))
     for shard in ("1/2", "0/2"):  # of the fifteen now
-        assert verb(small, "-n", "0", "--shard", shard, "-q") == 0
+        small.ok("-n", "0", "--shard", shard, "-q")
     with small.open("study-001") as trajectory:
         assert trajectory["x"].tolist() == list(range(15))
         assert (trajectory.status == "done").all()
     small.file("sim_study.py", SMALL.replace("range(12)", "[0, 7, *range(1, 17)]"))
-    capsys.readouterr()
-    assert verb(small, "-n", "0") == 4
-    told = capsys.readouterr().err
+    refused = small.simkit("-n", "0")
+    assert refused.code == 4
+    told = refused.err
     assert "is a set of shards, which grows at its end only: run 1 has another point now" in told
     assert "simkit merge results/study-001-plain.h5 results/study-001.h5" in told
     assert verb(small, "merge", "results/study-002.h5", "results/study-001.h5") == 0
-    assert verb(small, "-n", "0") == 0
+    small.ok("-n", "0")
     assert small.open("study-002")["x"].tolist() == [*range(15), 7, 15, 16]
 
 
@@ -202,10 +212,7 @@ def test_a_missing_shard_is_pending_and_made_again(small):
     (small.path / "results/study-001.shards/0001.h5").unlink()
     trajectory = small.open("study-001")
     assert trajectory.where("status == 'pending'").index.tolist() == [4, 5, 6, 7]
-    assert (
-        trajectory["z"].mask.tolist() == [4 <= i < 8 for i in range(12)]
-        or np.isnan(trajectory["z"][4:8]).all()
-    )
+    assert np.isnan(trajectory["z"]).tolist() == [4 <= i < 8 for i in range(12)]
     small.close()
     assert verb(small, "-n", "0", "--shard", "1/3", "-q") == 0
     assert np.array_equal(small.open("study-001")["noise"], before)
