@@ -48,6 +48,15 @@ LATER = (  # came with features after the house was counted
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
+    *(
+        "execute/dask",
+        "execute/futures",
+        "execute/tasks",
+        "execute/warden",
+        "execute/launched",
+        "execute/mailbox",
+    ),
+    *("execute/offers", "execute/transports"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
@@ -58,6 +67,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "collect/scopes": "collect/test_graph.py",
     "collect/syntax": "collect/test_graph.py",
     "record/inspection": "provenance/test_restore_strangers.py",
+    **dict.fromkeys(["execute/tasks", "execute/warden", "execute/transports"], "execute/test_futures.py"),
     "record/file/sums": "record/test_damage.py",
     "record/readings": "collect/test_listener.py",
     "record/file/system": "record/file/test_log.py",

@@ -35,12 +35,13 @@ from simkit.declare.space import Space, explore, first_value, with_axis, with_tr
 from simkit.declare.tags import seconds
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.study.session import study
+from simkit.study.session import study, transported
 
 if TYPE_CHECKING:
     import argparse
@@ -60,8 +61,11 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return list_parameters(items)
     if options.collect_only:
         return list_experiments(items, settings.where, verbose=options.verbose, quiet=options.quiet)
-    report = Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
-    return run_all(items, settings, report, durations=options.durations or 0)
+    if settings.engine == "scoop" and settings.workers and not is_by_scoop():
+        return launched_by_scoop(arguments, settings.workers)
+    with transported(settings, [item.plan for item in items]) as settings:
+        report = Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
+        return run_all(items, settings, report, durations=options.durations or 0)
 
 
 def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durations: int) -> int:
@@ -116,6 +120,7 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         shard=shard(options.shard) if options.shard else None,
         workers=0 if options.pdb else workers,
         method=options.start_method,
+        engine=engine_name(options, project),
         most_failures=options.maxfail or 0,
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
@@ -140,6 +145,15 @@ def check_options(options: argparse.Namespace) -> None:
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
         raise SimkitError(msg)
+
+
+def engine_name(options: argparse.Namespace, project: Settings) -> str:
+    """Which engine is meant: a launcher that was typed before the command says so as well."""
+    if options.engine and options.workers == "0":
+        msg = f"--engine {options.engine} and -n 0 contradict each other: -n 0 runs in this process"
+        raise SimkitError(msg)
+    started = {"mpi4py.futures": "mpi"}.get(launcher(), "scoop" if is_by_scoop() else "")
+    return str(options.engine or started or project.engine)
 
 
 def recorded_ids(path: Path) -> set[str]:

@@ -130,12 +130,19 @@ class Feed:
         self.returned[:0] = [portion.part(row, row + 1) for row in kept]
 
 
-SECONDS = 0.02  # of work per portion
-RUNS = 20_000
-BYTES = 4 << 20
+@attrs.frozen
+class PortionSize:
+    """How large a portion may be: seconds of work, runs, and bytes of results."""
+
+    seconds: float
+    runs: int
+    nbytes: int
 
 
-def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
+MESSAGE = PortionSize(0.02, 20_000, 4 << 20)  # to a process of this machine
+
+
+def next_size(size: int, runs: int, seconds: float, nbytes: int, most: PortionSize = MESSAGE) -> int:
     """How many runs the next portion shall have.
 
     Parameters
@@ -147,6 +154,6 @@ def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
     """
     if not runs:
         return 1
-    by_time = int(SECONDS * runs / max(seconds, 1e-9))
-    by_bytes = int(BYTES * runs / max(nbytes, 1))
-    return max(1, min(by_time, by_bytes, size * 4, RUNS))
+    by_time = int(most.seconds * runs / max(seconds, 1e-9))
+    by_bytes = int(most.nbytes * runs / max(nbytes, 1))
+    return max(1, min(by_time, by_bytes, size * 4, most.runs))

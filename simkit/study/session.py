@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.listener import OpenedFile, OpenedFiles, listener
-from simkit.collect.modules import turn_to
+from simkit.collect.modules import hooked_engines, simconfs, turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.execute.offers import Wish
+from simkit.execute.transports import Executors, Pooled, Transport
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
@@ -39,6 +42,47 @@ from simkit.study.strategies import study_adaptively
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
+
+
+@contextmanager
+def transported(
+    settings: Settings, plans: Sequence[Plan], engine: Any = None, source: str = "--engine"
+) -> Iterator[Settings]:
+    """The settings with the engine that they name, which is started when it is needed and ends with the block.
+
+    Parameters
+    ----------
+    plans
+        Their simconf.py files may offer engines.
+    engine
+        The user's own executor, which is left as it is.
+    source
+        Who says which engine, for messages.
+
+    Raises
+    ------
+    SimkitError
+        For an unknown engine.
+    """
+    transport: Transport | None
+    if engine is not None:
+        name, share = type(engine).__name__, max(1, settings.workers)
+        pooled = Pooled.of(engine, source, is_ours=False)
+        transport = Executors(name, lambda: pooled, share=share, is_renewable=False)
+    elif settings.engine == "local" or not settings.workers:
+        transport = None
+    else:
+        files = {file: None for plan in plans for file in simconfs(plan.path, plan.rootdir)}
+        offered = hooked_engines(files, settings.rootdir)
+        wish = Wish(
+            settings.engine, source, settings.workers, settings.engines, offered, settings.rootdir
+        )  # fmt: skip
+        transport = wish.transport()
+    try:
+        yield attrs.evolve(settings, transport=transport)
+    finally:
+        if transport is not None:
+            transport.close()
 
 
 def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
@@ -152,6 +196,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     into: str | os.PathLike[str] | None = None,
+    engine: Any = None,
     check: bool = False,
 ) -> Trajectory:
     """Run an experiment from a script, a notebook or a test, by the rules of the command.
@@ -174,6 +219,9 @@ def run(
         Begin a new trajectory even if one could be continued.
     into
         Continue this file although code or constants differ.
+    engine
+        Where the runs are executed: a name as in ``simkit --engine``, or an executor, which is left as it is. By
+        default processes of this machine. ``workers`` is then how many runs each of its workers executes at once.
     check
         Raise the first failure; otherwise runs that are not done are a warning.
 
@@ -188,9 +236,11 @@ def run(
         raise SimkitError(msg)
     outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
     plan, project = plan_of(function, space, outside)
+    is_named = isinstance(engine, str)
     settings = attrs.evolve(
         project,
-        workers=workers,
+        engine=engine if is_named else project.engine,
+        workers=workers if engine is None else max(1, workers),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
@@ -201,7 +251,9 @@ def run(
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=2)
-    progress = study(Item(plan), settings, fitting_reporter())
+    own = None if is_named else engine
+    with transported(settings, [plan], own, f"engine={engine!r}") as settings:
+        progress = study(Item(plan), settings, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
         warnings.warn(problem, stacklevel=2)
     return opened(progress, check=check)

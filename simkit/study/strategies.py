@@ -222,7 +222,7 @@ class Asker:
         if isinstance(points, list):
             self.by_generations(sampler, points)
         else:
-            workers = self.growing.settings.workers
+            workers = self.growing.settings.width
             limit = workers + 1 if workers else 1
             Steady(sampler, self.growing, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None

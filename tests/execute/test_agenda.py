@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.declare.space import product
-from simkit.execute.agenda import BYTES, RUNS, SECONDS, Feed, Worklist, next_size
+from simkit.execute.agenda import MESSAGE, Feed, Worklist, next_size
 from simkit.values.batch import Batch, Status
 
 SPACE = product(x=range(50))
@@ -100,10 +100,10 @@ def test_each_run_is_handed_out_once_whatever_comes_back(n, workers, random):
 
 
 @settings(deadline=None)
-@given(st.integers(1, RUNS), st.integers(0, RUNS), st.floats(0, 1e4), st.integers(0, 1 << 40))
+@given(st.integers(1, MESSAGE.runs), st.integers(0, MESSAGE.runs), st.floats(0, 1e4), st.integers(0, 1 << 40))
 def test_portions_grow_slowly_and_stay_within_time_and_memory(size, runs, seconds, nbytes):
     following = next_size(size, runs, seconds, nbytes)
-    assert 1 <= following <= max(1, min(RUNS, 4 * size))
+    assert 1 <= following <= max(1, min(MESSAGE.runs, 4 * size))
     if following > 1:
-        assert following * seconds <= SECONDS * runs * (1 + 1e-9)
-        assert following * nbytes <= BYTES * runs
+        assert following * seconds <= MESSAGE.seconds * runs * (1 + 1e-9)
+        assert following * nbytes <= MESSAGE.nbytes * runs

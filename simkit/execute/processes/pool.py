@@ -178,10 +178,20 @@ class Pool:
             if not ready:
                 yield None
 
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
+        alive = [worker for worker in self.workers.values() if worker.process]
+        return len(alive), sum(bool(worker.flight) for worker in alive)
+
     def halt(self) -> None:
         """Let no worker start a further run; they finish those that they are in."""
         for worker in list(self.workers.values()):
             worker.beat[STOP] = 1.0
+
+    def resume(self) -> None:
+        """After a halt, let runs start again with the next agenda."""
+        for worker in self.workers.values():
+            worker.beat[STOP] = 0.0
 
     def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
