@@ -31,7 +31,14 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/list",
         "analyse/bokeh",
     ),
-    *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
+    *(
+        "declare/adaptive",
+        "collect/companions",
+        "study/answers",
+        "study/conversation",
+        "study/growth",
+        "study/strategies",
+    ),
     *("study/steady", "study/script", "adapters/"),
     *(
         "declare/sampling",
@@ -47,7 +54,6 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
-    *("collect/listener", "record/readings"),
     *(
         "execute/dask",
         "execute/futures",
@@ -57,6 +63,8 @@ LATER = (  # came with features after the house was counted
         "execute/mailbox",
     ),
     *("execute/offers", "execute/transports"),
+    *("collect/listener", "record/readings", "inform/failures"),
+    *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
@@ -73,7 +81,8 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
     "study/answers": "study/test_strategies.py",
-    "study/growing": "study/test_strategies.py",
+    "study/conversation": "study/test_strategies.py",
+    "study/growth": "study/test_strategies.py",
     "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],

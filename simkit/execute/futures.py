@@ -15,7 +15,7 @@ import numpy as np
 import xxhash
 
 from simkit.errors import SimkitError
-from simkit.execute.agenda import Agenda, Feed, PortionSize, next_size
+from simkit.execute.agenda import Agenda, Feed, Pace, PortionSize
 from simkit.execute.job import Declared, Job, portable
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.worker import packed
@@ -78,13 +78,13 @@ class Futures:
         plan, packages = job.plan, packages or {}
         self.assignment = pickle.dumps(
             Assignment(
-                portable(job, self.declared), len(self.declared.elements), workers, plan.limits, plan.isolate,
-                show_output, self.mailbox, tuple(sys.path), os.getcwd(), {**versions_of({}), **packages},
+                portable(job, self.declared), len(self.declared.elements), workers, plan.vectorized,
+                plan.limits, plan.isolate, show_output, self.mailbox, tuple(sys.path), os.getcwd(), {**versions_of({}), **packages},
             )
         )  # fmt: skip
         self.study = f"{xxhash.xxh3_64_hexdigest(self.assignment)}-{self.mailbox.path.name}"
         self.flights: dict[int, Flight] = {}
-        self.size, self.run_bytes = workers, 0.0
+        self.together, self.pace, self.run_bytes = plan.vectorized, Pace(plan.vectorized, TASK), 0.0
         self.losses: dict[int, int] = {}
         self.suspects: list[Portion] = []
         self.numbers: dict[tuple[str, int], int] = {}  # of the workers that were heard of
@@ -132,7 +132,7 @@ class Futures:
     def _submit(self, feed: Feed) -> None:
         """Have as many tasks under way as there are workers, and one that waits for each."""
         while not any(flight.is_alone for flight in self.flights.values()) and self._has_room():
-            portion = feed.take(self.size)
+            portion = feed.take(max(self.workers, self.pace.size))
             if portion is None:
                 break
             if self.losses and max(self.losses.get(run, 0) for run in portion.runs.tolist()) >= _ALONE:
@@ -191,12 +191,11 @@ class Futures:
         if runs:
             nbytes = sum(batch.nbytes for batch in batches)
             self.run_bytes = nbytes / runs
-            size = next_size(self.size, runs, reply.seconds, nbytes, TASK)
-            self.size = max(self.workers, size)
+            self.pace.heard(runs, reply.seconds, nbytes)
         self._put_back(portion, batches, feed)
         said = tuple(("", remark) for remark in reply.remarks)
         for batch in batches:
-            number = self.numbers.setdefault((reply.guard, batch.worker), len(self.numbers) + 1)
+            number = self.numbers.setdefault((reply.guard, int(np.max(batch.worker))), len(self.numbers) + 1)
             yield attrs.evolve(batch, worker=number, warnings=(*batch.warnings, *said))
             said = ()
 
@@ -243,7 +242,9 @@ class Futures:
             return
         for run in flight.portion.runs.tolist():
             self.losses[run] = self.losses.get(run, 0) + 1
-        if flight.is_alone:
+        if self.together is not None and len(flight.portion) > 1:
+            feed.put_back_halves(flight.portion)
+        elif flight.is_alone:
             self._send(Flight(None, accused=_crashed(flight, why)))
         else:
             feed.put_back_singly(flight.portion)

@@ -53,6 +53,8 @@ class Assignment:
         How many objects the points refer to by their numbers.
     workers
         How many runs each guard executes at once.
+    together
+        How many runs one call computes at most, as in `Plan`.
     mailbox
         Where owner and guards tell each other what can't wait for the end of a task.
     path, folder
@@ -64,6 +66,7 @@ class Assignment:
     source: Source
     declared: int
     workers: int
+    together: int | None
     limits: Limits
     isolate: bool
     show: bool

@@ -128,6 +128,7 @@ class Post:
         self.pool = Pool(
             assignment.source, self.declared, assignment.workers,
             method=start_method(), limits=assignment.limits, show=assignment.show, isolate=assignment.isolate,
+            together=assignment.together,
         )  # fmt: skip
         return self.pool
 
@@ -137,9 +138,15 @@ class Post:
         if mailbox.is_halted():
             return Reply(self.name)
         share = assignment.workers if assignment.workers > 1 else 0
-        agenda = Worklist(portion.runs, _rows(portion), restorable=portion.restorable, workers=share)
+        agenda = Worklist(
+            portion.runs,
+            _rows(portion),
+            restorable=portion.restorable,
+            workers=share,
+            together=assignment.together,
+        )
         lookout, haul = Lookout(self.connection, mailbox), Haul()
-        pool.resume()
+        pool.resume(0 if assignment.together is None else len(portion))
         for batch in pool.run(agenda, lookout.is_over):
             if isinstance(batch, Checkpoint):
                 if not mailbox.hand_over(batch, lookout.is_idle):
