@@ -76,12 +76,12 @@ class Futures:
         self.mailbox = Mailbox.beside(folder)
         self.declared = Declared.of(job.plan.space)
         plan, packages = job.plan, packages or {}
-        self.assignment = pickle.dumps(
-            Assignment(
-                portable(job, self.declared), len(self.declared.elements), workers, plan.vectorized,
-                plan.limits, plan.isolate, show_output, self.mailbox, tuple(sys.path), os.getcwd(), {**versions_of({}), **packages},
-            )
+        assignment = Assignment(
+            portable(job, self.declared), len(self.declared.elements), workers, plan.vectorized, plan.limits,
+            plan.isolate, show_output, self.mailbox, tuple(sys.path), os.getcwd(),
+            {**versions_of({}), **packages},
         )  # fmt: skip
+        self.assignment = pickle.dumps(assignment)
         self.study = f"{xxhash.xxh3_64_hexdigest(self.assignment)}-{self.mailbox.path.name}"
         self.flights: dict[int, Flight] = {}
         self.together, self.pace, self.run_bytes = plan.vectorized, Pace(plan.vectorized, TASK), 0.0
