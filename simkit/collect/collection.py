@@ -20,12 +20,13 @@ from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
+from simkit.collect.groups import is_group
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
 from simkit.collect.problems import check_result_names, unused_outside
 from simkit.collect.resolve import Resolver
-from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
+from simkit.collect.signatures import Level, every_field, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
 from simkit.collect.targets import Selector, Target, files
 from simkit.declare.forms import times
@@ -248,12 +249,12 @@ def _check_outside(items: Sequence[Item], settings: Settings) -> None:
     """A name from outside must mean something to one experiment at least."""
     used = [name for item in items for name in item.plan.names]
     groups = [
-        f"{node.name}.{name}"
+        name
         for item in items
         for plan in (item.plan, *item.plan.companions)
         for node in plan.nodes.values()
-        if node.kind == "group"
-        for name in fields(node.make)
+        if node.kind == "group" or (node.kind == "constant" and is_group(node.value))
+        for name in every_field(node.name, node.make or node.value)
     ]
     for name, given in settings.outside.items():
         if name not in used and (given.source.startswith("--") or not _is_used_elsewhere(name, settings)):

@@ -16,7 +16,6 @@ import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
@@ -88,7 +87,7 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
+        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
         self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {
             n.name for n in self.recorded
         }
@@ -355,18 +354,26 @@ class Injector:
         values: dict[str, Any] = {}
         for node in self.recorded:
             if node.key in environment:
-                values.update(leaves(node.name, environment[node.key]))
+                values.update(node.leaves(environment[node.key]))
         for value in values.values():
             self.readings.name(value)
-        return {name: value for name, value in values.items() if name not in self.explored}
+        return {name: value for name, value in values.items() if not self.is_explored(name)}
+
+    def is_explored(self, name: str) -> bool:
+        """Whether a name, or the group that it is a field of, stands in the points."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.explored)
 
 
-def _is_recorded_per_run(node: Node) -> bool:
-    if not node.varying or "." in node.name:
+def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
+    group = plan.nodes.get(node.name.rpartition(".")[0])
+    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
+        group = plan.nodes.get(group.name.rpartition(".")[0])
+    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
+    if not node.varying or is_part:
         return False
     if node.kind == "explored":
-        return bool(node.needs)
-    return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
+        return bool(node.needs) and "." not in node.name
+    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
 
 
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")

@@ -17,8 +17,7 @@ import numpy as np
 from simkit.collect.captures import Captures
 from simkit.collect.code import changes, graph_of, reached
 from simkit.collect.config import Settings
-from simkit.collect.plan import Plan, providers_of
-from simkit.collect.signatures import MISSING, fields, leaves
+from simkit.collect.plan import Plan, given_by_code, providers_of
 from simkit.collect.targets import Shard
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
@@ -40,13 +39,9 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
     constants: dict[str, str] = {}
     for node in plan.nodes.values():
-        if node.kind == "constant":
-            constants.update(_digests(node.name, node.value))
-        elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}
-            for name, default in defaults.items():
-                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
-                    constants.update(_digests(f"{node.key}.{name}", default))
+        key = node.key if node.kind == "group" else node.name
+        for leaf, value in given_by_code(node, plan).items():
+            constants[key + leaf[len(node.name) :]] = _digest(value)
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
@@ -56,14 +51,11 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _digests(name: str, value: Any) -> dict[str, str]:
-    found = {}
-    for leaf, inner in leaves(name, value).items():
-        try:
-            found[leaf] = digest(inner)
-        except Unstorable:
-            found[leaf] = repr(inner)
-    return found
+def _digest(value: Any) -> str:
+    try:
+        return digest(value)
+    except Unstorable:
+        return repr(value)
 
 
 @attrs.frozen
