@@ -17,6 +17,7 @@ from simkit.collect.conversion import unwrapped
 from simkit.declare.annotations import Note, notes
 from simkit.declare.tags import tag_of
 from simkit.errors import SimkitError, did_you_mean, listed
+from simkit.values.compare import same
 from simkit.values.instances import BASES
 from simkit.values.registry import codec_of, is_declared
 
@@ -232,7 +233,16 @@ def evolved(group: Any, /, **replaced: Any) -> Any:
     if type(group) is Namespace:
         return Namespace(**{**values, **changes})
     known = members(type(group))
-    arguments = {known[name].argument: value for name, value in changes.items()}
-    if is_declared(type(group), "__attrs_attrs__"):
-        return attrs.evolve(group, **arguments)
-    return dataclasses.replace(group, **arguments)
+    changes |= {name: value for name, value in values.items() if name not in changes and known[name].argument}
+    follow = [name for name in _following(group, values, known) if name not in by_field(replaced)]
+    return type(group)(**{known[name].argument: changes[name] for name in changes if name not in follow})
+
+
+def _following(group: Any, values: Mapping[str, Any], known: Mapping[str, Member]) -> list[str]:
+    """The fields whose values are those that the class computes from the others: they follow when these change."""
+    computed = [name for name, member in known.items() if member.is_computed and member.argument]
+    if not computed:
+        return []
+    others = {name: value for name, value in values.items() if name not in computed and known[name].argument}
+    usual = type(group)(**{known[name].argument: value for name, value in others.items()})
+    return [name for name in computed if same(getattr(usual, name), values[name])]

@@ -88,7 +88,7 @@ class Injector:
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
         self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
-        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {
+        self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
@@ -357,11 +357,11 @@ class Injector:
                 values.update(node.leaves(environment[node.key]))
         for value in values.values():
             self.readings.name(value)
-        return {name: value for name, value in values.items() if not self.is_explored(name)}
+        return {name: value for name, value in values.items() if not self.is_apart(name)}
 
-    def is_explored(self, name: str) -> bool:
-        """Whether a name, or the group that it is a field of, stands in the points."""
-        return any(name == one or name.startswith(f"{one}.") for one in self.explored)
+    def is_apart(self, name: str) -> bool:
+        """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.apart)
 
 
 def _is_recorded_per_run(node: Node, plan: Plan) -> bool:

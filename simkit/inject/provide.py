@@ -189,7 +189,7 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     """What is recorded once: value, comment and unit, and origin by name; groups as their fields."""
     recorded: dict[str, Constant] = {}
     for name, node in plan.parameters.items():
-        if "." in name or (node.varying and not has_fixed_fields(node, plan)):
+        if node.kind != "constant" and ("." in name or (node.varying and not has_fixed_fields(node, plan))):
             continue
         whole = _at_first_point(node, plan, values) if node.varying else values[name]
         for leaf, value in node.leaves(whole).items():
