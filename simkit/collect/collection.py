@@ -277,7 +277,7 @@ def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:
         msg = f"{caller()}: an experiment is a function, not {function!r}"
         raise SimkitError(msg)
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
-    file = getattr(module, "__file__", None)
+    file = function.__globals__.get("__file__")
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
     settings = load_settings(find_rootdir([path if path.exists() else Path.cwd()]))
     tag = tag_of(function) or Tag("experiment")
