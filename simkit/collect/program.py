@@ -6,7 +6,7 @@ import ast
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from simkit.collect.graph import is_project_file
 from simkit.collect.plan import Plan
 from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 from simkit.values.encode import explain
@@ -51,12 +52,13 @@ class Program:
             For a result that is no global at its end.
         """
         namespace: dict[str, Any] = {"__name__": "__main__", "__file__": self.path, _GIVEN: given}
-        argv, folders = sys.argv, list(sys.path)
+        argv, folders, before = sys.argv, list(sys.path), set(sys.modules)
         sys.argv, sys.path[:0] = [self.path], [os.path.dirname(self.path)]
         try:
             exec(_compiled(self.path, self.text, self.names), namespace)
         finally:
             sys.argv, sys.path[:] = argv, folders
+            _forget(before)
         return self._results(namespace)
 
     def _results(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +72,13 @@ class Program:
         if self.results:
             return {name: namespace[name] for name in self.results}
         return {name: value for name, value in made.items() if explain(value, name) is None}
+
+
+def _forget(known: Set[str]) -> None:
+    """Let the next run import the project's modules anew, as a fresh process does: they may keep something."""
+    for name in sys.modules.keys() - known:
+        if is_project_file(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]
 
 
 def _is_value(name: str, value: Any) -> bool:
