@@ -118,7 +118,7 @@ def test_the_command_sets_explores_lists_shows_continues_and_verifies_nested_fie
     assert (traj.parameters.cfg.steps, traj.parameters.model.synaptic.plastic.kernel.tau2) == (7, 4.0)
     project.file("sim_f.py", MODEL.replace("tau2: float = 5.0", "tau2: float = 6.0"))
     again = project.ok()
-    assert "results/f-002.h5 is not continued: model.bare.tau2 was 5.0, now" in again.out
+    assert "results/f-002.h5 is not continued: model.bare.tau2 was 5.0, now 6.0" in again.out
     verified = project.ok("verify", "results/f-002.h5").out
     assert "model.bare.tau2 is 6.0 in the code now; verified with 5.0, as recorded" in verified
 

@@ -113,7 +113,7 @@ def test_a_run_whose_script_fails_is_a_failed_run_that_names_the_line(script):
     ("options", "words"),
     [
         ({"Q": [1]}, ["model.py assigns no 'Q'", "constants: T, "]),
-        ({"fieldd": [1]}, ["model.py assigns no 'feild'; did you mean 'field'?"]),
+        ({"fields": [1]}, ["model.py assigns no 'fields'; did you mean 'field'?"]),
         ({"m": [1]}, ["'m' is set more than once (lines 12, 14)"]),
         ({"i": [1]}, ["model.py:13: 'i' is no constant", "outside of loops"]),
         ({"energy": [1]}, ["model.py:16: 'energy' is no constant"]),
