@@ -24,7 +24,7 @@ from simkit.collect.groups import is_group
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
-from simkit.collect.problems import check_result_names, unused_outside
+from simkit.collect.problems import check_result_names, check_vectorized, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, every_field, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
@@ -251,9 +251,11 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         isolate=candidate.tag.isolate,
         chdir=candidate.tag.chdir,
+        vectorized=candidate.tag.vectorized,
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
     check_result_names(made)
+    check_vectorized(made)
     return made
 
 
