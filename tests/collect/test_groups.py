@@ -419,3 +419,21 @@ def test_an_instance_with_more_than_its_fields_can_not_be_recorded(study):
     text = HEAD + "@dataclass\nclass Config:\n    a: int = 1\nodd = Config()\nodd.b = 3\n"
     with pytest.raises(SimkitError, match="attribute 'b', which is no field of its class"):
         study.run(text + "@experiment\ndef f(cfg=odd):\n    return cfg.a\n")
+
+
+def test_vectorized_runs_get_arrays_for_the_explored_fields_of_any_depth(study):
+    text = MODEL.replace("@experiment\n", "@experiment(vectorized=True)\n").replace(
+        'return {"tau1"', 'return {"x": model.synaptic.tau1 * kernel.tau2 * cfg.steps, "tau1"'
+    )
+    text = text.replace(', "kinds": kinds}', "}").replace(
+        '"bare": model.bare.tau1, "lr": cfg.lr', '"n": cfg.steps'
+    )
+    names = {
+        "model.synaptic.tau1": [1.0, 2.0],
+        "model.synaptic.plastic.kernel.tau2": [7.0],
+        "cfg.steps": [3, 4],
+    }
+    traj = study.run(text, space=product(names))
+    assert traj["x"].tolist() == [21.0, 28.0, 42.0, 56.0]
+    assert traj["n"].tolist() == [3, 4, 3, 4]
+    assert "model.synaptic.plastic.rate" in traj.constants()
