@@ -56,6 +56,7 @@ LATER = (  # came with features after the house was counted
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings", "inform/failures"),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
+    *("collect/fields", "collect/program"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),

@@ -25,7 +25,7 @@ from simkit.collect.config import (
     load_settings,
 )
 from simkit.collect.conversion import convert
-from simkit.collect.groups import is_group
+from simkit.collect.fields import is_group
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.targets import Shard, Target, parse_target, selected

@@ -19,8 +19,8 @@ from simkit.collect.code import graph_of, reached
 from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.draws import generators, streams
+from simkit.collect.fields import is_group
 from simkit.collect.graph import NOTEBOOK
-from simkit.collect.groups import is_group
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of

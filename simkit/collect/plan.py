@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from simkit.collect.captures import Captures
-from simkit.collect.groups import assembled, inner_comments, is_group_class, is_parameter, leaves, own_doc
+from simkit.collect.fields import assembled, inner_comments, is_group_class, is_parameter, leaves, own_doc
 from simkit.collect.listener import OpenedFile
 from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from simkit.collect.groups import group_fields, is_group
+from simkit.collect.fields import group_fields, is_group
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import NoField, Provider, Requester
 from simkit.declare.annotations import Note, notes

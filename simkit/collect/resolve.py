@@ -11,7 +11,7 @@ import attrs
 from simkit.collect import problems
 from simkit.collect.config import Outside
 from simkit.collect.conversion import convert
-from simkit.collect.groups import Namespace, evolved, group_class, own_doc
+from simkit.collect.fields import Namespace, evolved, group_class, own_doc
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,

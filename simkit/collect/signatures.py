@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from simkit.collect.conversion import expected
-from simkit.collect.groups import NOTHING, Member, fields_depend, group_class, group_fields, is_group, members
+from simkit.collect.fields import NOTHING, Member, fields_depend, group_class, group_fields, is_group, members
 from simkit.collect.modules import is_collected, know_codecs, load, simconfs, turn_to
 from simkit.declare.annotations import Note, notes
 from simkit.declare.tags import Kind, Tag, tag_of

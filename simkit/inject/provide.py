@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.groups import Namespace, group_fields, is_parameter, leaf_notes
+from simkit.collect.fields import Namespace, group_fields, is_parameter, leaf_notes
 from simkit.collect.plan import Node, Plan
 from simkit.collect.problems import check_storable
 from simkit.collect.signatures import changes_others

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.groups import fields_depend, group_fields, is_group, is_parameter, is_parameter_class
+from simkit.collect.fields import fields_depend, group_fields, is_group, is_parameter, is_parameter_class
 from simkit.collect.plan import Node, Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import ManyRuns

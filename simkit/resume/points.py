@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.groups import is_parameter, leaves
+from simkit.collect.fields import is_parameter, leaves
 from simkit.collect.plan import Plan
 from simkit.declare.axes import from_list
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
