@@ -54,13 +54,21 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
-    *("collect/listener", "record/readings", "inform/failures"),
+    *(
+        "collect/listener",
+        "record/readings",
+        "inform/failures",
+        "resume/outlook",
+        "inform/events",
+        "cli/listing",
+    ),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
     *("collect/fields", "collect/program"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
     "collect/draws": "inject/test_generators.py",
+    **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
     "analyse/bokeh": "serve/test_app.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",
