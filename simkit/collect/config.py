@@ -55,7 +55,7 @@ class Settings:
         What happens when code or constants differ from those recorded: ``next`` trajectory, ``into`` the
         same, or ``stop``; None is the next one, but stop before throwing away more than a minute of runs.
     engine
-        Where the runs are executed, by its name.
+        Where the runs are executed: its name, or an executor.
     engines
         What the engines' tables say, by their names.
     silence
@@ -117,7 +117,7 @@ class Settings:
     workers: int = 1
     durable: bool = False
     on_change: str | None = None
-    engine: str = "local"
+    engine: Any = "local"
     engines: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     silence: tuple[str, ...] = ()
     compress: bool = False

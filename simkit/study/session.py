@@ -45,17 +45,13 @@ from simkit.values.instances import loaded, revived
 
 
 @contextmanager
-def transported(
-    settings: Settings, plans: Sequence[Plan], engine: Any = None, source: str = "--engine"
-) -> Iterator[Settings]:
+def transported(settings: Settings, plans: Sequence[Plan], source: str = "--engine") -> Iterator[Settings]:
     """The settings with the engine that they name, which is started when it is needed and ends with the block.
 
     Parameters
     ----------
     plans
         Their simconf.py files may offer engines.
-    engine
-        The user's own executor, which is left as it is.
     source
         Who says which engine, for messages.
 
@@ -65,12 +61,11 @@ def transported(
         For an unknown engine.
     """
     transport: Transport | None
-    if engine is not None:
-        name, share = type(engine).__name__, max(1, settings.workers)
-        pooled = Pooled.of(engine, source, is_ours=False)
-        transport = Executors(name, lambda: pooled, share=share, is_renewable=False)
-    elif settings.engine == "local" or not settings.workers:
+    if settings.engine == "local" or not settings.workers:
         transport = None
+    elif not isinstance(settings.engine, str):  # the user's own executor
+        name, pooled = type(settings.engine).__name__, Pooled.of(settings.engine, source, is_ours=False)
+        transport = Executors(name, lambda: pooled, share=settings.workers, is_renewable=False)
     else:
         files = {file: None for plan in plans for file in simconfs(plan.path, plan.rootdir)}
         offered = hooked_engines(files, settings.rootdir)
@@ -231,31 +226,50 @@ def run(
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
     """
-    if type(workers) is not int or workers < 0:
-        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
-        raise SimkitError(msg)
-    outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
-    plan, project = plan_of(function, space, outside)
-    is_named = isinstance(engine, str)
+    number = worker_number(workers)
+    plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
         project,
-        engine=engine if is_named else project.engine,
-        workers=workers if engine is None else max(1, workers),
+        engine=project.engine if engine is None else engine,
+        workers=number if engine is None else max(1, number),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
         into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
+    return studied(plan, settings, check=check)
+
+
+def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
+    """What ``set=`` lays on top of the code's values."""
+    return {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (values or {}).items()}
+
+
+def worker_number(workers: int) -> int:
+    """The number of worker processes that a script asks for.
+
+    Raises
+    ------
+    SimkitError
+        Where it is none.
+    """
+    if type(workers) is not int or workers < 0:
+        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
+        raise SimkitError(msg)
+    return workers
+
+
+def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
+    """The trajectory of a study that was asked for in a script, two calls further up."""
     if plan.captures.incomparable:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
-        warnings.warn(words, stacklevel=2)
-    own = None if is_named else engine
-    with transported(settings, [plan], own, f"engine={engine!r}") as settings:
+        warnings.warn(words, stacklevel=3)
+    with transported(settings, [plan], f"engine={settings.engine!r}") as settings:
         progress = study(Item(plan), settings, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
-        warnings.warn(problem, stacklevel=2)
+        warnings.warn(problem, stacklevel=3)
     return opened(progress, check=check)
 
 
