@@ -266,8 +266,8 @@ def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=3)
-    with transported(settings, [plan], f"engine={settings.engine!r}") as settings:
-        progress = study(Item(plan), settings, fitting_reporter())
+    with transported(settings, [plan], f"engine={settings.engine!r}") as ready:
+        progress = study(Item(plan), ready, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
         warnings.warn(problem, stacklevel=3)
     return opened(progress, check=check)
