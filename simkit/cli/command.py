@@ -6,14 +6,14 @@ import pdb
 import secrets
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Item, collect
+from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
     KindOf,
     Outside,
@@ -34,11 +34,11 @@ from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
 from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
 from simkit.study.session import study
 
@@ -67,18 +67,24 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durations: int) -> int:
     """Study the experiments one after the other; the exit code."""
     nothing: list[str] = []
+    slots: dict[str, Slot] = {}
+    unready: dict[str, None] = {}
     code = 0
     try:
         for item in items:
+            node_id = item.plan.node_id
             try:
-                progress = study(item, settings, report)
+                check_ready(item, unready)
+                progress = study(item, settings, report, slots)
             except NothingToRun as problem:
                 nothing.append(str(problem))
                 continue
-            except ProviderFailed as problem:
-                report.problem(item.plan.node_id, str(problem))
-                code = FAILED
+            except (ProviderFailed, SourceNotReady) as problem:
+                report.problem(node_id, str(problem))
+                unready[node_id] = None
+                code = code or problem.exit_code
                 continue
+            slots[node_id] = progress.target.slot
             code = code or (FAILED if progress.failed_in_all or progress.problems else 0)
             if progress.interrupted or (
                 settings.most_failures and progress.failed_in_all >= settings.most_failures
@@ -92,6 +98,14 @@ def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durati
     for text in nothing:
         print(f"simkit: {text}", file=sys.stderr)
     return NOTHING if len(nothing) == len(items) else code
+
+
+def check_ready(item: Item, unready: Iterable[str]) -> None:
+    """Refuse an experiment that needs the runs of one that could not be run."""
+    lacking = needed(item.plan, unready)
+    if lacking:
+        msg = f"it needs the runs of {lacking[0]}, which could not be run"
+        raise SourceNotReady(msg)
 
 
 def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: Sequence[Target]) -> Settings:
@@ -120,6 +134,7 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
         replay=options.pdb and any(target.runs is not None for target in targets),
+        allow_incomplete=options.allow_incomplete,
         argv=("simkit", *arguments),
         sumatra=project.sumatra or options.sumatra,
         reason=options.reason,
@@ -354,7 +369,7 @@ def list_parameters(items: Sequence[Item]) -> int:
     """``--parameters``: name, value, unit, comment and origin of all parameters of each experiment."""
     for item in items:
         print(rule(item.plan.node_id, "-"))
-        _print_parameters(item.plan, item.plan.parameters)
+        _print_parameters(item.plan, item.plan.parameters | item.plan.feeds)
         for companion in item.plan.companions:
             own = {
                 name: node for name, node in companion.parameters.items() if name not in item.plan.parameters
@@ -376,6 +391,9 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     """A parameter's lines: a group has one for each of its fields."""
     about = "   ".join(text for text in (node.comment.partition("\n")[0], node.origin) if text)
     unit = f" {node.unit}" if node.unit else ""
+    if node.kind == "feed":
+        which = "each" if node.value.by is None else "groups" if node.varying else "all"
+        return [(node.name, f"{which} of {node.origin}", "")]
     if node.kind == "explored":
         declared = [values for name, values in axes(plan.space.form) if name == node.name]
         some = [

@@ -13,6 +13,7 @@ import attrs
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import Provider, Requester, group_fields, is_group
 from simkit.declare.annotations import Note, notes
+from simkit.declare.feed import Feed
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
 from simkit.values.encode import explain
@@ -95,6 +96,19 @@ def set_explored(name: str, source: str) -> SimkitError:
     )
 
 
+def fed_and_provided(name: str, feed: Feed, where: str) -> SimkitError:
+    """A name that another experiment explores, and that has a value of its own in this one."""
+    return SimkitError(
+        paragraphs(
+            [
+                f"{where}: {name!r} is explored by {feed.words} and comes with them, but has a value of its own here",
+                f"the value that each of those runs had is {feed.argument}.{name} too",
+                f"give one of the two {name!r} another name, or let both come from one provider in a simconf.py",
+            ]
+        )
+    )
+
+
 def two_values(name: str, known: Node, asker: Requester, other: Any) -> SimkitError:
     """One name with two values."""
     first = f"{known.value!r} ({known.origin})" if known.kind == "constant" else f"provided by {known.origin}"
@@ -119,7 +133,7 @@ def shared_needs_varying(
 ) -> SimkitError:
     """An experiment-scoped fixture that needs what differs between runs."""
     way = [key]
-    while nodes[way[-1]].kind not in ("explored", "builtin"):
+    while nodes[way[-1]].kind not in ("explored", "builtin", "feed"):
         step = next((need.key for need in nodes[way[-1]].needs if nodes[need.key].varying), None)
         if step is None:
             break
@@ -194,7 +208,7 @@ def check_storable(name: str, value: Any, origin: str) -> None:
 
 def check_is_group(node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
-    if node.kind in ("fixture", "builtin", "explored") or (
+    if node.kind in ("fixture", "builtin", "explored", "feed") or (
         node.kind == "constant" and not is_group(node.value)
     ):
         msg = (

@@ -20,6 +20,7 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
+from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
@@ -42,16 +43,20 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     for node in plan.nodes.values():
         if node.kind == "constant":
             constants.update(_digests(node.name, node.value))
+        elif node.supplier is not None and node.supplier.fixed is not None:
+            constants[node.value.recorded[-1]] = str(node.supplier.fixed[-1])
         elif node.kind == "group" and node.make is not None:
             defaults = {name: request.default for name, request in fields(node.make).items()}
             for name, default in defaults.items():
                 if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
                     constants.update(_digests(f"{node.key}.{name}", default))
+    feeds = {name: feed.by if feed.by is None else list(feed.by) for name, feed in plan.space.feeds.items()}
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
         "explored": sorted(plan.space.names),
         **({"designs": designs} if designs else {}),
+        **({"feeds": feeds} if feeds else {}),
         **plan.captures.recorded(),
     }
 
@@ -107,6 +112,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
         return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
         return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
+    if known.get("feeds") != now.get("feeds"):
+        return Mismatch((_other_runs(known.get("feeds", {}), now.get("feeds", {})),))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
@@ -115,6 +122,18 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
     return Mismatch(other, changed, tuple(changes(before, plan.code)), captured, inputs)
+
+
+def _other_runs(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How the points come from runs of other experiments in another way."""
+
+    def words(feeds: Mapping[str, Any]) -> str:
+        each = (
+            name if by is None else f"{name} by {', '.join(by) or 'nothing'}" for name, by in feeds.items()
+        )
+        return "; ".join(each) or "no other experiment's runs"
+
+    return f"each of {words(known)}, now {words(now)}"
 
 
 def _changed_constants(
@@ -129,7 +148,11 @@ def _changed_constants(
             if name in recorded.names("parameters") and recorded.is_constant(name)
             else "not set"
         )
+        group, _, leaf = name.rpartition(".")
         node = plan.nodes.get(name)
+        if leaf == DIGEST and group in plan.feeds:
+            words.append(f"{name} changed: {plan.feeds[group].origin} hold something else")
+            continue
         after = repr(node.value) if node is not None and node.kind == "constant" else "another value"
         words.append(f"{name} was {before}, now {after}")
     return words
@@ -359,10 +382,11 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
         if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
             continue
         upstream = _upstream(plan, name)
+        fed = [plan.feeds[key].value.recorded[-1] for key in upstream & plan.feeds.keys()]
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
         unknown = found.captured or found.inputs
-        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream)):
+        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream, *fed)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

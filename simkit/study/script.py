@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from simkit.analyse.stages import Supply
 from simkit.collect.collection import plan_of
 from simkit.collect.config import Outside
 from simkit.declare.space import Space
@@ -20,6 +21,7 @@ from simkit.study.after import call_afters
 from simkit.study.answers import Answers
 from simkit.study.growing import Growing
 from simkit.study.strategies import prepared
+from simkit.study.supply import supplied
 
 
 class ScriptedStudy:
@@ -127,4 +129,5 @@ def start(
         into=None if into is None else Path(into),
         argv=(f"simkit.start({plan.name})",),
     )
+    plan = supplied(plan, Supply(settings))
     return ScriptedStudy(prepared(plan, settings, fitting_reporter())[0])
