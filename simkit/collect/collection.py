@@ -216,7 +216,7 @@ def resolve(
 
     asks = candidate.tag.strategy is not None and space is declared
     if asks:  # what nothing provides must be in each point that it asks for
-        space = outline(Resolver(space, inside, settings.outside).unprovided(candidate.function))
+        space = outline(Resolver(space, inside, settings.outside, experiments).unprovided(candidate.function))
     return over(space, asks=asks)
 
 

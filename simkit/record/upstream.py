@@ -220,7 +220,9 @@ def recorded_places(recorded: Recorded, runs: Index) -> dict[str, Values]:
             values = decode(recorded.rows(name, runs))
             present = np.array([value is not ABSENT for value in values])
             columns[column(feed.argument, leaf)] = Values(
-                objects(values), native=True, present=None if present.all() else present
+                objects([value if there else None for value, there in zip(values, present, strict=True)]),
+                native=True,
+                present=None if present.all() else present,
             )
     return columns
 

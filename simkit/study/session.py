@@ -293,7 +293,8 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
         Whatever the experiment raises.
     """
     given = {name: [value] for name, value in values.items()}
-    plan, _ = plan_of(function, explore(given), {})
+    plan, project = plan_of(function, explore(given), {})
+    plan = supplied(plan, Supply(project))
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
