@@ -139,6 +139,8 @@ class Plan:
         Whether each run has a process of its own.
     chdir
         Whether each run has its ``workdir`` as the working directory.
+    vectorized
+        How many runs one call computes at most, 0 as many as pays; None where each run is a call of its own.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
     strategy
@@ -165,6 +167,7 @@ class Plan:
     compress: bool = False
     isolate: bool = False
     chdir: bool = False
+    vectorized: int | None = None
     streams: frozenset[str] = frozenset()
     generators: Mapping[str, Any] = attrs.field(factory=dict)
     captures: Captures = Captures()
@@ -270,10 +273,15 @@ def providers_of(nodes: Mapping[str, Node]) -> list[Any]:
     return [thing for thing in made if inspect.isfunction(thing) or inspect.isclass(thing)]
 
 
+def experiment_name(function: Callable[..., Any]) -> str:
+    """The name of an experiment, of its trajectories and their files."""
+    return function.__name__.strip("<>")  # of a lambda, too
+
+
 def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
     """``folder/file.py::experiment``, with slashes everywhere."""
     relative = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
-    return f"{relative.as_posix()}::{function.__name__}"
+    return f"{relative.as_posix()}::{experiment_name(function)}"
 
 
 About = tuple[Note, str, bool]  # comment and unit, origin, whether all rows are written before the first run

@@ -206,13 +206,14 @@ def check_storable(name: str, value: Any, origin: str) -> None:
         raise SimkitError(msg)
 
 
-def check_is_group(node: Node, full: str) -> None:
+def check_is_group(where: str, node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
     if node.kind in ("fixture", "builtin", "explored", "feed") or (
         node.kind == "constant" and not is_group(node.value)
     ):
+        origin = f" ({node.origin})" if node.origin else ""
         msg = (
-            f"{full!r} names a field of {node.name!r}, which is no group ({node.origin})\n"
+            f"{where}: {full!r} names a field of {node.name!r}, which is no group{origin}\n"
             f"    make {node.name!r} a @parameter class, or give it as a whole"
         )
         raise SimkitError(msg)
@@ -237,6 +238,32 @@ def check_result_names(plan: Plan) -> None:
             f"    give it another name, such as {name + '_end'!r}"
         )
         raise SimkitError(msg)
+
+
+def check_vectorized(plan: Plan) -> None:
+    """What one call computes many runs with can't be made for each of them."""
+    if plan.vectorized is None:
+        return
+    nodes = (plan.nodes[need.key] for need in plan.needs)
+    single = [
+        f"fixture {node.name!r} ({node.origin})" if node.kind == "fixture" else repr(node.name)
+        for node in nodes
+        if node.varying
+        and (node.kind in ("fixture", "feed") or (node.kind == "builtin" and node.name in _SINGLE))
+    ]
+    if single:
+        what = "one call computes many runs, and it asks for what each run has of its own"
+        msg = paragraphs(
+            [
+                f"{location(plan.function)}: {plan.name} is vectorized: {what}: {', '.join(single)}",
+                "for random numbers ask for 'seed', an array with a seed for each run; a fixture can have",
+                'scope="experiment"; or leave out vectorized, and each run is a call of its own',
+            ]
+        )
+        raise SimkitError(msg)
+
+
+_SINGLE = ("rng", "workdir")
 
 
 def _told_results(returned: Any) -> Sequence[str]:

@@ -26,7 +26,7 @@ from simkit.declare.annotations import Note, note, notes
 from simkit.declare.feed import Feed, whole
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
-from simkit.errors import SimkitError, location
+from simkit.errors import SimkitError, location, together
 from simkit.values.compare import same
 
 Chain = tuple[Requester, ...]
@@ -57,14 +57,12 @@ class Resolver:
         for name, values in axes(self.space.form):
             problems.check_axis(asker.where, name, values)
         needs = self.call(requests(function), (asker,))
-        if self.missing:
-            raise next(iter(self.missing.values()))
         given = [*self.feeds, *(name for name in self.space.names if name not in self.fed)]
         unused = [n for n in given if n not in self.used and n != TRIAL]
-        if unused:
-            raise problems.unused(
-                unused[0], asker, [node.name for node in self.nodes.values()], self.fields()
-            )
+        names = [node.name for node in self.nodes.values()]
+        wrong = [*self.missing.values(), *(problems.unused(n, asker, names, self.fields()) for n in unused)]
+        if wrong:
+            raise together(wrong)
         self.check_fed()
         return needs
 
@@ -146,7 +144,7 @@ class Resolver:
         node = self.constant(request, chain) or self.normal(request, chain)
         overlaid = self.given_fields(name) if node.kind != "group" else []
         if overlaid:
-            problems.check_is_group(node, f"{name}.{overlaid[0]}")
+            problems.check_is_group(chain[0].where, node, f"{name}.{overlaid[0]}")
             return self.overlay(attrs.evolve(node, key=name), chain)
         return node
 

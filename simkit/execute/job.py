@@ -25,9 +25,10 @@ from simkit.declare.forms import Array, axes
 from simkit.declare.plugins import OWN
 from simkit.declare.space import Space, outline
 from simkit.declare.tags import Tag, tag_of
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, shown_path
 from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
+from simkit.inject.vectorized import injector_of
 
 Method = Literal["fork", "spawn", "forkserver"]
 Beside = Callable[[pickle.PickleBuffer], bool] | None
@@ -69,7 +70,7 @@ class Job:
         save: Save | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
-        return Injector(
+        return injector_of(self.plan)(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
             is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
@@ -110,7 +111,7 @@ class Recipe:
         plan = resolve(candidate, inside, settings)
         different = changes(self.code, plan.code)
         if different:
-            msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"
+            msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
         return attrs.evolve(job, plan=plan.supplied(suppliers)), Declared(declared)
 

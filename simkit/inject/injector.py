@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -26,7 +27,7 @@ from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
-from simkit.inject.watch import Watch
+from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -46,6 +47,13 @@ class Log(Protocol):
 
     def text(self, start: int, stop: int) -> str:
         """What was written between two positions."""
+
+
+class Failing(Protocol):
+    """A batch under way."""
+
+    def fail(self, position: int, text: str) -> None:
+        """Make the run at a position a failed one."""
 
 
 class Injector:
@@ -97,6 +105,7 @@ class Injector:
         self.baseline = Baseline(plan)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.lineage = Lineage()
+        self.hearing = Hearing()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
@@ -138,10 +147,10 @@ class Injector:
         Batch
             The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
-        with listener().to(self.readings):
+        with listener().to(self.readings), self.hearing.to(beat, has_log=log is not None):
             batch = self._batch(portion, beat, log)
-        new = self.readings.taken()
-        return attrs.evolve(batch, readings=new) if new else batch
+        new, heard = self.readings.taken(), self.hearing.taken()
+        return attrs.evolve(batch, readings=new, heard=heard) if new or heard else batch
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
@@ -253,7 +262,7 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline, forked = clock() + PATIENCE, self.lineage.children
+        deadline, forked, heard = clock() + PATIENCE, self.lineage.children, self.hearing.fresh
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             begun = clock()
             if beat[STOP] or begun > deadline:
@@ -265,21 +274,27 @@ class Injector:
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, "", out, beat):
                     break
-            if forked:
-                self.lineage.end()
+            if forked or heard:
+                self.settle()
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
                 beat[LOGGED] = logged = mark()
                 out.marks.append(logged)
 
-    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
-        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+    def is_signal(self, error: BaseException, beat: Beat) -> bool:
+        """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
         if self.lineage.children:
             self.lineage.end(error)
-        if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
-            if not beat[STOP]:
-                raise error  # nobody handles signals here: it goes to the caller
+        if not isinstance(error, KeyboardInterrupt) or not self.is_interrupt(beat):
+            return False
+        if not beat[STOP]:
+            raise error  # nobody handles signals here: it goes to the caller
+        return True
+
+    def failed(self, position: int, error: BaseException, more: str, out: Failing, beat: Beat) -> bool:
+        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if self.is_signal(error, beat):
             return False
         out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
         self.failures += 1
@@ -288,6 +303,12 @@ class Injector:
         if self.on_error:
             self.on_error(error)
         return True
+
+    def settle(self) -> None:
+        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        if self.lineage.children:
+            self.lineage.end()
+        self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
         """One argument's values, run by run."""
@@ -324,6 +345,8 @@ class Injector:
             out.executed = position + 1
             recorded.append(self.computed(environment))
             environment.clear()  # nothing of this run is alive when the next begins
+            if self.hearing.fresh:
+                self.hearing.forget()
             self.baseline.end()
             if mark:
                 beat[LOGGED] = logged = mark()
@@ -371,11 +394,16 @@ def _is_recorded_per_run(node: Node) -> bool:
     return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
 
 
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 
 def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to ask for where a library takes no seed as large as ours."""
+    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
+        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
+    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
+        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
     if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
         return ""
     return (

@@ -229,6 +229,7 @@ class Execution:
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            together=self.plan.vectorized,
         )  # fmt: skip
 
     def outcome(self, *, interrupted: bool) -> str:

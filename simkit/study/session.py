@@ -23,10 +23,10 @@ from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.execute.job import Job
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
-from simkit.inject.injector import Injector
 from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.catalogue import Slot
@@ -298,7 +298,7 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
-    injector = Injector(plan, 0, shared, parameters=names, on_error=errors.append)
+    injector = Job(plan, 0, shared, names).injector(on_error=errors.append)
     try:
         batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:
