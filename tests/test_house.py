@@ -32,7 +32,14 @@ LATER = (  # came with features after the house was counted
         "analyse/bokeh",
     ),
     *("declare/feed", "record/upstream", "analyse/stages", "study/supply"),
-    *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
+    *(
+        "declare/adaptive",
+        "collect/companions",
+        "study/answers",
+        "study/conversation",
+        "study/growth",
+        "study/strategies",
+    ),
     *("study/steady", "study/script", "adapters/"),
     *(
         "declare/sampling",
@@ -48,13 +55,21 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
-    *("collect/listener", "record/readings", "inform/failures"),
+    *(
+        "collect/listener",
+        "record/readings",
+        "inform/failures",
+        "resume/outlook",
+        "inform/events",
+        "cli/listing",
+    ),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
     "declare/feed": "collect/test_resolve.py",
     "collect/draws": "inject/test_generators.py",
+    **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
     "analyse/bokeh": "serve/test_app.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",
@@ -66,7 +81,8 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
     "study/answers": "study/test_strategies.py",
-    "study/growing": "study/test_strategies.py",
+    "study/conversation": "study/test_strategies.py",
+    "study/growth": "study/test_strategies.py",
     "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],

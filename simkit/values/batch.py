@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 
 from simkit.declare.forms import Array, Index, Values
-from simkit.values.columns import Column
+from simkit.values.columns import Column, concatenated
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
@@ -67,7 +67,7 @@ class Batch:
     notes
         ``(run number, name, text)``; the name is empty for a remark on the run.
     worker
-        The number of the process; 0 is the owner.
+        The number of the process, or one for each run; 0 is the owner.
     warnings
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
@@ -90,7 +90,7 @@ class Batch:
     errors: Mapping[int, str] = attrs.field(factory=dict)
     logs: Mapping[int, str] = attrs.field(factory=dict)
     notes: tuple[tuple[int, str, str], ...] = ()
-    worker: int = 0
+    worker: int | Array = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     heard: tuple[tuple[Heard, int], ...] = ()
@@ -102,6 +102,49 @@ class Batch:
         columns = (*self.parameters.values(), *self.results.values())
         texts = sum(map(len, self.logs.values()))
         return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts
+
+
+def one_batch(batches: Sequence[Batch]) -> Batch:
+    """All runs of some batches, no run being in two of them, as one batch."""
+    if len(batches) == 1:
+        return batches[0]
+    runs = np.concatenate([batch.runs for batch in batches])
+    order = np.argsort(runs)
+
+    def ordered(parts: Sequence[Any]) -> Array:
+        return np.concatenate(parts)[order]  # type: ignore[no-any-return]
+
+    def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
+        names = dict.fromkeys(name for batch in batches for name in of(batch))
+        nothing = [Column(len(batch.runs), ()) for batch in batches]
+        return {
+            name: concatenated(
+                [of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)]
+            ).take(order)
+            for name in names
+        }
+
+    def texts(of: Callable[[Batch], Mapping[int, str]]) -> dict[int, str]:
+        return {run: text for batch in batches for run, text in of(batch).items()}
+
+    seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    return Batch(
+        runs[order],
+        ordered([batch.status for batch in batches]),
+        ordered([batch.started for batch in batches]),
+        ordered([batch.seconds for batch in batches]),
+        columns(lambda batch: batch.parameters),
+        columns(lambda batch: batch.results),
+        ordered(seeds) if len(seeds) == len(batches) else None,
+        texts(lambda batch: batch.errors),
+        texts(lambda batch: batch.logs),
+        tuple(note for batch in batches for note in batch.notes),
+        ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
+        tuple(run for batch in batches for run in batch.again),
+        tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings)),
+        heard=tuple(words for batch in batches for words in batch.heard),
+        readings=tuple(reading for batch in batches for reading in batch.readings),
+    )
 
 
 @attrs.frozen(eq=False)
