@@ -50,7 +50,7 @@ LATER = (  # came with features after the house was counted
         "analyse/sensitivity",
     ),
     *("values/pictures", "values/codecs/figures", "values/codecs/networkx", "values/codecs/deap"),
-    "collect/conversion",
+    *("collect/conversion", "inject/output"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
