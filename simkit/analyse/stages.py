@@ -20,7 +20,7 @@ from simkit.collect.listener import state_of
 from simkit.collect.plan import node_id
 from simkit.collect.signatures import levels
 from simkit.declare.expressions import names_of
-from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Feed, column
+from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Upstream, column
 from simkit.declare.forms import (
     TRIAL,
     Array,
@@ -125,18 +125,18 @@ class Each:
         return str(self.source.__name__) if callable(self.source) else repr(shown_path(self.source))
 
     @property
-    def feeds(self) -> tuple[Feed, ...]:
+    def feeds(self) -> tuple[Upstream, ...]:
         """The argument that is made from these runs."""
         return () if self._feed is None else (self._feed,)
 
     @cached_property
-    def _feed(self) -> Feed | None:
+    def _feed(self) -> Upstream | None:
         """As it is before the other experiment has run: nothing where only its file could tell."""
         if callable(self.source):
             names, providers = self._declared, _providers(self.source)
             words = f"the runs of {self.source.__name__} ({location(self.source)})"
             names = _without_trial(names if self.by is None else self.by)
-            return Feed(self.source.__name__, words, self.by, names, self.source, providers)
+            return Upstream(self.source.__name__, words, self.by, names, self.source, providers)
         try:
             with Supply().opened(self) as (recorded, _):
                 return self.feed(recorded)
@@ -144,7 +144,9 @@ class Each:
             is_name = isinstance(self.source, str) and self.source.isidentifier()
             name = str(self.source)
             return (
-                Feed(name, f"the runs of {name}", self.by, self.by or (), node_id=name) if is_name else None
+                Upstream(name, f"the runs of {name}", self.by, self.by or (), node_id=name)
+                if is_name
+                else None
             )
 
     @property
@@ -159,7 +161,7 @@ class Each:
         except SimkitError:
             return ()
 
-    def feed(self, recorded: Recorded) -> Feed:
+    def feed(self, recorded: Recorded) -> Upstream:
         """The argument that runs of this trajectory make."""
         node_id, function = str(recorded.attributes["node_id"]), None
         providers: tuple[Any, ...] = ()
@@ -168,7 +170,7 @@ class Each:
             function, providers, name = self.source, _providers(self.source), self.source.__name__
         names = _without_trial(recorded.explored if self.by is None else self.by)
         words = f"the runs of {node_id}"
-        return Feed(name, words, self.by, names, function, providers, node_id=node_id)
+        return Upstream(name, words, self.by, names, function, providers, node_id=node_id)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -267,7 +269,7 @@ def _without_trial(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name != TRIAL)
 
 
-def _points(columns: Mapping[str, Values], size: int, feeds: tuple[Feed, ...]) -> Zip:
+def _points(columns: Mapping[str, Values], size: int, feeds: tuple[Upstream, ...]) -> Zip:
     return Zip(columns, size, feeds=feeds)
 
 

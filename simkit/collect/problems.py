@@ -13,7 +13,7 @@ import attrs
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import Provider, Requester, group_fields, is_group
 from simkit.declare.annotations import Note, notes
-from simkit.declare.feed import Feed
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
 from simkit.values.encode import explain
@@ -96,7 +96,7 @@ def set_explored(name: str, source: str) -> SimkitError:
     )
 
 
-def fed_and_provided(name: str, feed: Feed, where: str) -> SimkitError:
+def fed_and_provided(name: str, feed: Upstream, where: str) -> SimkitError:
     """A name that another experiment explores, and that has a value of its own in this one."""
     return SimkitError(
         paragraphs(

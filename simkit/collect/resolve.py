@@ -23,7 +23,7 @@ from simkit.collect.signatures import (
     requests,
 )
 from simkit.declare.annotations import Note, note, notes
-from simkit.declare.feed import Feed, whole
+from simkit.declare.feed import Upstream, whole
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location, together
@@ -43,8 +43,8 @@ class Resolver:
     nodes: dict[str, Node] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     missing: dict[str, SimkitError] = attrs.field(factory=dict)  # until another argument's default turns up
-    feeds: Mapping[str, Feed] = attrs.field(init=False)
-    fed: Mapping[str, Feed] = attrs.field(init=False)  # names that come with runs of other experiments
+    feeds: Mapping[str, Upstream] = attrs.field(init=False)
+    fed: Mapping[str, Upstream] = attrs.field(init=False)  # names that come with runs of other experiments
 
     def __attrs_post_init__(self) -> None:
         self.feeds = self.space.feeds
@@ -73,7 +73,7 @@ class Resolver:
             if name in self.used and provider is not None and not self.is_shared(provider, feed):
                 raise problems.fed_and_provided(name, feed, provider.where)
 
-    def is_shared(self, provider: Provider, feed: Feed) -> bool:
+    def is_shared(self, provider: Provider, feed: Upstream) -> bool:
         """Whether the experiment before this one has its values from the same provider."""
         if feed.providers is None:
             return True
@@ -179,7 +179,7 @@ class Resolver:
             self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
         return (Need(name, f"{name}@normal"),)
 
-    def from_runs(self, request: Request, feed: Feed, chain: Chain) -> Node:
+    def from_runs(self, request: Request, feed: Upstream, chain: Chain) -> Node:
         """What the runs of another experiment give at each point."""
         self.use(request.name)
         needs = self.normal_need(request, chain) if feed.is_optional else ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from simkit.errors import location
+from simkit.errors import SimkitError, caller, location
 
 # What is recorded of the runs that an argument was made from, below its name.
 FILE, RUN, RUNS, DIGEST = "file", "run", "runs", "digest"
@@ -20,7 +20,7 @@ def column(argument: str, leaf: str) -> str:
 
 
 @attrs.frozen(eq=False)
-class Feed:
+class Upstream:
     """An argument that is made from runs of another experiment.
 
     Attributes
@@ -63,12 +63,20 @@ class Feed:
         return tuple(f"{self.argument}.{leaf}" for leaf in self.leaves)
 
     @property
-    def bare(self) -> Feed:
+    def bare(self) -> Upstream:
         """The same without the other experiment, for another process, where all has been checked already."""
         return attrs.evolve(self, experiment=None, providers=None)
 
 
-def whole(name: str, experiment: Callable[..., Any]) -> Feed:
+def whole(name: str, experiment: Callable[..., Any]) -> Upstream:
     """All runs of an experiment that somebody asks for by its name."""
     where = f"the runs of {experiment.__name__} ({location(experiment)})"
-    return Feed(name, where, by=(), experiment=experiment)
+    return Upstream(name, where, by=(), experiment=experiment)
+
+
+def mixed_feeds(feed: Upstream) -> SimkitError:
+    """An argument that can't be both."""
+    return SimkitError(
+        f"{caller()}: {feed.argument!r} is one run at some points, and the trajectory of several at others\n"
+        "    give by= on both sides of the +, or on none"
+    )

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.expressions import evaluate
-from simkit.declare.feed import Feed
+from simkit.declare.feed import Upstream
 from simkit.errors import SimkitError, caller
 
 Index: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -140,7 +140,7 @@ class Atom(Form, Protocol):
         """Which design of sensitivity analysis the points belong to, whatever its size; empty without one."""
 
     @property
-    def feeds(self) -> tuple[Feed, ...]:
+    def feeds(self) -> tuple[Upstream, ...]:
         """The arguments that are made from runs of other experiments."""
 
     def axes(self) -> Mapping[str, Values]:
@@ -164,7 +164,7 @@ class Zip:
     parts: tuple[Form, ...] = ()
     remarks: tuple[str, ...] = ()
     design: Mapping[str, Any] = attrs.field(factory=dict)
-    feeds: tuple[Feed, ...] = ()
+    feeds: tuple[Upstream, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

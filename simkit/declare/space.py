@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.declare.adaptive import excluded
 from simkit.declare.axes import declared, from_list
-from simkit.declare.feed import DIGEST, Feed, column
+from simkit.declare.feed import DIGEST, Upstream, column, mixed_feeds
 from simkit.declare.forms import (
     TRIAL,
     Array,
@@ -68,17 +68,13 @@ class Space:
         return self.form.optional.intersection(self.names)
 
     @property
-    def feeds(self) -> dict[str, Feed]:
+    def feeds(self) -> dict[str, Upstream]:
         """The arguments that are made from runs of other experiments, by name."""
-        found: dict[str, Feed] = {}
+        found: dict[str, Upstream] = {}
         for feed in (feed for atom in atoms(self.form) for feed in atom.feeds):
             first = found.setdefault(feed.argument, feed)
             if (first.by is None) != (feed.by is None):
-                msg = (
-                    f"{feed.argument!r} is one run at some points, and the trajectory of several at others\n"
-                    "    give by= on both sides of the +, or on none"
-                )
-                raise SimkitError(msg)
+                raise mixed_feeds(feed)
             names = tuple(dict.fromkeys((*first.names, *feed.names)))
             is_optional = feed.is_optional or column(feed.argument, DIGEST) in self.form.optional
             found[feed.argument] = attrs.evolve(first, names=names, is_optional=is_optional)
@@ -395,7 +391,7 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
     return Space(times((space.form, axis)) if space.names else axis)
 
 
-def outline(names: Iterable[str], optional: Collection[str] = (), feeds: Iterable[Feed] = ()) -> Space:
+def outline(names: Iterable[str], optional: Collection[str] = (), feeds: Iterable[Upstream] = ()) -> Space:
     """A space of no points that explores these names; those that are optional may be left out by points."""
     nothing = {
         name: Values(objects([]), native=True, present=np.empty(0, bool) if name in optional else None)

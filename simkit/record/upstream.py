@@ -21,7 +21,7 @@ import numpy as np
 
 from simkit.collect.listener import FileState, state_of
 from simkit.collect.plan import Plan
-from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Feed, column
+from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Upstream, column
 from simkit.declare.forms import Array, Index, Values, objects
 from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import Slot
@@ -32,12 +32,12 @@ from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded
 
 
-def feeds_of(recorded: Recorded) -> dict[str, Feed]:
+def feeds_of(recorded: Recorded) -> dict[str, Upstream]:
     """The arguments of a trajectory's runs that were made from runs of others, as far as they differ between runs."""
     feeds = {}
     for name, about in recorded.feeds.items():
         by = None if about["by"] is None else tuple(about["by"])
-        feeds[name] = Feed(name, f"the runs of {about['experiment']}", by, tuple(about["names"]))
+        feeds[name] = Upstream(name, f"the runs of {about['experiment']}", by, tuple(about["names"]))
     return feeds
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from simkit.collect.plan import Plan
 from simkit.collect.signatures import is_group, leaves
 from simkit.declare.axes import from_list
-from simkit.declare.feed import Feed
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
@@ -66,7 +66,7 @@ class RecordedPoints:
     words: str = "recorded points"
     remarks: tuple[str, ...] = ()
     design: Mapping[str, Any] = attrs.field(factory=dict)
-    feeds: tuple[Feed, ...] = ()
+    feeds: tuple[Upstream, ...] = ()
 
     @classmethod
     def of(cls, recorded: Recorded) -> Space:

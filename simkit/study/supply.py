@@ -10,7 +10,7 @@ import attrs
 from simkit.analyse.stages import Each, Supply
 from simkit.collect.listener import FileState, state_of
 from simkit.collect.plan import Node, Plan
-from simkit.declare.feed import FILE, Feed, column
+from simkit.declare.feed import FILE, Upstream, column
 from simkit.declare.forms import Form, Plus, Repeat, Subset, Times, Values, Where, Zip, atoms, plus, times
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
@@ -37,7 +37,7 @@ def supplied(plan: Plan, supply: Supply) -> Plan:
 
 def _opener(node: Node, plan: Plan, supply: Supply) -> Opener:
     """What makes an argument from runs."""
-    feed: Feed = node.value
+    feed: Upstream = node.value
     if node.varying:
         places = [values[column(feed.argument, FILE)] for values in _columns(plan.space.form, feed.argument)]
         files = {str(file) for values in places for file in values.elements()}
