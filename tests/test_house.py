@@ -48,6 +48,8 @@ LATER = (  # came with features after the house was counted
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("collect/listener", "record/readings"),
+    *("declare/attachment", "declare/program", "declare/workplace", "inject/desk", "execute/devices"),
+    *("record/attachments", "analyse/run_files"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),

@@ -10,6 +10,7 @@ from simkit.execute.agenda import Agenda, Feed, next_size
 from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
 from simkit.values.batch import Batch, Checkpoint
 
@@ -75,7 +76,10 @@ class Here:
         save: Save | None = None,
     ) -> None:
         self.beat = local_beat() if beat is None else beat
-        self.injector = job.injector(on_error=on_error, is_interrupt=is_interrupt, save=save)
+        self.aside = spool()
+        self.injector = job.injector(
+            on_error=on_error, is_interrupt=is_interrupt, save=save, aside=self.aside
+        )
 
     def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
         """Batches of executed runs, in order."""
@@ -98,6 +102,7 @@ class Here:
     def close(self, *, now: bool = False) -> list[str]:
         """Tear down the fixtures."""
         problem = self.injector.close()
+        clear(self.aside)
         return [problem] if problem else []
 
 

@@ -22,12 +22,13 @@ from simkit.declare.run import Run
 from simkit.declare.snapshot import snapshot
 from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Watch
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
 from simkit.values.results import fields_of, take_apart
@@ -67,6 +68,8 @@ class Injector:
         After how many failures no further run starts; 0 is no limit.
     save
         Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
+    aside
+        How the names of copies of attached files begin; None where none can be attached.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Injector:
         is_interrupt: Callable[[Beat], bool] = never,
         most_failures: int = 0,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> None:
         self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
         self.is_interrupt, self.most_failures = is_interrupt, most_failures
@@ -103,6 +107,7 @@ class Injector:
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
+        self.desk = Desk(plan, self.values, self.readings, aside)
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
@@ -153,6 +158,7 @@ class Injector:
             if self.baseline.has_moved():
                 self.baseline.restore()
                 self.failures = failures
+                discard(batch)
                 batch = self.executed(portion, beat, log)
             return batch
         finally:
@@ -168,6 +174,7 @@ class Injector:
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
+        self.desk.begin(out.runs, portion.points, beat)
         if log:
             beat[LOGGED] = log.position()
         epoch = time.time() - time.perf_counter()
@@ -198,7 +205,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,
+            out.errors, _logs(log, start, out), warnings=warnings, **_said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
@@ -235,7 +242,7 @@ class Injector:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
         numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, take_apart) for run, trial in numbered]
+        handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
@@ -251,7 +258,7 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline, forked = clock() + PATIENCE, self.lineage.children
+        deadline, forked, desk = clock() + PATIENCE, self.lineage.children, self.desk
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             begun = clock()
             if beat[STOP] or begun > deadline:
@@ -261,10 +268,14 @@ class Injector:
             try:
                 out.results[position] = snapshot(function(*row, **keyword), take_apart, fields_of)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                if not self.failed(position, error, "", out, beat):
+                goes_on = self.failed(position, error, desk.kept, out, beat)
+                desk.leave(error)
+                if not goes_on:
                     break
             if forked:
                 self.lineage.end()
+            if desk.own is not None:
+                desk.leave()
             seconds[position] = clock() - begun
             out.executed = position + 1
             if mark:
@@ -313,7 +324,9 @@ class Injector:
             self.baseline.begin(position)
             try:
                 with ExitStack() as teardown, self.lineage:
-                    self.baseline.lend(partial(self.folder, environment, teardown))
+                    folder = partial(self.folder, environment, teardown)
+                    self.baseline.lend(folder)
+                    self.desk.lend(environment, folder)
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):
@@ -393,7 +406,11 @@ def _logs(log: Log | None, start: int, out: Outcomes) -> dict[int, str]:
     return {run: log.text(a, b) for a, b, run in bounds if b > a}
 
 
-def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:
-    if handles is None:
-        return ()
-    return tuple((run, *note) for run, handle in zip(runs, handles, strict=True) for note in handle.notes)
+def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+    """What the runs said through `Run`, besides results."""
+    numbered = list(zip(runs, handles or (), strict=True)) if handles else []
+    return {
+        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+    }

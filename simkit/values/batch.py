@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.declare.attachment import Attachment
 from simkit.declare.forms import Array, Index, Values
+from simkit.declare.program import Command
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
@@ -57,6 +59,10 @@ class Batch:
         Text by run number, where there is any.
     notes
         ``(run number, name, text)``; the name is empty for a remark on the run.
+    files
+        What runs attached, each with its run number.
+    commands
+        The programs that runs have run, each with its run number.
     worker
         The number of the process; 0 is the owner.
     warnings
@@ -79,6 +85,8 @@ class Batch:
     errors: Mapping[int, str] = attrs.field(factory=dict)
     logs: Mapping[int, str] = attrs.field(factory=dict)
     notes: tuple[tuple[int, str, str], ...] = ()
+    files: tuple[tuple[int, Attachment], ...] = ()
+    commands: tuple[tuple[int, Command], ...] = ()
     worker: int = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
@@ -89,7 +97,14 @@ class Batch:
     def _measured(self) -> int:
         columns = (*self.parameters.values(), *self.results.values())
         texts = sum(map(len, self.logs.values()))
-        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts
+        files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
+        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
+
+
+def discard(batch: Batch) -> None:
+    """Remove the copies of large files that were attached, where nobody records them."""
+    for _, file in batch.files:
+        file.discard()
 
 
 @attrs.frozen(eq=False)

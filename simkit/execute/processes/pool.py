@@ -14,24 +14,23 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.declare.program import kill_family, kill_group
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Agenda, Feed, next_size
 from simkit.execute.job import Declared, Method, Source
-from simkit.execute.processes.groups import kill_family
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
-    BEAT,
     COMMITTED,
     Answer,
     Receiver,
     Seat,
     Sender,
     last_words,
-    open_beats,
     packed,
 )
-from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
+from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat, open_beats
+from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
@@ -86,6 +85,11 @@ class Worker:
         """Say that a checkpoint is committed: its run waits for that."""
         self._send(self.sender.frames(COMMITTED))
 
+    def end_family(self) -> None:
+        """Kill it, and what its run has started."""
+        kill_family(self.process)
+        kill_group(int(self.beat[PROGRAM]))
+
     def _send(self, frames: Sequence[Any]) -> None:
         try:
             self.sender.send_frames(frames)
@@ -138,7 +142,7 @@ class Pool:
         self.count += 1
         seat = Seat(slot, self.count, self.beats, self.show)
         beat = open_beats(self.beats, slot)
-        beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
+        beat[RUN], beat[STOP], beat[LOGGED], beat[PROGRAM] = -1.0, 0.0, 0.0, 0.0
         connection = self.nursery.start(seat)
         sender, receiver = (
             Sender(connection, self.declared, _HALF),
@@ -248,7 +252,10 @@ class Pool:
         worker.sender.remove()
         if worker.is_over:
             return None
-        why = signal_name(self.nursery.exit_code(worker.seat.number))
+        code = self.nursery.exit_code(worker.seat.number)
+        if code is None:  # who would have ended them is dead
+            worker.end_family()
+        why = signal_name(code)
         if not worker.process:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
@@ -287,10 +294,11 @@ class Pool:
         self.nursery.close(kill=now)
         if self.nursery.was_killed:
             for worker in self.workers.values():
-                kill_family(worker.process)
+                worker.end_family()
         Path(self.beats).unlink(missing_ok=True)
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
+        clear(f"{self.beats}-files-")
         return list(dict.fromkeys(problem for problem in problems if problem))
 
     def _last_words(self, worker: Worker) -> str:

@@ -29,7 +29,7 @@ from simkit.declare.forms import Index
 from simkit.declare.tags import Limits
 from simkit.execute.job import Declared, Source
 from simkit.execute.processes.groups import ignore_signals, lead_group
-from simkit.inject.contact import LOGGED, SIZE, Beat
+from simkit.inject.contact import LOGGED, Beat, open_beats
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Checkpoint, Portion
@@ -362,7 +362,6 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 
-BEAT = 8 * SIZE  # bytes per worker in the shared file
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
@@ -394,6 +393,11 @@ class Seat:
         """Where its output goes."""
         return f"{self.beats}-{self.slot}.log"
 
+    @property
+    def aside(self) -> str:
+        """How the names of copies of attached files begin; the owner removes what is left of them."""
+        return f"{self.beats}-files-"
+
 
 def limit_threads() -> None:
     """One thread of linear algebra for each process, unless the user says otherwise."""
@@ -417,7 +421,7 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
-        injector = job.injector(save=inbox.save)
+        injector = job.injector(save=inbox.save, aside=seat.aside)
         if job.plan.isolate and seat.number > 1:
             injector.watch = None  # the first run of all was watched
         _apply(job.plan.limits)
@@ -460,10 +464,3 @@ def _apply(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     if limits.nice and hasattr(os, "nice"):
         os.nice(limits.nice)
-
-
-def open_beats(path: str, slot: int) -> Beat:
-    """The numbers that a worker shares with the owner."""
-    with open(path, "r+b") as file:
-        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
-    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
