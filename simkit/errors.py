@@ -23,6 +23,11 @@ class SimkitError(Exception):
     exit_code = 4
 
 
+def together(errors: Sequence[SimkitError]) -> SimkitError:
+    """Several errors as one, an empty line between them; one alone is itself."""
+    return errors[0] if len(errors) == 1 else SimkitError("\n\n".join(map(str, errors)))
+
+
 class NothingToRun(SimkitError):
     """No experiment was found, or its space holds no point."""
 
@@ -104,9 +109,15 @@ def caller() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<attrs")):
         frame = frame.f_back
-    if frame.f_code.co_filename.startswith("<frozen"):
+    if frame.f_code.co_filename.startswith("<frozen") or _is_command(frame.f_code.co_filename):
         return "the command line"
     return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _is_command(filename: str) -> bool:
+    """Whether a file is what an installer makes of the command's entry point."""
+    place = filename.replace("\\", "/").removesuffix("/__main__.py")
+    return place.rpartition("/")[2] in ("simkit", "simkit.exe", "simkit-script.py")
 
 
 def is_ours(filename: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +43,13 @@ class Study:
         project = load_settings(self.root)
         targets = [parse_target(argument) for argument in arguments]
         outside = {**project.outside, **given}
-        return collect(attrs.evolve(project, targets=targets, keyword=keyword, outside=outside))
+        with contextlib.chdir(self.root):
+            items, problems = collect(
+                attrs.evolve(project, targets=targets, keyword=keyword, outside=outside)
+            )
+        if problems:
+            raise problems[0].error
+        return items
 
     def plan(self, text: str, **options: Any) -> Plan:
         """Write ``sim_a.py`` and collect its only experiment."""

@@ -68,6 +68,12 @@ def open(
     if mode not in ("r", "r+"):
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
+    if name in ("r+", "r", "a", "w"):
+        file = os.fspath(path or "")
+        msg = (
+            f'the second argument names an experiment in the file: write simkit.open("{file}", mode="{name}")'
+        )
+        raise SimkitError(msg)
     known = among(classes) if (classes := tuple(classes)) else None
     with listener().away() as hearing:
         recorded = _recorded(path, name, constants)
@@ -158,6 +164,11 @@ def _results() -> Path:
     return load_settings(find_rootdir([])).results
 
 
+def _folder(folder: Path) -> str:
+    """The folder of the results; as a whole where it is that of no project."""
+    return shown_path(folder) if folder.exists() else os.path.abspath(folder)
+
+
 def _written(path: Path) -> int:
     """When a file was written last, or what is committed beside it."""
     files = (path, Path(f"{path}.wal"))
@@ -171,7 +182,7 @@ def _files(folder: Path) -> list[Path]:
 def _newest(folder: Path) -> Path:
     files = _files(folder)
     if not files:
-        msg = f"no trajectory in {shown_path(folder)}: run simkit first, or give the path of a file"
+        msg = f"no trajectory in {_folder(folder)}: run simkit first, or give the path of a file"
         raise SimkitError(msg)
     return files[-1]
 
@@ -194,7 +205,7 @@ def _by_name(name: str, constants: Mapping[str, Any]) -> Recorded:
                 there.append(recorded)
         if not there:
             known = sorted({path.stem.rpartition("-")[0] or path.stem for path in _files(folder)})
-            msg = f"no trajectory of {name!r} in {shown_path(folder)}\n    there: {listed(name, known)}"
+            msg = f"no trajectory of {name!r} in {_folder(folder)}\n    there: {listed(name, known)}"
             raise SimkitError(msg)
         ids = sorted({str(recorded.attributes["node_id"]) for recorded in there})
         if len(ids) > 1:

@@ -46,22 +46,26 @@ if TYPE_CHECKING:
     import argparse
 
 
-FAILED, INTERRUPTED, NOTHING = 1, 2, 5
+FAILED, INTERRUPTED, USAGE, NOTHING = 1, 2, 4, 5
 
 
 def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Collect, then list or run; the exit code."""
     targets = [parse_target(argument) for argument in options.targets]
     settings = settings_of(options, arguments, targets)
-    items = collect(settings)
+    items, problems = collect(settings)
     if settings.into is not None:
         items = [item for item in items if item.plan.node_id in recorded_ids(settings.into)] or items
-    if options.parameters:
-        return list_parameters(items)
-    if options.collect_only:
-        return list_experiments(items, settings.where, verbose=options.verbose, quiet=options.quiet)
+    if options.parameters or options.collect_only:
+        code = list_parameters(items) if options.parameters else list_experiments(items, settings, options)
+        for problem in problems:
+            print(f"simkit: {problem.error}", file=sys.stderr)
+        return USAGE if problems else code
     report = Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
-    return run_all(items, settings, report, durations=options.durations or 0)
+    for problem in problems:
+        report.uncollected(problem.where, str(problem.error))
+    code = run_all(items, settings, report, durations=options.durations or 0)
+    return USAGE if problems and code != INTERRUPTED else code
 
 
 def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durations: int) -> int:
@@ -76,7 +80,7 @@ def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durati
                 nothing.append(str(problem))
                 continue
             except ProviderFailed as problem:
-                report.problem(item.plan.node_id, str(problem))
+                report.unstarted(item.plan.node_id, str(problem))
                 code = FAILED
                 continue
             code = code or (FAILED if progress.failed_in_all or progress.problems else 0)
@@ -232,12 +236,7 @@ def reshaping(
 
     def reshape(space: Space, kind_of: KindOf) -> Space:
         if explored:
-            space = explore(
-                {
-                    name: axis(space, name, text, kind_of, "--explore")
-                    for name, text in pairs(explored, "--explore")
-                }
-            )
+            space = explored_space(space, explored, kind_of)
         if sampled:
             space = sampled_space(space, sampled, kind_of)
         for name, text in pairs(products, "--product"):
@@ -245,6 +244,20 @@ def reshaping(
         return space if repeat is None else with_trials(space, repeat)
 
     return reshape
+
+
+def explored_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
+    """``--explore x=1,2 y=3,4``: axes that move together."""
+    axes = {name: axis(space, name, text, kind_of, "--explore") for name, text in pairs(texts, "--explore")}
+    lengths = {len(values) for values in axes.values()}
+    if len(lengths) > 1:
+        sizes = ", ".join(f"{name} has {len(values)}" for name, values in axes.items())
+        msg = (
+            f"--explore {' '.join(texts)}: the names move together, but {sizes}\n"
+            "    give lists of one length, or --product for all combinations"
+        )
+        raise SimkitError(msg)
+    return explore(axes)
 
 
 def sampled_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
@@ -300,11 +313,11 @@ def again(options: argparse.Namespace) -> list[str]:
 _MOST = 1000
 
 
-def list_experiments(items: Sequence[Item], where: str, *, verbose: int, quiet: int) -> int:
+def list_experiments(items: Sequence[Item], settings: Settings, options: argparse.Namespace) -> int:
     """``--co``: each experiment with its number of runs; each run with ``-v``."""
-    total = 0
+    total, verbose, quiet = 0, options.verbose, options.quiet
     for item in items:
-        plan, runs = item.plan, _chosen(item, where)
+        plan, runs = item.plan, _chosen(item, settings.where)
         total += len(runs)
         number = "adaptive" if plan.strategy else f"{counted(len(runs), 'run')}{_more(plan)}"
         print(plan.node_id if quiet else f"{plan.node_id}  {number}{_summary(plan)}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
-from simkit.errors import SimkitError, visible
+from simkit.errors import SimkitError, nearest, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -274,9 +274,32 @@ def _run(arguments: list[str]) -> int:
     if options.version:
         print(f"simkit {__version__}")
         return 0
+    for target in options.targets:
+        _check_word(target)
     from simkit.cli.command import command
 
     return command(options, arguments)
+
+
+_MEANT = {  # words that are no verbs
+    **dict.fromkeys(("run", "test", "start"), "simkit itself runs: simkit [FILE…]"),
+    "collect": "simkit --co shows what would run",
+    "plot": "in Python: simkit.open(NAME).plot(RESULT)",
+    "open": "simkit show NAME, or in Python simkit.open(NAME)",
+    "help": "simkit --help",
+    "version": "simkit --version",
+}
+
+
+def _check_word(target: str) -> None:
+    """Say what somebody may have meant by a word that is no file or folder."""
+    if not target.isidentifier() or os.path.exists(target):
+        return
+    verb = target if target in _MEANT else next(iter(nearest(target, (*_VERBS, *_ALIASES), 1)), "")
+    named = f"an experiment is named with its file, FILE::{target}, or by simkit -k {target}"
+    meant = _MEANT.get(verb) or (f"did you mean simkit {verb}?" if verb else named)
+    msg = f"no such file or folder: {target}\n    {meant}"
+    raise SimkitError(msg)
 
 
 # Each has a module of its own here, with its `parser` and its `main`.

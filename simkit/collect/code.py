@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -190,13 +190,25 @@ def _place_of(graph: Graph, one: FunctionType | type | ModuleType) -> Iterator[P
         yield place
 
 
-def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The pieces of code that differ, in words: ``sim_a.py::f changed``."""
+def changes(before: Mapping[str, str], now: Mapping[str, str], valued: Collection[str] = ()) -> list[str]:
+    """The pieces of code that differ, in words: ``sim_a.py::f changed``.
+
+    Parameters
+    ----------
+    valued
+        Those whose defaults are parameters, which are compared by their values.
+    """
     words = [f"{key} is new" for key in now if key not in before]
     words += [f"{key} is gone" for key in before if key not in now]
     both = (key for key in now if key in before and before[key] != now[key])
     return sorted(
-        words + [f"{key} changed" for key in both if normal_form(before[key]) != normal_form(now[key])]
+        words
+        + [
+            f"{key} changed"
+            for key in both
+            if normal_form(before[key], defaults=key not in valued)
+            != normal_form(now[key], defaults=key not in valued)
+        ]
     )
 
 

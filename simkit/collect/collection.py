@@ -22,7 +22,7 @@ from simkit.collect.draws import generators, streams
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
-from simkit.collect.plan import Plan, Strategy, node_id, ordered, providers_of
+from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
 from simkit.collect.problems import check_result_names, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
@@ -39,6 +39,7 @@ from simkit.errors import (
     listed,
     location,
     shown_path,
+    together,
 )
 
 
@@ -61,76 +62,108 @@ class Candidate:
     node_id: str
 
 
-def collect(settings: Settings) -> list[Item]:
+@attrs.frozen(eq=False)
+class Problem:
+    """What could not be collected: a file, or an experiment by its node id, and the error."""
+
+    where: str
+    error: SimkitError
+
+
+def collect(settings: Settings) -> tuple[list[Item], list[Problem]]:
     """Import the files, find the experiments and check each one's plan.
+
+    A file or experiment that has a problem costs no others.
+
+    Returns
+    -------
+    list of Item
+        The experiments that can be run.
+    list of Problem
+        Every file or experiment that has a problem.
 
     Raises
     ------
     SimkitError
-        With every file or experiment that has a problem; nothing runs until all are mended.
+        With every problem, where nothing else is left.
     NothingToRun
         When there is no experiment.
     """
-    candidates, hints = _experiments(settings)
+    candidates, hints, problems = _experiments(settings)
     chosen = [item for item in candidates if targets.matches(settings.keyword, item.node_id)]
-    if not chosen:
+    if not chosen and not problems:
         raise _nothing(settings, candidates, hints)
-    items = _each(chosen, lambda item: Item(plan(item, settings), _runs(item, settings.targets)))
-    _check_outside(items, settings)
-    return items
+    items = _each(
+        chosen,
+        lambda item: Item(plan(item, settings), _runs(item, settings.targets)),
+        lambda item: item.node_id,
+        problems,
+    )
+    unused = _unused_outside(items, settings, is_whole=not problems)
+    if unused is not None:  # something that could not be collected may use it
+        items, problems = [], [*problems, *([] if problems else [Problem("", unused)])]
+    if not items and problems:
+        raise together([problem.error for problem in problems])
+    return items, problems
 
 
-def _each(things: Iterable[Any], make: Callable[[Any], Any]) -> list[Any]:
-    """Apply to all, and raise all problems together."""
-    made, problems = [], []
+def _each(
+    things: Iterable[Any], make: Callable[[Any], Any], where: Callable[[Any], str], problems: list[Problem]
+) -> list[Any]:
+    """Apply to all, and note all problems; what several stumble over is noted once."""
+    made = []
     for thing in things:
         try:
             made.append(make(thing))
-        except SimkitError as problem:
-            problems.append(problem)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise SimkitError("\n\n".join(map(str, problems)))
+        except SimkitError as error:
+            if str(error) not in {str(problem.error) for problem in problems}:
+                problems.append(Problem(where(thing), error))
     return made
 
 
-def _experiments(settings: Settings) -> tuple[list[Candidate], list[str]]:
-    rootdir = settings.rootdir
-    paths = files(settings.targets, settings.files, rootdir)
-    modules = _each(paths, lambda path: (path, load(path, rootdir)))
+def _experiments(settings: Settings) -> tuple[list[Candidate], list[str], list[Problem]]:
+    rootdir, problems = settings.rootdir, list[Problem]()
+    paths = files(settings.targets, settings.files)
+    modules = _each(paths, lambda path: (path, load(path, rootdir)), shown_path, problems)
     candidates = [
         Candidate(function, tag, path, module, node_id(path, function, rootdir))
         for path, module in modules
         for function, tag in tagged(module, "experiment")
     ]
-    _check_spaces(modules)
+    _each(modules, _check_spaces, lambda pair: shown_path(pair[0]), problems)
     hints = [
         f"{shown_path(path)} imports {name!r}, which belongs to {origin}: name that file on the command line"
         for path, module in modules
         for name, origin in imported(module, "experiment").items()
     ]
-    return [item for item in candidates if _is_asked_for(item, settings.targets)], hints
+    return [item for item in candidates if _is_asked_for(item, settings.targets)], hints, problems
 
 
-def _check_spaces(modules: Sequence[tuple[Path, ModuleType]]) -> None:
+def _check_spaces(pair: tuple[Path, ModuleType]) -> None:
     """A space on a function that is no experiment would be forgotten silently."""
-    for _, module in modules:
-        for thing in vars(module).values():
-            tag = tag_of(thing)
-            if (
-                tag is not None
-                and tag.kind != "experiment"
-                and tag.spaces
-                and thing.__module__ == module.__name__
-            ):
-                msg = f"{location(thing)}: {thing.__name__} has a space but is no experiment: add @experiment"
-                raise SimkitError(msg)
+    _, module = pair
+    wrong = [
+        thing
+        for thing in vars(module).values()
+        if (tag := tag_of(thing)) is not None
+        and tag.kind != "experiment"
+        and tag.spaces
+        and thing.__module__ == module.__name__
+    ]
+    if wrong:
+        raise together(
+            [
+                SimkitError(
+                    f"{location(thing)}: {thing.__name__} has a space but is no experiment: add @experiment"
+                )
+                for thing in wrong
+            ]
+        )
 
 
 def _is_asked_for(item: Candidate, targets: Sequence[Target]) -> bool:
     return not targets or any(
-        target.experiment in (None, item.function.__name__) and _covers(target.path, item.path)
+        target.experiment in (None, experiment_name(item.function)) and _covers(target.path, item.path)
         for target in targets
     )
 
@@ -142,7 +175,9 @@ def _covers(target: Path, path: Path) -> bool:
 
 def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:
     mine = [
-        t for t in targets if _covers(t.path, item.path) and t.experiment in (None, item.function.__name__)
+        t
+        for t in targets
+        if _covers(t.path, item.path) and t.experiment in (None, experiment_name(item.function))
     ]
     return () if any(t.runs is None for t in mine) else tuple(t.runs for t in mine if t.runs)
 
@@ -197,7 +232,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
     check_shared(graph, candidate.path)
     code = reached(graph, things)
     made = Plan(
-        name=candidate.function.__name__,
+        name=experiment_name(candidate.function),
         node_id=candidate.node_id,
         function=candidate.function,
         nodes=nodes,
@@ -232,20 +267,28 @@ def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequenc
     for target in settings.targets:
         if target.experiment is not None:
             module = load(target.path, settings.rootdir)
-            names = [function.__name__ for function, _ in tagged(module, "experiment")]
+            names = [experiment_name(function) for function, _ in tagged(module, "experiment")]
             return NothingToRun(
-                f"{target.path} has no experiment {target.experiment!r}\n"
+                f"{shown_path(target.path)} has no experiment {target.experiment!r}\n"
                 f"    experiments there: {listed(target.experiment, names)}"
             )
-    where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(settings.rootdir)
+    where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(Path.cwd())
     patterns = ", ".join(settings.files)
     lines = [f"no experiment in {where} (files {patterns})", *hints]
     lines += ["" if hints else "decorate a function with @simkit.experiment in a file such as sim_first.py"]
     return NothingToRun("\n    ".join(line for line in lines if line))
 
 
-def _check_outside(items: Sequence[Item], settings: Settings) -> None:
-    """A name from outside must mean something to one experiment at least."""
+def _unused_outside(
+    items: Sequence[Item], settings: Settings, *, is_whole: bool = True
+) -> SimkitError | None:
+    """A name from outside must mean something to one experiment at least.
+
+    Parameters
+    ----------
+    is_whole
+        Whether these are all experiments that were asked for; else others, which have problems, may use it.
+    """
     used = [name for item in items for name in item.plan.names]
     groups = [
         f"{node.name}.{name}"
@@ -256,17 +299,19 @@ def _check_outside(items: Sequence[Item], settings: Settings) -> None:
         for name in fields(node.make)
     ]
     for name, given in settings.outside.items():
-        if name not in used and (given.source.startswith("--") or not _is_used_elsewhere(name, settings)):
+        is_asked_for = given.source.startswith("--")
+        if name not in used and (is_asked_for or not _is_used_elsewhere(name, settings, is_whole=is_whole)):
             experiments = [item.plan.name for item in items]
-            raise unused_outside(name, given.source, [*used, *groups], experiments)
+            return unused_outside(name, given.source, [*used, *groups], experiments)
+    return None
 
 
-def _is_used_elsewhere(name: str, settings: Settings) -> bool:
-    """Whether code of the project has the word although what was asked for does not use it."""
-    if not settings.targets and not settings.keyword:
+def _is_used_elsewhere(name: str, settings: Settings, *, is_whole: bool) -> bool:
+    """Whether code of the project has the word although what was collected does not use it."""
+    if is_whole and not settings.targets and not settings.keyword and Path.cwd() == settings.rootdir:
         return False
     word = re.compile(rf"\b{re.escape(name.rpartition('.')[2])}\b")
-    paths = files([], ("*.py", "*.ipynb"), settings.rootdir)
+    paths = files([Target(settings.rootdir)], ("*.py", "*.ipynb"))
     return any(word.search(path.read_text(encoding="utf-8", errors="replace")) for path in paths)
 
 
@@ -320,5 +365,7 @@ def plan_of(
         what = f"{function.__name__} does not use {unknown!r}{did_you_mean(unknown, made.names)}"
         msg = f"{location(function)}: {what}\n    it uses: {used}"
         raise SimkitError(msg)
-    _check_outside([Item(made)], attrs.evolve(project, targets=[Target(made.path)]))
+    unused = _unused_outside([Item(made)], attrs.evolve(project, targets=[Target(made.path)]))
+    if unused is not None:
+        raise unused
     return made, settings

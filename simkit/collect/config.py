@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,18 +151,21 @@ def is_below(file: str) -> bool:
 
 
 def find_rootdir(paths: Sequence[Path]) -> Path:
-    """The nearest ancestor with ``[tool.simkit]``, else the outermost simconf.py, else .git, else here."""
+    """Where the project of these files and folders begins, the same from wherever one stands.
+
+    The nearest ancestor with ``[tool.simkit]``, else with a pyproject.toml or ``.git``, else the top of the unbroken
+    chain of folders with a simconf.py, else their own folder; without any, the current folder's.
+    """
     start = _common_folder(paths or [Path.cwd()])
     ancestors = [start, *start.parents]
     for folder in ancestors:
         if _table(folder) is not None:
             return folder
-    shared = [folder for folder in ancestors if (folder / SIMCONF).is_file()]
-    if shared:
-        return shared[-1]
-    versioned = next((folder for folder in ancestors if (folder / ".git").exists()), None)
-    here = Path.cwd()
-    return versioned or (here if start.is_relative_to(here) else start)
+    for folder in ancestors:
+        if any((folder / name).exists() for name in (CONFIG, ".git")):
+            return folder
+    shared = dropwhile(lambda folder: not (folder / SIMCONF).is_file(), ancestors)
+    return [start, *takewhile(lambda folder: (folder / SIMCONF).is_file(), shared)][-1]
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:

@@ -209,10 +209,15 @@ def providers_of(nodes: Mapping[str, Node]) -> list[Any]:
     return [thing for thing in made if inspect.isfunction(thing) or inspect.isclass(thing)]
 
 
+def experiment_name(function: Callable[..., Any]) -> str:
+    """The name of an experiment, of its trajectories and their files."""
+    return function.__name__.strip("<>")  # of a lambda, too
+
+
 def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
     """``folder/file.py::experiment``, with slashes everywhere."""
     relative = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
-    return f"{relative.as_posix()}::{function.__name__}"
+    return f"{relative.as_posix()}::{experiment_name(function)}"
 
 
 About = tuple[Note, str, bool]  # comment and unit, origin, whether all rows are written before the first run

@@ -192,13 +192,14 @@ def check_storable(name: str, value: Any, origin: str) -> None:
         raise SimkitError(msg)
 
 
-def check_is_group(node: Node, full: str) -> None:
+def check_is_group(where: str, node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
     if node.kind in ("fixture", "builtin", "explored") or (
         node.kind == "constant" and not is_group(node.value)
     ):
+        origin = f" ({node.origin})" if node.origin else ""
         msg = (
-            f"{full!r} names a field of {node.name!r}, which is no group ({node.origin})\n"
+            f"{where}: {full!r} names a field of {node.name!r}, which is no group{origin}\n"
             f"    make {node.name!r} a @parameter class, or give it as a whole"
         )
         raise SimkitError(msg)

@@ -25,7 +25,7 @@ from simkit.collect.signatures import (
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
-from simkit.errors import SimkitError, location
+from simkit.errors import SimkitError, location, together
 from simkit.values.compare import same
 
 Chain = tuple[Requester, ...]
@@ -49,13 +49,11 @@ class Resolver:
         for name, values in axes(self.space.form):
             problems.check_axis(asker.where, name, values)
         needs = self.call(requests(function), (asker,))
-        if self.missing:
-            raise next(iter(self.missing.values()))
         unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
-        if unused:
-            raise problems.unused(
-                unused[0], asker, [node.name for node in self.nodes.values()], self.fields()
-            )
+        names = [node.name for node in self.nodes.values()]
+        wrong = [*self.missing.values(), *(problems.unused(n, asker, names, self.fields()) for n in unused)]
+        if wrong:
+            raise together(wrong)
         return needs
 
     def unprovided(self, function: Callable[..., Any]) -> list[str]:
@@ -117,7 +115,7 @@ class Resolver:
         node = self.constant(request, chain) or self.normal(request, chain)
         overlaid = self.given_fields(name) if node.kind != "group" else []
         if overlaid:
-            problems.check_is_group(node, f"{name}.{overlaid[0]}")
+            problems.check_is_group(chain[0].where, node, f"{name}.{overlaid[0]}")
             return self.overlay(attrs.evolve(node, key=name), chain)
         return node
 

@@ -261,13 +261,39 @@ def _beginning(node: ast.expr) -> str:
     return "*"
 
 
-def normal_form(text: str) -> str:
-    """What counts of a piece of source: its syntax without docstrings, annotations and simkit's decorators."""
+def normal_form(text: str, *, defaults: bool = True) -> str:
+    """What counts of a piece of source: its syntax without docstrings, annotations and simkit's decorators.
+
+    Parameters
+    ----------
+    defaults
+        Whether the defaults of a function's arguments, and those of a class's fields, count.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):  # written for another Python: compare it letter by letter
         return text
+    if not defaults:
+        _leave_out_defaults(tree)
     return ast.dump(_Bare().visit(tree))
+
+
+def _leave_out_defaults(tree: ast.Module) -> None:
+    """Leave out which values the arguments or fields of definitions have unless told; not how these are computed."""
+    for node in tree.body:
+        if isinstance(node, FUNCTIONS):
+            node.args.defaults = [_blank(default) for default in node.args.defaults]
+            node.args.kw_defaults = [one and _blank(one) for one in node.args.kw_defaults]
+        for field in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(field, ast.AnnAssign) and field.value is not None:
+                field.value = _blank(field.value)
+
+
+def _blank(default: ast.expr) -> ast.expr:
+    """The same for each default, but for a factory, which may compute it from other fields."""
+    calls = (node for node in ast.walk(default) if isinstance(node, ast.Lambda | ast.Call))
+    is_factory = any(isinstance(one, ast.Lambda) or names_in(one.func)[0] == "Factory" for one in calls)
+    return default if is_factory else ast.Constant(None)
 
 
 class _Bare(ast.NodeTransformer):

@@ -106,10 +106,13 @@ def _runs(argument: str, inside: str) -> Selector:
     raise SimkitError(msg)
 
 
-def files(targets: Sequence[Target], patterns: Sequence[str], rootdir: Path) -> list[Path]:
-    """The files to collect, each once, in order; a file that is named always counts."""
+def files(targets: Sequence[Target], patterns: Sequence[str]) -> list[Path]:
+    """The files to collect, each once, in order: those below the current folder where none is asked for.
+
+    A file that is named always counts.
+    """
     found: dict[Path, None] = {}
-    for target in targets or [Target(rootdir)]:
+    for target in targets or [Target(Path.cwd())]:
         inside = _below(target.path, patterns) if target.path.is_dir() else iter([target.path])
         found.update(dict.fromkeys(Path(os.path.abspath(path)) for path in inside))
     return list(found)

@@ -303,12 +303,24 @@ def _columns(points: Any) -> dict[str, Values]:
         return _axes("explore", points, {})
     if hasattr(points, "columns") and hasattr(points, "iloc"):  # a DataFrame, without importing pandas
         return _of_table(points)
-    if isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points):
+    is_list = isinstance(points, Sequence) and not isinstance(points, str | bytes)
+    if is_list and len(points) and all(isinstance(point, Mapping) for point in points):
         return _from_points(points)
-    msg = (
-        f"{caller()}: explore() takes a mapping, a DataFrame or a list of points, not {type(points).__name__}"
+    raise SimkitError(f"{caller()}: {_no_points(points, is_list=is_list)}")
+
+
+def _no_points(points: Any, *, is_list: bool) -> str:
+    """What is wrong with an argument of ``explore`` that names nothing."""
+    usage = "explore(x=[1, 2]) gives the values of x, explore([{'x': 1}, {'x': 2}]) a list of points"
+    if not is_list:
+        kind = type(points).__name__
+        return f"explore() takes a mapping, a DataFrame or a list of points, not {kind}\n    {usage}"
+    if not len(points):
+        return f"explore([]) is a list without points, so that nobody knows what is explored\n    {usage}"
+    wrong = next(point for point in points if not isinstance(point, Mapping))
+    return (
+        f"explore() gets a list with {wrong!r} in it, which is no point: it names no parameter\n    {usage}"
     )
-    raise SimkitError(msg)
 
 
 def _of_table(table: Any) -> dict[str, Values]:

@@ -25,7 +25,7 @@ from simkit.declare.forms import Array, axes
 from simkit.declare.plugins import OWN
 from simkit.declare.space import Space, outline
 from simkit.declare.tags import Tag, tag_of
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, shown_path
 from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
 
@@ -111,7 +111,7 @@ class Recipe:
         plan = resolve(candidate, inside, settings)
         different = changes(self.code, plan.code)
         if different:
-            msg = f"{self.path} changed while the study was starting: {'; '.join(different)}"
+            msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
         return attrs.evolve(job, plan=plan), Declared(declared)
 

@@ -13,8 +13,9 @@ import numpy as np
 from rich.filesize import pick_unit_and_suffix
 
 from simkit.collect.plan import Plan
+from simkit.inform.failures import Failure, FailureKinds
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import WORDS, Batch, Status
+from simkit.values.batch import WORDS, Batch, Heard, Status
 
 
 def size(nbytes: int) -> str:
@@ -79,16 +80,7 @@ def rule(text: str, mark: str = "=", width: int = 76) -> str:
 
 
 _KEPT = 20
-
-
-@attrs.frozen
-class Failure:
-    """A run that is not done, for the report."""
-
-    run: int
-    status: str
-    text: str
-    values: Mapping[str, Any]
+_MOST_HEARD = 1000  # warnings with different words
 
 
 @attrs.frozen(eq=False)
@@ -119,6 +111,12 @@ class Progress:
     started: float = attrs.field(factory=time.perf_counter)
     counts: dict[str, int] = attrs.field(factory=dict)
     failures: list[Failure] = attrs.field(factory=list)
+    kinds: FailureKinds = attrs.field(factory=FailureKinds)
+    heard: dict[Heard, int] = attrs.field(
+        factory=dict
+    )  # Python's warnings, and the number of runs that gave them
+    logged: list[int] = attrs.field(factory=list)  # the first runs that printed something
+    n_logged: int = 0
     slowest: list[tuple[float, int]] = attrs.field(factory=list)
     recorded_done: int = 0
     waiting: dict[str, int] = attrs.field(factory=dict)  # of these counts, since the last commit
@@ -200,17 +198,27 @@ class Progress:
         remarks = [f"{self.plan.node_id}: {text}" for name, text in batch.warnings if not name]
         self.remarks.extend(remark for remark in remarks if remark not in self.remarks)
         self.busy += float(np.nansum(batch.seconds))
-        for position in np.flatnonzero(final & (batch.status != Status.DONE))[
-            : _KEPT - len(self.failures)
-        ].tolist():
-            run = int(batch.runs[position])
-            word = Status(int(batch.status[position])).word
-            self.failures.append(Failure(run, word, batch.errors.get(run, ""), values(run)))
+        for position in np.flatnonzero(final & (batch.status != Status.DONE)).tolist():
+            self._take_failure(batch, position, values)
+        for one, number in batch.heard:
+            if one in self.heard or len(self.heard) < _MOST_HEARD:
+                self.heard[one] = self.heard.get(one, 0) + number
+        self.n_logged += len(batch.logs)
+        self.logged += list(batch.logs)[: _KEPT - len(self.logged)]
         bar = self.slowest[-1][0] if len(self.slowest) == _KEPT else -1.0
         slow = np.flatnonzero(batch.seconds > bar)
         order = slow[np.argsort(-batch.seconds[slow])[:_KEPT]].tolist()
         longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
         self.slowest = sorted(longest, key=lambda pair: -pair[0])[:_KEPT]
+
+    def _take_failure(self, batch: Batch, position: int, values: Callable[[int], Mapping[str, Any]]) -> None:
+        run = int(batch.runs[position])
+        word, text = Status(int(batch.status[position])).word, batch.errors.get(run, "")
+        kind = self.kinds.take(run, word, text)
+        if kind is not None:
+            failure = Failure(run, word, text, values(run), batch.logs.get(run, ""))
+            kind.kept.append(failure)
+            self.failures.append(failure)
 
 
 class Reporter(Protocol):

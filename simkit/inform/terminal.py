@@ -14,8 +14,8 @@ from typing import Any, Protocol, TextIO
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
 from simkit.errors import location, shown_path
+from simkit.inform.failures import Failure, FailureKind, ranges
 from simkit.inform.progress import (
-    Failure,
     Progress,
     Stage,
     assignments,
@@ -27,6 +27,7 @@ from simkit.inform.progress import (
 )
 from simkit.record.facts import clean
 from simkit.record.file.store import left_log
+from simkit.values.batch import Heard
 
 
 class Display(Protocol):
@@ -149,7 +150,15 @@ def finished(progress: Progress, *, bar: bool) -> str:
 
 
 _SHOWN = 5
+_LINES = 20  # of the summary, and of warnings
 _LONG = 30.0  # seconds of a study in which idle cores are worth a hint
+
+
+def last_lines(text: str, most: int = 20) -> str:
+    """The end of a text."""
+    lines = text.rstrip().splitlines()
+    left_out = [f"… {len(lines) - most} lines before"] if len(lines) > most else []
+    return "\n".join([*left_out, *lines[-most:]])
 
 
 class Report:
@@ -170,6 +179,8 @@ class Report:
         self.started = time.perf_counter()
         self.studied: list[Progress] = []
         self.problems: list[tuple[str, str]] = []
+        self.errors: list[tuple[str, str]] = []
+        self.unstarted_counts: Counter[str] = Counter()
         self.has_header = False
 
     def begin(self, progress: Progress) -> None:
@@ -236,45 +247,77 @@ class Report:
         with suppress(OSError):  # the terminal may be what is gone
             os.write(1, f"\n{text}\n".encode())
 
-    def problem(self, node_id: str, text: str) -> None:
-        """An experiment that could not begin."""
+    def unstarted(self, node_id: str, text: str) -> None:
+        """An experiment could not begin, for what it needs failed."""
         self.problems.append((node_id, text))
+        self.unstarted_counts["experiment"] += 1
+
+    def uncollected(self, where: str, text: str) -> None:
+        """A file could not be imported, or an experiment not be collected, for what is written there."""
+        self.errors.append((f"collecting {where}", text))
+        self.unstarted_counts["experiment" if "::" in where else "file"] += 1
 
     def close(self, durations: int) -> None:
         """Failures, slowest runs, and the closing lines."""
-        failures = [(progress, failure) for progress in self.studied for failure in progress.failures]
-        if failures or self.problems:
-            self.show_failures(failures)
+        if self.errors:
+            print(rule("errors"))
+        for where, text in self.errors:
+            print(f"{rule(where, '_')}\n{text}\n")
+        if self.problems or any(progress.failures for progress in self.studied):
+            self.show_failures()
         self.show_warnings()
         if durations:
             self.show_durations(durations)
+        self.show_summary()
         if self.studied:
             self.closing()
 
-    def show_failures(self, failures: list[tuple[Progress, Failure]]) -> None:
-        """Each once: parameters, traceback, and how to replay it."""
+    def show_failures(self) -> None:
+        """Each once: parameters, traceback, what it printed, and how to replay it."""
         print(rule("failures"))
         for node_id, text in self.problems:
             print(f"{rule(node_id, '_')}\n{text}\n")
-        shown = failures if self.verbose else failures[:_SHOWN]
-        for progress, failure in shown:
-            node = f"{progress.plan.node_id}[{failure.run}]"
-            print(rule(node, "_"))
-            if failure.values:
-                print(f"{assignments(failure.values)}\n")
-            print(f"{clean(failure.text)}\n")
-            print(f"replay: {shlex.join(['simkit', node, '--pdb', *self.again])}\n")
-        rest = sum(progress.failed for progress, _ in dict.fromkeys((p, None) for p, _ in failures)) - len(
-            shown
-        )
+        pairs = [(progress, kind) for progress in self.studied for kind in progress.kinds]
+        told = [(progress, kind, failure) for progress, kind in pairs for failure in kind.told]
+        for progress, kind, failure in told if self.verbose else told[:_SHOWN]:
+            self.show_failure(progress, kind, failure)
+        shown = {id(kind) for _, kind, _ in (told if self.verbose else told[:_SHOWN])}
+        rest = sum(len(kind.runs) for _, kind in pairs if not (kind.is_same and id(kind) in shown))
+        rest -= sum(not kind.is_same for _, kind, _ in (told if self.verbose else told[:_SHOWN]))
         if rest > 0:
             print(f"… and {counted(rest, 'more failure')}: traj.error(i) gives the traceback of run i\n")
+
+    def show_failure(self, progress: Progress, kind: FailureKind, failure: Failure) -> None:
+        """One failed run, and how many failed alike."""
+        node = f"{progress.plan.node_id}[{failure.run}]"
+        print(rule(node, "_"))
+        if failure.values:
+            print(f"{assignments(failure.values)}\n")
+        print(f"{clean(failure.text)}\n")
+        if failure.log.strip():
+            print(f"{rule('what it printed', '-')}\n{last_lines(clean(failure.log))}\n")
+        if kind.is_same and len(kind.runs) > 1:
+            print(f"the same in {counted(len(kind.runs), 'run')}: {ranges(kind.runs)}\n")
+        print(f"replay: {shlex.join(['simkit', node, '--pdb', *self.again])}\n")
+
+    def show_summary(self) -> None:
+        """A line for each kind of failure."""
+        lines = [f"ERROR {where}" for where, _ in self.errors]
+        lines += [f"ERROR {node_id}" for node_id, _ in self.problems]
+        lines += [kind.line(progress.plan.node_id) for progress in self.studied for kind in progress.kinds]
+        if lines:
+            print(rule("summary"))
+        for line in lines[:_LINES]:
+            print(line)
+        if len(lines) > _LINES:
+            print(f"… and {counted(len(lines) - _LINES, 'more line')}")
 
     def show_warnings(self) -> None:
         """What the first run of an experiment did behind its author's back."""
         for text in dict.fromkeys(remark for progress in self.studied for remark in progress.remarks):
             if not self.quiet:
                 print(text)
+        self.show_heard()
         said: set[str] = set()  # of git and the like it is enough to hear once
         for progress in self.studied:
             for text, name in progress.warnings.items():
@@ -282,6 +325,28 @@ class Report:
                     said.update([text] if name in BOOKS else [])
                     print(f"warning: {progress.plan.node_id}: {text}")
                     print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')
+
+    def show_heard(self) -> None:
+        """Python's warnings in runs, and which runs printed something."""
+        heard: Counter[Heard] = Counter()
+        for progress in self.studied:
+            heard.update(progress.heard)
+        lines = [
+            f"{category}: {text}, {shown_path(file)}:{line}: {counted(runs, 'run')}"
+            for (category, text, file, line), runs in heard.most_common(_LINES)
+        ]
+        if lines:
+            print(rule("warnings in runs"))
+        for line in lines:
+            print(clean(line))
+        if len(heard) > _LINES:
+            print(f"… and {counted(len(heard) - _LINES, 'more warning')}")
+        for progress in () if self.quiet else self.studied:
+            if progress.n_logged:
+                example = f"traj.log({min(progress.logged)})"
+                print(
+                    f"{progress.plan.node_id}: {counted(progress.n_logged, 'run')} printed something: {example}"
+                )
 
     def show_durations(self, count: int) -> None:
         """The slowest runs of all."""
@@ -299,8 +364,10 @@ class Report:
             counts.update(progress.counts)
             counts.update(f"{stage.role} {stage.status}" for stage in progress.stages)
         elapsed = time.perf_counter() - self.started
-        words = tally(counts) or "nothing to do"
-        stopped = " (interrupted)" if any(progress.interrupted for progress in self.studied) else ""
+        interrupted = any(progress.interrupted for progress in self.studied)
+        nothing = "no run was finished" if interrupted else "nothing to do"
+        words = ", ".join([tally(counts) or nothing, *self.could_not_start()])
+        stopped = " (interrupted)" if interrupted else ""
         print(rule(f"{words} in {duration(elapsed)}{stopped}"))
         if self.settings.replay:
             print("replayed without recording")
@@ -319,6 +386,11 @@ class Report:
             )
             print(f'    import simkit; traj = simkit.open("{path}"{name}); traj.to_dataframe()')
         self.hint(elapsed)
+
+    def could_not_start(self) -> list[str]:
+        """``2 experiments could not start``, ``1 file could not be collected``."""
+        ends = {"experiment": "could not start", "file": "could not be collected"}
+        return [f"{counted(number, thing)} {ends[thing]}" for thing, number in self.unstarted_counts.items()]
 
     def file_line(self, progress: Progress) -> str:
         """``results/multiply-001.h5   12 of 12 runs   21 kB``."""

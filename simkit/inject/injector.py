@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -27,7 +28,7 @@ from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
-from simkit.inject.watch import Watch
+from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -101,6 +102,7 @@ class Injector:
         self.baseline = Baseline(plan)
         self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.lineage = Lineage()
+        self.hearing = Hearing()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
@@ -141,10 +143,10 @@ class Injector:
         Batch
             The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
-        with listener().to(self.readings):
+        with listener().to(self.readings), self.hearing.to(beat, has_log=log is not None):
             batch = self._batch(portion, beat, log)
-        new = self.readings.taken()
-        return attrs.evolve(batch, readings=new) if new else batch
+        new, heard = self.readings.taken(), self.hearing.taken()
+        return attrs.evolve(batch, readings=new, heard=heard) if new or heard else batch
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
@@ -258,7 +260,8 @@ class Injector:
             else repeat({})
         )
         rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline, forked, desk = clock() + PATIENCE, self.lineage.children, self.desk
+        deadline, forked, heard = clock() + PATIENCE, self.lineage.children, self.hearing.fresh
+        desk = self.desk
         for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
             begun = clock()
             if beat[STOP] or begun > deadline:
@@ -272,8 +275,8 @@ class Injector:
                 desk.leave(error)
                 if not goes_on:
                     break
-            if forked:
-                self.lineage.end()
+            if forked or heard:
+                self.settle()
             if desk.own is not None:
                 desk.leave()
             seconds[position] = clock() - begun
@@ -297,6 +300,12 @@ class Injector:
         if self.on_error:
             self.on_error(error)
         return True
+
+    def settle(self) -> None:
+        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        if self.lineage.children:
+            self.lineage.end()
+        self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
         """One argument's values, run by run."""
@@ -335,6 +344,8 @@ class Injector:
             out.executed = position + 1
             recorded.append(self.computed(environment))
             environment.clear()  # nothing of this run is alive when the next begins
+            if self.hearing.fresh:
+                self.hearing.forget()
             self.baseline.end()
             if mark:
                 beat[LOGGED] = logged = mark()
@@ -382,11 +393,16 @@ def _is_recorded_per_run(node: Node) -> bool:
     return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
 
 
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 
 def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to ask for where a library takes no seed as large as ours."""
+    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
+        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
+    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
+        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
     if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
         return ""
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 from simkit.collect.code import globals_of
 from simkit.collect.draws import LIBRARIES
 from simkit.collect.plan import Plan, providers_of
+from simkit.inject.contact import RUN, Beat, local_beat
 from simkit.inject.provide import is_copied
+from simkit.values.batch import Heard
 from simkit.values.columns import Column
 from simkit.values.compare import digest, same
 
@@ -69,6 +72,75 @@ class Watch:
             *_moved(self.globals, _globals(self.plan)),
             *_large(results),
         )
+
+
+_MOST_HEARD = 1000  # warnings with different words in one batch
+
+
+class Hearing:
+    """While entered, counts the runs that give a warning of Python's; each of them is shown as it would be.
+
+    Python shows a warning once for each place. A run that comes later in the same process shall be heard, too, so
+    that what was shown is forgotten after a run that gave one.
+
+    Attributes
+    ----------
+    fresh
+        The warnings since `forget`.
+    """
+
+    def __init__(self) -> None:
+        self.fresh: list[Heard] = []
+        self.runs: dict[Heard, set[int]] = {}
+        self.shown: set[Heard] = set()
+        self.beat: Beat = local_beat()
+        self.has_log = False
+        self.before: Any = None
+
+    def to(self, beat: Beat, *, has_log: bool) -> Hearing:
+        """Hear the runs that this beat tells of.
+
+        Parameters
+        ----------
+        has_log
+            Whether each run has a log of its own: else a warning is shown once.
+        """
+        self.beat, self.has_log = beat, has_log
+        return self
+
+    def __enter__(self) -> None:
+        self.before, warnings.showwarning = warnings.showwarning, self._hear
+
+    def __exit__(self, *_: object) -> None:
+        warnings.showwarning = self.before
+
+    def _hear(
+        self, message: Any, category: type[Warning], filename: str, lineno: int, *more: Any, **options: Any
+    ) -> None:
+        words = " ".join(str(message).split())[:300]
+        heard, run = Heard(category.__name__, words, filename, lineno), int(self.beat[RUN])
+        runs = self.runs.get(heard)
+        if runs is None and len(self.runs) < _MOST_HEARD:
+            runs = self.runs[heard] = set()
+        if runs is not None and run in runs:
+            return
+        if runs is not None and run >= 0:
+            runs.add(run)
+        self.fresh.append(heard)
+        if self.has_log or heard not in self.shown:
+            self.shown.add(heard)
+            self.before(message, category, filename, lineno, *more, **options)
+
+    def forget(self) -> None:
+        """The run is over: the next one is heard again."""
+        self.fresh.clear()
+        with warnings.catch_warnings():  # tells the interpreter to forget which it has shown
+            pass
+
+    def taken(self) -> tuple[tuple[Heard, int], ...]:
+        """Each warning since the last time with the number of runs that gave it."""
+        runs, self.runs = self.runs, {}
+        return tuple((heard, len(numbers)) for heard, numbers in runs.items() if numbers)
 
 
 def _mutated(names: Iterable[str]) -> Iterable[Warned]:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Index
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, shown_path
 from simkit.record.attachments import FILES, lost_files
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import read_rows
@@ -64,7 +64,7 @@ def damage_of(path: Path) -> Damage:
         When the file has been cut short, or its checksums or its log are damaged themselves.
     """
     if not path.is_file():
-        raise SimkitError(f"no such file: {path}")
+        raise SimkitError(f"no such file: {shown_path(path)}")
     view = viewed(written_name(path))
     places = view.damaged()
     damage = Damage(view.checksums is not None, view.seek(0, os.SEEK_END), places)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import attrs
 import numpy as np
 
 from simkit.collect.captures import Captures
-from simkit.collect.code import changes, graph_of, reached
+from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
-from simkit.collect.plan import Plan, providers_of
+from simkit.collect.graph import project_file
+from simkit.collect.plan import Plan, node_id, providers_of
 from simkit.collect.signatures import MISSING, fields, leaves
 from simkit.collect.targets import Shard
 from simkit.declare.forms import TRIAL, Array, atoms
@@ -39,14 +41,8 @@ from simkit.values.instances import loaded, revived
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
     constants: dict[str, str] = {}
-    for node in plan.nodes.values():
-        if node.kind == "constant":
-            constants.update(_digests(node.name, node.value))
-        elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}
-            for name, default in defaults.items():
-                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
-                    constants.update(_digests(f"{node.key}.{name}", default))
+    for name, value in _constants(plan):
+        constants.update(_digests(name, value))
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
@@ -54,6 +50,18 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         **({"designs": designs} if designs else {}),
         **plan.captures.recorded(),
     }
+
+
+def _constants(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """The values that are the same in all runs and are not computed, by name; of groups those of each field."""
+    for node in plan.nodes.values():
+        if node.kind == "constant":
+            yield node.name, node.value
+        elif node.kind == "group" and node.make is not None:
+            defaults = {name: request.default for name, request in fields(node.make).items()}
+            for name, default in defaults.items():
+                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
+                    yield f"{node.key}.{name}", default
 
 
 def _digests(name: str, value: Any) -> dict[str, str]:
@@ -114,27 +122,42 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
-    return Mismatch(other, changed, tuple(changes(before, plan.code)), captured, inputs)
+    code = tuple(changes(before, plan.code, _valued(plan)))
+    return Mismatch(other, changed, code, captured, inputs)
+
+
+def _valued(plan: Plan) -> set[str]:
+    """The pieces of code whose defaults are parameters: the experiment and its providers."""
+    things = [plan.function, *providers_of(plan.nodes)]
+    places = [(project_file(globals_of(one)), one) for one in things if hasattr(one, "__qualname__")]
+    return {node_id(path, one, plan.rootdir) for path, one in places if path is not None}
 
 
 def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
     words = []
+    values = {leaf: value for name, one in _constants(plan) for leaf, value in leaves(name, one).items()}
     for name in [*known, *(name for name in now if name not in known)]:
         if known.get(name) == now.get(name):
             continue
         before = (
-            repr(decode(recorded.constant(name))[0])
+            _shown(decode(recorded.constant(name))[0])
             if name in recorded.names("parameters") and recorded.is_constant(name)
             else "not set"
         )
-        node = plan.nodes.get(name)
-        after = repr(node.value) if node is not None and node.kind == "constant" else "another value"
+        after = _shown(values[name]) if name in values else "not set"
         words.append(f"{name} was {before}, now {after}")
     return words
 
 
+def _shown(value: Any) -> str:
+    """A value on one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+_WIDEST = 60  # characters of a value
 _QUICKLY_CHECKED = 4 << 30  # bytes of a file that are compared with their checksums whenever it is continued
 _WORTH_ASKING = 60.0  # seconds of recorded runs that a changed line of code does not silently set aside
 
@@ -352,7 +375,8 @@ def _mended(slot: Slot, settings: Settings) -> str:
 
 def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]:
     """Derived constants, read back where their own code and inputs are the same."""
-    changed = {words.partition(" ")[0] for words in (*found.code, *found.constants)}
+    names = [words.partition(" ")[0] for words in (*found.code, *found.constants)]
+    changed = {*names, *(name[: dot.start()] for name in names for dot in re.finditer(r"\.", name))}
     known = {}
     graph = graph_of(providers_of(plan.nodes), [plan.path], plan.rootdir)
     for name, node in plan.parameters.items():

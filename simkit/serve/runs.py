@@ -11,6 +11,7 @@ import numpy as np
 
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
+from simkit.inform.failures import raised
 from simkit.inform.progress import briefly, counted, has_unit
 from simkit.serve.arrays import is_drawable
 from simkit.serve.reading import Field, Reading, number
@@ -183,23 +184,12 @@ def _failures(reading: Reading) -> tuple[FailedRun, ...]:
     first: dict[tuple[str, str, str], str] = {}
     for run in failed.tolist():
         status = WORDS[int(codes[run])]
-        words, place = _last_line(texts.get(run, "")), _place(texts.get(run, ""))
+        words, place = raised(texts.get(run, ""))
         key = (status, re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", words), place)
         groups.setdefault(key, []).append(run)
         first.setdefault(key, words)
     kinds = [FailedRun(key[0], first[key], key[2], tuple(runs)) for key, runs in groups.items()]
     return tuple(sorted(kinds, key=lambda kind: -len(kind.runs)))
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else ""
-
-
-def _place(text: str) -> str:
-    """The innermost frame of a traceback."""
-    found = re.findall(r'^\s*File "([^"]+)", line (\d+)', text, re.MULTILINE)
-    return f"{found[-1][0]}:{found[-1][1]}" if found else ""
 
 
 @attrs.frozen

@@ -252,7 +252,9 @@ def _not_done(progress: Progress) -> list[str]:
     if not progress.failures:
         return []
     first = min(progress.failures, key=lambda failure: failure.run)
-    lines = [line for line in first.text.strip().splitlines() if not line.startswith("(")]  # hints in brackets
+    lines = [
+        line for line in first.text.strip().splitlines() if not line.startswith("(")
+    ]  # not the hints in brackets
     why = (lines or ["no traceback"])[-1]
     words = (
         f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
@@ -33,6 +33,15 @@ class Status(enum.IntEnum):
 
 
 WORDS = tuple(status.word for status in Status)
+
+
+class Heard(NamedTuple):
+    """A warning of Python's: what it said, and where."""
+
+    category: str
+    text: str
+    file: str
+    line: int
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +78,8 @@ class Batch:
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
         Runs that are not done and will be tried once more in this session.
+    heard
+        Python's warnings in these runs, each with the number of runs that gave it.
     readings
         The files that the runs of this process read or wrote, where no earlier batch said so.
     nbytes
@@ -90,6 +101,7 @@ class Batch:
     worker: int = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
+    heard: tuple[tuple[Heard, int], ...] = ()
     readings: tuple[Any, ...] = ()
     nbytes: int = attrs.field(init=False)
 

@@ -555,16 +555,61 @@ def test_a_misspelt_import_from_simkit_is_answered_with_the_nearest_name(project
 
 def test_all_files_with_problems_are_told_at_once(project):
     project.file("sim_a.py", "def a(:\n")
-    project.file("sim_b.py", HEAD + "@experiment\ndef b(speed):\n    pass\n")
+    project.file(
+        "sim_b.py",
+        HEAD + "@experiment\n@product(u=[1])\ndef b(speed, tempo):\n    pass\n"
+        "@experiment\ndef bb(mass):\n    pass\n",
+    )
     project.file("sim_c.py", "import numpi\n")
-    project.file("sim_d.py", ONE)
     error = refused(project)
-    assert "sim_a.py: cannot be imported" in error
-    assert "sim_c.py: cannot be imported" in error
-    assert "sim_d.py" not in error
-    (project.path / "sim_a.py").unlink()
-    (project.path / "sim_c.py").unlink()
-    assert "'speed'" in refused(project)
+    for words in ("sim_a.py: cannot be imported", "sim_c.py: cannot be imported"):
+        assert error.count(words) == 1
+    for name in ("speed", "tempo", "mass"):
+        assert f"needs '{name}', but nothing provides it" in error
+    assert "'u' is explored, but nothing in experiment b uses it" in error
+
+
+def test_a_file_that_cannot_be_imported_costs_its_own_experiments_only(project):
+    project.file("sim_a.py", "import numpi\n")
+    project.file("sim_b.py", HEAD + "@experiment\ndef b(speed):\n    pass\n" + ONE.replace(HEAD, ""))
+    project.file("sim_c.py", ONE.replace("def one", "def c"))
+    project.file("pyproject.toml", "[tool.simkit.parameters]\nspeeed = 3\n")
+    refused(project)
+    project.file("pyproject.toml", "[tool.simkit.parameters]\nspeed = 3\n")
+    project.file("sim_b.py", HEAD + "@experiment\ndef b(tempo):\n    pass\n" + ONE.replace(HEAD, ""))
+    project.file("sim_a.py", "import numpi   # speed\n")
+    result = project.simkit()
+    assert result.code == 4
+    lines = result.out.splitlines()
+    assert lines.count(" errors ".center(76, "=")) == 1
+    assert " collecting sim_a.py ".center(76, "_") in lines
+    assert "No module named 'numpi'" in result.out
+    assert " collecting sim_b.py::b ".center(76, "_") in lines
+    assert "needs 'tempo', but nothing provides it" in result.out
+    assert "4 done, 1 file could not be collected, 1 experiment could not start in" in result.out
+    assert project.has("results/one-001.h5")
+    assert project.has("results/c-001.h5")
+    listed = project.simkit("--co")
+    assert listed.code == 4
+    assert "sim_c.py::c" in listed.out
+    assert "simkit: sim_a.py: cannot be imported" in listed.err
+    # A value that was asked for may be meant for what could not be collected: nothing runs with another one.
+    stopped = project.simkit("--set", "tau=3")
+    assert stopped.code == 4
+    assert stopped.out == ""
+
+
+def test_a_simconf_that_cannot_be_imported_is_told_once(project):
+    project.file("a/simconf.py", "1 / 0\n")
+    for name in ("one", "two"):
+        project.file(f"a/sim_{name}.py", ONE.replace("def one", f"def {name}"))
+    project.file("b/sim_three.py", ONE.replace("def one", "def three"))
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    result = project.simkit()
+    assert result.code == 4
+    assert result.out.count("ZeroDivisionError") == 1
+    assert result.out.count("a/simconf.py: cannot be imported") == 1
+    assert project.has("results/three-001.h5")
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def test_rootdir_is_the_nearest_configuration(project):
     assert not project.has("results")
 
 
-def test_rootdir_is_the_outermost_simconf_then_git_then_here(project):
+def test_rootdir_is_git_then_the_top_of_the_simconfs_then_the_folder_itself(project):
     project.file("a/b/c/sim_m.py", MULTIPLY.replace("y: float)", "y: float, gain)"))
     project.file("a/simconf.py", "from simkit import parameter\n@parameter\ndef gain():\n    return 1\n")
     project.file("a/b/simconf.py", "from simkit import parameter\n@parameter\ndef gain():\n    return 2\n")
@@ -367,9 +367,21 @@ def test_rootdir_is_the_outermost_simconf_then_git_then_here(project):
     assert "rootdir: d " in project.ok("d/e/sim_n.py").out
     project.file("f/g/sim_o.py", MULTIPLY)
     result = project.ok("f/g/sim_o.py")
-    assert "rootdir: study " in result.out
-    assert "f/g/sim_o.py::multiply" in result.out
-    assert project.has("results/multiply-001.h5")
+    assert "rootdir: g " in result.out
+    assert "sim_o.py::multiply" in result.out
+    assert project.has("f/g/results/multiply-001.h5")
+
+
+def test_the_folder_one_stands_in_is_collected(project):
+    project.file("pyproject.toml", "[tool.simkit]\nworkers = 0\n")
+    project.file("one/sim_one.py", "import simkit\n@simkit.experiment\ndef one():\n    return 1\n")
+    project.file("two/deep/sim_two.py", "import simkit\n@simkit.experiment\ndef two():\n    return 2\n")
+    listed = project.ok("--co", "-q", cwd=project.path / "two").out
+    assert listed.split() == ["two/deep/sim_two.py::two"]
+    project.ok(cwd=project.path / "two")
+    assert project.has("results/two-001.h5")
+    assert not project.has("results/one-001.h5")
+    assert project.simkit(cwd=project.path / "results").code == 5
 
 
 def test_a_replay_draws_the_same_numbers_and_takes_the_same_values(project):

@@ -23,12 +23,16 @@ def tree(tmp_path, monkeypatch):
     [
         (["pyproject.toml", "a/pyproject.toml"], "a"),
         (["pyproject.toml", "a/b/simconf.py", "a/b/c/.git"], "."),
-        (["a/simconf.py", "a/b/simconf.py", "a/b/c/.git"], "a"),
+        (["a/simconf.py", "a/b/simconf.py", "a/b/c/.git"], "a/b/c"),
         ([".git", "a/.git"], "a"),
-        ([], "."),
+        ([".git", "a/b/setup.py", "a/b/simconf.py"], "."),
+        (["simconf.py", "a/b/simconf.py", "a/b/c/simconf.py"], "a/b"),
+        (["simconf.py", "a/simconf.py"], "."),
+        (["simconf.py"], "."),
+        ([], "a/b/c"),
     ],
 )
-def test_the_rootdir_is_the_nearest_table_else_the_outermost_simconf_else_git_else_here(
+def test_the_rootdir_is_the_nearest_table_else_project_else_the_top_of_the_simconfs_else_the_folder(
     tree, files, expected
 ):
     for file in files:
@@ -36,10 +40,19 @@ def test_the_rootdir_is_the_nearest_table_else_the_outermost_simconf_else_git_el
     assert find_rootdir([tree / "a/b/c"]) == (tree / expected).resolve()
 
 
-def test_a_pyproject_without_our_table_does_not_count(tree):
+def test_a_pyproject_without_our_table_counts_where_there_is_none_with_it(tree):
     (tree / "a/b/pyproject.toml").write_text("[tool.other]\n")
+    assert find_rootdir([tree / "a/b/c"]) == tree / "a/b"
     (tree / "a/pyproject.toml").write_text(TABLE)
     assert find_rootdir([tree / "a/b/c"]) == tree / "a"
+
+
+@pytest.mark.parametrize("here", [".", "a", "a/b/c"])
+def test_the_rootdir_is_the_same_from_wherever_one_stands(tree, monkeypatch, here):
+    monkeypatch.chdir(tree / here)
+    assert find_rootdir([tree / "a/b/c"]) == tree / "a/b/c"
+    (tree / "a/b/c/sim_x.py").write_text("")
+    assert find_rootdir([tree / "a/b/c/sim_x.py"]) == tree / "a/b/c"
 
 
 def test_the_rootdir_serves_all_arguments(tree):

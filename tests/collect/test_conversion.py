@@ -284,5 +284,5 @@ def test_what_is_typed_for_a_text_parameter_stays_as_it_was_typed(study, typed):
         "sim_a.py", "from simkit import experiment\n@experiment\ndef f(mode='full'):\n    return mode\n"
     )
     project = load_settings(study.root)
-    (item,) = collect(attrs.evolve(project, outside=outside_values(project, [], [f"mode={typed}"])))
+    (item,), _ = collect(attrs.evolve(project, outside=outside_values(project, [], [f"mode={typed}"])))
     assert item.plan.nodes["mode"].value == typed.strip("'")

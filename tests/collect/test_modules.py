@@ -300,8 +300,8 @@ def test_a_module_of_another_folder_is_not_found_by_accident(project):
     project.file("two/sim_two.py", RUN.format("import only", "two", "return only.k"))
     result = project.simkit()
     assert result.code == 4
-    assert "two/sim_two.py: cannot be imported" in result.err
-    assert "No module named 'only'" in result.err
+    assert "two/sim_two.py: cannot be imported" in result.out
+    assert "No module named 'only'" in result.out
 
 
 def test_a_shared_module_that_imports_what_each_folder_has_is_an_error_that_names_both(project):

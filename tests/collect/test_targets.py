@@ -112,13 +112,17 @@ def test_colons_need_a_file_before_and_a_name_behind(argument):
 
 
 def found(here, *arguments, patterns=("sim_*.py",)):
-    paths = files([parse_target(argument) for argument in arguments], patterns, here)
+    paths = files([parse_target(argument) for argument in arguments], patterns)
     return [path.relative_to(here).as_posix() for path in paths]
 
 
-def test_without_arguments_all_files_below_the_rootdir_that_fit_are_collected_in_order(here):
+def test_without_arguments_all_files_below_the_current_folder_that_fit_are_collected_in_order(
+    here, monkeypatch
+):
     assert found(here) == ["sim_a.py", "sim_b.py", "sub/sim_c.py", "sub/deep/sim_d.py"]
     assert found(here, patterns=("*_d.py", "other*")) == ["other.py", "sub/deep/sim_d.py"]
+    monkeypatch.chdir(here / "sub/deep")
+    assert found(here) == ["sub/deep/sim_d.py"]
 
 
 def test_a_folder_means_the_files_below_it(here):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from simulations import FAILING
 
 import simkit
@@ -97,6 +98,105 @@ def test_durations_shows_the_slowest_runs(project):
     assert len(lines) == 2
     assert re.fullmatch(r" *0\.2\d* s  sim_slow\.py::slow\[4\]  x=4", lines[0])
     assert re.fullmatch(r" *0\.1\d* s  sim_slow\.py::slow\[2\]  x=2", lines[1])
+
+
+WARNED = """
+    import warnings
+    import numpy as np
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(40))
+    def shaky(x):
+        for _ in range(2 if x % 4 == 0 else 0):
+            np.float64(1) / np.float64(0)
+        if x == 7:
+            warnings.warn("only here")
+        if x >= 30:
+            print("about to fail", x)
+            raise ValueError("no luck")
+        if x == 20:
+            print("quite well")
+        if x in (11, 13):
+            raise KeyError(x)
+        return x
+
+    @experiment
+    def late(calibration):
+        pass
+"""
+FIXTURE = """
+    from simkit import parameter
+
+    @parameter
+    def calibration() -> float:
+        raise OSError("no device")
+"""
+
+
+@pytest.fixture(scope="module", params=["0", "2"])
+def warned(request, shared):
+    shared.file("sim_shaky.py", WARNED)
+    shared.file("simconf.py", FIXTURE)
+    result = shared.simkit("-n", request.param, "--fresh", "--seed", "3")
+    assert result.code == 1
+    return request.param, result
+
+
+def test_warnings_of_runs_are_summed_up_by_text_and_place(warned):
+    _, result = warned
+    assert section(result.out, "warnings in runs").splitlines()[:2] == [
+        "RuntimeWarning: divide by zero encountered in scalar divide, sim_shaky.py:10: 10 runs",
+        "UserWarning: only here, sim_shaky.py:12: 1 run",
+    ]
+
+
+def test_equal_failures_are_told_once_and_others_each(warned):
+    _, result = warned
+    assert result.out.count("ValueError: no luck") == 2  # with its traceback, and in the summary
+    assert result.out.count("the same in 10 runs: runs 30–39") == 1
+    for run in (11, 13):
+        assert f"KeyError: {run}" in section(result.out, f"sim_shaky.py::shaky[{run}]")
+    assert "more failure" not in result.out
+
+
+def test_a_line_for_each_kind_of_failure_and_what_could_not_start_is_counted(warned):
+    _, result = warned
+    lines = section(result.out, "summary").splitlines()
+    assert sorted(lines) == [
+        "ERROR sim_shaky.py::late",
+        "FAILED sim_shaky.py::shaky  10 × ValueError: no luck, same every time, runs 30–39",
+        "FAILED sim_shaky.py::shaky  2 × KeyError at sim_shaky.py:19, runs 11, 13",
+    ]
+    assert re.search(r"=+ 28 done, 12 failed, 1 experiment could not start in ", result.out)
+
+
+def test_what_a_failed_run_printed_stands_with_its_traceback(warned):
+    workers, result = warned
+    if workers == "0":  # it went to the terminal
+        assert "about to fail 30\n" in result.out
+        assert "printed" not in result.out
+        return
+    run = re.search(r"shaky\[(3\d)\]", result.out)[1]
+    assert f"about to fail {run}" in section(result.out, "what it printed").splitlines()
+    assert "sim_shaky.py::shaky: 19 runs printed something: traj.log(0)" in result.out
+
+
+def test_each_worker_and_each_run_warns_as_a_fresh_process_would(warned, shared):
+    workers, result = warned
+    if workers == "2":
+        traj = shared.open(re.search(r"shaky-\d+", result.out)[0])
+        assert [i for i in range(40) if "divide by zero" in traj.log(i)] == list(range(0, 40, 4))
+
+
+def test_a_summary_has_a_limited_number_of_lines(project):
+    body = "".join(f"    if x == {i}:\n        raise KeyError({i})\n" for i in range(30))
+    source = "from simkit import experiment, product\n@experiment\n@product(x=range(30))\ndef f(x):\n"
+    project.file("sim_f.py", source + body)
+    out = project.simkit("-n", "0").out
+    assert "FAILED sim_f.py::f[3]  KeyError at sim_f.py:12" in section(out, "summary")
+    assert "… and 10 more lines" in section(out, "summary")
+    assert "… and 25 more failures: traj.error(i)" in out
 
 
 # On a terminal

@@ -212,7 +212,7 @@ def _collected(settings: Settings) -> tuple[dict[str, tuple[tuple[Path, str] | N
     """By node id, file and group that would be continued, or why none would; and why nothing is known of them."""
     wanted = attrs.evolve(settings, targets=[Target(settings.rootdir)])
     try:
-        items = collect(wanted)
+        items, problems = collect(wanted)
     except NothingToRun:
         return {}, ""
     except SimkitError as error:
@@ -226,4 +226,4 @@ def _collected(settings: Settings) -> tuple[dict[str, tuple[tuple[Path, str] | N
             continue
         place = None if slot is None else (slot.path.resolve(), slot.group)
         told[plan.node_id] = (place, f"simkit begins the next one: {differences}" if differences else "")
-    return told, ""
+    return told, "\n".join(str(problem.error) for problem in problems)

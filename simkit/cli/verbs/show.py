@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import add_file, aligned, experiments_at, replay_line
@@ -151,7 +153,8 @@ def one_run(trajectory: Trajectory, run: int) -> str:
         msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
         raise SimkitError(msg)
     status, seconds = trajectory.status[run], trajectory.seconds[run]
-    lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}   seconds: {seconds:.3g}"]
+    took = "" if np.isnan(seconds) else f"   seconds: {seconds:.3g}"
+    lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}{took}"]
     for title, names in (
         ("parameters", trajectory.names("parameters")),
         ("results", trajectory.names("results")),

@@ -287,7 +287,7 @@ def open_for_reading(path: Path) -> h5py.File:
         When it is missing or no HDF5 file.
     """
     if not path.is_file():
-        msg = f"no such file: {path}"
+        msg = f"no such file: {shown_path(path)}"
         raise SimkitError(msg)
     path = written_name(path)
     if _has_log(path):
@@ -331,7 +331,7 @@ def repaired(path: Path) -> int:
         When there is no such file, it can't be written, or its writer is alive.
     """
     if not path.is_file():
-        msg = f"no such file: {path}"
+        msg = f"no such file: {shown_path(path)}"
         raise SimkitError(msg)
     path = written_name(path)
     if not _has_log(path):
