@@ -9,6 +9,7 @@ from typing import Protocol
 from simkit.execute.agenda import Agenda, Feed, next_size
 from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
+from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
@@ -106,7 +107,9 @@ class Here:
         return [problem] if problem else []
 
 
-def processes(job: Job, workers: int, *, method: Method | None = None, show_output: bool = False) -> Engine:
+def processes(
+    job: Job, workers: int, *, method: Method | None = None, show_output: bool = False, gpus: Gpus = ()
+) -> Engine:
     """Supervised processes on this machine: a run that kills its process costs one run.
 
     Parameters
@@ -115,10 +118,13 @@ def processes(job: Job, workers: int, *, method: Method | None = None, show_outp
         How they are started; by default fork where it is safe, else spawn.
     show_output
         Leave on the terminal what the runs print, instead of recording it.
+    gpus
+        The devices of which each worker sees one, or ``auto``.
     """
     method = start_method(method)
     source, declared = for_workers(job, method)
     return Pool(
         source, declared, workers,
         method=method, limits=job.plan.limits, show=show_output, isolate=job.plan.isolate,
+        devices=devices_of(gpus),
     )  # fmt: skip

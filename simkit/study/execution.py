@@ -228,6 +228,7 @@ class Execution:
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
         )  # fmt: skip
 
     def outcome(self, *, interrupted: bool) -> str:
@@ -297,7 +298,9 @@ class Execution:
         engine: Engine
         if settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (

@@ -181,11 +181,14 @@ class Portion:
         The explored values at these runs, by name.
     restorable
         Checkpoints of earlier attempts, by run number; other runs may be in it, too.
+    memory
+        How many bytes these runs may have, if not what the experiment says.
     """
 
     runs: Index
     points: Mapping[str, Values]
     restorable: Mapping[int, Restored] = attrs.field(factory=dict)
+    memory: int | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -194,7 +197,7 @@ class Portion:
         """Some of the runs, by their positions."""
         rows = np.arange(start, stop)
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[start:stop], points, self.restorable)
+        return Portion(self.runs[start:stop], points, self.restorable, self.memory)
 
 
 class Checkpoints:

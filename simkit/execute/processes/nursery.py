@@ -28,7 +28,8 @@ from simkit.declare.program import kill_family, kill_group
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
 from simkit.execute.processes.groups import STOPPING, ignore_signals, lead_session
-from simkit.execute.processes.worker import Seat, limit_threads, work
+from simkit.execute.processes.worker import Seat, work
+from simkit.execute.resources import limit_threads
 from simkit.inject.contact import PROGRAM, open_beats
 from simkit.inject.desk import clear
 from simkit.inject.leftovers import sweep

@@ -114,6 +114,8 @@ class Pool:
         Leave the workers' output on the terminal.
     isolate
         Whether each run has a worker of its own.
+    devices
+        The GPUs: each worker sees one of them.
     """
 
     def __init__(
@@ -126,12 +128,13 @@ class Pool:
         limits: Limits,
         show: bool,
         isolate: bool = False,
+        devices: Sequence[str] = (),
     ) -> None:
         self.n, self.limits, self.declared = n, limits, declared
         handle, self.beats = tempfile.mkstemp(prefix=prefix("beats"))
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.count, self.isolate = show, 0, isolate
+        self.show, self.count, self.isolate, self.devices = show, 0, isolate, devices
         self.problems: list[str] = []  # of workers that ended before the others
         self.nursery = Nursery(source, method, isolate=isolate)
         self.workers: dict[Any, Worker] = {}
@@ -140,7 +143,8 @@ class Pool:
 
     def _start(self, slot: int) -> None:
         self.count += 1
-        seat = Seat(slot, self.count, self.beats, self.show)
+        device = self.devices[slot % len(self.devices)] if self.devices else ""
+        seat = Seat(slot, self.count, self.beats, self.show, device)
         beat = open_beats(self.beats, slot)
         beat[RUN], beat[STOP], beat[LOGGED], beat[PROGRAM] = -1.0, 0.0, 0.0, 0.0
         connection = self.nursery.start(seat)
