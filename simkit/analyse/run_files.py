@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.analyse.selection import Selection
 from simkit.declare.attachment import odd_name
-from simkit.declare.program import Command
+from simkit.declare.external import Command
 from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 from simkit.record.attachments import RecordedFile, blocks, read_commands, read_files
 from simkit.record.recorded import Recorded

@@ -14,8 +14,8 @@ from simkit.analyse.notes import Info, info
 from simkit.analyse.run_files import Files, commands, write_files
 from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
-from simkit.declare.program import Command
 from simkit.declare.space import Space, explore
 from simkit.record.facts import Origin
 from simkit.record.recorded import About, Recorded

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from simkit.declare.attachment import Attachment, matching
-from simkit.declare.program import (
+from simkit.declare.external import (
     Command,
     CommandFailed,
     Finished,

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 
 from simkit.declare.attachment import BLOCK, Attachment
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
-from simkit.declare.program import Command
 from simkit.errors import Damaged
 from simkit.record.columns.layout import TEXT, append, create_flat
 

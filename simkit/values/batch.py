@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 from simkit.declare.attachment import Attachment
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index, Values
-from simkit.declare.program import Command
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived

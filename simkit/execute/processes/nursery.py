@@ -24,7 +24,7 @@ import attrs
 import multiprocess
 from multiprocess import reduction
 
-from simkit.declare.program import kill_family, kill_group
+from simkit.declare.external import kill_family, kill_group
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
 from simkit.execute.processes.groups import STOPPING, ignore_signals, lead_session

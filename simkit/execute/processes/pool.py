@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.program import kill_family, kill_group
+from simkit.declare.external import kill_family, kill_group
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Agenda, Feed, next_size

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simkit import Run, SimkitError
-from simkit.declare.program import descendants
+from simkit.declare.external import descendants
 
 PYTHON = sys.executable
 needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
