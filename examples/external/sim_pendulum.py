@@ -7,9 +7,11 @@ from pathlib import Path
 
 from simkit import Run, experiment, fixture, product
 
+SOURCE = Path(__file__).with_name("pendulum.c")
+
 
 @fixture(scope="experiment")
-def solver(source: Path = Path(__file__).with_name("pendulum.c")) -> Iterator[Path]:
+def solver(source: Path = SOURCE) -> Iterator[Path]:
     """The program, compiled once for all runs of a worker; its source is a parameter."""
     with tempfile.TemporaryDirectory(prefix="pendulum-") as folder:
         program = Path(folder, "pendulum")

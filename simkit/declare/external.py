@@ -52,7 +52,7 @@ class Command:
         return f"{shlex.join(self.arguments)}: {_end_of(self.exit_code)} after {self.seconds:.3g} s"
 
 
-class Output:
+class ProgramOutput:
     """What a program wrote: in memory, or in a file once it is much."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Finished(subprocess.CompletedProcess[Any]):
     """A program that has ended; its output is read when it is asked for."""
 
     def __init__(
-        self, args: Sequence[str], returncode: int, output: Sequence[Output | None], *, text: bool
+        self, args: Sequence[str], returncode: int, output: Sequence[ProgramOutput | None], *, text: bool
     ) -> None:
         super().__init__(args, returncode)
         self._output, self._text = output, text
@@ -188,7 +188,7 @@ def _argument(number: int, value: Any) -> str:
 
 
 @attrs.frozen(eq=False)
-class Program:
+class ExternalProgram:
     """A program to be run.
 
     Attributes
@@ -235,7 +235,7 @@ class Program:
         SimkitError
             When it can't be started.
         """
-        out, err = None if self.stdout else Output(), Output()
+        out, err = None if self.stdout else ProgramOutput(), ProgramOutput()
         start, is_over = time.perf_counter(), False
         with ExitStack() as files:
             process = self._started(files)
@@ -313,7 +313,7 @@ class Program:
 class _Reader:
     """Reads what a program writes: shows it, and keeps it."""
 
-    def __init__(self, pipe: IO[bytes] | None, kept: Output, stream: str) -> None:
+    def __init__(self, pipe: IO[bytes] | None, kept: ProgramOutput, stream: str) -> None:
         assert pipe is not None
         self.pipe, self.kept, self.stream = pipe, kept, getattr(sys, stream)
         self.is_over = False

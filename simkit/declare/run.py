@@ -13,8 +13,8 @@ from simkit.declare.attachment import Attachment, matching
 from simkit.declare.external import (
     Command,
     CommandFailed,
+    ExternalProgram,
     Finished,
-    Program,
     as_arguments,
     as_environment,
     as_timeout,
@@ -214,7 +214,7 @@ class Run:
         given = stdin if stdin is None or isinstance(stdin, bytes) else folder / os.fspath(stdin)
         for path in [folder / words[0], *([given] if isinstance(given, Path) else [])]:
             place.reads(path)
-        program = Program(
+        program = ExternalProgram(
             words, folder, as_environment(env), as_timeout(timeout), given,
             None if stdout is None else folder / os.fspath(stdout), text, place.began,
         )  # fmt: skip
