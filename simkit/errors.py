@@ -63,6 +63,10 @@ class Damaged(SimkitError, OSError):
     """
 
 
+class NotForEach(SimkitError):
+    """What a vectorized call asked for or gave has no meaning for each of its runs."""
+
+
 class Unstorable(SimkitError):
     """A value has no lossless form in the file: ``path`` leads to it."""
 

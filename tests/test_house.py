@@ -50,6 +50,7 @@ LATER = (  # came with features after the house was counted
     *("declare/attachment", "declare/external", "declare/workplace", "inject/desk", "execute/resources"),
     *("record/attachments", "analyse/run_files"),
     *("collect/listener", "record/readings", "inform/failures"),
+    *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),

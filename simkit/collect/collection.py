@@ -23,7 +23,7 @@ from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
-from simkit.collect.problems import check_result_names, unused_outside
+from simkit.collect.problems import check_result_names, check_vectorized, unused_outside
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
@@ -250,9 +250,11 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         isolate=candidate.tag.isolate,
         chdir=candidate.tag.chdir,
+        vectorized=candidate.tag.vectorized,
         compress=settings.compress if candidate.tag.compress is None else candidate.tag.compress,
     )
     check_result_names(made)
+    check_vectorized(made)
     return made
 
 

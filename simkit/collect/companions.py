@@ -90,6 +90,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
         space=explore(),
         isolate=False,
         chdir=False,
+        vectorized=None,
         path=path,
         module=function.__module__,
         code=code.code,

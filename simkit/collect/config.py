@@ -18,7 +18,11 @@ from simkit.errors import SimkitError, did_you_mean, listed, shown_path
 CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
 BOOKS = ("git", "sumatra")
-WARNINGS = ("unseeded_random", "mutated_parameter", "large_return", "shared_files", "changed_global", *BOOKS)
+WARNINGS = (
+    *("unseeded_random", "mutated_parameter", "large_return", "shared_files", "changed_global"),
+    *("dependent_runs", "single_calls"),
+    *BOOKS,
+)
 
 
 KindOf = Callable[[str], Any]

@@ -111,6 +111,8 @@ class Plan:
         Whether each run has a process of its own.
     chdir
         Whether each run has its ``workdir`` as the working directory.
+    vectorized
+        How many runs one call computes at most, 0 as many as pays; None where each run is a call of its own.
     afters
         What is called after the runs, in order: each a plan of its own, without a space.
     strategy
@@ -135,6 +137,7 @@ class Plan:
     compress: bool = False
     isolate: bool = False
     chdir: bool = False
+    vectorized: int | None = None
     streams: frozenset[str] = frozenset()
     generators: Mapping[str, Any] = attrs.field(factory=dict)
     captures: Captures = Captures()

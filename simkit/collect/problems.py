@@ -226,6 +226,31 @@ def check_result_names(plan: Plan) -> None:
         raise SimkitError(msg)
 
 
+def check_vectorized(plan: Plan) -> None:
+    """What one call computes many runs with can't be made for each of them."""
+    if plan.vectorized is None:
+        return
+    nodes = (plan.nodes[need.key] for need in plan.needs)
+    single = [
+        f"fixture {node.name!r} ({node.origin})" if node.kind == "fixture" else repr(node.name)
+        for node in nodes
+        if node.varying and (node.kind == "fixture" or (node.kind == "builtin" and node.name in _SINGLE))
+    ]
+    if single:
+        what = "one call computes many runs, and it asks for what each run has of its own"
+        msg = paragraphs(
+            [
+                f"{location(plan.function)}: {plan.name} is vectorized: {what}: {', '.join(single)}",
+                "for random numbers ask for 'seed', an array with a seed for each run; a fixture can have",
+                'scope="experiment"; or leave out vectorized, and each run is a call of its own',
+            ]
+        )
+        raise SimkitError(msg)
+
+
+_SINGLE = ("rng", "workdir")
+
+
 def _told_results(returned: Any) -> Sequence[str]:
     """The names of the results, as far as an annotation tells."""
     if typing.is_typeddict(returned):

@@ -19,9 +19,10 @@ from simkit.declare.external import (
     as_environment,
     as_timeout,
 )
+from simkit.declare.forms import Index
 from simkit.declare.snapshot import Other, snapshot, unchanged
 from simkit.declare.workplace import OwnWorkplace, Workplace, rendered
-from simkit.errors import SimkitError, did_you_mean
+from simkit.errors import NotForEach, SimkitError, did_you_mean
 
 _SCALARS = (bool, int, float, complex, np.generic)
 _IN_MEMORY = 4 << 20  # bytes of its files that a run keeps in memory; larger ones are copied aside
@@ -335,6 +336,54 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.index}: {', '.join(self.results) or 'no results yet'}>"
+
+
+class ManyRuns:
+    """The runs that one call of a vectorized experiment computes, injected as ``run``.
+
+    Attributes
+    ----------
+    index
+        Their numbers in the trajectory, shape ``(n,)``.
+    trial
+        Which repetition of its point each one is, from 0, shape ``(n,)``.
+    results
+        What was added so far, each with the runs first.
+    """
+
+    __slots__ = ("index", "results", "trial")
+
+    def __init__(self, index: Index, trial: Index) -> None:
+        self.index, self.trial = index, trial
+        self.results: dict[str, Any] = {}
+
+    def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Record results, as returning them does: arrays or lists with the runs first; each name once.
+
+        Raises
+        ------
+        SimkitError
+            When a name was added before.
+        """
+        given = {**(results or {}), **named}
+        twice = next((name for name in given if name in self.results), None)
+        if twice is not None:
+            msg = f"run.add(): result {twice!r} was added twice"
+            raise NotForEach(msg)
+        self.results.update({name: snapshot(value) for name, value in given.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(Run, name):
+            msg = f"run has no attribute {name!r}: there are index, trial and add()"
+            raise AttributeError(msg)
+        msg = (
+            f"run.{name} belongs to one run, and this call computes {len(self.index):,} of them\n"
+            "    return arrays or lists, or give them to run.add(); or leave out vectorized, and each run is a call"
+        )
+        raise NotForEach(msg)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.index):,} runs: {', '.join(self.results) or 'no results yet'}>"
 
 
 def _series(rows: list[Any]) -> Any:

@@ -102,6 +102,7 @@ class Tag:
     compress: bool | None = None
     isolate: bool = False
     chdir: bool = False
+    vectorized: int | None = None  # how many runs a call computes at most, 0 as many as pays; None is one
     afters: tuple[Callable[..., Any], ...] = ()  # of an experiment: what follows it
     follows: tuple[Callable[..., Any], ...] = ()  # of an after: what it follows
     is_report: bool = False  # of an after: what it returns is called as the function is
@@ -173,6 +174,7 @@ def experiment(
     compress: bool | None = None,
     isolate: bool = False,
     chdir: bool = False,
+    vectorized: bool | int = False,
 ) -> Callable[[F], F]: ...
 def experiment(
     function: Any = None,
@@ -185,6 +187,7 @@ def experiment(
     compress: bool | None = None,
     isolate: bool = False,
     chdir: bool = False,
+    vectorized: bool | int = False,
 ) -> Any:
     """Mark a function as an experiment: ``simkit`` finds it and runs it at every point of its space.
 
@@ -211,6 +214,9 @@ def experiment(
         can't be put back. Needs a worker process.
     chdir
         Whether each run has its ``workdir`` as the working directory: for codes that write files of fixed names.
+    vectorized
+        Whether one call computes many runs: what differs between them arrives as arrays, and results are arrays,
+        the runs first in both. A number says how many runs a call has at most. Limits hold for the call.
     """
     if function is None:
         allowed = limits(timeout, retries, memory, nice, caller())
@@ -221,8 +227,28 @@ def experiment(
             if not isinstance(flag, bool):
                 msg = f"{caller()}: {name}={flag!r}: give True or False"
                 raise SimkitError(msg)
-        return lambda f: _experiment(f, limits=allowed, compress=compress, isolate=isolate, chdir=chdir)
+        together = _together(vectorized, {"isolate": isolate, "chdir": chdir})
+        return lambda f: _experiment(
+            f, limits=allowed, compress=compress, isolate=isolate, chdir=chdir, vectorized=together
+        )
     return _experiment(function)
+
+
+def _together(vectorized: Any, single: Mapping[str, bool]) -> int | None:
+    """How many runs one call computes at most, as `Tag` has it."""
+    if not isinstance(vectorized, int) or (vectorized < 1 and vectorized is not False):
+        msg = f"{caller()}: vectorized={vectorized!r}: give True, or how many runs a call may have at most"
+        raise SimkitError(msg)
+    if vectorized is False:
+        return None
+    clash = next((name for name, flag in single.items() if flag), None)
+    if clash is not None:
+        msg = (
+            f"{caller()}: {clash}=True is for each run by itself, and with vectorized={vectorized!r} one call "
+            "computes many\n    leave out one of them"
+        )
+        raise SimkitError(msg)
+    return 0 if vectorized is True else vectorized
 
 
 def _experiment(function: Any, **said: Any) -> Any:

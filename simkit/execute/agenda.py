@@ -42,6 +42,8 @@ class Worklist:
         How many bytes a run may have; None is no limit.
     memory_on_retry
         How many times as much it gets when it is tried again because that was too little.
+    together
+        How many runs one call computes at most, as in `Plan`.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Worklist:
         workers: int = 0,
         memory: int | None = None,
         memory_on_retry: float = 1.0,
+        together: int | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
+        self.together = together
         self.restorable = {} if restorable is None else restorable
         self.next = 0
         self.again: list[int] = []
@@ -71,10 +75,16 @@ class Worklist:
         left = len(self.runs) - self.next
         if not left:
             return None
-        count = max(1, min(count, left // (2 * self.workers))) if self.workers else count
+        count = min(count, self._share(left)) if self.workers else count
         runs = self.runs[self.next : self.next + count]
         self.next += len(runs)
         return self._portion(np.arange(runs.start, runs.stop) if isinstance(runs, range) else runs)
+
+    def _share(self, left: int) -> int:
+        """How many of the runs that are left one process takes at most: calls of many are not cut up at the end."""
+        if self.together is None:
+            return max(1, left // (2 * self.workers))
+        return max(self.together, -(-len(self.runs) // self.workers))
 
     def _portion(self, runs: Index) -> Portion:
         return Portion(runs, self.points(runs), self.restorable)
@@ -125,9 +135,9 @@ class Feed:
         self.returned.insert(0, portion.part(size, len(portion)))
         return portion.part(0, size)
 
-    def has_more(self) -> bool:
-        """Whether there is anything to execute now."""
-        if not self.returned and (portion := self.agenda.take(1)) is not None:
+    def has_more(self, count: int = 1) -> bool:
+        """Whether there is anything to execute now; at most so many runs are taken to find out."""
+        if not self.returned and (portion := self.agenda.take(count)) is not None:
             self.returned.append(portion)
         return bool(self.returned)
 
@@ -135,6 +145,11 @@ class Feed:
         """Keep the runs of a portion that its worker did not come to."""
         if executed < len(portion):
             self.returned.append(portion.part(executed, len(portion)))
+
+    def put_back_halves(self, portion: Portion) -> None:
+        """Keep the runs of a call that was lost with its process, in two calls."""
+        middle = len(portion) // 2
+        self.returned[:0] = [portion.part(0, middle), portion.part(middle, len(portion))]
 
     def put_back_singly(self, portion: Portion, executed: int = -1) -> None:
         """Keep the runs of a portion that was lost, each to be executed alone.
@@ -168,3 +183,45 @@ def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
     by_time = int(SECONDS * runs / max(seconds, 1e-9))
     by_bytes = int(BYTES * runs / max(nbytes, 1))
     return max(1, min(by_time, by_bytes, size * 4, RUNS))
+
+
+CALL = 0.1  # seconds that a call of many runs may take
+_FEW, _MOST = 16, 65_536  # runs of the first calls, and of any
+
+
+class Pace:
+    """How many runs the next portion of one process shall have.
+
+    Parameters
+    ----------
+    together
+        How many runs one call computes at most, as in `Plan`. Calls of many runs have few sizes, since libraries that
+        compile a function do so for each one anew; for the same reason the first call of a size does not count as slow.
+
+    Attributes
+    ----------
+    size
+        Of the next portion.
+    """
+
+    def __init__(self, together: int | None = None) -> None:
+        self.together = together
+        self.size = 1 if together is None else together or _FEW
+        self.times: list[float] = []  # of portions of this size
+
+    def heard(self, runs: int, seconds: float, nbytes: int) -> None:
+        """Take into account how many runs of a portion were executed, how long that took, and its results' size."""
+        unit = 1 if self.together is None else self.together
+        if unit:
+            self.size = unit * next_size(self.size // unit, runs // unit, seconds, nbytes)
+        elif runs == self.size:
+            self._step(seconds, nbytes)
+
+    def _step(self, seconds: float, nbytes: int) -> None:
+        self.times.append(seconds)
+        best, before = min(self.times), self.size
+        if best * _FEW <= CALL and nbytes * _FEW <= 4 * BYTES:
+            self.size = min(self.size * _FEW, _MOST)
+        elif (len(self.times) > 1 and best > CALL * _FEW) or nbytes > 4 * BYTES:
+            self.size = max(1, self.size // _FEW)
+        self.times = self.times[-1:] if self.size == before else []

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from simkit.execute.agenda import Agenda, Feed, next_size
+from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
 from simkit.execute.resources import Gpus, devices_of
@@ -81,17 +81,18 @@ class Here:
         self.injector = job.injector(
             on_error=on_error, is_interrupt=is_interrupt, save=save, aside=self.aside
         )
+        self.together = job.plan.vectorized
 
     def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
         """Batches of executed runs, in order."""
-        feed, size = Feed(agenda), 1
+        feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):
-            portion = feed.take(size)
+            portion = feed.take(pace.size)
             if portion is None:
                 return
             start = time.perf_counter()
             batch = self.injector.batch(portion, self.beat)
-            size = next_size(size, len(batch.runs), time.perf_counter() - start, batch.nbytes)
+            pace.heard(len(batch.runs), time.perf_counter() - start, batch.nbytes)
             feed.put_back(portion, len(batch.runs))
             if len(batch.runs):
                 yield agenda.settle(batch)
@@ -127,4 +128,5 @@ def processes(
         source, declared, workers,
         method=method, limits=job.plan.limits, show=show_output, isolate=job.plan.isolate,
         devices=devices_of(gpus),
+        together=job.plan.vectorized,
     )  # fmt: skip

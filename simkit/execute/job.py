@@ -28,6 +28,7 @@ from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, shown_path
 from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
+from simkit.inject.vectorized import injector_of
 
 Method = Literal["fork", "spawn", "forkserver"]
 Beside = Callable[[pickle.PickleBuffer], bool] | None
@@ -70,7 +71,7 @@ class Job:
         aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
-        return Injector(
+        return injector_of(self.plan)(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
             is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,

@@ -50,6 +50,13 @@ class Log(Protocol):
         """What was written between two positions."""
 
 
+class Failing(Protocol):
+    """A batch under way."""
+
+    def fail(self, position: int, text: str) -> None:
+        """Make the run at a position a failed one."""
+
+
 class Injector:
     """Executes runs of one plan in this process.
 
@@ -285,13 +292,19 @@ class Injector:
                 beat[LOGGED] = logged = mark()
                 out.marks.append(logged)
 
-    def failed(self, position: int, error: BaseException, more: str, out: Outcomes, beat: Beat) -> bool:
-        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+    def is_signal(self, error: BaseException, beat: Beat) -> bool:
+        """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
         if self.lineage.children:
             self.lineage.end(error)
-        if isinstance(error, KeyboardInterrupt) and self.is_interrupt(beat):
-            if not beat[STOP]:
-                raise error  # nobody handles signals here: it goes to the caller
+        if not isinstance(error, KeyboardInterrupt) or not self.is_interrupt(beat):
+            return False
+        if not beat[STOP]:
+            raise error  # nobody handles signals here: it goes to the caller
+        return True
+
+    def failed(self, position: int, error: BaseException, more: str, out: Failing, beat: Beat) -> bool:
+        """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
+        if self.is_signal(error, beat):
             return False
         out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
         self.failures += 1

@@ -233,7 +233,9 @@ class Rerun:
         plan, count = self.plan, min(workers, len(runs))
         job = Job(plan, self.root, self.shared, reserved(plan, self.constants()), self.outside, self.seeds)
         engine: Engine = processes(job, count) if workers else Here(job, on_error=on_error)
-        agenda = Worklist(runs, plan.space.at, retries=plan.limits.retries, workers=count)
+        agenda = Worklist(
+            runs, plan.space.at, retries=plan.limits.retries, workers=count, together=plan.vectorized
+        )
         try:
             for batch in engine.run(agenda, lambda: False):
                 if isinstance(batch, Batch):

@@ -229,6 +229,7 @@ class Execution:
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
             memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
+            together=self.plan.vectorized,
         )  # fmt: skip
 
     def outcome(self, *, interrupted: bool) -> str:

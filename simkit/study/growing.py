@@ -262,7 +262,7 @@ class Growing:
         return Worklist(
             runs[todo], lambda some: space.at(np.searchsorted(runs, some)),
             retries=self.plan.limits.retries, restorable=self.execution.checkpoints.known,
-            workers=min(self.settings.workers, len(todo)),
+            workers=min(self.settings.workers, len(todo)), together=self.plan.vectorized,
         )  # fmt: skip
 
     def execute(

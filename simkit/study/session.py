@@ -21,11 +21,11 @@ from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.execute.job import Job
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
 from simkit.inject.desk import clear, spool
-from simkit.inject.injector import Injector
 from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.file.store import left_log, sweep_results
@@ -288,7 +288,7 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
     aside = spool()
-    injector = Injector(plan, 0, shared, parameters=names, on_error=errors.append, aside=aside)
+    injector = Job(plan, 0, shared, names).injector(on_error=errors.append, aside=aside)
     try:
         batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:

@@ -128,15 +128,19 @@ def as_array(column: Column) -> Array:
         array. An object array where values are ragged, text, composite or of types that do not mix
         without loss.
     """
-    dense = _dense(column)
-    if dense is None:
-        dense = _gathered(column)
+    dense = in_one_array(column)
     missing = ~column.present()
     if dense is None:
         dense = objects([None if value is ABSENT else value for value in decode(column)])
     if missing.any() and dense.dtype.kind not in "fcmM":
         return np.ma.MaskedArray(dense, np.broadcast_to(_tall(missing, dense.ndim), dense.shape))
     return dense
+
+
+def in_one_array(column: Column) -> Array | None:
+    """The column as one array of numbers, times or quantities, or nothing."""
+    dense = _dense(column)
+    return _gathered(column) if dense is None else dense
 
 
 def _gathered(column: Column) -> Array | None:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.forms import Index, Values
+from simkit.declare.forms import Array, Index, Values
 from simkit.declare.plugins import OWN, Codec, Parts
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
@@ -160,7 +160,23 @@ def encode_values(values: Values) -> Column:
     kind = {"b": "bool", "i": "int", "f": "float", "c": "complex"}.get(values.array.dtype.kind)
     if values.native and kind is not None:
         return Column(len(values), ((None, Leaf(kind, values.array)),))
-    return encode(values.elements())
+    return encode(values.elements()) if values.native else encode_rows(values.array)
+
+
+def encode_rows(array: Array) -> Column:
+    """The column of an array's rows: as that of a list of them, without a look at each where it is of numbers."""
+    kind = array.dtype.kind
+    if not len(array) or kind not in _NUMBERS:
+        return encode(list(array))
+    if array.ndim == 1:
+        native_order = array.dtype.newbyteorder("=")  # NumPy's scalars have no other
+        return whole_column(Leaf("scalar", array.astype(native_order, copy=False)))
+    if array.nbytes >= BIG * len(array):
+        return whole_column(Leaf("array", [np.ascontiguousarray(row) for row in array]))
+    return whole_column(Leaf("array", np.ascontiguousarray(array)))
+
+
+_NUMBERS = "biufcmM"
 
 
 def explain(value: Any, path: str) -> Unstorable | None:

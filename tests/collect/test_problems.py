@@ -283,3 +283,43 @@ def test_an_annotation_that_names_no_parameter_is_no_problem(study, kind):
     study.plan(
         HEAD + RETURNS + f"@experiment\n@product(result=[1])\ndef f(result) -> {kind}:\n    return None\n"
     )
+
+
+VECTORIZED = """
+import numpy as np
+
+@fixture
+def state(rng):
+    return rng
+
+@fixture(scope="experiment")
+def table():
+    return {}
+
+@parameter
+def depth(x, rng):
+    return x + rng.random()
+
+"""
+
+
+def test_what_each_run_has_of_its_own_can_not_be_given_to_a_call_of_many(study):
+    text = VECTORIZED + (
+        "@experiment(vectorized=True)\n@product(x=[1])\ndef f(x, rng, state, workdir, seed, table):\n    return x\n"
+    )
+    message = problem(study, text)
+    assert message.startswith(line(study, "@experiment"))
+    said = r"f is vectorized: one call computes many runs, and it asks for what each run has of its own: "
+    assert re.search(said + r"'rng', fixture 'state' \(sim_a.py:\d+\), 'workdir'\n", message)
+    assert "ask for 'seed'" in message
+
+
+def test_what_is_made_run_by_run_may_ask_for_it(study):
+    function = "def f(x, depth, seed, random_state, run, table):\n    return x\n"
+    study.plan(HEAD + VECTORIZED + "@experiment(vectorized=True)\n@product(x=[1])\n" + function)
+
+
+def test_a_name_of_the_users_own_is_no_stream(study):
+    study.plan(
+        HEAD + "@experiment(vectorized=True)\n@product(x=[1])\ndef f(x, rng=3, workdir='a'):\n    return x\n"
+    )

@@ -5,6 +5,7 @@ import pytest
 from storable import identical
 
 from simkit import Run, SimkitError
+from simkit.declare.run import ManyRuns
 
 
 def test_a_run_collects_what_is_added():
@@ -98,3 +99,33 @@ def test_repr_tells_what_is_there():
     assert repr(run) == "<Run 2: no results yet>"
     run.add(z=1)
     assert repr(run) == "<Run 2: z>"
+
+
+def test_many_runs_take_arrays_and_have_numbers():
+    runs = ManyRuns(np.array([3, 4]), np.array([0, 1]))
+    values = np.array([1.0, 2.0])
+    runs.add({"a.b": [1, 2]}, v=values)
+    values[:] = 0  # as it was when it was added
+    assert runs.results["v"].tolist() == [1, 2]
+    assert runs.results["a.b"] == [1, 2]
+    assert (runs.index.tolist(), runs.trial.tolist()) == ([3, 4], [0, 1])
+    assert repr(runs) == "<2 runs: a.b, v>"
+    assert repr(ManyRuns(np.arange(5000), np.zeros(5000, int))) == "<5,000 runs: no results yet>"
+    with pytest.raises(SimkitError, match="result 'v' was added twice"):
+        runs.add(v=values)
+
+
+def test_what_belongs_to_one_run_says_so():
+    runs = ManyRuns(np.array([3, 4]), np.array([0, 1]))
+    for name in {name for name in dir(Run) if not name.startswith("_")} - {
+        "index",
+        "trial",
+        "results",
+        "add",
+    }:
+        with pytest.raises(
+            SimkitError, match=f"run.{name} belongs to one run, and this call computes 2 of them"
+        ):
+            getattr(runs, name)
+    with pytest.raises(AttributeError, match="run has no attribute 'ad': there are index, trial and add"):
+        runs.ad()

@@ -319,3 +319,26 @@ def test_a_subclass_of_a_group_is_no_provider(study):
         """
     with pytest.raises(SimkitError, match="needs 'special', but nothing provides it"):
         study.call(text)
+
+
+@pytest.mark.parametrize(("vectorized", "together"), [(False, None), (True, 0), (1, 1), (4096, 4096)])
+def test_how_many_runs_a_call_computes(vectorized, together):
+    assert tag_of(experiment(vectorized=vectorized)(lambda x: x)).vectorized is together or together == 4096
+    assert tag_of(f).vectorized is None
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 2.5, "many", None])
+def test_another_number_of_runs_is_an_error(wrong):
+    with pytest.raises(
+        SimkitError, match=r"test_tags.py:\d+: vectorized=.*: give True, or how many runs a call"
+    ):
+        experiment(vectorized=wrong)
+
+
+@pytest.mark.parametrize("single", ["isolate", "chdir"])
+def test_what_each_run_has_by_itself_excludes_calls_of_many(single):
+    with pytest.raises(
+        SimkitError, match=rf"{single}=True is for each run by itself, and with vectorized=8 one"
+    ):
+        experiment(vectorized=8, **{single: True})
+    assert tag_of(experiment(vectorized=False, **{single: True})(lambda x: x)).vectorized is None

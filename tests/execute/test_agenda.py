@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.declare.space import product
-from simkit.execute.agenda import BYTES, RUNS, SECONDS, Feed, Worklist, next_size
+from simkit.execute.agenda import BYTES, CALL, RUNS, SECONDS, Feed, Pace, Worklist, next_size
 from simkit.values.batch import Batch, Status
 
 SPACE = product(x=range(50))
@@ -107,3 +107,57 @@ def test_portions_grow_slowly_and_stay_within_time_and_memory(size, runs, second
     if following > 1:
         assert following * seconds <= SECONDS * runs * (1 + 1e-9)
         assert following * nbytes <= BYTES * runs
+
+
+def test_calls_of_many_runs_have_few_sizes_and_grow_while_they_are_quick():
+    pace, sizes = Pace(0), []
+    for _ in range(8):
+        sizes.append(pace.size)
+        pace.heard(pace.size, 1e-6 * pace.size, 24 * pace.size)
+    assert sizes == [16, 256, 4096, *[65_536] * 5]
+
+
+def test_the_first_call_of_a_size_may_compile_what_it_needs():
+    pace = Pace(0)
+    pace.heard(16, 3.0, 100)
+    assert pace.size == 16
+    pace.heard(16, 0.001, 100)
+    assert pace.size == 256
+    pace.heard(16, 0.001, 100)  # of a portion that was handed out before
+    assert pace.size == 256
+
+
+def test_slow_calls_get_fewer_runs_and_large_results_at_once():
+    pace = Pace(0)
+    for _ in range(2):
+        pace.heard(16, 20 * CALL, 100)
+    assert pace.size == 1
+    pace = Pace(0)
+    pace.heard(16, 0.001, 16 * BYTES)
+    assert pace.size == 1
+
+
+@given(st.integers(1, 5000), st.lists(st.tuples(st.floats(0, 10), st.integers(0, 1 << 30)), max_size=20))
+def test_calls_of_a_given_size_stay_whole(together, heard):
+    pace = Pace(together)
+    assert pace.size == together
+    for seconds, nbytes in heard:
+        pace.heard(pace.size, seconds, nbytes)
+        assert pace.size >= together
+        assert pace.size % together == 0
+
+
+def test_the_last_calls_are_shared_among_the_workers_unless_their_size_is_given():
+    def sizes(together):
+        work = Worklist(range(10_000), product(x=range(10_000)).at, workers=2, together=together)
+        return [len(portion) for portion in iter(lambda: work.take(8192), None)]
+
+    assert sizes(0) == [5000, 5000]
+    assert sizes(8192) == [8192, 1808]
+
+
+def test_a_call_that_was_lost_is_halved():
+    feed = Feed(Worklist(range(10), SPACE.at))
+    feed.put_back_halves(feed.take(7))
+    taken = [feed.take(100).runs.tolist() for _ in range(3)]
+    assert taken == [[0, 1, 2], [3, 4, 5, 6], [7, 8, 9]]

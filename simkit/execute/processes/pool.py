@@ -17,7 +17,7 @@ import numpy as np
 from simkit.declare.external import kill_family, kill_group
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
-from simkit.execute.agenda import Agenda, Feed, next_size
+from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Declared, Method, Source
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
@@ -49,9 +49,9 @@ class Worker:
     sender: Sender
     receiver: Receiver
     beat: Beat
+    pace: Pace
     flight: list[Portion] = attrs.field(factory=list)
     unsent: Sequence[Any] = ()  # the last portion in flight, while it is too large to be sent in advance
-    size: int = 1
     seconds: float = 1e9  # of its last batch
     process: int = 0  # its number, once it has started
     doomed: tuple[float, float] | None = None  # run and start of the one that took too long
@@ -116,6 +116,8 @@ class Pool:
         Whether each run has a worker of its own.
     devices
         The GPUs: each worker sees one of them.
+    together
+        How many runs one call computes at most, as in `Plan`; a call that a worker dies in is halved.
     """
 
     def __init__(
@@ -129,8 +131,10 @@ class Pool:
         show: bool,
         isolate: bool = False,
         devices: Sequence[str] = (),
+        together: int | None = None,
     ) -> None:
-        self.n, self.limits, self.declared = n, limits, declared
+        self.n, self.limits, self.declared, self.together = n, limits, declared, together
+        self.first = Pace(together).size
         handle, self.beats = tempfile.mkstemp(prefix=prefix("beats"))
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
@@ -152,7 +156,8 @@ class Pool:
             Sender(connection, self.declared, _HALF),
             Receiver(connection, Declared(), copies=False),
         )
-        self.workers[connection] = Worker(seat, sender, receiver, beat, is_single=self.isolate)
+        pace = Pace(self.together)
+        self.workers[connection] = Worker(seat, sender, receiver, beat, pace, is_single=self.isolate)
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
@@ -171,7 +176,9 @@ class Pool:
             else:
                 self._replace(feed)
                 self._feed(feed)
-            if not any(worker.flight for worker in self.workers.values()) and (stop() or not feed.has_more()):
+            if not any(worker.flight for worker in self.workers.values()) and (
+                stop() or not feed.has_more(self.first)
+            ):
                 return
             ready = wait(list(self.workers), tick)
             for connection in ready:
@@ -195,12 +202,14 @@ class Pool:
         """Start workers for those that died, if there is work for them."""
         taken = {worker.seat.slot for worker in self.workers.values()}
         free = set(range(self.n)) - taken
-        for slot in free if free and feed.has_more() else ():
+        for slot in free if free and feed.has_more(self.first) else ():
             self._start(slot)
 
     def _feed(self, feed: Feed) -> None:
         for worker in self.workers.values():
-            while len(worker.flight) < worker.capacity and (portion := feed.take(worker.size)) is not None:
+            while (
+                len(worker.flight) < worker.capacity and (portion := feed.take(worker.pace.size)) is not None
+            ):
                 worker.give(portion)
 
     def _stop_slow(self) -> None:
@@ -238,7 +247,7 @@ class Pool:
         if self.isolate:
             self._dismiss(worker)
         else:
-            worker.size = next_size(worker.size, executed, answer.seconds, answer.nbytes)
+            worker.pace.heard(executed, answer.seconds, answer.nbytes)
         return answer.batch if executed else None
 
     def _dismiss(self, worker: Worker) -> None:
@@ -268,8 +277,11 @@ class Pool:
         culprit = int(run) if run in held else held[0] if len(held) == 1 else -1
         if worker.doomed not in (None, (run, began)):
             culprit = -1  # it had only just begun: the slow one was before it
-        for portion in reversed(worker.flight):
-            feed.put_back_singly(portion, culprit)
+        if self.together is not None and worker.flight:
+            culprit = self._halve(worker, feed, culprit)
+        else:
+            for portion in reversed(worker.flight):
+                feed.put_back_singly(portion, culprit)
         if culprit < 0:
             return None
         elapsed = time.perf_counter() - began
@@ -281,6 +293,19 @@ class Pool:
             return _ended(culprit, Status.TIMEOUT, text, elapsed, worker)
         text = f"the worker that executed this run died: {why}{kept}"
         return _ended(culprit, Status.CRASHED, text, elapsed, worker)
+
+    def _halve(self, worker: Worker, feed: Feed, culprit: int) -> int:
+        """Keep what a worker held when it died in a call of many runs; the culprit once it is alone, else -1."""
+        held = worker.flight[0]
+        for portion in reversed(worker.flight[1:]):
+            feed.put_back(portion, 0)
+        if len(held) > 1:
+            feed.put_back_halves(held)
+            return -1
+        if culprit not in held.runs:
+            feed.put_back(held, 0)
+            return -1
+        return culprit
 
     def close(self, *, now: bool = False) -> list[str]:
         """Let the workers tear down their fixtures and end, or kill them; what went wrong in doing so."""
