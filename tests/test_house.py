@@ -31,7 +31,14 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/list",
         "analyse/bokeh",
     ),
-    *("declare/adaptive", "collect/companions", "study/answers", "study/growing", "study/strategies"),
+    *(
+        "declare/adaptive",
+        "collect/companions",
+        "study/answers",
+        "study/conversation",
+        "study/growth",
+        "study/strategies",
+    ),
     *("study/steady", "study/script", "adapters/"),
     *(
         "declare/sampling",
@@ -66,7 +73,8 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
     "study/answers": "study/test_strategies.py",
-    "study/growing": "study/test_strategies.py",
+    "study/conversation": "study/test_strategies.py",
+    "study/growth": "study/test_strategies.py",
     "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],

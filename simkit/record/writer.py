@@ -79,13 +79,22 @@ class RunColumns:
 
     def __init__(self, group: h5py.Group, n: int) -> None:
         self.group, self.n = group, n
-        self.known: dict[str, h5py.Dataset | None] = {}
+        self.known: dict[str, h5py.Dataset | None] = {
+            name: column for name, column in group.items() if isinstance(column, h5py.Dataset)
+        }
 
     def get(self, name: str) -> h5py.Dataset | None:
         """A column, or None where it was not used so far; only `made` makes one."""
         if name not in self.known:
             self.known[name] = self.group.get(name)
         return self.known[name]
+
+    def grow(self, n: int) -> None:
+        """Have ``n`` rows from now on."""
+        self.n = n
+        for name, column in self.known.items():
+            if column is not None and name != "status":  # that is the table's
+                column.id.set_extent((n,))
 
     def made(self, name: str, dtype: Any) -> h5py.Dataset:
         """A column, made if it was not used so far."""
@@ -145,10 +154,7 @@ class Writer:
         if n <= self.table.n:
             return
         self.table.grow(n)
-        for name, dataset in self.root["runs"].items():
-            if isinstance(dataset, h5py.Dataset) and name != "status":
-                dataset.resize(n, 0)
-        self.runs.n = n
+        self.runs.grow(n)
 
     def describe_columns(self, about: Mapping[Key, tuple[Note, str, bool]]) -> None:
         """Comment and unit, origin, and whether it is explored, of columns that will be written."""
@@ -319,13 +325,16 @@ class Writer:
 
     # Committing
 
-    @property
-    def is_due(self) -> bool:
-        """Whether a commit pays now although more runs are coming in."""
-        elapsed = time.perf_counter() - self.last
-        return self.waiting > _BYTES or (
-            self.waiting > 0 and elapsed > max(INTERVAL, _SHARE * self.store.cost)
-        )
+    def is_due(self, gathered: int = 0) -> bool:
+        """Whether a commit pays now although more runs are coming in.
+
+        Parameters
+        ----------
+        gathered
+            Bytes that are not put yet.
+        """
+        elapsed, waiting = time.perf_counter() - self.last, self.waiting + gathered
+        return waiting > _BYTES or (waiting > 0 and elapsed > max(INTERVAL, _SHARE * self.store.cost))
 
     def commit(self) -> None:
         """Make all batches count that were put so far."""

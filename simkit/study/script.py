@@ -18,7 +18,7 @@ from simkit.inform.notebook import fitting_reporter
 from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
 from simkit.study.answers import Answers
-from simkit.study.growing import Growing
+from simkit.study.conversation import Conversation
 from simkit.study.strategies import prepared
 
 
@@ -31,9 +31,9 @@ class ScriptedStudy:
         The trajectory's file; its group is named as the function.
     """
 
-    def __init__(self, growing: Growing) -> None:
-        self._growing = growing
-        self.path = growing.target.slot.path
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self.path = conversation.growth.target.slot.path
 
     def run(self, space: Space) -> Answers:
         """Execute these points, or answer them from the file where they are recorded at this place.
@@ -55,8 +55,8 @@ class ScriptedStudy:
         KeyboardInterrupt
             On Ctrl-C, once the runs under way are finished and recorded.
         """
-        with self._growing.interrupt:
-            return self._growing.run(space, f"{caller()}: study.run()")
+        with self._conversation.growth.interrupt:
+            return self._conversation.run(space, f"{caller()}: study.run()")
 
     def __enter__(self) -> ScriptedStudy:
         return self
@@ -64,23 +64,23 @@ class ScriptedStudy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        growing = self._growing
+        growth = self._conversation.growth
         try:
-            growing.close_engine(interrupted=error is not None)
+            growth.close_engine(interrupted=error is not None)
         except BaseException as problem:
-            growing.fail(problem)
+            growth.fail(problem)
             raise
         finally:
-            growing.finish()
-        growing.reporter.end(growing.progress)
-        if error is None and growing.n:
-            recorded = growing.target.slot.open()
+            self._conversation.finish()
+        growth.reporter.end(growth.progress)
+        if error is None and growth.n:
+            recorded = growth.target.slot.open()
             try:
-                points = continued_points(growing.plan, recorded)
+                points = continued_points(growth.plan, recorded)
             finally:
                 recorded.close()
-            growing.progress.target = attrs.evolve(growing.target, points=points)
-            call_afters(growing.plan, growing.progress, growing.settings, growing.shared, growing.reporter)
+            growth.progress.target = attrs.evolve(growth.target, points=points)
+            call_afters(growth.plan, growth.progress, growth.settings, growth.shared, growth.reporter)
 
 
 def the_script() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -12,7 +12,7 @@ import numpy as np
 from simkit.declare.attachment import Attachment
 from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index, Values
-from simkit.values.columns import Column
+from simkit.values.columns import Column, concatenated
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
@@ -73,7 +73,7 @@ class Batch:
     commands
         The programs that runs have run, each with its run number.
     worker
-        The number of the process; 0 is the owner.
+        The number of the process, or one for each run; 0 is the owner.
     warnings
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
@@ -98,7 +98,7 @@ class Batch:
     notes: tuple[tuple[int, str, str], ...] = ()
     files: tuple[tuple[int, Attachment], ...] = ()
     commands: tuple[tuple[int, Command], ...] = ()
-    worker: int = 0
+    worker: int | Array = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     heard: tuple[tuple[Heard, int], ...] = ()
@@ -117,6 +117,51 @@ def discard(batch: Batch) -> None:
     """Remove the copies of large files that were attached, where nobody records them."""
     for _, file in batch.files:
         file.discard()
+
+
+def one_batch(batches: Sequence[Batch]) -> Batch:
+    """All runs of some batches, no run being in two of them, as one batch."""
+    if len(batches) == 1:
+        return batches[0]
+    runs = np.concatenate([batch.runs for batch in batches])
+    order = np.argsort(runs)
+
+    def ordered(parts: Sequence[Any]) -> Array:
+        return np.concatenate(parts)[order]  # type: ignore[no-any-return]
+
+    def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
+        names = dict.fromkeys(name for batch in batches for name in of(batch))
+        nothing = [Column(len(batch.runs), ()) for batch in batches]
+        return {
+            name: concatenated(
+                [of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)]
+            ).take(order)
+            for name in names
+        }
+
+    def texts(of: Callable[[Batch], Mapping[int, str]]) -> dict[int, str]:
+        return {run: text for batch in batches for run, text in of(batch).items()}
+
+    seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    return Batch(
+        runs[order],
+        ordered([batch.status for batch in batches]),
+        ordered([batch.started for batch in batches]),
+        ordered([batch.seconds for batch in batches]),
+        columns(lambda batch: batch.parameters),
+        columns(lambda batch: batch.results),
+        ordered(seeds) if len(seeds) == len(batches) else None,
+        texts(lambda batch: batch.errors),
+        texts(lambda batch: batch.logs),
+        tuple(note for batch in batches for note in batch.notes),
+        tuple(file for batch in batches for file in batch.files),
+        tuple(command for batch in batches for command in batch.commands),
+        ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
+        tuple(run for batch in batches for run in batch.again),
+        tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings)),
+        heard=tuple(words for batch in batches for words in batch.heard),
+        readings=tuple(reading for batch in batches for reading in batch.readings),
+    )
 
 
 @attrs.frozen(eq=False)

@@ -206,11 +206,13 @@ class Pool:
             self._start(slot)
 
     def _feed(self, feed: Feed) -> None:
-        for worker in self.workers.values():
-            while (
-                len(worker.flight) < worker.capacity and (portion := feed.take(worker.pace.size)) is not None
-            ):
-                worker.give(portion)
+        """Hand out portions as long as some worker takes one, first to whoever will need it first."""
+        while hungry := [w for w in self.workers.values() if len(w.flight) < w.capacity]:
+            worker = min(hungry, key=lambda w: (len(w.flight), w.beat[BEGAN]))
+            portion = feed.take(worker.pace.size)
+            if portion is None:
+                return
+            worker.give(portion)
 
     def _stop_slow(self) -> None:
         """Kill workers whose run takes too long; `_lost` finds out which run it was in when it died."""
