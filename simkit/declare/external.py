@@ -241,8 +241,8 @@ class ExternalProgram:
             process = self._started(files)
             try:
                 self.began(process.pid)
-                readers = [_Reader(process.stderr, err, "stderr")]
-                readers += [_Reader(process.stdout, out, "stdout")] if out is not None else []
+                readers = [_PipeReader(process.stderr, err, "stderr")]
+                readers += [_PipeReader(process.stdout, out, "stdout")] if out is not None else []
                 is_over = _is_over(process, readers, start, self.timeout)
             finally:
                 _end(process)
@@ -310,7 +310,7 @@ class ExternalProgram:
         return f"{program}: {error.strerror}"
 
 
-class _Reader:
+class _PipeReader:
     """Reads what a program writes: shows it, and keeps it."""
 
     def __init__(self, pipe: IO[bytes] | None, kept: ProgramOutput, stream: str) -> None:
@@ -350,7 +350,7 @@ def _show(stream: Any, block: bytes) -> None:
 
 
 def _is_over(
-    process: subprocess.Popen[bytes], readers: Sequence[_Reader], start: float, timeout: float | None
+    process: subprocess.Popen[bytes], readers: Sequence[_PipeReader], start: float, timeout: float | None
 ) -> bool:
     """Wait for a program's end; False where it takes too long."""
     for reader in readers:
