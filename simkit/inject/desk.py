@@ -48,7 +48,7 @@ class Desk:
         self.environment: MutableMapping[str, Any] | None = None  # of a run that is made step by step
         self.make: Callable[[], Path] | None = None  # gives the folder of such a run
         self.runs: Sequence[int] = ()  # of the batch
-        self.own: Path | None = None  # the folder of a run for which nothing else is made
+        self.folders: list[Path] = []  # that of a run for which nothing else is made, once it has one
         self.teardown = ExitStack()
 
     def begin(self, runs: Sequence[int], points: Mapping[str, Values], beat: Beat) -> None:
@@ -61,21 +61,21 @@ class Desk:
 
     def leave(self, error: BaseException | None = None) -> None:
         """The run is over; its folder stays if it has failed."""
-        self.own = None
+        self.folders.clear()
         self.teardown.__exit__(type(error) if error is not None else None, error, None)
 
     @property
     def kept(self) -> str:
         """What to say of the folder where the run has failed."""
-        return "" if self.own is None else f"\n(its working directory is kept: {self.own})"
+        return f"\n(its working directory is kept: {self.folders[0]})" if self.folders else ""
 
     def folder(self) -> Path:
         """The run's folder, made when it is asked for first."""
         if self.make is not None:
             return self.make()
-        if self.own is None:
-            self.own = own_folder(self.plan, self.teardown)
-        return self.own
+        if not self.folders:
+            self.folders.append(own_folder(self.plan, self.teardown))
+        return self.folders[0]
 
     def home(self) -> Path:
         """The folder of the experiment's file, or of the session where it is in none."""

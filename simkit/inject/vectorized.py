@@ -18,9 +18,10 @@ from simkit.declare.run import ManyRuns
 from simkit.declare.snapshot import held, unchanged
 from simkit.errors import NotForEach, Unstorable, location
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, user_traceback
-from simkit.inject.injector import PATIENCE, Injector, Log, Points
+from simkit.inject.injector import PATIENCE, Injector, Points
 from simkit.inject.neighbours import Neighbours, without_neighbours
 from simkit.inject.outcomes import as_columns
+from simkit.inject.output import Log
 from simkit.inject.provide import given, protected
 from simkit.inject.seeds import run_seeds, small_seeds
 from simkit.inject.watch import Warned
