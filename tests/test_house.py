@@ -65,6 +65,7 @@ LATER = (  # came with features after the house was counted
         "cli/listing",
     ),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
+    *("collect/fields", "collect/program"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simkit.collect.collection import Item
 from simkit.collect.config import Settings
+from simkit.collect.fields import is_group
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import MISSING, fields, group_fields, is_group
+from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.targets import selected
 from simkit.declare.forms import Index, axes
 from simkit.declare.trials import Until
@@ -156,21 +157,21 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
         return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
     if node.kind == "constant" and not is_group(node.value):
         return [(node.name, briefly(node.value) + unit, about)]
-    if node.kind == "constant":
-        return [
-            (f"{node.name}.{name}", briefly(value), about) for name, value in group_fields(node.value).items()
-        ]
-    if node.kind == "group" and node.make is not None:
-        return [(node.name, "group", about), *_fields(node, plan)]
-    return [(node.name, "computed for each run" if node.varying else "computed once", about)]
+    base = plan.nodes.get(f"{node.key}@base", node)
+    group = node.make if node.kind == "group" else base.value if base.kind == "constant" else None
+    if group is None:
+        return [(node.name, "computed for each run" if node.varying else "computed once", about)]
+    head = [] if node.kind == "constant" else [(node.name, "group", about)]
+    return head + _fields(node, group, plan)
 
 
-def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
+def _fields(node: Node, group: Any, plan: Plan) -> list[tuple[str, str, str]]:
     rows = []
-    for name, request in fields(node.make).items():
-        full = f"{node.name}.{name}"
+    for full, request in every_field(node.name, group).items():
         if full not in plan.nodes:
             unit = f" {request.note.unit}" if request.note.unit else ""
             value = "no default" if request.default is MISSING else briefly(request.default)
-            rows.append((full, value + unit, request.note.comment))
+            origin = node.origin if node.kind == "constant" else ""
+            about = "   ".join(text for text in (request.note.comment, origin) if text)
+            rows.append((full, value + unit, about))
     return rows

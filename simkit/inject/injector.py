@@ -17,7 +17,6 @@ import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
@@ -91,8 +90,8 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
-        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {
+        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
+        self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
@@ -401,18 +400,26 @@ class Injector:
         values: dict[str, Any] = {}
         for node in self.recorded:
             if node.key in environment:
-                values.update(leaves(node.name, environment[node.key]))
+                values.update(node.leaves(environment[node.key]))
         for value in values.values():
             self.readings.name(value)
-        return {name: value for name, value in values.items() if name not in self.explored}
+        return {name: value for name, value in values.items() if not self.is_apart(name)}
+
+    def is_apart(self, name: str) -> bool:
+        """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.apart)
 
 
-def _is_recorded_per_run(node: Node) -> bool:
-    if not node.varying or "." in node.name:
+def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
+    group = plan.nodes.get(node.name.rpartition(".")[0])
+    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
+        group = plan.nodes.get(group.name.rpartition(".")[0])
+    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
+    if not node.varying or is_part:
         return False
     if node.kind == "explored":
-        return bool(node.needs)
-    return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
+        return bool(node.needs) and "." not in node.name
+    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
 
 
 _READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")

@@ -19,8 +19,7 @@ from simkit.collect.captures import Captures
 from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.graph import project_file
-from simkit.collect.plan import Plan, node_id, providers_of
-from simkit.collect.signatures import MISSING, fields, leaves
+from simkit.collect.plan import Plan, given_by_code, node_id, providers_of
 from simkit.collect.targets import Shard
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
@@ -40,9 +39,7 @@ from simkit.values.instances import loaded, revived
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
-    constants: dict[str, str] = {}
-    for name, value in _constants(plan):
-        constants.update(_digests(name, value))
+    constants = {name: _digest(value) for name, value in _constants(plan)}
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
@@ -55,23 +52,16 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
 def _constants(plan: Plan) -> Iterator[tuple[str, Any]]:
     """The values that are the same in all runs and are not computed, by name; of groups those of each field."""
     for node in plan.nodes.values():
-        if node.kind == "constant":
-            yield node.name, node.value
-        elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}
-            for name, default in defaults.items():
-                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
-                    yield f"{node.key}.{name}", default
+        key = node.key if node.kind == "group" else node.name
+        for leaf, value in given_by_code(node, plan).items():
+            yield key + leaf[len(node.name) :], value
 
 
-def _digests(name: str, value: Any) -> dict[str, str]:
-    found = {}
-    for leaf, inner in leaves(name, value).items():
-        try:
-            found[leaf] = digest(inner)
-        except Unstorable:
-            found[leaf] = repr(inner)
-    return found
+def _digest(value: Any) -> str:
+    try:
+        return digest(value)
+    except Unstorable:
+        return repr(value)
 
 
 @attrs.frozen
@@ -137,7 +127,7 @@ def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
     words = []
-    values = {leaf: value for name, one in _constants(plan) for leaf, value in leaves(name, one).items()}
+    values = dict(_constants(plan))
     for name in [*known, *(name for name in now if name not in known)]:
         if known.get(name) == now.get(name):
             continue
