@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from simkit.collect.fields import leaves
 from simkit.collect.listener import OpenedFiles
 from simkit.collect.plan import Plan
-from simkit.collect.signatures import leaves
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError
 from simkit.inject.contact import PROGRAM, RUN, Beat, local_beat
