@@ -68,12 +68,13 @@ class Job:
         on_error: OnError | None = None,
         is_interrupt: Callable[[Beat], bool] = never,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
         return injector_of(self.plan)(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
-            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,
         )  # fmt: skip
 
 
