@@ -19,6 +19,7 @@ from simkit.execute.agenda import Agenda, Feed, Pace, PortionSize
 from simkit.execute.job import Declared, Job, portable
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.worker import packed
+from simkit.execute.resources import Gpus
 from simkit.execute.tasks import Assignment, Reply, Task, versions_of
 from simkit.execute.transports import Outcome, Transport
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
@@ -60,6 +61,8 @@ class Futures:
         Where a mailbox can be, on a file system that the workers reach.
     packages
         The versions of what the experiment imports; the workers must have the same.
+    gpus
+        The devices that the workers of each guarded child share.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Futures:
         folder: Path,
         packages: Mapping[str, str] | None = None,
         show_output: bool = False,
+        gpus: Gpus = (),
     ) -> None:
         self.transport = transport
         self.workers = workers = transport.share
@@ -78,7 +82,7 @@ class Futures:
         plan, packages = job.plan, packages or {}
         assignment = Assignment(
             portable(job, self.declared), len(self.declared.elements), workers, plan.vectorized, plan.limits,
-            plan.isolate, show_output, self.mailbox, tuple(sys.path), os.getcwd(),
+            plan.isolate, show_output, gpus, self.mailbox, tuple(sys.path), os.getcwd(),
             {**versions_of({}), **packages},
         )  # fmt: skip
         self.assignment = pickle.dumps(assignment)

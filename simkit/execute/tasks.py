@@ -30,6 +30,7 @@ from simkit.errors import SimkitError
 from simkit.execute.job import Source
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.nursery import signal_name
+from simkit.execute.resources import Gpus
 from simkit.values.batch import Checkpoint
 
 _FOREIGN = (
@@ -55,6 +56,8 @@ class Assignment:
         How many runs each guard executes at once.
     together
         How many runs one call computes at most, as in `Plan`.
+    gpus
+        The devices that the workers of each guard share.
     mailbox
         Where owner and guards tell each other what can't wait for the end of a task.
     path, folder
@@ -70,6 +73,7 @@ class Assignment:
     limits: Limits
     isolate: bool
     show: bool
+    gpus: Gpus
     mailbox: Mailbox
     path: tuple[str, ...]
     folder: str

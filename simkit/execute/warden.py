@@ -8,20 +8,19 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+import attrs
 import numpy as np
 
-from simkit.declare.forms import Index, Values
 from simkit.errors import SimkitError
-from simkit.execute.agenda import Worklist
 from simkit.execute.job import Declared, start_method
 from simkit.execute.mailbox import Mailbox, Withheld
 from simkit.execute.processes.groups import ignore_signals, lead_session
 from simkit.execute.processes.pool import Pool
 from simkit.execute.processes.worker import unpacked
+from simkit.execute.resources import devices_of
 from simkit.execute.tasks import Assignment, Reply, Task, versions_of
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
@@ -128,7 +127,7 @@ class Post:
         self.pool = Pool(
             assignment.source, self.declared, assignment.workers,
             method=start_method(), limits=assignment.limits, show=assignment.show, isolate=assignment.isolate,
-            together=assignment.together,
+            together=assignment.together, devices=devices_of(assignment.gpus),
         )  # fmt: skip
         return self.pool
 
@@ -137,14 +136,7 @@ class Post:
         mailbox, withheld = assignment.mailbox, Withheld()
         if mailbox.is_halted():
             return Reply(self.name)
-        share = assignment.workers if assignment.workers > 1 else 0
-        agenda = Worklist(
-            portion.runs,
-            _rows(portion),
-            restorable=portion.restorable,
-            workers=share,
-            together=assignment.together,
-        )
+        agenda = Share(portion, assignment.workers)
         lookout, haul = Lookout(self.connection, mailbox), Haul()
         pool.resume(0 if assignment.together is None else len(portion))
         for batch in pool.run(agenda, lookout.is_over):
@@ -202,7 +194,8 @@ class Haul:
 
     def take(self, batch: Batch) -> None:
         """Keep a batch."""
-        self.batches.append(pickle.dumps(batch, 5))
+        files = tuple((run, file.whole()) for run, file in batch.files)
+        self.batches.append(pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5))
         self.done.update(batch.runs[batch.status == Status.DONE].tolist())
         self.start = min(self.start, float(np.nanmin(batch.started)))
         self.end = max(self.end, float(np.nanmax(batch.started + batch.seconds)))
@@ -240,11 +233,28 @@ class Lookout:
         return self.is_stopped
 
 
-def _rows(portion: Portion) -> Callable[[Index], Mapping[str, Values]]:
-    """The points at some of a portion's runs."""
+class Share:
+    """An agenda of one task's runs.
 
-    def points(runs: Index) -> Mapping[str, Values]:
-        rows = np.searchsorted(portion.runs, runs)
-        return {name: values.take(rows) for name, values in portion.points.items()}
+    Parameters
+    ----------
+    workers
+        How many share them: none of them takes more than half of its share of what is left.
+    """
 
-    return points
+    def __init__(self, portion: Portion, workers: int) -> None:
+        self.portion, self.workers, self.next = portion, workers, 0
+
+    def take(self, count: int) -> Portion | None:
+        """The next runs."""
+        left = len(self.portion) - self.next
+        if not left:
+            return None
+        if self.workers > 1:
+            count = max(1, min(count, left // (2 * self.workers)))
+        start, self.next = self.next, min(self.next + count, len(self.portion))
+        return self.portion.part(start, self.next)
+
+    def settle(self, batch: Batch) -> Batch:
+        """Whether a run is tried again is the owner's affair."""
+        return batch

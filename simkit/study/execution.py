@@ -329,6 +329,7 @@ class Execution:
             engine = Futures(
                 job, settings.transport, folder=self.target.slot.path.parent,
                 packages=packages(self.plan.sources.imports).versions, show_output=settings.show_output,
+                gpus=settings.gpus,
             )  # fmt: skip
             self.progress.notices.append(settings.transport.words)
         elif settings.workers:

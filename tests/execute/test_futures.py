@@ -265,6 +265,35 @@ def test_a_strategy_asks_through_an_executor(tmp_path, pool):
     traj.close()
 
 
+def test_files_of_runs_and_calls_of_many_runs_travel_too(tmp_path, pool):
+    def written(run, workdir, x):
+        (workdir / "small").write_bytes(bytes(x))
+        (workdir / "large").write_bytes(bytes([x]) * (5 << 20))
+        run.attach("*")
+
+    with simkit.run(written, product(x=range(3)), engine=pool, output=tmp_path / "a.h5") as traj:
+        for x in range(3):
+            assert traj.files(x)["small"] == bytes(x)
+            assert traj.files(x)["large"] == bytes([x]) * (5 << 20)
+
+    @simkit.experiment(vectorized=True)
+    @product(x=range(5000))
+    def squared(x):
+        if (x == 4321).any() and len(x) > 1:
+            raise ValueError("one of many")
+        if (x == 4321).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"y": x * x}
+
+    with pytest.warns(UserWarning, match="not done"):
+        traj = simkit.run(squared, engine=pool, output=tmp_path / "b.h5")
+    done = traj.where("status == 'done'")
+    assert len(done) == 4999
+    assert traj.status[4321] == "crashed"
+    assert np.array_equal(done["y"], done["x"] ** 2)
+    traj.close()
+
+
 def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
     project.file(
         "sim_slow.py",
