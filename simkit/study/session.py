@@ -6,12 +6,11 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.listener import OpenedFile, OpenedFiles, listener
@@ -31,14 +30,15 @@ from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
-from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.strategies import study_adaptively
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
 
 
 def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
@@ -58,6 +58,8 @@ def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
     if plan.captures.imported:
         turn_to(plan.path, plan.rootdir)
     if plan.strategy is not None and not _selects(item, settings):
+        from simkit.study.strategies import study_adaptively
+
         return study_adaptively(plan, settings, reporter)
     return _study_points(item, settings, reporter)
 
@@ -114,9 +116,16 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     if trials is not None and len(runs):
         progress.remarks.append(trials.words)
     reporter.end(progress)
-    if not settings.replay and not progress.interrupted:
-        call_afters(plan, progress, settings, shared, reporter)
+    if plan.afters and not settings.replay and not progress.interrupted:
+        _follow(progress, settings, shared, reporter)
     return progress
+
+
+def _follow(progress: Progress, settings: Settings, shared: dict[str, Any], reporter: Reporter) -> None:
+    """Call what follows the experiment."""
+    from simkit.study.after import call_afters
+
+    call_afters(progress.plan, progress, settings, shared, reporter)
 
 
 def _shared(plan: Plan, target: Continuation) -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
@@ -255,6 +264,8 @@ def opened(progress: Progress, *, check: bool) -> Trajectory:
         raise KeyboardInterrupt
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
+    from simkit.analyse.trajectory import Trajectory
+
     return Trajectory(recorded)
 
 
