@@ -102,6 +102,8 @@ class Settings:
         The command, for the record.
     reason
         Why this is run.
+    allow_incomplete
+        Whether to go over another experiment's runs although some of them are not done.
     every_package
         Record all installed packages, not only those that the experiment imports.
     """
@@ -137,6 +139,7 @@ class Settings:
     show_output: bool = False
     on_error: Callable[[BaseException], None] | None = None
     replay: bool = False
+    allow_incomplete: bool = False
 
     argv: tuple[str, ...] = ()
     reason: str = ""

@@ -107,7 +107,7 @@ class Recipe:
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
         import dill
 
-        job, space, compress, declared = dill.loads(self.payload)
+        job, space, compress, declared, suppliers = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
@@ -118,7 +118,7 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        return attrs.evolve(job, plan=plan), Declared(declared)
+        return attrs.evolve(job, plan=plan.supplied(suppliers)), Declared(declared)
 
 
 @attrs.frozen(eq=False)
@@ -149,15 +149,19 @@ def portable(job: Job, declared: Declared) -> Source:
 
     declared_space = job.plan.space
     plan, elements = job.plan, declared.elements
-    space = outline(declared_space.names, declared_space.optional)
+    feeds = [feed.bare for feed in declared_space.feeds.values()]
+    space = outline(declared_space.names, declared_space.optional, feeds)
+    suppliers = plan.suppliers
     try:
         if not _is_in_its_file(plan):
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, space=space, code={}, afters=(), strategy=None, sources=Sources())
+            bare = attrs.evolve(
+                plan, space=space, code={}, afters=(), strategy=None, sources=Sources(), over=None
+            )
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps((rest, space, plan.compress, elements), recurse=True)
+        payload = dill.dumps((rest, space, plan.compress, elements, suppliers), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(

@@ -107,6 +107,8 @@ class Injector:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
         self.ready = True
         try:
+            for supplier in self.plan.suppliers.values():
+                self.teardown.callback(supplier.close)
             for key, node in self.plan.nodes.items():
                 if not node.varying and key not in self.values:
                     self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)

@@ -27,7 +27,7 @@ from simkit.record.facts import (
     write_texts,
 )
 from simkit.record.file.store import Store
-from simkit.record.format import AFTER, DECLARED, FORMAT, names_in, place
+from simkit.record.format import AFTER, DECLARED, FEEDS, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
 from simkit.values.batch import Batch, Checkpoint, Status
@@ -226,7 +226,9 @@ class Writer:
             column = columns[name]
             mark = self.runs.made(name.removeprefix("runs/"), "i8")
             mark[start : start + column.n] = _leaf_rows(column)
-        self.table.points(start, {name: column for name, column in columns.items() if name not in MARKS})
+        fed = tuple(f"{name}." for name in json.loads(self.root.attrs.get(FEEDS, "{}")))
+        values = {name: column for name, column in columns.items() if name not in MARKS}
+        self.table.points(start, values, [name for name in values if name.startswith(fed)])
 
     def declare(self, declared: Index | None) -> None:
         """Which of the runs are declared at present; None means all."""

@@ -28,8 +28,9 @@ from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
-from simkit.record.format import DECLARED
+from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
+from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
@@ -392,7 +393,8 @@ class Execution:
         first = self.write_points(writer, points.recorded, points.n)
         writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
-        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
+        left = {*MARKS, *(leaf for feed in plan.space.feeds.values() for leaf in feed.recorded)}
+        writer.describe({"explored": json.dumps([name for name in explored if name not in left])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.inputs(read)
         writer.commit()
@@ -404,6 +406,8 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        if feeds := feeds_about(plan):
+            writer.describe({FEEDS: json.dumps(feeds)})
         writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:
