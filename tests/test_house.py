@@ -55,6 +55,8 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
+    *("declare/attachment", "declare/external", "declare/workplace", "inject/desk", "execute/resources"),
+    *("record/attachments", "analyse/run_files"),
     *(
         "collect/listener",
         "record/readings",

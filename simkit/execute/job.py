@@ -66,6 +66,7 @@ class Job:
         on_error: OnError | None = None,
         is_interrupt: Callable[[Beat], bool] = never,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
         kind: Callable[..., Injector] = Injector
@@ -76,7 +77,7 @@ class Job:
         return kind(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
-            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,
         )  # fmt: skip
 
 

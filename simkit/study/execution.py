@@ -233,6 +233,7 @@ class Execution:
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
 
@@ -324,7 +325,9 @@ class Execution:
         engine: Engine
         if settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (

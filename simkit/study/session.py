@@ -27,6 +27,7 @@ from simkit.execute.job import Job
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.catalogue import Slot
@@ -293,7 +294,10 @@ def _not_done(progress: Progress) -> list[str]:
     if not progress.failures:
         return []
     first = min(progress.failures, key=lambda failure: failure.run)
-    why = (first.text.strip().splitlines() or ["no traceback"])[-1]
+    lines = [
+        line for line in first.text.strip().splitlines() if not line.startswith("(")
+    ]  # not the hints in brackets
+    why = (lines or ["no traceback"])[-1]
     words = (
         f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "
         f"missing; run {first.run} {first.status}: {why}\n    see it with print(traj.error({first.run})), and which "
@@ -326,11 +330,13 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
-    injector = Job(plan, 0, shared, names).injector(on_error=errors.append)
+    aside = spool()
+    injector = Job(plan, 0, shared, names).injector(on_error=errors.append, aside=aside)
     try:
         batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:
         injector.close()
+        clear(aside)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:
