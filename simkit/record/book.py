@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
+import h5py
 
 from simkit.declare.forms import Array, Index
 from simkit.record.additions import Additions
-from simkit.values.batch import Batch
+from simkit.record.columns.layout import Rows
+from simkit.record.facts import Origin
+from simkit.values.batch import Batch, Restored
 from simkit.values.columns import Column
 
 
@@ -66,3 +70,47 @@ class Book(Protocol):
 
     def texts(self, kind: str, run: int) -> list[str]:
         """The entries of kind ``error``, ``log`` or ``notes`` of a run, the newest last."""
+
+
+class ShardBook(Book, Protocol):
+    """One file of a set: run 0 there is the first run of its stretch."""
+
+    path: Path
+    attributes: Mapping[str, Any]
+
+    @property
+    def root(self) -> h5py.Group:
+        """The experiment's group."""
+
+    def section_of(self, name: str) -> str | None:
+        """Where a name stands."""
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a name has one value for all runs."""
+
+    def row_bytes(self, name: str) -> int:
+        """About how many bytes one row takes."""
+
+    def present(self, name: str) -> Array:
+        """Which rows of a name hold a value."""
+
+    def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
+        """The newest error or log of each of these runs that has one."""
+
+    def origin(self, run: int) -> Origin:
+        """Where a run was recorded first."""
+
+    def diff(self, session: int) -> bytes:
+        """What differed from the commit in a session."""
+
+    def note_names(self, run: int) -> list[str]:
+        """Which results a run's notes are on."""
+
+    def checkpoints(self) -> dict[int, Restored]:
+        """What runs that are not done committed last."""
+
+    def run_column(self, name: str, rows: Rows | None = None) -> Array | None:
+        """What is known of each run."""
+
+    def close(self) -> None:
+        """Close the file."""

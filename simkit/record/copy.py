@@ -13,6 +13,7 @@ import numpy as np
 
 from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import shown_path
+from simkit.record.attachments import FILES, copy_files, forget
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.facts import session_groups
 from simkit.record.file.store import Store
@@ -120,10 +121,13 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
             if name == "attempt":  # those that an earlier source made of the same run count too
                 values = values + read_rows(ours, rows)
             put(ours, rows, values)
+    forget(runs, target)
     for book, numbers, rows in _books(recorded, source, target):
         order = np.argsort(numbers)
         for kind, group in book.root["runs"].items():
-            if isinstance(group, h5py.Group) and "run" in group:
+            if kind == FILES:
+                copy_files(book.root["runs"], runs, numbers[order], rows[order])
+            elif isinstance(group, h5py.Group) and "run" in group:
                 copy_entries(book, group, runs.require_group(kind), numbers[order], rows[order])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import SimkitError, listed, shown_path
 
 PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
@@ -128,3 +128,16 @@ def _problem_of_virtual(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, na
 
 def _refused(path: Path, what: str) -> SimkitError:
     return SimkitError(f"{shown_path(path)}: {what}: refused, since simkit records nothing of the kind")
+
+
+def problem_of_choice(path: Path, names: list[str], name: str | None) -> str:
+    """Why none of a file's experiments can be opened by this name, or without one."""
+    where = shown_path(path)
+    if not names:
+        return f"{where}: an HDF5 file, but no trajectory of simkit's is in it"
+    if name is not None and name not in names:
+        return f"{where} has no experiment {name!r}\n    experiments there: {listed(name, names)}"
+    if name is None and len(names) > 1:
+        cure = f'name one: simkit.open("{where}", "{names[0]}")'
+        return f"{where} holds several experiments: {', '.join(names)}\n    {cure}"
+    return ""

@@ -11,12 +11,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
-from simkit.errors import SimkitError, listed, shown_path
+from simkit.errors import SimkitError, shown_path
 from simkit.record.additions import Additions
+from simkit.record.attachments import RecordedFile, blocks, read_commands, read_files
 from simkit.record.book import About
 from simkit.record.columns.layout import (
     BLOCK_BYTES,
@@ -42,8 +45,8 @@ from simkit.record.facts import (
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
-from simkit.record.format import MASK, names_in, place, unreadable
-from simkit.record.inspection import problem_of
+from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
+from simkit.record.inspection import problem_of, problem_of_choice
 from simkit.record.readings import Content, read_inputs
 from simkit.record.shards import Shards, ShardSessions, stretches_of
 from simkit.values.batch import Batch, Restored, Status
@@ -89,7 +92,7 @@ class Recorded:
         """
         file = open_for_reading(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
-        problem = _problem(path, names, name) or unreadable(path, file[name or names[0]])
+        problem = problem_of_choice(path, names, name) or unreadable(path, file[name or names[0]])
         if problem := problem or problem_of(file[name or names[0]], path):
             file.close()
             raise SimkitError(problem)
@@ -183,6 +186,20 @@ class Recorded:
     def explored(self) -> tuple[str, ...]:
         """The explored names, in the order in which they were declared."""
         return tuple(json.loads(self.attributes.get("explored", "[]")))
+
+    @property
+    def all_feeds(self) -> dict[str, dict[str, Any]]:
+        """The arguments that were made from runs of other experiments, by name.
+
+        Of each: ``experiment``, its node id; ``by``, the names that made groups of its runs, or None; ``names``, what
+        was explored there; and ``fixed``, whether they are the same runs at all points.
+        """
+        return dict(json.loads(self.attributes.get(FEEDS, "{}")))
+
+    @property
+    def feeds(self) -> dict[str, dict[str, Any]]:
+        """Those of them that differ between points."""
+        return {name: about for name, about in self.all_feeds.items() if not about["fixed"]}
 
     def names(self, section: str) -> list[str]:
         """The names of a section, in the order in which they were declared or turned up."""
@@ -369,6 +386,28 @@ class Recorded:
             return [] if (place := self.shards.at(run)) is None else place[0].note_names(place[1])
         return read_texts(self.root["runs"], "notes", run, "name")
 
+    def attached(self, runs: Index | None = None) -> Iterator[RecordedFile]:
+        """The files that runs attached, of these runs only if they are given."""
+        if self.shards is not None:
+            return self.shards.attached(np.arange(len(self)) if runs is None else runs)
+        return read_files(self.root["runs"], runs)
+
+    def attached_blocks(self, file: RecordedFile) -> Iterator[Array]:
+        """The bytes of a file that a run attached, not all of them at once."""
+        if self.shards is not None and (place := self.shards.at(file.run)) is not None:
+            return blocks(place[0].root["runs"], attrs.evolve(file, run=place[1]))
+        return blocks(self.root["runs"], file)
+
+    def commands(self, run: int) -> list[Command]:
+        """The programs that a run has run, in order."""
+        if self.shards is not None:
+            return (
+                []
+                if (place := self.shards.at(run)) is None
+                else read_commands(place[0].root["runs"], place[1])
+            )
+        return read_commands(self.root["runs"], run)
+
     def checkpoints(self) -> dict[int, Restored]:
         """What runs that are not done committed last."""
         return read_checkpoints(self.root["runs"]) if self.shards is None else self.shards.checkpoints()
@@ -427,15 +466,3 @@ def _close(store: Store, owner: int) -> None:
     """Close a file for writing; a forked child that ends has no part in it."""
     if os.getpid() == owner:
         store.close()
-
-
-def _problem(path: Path, names: list[str], name: str | None) -> str:
-    where = shown_path(path)
-    if not names:
-        return f"{where}: an HDF5 file, but no trajectory of simkit's is in it"
-    if name is not None and name not in names:
-        return f"{where} has no experiment {name!r}\n    experiments there: {listed(name, names)}"
-    if name is None and len(names) > 1:
-        cure = f'name one: simkit.open("{where}", "{names[0]}")'
-        return f"{where} holds several experiments: {', '.join(names)}\n    {cure}"
-    return ""

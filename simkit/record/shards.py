@@ -7,10 +7,10 @@ HDF5 tools look through the master's virtual datasets; simkit reads the files th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import attrs
 import h5py
@@ -18,9 +18,9 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, shown_path
-from simkit.record.book import Book
+from simkit.record.attachments import RecordedFile, read_files
+from simkit.record.book import ShardBook
 from simkit.record.columns.layout import Rows
-from simkit.record.facts import Origin
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import FIRST, MASK, SHARDS
 from simkit.record.inspection import dataset_at
@@ -77,50 +77,6 @@ def stretches_of(root: h5py.Group, path: Path) -> tuple[Stretch, ...]:
             f"{shown_path(path)}: the table of its shards is damaged, or was not made by simkit"
         )
     return tuple(Stretch(*row) for row in rows.tolist())
-
-
-class ShardBook(Book, Protocol):
-    """One file of a set: run 0 there is the first run of its stretch."""
-
-    path: Path
-    attributes: Mapping[str, Any]
-
-    @property
-    def root(self) -> h5py.Group:
-        """The experiment's group."""
-
-    def section_of(self, name: str) -> str | None:
-        """Where a name stands."""
-
-    def is_constant(self, name: str) -> bool:
-        """Whether a name has one value for all runs."""
-
-    def row_bytes(self, name: str) -> int:
-        """About how many bytes one row takes."""
-
-    def present(self, name: str) -> Array:
-        """Which rows of a name hold a value."""
-
-    def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
-        """The newest error or log of each of these runs that has one."""
-
-    def origin(self, run: int) -> Origin:
-        """Where a run was recorded first."""
-
-    def diff(self, session: int) -> bytes:
-        """What differed from the commit in a session."""
-
-    def note_names(self, run: int) -> list[str]:
-        """Which results a run's notes are on."""
-
-    def checkpoints(self) -> dict[int, Restored]:
-        """What runs that are not done committed last."""
-
-    def run_column(self, name: str, rows: Rows | None = None) -> Array | None:
-        """What is known of each run."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 class Shards:
@@ -334,6 +290,13 @@ class Shards:
             moved = dict(zip(numbers.tolist(), runs[positions].tolist(), strict=True))
             texts.update({moved[run]: text for run, text in book.latest_texts(kind, numbers).items()})
         return dict(sorted(texts.items()))
+
+    def attached(self, runs: Index) -> Iterator[RecordedFile]:
+        """The files that these runs attached."""
+        for positions, book, numbers in self.parts(runs):
+            moved = dict(zip(numbers.tolist(), runs[positions].tolist(), strict=True))
+            for file in read_files(book.root["runs"], numbers):
+                yield attrs.evolve(file, run=moved[file.run])
 
     def checkpoints(self) -> dict[int, Restored]:
         """What runs that are not done committed last."""
