@@ -62,16 +62,27 @@ def lay(root: h5py.Group, path: Path, stretches: Sequence[Stretch]) -> None:
         del root[SHARDS]
     table = [(stretch.number, stretch.first, stretch.stop) for stretch in stretches]
     root.create_dataset(SHARDS, data=np.array(table, "i8"))
-    columns = [root["runs"][name] for name in root["runs"]]
-    for section in _SECTIONS:
-        root[section].visititems(lambda _, thing: columns.append(thing) if _is_virtual(thing) else None)
-    for dataset in columns:
-        if isinstance(dataset, h5py.Dataset):
-            _lay_column(dataset.parent, dataset.name.rpartition("/")[2], dataset, path, stretches)
+    for section in (*_SECTIONS, "runs"):
+        _lay_again(root[section], path, stretches)
 
 
-def _is_virtual(thing: Any) -> bool:
-    return isinstance(thing, h5py.Dataset) and thing.is_virtual
+def _lay_again(group: h5py.Group, path: Path, stretches: Sequence[Stretch]) -> None:
+    """Lay the virtual columns below a group anew; its names keep their order."""
+    keys = list(group)
+    for key in keys:
+        node = group[key]
+        if isinstance(node, h5py.Group):
+            _lay_again(node, path, stretches)
+        elif node.is_virtual or group.name.endswith("/runs"):
+            _lay_column(group, key, node, path, stretches)
+    _order(group, keys)
+
+
+def _order(group: h5py.Group, keys: Sequence[str]) -> None:
+    """Let names stand in this order, as if they had been made one after the other."""
+    for key in keys if list(group) != list(keys) else ():
+        group.move(key, f"{key}.moving")
+        group.move(f"{key}.moving", key)
 
 
 def _lay_column(
@@ -157,9 +168,11 @@ def _take_in(root: h5py.Group, place: str, node: Any, path: Path, stretches: Seq
         if not _kinds(part) <= kinds:
             kinds |= _kinds(part)
             _outline(aside, str(len(aside) + 1), part)
+    keys = [name for name in parent if name != f"{key}.moving"]
     if known is not None:
         del parent[key]
     parent.move(f"{key}.moving", key)
+    _order(parent, keys if key in keys else [*keys, key])
 
 
 def _variants(node: Any) -> list[Any]:

@@ -164,7 +164,7 @@ def test_a_set_grows_at_its_end(small):
     refused = small.simkit("-n", "0")
     assert refused.code == 4
     told = refused.err
-    assert "is a set of shards, which grows at its end only: run 1 has another point now" in told
+    assert "is a set of shards, and it grows at its end only: run 1 has another point now" in told
     assert "simkit merge results/study-001-plain.h5 results/study-001.h5" in told
     assert verb(small, "merge", "results/study-002.h5", "results/study-001.h5") == 0
     small.ok("-n", "0")
