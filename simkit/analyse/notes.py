@@ -100,6 +100,13 @@ def _check_known(recorded: Recorded, name: str) -> None:
         raise SimkitError(f"{msg}    available: {listed(name, names)}")
 
 
+def reports(selection: Selection, run: int) -> list[tuple[int, float]]:
+    """What a run reported by step, in the order of the steps."""
+    number = selection.number(operator.index(run))
+    said = {r.step: r.value for r in selection.recorded.reports if r.run == number and r.value is not None}
+    return sorted(said.items())
+
+
 def notes(selection: Selection, about: int | str | None) -> list[str]:
     """The remarks on the trajectory, a run, or a name."""
     recorded = selection.recorded

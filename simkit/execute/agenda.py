@@ -39,6 +39,8 @@ class Worklist:
         How many processes share the runs: none of them takes more than half of its share of what is left.
     together
         How many runs one call computes at most, as in `Plan`.
+    stops
+        As in `Portion`.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Worklist:
         restorable: Mapping[int, Restored] | None = None,
         workers: int = 0,
         together: int | None = None,
+        stops: Mapping[int, int] | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
-        self.together = together
+        self.together, self.stops = together, stops
         self.restorable = {} if restorable is None else restorable
         self.next = 0
         self.again: list[int] = []
@@ -77,7 +80,7 @@ class Worklist:
         return max(self.together, -(-len(self.runs) // self.workers))
 
     def _portion(self, runs: Index) -> Portion:
-        return Portion(runs, self.points(runs), self.restorable)
+        return Portion(runs, self.points(runs), self.restorable, self.stops)
 
     def settle(self, batch: Batch) -> Batch:
         """Keep the runs that are not done and may be tried again; the batch names them."""

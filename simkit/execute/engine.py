@@ -11,17 +11,18 @@ from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint
+from simkit.values.batch import Batch, Checkpoint, Report
 
 
 class Engine(Protocol):
     """Executes what agendas hand out."""
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | Report | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
-        Whoever takes a checkpoint commits it before asking for more: its run waits until then.
+        Whoever takes a checkpoint commits it before asking for more, and answers a question: its run waits until
+        then.
 
         Parameters
         ----------
@@ -62,7 +63,7 @@ class Here:
     is_interrupt
         As in `Injector`; by default Ctrl-C raises KeyboardInterrupt in the caller.
     save
-        Given a run's checkpoint while the run waits.
+        Given a run's checkpoint or report while the run waits.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Here:
         self.together = job.plan.vectorized
         self.injector = job.injector(on_error=on_error, is_interrupt=is_interrupt, save=save)
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
+    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | Report | None]:
         """Batches of executed runs, in order."""
         feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):

@@ -37,6 +37,7 @@ from simkit.record.facts import (
     read_fact,
     read_latest_texts,
     read_origin,
+    read_reports,
     read_text,
     read_texts,
     runs_digest,
@@ -45,7 +46,7 @@ from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
-from simkit.values.batch import Batch, Restored, Status
+from simkit.values.batch import Batch, Report, Restored, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
@@ -385,6 +386,16 @@ class Recorded:
         """Status, times, seeds, trials; None where a column was not used."""
         dataset = self.root.get(f"runs/{name}")
         return None if dataset is None else dataset[rows if rows is not None else slice(None)]
+
+    @cached_property
+    def reports(self) -> list[Report]:
+        """What runs reported while they went on, and were answered, in the order in which it was heard."""
+        return read_reports(self.root["runs"])
+
+    @property
+    def stops(self) -> dict[int, int]:
+        """The step at which runs were told to stop, by run number."""
+        return {report.run: report.step for report in self.reports if report.stop}
 
     def texts(self, kind: str, run: int) -> list[str]:
         """The errors, logs or notes of a run, the newest last."""

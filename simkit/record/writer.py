@@ -23,6 +23,7 @@ from simkit.record.facts import (
     numbers,
     write_checkpoint,
     write_notes,
+    write_reports,
     write_session,
     write_texts,
 )
@@ -30,7 +31,7 @@ from simkit.record.file.store import Store
 from simkit.record.format import AFTER, DECLARED, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
-from simkit.values.batch import Batch, Checkpoint, Status
+from simkit.values.batch import Batch, Checkpoint, Report, Status
 from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
 from simkit.values.decode import decode
@@ -298,6 +299,11 @@ class Writer:
         """Keep a run's state and new rows; they count with the next `commit`."""
         write_checkpoint(self.root["runs"], checkpoint)
         self.waiting += checkpoint.nbytes
+
+    def reports(self, reports: Sequence[Report]) -> None:
+        """Record what runs reported and were answered; it counts with the next `commit`."""
+        write_reports(self.root["runs"], reports)
+        self.waiting += 48 * len(reports)
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""

@@ -34,7 +34,7 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.study.rounds import Rounds, Trials
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status, one_batch
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Report, Status, one_batch
 from simkit.values.columns import Column
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -145,8 +145,12 @@ class Execution:
         Called with each batch as it was recorded.
     due
         Called before anything is recorded.
-    gathered
-        Small batches that are not written yet.
+    gathered, said
+        Small batches and reports that are not written yet.
+    listen
+        Called with each report; answers it.
+    reports
+        The answers to the reports of each run, by step, and by whether it was a question.
     """
 
     plan: Plan
@@ -164,6 +168,9 @@ class Execution:
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
     gathered: list[Batch] = attrs.field(factory=list)
+    listen: Callable[[Report], None] = lambda report: None
+    reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
+    said: list[Report] = attrs.field(factory=list)
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -242,17 +249,17 @@ class Execution:
         return ", ".join(words) or "nothing was run"
 
     def consume(
-        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+        self, batches: Iterator[Batch | Checkpoint | Report | None], writer: Writer, interrupt: Interrupt
     ) -> None:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
             for batch in batches:
                 if isinstance(batch, Batch):
                     self.gather(batch, writer)
-                is_due = writer.is_due(sum(small.nbytes for small in self.gathered))
-                if is_due or not isinstance(batch, Batch):
+                is_due = writer.is_due(sum(small.nbytes for small in self.gathered) + len(self.said))
+                if is_due or batch is None:
                     self.put(writer)
-                if isinstance(batch, Checkpoint):
+                if isinstance(batch, Checkpoint | Report):
                     self.keep(batch)
                 if is_due or (batch is None and writer.waiting):
                     writer.commit()
@@ -280,6 +287,9 @@ class Execution:
     def put(self, writer: Writer) -> None:
         """Write what was gathered."""
         self.due()
+        if self.said:
+            writer.reports(self.said)
+            self.said = []
         if not self.gathered:
             return
         batch, self.gathered = one_batch(self.gathered), []
@@ -299,14 +309,29 @@ class Execution:
             )
             self.progress.problems.append(f"{self.plan.node_id}: {words}\n    the next session starts anew")
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+    def keep(self, said: Checkpoint | Report) -> bool:
+        """Keep a checkpoint, at once since it may take hours until the next one, or answer a report."""
+        if isinstance(said, Report):
+            return self.answered(said)
         assert self.pen is not None  # open while runs are executed
         under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
-        self.pen.checkpoint(checkpoint)
-        self.checkpoints.take(checkpoint)
+        self.put(self.pen)
+        self.pen.checkpoint(said)
+        self.checkpoints.take(said)
         self.pen.commit()
         self.beat[RUN] = under_way
+        return False
+
+    def answered(self, report: Report) -> bool:
+        """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
+        known = self.reports.setdefault(report.run, {})
+        key = report.step, report.waits
+        if key not in known:
+            self.listen(report)
+            self.said.append(report)
+            known[key] = report.stop
+        report.stop = known[key]
+        return report.stop
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
         """What is executed, wherever that is."""

@@ -147,6 +147,35 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
     )
 
 
+@attrs.define(eq=False)
+class Report:
+    """What a run says of itself while it goes on: a value, or the question whether it shall stop.
+
+    Attributes
+    ----------
+    step
+        The step of the run that it has come to; of a question, the last one that it reported.
+    value
+        None for a question.
+    stop
+        The answer to a question; whoever is given one sets it before asking for more.
+    asked, told
+        How many points a strategy had asked for, and how many answers it had been given, when it heard this.
+    """
+
+    run: int
+    step: int
+    value: float | None = None
+    stop: bool = False
+    asked: int = 0
+    told: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for an answer."""
+        return self.value is None
+
+
 @attrs.frozen(eq=False)
 class Checkpoint:
     """A run's state at one moment, and the rows it appended since the last one.
@@ -165,6 +194,8 @@ class Checkpoint:
     state: Column
     rows: Mapping[str, Column]
     first: bool
+    waits = True  # its run waits until it is committed
+    stop = False
 
     @property
     def nbytes(self) -> int:
@@ -209,11 +240,15 @@ class Portion:
         The explored values at these runs, by name.
     restorable
         Checkpoints of earlier attempts, by run number; other runs may be in it, too.
+    stops
+        At which step runs shall be told to stop, by run number, where that was decided before; None where it was
+        not, and they ask.
     """
 
     runs: Index
     points: Mapping[str, Values]
     restorable: Mapping[int, Restored] = attrs.field(factory=dict)
+    stops: Mapping[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -222,7 +257,7 @@ class Portion:
         """Some of the runs, by their positions."""
         rows = np.arange(start, stop)
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[start:stop], points, self.restorable)
+        return Portion(self.runs[start:stop], points, self.restorable, self.stops)
 
 
 class Checkpoints:

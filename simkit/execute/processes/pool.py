@@ -22,7 +22,6 @@ from simkit.execute.processes.groups import kill_family
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
     BEAT,
-    COMMITTED,
     Answer,
     Receiver,
     Seat,
@@ -33,7 +32,7 @@ from simkit.execute.processes.worker import (
 )
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
 from simkit.inject.leftovers import kept_folders, prefix
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, Report, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
@@ -82,9 +81,10 @@ class Worker:
         self._send(self.unsent)
         self.unsent = ()
 
-    def confirm(self) -> None:
-        """Say that a checkpoint is committed: its run waits for that."""
-        self._send(self.sender.frames(COMMITTED))
+    def answer(self, said: Checkpoint | Report) -> None:
+        """Say that a checkpoint is committed, or whether a run shall stop: it waits for that."""
+        if said.waits:
+            self._send(self.sender.frames(said.stop))
 
     def _send(self, frames: Sequence[Any]) -> None:
         try:
@@ -153,8 +153,8 @@ class Pool:
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
-    ) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    ) -> Iterator[Batch | Checkpoint | Report | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class Pool:
                     yield agenda.settle(batch)
                 elif batch is not None:
                     yield batch
-                    worker.confirm()
+                    worker.answer(batch)
             self._stop_slow()
             if not ready:
                 yield None
@@ -216,7 +216,7 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.seat)
 
-    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | None:
+    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | Report | None:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
@@ -229,8 +229,8 @@ class Pool:
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
-        if answer.checkpoint is not None:
-            return answer.checkpoint
+        if answer.said is not None:
+            return answer.said
         if answer.batch is None:
             worker.process = answer.process
             return None
@@ -324,7 +324,7 @@ class Pool:
         try:
             while worker.connection.poll(_TEARDOWN):
                 answer = worker.receiver.receive()
-                if answer.batch is None and answer.checkpoint is None and worker.process:
+                if answer.batch is None and answer.said is None and worker.process:
                     return str(answer.problem)
                 worker.process = answer.process
         except (EOFError, OSError):

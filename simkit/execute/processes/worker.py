@@ -32,7 +32,7 @@ from simkit.execute.processes.groups import ignore_signals, lead_group
 from simkit.inject.contact import LOGGED, SIZE, Beat
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
-from simkit.values.batch import Checkpoint, Portion
+from simkit.values.batch import Checkpoint, Portion, Report
 
 LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
 
@@ -299,11 +299,8 @@ class Receiver:
         return bytes(part) if self.copies else part
 
 
-COMMITTED = "committed"  # the owner's answer to a checkpoint
-
-
 class Inbox:
-    """What the owner sends: portions in advance, and that a checkpoint is committed.
+    """What the owner sends: portions in advance, and answers to what a run said: whether it shall stop.
 
     Parameters
     ----------
@@ -313,34 +310,35 @@ class Inbox:
 
     def __init__(self, receiver: Receiver, sender: Sender) -> None:
         self.receiver, self.sender = receiver, sender
-        self.early: deque[Any] = deque()  # portions that came while a checkpoint was committed
+        self.early: deque[Any] = deque()  # portions that came before an answer
 
     def next(self) -> Any:
         """The next portion as a message; None at the end."""
         return self.early.popleft() if self.early else self.receiver.receive()
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Hand a checkpoint to the owner, and wait until it is committed."""
-        self.sender.send(Answer(checkpoint=checkpoint))
-        while (message := self.receiver.receive()) != COMMITTED:
+    def save(self, said: Checkpoint | Report) -> bool:
+        """Hand over a checkpoint and wait until it is committed, or a report, or a question for its answer."""
+        self.sender.send(Answer(said=said))
+        while said.waits and not isinstance(message := self.receiver.receive(), bool):
             self.early.append(message)
+        return said.waits and message
 
 
 def packed(portion: Portion) -> Any:
     """A portion as a message: with those checkpoints that are its runs' own."""
     known = portion.restorable
     own = {run: known[run] for run in portion.runs.tolist() if run in known} if known else {}
-    return _pack_runs(portion.runs), portion.points, own
+    return _pack_runs(portion.runs), portion.points, own, portion.stops
 
 
 def unpacked(message: Any) -> Portion:
     """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
-    runs, points, restorable = message
+    runs, points, restorable, stops = message
     for values in points.values():
         for element in values.array if values.array.dtype == object else ():
             if isinstance(element, np.ndarray):
                 element.flags.writeable = False
-    return Portion(_unpack_runs(runs), points, restorable)
+    return Portion(_unpack_runs(runs), points, restorable, stops)
 
 
 def _pack_runs(runs: Index) -> bytes:
@@ -368,14 +366,14 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 
 @attrs.frozen
 class Answer:
-    """A worker's message: that it has started, a batch and how long it took, a checkpoint, or what went wrong."""
+    """A worker's message: that it has started, a batch and how long it took, what a run said, or what went wrong."""
 
     batch: Any = None
     seconds: float = 0.0
     nbytes: int = 0
     problem: str = ""
     bug: str = ""
-    checkpoint: Checkpoint | None = None
+    said: Checkpoint | Report | None = None
     process: int = 0
 
 
