@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simkit.declare.tags import parameter as parameter
     from simkit.declare.tags import report as report
     from simkit.errors import SimkitError as SimkitError
+    from simkit.study.script import script as script
     from simkit.study.script import start as start
     from simkit.study.session import call as call
     from simkit.study.session import run as run
@@ -55,6 +56,7 @@ _HOME = {
     "Trajectory": "analyse.trajectory",
     "run": "study.session",
     "start": "study.script",
+    "script": "study.script",
     "call": "study.session",
 }
 

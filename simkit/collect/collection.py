@@ -19,13 +19,14 @@ from simkit.collect.code import graph_of, reached
 from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.draws import generators, streams
+from simkit.collect.fields import is_group
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
 from simkit.collect.problems import check_result_names, check_vectorized, unused_outside
 from simkit.collect.resolve import Resolver
-from simkit.collect.signatures import Level, fields, imported, kind_of, levels, tagged
+from simkit.collect.signatures import Level, every_field, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
 from simkit.collect.targets import Selector, Target, files
 from simkit.declare.forms import times
@@ -293,12 +294,12 @@ def _unused_outside(
     """
     used = [name for item in items for name in item.plan.names]
     groups = [
-        f"{node.name}.{name}"
+        name
         for item in items
         for plan in (item.plan, *item.plan.companions)
         for node in plan.nodes.values()
-        if node.kind == "group"
-        for name in fields(node.make)
+        if node.kind == "group" or (node.kind == "constant" and is_group(node.value))
+        for name in every_field(node.name, node.make or node.value)
     ]
     for name, given in settings.outside.items():
         is_asked_for = given.source.startswith("--")
@@ -323,7 +324,7 @@ def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:
         msg = f"{caller()}: an experiment is a function, not {function!r}"
         raise SimkitError(msg)
     module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
-    file = getattr(module, "__file__", None)
+    file = function.__globals__.get("__file__")
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
     settings = load_settings(find_rootdir([path if path.exists() else Path.cwd()]))
     tag = tag_of(function) or Tag("experiment")

@@ -10,7 +10,9 @@ from typing import Any, Literal
 import attrs
 
 from simkit.collect.captures import Captures
+from simkit.collect.fields import assembled, inner_comments, is_group_class, is_parameter, leaves, own_doc
 from simkit.collect.listener import OpenedFile
+from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
@@ -85,6 +87,21 @@ class Node:
         """The arguments of one call to ``make``."""
         positional = [values[need.key] for need in self.needs if not need.keyword]
         return positional, {need.argument: values[need.key] for need in self.needs if need.keyword}
+
+    def called(self, values: Mapping[str, Any]) -> Any:
+        """What ``make`` gives with these values; a group is put together of its fields, dotted ones included."""
+        assert self.make is not None
+        positional, named = self.bound(values)
+        return assembled(self.make, **named) if self.kind == "group" else self.make(*positional, **named)
+
+    def leaves(self, value: Any) -> dict[str, Any]:
+        """What is recorded for the node's value, by name.
+
+        A group is recorded as its fields. What a function computes and what is explored is one value, unless it is
+        of a ``@parameter`` class: an instance of any other class can be read back only as a whole.
+        """
+        is_whole = self.kind in ("derived", "explored") and not is_parameter(value)
+        return {self.name: value} if is_whole else leaves(self.name, value)
 
 
 @attrs.frozen(eq=False)
@@ -223,6 +240,30 @@ def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
     return f"{relative.as_posix()}::{experiment_name(function)}"
 
 
+def given_by_code(node: Node, plan: Plan) -> dict[str, Any]:
+    """What a node gives without computing it, by name: a constant, the defaults of a group's fields.
+
+    Fields that are explored, given from outside, or have providers of their own are left out.
+    """
+    if node.kind == "constant":
+        found = leaves(node.name, node.value)
+    elif node.kind == "group":
+        asked = {
+            name: each for name, each in every_field(node.name, node.make).items() if not each.is_computed
+        }
+        given = {name: each.default for name, each in asked.items() if each.default is not MISSING}
+        found = {leaf: part for name, value in given.items() for leaf, part in leaves(name, value).items()}
+    else:
+        return {}
+    return {leaf: value for leaf, value in found.items() if not _is_replaced(leaf, node.name, plan)}
+
+
+def _is_replaced(leaf: str, group: str, plan: Plan) -> bool:
+    """Whether a group's field, or the group in the group that it belongs to, has a node of its own."""
+    parts = leaf[len(group) + 1 :].split(".") if leaf != group else []
+    return any(".".join((group, *parts[: i + 1])) in plan.nodes for i in range(len(parts)))
+
+
 About = tuple[Note, str, bool]  # comment and unit, origin, whether all rows are written before the first run
 
 
@@ -248,7 +289,13 @@ def _result_notes(plan: Plan) -> Mapping[str, Note]:
 
 
 def group_comments(plan: Plan) -> dict[str, str]:
-    """The docstrings of parameter groups."""
-    return {
-        name: node.comment for name, node in plan.parameters.items() if node.kind == "group" and node.comment
-    }
+    """What the code says of parameter groups, and of the groups in them: docstrings, comments of fields."""
+    found: dict[str, str] = {}
+    for name, node in plan.parameters.items():
+        if node.kind == "group":
+            found |= {**inner_comments(name, node.make), **({name: node.comment} if node.comment else {})}
+        elif node.kind in ("constant", "overlay"):
+            kind = type(plan.nodes.get(f"{node.key}@base", node).value)
+            about = node.comment or own_doc(kind)
+            found |= {name: about, **inner_comments(name, kind)} if is_group_class(kind) and about else {}
+    return found

@@ -10,8 +10,9 @@ from typing import Any
 
 import attrs
 
+from simkit.collect.fields import group_fields, is_group
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import Provider, Requester, group_fields, is_group
+from simkit.collect.signatures import NoField, Provider, Requester
 from simkit.declare.annotations import Note, notes
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
@@ -139,14 +140,19 @@ def shared_needs_varying(
     )
 
 
-def unknown_field(provider: Provider, name: str, known: list[str], outside: Mapping[str, Any]) -> SimkitError:
-    """A dotted name whose group has no such field."""
-    full = f"{provider.name}.{name}"
+def unknown_field(
+    group: str, where: str, name: str, missing: NoField, outside: Mapping[str, Any]
+) -> SimkitError:
+    """A dotted name whose group has no such field.
+
+    Parameters
+    ----------
+    where
+        What gives the group, and where that stands.
+    """
+    full = f"{group}.{name}"
     source = f"{outside[full].source}: " if full in outside else ""
-    return SimkitError(
-        f"{source}{provider.name!r} ({provider.where}) has no field {name!r}{did_you_mean(name, known)}\n"
-        f"    fields: {listed(name, known)}"
-    )
+    return SimkitError(f"{source}{group + missing.group!r} ({where}) has {missing.words}")
 
 
 def no_value(provider: Provider, name: str, chain: Sequence[Requester]) -> SimkitError:

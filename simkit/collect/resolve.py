@@ -11,14 +11,17 @@ import attrs
 from simkit.collect import problems
 from simkit.collect.config import Outside
 from simkit.collect.conversion import convert
+from simkit.collect.fields import Namespace, evolved, group_class, own_doc
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
     Level,
+    NoField,
     Provider,
     Request,
     Requester,
-    fields,
+    every_field,
+    field_at,
     requester,
     requests,
 )
@@ -64,7 +67,7 @@ class Resolver:
     def fields(self) -> list[str]:
         """The names of all group fields within reach."""
         groups = [p for level in self.levels for p in level.values() if p.is_group]
-        return [f"{group.name}.{field}" for group in groups for field in fields(group.thing)]
+        return [name for group in groups for name in every_field(group.name, group.thing)]
 
     def call(self, asked: list[Request], chain: Chain) -> tuple[Need, ...]:
         """The needs of one call, arguments with defaults first: a default may serve the others."""
@@ -175,6 +178,9 @@ class Resolver:
             return self.provided(found, 0, chain)
         if request.name in BUILTINS:
             return self.builtin(request.name, chain)
+        namespace = self.namespace(request.name, chain)
+        if namespace is not None:
+            return namespace
         available = [*self.space.names, *BUILTINS, *(name for level in self.levels for name in level)]
         problem = problems.unknown(request.name, chain, available, explored=explored)
         if explored:
@@ -268,20 +274,59 @@ class Resolver:
         )  # fmt: skip
 
     def group(self, provider: Provider, key: str, chain: Chain) -> Node:
-        """A parameter class, its fields replaced by what was explored or given from outside."""
-        known = fields(provider.thing)
-        given = [] if "@" in key else self.given_fields(provider.name)
-        for name in given:
-            if name not in known:
-                raise problems.unknown_field(provider, name, list(known), self.outside)
-        for name, request in known.items():
-            if request.default is MISSING and name not in given:
-                raise problems.no_value(provider, name, chain)
-        needs = tuple(self.field(provider.name, known[name], chain) for name in given)
+        """A parameter class, its fields replaced by what was explored, given from outside, or has providers."""
+        name, inner = provider.name, self.inner_providers(provider.name, chain)
+        below = tuple(f"{need.argument}." for need in inner)
+        given = [] if "@" in key else [n for n in self.given_fields(name) if not n.startswith(below)]
+        asked = [self.asked_field(provider, field) for field in given]
+        for need in inner:
+            self.asked_field(provider, need.argument)
+        self.check_complete(provider, {*given, *(need.argument for need in inner)}, chain)
+        needs = (*inner, *(self.field(name, request, chain) for request in asked))
         return Node(
             key, "group", provider.thing, needs=needs, varying=self.is_varying(needs), origin=provider.where,
-            comment=_own_doc(provider.thing),
+            comment=own_doc(provider.thing),
         )  # fmt: skip
+
+    def asked_field(self, provider: Provider, name: str) -> Request:
+        """A field of a parameter class, or of a group in it, under its dotted name there."""
+        request = field_at(provider.thing, name)
+        if isinstance(request, NoField):
+            raise problems.unknown_field(provider.name, provider.where, name, request, self.outside)
+        return attrs.evolve(request, name=name)
+
+    def check_complete(self, provider: Provider, given: set[str], chain: Chain) -> None:
+        """Every field has a value: its own default, or one that is given."""
+        for full, request in every_field(provider.name, provider.thing).items():
+            name = full.removeprefix(f"{provider.name}.")
+            wholes = {name.rsplit(".", i)[0] for i in range(name.count(".") + 1)}
+            if request.default is MISSING and given.isdisjoint(wholes):
+                raise problems.no_value(provider, name, chain)
+
+    def inner_providers(self, name: str, chain: Chain) -> tuple[Need, ...]:
+        """The fields of a group that have providers of their own, as ``@parameter(name="model.synaptic")``."""
+        prefix = f"{name}."
+        inside = (known for level in self.levels for known in level if known.startswith(prefix))
+        fields = dict.fromkeys(known[len(prefix) :].partition(".")[0] for known in inside)
+        return tuple(
+            Need(field, self.request(Request(f"{prefix}{field}", MISSING, Note()), chain), keyword=True)
+            for field in fields
+        )
+
+    def namespace(self, name: str, chain: Chain) -> Node | None:
+        """A group without a class, of the providers whose names lie below its own; None where there are none."""
+        if not any(known.startswith(f"{name}.") for level in self.levels for known in level):
+            return None
+        asker = Requester(name, f"group {name}", chain[-1].where)
+        needs = self.inner_providers(name, (*chain, asker))
+        return Node(
+            name,
+            "group",
+            Namespace,
+            needs=needs,
+            varying=self.is_varying(needs),
+            origin="providers of its fields",
+        )
 
     def overlay(self, node: Node, chain: Chain) -> Node:
         """A group that a function or a default gives, with some of its fields replaced."""
@@ -293,10 +338,20 @@ class Resolver:
                 base, key=normal, kind="derived", make=operator.attrgetter(field), value=None,
                 needs=(Need(field, base.key),),
             )  # fmt: skip
-            needs.append(self.field(node.key, Request(field, MISSING, Note()), chain))
+            needs.append(self.field(node.key, self.overlaid_field(node, field), chain))
         return attrs.evolve(
             node, kind="overlay", make=evolved, needs=tuple(needs), varying=self.is_varying(needs), value=None
         )
+
+    def overlaid_field(self, node: Node, field: str) -> Request:
+        """What is known of a field that is replaced: from the group itself, else from its class."""
+        group = node.value if node.kind == "constant" else group_class(_returned(node.make))
+        if group is None:
+            return Request(field, MISSING, Note())
+        request = field_at(group, field)
+        if isinstance(request, NoField):
+            raise problems.unknown_field(node.name, node.origin, field, request, self.outside)
+        return attrs.evolve(request, name=field)
 
     def given_fields(self, group: str) -> list[str]:
         """The fields of a group that the space or the outside names."""
@@ -318,11 +373,6 @@ class Resolver:
         return any(self.nodes[need.key].varying for need in needs)
 
 
-def evolved(group: Any, /, **replaced: Any) -> Any:
-    """A group with some fields replaced."""
-    return attrs.evolve(group, **replaced)
-
-
-def _own_doc(group: type) -> str:
-    doc = vars(group).get("__doc__") or ""
-    return "" if doc.startswith("Method generated by attrs") else doc.strip()
+def _returned(function: Any) -> Any:
+    """The type that a provider says it returns."""
+    return notes(function).get("return", Note()).type if callable(function) else None

@@ -247,6 +247,10 @@ class Report:
         with suppress(OSError):  # the terminal may be what is gone
             os.write(1, f"\n{text}\n".encode())
 
+    def nothing(self, node_id: str, text: str) -> None:
+        """An experiment has nothing to run."""
+        print(f"simkit: {text}", file=sys.stderr)
+
     def unstarted(self, node_id: str, text: str) -> None:
         """An experiment could not begin, for what it needs failed."""
         self.problems.append((node_id, text))

@@ -16,8 +16,8 @@ import numpy as np
 from simkit.collect.collection import Candidate, candidate_of, resolve
 from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.modules import load
-from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import MISSING, Level, Provider, fields, leaves, levels, tagged
+from simkit.collect.plan import Plan, given_by_code
+from simkit.collect.signatures import Level, Provider, levels, tagged
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
@@ -314,7 +314,7 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     space = _points(recorded, runs)
     settings = Settings(source.rootdir, outside=_outside(recorded, given), reshape=lambda *_: space)
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
-    last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed}
+    last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed if "." not in name}
     try:
         return resolve(source.candidate, [*source.levels, last_resort], settings)
     except SimkitError as error:
@@ -345,23 +345,9 @@ def _is_given(recorded: Recorded, name: str) -> bool:
 
 def _constants(plan: Plan) -> list[tuple[str, Any]]:
     """What the code gives without computing it: defaults of arguments, and of a group's fields."""
-    defaults: dict[str, Any] = {}
-    for node in plan.nodes.values():
-        if node.is_outermost and node.kind == "constant":
-            defaults.update(leaves(node.name, node.value))
-        elif node.is_outermost and node.kind == "group":
-            defaults.update(_field_defaults(node, plan))
-    return list(defaults.items())
-
-
-def _field_defaults(node: Node, plan: Plan) -> dict[str, Any]:
-    defaults: dict[str, Any] = {}
-    computed = {f.name for f in attrs.fields(node.make) if getattr(f.default, "takes_self", False)}  # type: ignore[arg-type]
-    for name, request in fields(node.make).items():
-        full = f"{node.name}.{name}"
-        if full not in plan.nodes and request.default is not MISSING and name not in computed:
-            defaults.update(leaves(full, request.default))
-    return defaults
+    outermost = (node for node in plan.nodes.values() if node.is_outermost)
+    given = ((name, value) for node in outermost for name, value in given_by_code(node, plan).items())
+    return list(dict(given).items())
 
 
 def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.fields import is_parameter, leaves
 from simkit.collect.plan import Plan
-from simkit.collect.signatures import is_group, leaves
 from simkit.declare.axes import from_list
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
@@ -262,7 +262,10 @@ def explored_columns(plan: Plan, shared: Mapping[str, Any], index: Index) -> dic
             except (Unstorable, RecursionError):
                 raise _unstorable(plan, leaf, part) from None
             if values.present is not None and node is not None and node.needs and node.needs[0].key in shared:
-                column = _filled(column, values.present, leaves(name, shared[node.needs[0].key])[leaf])
+                normal = shared[node.needs[0].key]
+                column = _filled(
+                    column, values.present, normal if leaf == name else leaves(name, normal)[leaf]
+                )
             columns[leaf] = column
     return columns
 
@@ -272,9 +275,9 @@ def _leaf_values(name: str, values: Values) -> dict[str, Values]:
     if values.array.dtype != object:
         return {name: values}
     here = [value for value in values.elements() if value is not None]
-    if not here or not all(map(is_group, here)):
+    if not here or not all(map(is_parameter, here)):
         return {name: values}
-    rows = [leaves(name, value) if is_group(value) else {} for value in values.elements()]
+    rows = [leaves(name, value) if is_parameter(value) else {} for value in values.elements()]
     names = dict.fromkeys(leaf for row in rows for leaf in row)
     return {
         leaf: Values(objects([row.get(leaf) for row in rows]), native=True, present=values.present)

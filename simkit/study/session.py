@@ -183,27 +183,48 @@ def run(
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
     """
-    if type(workers) is not int or workers < 0:
-        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
-        raise SimkitError(msg)
-    outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
-    plan, project = plan_of(function, space, outside)
+    number = worker_number(workers)
+    plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
         project,
-        workers=workers,
+        workers=number,
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
         into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
+    return studied(plan, settings, check=check)
+
+
+def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
+    """What ``set=`` lays on top of the code's values."""
+    return {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (values or {}).items()}
+
+
+def worker_number(workers: int) -> int:
+    """The number of worker processes that a script asks for.
+
+    Raises
+    ------
+    SimkitError
+        Where it is none.
+    """
+    if type(workers) is not int or workers < 0:
+        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
+        raise SimkitError(msg)
+    return workers
+
+
+def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
+    """The trajectory of a study that was asked for in a script, two calls further up."""
     if plan.captures.incomparable:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
-        warnings.warn(words, stacklevel=2)
+        warnings.warn(words, stacklevel=3)
     progress = study(Item(plan), settings, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
-        warnings.warn(problem, stacklevel=2)
+        warnings.warn(problem, stacklevel=3)
     return opened(progress, check=check)
 
 

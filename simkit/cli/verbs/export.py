@@ -9,7 +9,7 @@ from pathlib import Path
 from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.serve import replayed
-from simkit.cli.verbs.words import FILE
+from simkit.cli.verbs.words import FILE, add_json
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.progress import counted, size
 from simkit.serve.files import one_of
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="in .csv, mark text that a spreadsheet would compute: for files from others",
     )
     top.add_argument("--force", action="store_true", help="write over OUT if it exists")
+    add_json(top)
     return top
 
 
@@ -62,6 +63,10 @@ def main(options: argparse.Namespace) -> int:
         except KeyError as error:
             msg = f"--names: {error}"
             raise SimkitError(msg) from None
+        if options.json:
+            n, nbytes = len(chosen), out.stat().st_size
+            options.json.emit("written", file=out.absolute(), runs=n, bytes=nbytes, remarks=written.remarks)
+            return 0
         print(f"{shown_path(out)}   {counted(len(chosen), 'run')}   {size(out.stat().st_size)}")
         for remark in written.remarks:
             print(f"    {remark}")
@@ -77,7 +82,11 @@ def export_crate(options: argparse.Namespace, folder: Path) -> int:
     entry = one_of(f"{options.file}::{options.name}" if options.name else options.file)
     with Reader().reading(entry) as reading:
         remarks = write_crate(reading, folder, replayed, license=options.license)
+        n = len(reading)
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    if options.json:
+        options.json.emit("written", file=folder.absolute(), runs=n, bytes=sum(sizes), remarks=remarks)
+        return 0
     print(f"{shown_path(folder)}{os.sep}   {counted(len(sizes), 'file')}   {size(sum(sizes))}")
     for remark in remarks:
         print(f"    {remark}")

@@ -26,12 +26,12 @@ from simkit.execute.processes.worker import (
     Receiver,
     Seat,
     Sender,
-    last_words,
     open_beats,
     packed,
 )
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
 from simkit.inject.leftovers import kept_folders, prefix
+from simkit.inject.output import last_words
 from simkit.values.batch import Batch, Checkpoint, Portion, Report, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
