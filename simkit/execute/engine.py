@@ -11,13 +11,15 @@ from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint, Report
+from simkit.values.batch import Batch, Checkpoint, RunReport
 
 
 class Engine(Protocol):
     """Executes what agendas hand out."""
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | Report | None]:
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
@@ -79,7 +81,9 @@ class Here:
         self.together = job.plan.vectorized
         self.injector = job.injector(on_error=on_error, is_interrupt=is_interrupt, save=save)
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | Report | None]:
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches of executed runs, in order."""
         feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):

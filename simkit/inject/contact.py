@@ -13,7 +13,7 @@ from itertools import dropwhile
 from typing import Any, TypeAlias
 
 from simkit.errors import Unstorable, is_ours
-from simkit.values.batch import Checkpoint, Report, Restored
+from simkit.values.batch import Checkpoint, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
 
@@ -42,7 +42,7 @@ def always(_: Beat) -> bool:
     return True
 
 
-Save = Callable[[Checkpoint | Report], bool]
+Save = Callable[[Checkpoint | RunReport], bool]
 
 
 class Vault:
@@ -62,12 +62,12 @@ class Vault:
     def report(self, run: int, step: int, value: float) -> None:
         """Tell how a run gets on, unless that is known."""
         if self.stops is None:
-            self.hand_over(Report(run, step, value))
+            self.hand_over(RunReport(run, step, value))
 
     def should_stop(self, run: int, step: int) -> bool:
         """Whether a run shall stop: as it was decided before, or as the owner says."""
         if self.stops is None:
-            return self.hand_over(Report(run, step))
+            return self.hand_over(RunReport(run, step))
         return run in self.stops and step >= self.stops[run]
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:

@@ -20,7 +20,7 @@ from simkit.errors import SimkitError
 from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
 from simkit.record.columns.write import Sink
 from simkit.record.format import MERGED
-from simkit.values.batch import Checkpoint, Report, Restored, Status
+from simkit.values.batch import Checkpoint, Restored, RunReport, Status
 
 
 def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
@@ -57,7 +57,7 @@ def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None
         _append(runs.require_group("notes"), columns)
 
 
-def write_reports(runs: h5py.Group, reports: Sequence[Report]) -> None:
+def write_reports(runs: h5py.Group, reports: Sequence[RunReport]) -> None:
     """Add what runs reported and were answered, in the order in which it was heard; ``stop`` is -1 for values."""
     columns: dict[str, tuple[str, list[Any]]] = {
         "run": ("i8", [report.run for report in reports]),
@@ -70,7 +70,7 @@ def write_reports(runs: h5py.Group, reports: Sequence[Report]) -> None:
     _append(runs.require_group("report"), columns)
 
 
-def read_reports(runs: h5py.Group) -> list[Report]:
+def read_reports(runs: h5py.Group) -> list[RunReport]:
     """All that runs reported and were answered, in the order in which it was heard."""
     group = runs.get("report")
     if group is None:
@@ -78,7 +78,7 @@ def read_reports(runs: h5py.Group) -> list[Report]:
     names = ("run", "step", "value", "stop", "asked", "told")
     rows = zip(*(group[name][:].tolist() for name in names), strict=True)
     return [
-        Report(run, step, value if stop < 0 else None, stop > 0, asked, told)
+        RunReport(run, step, value if stop < 0 else None, stop > 0, asked, told)
         for run, step, value, stop, asked, told in rows
     ]
 

@@ -46,7 +46,7 @@ from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
-from simkit.values.batch import Batch, Report, Restored, Status
+from simkit.values.batch import Batch, Restored, RunReport, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
@@ -388,7 +388,7 @@ class Recorded:
         return None if dataset is None else dataset[rows if rows is not None else slice(None)]
 
     @cached_property
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[RunReport]:
         """What runs reported while they went on, and were answered, in the order in which it was heard."""
         return read_reports(self.root["runs"])
 

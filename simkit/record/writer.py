@@ -31,7 +31,7 @@ from simkit.record.file.store import Store
 from simkit.record.format import AFTER, DECLARED, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
-from simkit.values.batch import Batch, Checkpoint, Report, Status
+from simkit.values.batch import Batch, Checkpoint, RunReport, Status
 from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
 from simkit.values.decode import decode
@@ -300,7 +300,7 @@ class Writer:
         write_checkpoint(self.root["runs"], checkpoint)
         self.waiting += checkpoint.nbytes
 
-    def reports(self, reports: Sequence[Report]) -> None:
+    def reports(self, reports: Sequence[RunReport]) -> None:
         """Record what runs reported and were answered; it counts with the next `commit`."""
         write_reports(self.root["runs"], reports)
         self.waiting += 48 * len(reports)

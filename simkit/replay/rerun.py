@@ -30,7 +30,7 @@ from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
 from simkit.resume.points import recorded_values
-from simkit.values.batch import Batch, Checkpoint, Report
+from simkit.values.batch import Batch, Checkpoint, RunReport
 from simkit.values.compare import keys, same
 from simkit.values.decode import ABSENT
 
@@ -255,7 +255,7 @@ class Rerun:
             raise SimkitError("\n".join(problems))
 
 
-def _unheard(_: Checkpoint | Report) -> bool:
+def _unheard(_: Checkpoint | RunReport) -> bool:
     """What runs say counts no more: where they were told to stop is recorded."""
     return False
 

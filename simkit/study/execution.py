@@ -34,7 +34,7 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.study.rounds import Rounds, Trials
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Report, Status, one_batch
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, RunReport, Status, one_batch
 from simkit.values.columns import Column
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -168,9 +168,9 @@ class Execution:
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
     gathered: list[Batch] = attrs.field(factory=list)
-    listen: Callable[[Report], None] = lambda report: None
+    listen: Callable[[RunReport], None] = lambda report: None
     reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
-    said: list[Report] = attrs.field(factory=list)
+    said: list[RunReport] = attrs.field(factory=list)
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -249,7 +249,7 @@ class Execution:
         return ", ".join(words) or "nothing was run"
 
     def consume(
-        self, batches: Iterator[Batch | Checkpoint | Report | None], writer: Writer, interrupt: Interrupt
+        self, batches: Iterator[Batch | Checkpoint | RunReport | None], writer: Writer, interrupt: Interrupt
     ) -> None:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
@@ -259,7 +259,7 @@ class Execution:
                 is_due = writer.is_due(sum(small.nbytes for small in self.gathered) + len(self.said))
                 if is_due or batch is None:
                     self.put(writer)
-                if isinstance(batch, Checkpoint | Report):
+                if isinstance(batch, Checkpoint | RunReport):
                     self.keep(batch)
                 if is_due or (batch is None and writer.waiting):
                     writer.commit()
@@ -309,9 +309,9 @@ class Execution:
             )
             self.progress.problems.append(f"{self.plan.node_id}: {words}\n    the next session starts anew")
 
-    def keep(self, said: Checkpoint | Report) -> bool:
+    def keep(self, said: Checkpoint | RunReport) -> bool:
         """Keep a checkpoint, at once since it may take hours until the next one, or answer a report."""
-        if isinstance(said, Report):
+        if isinstance(said, RunReport):
             return self.answered(said)
         assert self.pen is not None  # open while runs are executed
         under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
@@ -322,7 +322,7 @@ class Execution:
         self.beat[RUN] = under_way
         return False
 
-    def answered(self, report: Report) -> bool:
+    def answered(self, report: RunReport) -> bool:
         """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
         known = self.reports.setdefault(report.run, {})
         key = report.step, report.waits

@@ -30,7 +30,7 @@ from simkit.resume.continuing import Continuation
 from simkit.resume.points import RecordedPoints, explored_columns, path_values
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution, Interrupt
-from simkit.values.batch import Batch, Checkpoints, Report
+from simkit.values.batch import Batch, Checkpoints, RunReport
 
 
 @attrs.define(eq=False)
@@ -193,7 +193,7 @@ class Growth:
         agenda: Agenda,
         heard: Callable[[Batch], None],
         due: Callable[[], None] = lambda: None,
-        listen: Callable[[Report], None] = lambda report: None,
+        listen: Callable[[RunReport], None] = lambda report: None,
     ) -> None:
         """Have runs executed and recorded; the last commit waits for what is added next.
 

@@ -17,7 +17,7 @@ from simkit.record.recorded import Recorded
 from simkit.study.answers import owned
 from simkit.study.conversation import Conversation
 from simkit.study.growth import Growth
-from simkit.values.batch import Batch, Portion, Report, Status
+from simkit.values.batch import Batch, Portion, RunReport, Status
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
 
@@ -184,12 +184,12 @@ class Steady:
         self.conversation.told += 1
         self.theirs(self.sampler.tell, point, results)
 
-    def listen(self, report: Report) -> None:
+    def listen(self, report: RunReport) -> None:
         """Tell the sampler what a run under way reports; answer for it whether that run shall stop."""
         report.asked, report.told = self.asked, self.conversation.told
         report.stop = self.reported(report)
 
-    def reported(self, report: Report) -> bool:
+    def reported(self, report: RunReport) -> bool:
         """What the sampler says to a report."""
         point = self.under_way[report.run]
         if report.value is None and hasattr(self.sampler, "should_stop"):

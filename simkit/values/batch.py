@@ -148,7 +148,7 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
 
 
 @attrs.define(eq=False)
-class Report:
+class RunReport:
     """What a run says of itself while it goes on: a value, or the question whether it shall stop.
 
     Attributes

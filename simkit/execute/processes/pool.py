@@ -32,7 +32,7 @@ from simkit.execute.processes.worker import (
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.inject.output import last_words
-from simkit.values.batch import Batch, Checkpoint, Portion, Report, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
@@ -81,7 +81,7 @@ class Worker:
         self._send(self.unsent)
         self.unsent = ()
 
-    def answer(self, said: Checkpoint | Report) -> None:
+    def answer(self, said: Checkpoint | RunReport) -> None:
         """Say that a checkpoint is committed, or whether a run shall stop: it waits for that."""
         if said.waits:
             self._send(self.sender.frames(said.stop))
@@ -153,7 +153,7 @@ class Pool:
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
-    ) -> Iterator[Batch | Checkpoint | Report | None]:
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         Raises
@@ -216,7 +216,7 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.seat)
 
-    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | Report | None:
+    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | RunReport | None:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):

@@ -32,7 +32,7 @@ from simkit.inject.contact import LOGGED, SIZE, Beat
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
-from simkit.values.batch import Checkpoint, Portion, Report
+from simkit.values.batch import Checkpoint, Portion, RunReport
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
@@ -199,7 +199,7 @@ class Inbox:
         """The next portion as a message; None at the end."""
         return self.early.popleft() if self.early else self.receiver.receive()
 
-    def save(self, said: Checkpoint | Report) -> bool:
+    def save(self, said: Checkpoint | RunReport) -> bool:
         """Hand over a checkpoint and wait until it is committed, or a report, or a question for its answer."""
         self.sender.send(Answer(said=said))
         while said.waits and not isinstance(message := self.receiver.receive(), bool):
@@ -256,7 +256,7 @@ class Answer:
     nbytes: int = 0
     problem: str = ""
     bug: str = ""
-    said: Checkpoint | Report | None = None
+    said: Checkpoint | RunReport | None = None
     process: int = 0
 
 
