@@ -31,6 +31,7 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/list",
         "analyse/bokeh",
     ),
+    *("declare/feed", "record/upstream", "analyse/stages", "study/supply"),
     *(
         "declare/adaptive",
         "collect/companions",
@@ -54,6 +55,8 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/surroundings", "inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
+    *("declare/attachment", "declare/external", "declare/workplace", "inject/desk", "execute/resources"),
+    *("record/attachments", "analyse/run_files"),
     *(
         "collect/listener",
         "record/readings",
@@ -67,6 +70,7 @@ LATER = (  # came with features after the house was counted
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
+    "declare/feed": "collect/test_resolve.py",
     "collect/draws": "inject/test_generators.py",
     **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
     "analyse/bokeh": "serve/test_app.py",

@@ -137,6 +137,11 @@ def _execution(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="run again what failed in the nearest trajectory, whatever changed since",
     )
+    add(
+        "--allow-incomplete",
+        action="store_true",
+        help="go over the done runs of another experiment although some are missing",
+    )
     add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
     add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
     add("--sumatra", action="store_true", help="enter each study in Sumatra's lab notebook, too")

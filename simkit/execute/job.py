@@ -68,12 +68,13 @@ class Job:
         on_error: OnError | None = None,
         is_interrupt: Callable[[Beat], bool] = never,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
         return injector_of(self.plan)(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
-            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,
         )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ class Recipe:
         """Make the job."""
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
-        job, space, compress, declared = dill.loads(self.payload)
+        job, space, compress, declared, suppliers = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
@@ -113,7 +114,7 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        return attrs.evolve(job, plan=plan), Declared(declared)
+        return attrs.evolve(job, plan=plan.supplied(suppliers)), Declared(declared)
 
 
 @attrs.frozen(eq=False)
@@ -140,15 +141,19 @@ def portable(job: Job, declared: Declared) -> Source:
     """
     declared_space = job.plan.space
     plan, elements = job.plan, declared.elements
-    space = outline(declared_space.names, declared_space.optional)
+    feeds = [feed.bare for feed in declared_space.feeds.values()]
+    space = outline(declared_space.names, declared_space.optional, feeds)
+    suppliers = plan.suppliers
     try:
         if not _is_in_its_file(plan):
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, space=space, code={}, afters=(), strategy=None, sources=Sources())
+            bare = attrs.evolve(
+                plan, space=space, code={}, afters=(), strategy=None, sources=Sources(), over=None
+            )
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps((rest, space, plan.compress, elements), recurse=True)
+        payload = dill.dumps((rest, space, plan.compress, elements, suppliers), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(

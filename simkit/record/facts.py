@@ -83,6 +83,11 @@ def read_reports(runs: h5py.Group) -> list[RunReport]:
     ]
 
 
+def read_stops(runs: h5py.Group) -> dict[int, int]:
+    """The step at which runs were told to stop, by run number."""
+    return {report.run: report.step for report in read_reports(runs) if report.stop}
+
+
 def _append(group: h5py.Group, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:
     for name, (dtype, values) in columns.items():
         dataset = group[name] if name in group else create_flat(group, name, dtype)

@@ -37,16 +37,15 @@ from simkit.record.facts import (
     read_fact,
     read_latest_texts,
     read_origin,
-    read_reports,
     read_text,
     read_texts,
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
-from simkit.record.format import MASK, names_in, place, unreadable
+from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
-from simkit.values.batch import Batch, Restored, RunReport, Status
+from simkit.values.batch import Batch, Restored, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
@@ -231,6 +230,20 @@ class Recorded:
         """The explored names, in the order in which they were declared."""
         return tuple(json.loads(self.attributes.get("explored", "[]")))
 
+    @property
+    def all_feeds(self) -> dict[str, dict[str, Any]]:
+        """The arguments that were made from runs of other experiments, by name.
+
+        Of each: ``experiment``, its node id; ``by``, the names that made groups of its runs, or None; ``names``, what
+        was explored there; and ``fixed``, whether they are the same runs at all points.
+        """
+        return dict(json.loads(self.attributes.get(FEEDS, "{}")))
+
+    @property
+    def feeds(self) -> dict[str, dict[str, Any]]:
+        """Those of them that differ between points."""
+        return {name: about for name, about in self.all_feeds.items() if not about["fixed"]}
+
     def names(self, section: str) -> list[str]:
         """The names of a section, in the order in which they were declared or turned up."""
         return list(self.sections.get(section, {}))
@@ -386,16 +399,6 @@ class Recorded:
         """Status, times, seeds, trials; None where a column was not used."""
         dataset = self.root.get(f"runs/{name}")
         return None if dataset is None else dataset[rows if rows is not None else slice(None)]
-
-    @cached_property
-    def reports(self) -> list[RunReport]:
-        """What runs reported while they went on, and were answered, in the order in which it was heard."""
-        return read_reports(self.root["runs"])
-
-    @property
-    def stops(self) -> dict[int, int]:
-        """The step at which runs were told to stop, by run number."""
-        return {report.run: report.step for report in self.reports if report.stop}
 
     def texts(self, kind: str, run: int) -> list[str]:
         """The errors, logs or notes of a run, the newest last."""

@@ -28,8 +28,9 @@ from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
-from simkit.record.format import DECLARED
+from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
+from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
@@ -239,6 +240,7 @@ class Execution:
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
 
@@ -277,19 +279,17 @@ class Execution:
 
     def gather(self, batch: Batch, writer: Writer) -> None:
         """Keep a small batch of done runs for the next commit, since each one written costs as much as many."""
-        is_alike = not self.gathered or (self.gathered[0].seeds is None) == (batch.seeds is None)
-        if not is_alike:
+        if self.gathered and (self.gathered[0].seeds is None) != (batch.seeds is None):
             self.put(writer)
         self.gathered.append(batch)
-        if batch.nbytes >= _SMALL or (batch.status != Status.DONE).any():
+        if batch.nbytes >= _SMALL or batch.files or (batch.status != Status.DONE).any():
             self.put(writer)
 
     def put(self, writer: Writer) -> None:
         """Write what was gathered."""
         self.due()
-        if self.said:
-            writer.reports(self.said)
-            self.said = []
+        writer.reports(self.said)
+        self.said = []
         if not self.gathered:
             return
         batch, self.gathered = one_batch(self.gathered), []
@@ -325,8 +325,7 @@ class Execution:
     def answered(self, report: RunReport) -> bool:
         """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
         known = self.reports.setdefault(report.run, {})
-        key = report.step, report.waits
-        if key not in known:
+        if (key := (report.step, report.waits)) not in known:
             self.listen(report)
             self.said.append(report)
             known[key] = report.stop
@@ -348,7 +347,9 @@ class Execution:
         engine: Engine
         if settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (
@@ -417,7 +418,8 @@ class Execution:
         first = self.write_points(writer, points.recorded, points.n)
         writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
-        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
+        left = {*MARKS, *(leaf for feed in plan.space.feeds.values() for leaf in feed.recorded)}
+        writer.describe({"explored": json.dumps([name for name in explored if name not in left])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.inputs(read)
         writer.commit()
@@ -429,6 +431,8 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        if feeds := feeds_about(plan):
+            writer.describe({FEEDS: json.dumps(feeds)})
         writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:

@@ -13,6 +13,7 @@ from simkit.collect.plan import Plan
 from simkit.declare.forms import ASKED, TOLD, Array, Index
 from simkit.declare.space import Space, explore
 from simkit.errors import SimkitError
+from simkit.record.facts import read_reports, read_stops
 from simkit.record.recorded import Recorded
 from simkit.study.answers import owned
 from simkit.study.conversation import Conversation
@@ -281,7 +282,7 @@ class Steady:
         try:
             past = Past(recorded)
             heard = {run: (point, results) for run, point, results in rows_of(recorded, past.known)}
-            self.stopped = recorded.stops
+            self.stopped = read_stops(recorded.root["runs"])
         finally:
             recorded.close()
         for run in past.asked_runs.tolist():
@@ -360,7 +361,8 @@ class Past:
         self.known: Index = known
         self.order: Index = self._ordered(known, status)
         self.next = 0
-        self.reports = deque(report for report in recorded.reports if self.asked[report.run] >= 0)
+        reports = read_reports(recorded.root["runs"])
+        self.reports = deque(report for report in reports if self.asked[report.run] >= 0)
 
     def _ordered(self, known: Index, status: Array) -> Index:
         """The answers in the order in which they were given; those that were not, at the end."""
@@ -382,7 +384,7 @@ def _results(batch: Batch) -> list[dict[str, Any]]:
 
 def learn_from(recorded: Recorded, learn: Callable[[Any, Any], None]) -> int:
     """Let a sampler learn each done run of another trajectory, but those that were stopped; how many there were."""
-    count, stops = 0, recorded.stops
+    count, stops = 0, read_stops(recorded.root["runs"])
     for run, point, results in rows_of(recorded, recorded.done):
         if run in stops:
             continue
