@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pdb
 import secrets
 import sys
 import tomllib
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simkit.cli.listing import list_experiments, list_parameters
 from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
     KindOf,
@@ -58,6 +56,8 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         else Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
     )
     if options.parameters or options.collect_only:
+        from simkit.cli.listing import list_experiments, list_parameters
+
         code = (
             list_parameters(items, options)
             if options.parameters
@@ -197,6 +197,8 @@ def shard(text: str) -> Shard:
 
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
+    import pdb
+
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)
 

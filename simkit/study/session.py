@@ -35,11 +35,9 @@ from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
-from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.strategies import study_adaptively
 from simkit.study.supply import supplied
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
@@ -73,6 +71,8 @@ def study(
     supply = Supply(settings, slots)
     item = attrs.evolve(item, plan=supplied(item.plan, supply))
     if item.plan.strategy is not None and not _selects(item, settings):
+        from simkit.study.strategies import study_adaptively
+
         return study_adaptively(item.plan, settings, reporter)
     return _study_points(item, settings, reporter, supply.remarks)
 
@@ -129,9 +129,16 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if trials is not None and len(runs):
         progress.remarks.append(trials.words)
     reporter.end(progress)
-    if not settings.replay and not progress.interrupted:
-        call_afters(plan, progress, settings, shared, reporter)
+    if plan.afters and not settings.replay and not progress.interrupted:
+        _follow(progress, settings, shared, reporter)
     return progress
+
+
+def _follow(progress: Progress, settings: Settings, shared: dict[str, Any], reporter: Reporter) -> None:
+    """Call what follows the experiment."""
+    from simkit.study.after import call_afters
+
+    call_afters(progress.plan, progress, settings, shared, reporter)
 
 
 def _shared(plan: Plan, target: Continuation) -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
