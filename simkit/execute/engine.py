@@ -39,6 +39,9 @@ class Engine(Protocol):
             When the engine itself fails: no run is to blame, and none is lost but those under way.
         """
 
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
+
     def halt(self) -> None:
         """Let no further run start; called from a signal handler."""
 
@@ -101,6 +104,10 @@ class Here:
             feed.put_back(portion, len(batch.runs))
             if len(batch.runs):
                 yield agenda.settle(batch)
+
+    def crew(self) -> tuple[int, int]:
+        """No worker but the owner."""
+        return 0, 0
 
     def halt(self) -> None:
         """Let no further run start."""

@@ -22,11 +22,13 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
+from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
+from simkit.provenance.environment import packages
 from simkit.record.file.store import Store
 from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
@@ -239,7 +241,7 @@ class Execution:
         """The runs with their points, and the checkpoints that they go on from."""
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
-            restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            restorable=self.checkpoints.known, workers=min(self.settings.width, len(runs)),
             memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
@@ -345,7 +347,14 @@ class Execution:
         """Where the runs are executed; processes are started before the file is opened."""
         settings, job = self.settings, self.job(fixed)
         engine: Engine
-        if settings.workers:
+        if settings.workers and settings.transport is not None:
+            engine = Futures(
+                job, settings.transport, folder=self.target.slot.path.parent,
+                packages=packages(self.plan.sources.imports).versions, show_output=settings.show_output,
+                gpus=settings.gpus,
+            )  # fmt: skip
+            self.progress.notices.append(settings.transport.words)
+        elif settings.workers:
             workers = min(settings.workers, runs)
             engine = processes(
                 job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
@@ -361,6 +370,7 @@ class Execution:
                 save=self.keep,
             )  # fmt: skip
         interrupt.halts.append(engine.halt)
+        self.progress.crew = engine.crew
         try:
             yield engine
         except BaseException:

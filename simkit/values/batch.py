@@ -270,9 +270,12 @@ class Portion:
 
     def part(self, start: int, stop: int) -> Portion:
         """Some of the runs, by their positions."""
-        rows = np.arange(start, stop)
+        return self.chosen(np.arange(start, stop))
+
+    def chosen(self, rows: Index) -> Portion:
+        """Some of the runs, by their positions, ascending."""
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[start:stop], points, self.restorable, self.memory, self.stops)
+        return Portion(self.runs[rows], points, self.restorable, self.memory, self.stops)
 
 
 class Checkpoints:

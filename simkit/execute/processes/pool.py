@@ -193,10 +193,27 @@ class Pool:
             if not ready:
                 yield None
 
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
+        alive = [worker for worker in self.workers.values() if worker.process]
+        return len(alive), sum(bool(worker.flight) for worker in alive)
+
     def halt(self) -> None:
         """Let no worker start a further run; they finish those that they are in."""
         for worker in list(self.workers.values()):
             worker.beat[STOP] = 1.0
+
+    def resume(self, call: int = 0) -> None:
+        """After a halt, let runs start again with the next agenda.
+
+        Parameters
+        ----------
+        call
+            How many runs one call shall compute, where it computes many.
+        """
+        for worker in self.workers.values():
+            worker.beat[STOP] = 0.0
+            worker.pace.size = call or worker.pace.size
 
     def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
