@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -25,8 +20,7 @@ from simkit.execute.engine import Engine, Here, processes
 from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
-from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
-from simkit.inject.lineage import Lineage
+from simkit.inject.contact import RUN, Beat, local_beat, signalled
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.provenance.environment import packages
 from simkit.record.file.store import Store
@@ -36,89 +30,10 @@ from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.study.rounds import Rounds, Trials
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, RunReport, Status, one_batch
 from simkit.values.columns import Column
-
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-class Interrupt:
-    """While entered, counts the signals instead of raising in the middle of a write; children are not concerned.
-
-    Parameters
-    ----------
-    beat
-        The heartbeat of runs in this process: only within one of them may an exception be raised.
-    notify
-        Called with the count at each signal.
-    """
-
-    def __init__(self, beat: Beat, notify: Callable[[int], None]) -> None:
-        self.beat, self.notify = beat, notify
-        self.count = 0
-        self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
-        self.previous: dict[int, Any] = {}
-        self.lineage: Lineage | None = None
-
-    @property
-    def requested(self) -> bool:
-        """Whether no further run shall start."""
-        return self.count > 0
-
-    @property
-    def now(self) -> bool:
-        """Whether running ones shall be given up."""
-        return self.count > 1
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
-                    self.previous[number] = signal.signal(number, self._handle)
-        handlers = {number: (self._handle, before) for number, before in self.previous.items()}
-        self.lineage = Lineage(handlers)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lineage = None
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        self.beat[STOP] = 1.0
-        for halt in self.halts:
-            halt()
-        self.notify(self.count)
-        if self.now and self.beat[RUN] >= 0:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def surroundings() -> Iterator[None]:
-    """Put back afterwards what runs in this process may have moved: the working directory and the standard streams."""
-    try:
-        folder = os.getcwd()
-    except OSError:  # it was removed
-        folder = ""
-    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-    try:
-        yield
-    finally:
-        if folder:
-            with suppress(OSError):
-                os.chdir(folder)
-        for number, (name, stream) in enumerate(streams.items(), 1):
-            setattr(sys, name, _reopened(number) if getattr(stream, "closed", False) else stream)
-
-
-def _reopened(number: int) -> Any:
-    try:
-        return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    except OSError:
-        return open(os.devnull, "w", encoding="utf-8")
-
 
 _BLOCK = 65_536
 _SMALL = 65_536  # bytes; larger arrays lie in memory that a worker fills again

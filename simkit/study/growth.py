@@ -29,7 +29,8 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation
 from simkit.resume.points import RecordedPoints, explored_columns, path_values
 from simkit.study.bookkeeping import Bookkeeping
-from simkit.study.execution import Execution, Interrupt
+from simkit.study.execution import Execution
+from simkit.study.interrupt import Interrupt
 from simkit.values.batch import Batch, Checkpoints, RunReport
 
 
