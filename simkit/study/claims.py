@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -30,7 +30,7 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import mended
 from simkit.resume.points import explored_columns
 from simkit.study.execution import Execution
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status
 
 _BLOCK = 65_536
 
@@ -231,6 +231,12 @@ class ShardPen:
             slot, durable = self.master, self.execution.settings.durable
             with master_group(slot.path, slot.group, durable=durable) as root:
                 write_inputs(root["info"], inputs, 1)
+
+    def reports(self, reports: Sequence[RunReport]) -> None:
+        """Record what runs reported and were answered."""
+        for report in reports:
+            shard = self.of(report.run)
+            shard.writer.reports([attrs.evolve(report, run=report.run - shard.stretch.first)])
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep the state of a run that is under way."""

@@ -27,7 +27,8 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.claims import ShardPen, Wanted, explored_names, wanted_runs
-from simkit.study.execution import Execution, Interrupt, surroundings
+from simkit.study.execution import Execution
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.values.batch import Checkpoints, Status
 
 
