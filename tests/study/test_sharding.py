@@ -20,6 +20,7 @@ import simkit
 from simkit.cli.main import main
 from simkit.record.file.locks import WriterLock
 from simkit.record.recorded import Recorded
+from simkit.values.decode import ABSENT
 from simkit.values.encode import encode
 
 STUDY = """
@@ -58,11 +59,16 @@ def verb(project, *arguments):
 
 
 def digests(trajectory, section):
-    """Types and bits of all values, by name."""
+    """Types and bits of each run's value, by name; nothing where it is absent."""
     rows = np.arange(len(trajectory))
     with contextlib.closing(Recorded.open(trajectory.path)) as recorded:
-        columns = {name: recorded.rows(name, rows) for name in recorded.names(section)}
-        return {name: encode(recorded.values(column)).digest() for name, column in columns.items()}
+        return {
+            name: [
+                "" if value is ABSENT else encode([value]).digest()
+                for value in recorded.values(recorded.rows(name, rows))
+            ]
+            for name in recorded.names(section)
+        }
 
 
 def done(project, file="study-001"):
