@@ -102,7 +102,7 @@ def test_by_shard_0_of_3_and_then_auto_a_study_is_bit_by_bit_the_unsharded_one(p
         whole.to_dataframe(["z", "sometimes", "text"])
     )
     files = sorted((project.path / "results/study-001.shards").glob("*.h5"))
-    assert len(files) == 5  # the first third, and the others cut where five parts end
+    assert len(files) == 6  # the first third, and the others cut where five parts end
     assert sharded.source(70)[0] == "study-001.shards/0001.h5"
 
 
