@@ -61,6 +61,9 @@ LATER = (  # came with features after the house was counted
         "resume/outlook",
         "inform/events",
         "cli/listing",
+        "cli/verbs/rename",
+        "record/rename",
+        "resume/renaming",
     ),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
 )
@@ -68,6 +71,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     **dict.fromkeys(["collect/brian", "collect/surroundings"], "inject/test_baseline.py"),
     "collect/draws": "inject/test_generators.py",
     **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
+    **dict.fromkeys(["record/rename", "resume/renaming"], "cli/verbs/test_rename.py"),
     "analyse/bokeh": "serve/test_app.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",

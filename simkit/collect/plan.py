@@ -121,6 +121,8 @@ class Plan:
         The project's files that it needs, as they were when it was collected.
     readings
         The files that this code read while it was imported, by path.
+    stream_name
+        The name by which its random streams derive from the root seed, if not its own.
     """
 
     name: str
@@ -145,6 +147,12 @@ class Plan:
     strategy: Strategy | None = None
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
+    stream_name: str = ""
+
+    @property
+    def stream(self) -> str:
+        """The name by which its random streams derive from the root seed: where it was renamed, its first one."""
+        return self.stream_name or self.name
 
     @property
     def doc(self) -> str:

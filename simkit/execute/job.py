@@ -102,7 +102,7 @@ class Recipe:
         """Make the job."""
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
-        job, space, compress, declared = dill.loads(self.payload)
+        job, space, compress, stream, declared = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
@@ -113,7 +113,7 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        return attrs.evolve(job, plan=plan), Declared(declared)
+        return attrs.evolve(job, plan=attrs.evolve(plan, stream_name=stream)), Declared(declared)
 
 
 @attrs.frozen(eq=False)
@@ -148,7 +148,7 @@ def portable(job: Job, declared: Declared) -> Source:
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps((rest, space, plan.compress, elements), recurse=True)
+        payload = dill.dumps((rest, space, plan.compress, plan.stream_name, elements), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(

@@ -134,7 +134,7 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
         positional, named = bound(node, plan, values)
         assert node.make is not None
         own = [stream_of(name, generator) for name, generator in plan.generators.items()]
-        with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)), Lineage():
+        with seeded([*global_streams(), *own], shared_seed(root, plan.stream, node.key)), Lineage():
             value = node.make(*positional, **named)
             return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
@@ -151,7 +151,7 @@ def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any
         return np.random.default_rng(values[node.needs[0].key])
     if node.name == RANDOM_STATE:
         return small_seed(values[node.needs[0].key])
-    return shared_seed(root, plan.name, provider)
+    return shared_seed(root, plan.stream, provider)
 
 
 def bound(node: Node, plan: Plan, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
