@@ -71,7 +71,7 @@ RENAMINGS = {
         [("f", "g"), ("gain", "boost"), ("gamma", "beta"), ("neuron", "cell"), ("Neuron", "Cell"), ("z", "w")],
         "sim_b.py",
         [
-            ("neuron", "cell"), ("gain", "boost"), ("cell.gamma", "cell.beta"), ("z", "w"),
+            ("gain", "boost"), ("neuron", "cell"), ("cell.gamma", "cell.beta"), ("z", "w"),
             ("sim_a.py::f", "sim_b.py::g"),
         ],
     ),
@@ -162,7 +162,8 @@ def test_a_copy_beside_the_first_is_no_renaming(project, recorded):
 
 
 def test_two_names_that_become_one_are_no_renaming(project):
-    source = "from simkit import experiment\n@experiment\ndef f({0}=2, {1}=3):\n    {2} = 5\n    return {0} + {1} * {2}\n"
+    body = "    {2} = 5\n    return {0} + {1} * {2}\n"
+    source = "from simkit import experiment\n@experiment\ndef f({0}=2, {1}=3):\n" + body
     project.file("sim_a.py", source.format("a", "b", "c"))
     project.ok("-n", "0")
     project.file("sim_a.py", source.format("a", "c", "c"))
@@ -174,15 +175,17 @@ def test_links_remarks_and_order_follow_the_name(project, recorded):
     path.write_bytes(recorded[0])
     with simkit.open(path, mode="r+") as traj:
         traj.link("mine", "neuron.gamma")
-        traj.note("a guess", "neuron.gamma")
-        before = list(traj.parameters)
+        traj.note({"neuron.gamma": "a guess"})
+        before = traj.names("parameters")
     project.ok("rename", "neuron", "cell")
     project.ok("rename", "cell.gamma", "cell.beta")
     project.ok("rename", "f", "g")
     with simkit.open(project.path / "results" / "g-001.h5") as traj:
-        assert traj.links["mine"] == 0.1
-        assert list(traj.parameters) == [name.replace("neuron", "cell") for name in before]
-        assert "a guess" in str(traj.describe("cell.beta"))
+        assert traj.links.mine == 0.1
+        assert traj.names("parameters") == [
+            name.replace("neuron.gamma", "cell.beta").replace("neuron", "cell") for name in before
+        ]
+        assert traj.notes("cell.beta") == ["a guess"]
         assert traj.parameters.cell.beta == 0.1
 
 
@@ -263,7 +266,8 @@ def test_one_name_in_two_branches_or_defined_again_by_a_notebook_is_no_error(pro
         "else:\n    @experiment\n    def a():\n        return 2\n",
     )
     project.ok("--co")
-    cells = "import simkit\nfor value in (1, 2):\n    exec('@simkit.experiment\\ndef a():\\n    return 1\\n', globals())\n"
+    cell = "@simkit.experiment\\ndef a():\\n    return 1\\n"
+    cells = f"import simkit\nfor value in (1, 2):\n    exec('{cell}', globals())\n"
     project.file("script.py", cells)
     assert project.python("script.py").code == 0
 
