@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
+from simkit.analyse.stages import Supply
 from simkit.collect.collection import Item
 from simkit.collect.config import Settings
+from simkit.collect.fields import is_group
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import MISSING, fields, group_fields, is_group
+from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.targets import selected
 from simkit.declare.forms import Index, axes
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, shown_path
+from simkit.errors import NothingToRun, SourceNotReady, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.resume.outlook import Outlook, outlook
+from simkit.study.supply import supplied
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +33,12 @@ _MOST = 1000
 def list_experiments(items: Sequence[Item], settings: Settings, options: argparse.Namespace) -> int:
     """``--co``: each experiment with its number of runs; each run with ``-v``."""
     total, verbose, quiet = 0, options.verbose, options.quiet
-    for item in items:
+    for collected in items:
+        try:
+            item = attrs.evolve(collected, plan=supplied(collected.plan, Supply(settings)))
+        except SourceNotReady as problem:
+            _say_unready(collected.plan, str(problem), options.json)
+            continue
         plan, runs = item.plan, _chosen(item, settings.where)
         total += len(runs)
         if options.json:
@@ -46,6 +55,14 @@ def list_experiments(items: Sequence[Item], settings: Settings, options: argpars
     if not quiet and not options.json:
         print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
     return 0
+
+
+def _say_unready(plan: Plan, problem: str, events: Events | None) -> None:
+    """An experiment goes over runs of another one that are not there yet: so its own are not known."""
+    if events:
+        events.emit("error", where=plan.node_id, message=problem)
+    else:
+        print(f"{plan.node_id}  not known yet{_summary(plan)}\n    {problem}")
 
 
 def outlook_lines(view: Outlook, settings: Settings) -> Iterator[str]:
@@ -123,7 +140,7 @@ def list_parameters(items: Sequence[Item], options: argparse.Namespace) -> int:
                     )
             continue
         print(rule(item.plan.node_id, "-"))
-        _print_parameters(item.plan, item.plan.parameters)
+        _print_parameters(item.plan, item.plan.parameters | item.plan.feeds)
         for companion in item.plan.companions:
             own = {
                 name: node for name, node in companion.parameters.items() if name not in item.plan.parameters
@@ -145,6 +162,9 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     """A parameter's lines: a group has one for each of its fields."""
     about = "   ".join(text for text in (node.comment.partition("\n")[0], node.origin) if text)
     unit = f" {node.unit}" if node.unit else ""
+    if node.kind == "feed":
+        which = "each" if node.value.by is None else "groups" if node.varying else "all"
+        return [(node.name, f"{which} of {node.origin}", "")]
     if node.kind == "explored":
         declared = [values for name, values in axes(plan.space.form) if name == node.name]
         some = [
@@ -156,21 +176,21 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
         return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
     if node.kind == "constant" and not is_group(node.value):
         return [(node.name, briefly(node.value) + unit, about)]
-    if node.kind == "constant":
-        return [
-            (f"{node.name}.{name}", briefly(value), about) for name, value in group_fields(node.value).items()
-        ]
-    if node.kind == "group" and node.make is not None:
-        return [(node.name, "group", about), *_fields(node, plan)]
-    return [(node.name, "computed for each run" if node.varying else "computed once", about)]
+    base = plan.nodes.get(f"{node.key}@base", node)
+    group = node.make if node.kind == "group" else base.value if base.kind == "constant" else None
+    if group is None:
+        return [(node.name, "computed for each run" if node.varying else "computed once", about)]
+    head = [] if node.kind == "constant" else [(node.name, "group", about)]
+    return head + _fields(node, group, plan)
 
 
-def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
+def _fields(node: Node, group: Any, plan: Plan) -> list[tuple[str, str, str]]:
     rows = []
-    for name, request in fields(node.make).items():
-        full = f"{node.name}.{name}"
+    for full, request in every_field(node.name, group).items():
         if full not in plan.nodes:
             unit = f" {request.note.unit}" if request.note.unit else ""
             value = "no default" if request.default is MISSING else briefly(request.default)
-            rows.append((full, value + unit, request.note.comment))
+            origin = node.origin if node.kind == "constant" else ""
+            about = "   ".join(text for text in (request.note.comment, origin) if text)
+            rows.append((full, value + unit, about))
     return rows

@@ -143,8 +143,8 @@ def _rename_in_facts(root: h5py.Group, old: str, new: str) -> None:
     known = json.loads(root.attrs["fingerprint"])
     known["constants"] = {_renamed(name, old, new): digest for name, digest in known["constants"].items()}
     known["explored"] = sorted(_renamed(name, old, new) for name in known["explored"])
-    if "designs" in known:
-        known["designs"] = _replaced(known["designs"], old, new)
+    for key in {"designs", "feeds"} & known.keys():
+        known[key] = _replaced(known[key], old, new)
     root.attrs["fingerprint"] = json.dumps(known)
     if "explored" in root.attrs:
         explored = json.loads(root.attrs["explored"])
