@@ -464,9 +464,3 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
 def _upstream(plan: Plan, key: str) -> set[str]:
     """A node and all that it needs."""
     return {key}.union(*(_upstream(plan, need.key) for need in plan.nodes[key].needs))
-
-
-def tally(status: Array) -> dict[str, int]:
-    """How many runs have each status."""
-    counts = np.bincount(status, minlength=len(Status))
-    return {one.word: int(counts[one]) for one in Status if counts[one]}

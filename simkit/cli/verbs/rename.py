@@ -19,7 +19,7 @@ from simkit.record.rename import rename_experiment, rename_value
 
 
 @attrs.frozen
-class Known:
+class Named:
     """A trajectory, and the names in it."""
 
     slot: Slot
@@ -88,16 +88,16 @@ def _slots(files: Sequence[str], settings: Settings) -> Iterator[Slot]:
             continue
 
 
-def _known(slot: Slot) -> Known:
+def _known(slot: Slot) -> Named:
     with closing(Recorded.open(slot.path, slot.group)) as recorded:
         names = tuple(name for section in ("parameters", "results") for name in recorded.names(section))
-        return Known(slot, str(recorded.attributes["node_id"]), names)
+        return Named(slot, str(recorded.attributes["node_id"]), names)
 
 
-Todo = list[tuple[Known, str, str]]
+Todo = list[tuple[Named, str, str]]
 
 
-def _experiments(known: Sequence[Known], old: str, new: str) -> Todo:
+def _experiments(known: Sequence[Named], old: str, new: str) -> Todo:
     """Trajectories of an experiment, or of all in a file that was moved."""
     if not _is_path(new) or ("::" in old) != ("::" in new):
         shape = "FILE::NAME" if "::" in old else "FILE.py"
@@ -113,7 +113,7 @@ def _experiments(known: Sequence[Known], old: str, new: str) -> Todo:
     return todo
 
 
-def _values(known: Sequence[Known], old: str, new: str) -> Todo:
+def _values(known: Sequence[Named], old: str, new: str) -> Todo:
     """Trajectories with a parameter or result, or a group, of this name; else of an experiment that is called so."""
     having = [each for each in known if any(name == old or name.startswith(f"{old}.") for name in each.names)]
     called = [each for each in known if each.node_id.rpartition("::")[2] == old]
