@@ -18,7 +18,7 @@ from simkit.record.catalogue import existing, experiments
 from simkit.record.file.locks import writer_of
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
-from simkit.resume.continuing import tally
+from simkit.values.batch import tally
 from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
 
