@@ -10,6 +10,7 @@ from simkit._version import __version__
 if TYPE_CHECKING:
     from simkit.analyse.open import merge as merge
     from simkit.analyse.open import open as open
+    from simkit.analyse.stages import each as each
     from simkit.analyse.trajectory import Trajectory as Trajectory
     from simkit.declare.adaptive import adaptive as adaptive
     from simkit.declare.annotations import Unit as Unit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from simkit.declare.tags import parameter as parameter
     from simkit.declare.tags import report as report
     from simkit.errors import SimkitError as SimkitError
+    from simkit.study.script import script as script
     from simkit.study.script import start as start
     from simkit.study.session import call as call
     from simkit.study.session import run as run
@@ -41,6 +43,7 @@ _HOME = {
     "parameter": "declare.tags",
     "explore": "declare.space",
     "product": "declare.space",
+    "each": "analyse.stages",
     "sample": "declare.sampling",
     "saltelli": "declare.designs",
     "morris": "declare.designs",
@@ -55,6 +58,7 @@ _HOME = {
     "Trajectory": "analyse.trajectory",
     "run": "study.session",
     "start": "study.script",
+    "script": "study.script",
     "call": "study.session",
 }
 

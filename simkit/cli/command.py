@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pdb
 import secrets
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 
-from simkit.collect.collection import Item, collect
+from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
     KindOf,
     Outside,
@@ -25,20 +23,16 @@ from simkit.collect.config import (
     load_settings,
 )
 from simkit.collect.conversion import convert
-from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import MISSING, fields, group_fields, is_group
-from simkit.collect.targets import Shard, Target, parse_target, selected
+from simkit.collect.targets import Shard, Target, parse_target
 from simkit.collect.text import Typed, parse_axis, split
-from simkit.declare.forms import axes
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
-from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, ProviderFailed, SimkitError
-from simkit.inform.progress import assignments, briefly, counted, rule
+from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
+from simkit.inform.events import Announcer
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
 from simkit.study.session import study
 
@@ -56,33 +50,60 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     items, problems = collect(settings)
     if settings.into is not None:
         items = [item for item in items if item.plan.node_id in recorded_ids(settings.into)] or items
+    report = (
+        Announcer(settings, options.json, again=again(options))
+        if options.json
+        else Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
+    )
     if options.parameters or options.collect_only:
-        code = list_parameters(items) if options.parameters else list_experiments(items, settings, options)
+        from simkit.cli.listing import list_experiments, list_parameters
+
+        code = (
+            list_parameters(items, options)
+            if options.parameters
+            else list_experiments(items, settings, options)
+        )
         for problem in problems:
-            print(f"simkit: {problem.error}", file=sys.stderr)
+            if isinstance(report, Announcer):
+                report.uncollected(problem.where, str(problem.error))
+            else:
+                print(f"simkit: {problem.error}", file=sys.stderr)
         return USAGE if problems else code
-    report = Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
     for problem in problems:
         report.uncollected(problem.where, str(problem.error))
-    code = run_all(items, settings, report, durations=options.durations or 0)
+    uncollected = [problem.where for problem in problems]
+    code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
     return USAGE if problems and code != INTERRUPTED else code
 
 
-def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durations: int) -> int:
-    """Study the experiments one after the other; the exit code."""
-    nothing: list[str] = []
+def run_all(
+    items: Sequence[Item],
+    settings: Settings,
+    report: Report | Announcer,
+    *,
+    durations: int,
+    uncollected: Iterable[str] = (),
+) -> int:
+    """Study the experiments one after the other, but those that need the runs of uncollected ones; the exit code."""
+    nothing: list[tuple[str, str]] = []
+    slots: dict[str, Slot] = {}
+    unready = dict.fromkeys(where for where in uncollected if "::" in where)
     code = 0
     try:
         for item in items:
+            node_id = item.plan.node_id
             try:
-                progress = study(item, settings, report)
+                check_ready(item, unready)
+                progress = study(item, settings, report, slots)
             except NothingToRun as problem:
-                nothing.append(str(problem))
+                nothing.append((item.plan.node_id, str(problem)))
                 continue
-            except ProviderFailed as problem:
-                report.unstarted(item.plan.node_id, str(problem))
-                code = FAILED
+            except (ProviderFailed, SourceNotReady) as problem:
+                report.unstarted(node_id, str(problem))
+                unready[node_id] = None
+                code = code or problem.exit_code
                 continue
+            slots[node_id] = progress.target.slot
             code = code or (FAILED if progress.failed_in_all or progress.problems else 0)
             if progress.interrupted or (
                 settings.most_failures and progress.failed_in_all >= settings.most_failures
@@ -93,9 +114,17 @@ def run_all(items: Sequence[Item], settings: Settings, report: Report, *, durati
         report.close(durations)
         raise
     report.close(durations)
-    for text in nothing:
-        print(f"simkit: {text}", file=sys.stderr)
+    for node_id, text in nothing:
+        report.nothing(node_id, text)
     return NOTHING if len(nothing) == len(items) else code
+
+
+def check_ready(item: Item, unready: Iterable[str]) -> None:
+    """Refuse an experiment that needs the runs of one that could not be run."""
+    lacking = needed(item.plan, unready)
+    if lacking:
+        msg = f"it needs the runs of {lacking[0]}, which could not be run"
+        raise SourceNotReady(msg)
 
 
 def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: Sequence[Target]) -> Settings:
@@ -124,6 +153,7 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
         replay=options.pdb and any(target.runs is not None for target in targets),
+        allow_incomplete=options.allow_incomplete,
         argv=("simkit", *arguments),
         sumatra=project.sumatra or options.sumatra,
         reason=options.reason,
@@ -167,6 +197,8 @@ def shard(text: str) -> Shard:
 
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
+    import pdb
+
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)
 
@@ -308,113 +340,3 @@ def again(options: argparse.Namespace) -> list[str]:
         given = getattr(options, option)
         kept += [f"--{option}", *given] if given else []
     return kept
-
-
-_MOST = 1000
-
-
-def list_experiments(items: Sequence[Item], settings: Settings, options: argparse.Namespace) -> int:
-    """``--co``: each experiment with its number of runs; each run with ``-v``."""
-    total, verbose, quiet = 0, options.verbose, options.quiet
-    for item in items:
-        plan, runs = item.plan, _chosen(item, settings.where)
-        total += len(runs)
-        number = "adaptive" if plan.strategy else f"{counted(len(runs), 'run')}{_more(plan)}"
-        print(plan.node_id if quiet else f"{plan.node_id}  {number}{_summary(plan)}")
-        for companion in () if quiet else plan.companions:
-            print(f"    {_role(plan, companion)}: {companion.node_id}{_summary(companion)}")
-        if verbose:
-            list_runs(plan, runs)
-    if not quiet:
-        print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
-    return 0
-
-
-def _chosen(item: Item, where: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The numbers of the runs that are selected, as far as they are known before a strategy chooses them."""
-    plan = item.plan
-    if plan.strategy is not None:
-        return np.empty(0, np.int64)
-    if not len(plan.space):
-        msg = f"{plan.node_id}: its space is empty: no point is left to run"
-        raise NothingToRun(msg)
-    chosen = selected(plan.space, item.runs, where, plan.node_id)
-    return np.arange(len(plan.space)) if chosen is None else np.flatnonzero(chosen)
-
-
-def _more(plan: Plan) -> str:
-    return f", more until {plan.space.form.test}" if isinstance(plan.space.form, Until) else ""
-
-
-def _role(plan: Plan, companion: Plan) -> str:
-    return "after" if companion in plan.afters else "strategy"
-
-
-def _summary(plan: Plan) -> str:
-    doc = plan.doc.partition("\n")[0]
-    return f"   {doc}" if doc else ""
-
-
-def list_runs(plan: Plan, runs: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
-    """One line per run, as far as one can read."""
-    for run in runs[:_MOST].tolist():
-        print(f"    [{run}]  {assignments(plan.space[run])}")
-    if len(runs) > _MOST:
-        print(f"    … and {counted(len(runs) - _MOST, 'more run')}")
-
-
-def list_parameters(items: Sequence[Item]) -> int:
-    """``--parameters``: name, value, unit, comment and origin of all parameters of each experiment."""
-    for item in items:
-        print(rule(item.plan.node_id, "-"))
-        _print_parameters(item.plan, item.plan.parameters)
-        for companion in item.plan.companions:
-            own = {
-                name: node for name, node in companion.parameters.items() if name not in item.plan.parameters
-            }
-            if own:
-                print(f"{_role(item.plan, companion)}: {companion.node_id}")
-                _print_parameters(companion, own)
-    return 0
-
-
-def _print_parameters(plan: Plan, nodes: Mapping[str, Node]) -> None:
-    rows = [row for node in nodes.values() for row in described(node, plan)]
-    width = max((len(name) for name, _, _ in rows), default=0)
-    for name, value, about in rows:
-        print(f"{name:<{width}}  {value}{'   ' + about if about else ''}")
-
-
-def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
-    """A parameter's lines: a group has one for each of its fields."""
-    about = "   ".join(text for text in (node.comment.partition("\n")[0], node.origin) if text)
-    unit = f" {node.unit}" if node.unit else ""
-    if node.kind == "explored":
-        declared = [values for name, values in axes(plan.space.form) if name == node.name]
-        some = [
-            briefly(value, 20)
-            for values in declared
-            for value in values.take(np.arange(min(4, len(values)))).elements()
-        ]
-        more = ", …" if sum(map(len, declared)) > len(some) else ""
-        return [(node.name, f"explored: {', '.join(some)}{more}{unit}", about)]
-    if node.kind == "constant" and not is_group(node.value):
-        return [(node.name, briefly(node.value) + unit, about)]
-    if node.kind == "constant":
-        return [
-            (f"{node.name}.{name}", briefly(value), about) for name, value in group_fields(node.value).items()
-        ]
-    if node.kind == "group" and node.make is not None:
-        return [(node.name, "group", about), *_fields(node, plan)]
-    return [(node.name, "computed for each run" if node.varying else "computed once", about)]
-
-
-def _fields(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, request in fields(node.make).items():
-        full = f"{node.name}.{name}"
-        if full not in plan.nodes:
-            unit = f" {request.note.unit}" if request.note.unit else ""
-            value = "no default" if request.default is MISSING else briefly(request.default)
-            rows.append((full, value + unit, request.note.comment))
-    return rows

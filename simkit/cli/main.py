@@ -135,7 +135,12 @@ def _execution(group: argparse._ArgumentGroup) -> None:
     add(
         "--lf",
         action="store_true",
-        help="run again what failed in the newest trajectory, whatever changed since",
+        help="run again what failed in the nearest trajectory, whatever changed since",
+    )
+    add(
+        "--allow-incomplete",
+        action="store_true",
+        help="go over the done runs of another experiment although some are missing",
     )
     add("--shard", metavar="I/N", help="only part I (from 0) of N, into a file of its own")
     add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
@@ -151,6 +156,9 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("-s", action="store_true", dest="show_output", help="show what runs print, instead of recording it")
     add("--durations", metavar="N", type=int, help="show the N slowest runs")
     add("--version", action="store_true", help="show the version")
+    group.add_argument(
+        "--json", action="store_true", help="say it as JSON objects, one a line (docs/json.md)"
+    )
 
 
 LOST, INTERRUPTED, BUG, USAGE = 1, 2, 3, 4
@@ -274,11 +282,55 @@ def _run(arguments: list[str]) -> int:
     if options.version:
         print(f"simkit {__version__}")
         return 0
+    return _said(options, lambda: _commanded(options, arguments))
+
+
+def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in options.targets:
         _check_word(target)
     from simkit.cli.command import command
 
     return command(options, arguments)
+
+
+def _said(options: argparse.Namespace, action: Callable[[], int]) -> int:
+    """Do it; with ``--json`` only objects go to standard output, an error and the exit code among them."""
+    if not getattr(options, "json", False):
+        return action()
+    from simkit.inform.events import Events
+
+    code = BUG
+    with _alone_on_output() as outlet:
+        options.json = events = Events(outlet)
+        try:
+            code = action()
+        except SimkitError as error:
+            code = error.exit_code
+            events.emit("error", where="", message=str(error))
+            raise
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+            raise
+        finally:
+            events.emit("finished", exit_code=code)
+    lost = outlet.error is not None and not isinstance(outlet.error, BrokenPipeError)
+    return code or (LOST if lost else 0)
+
+
+@contextlib.contextmanager
+def _alone_on_output() -> Iterator[_Outlet]:
+    """Standard output for whoever enters; what others write there goes to standard error meanwhile."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    stream = open(own, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - closed below, whatever it can't write
+    try:
+        yield _Outlet(stream)
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os.dup2(own, 1)
+        os.close(own)
 
 
 _MEANT = {  # words that are no verbs
@@ -325,9 +377,9 @@ def _verb(name: str, arguments: list[str]) -> int:
     if isinstance(options, int):
         return options
     if name in _LIVE or getattr(options, "pdb", False):
-        return int(module.main(options))
+        return _said(options, lambda: int(module.main(options)))
     with contextlib.redirect_stdout(VisibleText(sys.stdout)):
-        return int(module.main(options))
+        return _said(options, lambda: int(module.main(options)))
 
 
 _LIVE = ("serve", "watch")  # what these write to a terminal is not only text

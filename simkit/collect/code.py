@@ -21,6 +21,7 @@ from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, proj
 from simkit.collect.objects import held, names_of, source_of
 from simkit.collect.scopes import Use, names_in
 from simkit.collect.syntax import CodeUnit, normal_form
+from simkit.errors import is_ours
 
 _NAMESPACES = (("globals",), ("locals",), ("vars",))
 
@@ -108,10 +109,15 @@ def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tup
         if id(one) in seen or key in known or globals_of(one) is not globals_of(thing):
             continue
         seen.add(id(one))
-        if isinstance(one, FunctionType) and not one.__code__.co_filename.startswith("<attrs generated"):
+        if isinstance(one, FunctionType) and not _is_generated(one.__code__.co_filename):
             yield key, one
         waiting += held(one)
         waiting += [f for name in names_of(one) for f in held(globals_of(one).get(name))]
+
+
+def _is_generated(filename: str) -> bool:
+    """Whether a function was written by attrs, or stands for a script."""
+    return filename.startswith("<attrs generated") or is_ours(filename)
 
 
 def is_users(function: FunctionType) -> bool:

@@ -65,6 +65,10 @@ class Settings:
         Whether Sumatra's lab notebook gets a record.
     user
         Whether the user's name is recorded.
+    gpus
+        The devices of which worker i sees one: their numbers or names, or ``auto`` for all that there are.
+    memory_on_retry
+        How many times as much memory a run gets that is tried again because it had too little.
     outside
         Values laid on top of the code's, by (dotted) name; the last source wins.
     targets, keyword, where
@@ -102,6 +106,8 @@ class Settings:
         The command, for the record.
     reason
         Why this is run.
+    allow_incomplete
+        Whether to go over another experiment's runs although some of them are not done.
     every_package
         Record all installed packages, not only those that the experiment imports.
     """
@@ -116,6 +122,8 @@ class Settings:
     git: str = "record"
     sumatra: bool = False
     user: bool = True
+    gpus: tuple[int | str, ...] | Literal["auto"] = ()
+    memory_on_retry: float = 1.0
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
 
     targets: Sequence[Target] = ()
@@ -137,6 +145,7 @@ class Settings:
     show_output: bool = False
     on_error: Callable[[BaseException], None] | None = None
     replay: bool = False
+    allow_incomplete: bool = False
 
     argv: tuple[str, ...] = ()
     reason: str = ""
@@ -219,6 +228,20 @@ _KEYS: Mapping[str, _Rule] = {
     "git": _choice("record", "require-clean", "commit", "snapshot", "off"),
     "sumatra": _BOOLEAN,
     "user": _BOOLEAN,
+    "gpus": (
+        lambda value: (
+            value == "auto"
+            or (
+                isinstance(value, list)
+                and all(type(one) in (int, str) and one not in (-1, "") for one in value)
+            )
+        ),
+        'must be "auto" or a list of devices such as [0, 1]',
+    ),
+    "memory_on_retry": (
+        lambda value: type(value) in (int, float) and 1 <= value < 1000,
+        "must be a factor from 1 on such as 2.0",
+    ),
 }
 
 

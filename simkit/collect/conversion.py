@@ -39,7 +39,7 @@ def expected(annotation: Any, default: Any) -> Any:
     """
     if default is None:
         return annotation
-    kind, plain = type(default), _plain(annotation)
+    kind, plain = type(default), unwrapped(annotation)
     origin = typing.get_origin(plain)
     if origin in _UNIONS or origin is Literal or origin is kind:
         return plain
@@ -48,7 +48,7 @@ def expected(annotation: Any, default: Any) -> Any:
     return np.ndarray[Any, default.dtype] if kind is np.ndarray else kind
 
 
-def _plain(annotation: Any) -> Any:
+def unwrapped(annotation: Any) -> Any:
     """An annotation without ``Annotated``, ``NewType`` and names for types around it."""
     while True:
         if typing.get_origin(annotation) is typing.Annotated:
@@ -79,7 +79,7 @@ def convert(value: Any, name: str, kind: Any, source: str) -> Any:
         Where the value is not of that type and would lose something on the way.
     """
     try:
-        return _converted(value, _plain(kind), name)
+        return _converted(value, unwrapped(kind), name)
     except Unfit as problem:
         msg = f"{source}: {problem}"
         raise SimkitError(msg) from None
@@ -130,7 +130,9 @@ def _one_of(value: Any, kinds: Sequence[Any], name: str) -> Any:
     literal = parse(value) if isinstance(value, Typed) else value
     if literal is None and type(None) in kinds:
         return None
-    others = sorted((kind for kind in map(_plain, kinds) if kind is not type(None)), key=lambda k: k is str)
+    others = sorted(
+        (kind for kind in map(unwrapped, kinds) if kind is not type(None)), key=lambda k: k is str
+    )
     if not isinstance(value, str) or type(literal) is not str:
         for kind in others:
             if type(literal) is kind:
@@ -271,7 +273,9 @@ def _collection(value: Any, kind: Any, name: str) -> Any:
 
 def _item(value: Any, kind: Any, name: str) -> Any:
     return (
-        value if isinstance(kind, typing.TypeVar) else _converted(value, _plain(kind), f"an item of {name}")
+        value
+        if isinstance(kind, typing.TypeVar)
+        else _converted(value, unwrapped(kind), f"an item of {name}")
     )
 
 

@@ -67,6 +67,7 @@ def attributes(kind: type) -> dict[str, Any]:
 def carried(function: FunctionType) -> dict[str, Any]:
     """What a function carries with it, by name: closed-over values, defaults, attributes."""
     values = dict(getattr(function, "__dict__", {}))
+    values.pop("__signature__", None)  # its defaults are parameters
     defaults = function.__defaults__ or ()
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     values.update(zip(names[len(names) - len(defaults) :], defaults, strict=True))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 
 from simkit.collect.captures import Captures
+from simkit.collect.fields import assembled, inner_comments, is_group_class, is_parameter, leaves, own_doc
 from simkit.collect.listener import OpenedFile
+from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
 from simkit.declare.tags import Limits
 
-NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin"]
+NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin", "feed"]
 BUILTINS = ("run", "rng", "seed", "random_state", "workdir")
 
 
@@ -27,6 +29,30 @@ class Need:
     argument: str
     key: str
     keyword: bool = False
+
+
+class Supplier(Protocol):
+    """Makes an argument from recorded runs of another experiment.
+
+    Attributes
+    ----------
+    experiment
+        The node id of that experiment.
+    fixed
+        File, runs and digest, where they are the same for all runs.
+    """
+
+    experiment: str
+    fixed: tuple[Any, ...] | None
+
+    def at(self, place: Mapping[str, Any]) -> Any:
+        """The argument of one run, from its file, run or runs, and digest."""
+
+    def all(self) -> Any:
+        """The argument that all runs share."""
+
+    def close(self) -> None:
+        """Close the files that this process has opened."""
 
 
 @attrs.frozen(eq=False)
@@ -41,11 +67,14 @@ class Node:
     kind
         ``explored`` from the space (``needs`` then names the normal value, where the space may lack it);
         ``constant`` from a default or from outside; ``derived`` by a parameter function; ``group`` by a
-        parameter class; ``overlay``, a group with some fields replaced; ``fixture``; ``builtin``.
+        parameter class; ``overlay``, a group with some fields replaced; ``fixture``; ``builtin``; ``feed``, runs
+        of another experiment, of which ``value`` says which (and ``needs``, the normal value as above).
     make
         The function or class to call; None for constants, explored values and built-ins.
     varying
         Whether it may differ between runs.
+    supplier
+        What makes it from the runs of another experiment, once these are chosen.
     origin
         Where it comes from, for people: ``simconf.py:12``, ``--set``.
     """
@@ -60,6 +89,7 @@ class Node:
     origin: str = ""
     comment: str = ""
     unit: str = ""
+    supplier: Supplier | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +104,7 @@ class Node:
     @property
     def is_recorded(self) -> bool:
         """Whether it is a value for the record, and so protected: no fixture, no built-in."""
-        return self.kind not in ("fixture", "builtin")
+        return self.kind not in ("fixture", "builtin", "feed")
 
     @property
     def is_parameter(self) -> bool:
@@ -85,6 +115,21 @@ class Node:
         """The arguments of one call to ``make``."""
         positional = [values[need.key] for need in self.needs if not need.keyword]
         return positional, {need.argument: values[need.key] for need in self.needs if need.keyword}
+
+    def called(self, values: Mapping[str, Any]) -> Any:
+        """What ``make`` gives with these values; a group is put together of its fields, dotted ones included."""
+        assert self.make is not None
+        positional, named = self.bound(values)
+        return assembled(self.make, **named) if self.kind == "group" else self.make(*positional, **named)
+
+    def leaves(self, value: Any) -> dict[str, Any]:
+        """What is recorded for the node's value, by name.
+
+        A group is recorded as its fields. What a function computes and what is explored is one value, unless it is
+        of a ``@parameter`` class: an instance of any other class can be read back only as a whole.
+        """
+        is_whole = self.kind in ("derived", "explored") and not is_parameter(value)
+        return {self.name: value} if is_whole else leaves(self.name, value)
 
 
 @attrs.frozen(eq=False)
@@ -121,6 +166,8 @@ class Plan:
         The project's files that it needs, as they were when it was collected.
     readings
         The files that this code read while it was imported, by path.
+    over
+        The same experiment over other points, its names resolved anew.
     """
 
     name: str
@@ -145,6 +192,7 @@ class Plan:
     strategy: Strategy | None = None
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
+    over: Callable[[Space], Plan] | None = None
 
     @property
     def doc(self) -> str:
@@ -166,6 +214,32 @@ class Plan:
     def companions(self) -> tuple[Plan, ...]:
         """What is called beside the runs: the strategy, then what follows."""
         return (*([self.strategy.plan] if self.strategy else []), *self.afters)
+
+    @property
+    def feeds(self) -> dict[str, Node]:
+        """What is made from runs of other experiments, by node key."""
+        return {key: node for key, node in self.nodes.items() if node.kind == "feed"}
+
+    @property
+    def suppliers(self) -> dict[str, Supplier]:
+        """What makes these nodes, by node key, once it is known."""
+        return {key: node.supplier for key, node in self.feeds.items() if node.supplier is not None}
+
+    def supplied(self, suppliers: Mapping[str, Supplier]) -> Plan:
+        """The same plan, with what makes these nodes, the companions' included."""
+        nodes = {
+            key: attrs.evolve(node, supplier=suppliers[key], value=node.value.bare)
+            if key in suppliers
+            else node
+            for key, node in self.nodes.items()
+        }
+        strategy = self.strategy and attrs.evolve(
+            self.strategy,
+            plan=self.strategy.plan.supplied(suppliers),
+            over=_supplying(self.strategy.over, suppliers),
+        )
+        afters = tuple(after.supplied(suppliers) for after in self.afters)
+        return attrs.evolve(self, nodes=nodes, strategy=strategy, afters=afters)
 
     def with_space(self, space: Space) -> Plan:
         """The same plan over other points."""
@@ -189,6 +263,10 @@ class Strategy:
     plan: Plan
     over: Callable[[Space], Plan]
     start: Path | None = None
+
+
+def _supplying(over: Callable[[Space], Plan], suppliers: Mapping[str, Supplier]) -> Callable[[Space], Plan]:
+    return lambda points: over(points).supplied(suppliers)
 
 
 def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]:
@@ -223,6 +301,30 @@ def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
     return f"{relative.as_posix()}::{experiment_name(function)}"
 
 
+def given_by_code(node: Node, plan: Plan) -> dict[str, Any]:
+    """What a node gives without computing it, by name: a constant, the defaults of a group's fields.
+
+    Fields that are explored, given from outside, or have providers of their own are left out.
+    """
+    if node.kind == "constant":
+        found = leaves(node.name, node.value)
+    elif node.kind == "group":
+        asked = {
+            name: each for name, each in every_field(node.name, node.make).items() if not each.is_computed
+        }
+        given = {name: each.default for name, each in asked.items() if each.default is not MISSING}
+        found = {leaf: part for name, value in given.items() for leaf, part in leaves(name, value).items()}
+    else:
+        return {}
+    return {leaf: value for leaf, value in found.items() if not _is_replaced(leaf, node.name, plan)}
+
+
+def _is_replaced(leaf: str, group: str, plan: Plan) -> bool:
+    """Whether a group's field, or the group in the group that it belongs to, has a node of its own."""
+    parts = leaf[len(group) + 1 :].split(".") if leaf != group else []
+    return any(".".join((group, *parts[: i + 1])) in plan.nodes for i in range(len(parts)))
+
+
 About = tuple[Note, str, bool]  # comment and unit, origin, whether all rows are written before the first run
 
 
@@ -248,7 +350,13 @@ def _result_notes(plan: Plan) -> Mapping[str, Note]:
 
 
 def group_comments(plan: Plan) -> dict[str, str]:
-    """The docstrings of parameter groups."""
-    return {
-        name: node.comment for name, node in plan.parameters.items() if node.kind == "group" and node.comment
-    }
+    """What the code says of parameter groups, and of the groups in them: docstrings, comments of fields."""
+    found: dict[str, str] = {}
+    for name, node in plan.parameters.items():
+        if node.kind == "group":
+            found |= {**inner_comments(name, node.make), **({name: node.comment} if node.comment else {})}
+        elif node.kind in ("constant", "overlay"):
+            kind = type(plan.nodes.get(f"{node.key}@base", node).value)
+            about = node.comment or own_doc(kind)
+            found |= {name: about, **inner_comments(name, kind)} if is_group_class(kind) and about else {}
+    return found

@@ -10,9 +10,11 @@ from typing import Any
 
 import attrs
 
+from simkit.collect.fields import group_fields, is_group
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import Provider, Requester, group_fields, is_group
+from simkit.collect.signatures import NoField, Provider, Requester
 from simkit.declare.annotations import Note, notes
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
 from simkit.values.encode import explain
@@ -95,6 +97,19 @@ def set_explored(name: str, source: str) -> SimkitError:
     )
 
 
+def fed_and_provided(name: str, feed: Upstream, where: str) -> SimkitError:
+    """A name that another experiment explores, and that has a value of its own in this one."""
+    return SimkitError(
+        paragraphs(
+            [
+                f"{where}: {name!r} is explored by {feed.words} and comes with them, but has a value of its own here",
+                f"the value that each of those runs had is {feed.argument}.{name} too",
+                f"give one of the two {name!r} another name, or let both come from one provider in a simconf.py",
+            ]
+        )
+    )
+
+
 def two_values(name: str, known: Node, asker: Requester, other: Any) -> SimkitError:
     """One name with two values."""
     first = f"{known.value!r} ({known.origin})" if known.kind == "constant" else f"provided by {known.origin}"
@@ -119,7 +134,7 @@ def shared_needs_varying(
 ) -> SimkitError:
     """An experiment-scoped fixture that needs what differs between runs."""
     way = [key]
-    while nodes[way[-1]].kind not in ("explored", "builtin"):
+    while nodes[way[-1]].kind not in ("explored", "builtin", "feed"):
         step = next((need.key for need in nodes[way[-1]].needs if nodes[need.key].varying), None)
         if step is None:
             break
@@ -139,14 +154,19 @@ def shared_needs_varying(
     )
 
 
-def unknown_field(provider: Provider, name: str, known: list[str], outside: Mapping[str, Any]) -> SimkitError:
-    """A dotted name whose group has no such field."""
-    full = f"{provider.name}.{name}"
+def unknown_field(
+    group: str, where: str, name: str, missing: NoField, outside: Mapping[str, Any]
+) -> SimkitError:
+    """A dotted name whose group has no such field.
+
+    Parameters
+    ----------
+    where
+        What gives the group, and where that stands.
+    """
+    full = f"{group}.{name}"
     source = f"{outside[full].source}: " if full in outside else ""
-    return SimkitError(
-        f"{source}{provider.name!r} ({provider.where}) has no field {name!r}{did_you_mean(name, known)}\n"
-        f"    fields: {listed(name, known)}"
-    )
+    return SimkitError(f"{source}{group + missing.group!r} ({where}) has {missing.words}")
 
 
 def no_value(provider: Provider, name: str, chain: Sequence[Requester]) -> SimkitError:
@@ -194,7 +214,7 @@ def check_storable(name: str, value: Any, origin: str) -> None:
 
 def check_is_group(where: str, node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
-    if node.kind in ("fixture", "builtin", "explored") or (
+    if node.kind in ("fixture", "builtin", "explored", "feed") or (
         node.kind == "constant" and not is_group(node.value)
     ):
         origin = f" ({node.origin})" if node.origin else ""
@@ -234,7 +254,8 @@ def check_vectorized(plan: Plan) -> None:
     single = [
         f"fixture {node.name!r} ({node.origin})" if node.kind == "fixture" else repr(node.name)
         for node in nodes
-        if node.varying and (node.kind == "fixture" or (node.kind == "builtin" and node.name in _SINGLE))
+        if node.varying
+        and (node.kind in ("fixture", "feed") or (node.kind == "builtin" and node.name in _SINGLE))
     ]
     if single:
         what = "one call computes many runs, and it asks for what each run has of its own"

@@ -11,18 +11,22 @@ import attrs
 from simkit.collect import problems
 from simkit.collect.config import Outside
 from simkit.collect.conversion import convert
+from simkit.collect.fields import Namespace, evolved, group_class, own_doc
 from simkit.collect.plan import BUILTINS, Need, Node
 from simkit.collect.signatures import (
     MISSING,
     Level,
+    NoField,
     Provider,
     Request,
     Requester,
-    fields,
+    every_field,
+    field_at,
     requester,
     requests,
 )
 from simkit.declare.annotations import Note, note, notes
+from simkit.declare.feed import Upstream, whole
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location, together
@@ -38,9 +42,16 @@ class Resolver:
     space: Space
     levels: Sequence[Level]
     outside: Mapping[str, Outside]
+    experiments: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)  # whose runs may be asked for
     nodes: dict[str, Node] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     missing: dict[str, SimkitError] = attrs.field(factory=dict)  # until another argument's default turns up
+    feeds: Mapping[str, Upstream] = attrs.field(init=False)
+    fed: Mapping[str, Upstream] = attrs.field(init=False)  # names that come with runs of other experiments
+
+    def __attrs_post_init__(self) -> None:
+        self.feeds = self.space.feeds
+        self.fed = {name: feed for feed in self.feeds.values() for name in feed.names}
 
     def experiment(self, function: Callable[..., Any]) -> tuple[Need, ...]:
         """Resolve everything that the experiment needs and check that all that was given is used."""
@@ -49,12 +60,29 @@ class Resolver:
         for name, values in axes(self.space.form):
             problems.check_axis(asker.where, name, values)
         needs = self.call(requests(function), (asker,))
-        unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
+        given = [*self.feeds, *(name for name in self.space.names if name not in self.fed)]
+        unused = [n for n in given if n not in self.used and n != TRIAL]
         names = [node.name for node in self.nodes.values()]
         wrong = [*self.missing.values(), *(problems.unused(n, asker, names, self.fields()) for n in unused)]
         if wrong:
             raise together(wrong)
+        self.check_fed()
         return needs
+
+    def check_fed(self) -> None:
+        """A name that comes with another experiment's runs must not have a value of its own here."""
+        for name, feed in self.fed.items():
+            provider = self.find(name.partition(".")[0], 0)
+            if name in self.used and provider is not None and not self.is_shared(provider, feed):
+                raise problems.fed_and_provided(name, feed, provider.where)
+
+    def is_shared(self, provider: Provider, feed: Upstream) -> bool:
+        """Whether the experiment before this one has its values from the same provider."""
+        if feed.providers is None:
+            return True
+        if feed.experiment is None:  # a file does not say: what several experiments need is in a simconf.py
+            return provider not in self.levels[0].values()
+        return provider.thing in feed.providers
 
     def unprovided(self, function: Callable[..., Any]) -> list[str]:
         """The names that the experiment needs, and that nothing gives a value: each point must."""
@@ -64,7 +92,7 @@ class Resolver:
     def fields(self) -> list[str]:
         """The names of all group fields within reach."""
         groups = [p for level in self.levels for p in level.values() if p.is_group]
-        return [f"{group.name}.{field}" for group in groups for field in fields(group.thing)]
+        return [name for group in groups for name in every_field(group.name, group.thing)]
 
     def call(self, asked: list[Request], chain: Chain) -> tuple[Need, ...]:
         """The needs of one call, arguments with defaults first: a default may serve the others."""
@@ -77,6 +105,8 @@ class Resolver:
         name = request.name
         if any(asker.key == name for asker in chain):
             raise problems.cycle(name, chain)
+        if name in self.fed and request.default is not MISSING and self.fed[name].providers is not None:
+            raise problems.fed_and_provided(name, self.fed[name], f"default of {chain[-1]}")
         known = self.nodes.get(name)
         if known is None:
             self.nodes[name] = self.make(request, chain)
@@ -110,6 +140,8 @@ class Resolver:
     def make(self, request: Request, chain: Chain) -> Node:
         """The node of a name, whatever is laid on top of what the code says included."""
         name = request.name
+        if name in self.feeds:
+            return self.from_runs(request, self.feeds[name], chain)
         if name in self.space.names:
             return self.explored(request, chain)
         node = self.constant(request, chain) or self.normal(request, chain)
@@ -122,16 +154,8 @@ class Resolver:
     def explored(self, request: Request, chain: Chain) -> Node:
         """A value that the space gives; where it may lack it, the normal one stands in."""
         name = request.name
-        given = self.outside.get(name)
-        if given is not None and given.source.startswith(("--set", "set=")):
-            raise problems.set_explored(name, given.source)
-        self.used.add(name)
-        needs: tuple[Need, ...] = ()
-        if name in self.space.optional:
-            if f"{name}@normal" not in self.nodes:
-                base = self.constant(request, chain) or self.normal(request, chain, explored=True)
-                self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
-            needs = (Need(name, f"{name}@normal"),)
+        self.use(name)
+        needs = self.normal_need(request, chain) if name in self.space.optional else ()
         about = request.note
         return Node(
             name,
@@ -142,6 +166,27 @@ class Resolver:
             comment=about.comment,
             unit=about.unit,
         )
+
+    def use(self, name: str) -> None:
+        """Note that somebody asks for what the space gives; no value from outside may stand in its way."""
+        given = self.outside.get(name)
+        if given is not None and given.source.startswith(("--set", "set=")):
+            raise problems.set_explored(name, given.source)
+        self.used.add(name)
+
+    def normal_need(self, request: Request, chain: Chain) -> tuple[Need, ...]:
+        """The value that stands in at points that lack the name."""
+        name = request.name
+        if f"{name}@normal" not in self.nodes:
+            base = self.constant(request, chain) or self.normal(request, chain, explored=True)
+            self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
+        return (Need(name, f"{name}@normal"),)
+
+    def from_runs(self, request: Request, feed: Upstream, chain: Chain) -> Node:
+        """What the runs of another experiment give at each point."""
+        self.use(request.name)
+        needs = self.normal_need(request, chain) if feed.is_optional else ()
+        return Node(request.name, "feed", value=feed, needs=needs, varying=True, origin=feed.words)
 
     def constant(self, request: Request, chain: Chain) -> Node | None:
         """A value from outside."""
@@ -175,6 +220,13 @@ class Resolver:
             return self.provided(found, 0, chain)
         if request.name in BUILTINS:
             return self.builtin(request.name, chain)
+        experiment = self.experiments.get(request.name)
+        if experiment is not None:
+            feed = whole(request.name, experiment)
+            return Node(request.name, "feed", value=feed, scope="experiment", origin=feed.words)
+        namespace = self.namespace(request.name, chain)
+        if namespace is not None:
+            return namespace
         available = [*self.space.names, *BUILTINS, *(name for level in self.levels for name in level)]
         problem = problems.unknown(request.name, chain, available, explored=explored)
         if explored:
@@ -268,20 +320,59 @@ class Resolver:
         )  # fmt: skip
 
     def group(self, provider: Provider, key: str, chain: Chain) -> Node:
-        """A parameter class, its fields replaced by what was explored or given from outside."""
-        known = fields(provider.thing)
-        given = [] if "@" in key else self.given_fields(provider.name)
-        for name in given:
-            if name not in known:
-                raise problems.unknown_field(provider, name, list(known), self.outside)
-        for name, request in known.items():
-            if request.default is MISSING and name not in given:
-                raise problems.no_value(provider, name, chain)
-        needs = tuple(self.field(provider.name, known[name], chain) for name in given)
+        """A parameter class, its fields replaced by what was explored, given from outside, or has providers."""
+        name, inner = provider.name, self.inner_providers(provider.name, chain)
+        below = tuple(f"{need.argument}." for need in inner)
+        given = [] if "@" in key else [n for n in self.given_fields(name) if not n.startswith(below)]
+        asked = [self.asked_field(provider, field) for field in given]
+        for need in inner:
+            self.asked_field(provider, need.argument)
+        self.check_complete(provider, {*given, *(need.argument for need in inner)}, chain)
+        needs = (*inner, *(self.field(name, request, chain) for request in asked))
         return Node(
             key, "group", provider.thing, needs=needs, varying=self.is_varying(needs), origin=provider.where,
-            comment=_own_doc(provider.thing),
+            comment=own_doc(provider.thing),
         )  # fmt: skip
+
+    def asked_field(self, provider: Provider, name: str) -> Request:
+        """A field of a parameter class, or of a group in it, under its dotted name there."""
+        request = field_at(provider.thing, name)
+        if isinstance(request, NoField):
+            raise problems.unknown_field(provider.name, provider.where, name, request, self.outside)
+        return attrs.evolve(request, name=name)
+
+    def check_complete(self, provider: Provider, given: set[str], chain: Chain) -> None:
+        """Every field has a value: its own default, or one that is given."""
+        for full, request in every_field(provider.name, provider.thing).items():
+            name = full.removeprefix(f"{provider.name}.")
+            wholes = {name.rsplit(".", i)[0] for i in range(name.count(".") + 1)}
+            if request.default is MISSING and given.isdisjoint(wholes):
+                raise problems.no_value(provider, name, chain)
+
+    def inner_providers(self, name: str, chain: Chain) -> tuple[Need, ...]:
+        """The fields of a group that have providers of their own, as ``@parameter(name="model.synaptic")``."""
+        prefix = f"{name}."
+        inside = (known for level in self.levels for known in level if known.startswith(prefix))
+        fields = dict.fromkeys(known[len(prefix) :].partition(".")[0] for known in inside)
+        return tuple(
+            Need(field, self.request(Request(f"{prefix}{field}", MISSING, Note()), chain), keyword=True)
+            for field in fields
+        )
+
+    def namespace(self, name: str, chain: Chain) -> Node | None:
+        """A group without a class, of the providers whose names lie below its own; None where there are none."""
+        if not any(known.startswith(f"{name}.") for level in self.levels for known in level):
+            return None
+        asker = Requester(name, f"group {name}", chain[-1].where)
+        needs = self.inner_providers(name, (*chain, asker))
+        return Node(
+            name,
+            "group",
+            Namespace,
+            needs=needs,
+            varying=self.is_varying(needs),
+            origin="providers of its fields",
+        )
 
     def overlay(self, node: Node, chain: Chain) -> Node:
         """A group that a function or a default gives, with some of its fields replaced."""
@@ -293,10 +384,20 @@ class Resolver:
                 base, key=normal, kind="derived", make=operator.attrgetter(field), value=None,
                 needs=(Need(field, base.key),),
             )  # fmt: skip
-            needs.append(self.field(node.key, Request(field, MISSING, Note()), chain))
+            needs.append(self.field(node.key, self.overlaid_field(node, field), chain))
         return attrs.evolve(
             node, kind="overlay", make=evolved, needs=tuple(needs), varying=self.is_varying(needs), value=None
         )
+
+    def overlaid_field(self, node: Node, field: str) -> Request:
+        """What is known of a field that is replaced: from the group itself, else from its class."""
+        group = node.value if node.kind == "constant" else group_class(_returned(node.make))
+        if group is None:
+            return Request(field, MISSING, Note())
+        request = field_at(group, field)
+        if isinstance(request, NoField):
+            raise problems.unknown_field(node.name, node.origin, field, request, self.outside)
+        return attrs.evolve(request, name=field)
 
     def given_fields(self, group: str) -> list[str]:
         """The fields of a group that the space or the outside names."""
@@ -318,11 +419,6 @@ class Resolver:
         return any(self.nodes[need.key].varying for need in needs)
 
 
-def evolved(group: Any, /, **replaced: Any) -> Any:
-    """A group with some fields replaced."""
-    return attrs.evolve(group, **replaced)
-
-
-def _own_doc(group: type) -> str:
-    doc = vars(group).get("__doc__") or ""
-    return "" if doc.startswith("Method generated by attrs") else doc.strip()
+def _returned(function: Any) -> Any:
+    """The type that a provider says it returns."""
+    return notes(function).get("return", Note()).type if callable(function) else None

@@ -11,27 +11,45 @@ from typing import Any, Final
 import attrs
 
 from simkit.collect.conversion import expected
+from simkit.collect.fields import NOTHING, Member, fields_depend, group_class, group_fields, is_group, members
 from simkit.collect.modules import is_collected, know_codecs, load, simconfs, turn_to
 from simkit.declare.annotations import Note, notes
 from simkit.declare.tags import Kind, Tag, tag_of
-from simkit.errors import SimkitError, location
+from simkit.errors import SimkitError, did_you_mean, listed, location
 
 MISSING: Final = inspect.Parameter.empty
 
 
 @attrs.frozen(eq=False)
 class Request:
-    """One argument: its name, default (or `MISSING`) and annotation."""
+    """One argument: its name, default (or `MISSING`) and annotation; of a field, whether others determine it."""
 
     name: str
     default: Any
     note: Note
     keyword: bool = False
+    is_computed: bool = False
 
     @property
     def kind(self) -> Any:
         """The type that a value from outside is converted to."""
         return expected(self.note.type, None if self.default is MISSING else self.default)
+
+
+@attrs.frozen
+class NoField:
+    """Where a dotted path leads to no field.
+
+    Attributes
+    ----------
+    group
+        The last group that is there, as what is added to the first one's name: ``.synaptic``.
+    words
+        What it lacks, and what it has.
+    """
+
+    group: str
+    words: str
 
 
 @attrs.frozen
@@ -58,65 +76,83 @@ def requests(function: Callable[..., Any]) -> list[Request]:
 
 
 def fields(group: Any) -> dict[str, Request]:
-    """The fields of a parameter class that its constructor takes."""
-    known = notes(group)
+    """The fields of a group that its class's constructor takes.
+
+    Parameters
+    ----------
+    group
+        The class, or an instance, whose values then stand for the defaults.
+    """
+    kind = group if inspect.isclass(group) else type(group)
+    values = {} if kind is group else group_fields(group)
+    known = notes(kind)
     return {
-        field.name: Request(field.name, _default(field), known.get(field.name, Note()), keyword=True)
-        for field in attrs.fields(group)
-        if field.init
-    }
+        name: Request(
+            name, values.get(name, _default(member)), known.get(name, Note()), keyword=True,
+            is_computed=member.is_computed,
+        )
+        for name, member in members(kind).items()
+        if member.argument
+    }  # fmt: skip
 
 
-def _default(field: Any) -> Any:
-    if field.default is attrs.NOTHING:
-        return MISSING
-    if hasattr(field.default, "takes_self"):  # an attrs.Factory
-        return None if field.default.takes_self else field.default.factory()
-    return field.default
+def _default(member: Member) -> Any:
+    return MISSING if member.default is NOTHING else member.default
+
+
+def field_at(group: Any, path: str) -> Request | NoField:
+    """The field that a dotted path leads to from a group, or from its class."""
+    name, _, rest = path.partition(".")
+    known = fields(group)
+    if name not in known:
+        return NoField("", f"no field {name!r}{did_you_mean(name, known)}\n    fields: {listed(name, known)}")
+    request = known[name]
+    if not rest:
+        return request
+    inner = inner_group(request)
+    if inner is None:
+        return NoField(f".{name}", f"no fields, as it is no group: there is no {rest!r} in it")
+    found = field_at(inner, rest)
+    return attrs.evolve(found, group=f".{name}{found.group}") if isinstance(found, NoField) else found
+
+
+def inner_group(request: Request) -> Any:
+    """The group that a field or argument is by default, else the class of groups that it is annotated with."""
+    if request.default is not MISSING and request.default is not None:
+        return request.default if is_group(request.default) else None
+    return group_class(request.note.type)
+
+
+def changes_others(group: Any, path: str) -> bool:
+    """Whether another value of a field, by its dotted path, may change other fields of a group or its class."""
+    kind = group if inspect.isclass(group) else type(group)
+    name, _, rest = path.partition(".")
+    if fields_depend(kind):
+        return True
+    if not rest:
+        return False
+    request = fields(group).get(name)
+    inner = None if request is None else inner_group(request)
+    return inner is None or changes_others(inner, rest)
+
+
+def every_field(name: str, group: Any, above: tuple[Any, ...] = ()) -> dict[str, Request]:
+    """All fields of a group or its class by dotted name, those of the groups in it instead of these."""
+    kind = group if inspect.isclass(group) else type(group)
+    found: dict[str, Request] = {}
+    for field, request in fields(group).items():
+        inner = inner_group(request)
+        full = f"{name}.{field}"
+        if inner is None or inner in above or request.default is None:
+            found[full] = request
+        else:
+            found.update(every_field(full, inner, (*above, kind)))
+    return found
 
 
 def requester(words: str, key: str, thing: Any) -> Requester:
     """Somebody who asks."""
     return Requester(key, f"{words} {key.partition('@')[0]}", location(thing))
-
-
-def is_group(value: Any) -> bool:
-    """Whether a value is an instance of a ``@parameter`` class."""
-    tag = tag_of(type(value))
-    return tag is not None and tag.kind == "parameter"
-
-
-def group_fields(group: Any) -> dict[str, Any]:
-    """A group's values by field."""
-    return {field.name: getattr(group, field.name) for field in attrs.fields(type(group))}
-
-
-def leaves(name: str, value: Any) -> dict[str, Any]:
-    """What is recorded for a parameter: itself, or the fields of a group by dotted name, nested ones too."""
-    if not is_group(value):
-        return {name: value}
-    found: dict[str, Any] = {}
-    for field, inner in group_fields(value).items():
-        found.update(leaves(f"{name}.{field}", inner))
-    return found
-
-
-def leaf_notes(name: str, value: Any) -> dict[str, Note]:
-    """The comments and units of a group's leaves."""
-    if not is_group(value):
-        return {}
-    known = notes(type(value))
-    found: dict[str, Note] = {}
-    for field, inner in group_fields(value).items():
-        found[f"{name}.{field}"] = known.get(field, Note())
-        found.update(leaf_notes(f"{name}.{field}", inner))
-    return found
-
-
-def fields_depend(group: Any) -> bool:
-    """Whether some fields of a group are computed from others when it is made."""
-    by_self = (getattr(field.default, "takes_self", False) for field in attrs.fields(group))
-    return hasattr(group, "__attrs_post_init__") or any(by_self)
 
 
 @attrs.frozen(eq=False)
@@ -194,11 +230,22 @@ def kind_of(name: str, function: Callable[..., Any], levels: Sequence[Level]) ->
     for request in requests(function):
         if request.name == name and request.kind is not None:
             return request.kind
-    group, _, field = name.rpartition(".")
-    provider = next((level[group or name] for level in levels if (group or name) in level), None)
-    if provider is None:
+    for request in requests(function):
+        if name.startswith(f"{request.name}.") and (group := inner_group(request)) is not None:
+            return _kind_at(group, name[len(request.name) + 1 :])
+    holder = name
+    while holder and not any(holder in level for level in levels):
+        holder = holder.rpartition(".")[0]
+    if not holder:
         return None
-    if group and provider.is_group:
-        found = fields(provider.thing).get(field)
-        return None if found is None else found.kind
-    return None if provider.is_group else notes(provider.thing).get("return", Note()).type
+    provider = next(level[holder] for level in levels if holder in level)
+    returned = None if provider.is_group else notes(provider.thing).get("return", Note()).type
+    if holder == name:
+        return returned
+    group = provider.thing if provider.is_group else group_class(returned)
+    return None if group is None else _kind_at(group, name[len(holder) + 1 :])
+
+
+def _kind_at(group: Any, path: str) -> Any:
+    field = field_at(group, path)
+    return None if isinstance(field, NoField) else field.kind

@@ -48,9 +48,7 @@ def sources(graph: Graph, things: Iterable[Any]) -> Sources:
         graph.key(path): file.data for path, file in sorted(graph.files.items()) if path != Path(NOTEBOOK)
     }
     missing = set(graph.missing)
-    unfiled = [
-        _text_of(thing) for thing in things if "__file__" not in vars(sys.modules.get(thing.__module__, sys))
-    ]
+    unfiled = [_text_of(thing) for thing in things if not _has_file(thing)]
     if any(unfiled):
         files[f"{NOTEBOOK}.py"] = "\n\n".join(dict.fromkeys(filter(None, unfiled))).encode()
         missing |= {name.partition(".")[0] for name in parsed_bytes(files[f"{NOTEBOOK}.py"]).imports}
@@ -59,6 +57,11 @@ def sources(graph: Graph, things: Iterable[Any]) -> Sources:
         frozenset(missing - sys.stdlib_module_names - {"simkit"}),
         any(file.by_name for file in graph.files.values()),
     )
+
+
+def _has_file(thing: Any) -> bool:
+    names = getattr(thing, "__globals__", {})
+    return "__file__" in names or "__file__" in vars(sys.modules.get(thing.__module__, sys))
 
 
 def _text_of(thing: Any) -> str:

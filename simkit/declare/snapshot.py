@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-_PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
+PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 Other: TypeAlias = Callable[[Any], Any]
@@ -25,7 +25,11 @@ def unchanged(value: Any) -> Any:
 
 
 def snapshot(
-    value: Any, other: Other = unchanged, fields_of: Callable[[type], Fields | None] | None = None
+    value: Any,
+    other: Other = unchanged,
+    fields_of: Callable[[type], Fields | None] | None = None,
+    *,
+    is_held: bool = False,
 ) -> Any:
     """The value itself where nobody can change it any more, else a copy.
 
@@ -37,12 +41,15 @@ def snapshot(
         Makes the snapshot of anything but numbers, text, plain arrays and containers.
     fields_of
         Tells of a class how what a run returned is taken apart into results; None where the value is one result.
+    is_held
+        A list or a mapping of the caller's refers to the value, too.
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if kind is np.ndarray and value.dtype != object:
-        return value if value.base is None and sys.getrefcount(value) <= _ALONE else value.copy()
+        alone = _HELD_ALONE if is_held else _ALONE
+        return value if value.base is None and sys.getrefcount(value) <= alone else value.copy()
     fields = None if fields_of is None or kind in (dict, list, tuple) else fields_of(kind)
     try:
         if fields is not None:  # taken apart now, while its fields are as they are
@@ -70,7 +77,7 @@ def _container(value: Any, kind: type, other: Other) -> Any:
 def held(value: Any, other: Other) -> Any:
     """A snapshot of what a container holds: one more reference than that of the container counts as shared."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if kind is np.ndarray and value.dtype != object:
         return value if value.base is None and sys.getrefcount(value) <= _HELD_ALONE else value.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -37,6 +38,10 @@ class Worklist:
         The latest checkpoints by run number; may change while the runs are executed.
     workers
         How many processes share the runs: none of them takes more than half of its share of what is left.
+    memory
+        How many bytes a run may have; None is no limit.
+    memory_on_retry
+        How many times as much it gets when it is tried again because that was too little.
     together
         How many runs one call computes at most, as in `Plan`.
     """
@@ -49,6 +54,8 @@ class Worklist:
         retries: int = 0,
         restorable: Mapping[int, Restored] | None = None,
         workers: int = 0,
+        memory: int | None = None,
+        memory_on_retry: float = 1.0,
         together: int | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
@@ -57,11 +64,14 @@ class Worklist:
         self.next = 0
         self.again: list[int] = []
         self.tried: dict[int, int] = {}
+        self.memory, self.memory_on_retry = memory, memory_on_retry
+        self.larger: dict[int, int] = {}  # the memory of runs that had too little
 
     def take(self, count: int) -> Portion | None:
         """The next runs; one that is tried again comes first and alone."""
         if self.again:
-            return self._portion(np.array([self.again.pop(0)]))
+            run = self.again.pop(0)
+            return attrs.evolve(self._portion(np.array([run])), memory=self.larger.get(run))
         left = len(self.runs) - self.next
         if not left:
             return None
@@ -87,7 +97,15 @@ class Worklist:
         again = [run for run in failed if self.tried.get(run, 0) < self.retries]
         self.tried.update({run: self.tried.get(run, 0) + 1 for run in again})
         self.again.extend(again)
+        for run in again:
+            if self.memory is not None and _had_too_little(batch.errors.get(run, "")):
+                self.larger[run] = int(self.larger.get(run, self.memory) * self.memory_on_retry)
         return attrs.evolve(batch, again=tuple(again))
+
+
+def _had_too_little(error: str) -> bool:
+    """Whether a run may have ended for want of memory: it was told so, or died as programs do that don't look."""
+    return bool(re.search(r"^[\w.]*MemoryError\b|killed by SIG(KILL|SEGV|ABRT)", error, re.MULTILINE))
 
 
 class Feed:

@@ -9,7 +9,9 @@ from typing import Protocol
 from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
+from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
 from simkit.values.batch import Batch, Checkpoint
 
@@ -75,8 +77,11 @@ class Here:
         save: Save | None = None,
     ) -> None:
         self.beat = local_beat() if beat is None else beat
+        self.aside = spool()
+        self.injector = job.injector(
+            on_error=on_error, is_interrupt=is_interrupt, save=save, aside=self.aside
+        )
         self.together = job.plan.vectorized
-        self.injector = job.injector(on_error=on_error, is_interrupt=is_interrupt, save=save)
 
     def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
         """Batches of executed runs, in order."""
@@ -99,10 +104,13 @@ class Here:
     def close(self, *, now: bool = False) -> list[str]:
         """Tear down the fixtures."""
         problem = self.injector.close()
+        clear(self.aside)
         return [problem] if problem else []
 
 
-def processes(job: Job, workers: int, *, method: Method | None = None, show_output: bool = False) -> Engine:
+def processes(
+    job: Job, workers: int, *, method: Method | None = None, show_output: bool = False, gpus: Gpus = ()
+) -> Engine:
     """Supervised processes on this machine: a run that kills its process costs one run.
 
     Parameters
@@ -111,11 +119,14 @@ def processes(job: Job, workers: int, *, method: Method | None = None, show_outp
         How they are started; by default fork where it is safe, else spawn.
     show_output
         Leave on the terminal what the runs print, instead of recording it.
+    gpus
+        The devices of which each worker sees one, or ``auto``.
     """
     method = start_method(method)
     source, declared = for_workers(job, method)
     return Pool(
         source, declared, workers,
         method=method, limits=job.plan.limits, show=show_output, isolate=job.plan.isolate,
+        devices=devices_of(gpus),
         together=job.plan.vectorized,
     )  # fmt: skip

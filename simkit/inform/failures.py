@@ -119,13 +119,19 @@ def _without_numbers(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", text)
 
 
-def ranges(runs: list[int], most: int = 5) -> str:
-    """``runs 0–3, 7, 9–12``."""
+def spans(runs: list[int]) -> list[list[int]]:
+    """The first and the last number of each row of neighbours."""
     parts: list[list[int]] = []
     for run in sorted(runs):
         if parts and run == parts[-1][1] + 1:
             parts[-1][1] = run
         else:
             parts.append([run, run])
+    return parts
+
+
+def ranges(runs: list[int], most: int = 5) -> str:
+    """``runs 0–3, 7, 9–12``."""
+    parts = spans(runs)
     shown = [f"{first}" if first == last else f"{first}–{last}" for first, last in parts[:most]]
     return f"run{'s' * (len(runs) > 1)} {', '.join(shown)}{' …' * (len(parts) > most)}"

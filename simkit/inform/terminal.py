@@ -200,8 +200,9 @@ class Report:
         if progress.plan.strategy is not None and target.points.recorded:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
             print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
-        elif not progress.plan.space.names and progress.plan.strategy is None:
-            argument = next((need.argument for need in progress.plan.needs), "x")
+        elif not progress.plan.space.form.names and progress.plan.strategy is None:
+            fed = progress.plan.feeds
+            argument = next((need.argument for need in progress.plan.needs if need.key not in fed), "x")
             print(
                 f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
             )
@@ -246,6 +247,10 @@ class Report:
         text = first if count == 1 else "stopping; what is done is kept"
         with suppress(OSError):  # the terminal may be what is gone
             os.write(1, f"\n{text}\n".encode())
+
+    def nothing(self, node_id: str, text: str) -> None:
+        """An experiment has nothing to run."""
+        print(f"simkit: {text}", file=sys.stderr)
 
     def unstarted(self, node_id: str, text: str) -> None:
         """An experiment could not begin, for what it needs failed."""

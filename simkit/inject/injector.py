@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import FrozenInstanceError
 from functools import partial
@@ -17,18 +17,19 @@ import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import leaves
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
-from simkit.declare.snapshot import snapshot
+from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
-from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
+from simkit.inject.output import Log, Output
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
 from simkit.values.results import fields_of, take_apart
@@ -37,16 +38,6 @@ Points = Mapping[str, Values]
 OnError = Callable[[BaseException], None]
 PATIENCE = 0.1  # seconds after which a batch is handed over although some of its runs are left
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
-
-
-class Log(Protocol):
-    """Where a run's output goes, if anybody collects it."""
-
-    def position(self) -> int:
-        """How much was written so far."""
-
-    def text(self, start: int, stop: int) -> str:
-        """What was written between two positions."""
 
 
 class Failing(Protocol):
@@ -75,6 +66,8 @@ class Injector:
         After how many failures no further run starts; 0 is no limit.
     save
         Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
+    aside
+        How the names of copies of attached files begin; None where none can be attached.
     """
 
     def __init__(
@@ -89,6 +82,7 @@ class Injector:
         is_interrupt: Callable[[Beat], bool] = never,
         most_failures: int = 0,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> None:
         self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
         self.is_interrupt, self.most_failures = is_interrupt, most_failures
@@ -96,8 +90,8 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n)]
-        self.explored = {n.name for n in plan.parameters.values() if n.kind == "explored"} - {
+        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
+        self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
@@ -112,11 +106,14 @@ class Injector:
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
+        self.desk = Desk(plan, self.values, self.readings, aside)
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
         self.ready = True
         try:
+            for supplier in self.plan.suppliers.values():
+                self.teardown.callback(supplier.close)
             for key, node in self.plan.nodes.items():
                 if not node.varying and key not in self.values:
                     self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)
@@ -162,6 +159,7 @@ class Injector:
             if self.baseline.has_moved():
                 self.baseline.restore()
                 self.failures = failures
+                discard(batch)
                 batch = self.executed(portion, beat, log)
             return batch
         finally:
@@ -177,20 +175,18 @@ class Injector:
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
-        if log:
-            beat[LOGGED] = log.position()
+        self.desk.begin(out.runs, portion.points, beat)
+        output = Output(log, beat, out.runs) if log else None
         epoch = time.time() - time.perf_counter()
-        start = log.position() if log else 0
-        mark = log.position if log else None
         recorded: list[Mapping[str, Any] | None] = []
         if self.broken is not None:
             out.executed = n
             for position in range(n):
                 out.fail(position, self.broken)
         elif self.steps or self.is_careful:
-            recorded = self.stepwise(columns, out, beat, mark)
+            recorded = self.stepwise(columns, out, beat, output)
         else:
-            self.straight(columns, out, beat, mark)
+            self.straight(columns, out, beat, output)
         if self.lineage.children:  # forked in a fixture's teardown
             self.lineage.end()
         beat[RUN] = -1.0
@@ -207,7 +203,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, _logs(log, start, out), _notes(out.handles, out.runs), warnings=warnings,
+            out.errors, output.texts if output else {}, warnings=warnings, **_said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
@@ -244,41 +240,66 @@ class Injector:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
         numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, take_apart) for run, trial in numbered]
+        handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
-    def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any) -> None:
-        """The loop for experiments whose arguments need no call: nothing in it but the essentials."""
-        positional = [self.source(need.key, columns) for need in self.plan.needs if not need.keyword]
-        names = [need.argument for need in self.plan.needs if need.keyword]
-        keywords = [self.source(need.key, columns) for need in self.plan.needs if need.keyword]
-        function, clock, started, seconds = self.plan.function, time.perf_counter, out.started, out.seconds
-        named = (
-            (dict(zip(names, row, strict=True)) for row in zip(*keywords, strict=False))
-            if names
-            else repeat({})
-        )
-        rows: Iterator[tuple[Any, ...]] = zip(*positional, strict=False) if positional else repeat(())
-        deadline, forked, heard = clock() + PATIENCE, self.lineage.children, self.hearing.fresh
-        for position, (run, row, keyword) in enumerate(zip(out.runs, rows, named, strict=False)):
-            begun = clock()
-            if beat[STOP] or begun > deadline:
+    def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None) -> None:
+        """The loop for experiments whose arguments need no call: nothing in it but the essentials.
+
+        Each run begins when the one before has ended: the clock is looked at once a run.
+        """
+        function, rows = self.called(columns)
+        results, forked, heard = out.results, self.lineage.children, self.hearing.fresh
+        folders = self.desk.folders
+        printed: Sequence[bool] = output.log.printed if output else ()
+        take = output.take if output else _nothing
+        started: list[float] = []
+        ended: list[float] = []
+        clock = time.perf_counter
+        now = clock()
+        deadline, due = now + PATIENCE, now if output else np.inf
+        for position, (run, row) in enumerate(zip(out.runs, rows, strict=False)):
+            if beat[STOP] or now > deadline:
                 break
-            beat[BEGAN] = started[position] = begun
+            beat[BEGAN] = now
             beat[RUN] = run
+            started.append(now)
             try:
-                out.results[position] = snapshot(function(*row, **keyword), take_apart, fields_of)
+                results[position] = value = function(*row)
+                if type(value) not in PLAIN:
+                    value = None  # the list alone refers to it
+                    results[position] = snapshot(results[position], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                if not self.failed(position, error, "", out, beat):
+                results[position] = None
+                goes_on = self.failed(position, error, self.desk.kept, out, beat)
+                self.desk.leave(error)
+                if not goes_on:
                     break
-            if forked or heard:
+            if forked or heard or folders:
                 self.settle()
-            seconds[position] = clock() - begun
-            out.executed = position + 1
-            if mark:
-                beat[LOGGED] = logged = mark()
-                out.marks.append(logged)
+            ended.append(now := clock())
+            if printed or now > due:
+                due = take(position + 1, now)
+        out.executed = n = len(ended)
+        take(n, now)
+        out.started[:n] = started[:n]
+        out.seconds[:n] = np.subtract(ended, started[:n])
+
+    def called(self, columns: Mapping[str, Any]) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
+        """The experiment, and its arguments run by run."""
+        needs = sorted(self.plan.needs, key=lambda need: need.keyword)
+        sources = [self.source(need.key, columns) for need in needs]
+        rows: Iterator[tuple[Any, ...]] = zip(*sources, strict=False) if sources else repeat(())
+        function, names = self.plan.function, [need.argument for need in needs if need.keyword]
+        if not names:
+            return function, rows
+        first = len(needs) - len(names)
+
+        def by_name(*row: Any) -> Any:
+            return function(*row[:first], **dict(zip(names, row[first:], strict=True)))
+
+        return by_name, rows
 
     def is_signal(self, error: BaseException, beat: Beat) -> bool:
         """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
@@ -303,9 +324,11 @@ class Injector:
         return True
 
     def settle(self) -> None:
-        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        """After a run: a process that it forked ends, its folder goes, and it may be warned of the same again."""
         if self.lineage.children:
             self.lineage.end()
+        if self.desk.folders:
+            self.desk.leave()
         self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
@@ -317,7 +340,7 @@ class Injector:
         return map(given, repeat(value)) if copied else repeat(value)
 
     def stepwise(
-        self, columns: dict[str, Any], out: Outcomes, beat: Beat, mark: Any
+        self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None
     ) -> list[Mapping[str, Any] | None]:
         """The loop for experiments that need derived parameters or fixtures made for every run."""
         iterators = {key: iter(column) for key, column in columns.items()}
@@ -334,7 +357,9 @@ class Injector:
             self.baseline.begin(position)
             try:
                 with ExitStack() as teardown, self.lineage:
-                    self.baseline.lend(partial(self.folder, environment, teardown))
+                    folder = partial(self.folder, environment, teardown)
+                    self.baseline.lend(folder)
+                    self.desk.lend(environment, folder)
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):
@@ -346,9 +371,8 @@ class Injector:
             if self.hearing.fresh:
                 self.hearing.forget()
             self.baseline.end()
-            if mark:
-                beat[LOGGED] = logged = mark()
-                out.marks.append(logged)
+            if output:
+                output.take(out.executed, 0.0)
         return recorded
 
     def one(self, environment: dict[str, Any], teardown: ExitStack) -> Any:
@@ -378,18 +402,26 @@ class Injector:
         values: dict[str, Any] = {}
         for node in self.recorded:
             if node.key in environment:
-                values.update(leaves(node.name, environment[node.key]))
+                values.update(node.leaves(environment[node.key]))
         for value in values.values():
             self.readings.name(value)
-        return {name: value for name, value in values.items() if name not in self.explored}
+        return {name: value for name, value in values.items() if not self.is_apart(name)}
+
+    def is_apart(self, name: str) -> bool:
+        """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
+        return any(name == one or name.startswith(f"{one}.") for one in self.apart)
 
 
-def _is_recorded_per_run(node: Node) -> bool:
-    if not node.varying or "." in node.name:
+def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
+    group = plan.nodes.get(node.name.rpartition(".")[0])
+    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
+        group = plan.nodes.get(group.name.rpartition(".")[0])
+    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
+    if not node.varying or is_part:
         return False
     if node.kind == "explored":
-        return bool(node.needs)
-    return node.kind in ("derived", "overlay") or (node.kind == "group" and not has_fixed_fields(node))
+        return bool(node.needs) and "." not in node.name
+    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
 
 
 _READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
@@ -414,14 +446,16 @@ def _kept_folder(environment: Mapping[str, Any]) -> str:
     return f"\n(its working directory is kept: {folder})" if folder is not None else ""
 
 
-def _logs(log: Log | None, start: int, out: Outcomes) -> dict[int, str]:
-    if log is None or not out.marks or out.marks[-1] == start:
-        return {}
-    bounds = zip([start, *out.marks], out.marks, out.runs, strict=False)
-    return {run: log.text(a, b) for a, b, run in bounds if b > a}
+def _nothing(executed: int, now: float) -> float:
+    """Nobody asks what was written."""
+    return now
 
 
-def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:
-    if handles is None:
-        return ()
-    return tuple((run, *note) for run, handle in zip(runs, handles, strict=True) for note in handle.notes)
+def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+    """What the runs said through `Run`, besides results."""
+    numbered = list(zip(runs, handles or (), strict=True)) if handles else []
+    return {
+        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+    }

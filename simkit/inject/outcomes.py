@@ -157,7 +157,6 @@ class Outcomes:
     status: Array
     handles: list[Run] | None
     errors: dict[int, str] = attrs.field(factory=dict)
-    marks: list[int] = attrs.field(factory=list)
 
     executed: int = 0
 

@@ -15,11 +15,13 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.collect.fields import Namespace, group_fields, is_parameter, leaf_notes
 from simkit.collect.plan import Node, Plan
 from simkit.collect.problems import check_storable
-from simkit.collect.signatures import fields_depend, group_fields, is_group, leaf_notes, leaves
+from simkit.collect.signatures import changes_others
 from simkit.collect.surroundings import kept
 from simkit.declare.annotations import Note
+from simkit.declare.feed import DIGEST, column
 from simkit.declare.plugins import OWN
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
@@ -41,7 +43,7 @@ def protected(value: Any) -> Any:
         view = value.view()
         view.flags.writeable = False
         return view
-    if is_group(value):
+    if is_parameter(value):
         for name, field in group_fields(value).items():
             shielded = protected(field)
             if shielded is not field:
@@ -65,7 +67,7 @@ def is_copied(value: Any) -> bool:
         return _holds_mutable(value)
     if kind is Stored:
         return _holds_mutable(stored_parts(value).fields.values())
-    if is_group(value):
+    if is_parameter(value):
         return any(map(is_copied, group_fields(value).values()))
     return kind in (list, dict) or is_mutable(kind)
 
@@ -130,12 +132,15 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
         return protected(node.value)
     if node.kind == "builtin":
         return _stream(node, plan, values, root)
+    if node.kind == "feed":
+        assert node.supplier is not None  # these runs are chosen before anything is computed
+        teardown.callback(node.supplier.close)
+        return node.supplier.all()
     try:
-        positional, named = bound(node, plan, values)
-        assert node.make is not None
+        passed = arguments(node, plan, values)
         own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)), Lineage():
-            value = node.make(*positional, **named)
+            value = node.called(passed)
             return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
         raise
@@ -154,13 +159,12 @@ def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any
     return shared_seed(root, plan.name, provider)
 
 
-def bound(node: Node, plan: Plan, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of one call: parameters protected, fixtures as they are."""
-    passed = {
+def arguments(node: Node, plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What one call needs, by key: parameters protected, fixtures as they are."""
+    return {
         need.key: given(values[need.key]) if plan.nodes[need.key].is_recorded else values[need.key]
         for need in node.needs
     }
-    return node.bound(passed)
 
 
 def entered(made: Any, teardown: ExitStack, node: Node) -> Any:
@@ -190,40 +194,77 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
     """What is recorded once: value, comment and unit, and origin by name; groups as their fields."""
     recorded: dict[str, Constant] = {}
     for name, node in plan.parameters.items():
-        if "." in name or (node.varying and not has_fixed_fields(node)):
+        if node.kind != "constant" and ("." in name or (node.varying and not has_fixed_fields(node, plan))):
             continue
-        whole = _fixed_fields(node, plan, values) if node.varying else values[name]
-        about = leaf_notes(name, whole) or {name: Note(None, node.comment, node.unit)}
-        explored = {need.key for need in node.needs if plan.nodes[need.key].varying}
-        for leaf, value in leaves(name, whole).items():
-            if leaf not in explored:
-                source = plan.nodes[leaf].origin if leaf in plan.nodes else node.origin
-                recorded[leaf] = (value, about.get(leaf, Note()), source)
+        whole = _at_first_point(node, plan, values) if node.varying else values[name]
+        for leaf, value in node.leaves(whole).items():
+            if not _varies(leaf, plan):
+                recorded[leaf] = (value, *_about(leaf, whole, node, plan))
+    for key, supplier in plan.suppliers.items():
+        if supplier.fixed is not None and plan.nodes[key].is_outermost:
+            note, origin = Note(), plan.nodes[key].origin
+            fed = zip(plan.nodes[key].value.recorded, supplier.fixed, strict=True)
+            recorded.update({leaf: (value, note, origin) for leaf, value in fed})
     return recorded
+
+
+def _varies(leaf: str, plan: Plan) -> bool:
+    """Whether a group's field, or the group in the group that it belongs to, differs between points."""
+    parts = leaf.split(".")
+    above = (plan.nodes.get(".".join(parts[: i + 1])) for i in range(len(parts)))
+    return any(node is not None and node.varying and node.kind in ("explored", "derived") for node in above)
+
+
+def _about(leaf: str, whole: Any, node: Node, plan: Plan) -> tuple[Note, str]:
+    """Comment and unit of what is recorded for a node, and where it comes from."""
+    own = plan.nodes.get(leaf, node)
+    said = leaf_notes(node.name, whole).get(leaf, Note())
+    if (said.comment or said.unit) or (leaf != node.name and own is node):
+        return said, own.origin
+    return Note(None, own.comment, own.unit), own.origin
 
 
 def reserved(plan: Plan, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
     """The names that no result may take: of parameters, and of the fields that are recorded for groups."""
-    return tuple(dict.fromkeys((*plan.parameters, *fixed)))
+    fed = [leaf for node in plan.feeds.values() for leaf in node.value.recorded]
+    return tuple(dict.fromkeys((*plan.parameters, *fixed, *fed)))
 
 
-def has_fixed_fields(node: Node) -> bool:
-    """Whether a varying group's fields, the explored ones aside, are the same at every point."""
-    return node.kind == "group" and not fields_depend(node.make)
+def has_fixed_fields(node: Node, plan: Plan) -> bool:
+    """Whether a varying group's fields, those with varying nodes of their own aside, are the same at every point."""
+    needs = list(node.needs)
+    group = node.make
+    if node.kind == "overlay":
+        base = plan.nodes[needs.pop(0).key]
+        group = base.value if base.kind == "constant" else None
+    if node.kind not in ("group", "overlay") or group is None:
+        return False
+    varying = [need for need in needs if plan.nodes[need.key].varying]
+    return all(_is_apart(group, plan.nodes[need.key], plan) for need in varying) and not any(
+        changes_others(group, need.argument) for need in varying if group is not Namespace
+    )
 
 
-def _fixed_fields(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
+def _is_apart(group: Any, field: Node, plan: Plan) -> bool:
+    """Whether what varies of a group's field is recorded without the group."""
+    is_computed = field.kind == "derived" and group is Namespace
+    return is_computed or field.kind == "explored" or has_fixed_fields(field, plan)
+
+
+def _at_first_point(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
     """A group at the first point: its fields that are not explored are the same at every point."""
     first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}
     present = plan.space[0]
-    fields = {
-        need.argument: first[need.key]
-        if need.key in present
-        else values.get(need.key, values.get(f"{need.key}@normal"))
-        for need in node.needs
-    }
-    assert node.make is not None
-    return node.make(**fields)
+
+    def value(key: str) -> Any:
+        if key in present:
+            return first[key]
+        made = plan.nodes[key]
+        if made.varying and made.kind in ("group", "overlay"):
+            return made.called({need.key: value(need.key) for need in made.needs})
+        return values.get(key, values.get(f"{key}@normal"))
+
+    return value(node.key)
 
 
 _OF_SEED: Mapping[str, Callable[[Any], Any]] = {"rng": np.random.default_rng, RANDOM_STATE: small_seed}
@@ -250,6 +291,8 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
     match node.kind:
         case "explored":
             return _or_normal(node) if node.needs else None
+        case "feed":
+            return _from_runs(node)
         case "fixture":
             return lambda environment, teardown: entered(_called(node, plan, environment), teardown, node)
         case "derived" | "group" | "overlay":
@@ -263,9 +306,18 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
 
 
 def _called(node: Node, plan: Plan, environment: Environment) -> Any:
-    positional, named = bound(node, plan, environment)
-    assert node.make is not None
-    return node.make(*positional, **named)
+    return node.called(arguments(node, plan, environment))
+
+
+def _from_runs(node: Node) -> Callable[[Environment, ExitStack], Any]:
+    key, supplier, leaves_of = node.key, node.supplier, node.value.leaves
+    assert supplier is not None  # runs of another experiment are chosen before any run is executed
+
+    def value(environment: Environment, _: ExitStack) -> Any:
+        place = {leaf: environment[column(key, leaf)] for leaf in leaves_of}
+        return environment[node.needs[0].key] if place[DIGEST] is ABSENT else supplier.at(place)
+
+    return value
 
 
 def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:

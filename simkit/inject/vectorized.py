@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.collect.fields import fields_depend, group_fields, is_group, is_parameter, is_parameter_class
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import fields_depend, group_fields, is_group
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import ManyRuns
 from simkit.declare.snapshot import held, unchanged
 from simkit.errors import NotForEach, Unstorable, location
 from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat, user_traceback
-from simkit.inject.injector import PATIENCE, Injector, Log, Points
+from simkit.inject.injector import PATIENCE, Injector, Points
 from simkit.inject.neighbours import Neighbours, without_neighbours
 from simkit.inject.outcomes import as_columns
+from simkit.inject.output import Log
 from simkit.inject.provide import given, protected
 from simkit.inject.seeds import run_seeds, small_seeds
 from simkit.inject.watch import Warned
@@ -391,7 +392,8 @@ def _single(drawn: Sequence[str]) -> Iterable[Warned]:
 
 def _is_plain_group(node: Node, plan: Plan) -> bool:
     """Whether only explored fields of a group vary, and making it does nothing but keep them."""
-    if node.kind != "group" or not node.varying or fields_depend(node.make):
+    is_made = node.kind == "group" and node.varying and is_parameter_class(node.make)
+    if not is_made or fields_depend(node.make):
         return False
     known = attrs.fields_dict(node.make)  # type: ignore[arg-type]
     for need in node.needs:
@@ -407,7 +409,10 @@ def _shown(values: Values) -> Any:
     """Explored values as an array that the call can't change."""
     if values.array.dtype != object:
         return protected(values.array)
-    return _stack(values.elements(), ())
+    elements = values.elements()
+    if not is_parameter(elements[0]):
+        return protected(array_of([given(value) for value in elements]))
+    return _stack(elements, ())
 
 
 def _stack(values: Sequence[Any], varying: Iterable[str]) -> Any:
@@ -416,7 +421,7 @@ def _stack(values: Sequence[Any], varying: Iterable[str]) -> Any:
     Parameters
     ----------
     varying
-        The fields, of groups, that are arrays in any case.
+        The fields, of groups, that are arrays in any case; dotted where they belong to groups in these.
     """
     first = values[0]
     if not (is_group(first) and all(type(value) is type(first) for value in values)):
@@ -424,14 +429,7 @@ def _stack(values: Sequence[Any], varying: Iterable[str]) -> Any:
     made = copy.copy(first)
     for field, inner in group_fields(first).items():
         inners = [getattr(value, field) for value in values]
-        if field in varying or any(each is not inner for each in inners):
-            object.__setattr__(made, field, _stack(inners, ()))
+        below = {name.removeprefix(f"{field}.") for name in varying if name.startswith(f"{field}.")}
+        if field in varying or below or any(each is not inner for each in inners):
+            object.__setattr__(made, field, _stack(inners, below))
     return made
-
-
-Compiled = Callable[..., Injector]
-
-
-def injector_of(plan: Plan) -> Compiled:
-    """What executes the runs of a plan: one by one, or many by a call."""
-    return Injector if plan.vectorized is None else VectorInjector

@@ -19,9 +19,9 @@ from simkit.collect.captures import Captures
 from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.graph import project_file
-from simkit.collect.plan import Plan, node_id, providers_of
-from simkit.collect.signatures import MISSING, fields, leaves
+from simkit.collect.plan import Plan, given_by_code, node_id, providers_of
 from simkit.collect.targets import Shard
+from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
@@ -40,14 +40,14 @@ from simkit.values.instances import loaded, revived
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
-    constants: dict[str, str] = {}
-    for name, value in _constants(plan):
-        constants.update(_digests(name, value))
+    constants = {name: _digest(value) for name, value in _constants(plan)}
+    feeds = {name: feed.by if feed.by is None else list(feed.by) for name, feed in plan.space.feeds.items()}
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
         "explored": sorted(plan.space.names),
         **({"designs": designs} if designs else {}),
+        **({"feeds": feeds} if feeds else {}),
         **plan.captures.recorded(),
     }
 
@@ -55,23 +55,18 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
 def _constants(plan: Plan) -> Iterator[tuple[str, Any]]:
     """The values that are the same in all runs and are not computed, by name; of groups those of each field."""
     for node in plan.nodes.values():
-        if node.kind == "constant":
-            yield node.name, node.value
-        elif node.kind == "group" and node.make is not None:
-            defaults = {name: request.default for name, request in fields(node.make).items()}
-            for name, default in defaults.items():
-                if default is not MISSING and f"{node.name}.{name}" not in plan.nodes:
-                    yield f"{node.key}.{name}", default
+        key = node.key if node.kind == "group" else node.name
+        for leaf, value in given_by_code(node, plan).items():
+            yield key + leaf[len(node.name) :], value
+        if node.supplier is not None and node.supplier.fixed is not None:
+            yield node.value.recorded[-1], node.supplier.fixed[-1]
 
 
-def _digests(name: str, value: Any) -> dict[str, str]:
-    found = {}
-    for leaf, inner in leaves(name, value).items():
-        try:
-            found[leaf] = digest(inner)
-        except Unstorable:
-            found[leaf] = repr(inner)
-    return found
+def _digest(value: Any) -> str:
+    try:
+        return digest(value)
+    except Unstorable:
+        return repr(value)
 
 
 @attrs.frozen
@@ -115,6 +110,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
         return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
         return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
+    if known.get("feeds") != now.get("feeds"):
+        return Mismatch((_other_runs(known.get("feeds", {}), now.get("feeds", {})),))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
@@ -133,11 +130,23 @@ def _valued(plan: Plan) -> set[str]:
     return {node_id(path, one, plan.rootdir) for path, one in places if path is not None}
 
 
+def _other_runs(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How the points come from runs of other experiments in another way."""
+
+    def words(feeds: Mapping[str, Any]) -> str:
+        each = (
+            name if by is None else f"{name} by {', '.join(by) or 'nothing'}" for name, by in feeds.items()
+        )
+        return "; ".join(each) or "no other experiment's runs"
+
+    return f"each of {words(known)}, now {words(now)}"
+
+
 def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
     words = []
-    values = {leaf: value for name, one in _constants(plan) for leaf, value in leaves(name, one).items()}
+    values = dict(_constants(plan))
     for name in [*known, *(name for name in now if name not in known)]:
         if known.get(name) == now.get(name):
             continue
@@ -146,6 +155,10 @@ def _changed_constants(
             if name in recorded.names("parameters") and recorded.is_constant(name)
             else "not set"
         )
+        group, _, leaf = name.rpartition(".")
+        if leaf == DIGEST and group in plan.feeds:
+            words.append(f"{name} changed: {plan.feeds[group].origin} hold something else")
+            continue
         after = _shown(values[name]) if name in values else "not set"
         words.append(f"{name} was {before}, now {after}")
     return words
@@ -211,6 +224,60 @@ def fitted(plan: Plan, recorded: Recorded) -> Plan:
         return plan
 
 
+@attrs.frozen(eq=False)
+class Match:
+    """What the recorded trajectories of an experiment are to its plan.
+
+    Attributes
+    ----------
+    recorded
+        The one that is continued, open, with its slot and how it differs all the same.
+    nearest
+        Else the one that differs least, how, and the seconds of its done runs.
+    empty
+        One of which no run is done.
+    """
+
+    recorded: Recorded | None = None
+    slot: Slot | None = None
+    mismatch: Mismatch = Mismatch()
+    nearest: tuple[Slot, Mismatch, float] | None = None
+    empty: Slot | None = None
+
+
+def matched_slot(plan: Plan, settings: Settings) -> Match:
+    """Compare the plan with each trajectory, the newest first; the first that is the same is continued.
+
+    Where a difference is no obstacle, since it was asked for, the one that differs least is.
+
+    Raises
+    ------
+    SimkitError
+        Where a trajectory of the experiment can't be read.
+    """
+    empty: Slot | None = None
+    nearest: tuple[Slot, Mismatch, float] | None = None
+    slots = existing(settings.results, plan.name, settings.output, settings.shard)
+    for slot in () if settings.fresh else slots:
+        recorded = opened(slot)
+        if recorded is None or recorded.attributes["node_id"] != plan.node_id:
+            if recorded is not None:
+                recorded.close()
+            continue
+        found = difference(fitted(plan, recorded), recorded, settings.seed)
+        if not found:
+            return Match(recorded, slot)
+        with closing(recorded):
+            if is_empty(recorded):
+                empty = empty or slot
+            if nearest is None or found.distance < nearest[1].distance:
+                nearest = (slot, found, _seconds(recorded))
+    is_asked_for = settings.only_failed or settings.on_change == "into"
+    if nearest is not None and nearest[1].is_bridgeable and is_asked_for:
+        return Match(nearest[0].open(), *nearest[:2])
+    return Match(nearest=nearest, empty=empty)
+
+
 def decide(plan: Plan, settings: Settings) -> Continuation:
     """Continue the newest trajectory that matches, or begin the next one.
 
@@ -222,54 +289,16 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     """
     if settings.into is not None:
         return _into(plan, settings, settings.into)
-    empty: Slot | None = None
-    differing: tuple[Slot, Mismatch, float] | None = None
-    for slot in (
-        [] if settings.fresh else existing(settings.results, plan.name, settings.output, settings.shard)
-    ):
-        recorded = opened(slot)
-        if recorded is None:
-            continue
-        try:
-            same = fitted(plan, recorded)
-            found = difference(same, recorded, settings.seed)
-            if not found or (found.is_bridgeable and (settings.only_failed or settings.on_change == "into")):
-                return _continued(same, slot, recorded, settings, found)
-            if recorded.attributes["node_id"] == plan.node_id and is_empty(recorded):
-                empty = empty or slot
-            elif recorded.attributes["node_id"] == plan.node_id and (
-                differing is None or found.distance < differing[1].distance
-            ):
-                differing = (slot, found, _seconds(recorded))
-        finally:
-            recorded.close()
+    match = matched_slot(plan, settings)
+    if match.recorded is not None and match.slot is not None:
+        with closing(match.recorded) as recorded:
+            return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
+    differing = match.nearest
+    if differing is not None and differing[0] == match.empty:
+        differing = None  # nothing is set aside
     if differing is not None:
         _check_change(*differing, settings)
-    return _next(plan, settings, empty, differing)
-
-
-def continued_slot(plan: Plan, settings: Settings) -> tuple[Slot | None, str]:
-    """The trajectory that a session would continue, or None and how the nearest one differs; nothing is written.
-
-    Raises
-    ------
-    SimkitError
-        Where a trajectory of the experiment can't be read.
-    """
-    nearest: Mismatch | None = None
-    for slot in existing(settings.results, plan.name, settings.output, settings.shard):
-        recorded = opened(slot)
-        if recorded is None:
-            continue
-        with closing(recorded):
-            if recorded.attributes["node_id"] != plan.node_id:
-                continue
-            found = difference(fitted(plan, recorded), recorded, settings.seed)
-        if not found or (found.is_bridgeable and settings.on_change == "into"):
-            return slot, ""
-        if nearest is None or found.distance < nearest.distance:
-            nearest = found
-    return None, "" if nearest is None else "; ".join(nearest.words)
+    return _next(plan, settings, match.empty, differing)
 
 
 def _next(
@@ -296,18 +325,24 @@ def _root(plan: Plan, settings: Settings) -> int:
     return settings.root if settings.root is not None else secrets.randbits(32)
 
 
-def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
+def named_match(plan: Plan, settings: Settings, path: Path) -> Match:
+    """The trajectory that ``--into`` names."""
     slot = next((s for s in existing(path.parent, plan.name, path)), None)
     recorded = Recorded.open(path) if slot is None else slot.open()
-    try:
-        plan = fitted(plan, recorded)
-        found = difference(plan, recorded, settings.seed)
-        if not found.is_bridgeable:
-            msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
-            raise SimkitError(msg)
-        return _continued(plan, Slot(path, recorded.name), recorded, settings, found)
-    finally:
+    found = difference(fitted(plan, recorded), recorded, settings.seed)
+    if not found.is_bridgeable:
         recorded.close()
+        msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
+        raise SimkitError(msg)
+    return Match(recorded, Slot(path, recorded.name), found)
+
+
+def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
+    match = named_match(plan, settings, path)
+    assert match.recorded is not None
+    assert match.slot is not None
+    with closing(match.recorded) as recorded:
+        return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
 
 
 def _seconds(recorded: Recorded) -> float:
@@ -345,15 +380,19 @@ def _continued(
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
-    if settings.only_failed:
-        failed = (status != Status.DONE) & (status != Status.PENDING)
-        failed &= True if points.declared is None else points.declared[: len(status)]
-        points = attrs.evolve(points, todo=np.flatnonzero(failed))
+    points = failed_only(points, status) if settings.only_failed else points
     known = _computed(plan, recorded, found)
     checkpoints = {} if found else recorded.checkpoints()
     return Continuation(
         slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
     )
+
+
+def failed_only(points: Points, status: Array) -> Points:
+    """The points with nothing to run but what failed."""
+    failed = (status != Status.DONE) & (status != Status.PENDING)
+    failed &= True if points.declared is None else points.declared[: len(status)]
+    return attrs.evolve(points, todo=np.flatnonzero(failed))
 
 
 def _mended(slot: Slot, settings: Settings) -> str:
@@ -383,10 +422,11 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
         if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
             continue
         upstream = _upstream(plan, name)
+        fed = [plan.feeds[key].value.recorded[-1] for key in upstream & plan.feeds.keys()]
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
         unknown = found.captured or found.inputs
-        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream)):
+        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream, *fed)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

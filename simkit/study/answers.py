@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -105,7 +106,12 @@ class Pieces:
                 self.large[name] = None
                 self.columns.pop(name, None)
             elif name not in self.large:
-                self.columns.setdefault(name, []).append((positions, column))
+                self.columns.setdefault(name, []).append((positions, owned(column)))
+
+
+def owned(column: Column) -> Column:
+    """A column that stays as it is: large arrays lie in memory that a worker fills again."""
+    return column if column.nbytes < LARGE else pickle.loads(pickle.dumps(column, 5))
 
 
 def missing_column(n: int, empty: Array) -> Array:

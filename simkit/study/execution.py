@@ -28,13 +28,14 @@ from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
 from simkit.record.file.store import Store
-from simkit.record.format import DECLARED
+from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
+from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.study.rounds import Rounds, Trials
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status, one_batch
 from simkit.values.columns import Column
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -118,6 +119,7 @@ def _reopened(number: int) -> Any:
 
 
 _BLOCK = 65_536
+_SMALL = 65_536  # bytes; larger arrays lie in memory that a worker fills again
 
 
 @attrs.define(eq=False)
@@ -143,7 +145,9 @@ class Execution:
     heard
         Called with each batch as it was recorded.
     due
-        Called before a batch or a checkpoint is recorded.
+        Called before anything is recorded.
+    gathered
+        Small batches that are not written yet.
     """
 
     plan: Plan
@@ -160,6 +164,7 @@ class Execution:
     points: dict[int, Mapping[str, Any]] = attrs.field(factory=dict)
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
+    gathered: list[Batch] = attrs.field(factory=list)
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -228,6 +233,7 @@ class Execution:
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
             restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
 
@@ -243,17 +249,14 @@ class Execution:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
             for batch in batches:
-                if batch is not None:
-                    self.due()
+                if isinstance(batch, Batch):
+                    self.gather(batch, writer)
+                is_due = writer.is_due(sum(small.nbytes for small in self.gathered))
+                if is_due or not isinstance(batch, Batch):
+                    self.put(writer)
                 if isinstance(batch, Checkpoint):
                     self.keep(batch)
-                elif batch is not None:
-                    put = writer.put(batch)
-                    writer.inputs(self.inputs.take(batch.readings))
-                    self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
-                    self.progress.take(put, self.values)
-                    self.heard(put)
-                if writer.is_due or (batch is None and writer.waiting):
+                if is_due or (batch is None and writer.waiting):
                     writer.commit()
                     self.progress.committed()
                 elif batch is None:
@@ -263,6 +266,30 @@ class Execution:
                     break
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
+        finally:
+            if not writer.store.is_gone:
+                self.put(writer)
+
+    def gather(self, batch: Batch, writer: Writer) -> None:
+        """Keep a small batch of done runs for the next commit, since each one written costs as much as many."""
+        is_alike = not self.gathered or (self.gathered[0].seeds is None) == (batch.seeds is None)
+        if not is_alike:
+            self.put(writer)
+        self.gathered.append(batch)
+        if batch.nbytes >= _SMALL or (batch.status != Status.DONE).any():
+            self.put(writer)
+
+    def put(self, writer: Writer) -> None:
+        """Write what was gathered."""
+        self.due()
+        if not self.gathered:
+            return
+        batch, self.gathered = one_batch(self.gathered), []
+        put = writer.put(batch)
+        writer.inputs(self.inputs.take(batch.readings))
+        self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
+        self.progress.take(put, self.values)
+        self.heard(put)
 
     def settle_inputs(self, writer: Writer) -> None:
         """Record which files changed while runs read them, and say so."""
@@ -298,7 +325,9 @@ class Execution:
         engine: Engine
         if settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (
@@ -367,7 +396,8 @@ class Execution:
         first = self.write_points(writer, points.recorded, points.n)
         writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
-        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
+        left = {*MARKS, *(leaf for feed in plan.space.feeds.values() for leaf in feed.recorded)}
+        writer.describe({"explored": json.dumps([name for name in explored if name not in left])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.inputs(read)
         writer.commit()
@@ -379,6 +409,8 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        if feeds := feeds_about(plan):
+            writer.describe({FEEDS: json.dumps(feeds)})
         writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:

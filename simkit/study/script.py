@@ -1,25 +1,30 @@
-"""Points that a script asks for, in a loop of its own."""
+"""A script that asks for points in a loop of its own, and one that is explored as it is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import attrs
 
+from simkit.analyse.stages import Supply
+from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import plan_of
-from simkit.collect.config import Outside
-from simkit.declare.space import Space
+from simkit.collect.program import experiment_of, with_code
+from simkit.declare.forms import TRIAL
+from simkit.declare.space import Space, product
 from simkit.errors import caller
 from simkit.inform.notebook import fitting_reporter
 from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
 from simkit.study.answers import Answers
-from simkit.study.growing import Growing
+from simkit.study.conversation import Conversation
+from simkit.study.session import outside_of, studied, worker_number
 from simkit.study.strategies import prepared
+from simkit.study.supply import supplied
 
 
 class ScriptedStudy:
@@ -31,9 +36,9 @@ class ScriptedStudy:
         The trajectory's file; its group is named as the function.
     """
 
-    def __init__(self, growing: Growing) -> None:
-        self._growing = growing
-        self.path = growing.target.slot.path
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self.path = conversation.growth.target.slot.path
 
     def run(self, space: Space) -> Answers:
         """Execute these points, or answer them from the file where they are recorded at this place.
@@ -55,8 +60,8 @@ class ScriptedStudy:
         KeyboardInterrupt
             On Ctrl-C, once the runs under way are finished and recorded.
         """
-        with self._growing.interrupt:
-            return self._growing.run(space, f"{caller()}: study.run()")
+        with self._conversation.growth.interrupt:
+            return self._conversation.run(space, f"{caller()}: study.run()")
 
     def __enter__(self) -> ScriptedStudy:
         return self
@@ -64,23 +69,23 @@ class ScriptedStudy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        growing = self._growing
+        growth = self._conversation.growth
         try:
-            growing.close_engine(interrupted=error is not None)
+            growth.close_engine(interrupted=error is not None)
         except BaseException as problem:
-            growing.fail(problem)
+            growth.fail(problem)
             raise
         finally:
-            growing.finish()
-        growing.reporter.end(growing.progress)
-        if error is None and growing.n:
-            recorded = growing.target.slot.open()
+            self._conversation.finish()
+        growth.reporter.end(growth.progress)
+        if error is None and growth.n:
+            recorded = growth.target.slot.open()
             try:
-                points = continued_points(growing.plan, recorded)
+                points = continued_points(growth.plan, recorded)
             finally:
                 recorded.close()
-            growing.progress.target = attrs.evolve(growing.target, points=points)
-            call_afters(growing.plan, growing.progress, growing.settings, growing.shared, growing.reporter)
+            growth.progress.target = attrs.evolve(growth.target, points=points)
+            call_afters(growth.plan, growth.progress, growth.settings, growth.shared, growth.reporter)
 
 
 def the_script() -> None:
@@ -116,8 +121,7 @@ def start(
     ScriptedStudy
         With ``run(space)``.
     """
-    outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
-    plan, project = plan_of(function, None, outside, the_script)
+    plan, project = plan_of(function, None, outside_of(set), the_script)
     settings = attrs.evolve(
         project,
         workers=workers,
@@ -127,4 +131,69 @@ def start(
         into=None if into is None else Path(into),
         argv=(f"simkit.start({plan.name})",),
     )
+    plan = supplied(plan, Supply(settings))
     return ScriptedStudy(prepared(plan, settings, fitting_reporter())[0])
+
+
+def script(
+    path: str | os.PathLike[str],
+    space: Space | None = None,
+    /,
+    *,
+    results: str | Sequence[str] = (),
+    workers: int = 0,
+    seed: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    into: str | os.PathLike[str] | None = None,
+    check: bool = False,
+    **axes: Any,
+) -> Trajectory:
+    """Explore a script as it is: it is executed once for each point, with some of its constants replaced.
+
+    ``simkit.script("model.py", T=[1.0, 2.0], results=["m"])``. The numbers, texts, lists and the like that the
+    script assigns once, outside of loops, conditions and functions, are parameters; any other name that it assigns
+    so can be explored, too.
+
+    Parameters
+    ----------
+    path
+        The script.
+    space
+        The points, of names that the script assigns.
+    results
+        The globals to record as they are when the script ends; by default all that it assigns and that can be
+        stored.
+    workers, seed, set, output, fresh, into, check
+        As in `run`.
+    **axes
+        Names of the script with the values to explore; several are combined as by `product`.
+
+    Returns
+    -------
+    Trajectory
+        Named after the script.
+
+    Raises
+    ------
+    SimkitError
+        For a script that can't be read, and for a name that is no constant of it.
+    """
+    file = Path(path).absolute()
+    points = product(**axes) if axes else None
+    whole = points if space is None else space if points is None else space * points
+    names = [results] if isinstance(results, str) else list(results)
+    wanted = [*(whole.names if whole is not None else ()), *(set or {})]
+    function = experiment_of(file, [name for name in wanted if name != TRIAL], names)
+    plan, project = plan_of(function, whole, outside_of(set))
+    settings = attrs.evolve(
+        project,
+        workers=worker_number(workers),
+        seed=seed,
+        output=None if output is None else Path(output).absolute(),
+        fresh=fresh,
+        into=None if into is None else Path(into).absolute(),
+        argv=(f"simkit.script({str(path)!r})",),
+    )
+    return studied(with_code(plan, file), settings, check=check)

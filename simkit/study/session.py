@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.analyse.stages import Supply
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
@@ -25,41 +27,54 @@ from simkit.execute.job import Job
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.record.catalogue import Slot
 from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
-from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.strategies import study_adaptively
+from simkit.study.supply import supplied
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
 
-def study(item: Item, settings: Settings, reporter: Reporter) -> Progress:
+def study(
+    item: Item, settings: Settings, reporter: Reporter, slots: Mapping[str, Slot] = MappingProxyType({})
+) -> Progress:
     """Execute one experiment's selected runs and record them.
+
+    Parameters
+    ----------
+    slots
+        What was recorded before it in the same command, by node id.
 
     Raises
     ------
     NothingToRun
         For an empty space or selection.
+    SourceNotReady
+        Where it goes over runs of another experiment that are not recorded, or not complete.
     StorageFailed
         When the file can't be written any more.
     """
     sweep()
     file = settings.into or settings.output
     sweep_results(settings.results if file is None else file.parent)
-    plan = item.plan
-    if plan.captures.imported:
-        turn_to(plan.path, plan.rootdir)
-    if plan.strategy is not None and not _selects(item, settings):
-        return study_adaptively(plan, settings, reporter)
-    return _study_points(item, settings, reporter)
+    if item.plan.captures.imported:
+        turn_to(item.plan.path, item.plan.rootdir)
+    supply = Supply(settings, slots)
+    item = attrs.evolve(item, plan=supplied(item.plan, supply))
+    if item.plan.strategy is not None and not _selects(item, settings):
+        from simkit.study.strategies import study_adaptively
+
+        return study_adaptively(item.plan, settings, reporter)
+    return _study_points(item, settings, reporter, supply.remarks)
 
 
 def _selects(item: Item, settings: Settings) -> bool:
@@ -73,7 +88,7 @@ def _selects(item: Item, settings: Settings) -> bool:
     return bool(item.runs or settings.where or settings.only_failed)
 
 
-def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progress:
+def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: Sequence[str]) -> Progress:
     """Execute runs whose points are known."""
     plan = item.plan
     if plan.strategy is None and not len(plan.space):
@@ -94,7 +109,7 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
-    progress.remarks.extend(plan.space.remarks if target.status is None else target.points.remarks)
+    progress.remarks += [*remarks, *(plan.space.remarks if target.status is None else target.points.remarks)]
     records = len(runs) > 0 and not settings.replay
     bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
@@ -114,9 +129,16 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter) -> Progres
     if trials is not None and len(runs):
         progress.remarks.append(trials.words)
     reporter.end(progress)
-    if not settings.replay and not progress.interrupted:
-        call_afters(plan, progress, settings, shared, reporter)
+    if plan.afters and not settings.replay and not progress.interrupted:
+        _follow(progress, settings, shared, reporter)
     return progress
+
+
+def _follow(progress: Progress, settings: Settings, shared: dict[str, Any], reporter: Reporter) -> None:
+    """Call what follows the experiment."""
+    from simkit.study.after import call_afters
+
+    call_afters(progress.plan, progress, settings, shared, reporter)
 
 
 def _shared(plan: Plan, target: Continuation) -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
@@ -183,27 +205,48 @@ def run(
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
     """
-    if type(workers) is not int or workers < 0:
-        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
-        raise SimkitError(msg)
-    outside = {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (set or {}).items()}
-    plan, project = plan_of(function, space, outside)
+    number = worker_number(workers)
+    plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
         project,
-        workers=workers,
+        workers=number,
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
         into=None if into is None else Path(into).absolute(),
         argv=(f"simkit.run({plan.name})",),
     )
+    return studied(plan, settings, check=check)
+
+
+def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
+    """What ``set=`` lays on top of the code's values."""
+    return {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (values or {}).items()}
+
+
+def worker_number(workers: int) -> int:
+    """The number of worker processes that a script asks for.
+
+    Raises
+    ------
+    SimkitError
+        Where it is none.
+    """
+    if type(workers) is not int or workers < 0:
+        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
+        raise SimkitError(msg)
+    return workers
+
+
+def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
+    """The trajectory of a study that was asked for in a script, two calls further up."""
     if plan.captures.incomparable:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
-        warnings.warn(words, stacklevel=2)
+        warnings.warn(words, stacklevel=3)
     progress = study(Item(plan), settings, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
-        warnings.warn(problem, stacklevel=2)
+        warnings.warn(problem, stacklevel=3)
     return opened(progress, check=check)
 
 
@@ -251,7 +294,10 @@ def _not_done(progress: Progress) -> list[str]:
     if not progress.failures:
         return []
     first = min(progress.failures, key=lambda failure: failure.run)
-    why = (first.text.strip().splitlines() or ["no traceback"])[-1]
+    lines = [
+        line for line in first.text.strip().splitlines() if not line.startswith("(")
+    ]  # not the hints in brackets
+    why = (lines or ["no traceback"])[-1]
     words = (
         f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "
         f"missing; run {first.run} {first.status}: {why}\n    see it with print(traj.error({first.run})), and which "
@@ -279,15 +325,18 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
         Whatever the experiment raises.
     """
     given = {name: [value] for name, value in values.items()}
-    plan, _ = plan_of(function, explore(given), {})
+    plan, project = plan_of(function, explore(given), {})
+    plan = supplied(plan, Supply(project))
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
-    injector = Job(plan, 0, shared, names).injector(on_error=errors.append)
+    aside = spool()
+    injector = Job(plan, 0, shared, names).injector(on_error=errors.append, aside=aside)
     try:
         batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:
         injector.close()
+        clear(aside)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 import numpy as np
 
+from simkit.collect.plan import Plan
 from simkit.declare.forms import ASKED, TOLD, Array, Index
 from simkit.declare.space import Space, explore
 from simkit.errors import SimkitError
 from simkit.record.recorded import Recorded
-from simkit.study.growing import Growing
+from simkit.study.answers import owned
+from simkit.study.conversation import Conversation
+from simkit.study.growth import Growth
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
@@ -49,131 +53,160 @@ def rows_of(recorded: Recorded, runs: Index) -> Iterator[tuple[int, Point, Resul
 class Steady:
     """An agenda of points that a sampler is asked for one by one.
 
+    It is asked as soon as an answer was given, whether or not a worker is free by then: so its points depend on
+    nothing but the order of the answers.
+
     Attributes
     ----------
     where
         The strategy, and where it stands, for messages.
     limit
-        How many points may be under way: one for each worker, and one that waits for the first that is free.
-    waiting
-        Runs that were asked for in an earlier session, or will be tried again, with their points.
+        How many points may be asked for and not answered: one for each worker, and one that waits for the first
+        that is free.
     under_way
-        The points that were asked for and not told, by run number.
+        These points, by run number.
+    waiting
+        Those of them that no worker has.
     unwritten
-        Those that are not in the file yet.
+        Points that are not in the file yet.
+    tried
+        How often runs were tried again.
+    unfitting
+        A point of names that are not explored yet: it waits until nothing is under way.
+    fitting
+        A plan, and the names of a point that fit it.
+    ahead
+        What was asked for already.
+    heard
+        How many answers were given before the last point was asked for.
+    mistake
+        What the sampler raised.
     """
 
     sampler: Sampler
-    growing: Growing
+    conversation: Conversation
     where: str
     limit: int
-    waiting: list[tuple[int, Any]] = attrs.field(factory=list)
-    under_way: dict[int, Any] = attrs.field(factory=dict)
-    unwritten: list[tuple[int, Any]] = attrs.field(factory=list)
+    under_way: dict[int, Point] = attrs.field(factory=dict)
+    waiting: deque[int] = attrs.field(factory=deque)
+    unwritten: list[tuple[int, Point]] = attrs.field(factory=list)
     tried: dict[int, int] = attrs.field(factory=dict)
-    unfitting: Any = None  # a point of names that are not explored yet: it waits until nothing is under way
-    ahead: list[Any] = attrs.field(factory=list)  # what was asked for already
-    heard: int = 0  # answers before the last point was asked for
+    unfitting: Point | None = None
+    fitting: tuple[Plan, tuple[str, ...]] | None = None
+    ahead: list[Any] = attrs.field(factory=list)
+    heard: int = 0
     is_over: bool = False
-    mistake: Exception | None = None  # of the sampler's own
+    mistake: Exception | None = None
 
-    # An agenda
+    @property
+    def growth(self) -> Growth:
+        """The trajectory that the points are added to."""
+        return self.conversation.growth
 
-    def take(self, count: int) -> Portion | None:
-        """The next point, if it may be asked for."""
-        if self.mistake is not None:
-            return None
-        if not self.waiting:
-            may_ask = not self.is_over and self.unfitting is None and len(self.under_way) < self.limit
-            point = self.ask() if may_ask and not self.growing.stop() else None
+    # What is asked
+
+    def fill(self) -> None:
+        """Ask for points until as many are under way as may be."""
+        while len(self.under_way) < self.limit and self.unfitting is None:
+            point = self.ask()
             if point is None:
-                return None
-            if not self.growing.fits(self.space([point])):
+                return
+            if self.fits(point):
+                self.add(point)
+            else:
                 self.unfitting = point
-                return None
-            self.add(point)
-        run, point = self.waiting.pop(0)
-        self.under_way[run] = point
-        return self.portion(run, point)
 
-    def ask(self) -> Any:
+    def fits(self, point: Point) -> bool:
+        """Whether the plan explores the names of a point."""
+        latest = self.growth.plan, tuple(point)
+        if self.fitting is None or self.fitting[0] is not latest[0] or self.fitting[1] != latest[1]:
+            if not self.growth.fits(space_of([point])):
+                return False
+            self.fitting = latest
+        return True
+
+    def ask(self) -> Point | None:
         """The sampler's next point, or None at its end."""
-        self.heard = self.growing.told
-        point = self.ahead.pop() if self.ahead else self.theirs(self.sampler.ask)
+        if self.is_over or self.mistake is not None:
+            return None
+        self.heard = self.conversation.told
+        point: Any = self.ahead.pop() if self.ahead else self.theirs(self.sampler.ask)
         if point is None:
             self.is_over = True
         elif not isinstance(point, Mapping):
             what = "a list after single points" if isinstance(point, list) else repr(point)
             msg = f"{self.where}: ask() gave {what}\n    give a point as a dictionary of values by name, or None"
-            raise self.mistaken(SimkitError(msg))
-        return point
+            self.mistake = SimkitError(msg)
+            return None
+        return point  # type: ignore[no-any-return]
 
     def theirs(self, method: Callable[..., Any], *arguments: Any) -> Any:
-        """Call the sampler; what it raises is its own mistake."""
+        """Call the sampler; what it raises is its own mistake, and counts once the runs are recorded."""
         try:
             return method(*arguments)
-        except Exception as error:
-            self.mistaken(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - whatever it raises ends the strategy
+            self.mistake = error
+            return None
 
-    def mistaken(self, error: Exception) -> Exception:
-        """Remember that this error is the strategy's own."""
-        self.mistake = error
-        return error
+    def check_mistake(self) -> None:
+        """Raise what the sampler raised."""
+        if self.mistake is not None:
+            raise self.mistake
 
-    def add(self, point: Any) -> None:
+    def add(self, point: Point) -> None:
         """Have a new run at this point; it is recorded before its results are."""
-        run = self.growing.n
-        self.growing.n += 1
-        self.growing.mark(ASKED, np.array([run]), np.array([self.heard]))
-        self.waiting.append((run, point))
+        run = self.growth.n
+        self.growth.n += 1
+        self.growth.progress.total += 1
+        self.growth.mark(ASKED, np.array([run]), np.array([self.heard]))
         self.unwritten.append((run, point))
-        self.growing.progress.total += 1
+        self.under_way[run] = point
+        self.waiting.append(run)
 
-    def portion(self, run: int, point: Any) -> Portion:
-        """One run, with its point."""
-        assert self.growing.execution is not None
-        space = self.growing.fitted(self.space([point]), self.where)
-        return Portion(np.array([run]), space.at(np.arange(1)), self.growing.execution.checkpoints.known)
+    # What is told
 
-    def space(self, points: list[Any]) -> Space:
-        """Points as a space."""
-        return explore([dict(point) for point in points])
+    def tell(self, run: int, results: Results) -> None:
+        """Tell the sampler what a point gave, and remember the how many-th answer it is."""
+        point = self.under_way.pop(run)
+        self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
+        self.conversation.told += 1
+        self.theirs(self.sampler.tell, point, results)
+
+    # An agenda
+
+    def take(self, count: int) -> Portion | None:
+        """The next point, if one waits."""
+        if not self.waiting or self.mistake is not None:
+            return None
+        run = self.waiting.popleft()
+        space = self.growth.fitted(space_of([self.under_way[run]]), self.where)
+        return Portion(np.array([run]), space.at(np.arange(1)), self.growth.under_way.checkpoints.known)
 
     def settle(self, batch: Batch) -> Batch:
         """Tell the sampler what became of the runs, those aside that are tried again."""
-        retries, again = self.growing.plan.limits.retries, []
+        retries, again = self.growth.plan.limits.retries, []
         results = _results(batch)
         for row, run in enumerate(batch.runs.tolist()):
             is_done = batch.status[row] == Status.DONE
             if not is_done and self.tried.get(run, 0) < retries:
                 self.tried[run] = self.tried.get(run, 0) + 1
                 again.append(run)
-                self.waiting.append((run, self.under_way.pop(run)))
+                self.waiting.append(run)
                 continue
-            point = self.under_way.pop(run)
-            if not is_done and self.growing.execution is not None:
-                self.growing.execution.points[run] = point
-            self.tell(run, point, results[row] if is_done else None)
+            if not is_done:
+                self.growth.under_way.points[run] = self.under_way[run]
+            self.tell(run, results[row] if is_done else None)
+            self.fill()
         return attrs.evolve(batch, again=tuple(again)) if again else batch
-
-    def tell(self, run: int, point: Any, results: Results) -> None:
-        """Tell the sampler what a point gave, and remember the how many-th answer it is."""
-        self.growing.mark(TOLD, np.array([run]), np.array([self.growing.told]))
-        self.growing.told += 1
-        try:
-            self.theirs(self.sampler.tell, point, results)
-        except Exception:  # noqa: BLE001 - it is remembered, and raised once the run is recorded
-            pass
 
     def write(self) -> None:
         """Record the new points, and what is known of them."""
         if self.unwritten:
             runs = np.array([run for run, _ in self.unwritten])
-            space = self.growing.fitted(self.space([point for _, point in self.unwritten]), self.where)
+            space = self.growth.fitted(space_of([point for _, point in self.unwritten]), self.where)
             self.unwritten = []
-            self.growing.write_points(space, runs, runs)
-        self.growing.write_marks()
+            self.growth.write_points(space, runs, runs)
+        self.growth.write_marks()
 
     # The whole story
 
@@ -185,62 +218,62 @@ class Steady:
         KeyboardInterrupt
             When no further run shall start.
         """
-        with self.growing.owner():
+        growth = self.growth
+        with self.conversation.owner():
             self.replay()
-            self.growing.progress.total += len(self.waiting)
-            while not self.growing.stop() and self.begin():
+            growth.progress.total += len(self.waiting)
+            while not growth.stop() and self.begin():
                 try:
-                    self.growing.execute(self, lambda batch: None, self.write)
+                    growth.execute(self, lambda batch: None, self.write)
                 except Exception as error:
-                    if error is not self.mistake:
-                        self.growing.broken = error
-                        raise
+                    self.conversation.broken = error
+                    raise
                 self.write()
-                if self.mistake is not None:
-                    raise self.mistake
-            self.growing.check_stop()
+                self.check_mistake()
+            self.conversation.check_stop()
 
     def begin(self) -> bool:
         """Start the engine and open the file for a first point, if there is one."""
-        if not self.waiting and self.unfitting is None and not self.is_over:
-            self.unfitting = self.ask()
-        point = self.waiting[0][1] if self.waiting else self.unfitting
-        if point is None:
-            return False
-        self.growing.begin(self.growing.fitted(self.space([point]), self.where), 0)
-        if not self.waiting:
+        self.fill()
+        if self.unfitting is not None and not self.under_way:
+            point, self.unfitting = self.unfitting, None
+            self.growth.fitted(space_of([point]), self.where)
             self.add(point)
-            self.unfitting = None
+        if not self.waiting:
+            self.check_mistake()
+            return False
+        first = space_of([self.under_way[self.waiting[0]]])
+        self.growth.begin(self.growth.fitted(first, self.where), 0)
         return True
 
     def replay(self) -> None:
         """Ask and tell in the recorded order, as long as the recorded points are asked for."""
-        growing = self.growing
-        if growing.target.status is None:
+        growth = self.growth
+        if growth.target.status is None:
             return
-        recorded = growing.target.slot.open()
+        recorded = growth.target.slot.open()
         try:
             past = Past(recorded)
             heard = {run: (point, results) for run, point, results in rows_of(recorded, past.known)}
         finally:
             recorded.close()
-        run = 0
         for run in past.asked_runs.tolist():
             self.hear(past, heard, int(past.asked[run]), run)
             point = self.ask()
+            self.check_mistake()
             if point is None:
                 break
-            space = growing.fitted(self.space([point]), self.where)
-            if not growing.matching(np.array([run]), space)[0]:
-                growing.diverge(run, space[0], self.where)
+            space = growth.fitted(space_of([point]), self.where)
+            if not self.conversation.matching(np.array([run]), space)[0]:
+                self.conversation.diverge(run, space[0], self.where)
                 self.hear(past, heard, len(past.order), run)
                 self.learn(heard, past.known[past.known >= run])
                 self.unfitting = point
                 break
             self.under_way[run] = point
         else:
-            self.hear(past, heard, len(past.order), growing.n)
-        self.waiting, self.under_way = list(self.under_way.items()), {}
+            self.hear(past, heard, len(past.order), growth.n)
+        self.waiting.extend(self.under_way)
 
     def hear(self, past: Past, heard: Mapping[int, tuple[Point, Results]], until: int, before: int) -> None:
         """Tell answers in the recorded order, up to a number of them; what was learned is learned again."""
@@ -248,9 +281,8 @@ class Steady:
             run = int(past.order[past.next])
             past.next += 1
             if run in self.under_way:
-                self.tell(run, self.under_way.pop(run), heard[run][1])
-                if self.mistake is not None:
-                    raise self.mistake
+                self.tell(run, heard[run][1])
+                self.check_mistake()
             elif past.asked[run] < 0 and run < before:
                 self.learn(heard, np.array([run]))
 
@@ -260,9 +292,15 @@ class Steady:
         for run in runs.tolist() if learn is not None else ():
             point, results = heard[run]
             if results is not None:
-                self.growing.mark(TOLD, np.array([run]), np.array([self.growing.told]))
-                self.growing.told += 1
+                self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
+                self.conversation.told += 1
                 self.theirs(learn, point, results)
+                self.check_mistake()
+
+
+def space_of(points: Sequence[Point]) -> Space:
+    """Points as a space."""
+    return explore([dict(point) for point in points])
 
 
 class Past:
@@ -291,7 +329,8 @@ class Past:
 
 def _results(batch: Batch) -> list[dict[str, Any]]:
     """The values of each run by name."""
-    values = {name: decode(column) for name, column in {**batch.parameters, **batch.results}.items()}
+    columns = {**batch.parameters, **batch.results}
+    values = {name: decode(owned(column)) for name, column in columns.items()}
     return [
         {name: revived(v[row], loaded) for name, v in values.items() if v[row] is not ABSENT}
         for row in range(len(batch.runs))

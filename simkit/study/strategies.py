@@ -27,8 +27,9 @@ from simkit.resume.continuing import decide, fingerprint, fitted
 from simkit.resume.points import continued_points
 from simkit.study.after import Outcome, call_afters, call_companion, is_current, record_outcome
 from simkit.study.answers import Answers, History
-from simkit.study.execution import Interrupt
-from simkit.study.growing import Growing
+from simkit.study.conversation import Conversation
+from simkit.study.execution import Interrupt, surroundings
+from simkit.study.growth import Growth
 from simkit.study.steady import Steady, learn_from
 from simkit.values.batch import Status
 
@@ -41,19 +42,19 @@ def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Prog
     StorageFailed
         When the file can't be written any more.
     """
-    growing, is_over = prepared(plan, settings, reporter)
-    progress = growing.progress
+    conversation, is_over = prepared(plan, settings, reporter)
+    growth, progress = conversation.growth, conversation.growth.progress
     if is_over:
         reporter.end(progress)
     else:
-        _play(growing)
+        _play(conversation)
     if not progress.interrupted and not progress.stages:
-        call_afters(growing.plan, progress, settings, growing.shared, reporter)
+        call_afters(growth.plan, progress, settings, growth.shared, reporter)
     return progress
 
 
-def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Growing, bool]:
-    """The trajectory that points are added to, and whether its strategy has ended and would again."""
+def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Conversation, bool]:
+    """The conversation before its first question, and whether its strategy has ended and would again."""
     target = decide(plan, settings)
     recorded = None if target.status is None else target.slot.open()
     try:
@@ -72,58 +73,60 @@ def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Growin
         opened.name(list(shared.values()))
     read = inputs.take([*plan.readings.values(), *opened.taken()])
     interrupt = Interrupt(local_beat(), reporter.interrupted)
-    growing = Growing(
-        plan, target, settings, progress, reporter, shared, history, interrupt, inputs, read, target.points.n
+    growth = Growth(
+        plan, target, settings, progress, reporter, shared, interrupt, inputs, read, target.points.n
     )
-    return growing, is_over
+    return Conversation(growth, history), is_over
 
 
-def _play(growing: Growing) -> None:
+def _play(conversation: Conversation) -> None:
     """Have the strategy ask until it ends, and record what it gives."""
-    progress, interrupt = growing.progress, growing.interrupt
+    growth = conversation.growth
+    progress, interrupt = growth.progress, growth.interrupt
     try:
-        with interrupt:
-            outcome = _called(growing)
-            if growing.broken is not None:
-                raise growing.broken
-            growing.close_engine(interrupted=outcome is None)
+        with surroundings(), interrupt:
+            outcome = _called(conversation)
+            if conversation.broken is not None:
+                raise conversation.broken
+            growth.close_engine(interrupted=outcome is None)
     except BaseException as error:
-        growing.fail(error)
+        growth.fail(error)
         raise
     finally:
-        growing.finish()
+        conversation.finish()
     progress.interrupted = interrupt.requested
-    growing.reporter.end(progress)
-    if growing.n:
-        outcome = _recorded(growing, outcome)
+    growth.reporter.end(progress)
+    if growth.n:
+        outcome = _recorded(growth, outcome)
     if outcome is not None and outcome.error:
-        stage = Stage(_strategy(growing), "failed", outcome.seconds, outcome.error, role="strategy")
+        stage = Stage(_strategy(growth), "failed", outcome.seconds, outcome.error, role="strategy")
         progress.stages.append(stage)
-        growing.reporter.stage(progress, stage)
+        growth.reporter.stage(progress, stage)
 
 
-def _strategy(growing: Growing) -> Plan:
-    assert growing.plan.strategy is not None
-    return growing.plan.strategy.plan
+def _strategy(growth: Growth) -> Plan:
+    assert growth.plan.strategy is not None
+    return growth.plan.strategy.plan
 
 
-def _called(growing: Growing) -> Outcome | None:
+def _called(conversation: Conversation) -> Outcome | None:
     """Call the strategy's function; None where Ctrl-C, or too many failures, ended it."""
-    strategy, settings = _strategy(growing), growing.settings
-    assert growing.plan.strategy is not None
+    growth = conversation.growth
+    strategy, settings = _strategy(growth), growth.settings
+    assert growth.plan.strategy is not None
     where = f"{location(strategy.function)}: strategy {strategy.name}"
-    asker = Asker(growing, where, growing.plan.strategy.start)
+    asker = Asker(conversation, where, growth.plan.strategy.start)
     given: dict[str, Any] = {EVALUATE: Evaluate(asker), TRAJECTORY: None}
     if TRAJECTORY in strategy.nodes:
-        given[TRAJECTORY] = Trajectory(growing.look())
+        given[TRAJECTORY] = Trajectory(conversation.look())
     function = strategy.function
 
     def played(*positional: Any, **named: Any) -> Any:
         return asker.played(function(*positional, **named), function)
 
     return call_companion(
-        attrs.evolve(strategy, function=played), growing.plan.name, growing.target.root, growing.shared, given,
-        settings.on_error, growing.interrupt.beat, watched=False,
+        attrs.evolve(strategy, function=played), growth.plan.name, growth.target.root, growth.shared, given,
+        settings.on_error, growth.interrupt.beat, watched=False,
     )  # fmt: skip
 
 
@@ -156,19 +159,19 @@ def _is_over(plan: Plan, recorded: Recorded) -> bool:
     return is_current(recorded.additions.state(plan.strategy.plan.name), _basis(plan, recorded))
 
 
-def _recorded(growing: Growing, outcome: Outcome | None) -> Outcome | None:
+def _recorded(growth: Growth, outcome: Outcome | None) -> Outcome | None:
     """Record what the strategy gave, if it came to its end."""
-    plan, progress, slot = growing.plan, growing.progress, growing.target.slot
+    plan, progress, slot = growth.plan, growth.progress, growth.target.slot
     recorded = slot.open()
     try:
         basis = _basis(plan, recorded)
-        progress.target = attrs.evolve(growing.target, points=continued_points(plan, recorded))
+        progress.target = attrs.evolve(growth.target, points=continued_points(plan, recorded))
     finally:
         recorded.close()
     if outcome is None:
         return None
     progress.warnings.update({text: name for name, text in outcome.warnings})
-    return record_outcome(_strategy(growing), plan, slot, outcome, basis, durable=growing.settings.durable)
+    return record_outcome(_strategy(growth), plan, slot, outcome, basis, durable=growth.settings.durable)
 
 
 @attrs.define(eq=False)
@@ -183,7 +186,7 @@ class Asker:
         The trajectory that it learns from first.
     """
 
-    growing: Growing
+    conversation: Conversation
     where: str
     start: Path | None = None
     asked: int = 0
@@ -191,7 +194,7 @@ class Asker:
     def ask(self, space: Any, where: str = "") -> Answers:
         """What these points give."""
         self.asked += 1
-        return self.growing.run(space, where or self.where)
+        return self.conversation.run(space, where or self.where)
 
     def played(self, made: Any, function: Callable[..., Any]) -> Any:
         """What the strategy returns in the end, given what its function returned at once."""
@@ -222,9 +225,9 @@ class Asker:
         if isinstance(points, list):
             self.by_generations(sampler, points)
         else:
-            workers = self.growing.settings.workers
+            workers = self.conversation.growth.settings.workers
             limit = workers + 1 if workers else 1
-            Steady(sampler, self.growing, self.where, limit, ahead=[points]).play()
+            Steady(sampler, self.conversation, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None
 
     def by_generations(self, sampler: Any, points: list[Any] | None) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
 
+from simkit.declare.attachment import Attachment
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index, Values
-from simkit.values.columns import Column
+from simkit.values.columns import Column, concatenated
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
@@ -66,8 +68,12 @@ class Batch:
         Text by run number, where there is any.
     notes
         ``(run number, name, text)``; the name is empty for a remark on the run.
+    files
+        What runs attached, each with its run number.
+    commands
+        The programs that runs have run, each with its run number.
     worker
-        The number of the process; 0 is the owner.
+        The number of the process, or one for each run; 0 is the owner.
     warnings
         What the first run did that its author may not know of: the name that silences it, and the text.
     again
@@ -90,7 +96,9 @@ class Batch:
     errors: Mapping[int, str] = attrs.field(factory=dict)
     logs: Mapping[int, str] = attrs.field(factory=dict)
     notes: tuple[tuple[int, str, str], ...] = ()
-    worker: int = 0
+    files: tuple[tuple[int, Attachment], ...] = ()
+    commands: tuple[tuple[int, Command], ...] = ()
+    worker: int | Array = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     heard: tuple[tuple[Heard, int], ...] = ()
@@ -101,7 +109,59 @@ class Batch:
     def _measured(self) -> int:
         columns = (*self.parameters.values(), *self.results.values())
         texts = sum(map(len, self.logs.values()))
-        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts
+        files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
+        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
+
+
+def discard(batch: Batch) -> None:
+    """Remove the copies of large files that were attached, where nobody records them."""
+    for _, file in batch.files:
+        file.discard()
+
+
+def one_batch(batches: Sequence[Batch]) -> Batch:
+    """All runs of some batches, no run being in two of them, as one batch."""
+    if len(batches) == 1:
+        return batches[0]
+    runs = np.concatenate([batch.runs for batch in batches])
+    order = np.argsort(runs)
+
+    def ordered(parts: Sequence[Any]) -> Array:
+        return np.concatenate(parts)[order]  # type: ignore[no-any-return]
+
+    def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
+        names = dict.fromkeys(name for batch in batches for name in of(batch))
+        nothing = [Column(len(batch.runs), ()) for batch in batches]
+        return {
+            name: concatenated(
+                [of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)]
+            ).take(order)
+            for name in names
+        }
+
+    def texts(of: Callable[[Batch], Mapping[int, str]]) -> dict[int, str]:
+        return {run: text for batch in batches for run, text in of(batch).items()}
+
+    seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    return Batch(
+        runs[order],
+        ordered([batch.status for batch in batches]),
+        ordered([batch.started for batch in batches]),
+        ordered([batch.seconds for batch in batches]),
+        columns(lambda batch: batch.parameters),
+        columns(lambda batch: batch.results),
+        ordered(seeds) if len(seeds) == len(batches) else None,
+        texts(lambda batch: batch.errors),
+        texts(lambda batch: batch.logs),
+        tuple(note for batch in batches for note in batch.notes),
+        tuple(file for batch in batches for file in batch.files),
+        tuple(command for batch in batches for command in batch.commands),
+        ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
+        tuple(run for batch in batches for run in batch.again),
+        tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings)),
+        heard=tuple(words for batch in batches for words in batch.heard),
+        readings=tuple(reading for batch in batches for reading in batch.readings),
+    )
 
 
 @attrs.frozen(eq=False)
@@ -166,11 +226,14 @@ class Portion:
         The explored values at these runs, by name.
     restorable
         Checkpoints of earlier attempts, by run number; other runs may be in it, too.
+    memory
+        How many bytes these runs may have, if not what the experiment says.
     """
 
     runs: Index
     points: Mapping[str, Values]
     restorable: Mapping[int, Restored] = attrs.field(factory=dict)
+    memory: int | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -179,7 +242,7 @@ class Portion:
         """Some of the runs, by their positions."""
         rows = np.arange(start, stop)
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[start:stop], points, self.restorable)
+        return Portion(self.runs[start:stop], points, self.restorable, self.memory)
 
 
 class Checkpoints:

@@ -20,7 +20,7 @@ their type and bits to a hash of `hashlib`'s (``update(hasher)``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -313,6 +313,62 @@ class Column:
 def whole_column(node: Node) -> Column:
     """The column in which every row is of this node."""
     return Column(node.n, ((None, node),))
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """The rows of all columns, one column's after the other's; values of one type lie together."""
+    starts = np.cumsum([0, *(column.n for column in columns)])
+    kinds: dict[tuple[Any, ...], list[tuple[Index, Node]]] = {}
+    for start, column in zip(starts.tolist(), columns, strict=False):
+        for positions, node in column.variants:
+            rows = np.arange(column.n) if positions is None else positions
+            kinds.setdefault(_kind(node), []).append((rows + start, node))
+    variants = [
+        (np.concatenate([rows for rows, _ in parts]), _end_to_end([node for _, node in parts]))
+        for parts in kinds.values()
+    ]
+    n = int(starts[-1])
+    if len(variants) == 1 and len(variants[0][0]) == n:
+        return whole_column(variants[0][1])
+    return Column(n, tuple(variants))
+
+
+def _kind(node: Node) -> tuple[Any, ...]:
+    """What nodes share that can become one: arrays of one type and number of dimensions, else a signature."""
+    if isinstance(node, Leaf) and node.type in ("array", "list", "tuple"):
+        return ("ragged", node.type, node.dtype, len(node.shape))
+    return node.signature
+
+
+def _end_to_end(nodes: Sequence[Any]) -> Node:
+    """One node of the values of several of one kind."""
+    first = nodes[0]
+    if len({node.signature for node in nodes}) > 1:
+        nodes = [node if isinstance(node, Ragged) else _as_ragged(node) for node in nodes]
+        first = nodes[0]
+    match first:
+        case Leaf():
+            rows = [node.rows for node in nodes]
+            if all(isinstance(part, np.ndarray) for part in rows):
+                return Leaf(first.type, np.concatenate(rows, dtype=rows[0].dtype))  # of its byte order, too
+            return Leaf(first.type, [row for part in rows for row in part])
+        case Ragged():
+            values = np.concatenate([node.values for node in nodes], dtype=first.values.dtype)
+            shapes = np.concatenate([node.shapes for node in nodes])
+            return Ragged(first.type, values, shapes, any(node.compress for node in nodes))
+        case Items():
+            counts = np.concatenate([node.counts for node in nodes])
+            return Items(first.type, counts, concatenated([node.items for node in nodes]))
+        case Record():
+            fields = {name: concatenated([node.fields[name] for node in nodes]) for name in first.fields}
+            return attrs.evolve(first, fields=fields)
+    return Nothing(sum(node.n for node in nodes))
+
+
+def _as_ragged(leaf: Leaf) -> Ragged:
+    """Arrays of one shape as those of any."""
+    rows = leaf.rows if isinstance(leaf.rows, np.ndarray) else np.array(leaf.rows, leaf.dtype)
+    return Ragged(leaf.type, rows.reshape(-1), np.tile(np.array(leaf.shape, np.int64), (leaf.n, 1)))
 
 
 def _first_row(variant: tuple[Index | None, Node]) -> int:

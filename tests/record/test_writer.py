@@ -220,11 +220,11 @@ def test_a_constant_is_written_once(writer):
 
 
 def test_nothing_to_commit_is_never_due(writer):
-    assert not writer.is_due
+    assert not writer.is_due()
     writer.put(batch([0], z=[np.zeros(9_000_000)]))
-    assert writer.is_due
+    assert writer.is_due()
     writer.commit()
-    assert not writer.is_due
+    assert not writer.is_due()
 
 
 def test_runs_and_their_points_may_come_while_others_are_recorded(tmp_path):

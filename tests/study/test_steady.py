@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 
+import h5py
 import numpy as np
 import pytest
 
@@ -73,6 +74,34 @@ def test_with_workers_a_point_waits_for_the_first_that_is_free(go, workers):
     assert made[-1].log[:24] == log
     assert len(again) == 20
     assert again["x"][:12].tolist() == traj["x"].tolist()
+
+
+def test_large_arrays_are_told_as_they_were_computed(go):
+    """They come through memory that workers fill again and again."""
+
+    class Keeping(Walk):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.kept = []
+
+        def tell(self, point, results):
+            super().tell(point, results)
+            self.kept.append((point["x"], results["trace"]))
+
+    def f(x):
+        return {"z": x, "trace": np.full(20_000, x)}
+
+    function, made = adapted(Keeping, f)
+    go(function, workers=2)
+    assert all((trace == x).all() for x, trace in made[-1].kept)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_when_a_point_is_asked_for_depends_on_the_answers_alone(go, workers):
+    function, _ = adapted()
+    with go(function, workers=workers) as traj:
+        asked = np.sort(h5py.File(traj.path)["square/runs/asked"][:])
+    assert asked.tolist() == [max(0, i - workers) for i in range(12)]
 
 
 def test_nothing_is_asked_again_once_it_is_over(go):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import numpy as np
@@ -145,6 +146,19 @@ def test_large_results_are_read_when_they_are_wanted(go):
     assert [list(answers["trace"][:, -1]) for answers in told] == [[1.0, 2.0], [3.0]]
 
 
+def test_arrays_of_many_runs_are_told_as_they_were_computed(go):
+    """They come through memory that workers fill again and again."""
+
+    def ask():
+        answers = yield explore(x=np.arange(1500.0))
+        return {"are_right": bool((answers["trace"] == np.arange(1500.0)[:, None]).all())}
+
+    def f(x):
+        return {"trace": np.full(1000, x)}
+
+    assert go(adapted(ask, f), workers=2).summary.are_right
+
+
 def test_names_may_turn_up_later_and_points_may_lack_some(go):
     """Then what was a constant so far becomes a column."""
 
@@ -228,6 +242,27 @@ def test_points_may_be_repeated_and_have_no_names_in_common_with_the_strategy(go
     assert traj.summary.mean.tolist() == [3.0, 4.0]
     assert traj.notes() == ["two points"]
     assert len(go(repeated)) == 6
+
+
+def test_what_runs_in_this_process_move_is_put_back_before_the_strategy_goes_on(go, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+
+    def ask():
+        here = os.getcwd()
+        yield explore(x=[1.0, 2.0])
+        first = os.getcwd()
+        yield explore(x=[3.0])
+        return {"stayed": here == first == os.getcwd()}
+
+    @experiment
+    @adaptive(ask)
+    def f(x):
+        os.chdir(tmp_path / "elsewhere")
+        return x
+
+    here = os.getcwd()
+    assert go(f).summary.stayed
+    assert os.getcwd() == here
 
 
 # Continuing

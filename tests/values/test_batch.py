@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status
-from simkit.values.decode import decode
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status, one_batch
+from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
 
 
@@ -66,3 +66,23 @@ def test_the_size_of_a_batch_counts_columns_and_logs():
     assert full.nbytes - empty.nbytes == 2 * column.nbytes + 100
     assert column.nbytes >= 24_000
     assert [row.tolist() for row in decode(column)] == [[0.0] * 1000] * 3
+
+
+def done(runs, worker, **results):
+    n = len(runs)
+    return Batch(
+        np.array(runs), np.ones(n, "u1"), np.arange(n) * 1.0, np.zeros(n, "f4"), worker=worker,
+        results={name: encode(values) for name, values in results.items()}, logs={runs[0]: f"log of {runs[0]}"},
+    )  # fmt: skip
+
+
+def test_small_batches_become_one_in_the_order_of_their_runs():
+    batch = one_batch(
+        [done([4, 5], 2, z=[4.0, 5.0], a=["d", "e"]), done([1], 1, z=[1.0]), done([3], 2, b=[3])]
+    )
+    assert batch.runs.tolist() == [1, 3, 4, 5]
+    assert batch.worker.tolist() == [1, 2, 2, 2]
+    values = {name: [v if v is not ABSENT else None for v in decode(c)] for name, c in batch.results.items()}
+    assert values == {"z": [1.0, None, 4.0, 5.0], "a": [None, None, "d", "e"], "b": [None, 3, None, None]}
+    assert batch.logs == {4: "log of 4", 1: "log of 1", 3: "log of 3"}
+    assert batch.seeds is None

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
-from simkit.values.columns import Column
+from simkit.values.columns import Column, concatenated
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
 
@@ -66,3 +66,25 @@ def test_no_values_are_an_empty_column():
     assert decode(encode([])) == []
     assert len(as_array(encode([]))) == 0
     assert decode(Column(2, ())) == [ABSENT, ABSENT]
+
+
+@settings(max_examples=150)
+@given(st.lists(rows, max_size=4))
+def test_columns_end_to_end_are_their_values_end_to_end(parts):
+    columns = [encode(part) if part else Column(0, ()) for part in parts]
+    assert all_identical(decode(concatenated(columns)), [value for part in parts for value in part])
+
+
+@examples
+def test_each_type_can_be_laid_end_to_end_and_lies_together(kind):
+    wanted = EXAMPLES[kind]
+    singly = concatenated([encode([value]) for value in wanted])
+    assert all_identical(decode(singly), wanted)
+    assert len(singly.variants) <= len(wanted)
+
+
+def test_arrays_of_several_shapes_and_absent_rows_lie_in_one_variant():
+    arrays = [np.ones(2), np.ones((2,)), np.ones(3), np.empty(0)]
+    column = concatenated([encode(arrays[:2]), Column(2, ()), encode(arrays[2:])])
+    assert [type(node).__name__ for _, node in column.variants] == ["Ragged"]
+    assert all_identical(decode(column), [*arrays[:2], ABSENT, ABSENT, *arrays[2:]])

@@ -6,11 +6,25 @@ import argparse
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import Any
+
+import attrs
 
 from simkit.analyse.diff import Diff, ParameterDiff, diff
 from simkit.analyse.open import recorded_at
-from simkit.cli.verbs.words import FILE, add_tolerance, aligned, apart, pair, tolerance
+from simkit.cli.verbs.words import (
+    FILE,
+    add_json,
+    add_tolerance,
+    aligned,
+    apart,
+    deviation_facts,
+    facts_of,
+    pair,
+    tolerance,
+)
 from simkit.errors import shown_path
+from simkit.inform.events import MOST
 from simkit.inform.progress import assignments, counted
 from simkit.provenance.changes import Change
 from simkit.record.catalogue import experiments
@@ -31,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("a", metavar="A", help=FILE)
     top.add_argument("b", metavar="B", help="another one")
     add_tolerance(top)
+    add_json(top)
     return top
 
 
@@ -39,8 +54,42 @@ def main(options: argparse.Namespace) -> int:
     allowed = tolerance(options)
     with closing(recorded_at(options.a)) as a, closing(recorded_at(options.b)) as b:
         difference = diff(a, b, allowed)
-        print("\n".join(report(difference, (a, b))))
+        if options.json:
+            options.json.emit("difference", **difference_facts(difference, (a, b)))
+        else:
+            print("\n".join(report(difference, (a, b))))
     return 0 if difference.same else 1
+
+
+def difference_facts(difference: Diff, sides: Sequence[Recorded]) -> dict[str, Any]:
+    """The same for programs."""
+    comparison, points = difference.comparison, difference.points
+    only = {
+        f"only_{letter}": {"count": len(runs), "runs": runs[:MOST]}
+        for letter, runs in zip("ab", points.only if points else (), strict=False)
+    }
+    results = [
+        {
+            "name": name,
+            "only": only_in.lower() or None,
+            "differing": comparison.counts[name],
+            "examples": [deviation_facts(each) for each in comparison.differences.get(name, ())],
+        }
+        for name, only_in in difference.columns.items()
+        if only_in or comparison.counts[name]
+    ]
+    return {
+        "same": difference.same,
+        **{letter: facts_of(side) for letter, side in zip("ab", sides, strict=True)},
+        "seeds": difference.seeds,
+        "parameters": [
+            {"name": entry.name, "values": entry.values, "units": entry.units} for entry in difference.entries
+        ],
+        "points": None if points is None else {"both": len(points.common[0]), **only},
+        "changes": [attrs.asdict(change) for change in difference.changes],
+        "statuses": [{"a": a, "b": b, "points": n} for (a, b), n in comparison.statuses.items()],
+        "results": results,
+    }
 
 
 def report(difference: Diff, sides: Sequence[Recorded]) -> Iterator[str]:

@@ -10,18 +10,22 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from simkit.cli.verbs.words import aligned
+from simkit.analyse.stages import Supply
+from simkit.cli.verbs.words import add_json, aligned, facts_of
 from simkit.collect.collection import collect
 from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.targets import Target
 from simkit.errors import Damaged, NothingToRun, SimkitError, listed, shown_path
+from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.resume.continuing import continued_slot, tally
+from simkit.resume.continuing import matched_slot, tally
+from simkit.study.supply import supplied
 from simkit.values.decode import decode
 
 _ELSEWHERE = ("__pycache__", "node_modules", "site-packages")  # and what begins with a dot
@@ -53,6 +57,7 @@ class Line:
     values: Mapping[str, str]
     counts: Mapping[str, int]
     session: str
+    facts: Mapping[str, Any] = attrs.field(factory=dict)  # for programs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         help="only these: the name of an experiment, a file, or a folder; by default the rootdir",
     )
+    add_json(top)
     return top
 
 
@@ -81,9 +87,15 @@ def main(options: argparse.Namespace) -> int:
             f"no trajectory below {shown_path(settings.rootdir)}: run simkit first, or give a file or folder"
         )
         raise NothingToRun(msg)
-    _print_lines(lines, settings)
+    if options.json:
+        _emit_lines(lines, settings, options.json)
+    else:
+        _print_lines(lines, settings)
     for problem in problems:
-        print(f"simkit: {problem}", file=sys.stderr)
+        if options.json:
+            options.json.emit("error", where="", message=str(problem))
+        else:
+            print(f"simkit: {problem}", file=sys.stderr)
     return problems[0].exit_code if problems else 0
 
 
@@ -137,6 +149,7 @@ def _line(recorded: Recorded) -> Line:
         {name: _shown(recorded, name) for name in digests},
         {} if status is None else tally(status),
         _last_session(recorded),
+        facts_of(recorded),
     )
 
 
@@ -193,6 +206,17 @@ def _print_lines(lines: Sequence[Line], settings: Settings) -> None:
         print(f"which ones simkit would continue is not known: {unknown}")
 
 
+def _emit_lines(lines: Sequence[Line], settings: Settings, events: Events) -> None:
+    """An object for each trajectory."""
+    plans, unknown = _collected(settings)
+    for line in lines:
+        place, why = plans.get(line.node_id, (None, ""))
+        here = None if line.node_id not in plans else place == (line.path.resolve(), line.name)
+        events.emit("trajectory", **line.facts, constants=line.values, continued=here, remark=why or None)
+    if unknown:
+        events.emit("error", where="", message=unknown)
+
+
 def _row(line: Line, mine: Sequence[Line], continued: tuple[Path, str] | None) -> list[str]:
     """The words of a line among those of the same experiment."""
     several = sum(other.path == line.path for other in mine) > 1
@@ -220,10 +244,13 @@ def _collected(settings: Settings) -> tuple[dict[str, tuple[tuple[Path, str] | N
     told: dict[str, tuple[tuple[Path, str] | None, str]] = {}
     for plan in (item.plan for item in items):
         try:
-            slot, differences = continued_slot(plan, wanted)
+            match = matched_slot(supplied(plan, Supply(wanted)), wanted)
         except SimkitError as error:
             told[plan.node_id] = (None, str(error).partition("\n")[0])
             continue
-        place = None if slot is None else (slot.path.resolve(), slot.group)
+        if match.recorded is not None:
+            match.recorded.close()
+        place = None if match.slot is None else (match.slot.path.resolve(), match.slot.group)
+        differences = "" if match.nearest is None else "; ".join(match.nearest[1].words)
         told[plan.node_id] = (place, f"simkit begins the next one: {differences}" if differences else "")
     return told, "\n".join(str(problem.error) for problem in problems)

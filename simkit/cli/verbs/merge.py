@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from simkit.cli.verbs.words import file_at
+from simkit.cli.verbs.words import add_json, file_at
 from simkit.errors import shown_path
 from simkit.inform.progress import counted, size
 from simkit.record.merge.merging import merge
@@ -34,18 +35,28 @@ def parser() -> argparse.ArgumentParser:
         default="error",
         help="runs that are done in two files: stop (the default), keep the first, or keep all as further trials",
     )
+    add_json(top)
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Merge these files."""
-    return merge_files(options.target, [file_at(source) for source in options.sources], options.duplicates)
+    path, sources = Path(options.target), [file_at(source) for source in options.sources]
+    merged = merge(path, sources, options.duplicates)
+    if options.json:
+        for one in merged:
+            taken = [{"file": file, "runs": runs} for file, runs in one.taken]
+            options.json.emit(
+                "merged", file=path.absolute(), name=one.group, runs=sum(one.counts.values()),
+                counts=one.counts, sources=taken, bytes=path.stat().st_size, remarks=one.remarks,
+            )  # fmt: skip
+    else:
+        tell(path, merged)
+    return 0
 
 
-def merge_files(target: str, sources: Sequence[str], duplicates: str) -> int:
-    """Merge, and say how many runs came from where."""
-    path = Path(target)
-    merged = merge(path, sources, duplicates)
+def tell(path: Path, merged: Sequence[Any]) -> None:
+    """Say how many runs came from where."""
     for one in merged:
         total = sum(one.counts.values())
         told = ", ".join(f"{number} {word}" for word, number in one.counts.items()) or "no runs"
@@ -61,4 +72,3 @@ def merge_files(target: str, sources: Sequence[str], duplicates: str) -> int:
     several = f', "{merged[0].group}"' if len(merged) > 1 else ""
     print(f"{shown_path(path)}   {size(path.stat().st_size)}")
     print(f'    import simkit; traj = simkit.open("{shown_path(path)}"{several}); traj.to_dataframe()')
-    return 0

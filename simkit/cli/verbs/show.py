@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from simkit.analyse.open import recorded_at
+from simkit.analyse.show import caption_of, caption_of_derived
 from simkit.analyse.trajectory import Trajectory
-from simkit.cli.verbs.words import add_file, aligned, experiments_at, replay_line
+from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, facts_of, replay_line
 from simkit.errors import SimkitError, shown_path
+from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.file.store import left_log
 from simkit.record.recorded import Recorded
+from simkit.values.decode import ABSENT
 
 _WIDTH = 11
 
@@ -122,11 +125,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--provenance", action="store_true", help="each session: machine, packages, git, sources, command"
     )
+    add_json(top)
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Print what the options ask for."""
+    if options.json:
+        return emit(options, options.json)
     if options.provenance:
         return show_provenance(options.file, options.name)
     return show(options.file, options.name, options.run)
@@ -147,11 +153,77 @@ def show(file: str, name: str | None, run: int | None) -> int:
     return 0
 
 
-def one_run(trajectory: Trajectory, run: int) -> str:
-    """One run: parameters, results, notes, log, traceback, and the command that replays it."""
+def emit(options: argparse.Namespace, events: Events) -> int:
+    """The same as objects."""
+    if options.run is not None:
+        with Trajectory(recorded_at(options.file, options.name)) as trajectory:
+            events.emit("run", **run_facts(trajectory, options.run))
+        return 0
+    for recorded in experiments_at(options.file, options.name, codecs=not options.provenance):
+        if options.provenance:
+            for number, facts in enumerate(recorded.sessions, 1):
+                events.emit(
+                    "session", file=recorded.path.absolute(), name=recorded.name, number=number, facts=facts
+                )
+            continue
+        names = {section: _captions(recorded, section) for section in ("parameters", "results", "summary")}
+        events.emit("contents", **facts_of(recorded), doc=str(recorded.attributes.get("doc", "")), **names)
+    return 0
+
+
+def _captions(recorded: Recorded, section: str) -> list[dict[str, Any]]:
+    caption = caption_of_derived if section == "summary" else caption_of
+    captions = {name: caption(recorded, name) for name in recorded.names(section)}
+    return [
+        {
+            "name": name,
+            "constant": caption.value.startswith("= "),
+            "text": caption.value.removeprefix("= "),
+            "unit": caption.unit,
+            "comment": caption.comment,
+            "explored": caption.explored,
+        }
+        for name, caption in captions.items()
+    ]
+
+
+def run_facts(trajectory: Trajectory, run: int) -> dict[str, Any]:
+    """What is known of one run."""
+    _check_number(trajectory, run)
+    info = trajectory.info
+    values = {
+        section: {
+            name: value
+            for name in trajectory.names(section)
+            if (value := _raw(trajectory, run, name)) is not ABSENT
+        }
+        for section in ("parameters", "results")
+    }
+    seconds = float(trajectory.seconds[run])
+    return {
+        "file": trajectory.path.absolute(),
+        "name": trajectory.name,
+        "experiment": info.node_id,
+        "run": run,
+        "status": str(trajectory.status[run]),
+        "seconds": None if np.isnan(seconds) else seconds,
+        **values,
+        "notes": list(trajectory.notes(run)),
+        "log": trajectory.log(run),
+        "error": trajectory.error(run),
+        "replay": replay_line(trajectory.path, trajectory.name, info.node_id, info.sessions, run),
+    }
+
+
+def _check_number(trajectory: Trajectory, run: int) -> None:
     if not 0 <= run < len(trajectory):
         msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
         raise SimkitError(msg)
+
+
+def one_run(trajectory: Trajectory, run: int) -> str:
+    """One run: parameters, results, notes, log, traceback, and the command that replays it."""
+    _check_number(trajectory, run)
     status, seconds = trajectory.status[run], trajectory.seconds[run]
     took = "" if np.isnan(seconds) else f"   seconds: {seconds:.3g}"
     lines = [rule(f"{trajectory.info.node_id}[{run}]"), f"status: {status}{took}"]
@@ -164,6 +236,8 @@ def one_run(trajectory: Trajectory, run: int) -> str:
             lines += ["", title, *(f"    {line}" for line in aligned(list(values.items())))]
     texts = (
         ("notes", "\n".join(trajectory.notes(run))),
+        ("programs", "\n".join(map(str, trajectory.commands(run)))),
+        ("files", "\n".join(_files(trajectory, run))),
         ("log", trajectory.log(run)),
         ("error", trajectory.error(run)),
     )
@@ -175,8 +249,18 @@ def one_run(trajectory: Trajectory, run: int) -> str:
     return "\n".join([*lines, "", f"replay: {replay}"])
 
 
+def _files(trajectory: Trajectory, run: int) -> list[str]:
+    files = trajectory.files(run)
+    return [f"{name}   {size(files.size(name))}" for name in files]
+
+
 def _value(trajectory: Trajectory, run: int, name: str) -> str | None:
+    value = _raw(trajectory, run, name)
+    return None if value is ABSENT else briefly(value)
+
+
+def _raw(trajectory: Trajectory, run: int, name: str) -> Any:
     try:
-        return briefly(trajectory.runs[run][name])
+        return trajectory.runs[run][name]
     except KeyError:
-        return None
+        return ABSENT

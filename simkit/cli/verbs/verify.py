@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from simkit.analyse.open import recorded_at
 from simkit.cli.command import debug, worker_count
 from simkit.cli.verbs.words import (
     add_file,
+    add_json,
     add_tolerance,
     aligned,
     apart,
+    deviation_facts,
+    facts_of,
     file_at,
     open_call,
     pair,
@@ -28,6 +32,7 @@ from simkit.cli.verbs.words import (
 )
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
+from simkit.inform.events import MOST, Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.damage import damage_of, listing
 from simkit.record.recorded import Recorded
@@ -62,19 +67,21 @@ def parser() -> argparse.ArgumentParser:
         help="execute nothing: is the file itself undamaged?",
     )
     add("-v", "--verbose", action="store_true", help=f"up to {_MOST_VERBOSE} differences instead of {_MOST}")
+    add_json(top)
     return top
 
 
 def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
     if options.whole_file:
-        return whole_file(Path(file_at(options.file).partition("::")[0]))
+        return whole_file(Path(file_at(options.file).partition("::")[0]), options.json or None)
     allowed = tolerance(options)
     with closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)
         workers = 0 if options.pdb else worker_count(options.workers)
-        print(headline(recorded, runs), flush=True)
-        if options.sample is not None:
+        if not options.json:
+            print(headline(recorded, runs), flush=True)
+        if options.sample is not None and not options.json:
             print(f"drawn: --runs {','.join(map(str, runs.tolist()))}" if len(runs) <= 50 else "")
         clock = Clock(len(runs))
         result = verify(
@@ -83,13 +90,43 @@ def main(options: argparse.Namespace) -> int:
             on_error=debug if options.pdb else None, advance=clock.advance,
             most=_MOST_VERBOSE if options.verbose else _MOST,
         )  # fmt: skip
-        print(report(result, recorded, clock))
+        if options.json:
+            options.json.emit("verification", **verification_facts(result, recorded))
+        else:
+            print(report(result, recorded, clock))
     return 0 if result.same else 1
 
 
-def whole_file(path: Path) -> int:
+def verification_facts(result: Verification, recorded: Recorded) -> dict[str, Any]:
+    """What came of it, for programs."""
+    comparison = result.comparison
+    return {
+        **facts_of(recorded),
+        "same": result.same,
+        "executed": comparison.runs,
+        "differing": comparison.differing,
+        "unfinished": comparison.unfinished,
+        "rtol": comparison.tolerance.rtol,
+        "atol": comparison.tolerance.atol,
+        "changes": [{"topic": change.topic, "words": change.words} for change in result.changes],
+        "overlaid": [
+            {"name": name, "now": now, "recorded": old} for name, (now, old) in result.overlaid.items()
+        ],
+        "differing_runs": dict(result.counts),
+        "differences": [deviation_facts(each) for each in result.differences],
+    }
+
+
+def whole_file(path: Path, events: Events | None = None) -> int:
     """Compare a file with its checksums, and say what can't be read any more; the exit code."""
     damage = damage_of(path)
+    if events is not None:
+        lost = [{"experiment": of, "name": name, "runs": runs} for (of, name), runs in damage.lost.items()]
+        events.emit(
+            "damage", file=path.absolute(), checked=damage.is_checked, bytes=damage.size,
+            places=damage.places[:MOST], lost=lost, structure=damage.structure,
+        )  # fmt: skip
+        return 1 if damage.places else 0
     shown = shown_path(path)
     if not damage.is_checked:
         print(f"{shown}: it has no checksums, since another program has changed it: nothing was compared")

@@ -16,6 +16,8 @@ from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly
 from simkit.record.catalogue import existing, experiments
 from simkit.record.recorded import Recorded
+from simkit.replay.comparison import Deviation
+from simkit.resume.continuing import tally
 from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
 
@@ -49,6 +51,31 @@ def file_at(target: str) -> str:
         return target
     with closing(recorded_at(target, codecs=False)) as recorded:
         return shown_path(recorded.path)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option ``--json``."""
+    parser.add_argument(
+        "--json", action="store_true", help="say it as JSON objects, one a line (docs/json.md)"
+    )
+
+
+def facts_of(recorded: Recorded) -> dict[str, Any]:
+    """What an object with ``--json`` says of any trajectory."""
+    status = recorded.run_column("status")
+    counts = {} if status is None else tally(status)
+    parts = (recorded.path, Path(f"{recorded.path}.wal"))
+    sessions = recorded.sessions
+    return {
+        "file": recorded.path.absolute(),
+        "name": recorded.name,
+        "experiment": str(recorded.attributes["node_id"]),
+        "runs": len(recorded),
+        "done": counts.get("done", 0),
+        "counts": counts,
+        "bytes": sum(part.stat().st_size for part in parts if part.exists()),
+        "session": sessions[-1].get("ended", sessions[-1]["started"]) if sessions else None,
+    }
 
 
 def add_tolerance(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +156,18 @@ def pair(one: Any, other: Any, units: tuple[str, str] = ("", "")) -> tuple[str, 
     if first == second:  # they differ in type, or behind what is shown
         return f"{_kind(one)} {first}", f"{_kind(other)} {second}"
     return first, second
+
+
+def deviation_facts(deviation: Deviation) -> dict[str, Any]:
+    """A difference for programs: the values as recorded and as compared with."""
+    gap = deviation.gap
+    return {
+        "name": deviation.name,
+        "runs": None if deviation.runs is None else list(deviation.runs),
+        "values": deviation.values,
+        "absolute": None if gap is None else gap.absolute,
+        "relative": None if gap is None else gap.relative,
+    }
 
 
 def apart(gap: Gap | None) -> str:

@@ -8,7 +8,6 @@ recorded the last batch but one; the owner may, because a worker holds two porti
 from __future__ import annotations
 
 import gc
-import io
 import mmap
 import os
 import pickle
@@ -17,139 +16,22 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import attrs
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from simkit.declare.forms import Index
-from simkit.declare.tags import Limits
 from simkit.execute.job import Declared, Source
 from simkit.execute.processes.groups import ignore_signals, lead_group
-from simkit.inject.contact import LOGGED, SIZE, Beat
+from simkit.execute.resources import limit_memory, limit_threads, lower_priority, see
+from simkit.inject.contact import LOGGED, Beat, open_beats
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
+from simkit.inject.output import OutputLog
 from simkit.values.batch import Checkpoint, Portion
-
-LIMIT = 64 << 10  # bytes kept of one run's output: the beginning and the end
-
-
-class OutputLog:
-    """Redirects this process's standard output and error, subprocesses and C code included.
-
-    Parameters
-    ----------
-    path
-        Where it goes; the owner reads it there when this process dies.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.file = open(path, "w+b", buffering=0)  # noqa: SIM115 - open as long as the process
-        self.early = (sys.stdout, sys.stderr)  # a module may have kept one of them, or a logging handler
-        self.flush_early()
-        for stream in self.early:
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True)
-        self.redirect()
-        # Write through, so that every line stands at the right run, and lies beside what C code wrote.
-        sys.stdout = io.TextIOWrapper(
-            io.FileIO(1, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
-        )
-        sys.stderr = io.TextIOWrapper(
-            io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
-        )
-
-    def redirect(self) -> None:
-        """Let descriptors 1 and 2 be the log: again, after a run has closed them or led them elsewhere."""
-        for number in (1, 2):
-            os.dup2(self.file.fileno(), number)
-
-    def flush_early(self) -> None:
-        """Let what was written to the streams of before stand where it belongs."""
-        for stream in self.early:
-            if stream is not None and not stream.closed:
-                stream.flush()
-
-    def position(self) -> int:
-        """How much was written so far, in bytes."""
-        self.flush_early()
-        end = os.lseek(self.file.fileno(), 0, os.SEEK_CUR)  # they share it, unless a run has moved them
-        try:
-            moved = os.lseek(1, 0, os.SEEK_CUR) != end
-        except OSError:
-            moved = True
-        if moved:
-            self.redirect()
-        return end
-
-    def text(self, start: int, stop: int) -> str:
-        """What was written between two positions; the middle of very long output is cut, and says so."""
-        end = self.position()
-        text = read_text(self.file, start, stop)
-        self.file.seek(end)  # the position is that of the redirected descriptors
-        return text
-
-    def forget(self) -> None:
-        """Start over once a batch's output was handed on, or the file would grow for ever."""
-        if self.position() > 16 * LIMIT:
-            self.file.seek(0)
-            os.ftruncate(self.file.fileno(), 0)
-
-
-def read_text(file: BinaryIO | io.FileIO, start: int, stop: int) -> str:
-    """A part of a log as text: of lines drawn over and over the last state, the middle cut where it is long."""
-    head, tail, size = bytearray(), bytearray(), 0
-    file.seek(start)
-    for part in _states(file, stop - start):
-        size += len(part)
-        room = LIMIT // 2 - len(head)
-        head += part[:room]
-        tail += part[room:]
-        del tail[: max(0, len(tail) - LIMIT // 2)]
-    cut = f"\n… {size - LIMIT} bytes of output cut here …\n" if size > LIMIT else ""
-    return _decoded(head + tail) if not cut else _decoded(head) + cut + _decoded(tail)
-
-
-def _decoded(data: bytearray) -> str:
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _states(file: BinaryIO | io.FileIO, size: int) -> Iterator[bytes]:
-    """The bytes that a terminal would still show: carriage returns go back to the beginning of the line."""
-    rest = b""  # of a line whose end has not come
-    while size > 0 and (block := file.read(min(size, LIMIT)) or b""):
-        size -= len(block)
-        *lines, rest = (rest + block).split(b"\n")
-        yield b"".join(_last_state(line) + b"\n" for line in lines)
-        if b"\r" not in rest:
-            yield rest
-            rest = b""
-        else:
-            before, _, present = rest.rpartition(b"\r")
-            rest = _last_state(before) + b"\r" + present
-    yield _last_state(rest)
-
-
-def _last_state(line: bytes) -> bytes:
-    """What was drawn last, and is not blank; the end of a line in the manner of Windows stays."""
-    if b"\r" not in line:
-        return line
-    body, end = (line[:-1], b"\r") if line.endswith(b"\r") else (line, b"")
-    drawn = [state for state in body.split(b"\r") if state.strip()]
-    return (drawn[-1] if drawn else b"") + end
-
-
-def last_words(path: str, start: int) -> str:
-    """What a worker that died wrote since a position."""
-    try:
-        with open(path, "rb") as file:
-            return read_text(file, start, os.fstat(file.fileno()).st_size)
-    except OSError:
-        return ""
-
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
@@ -330,17 +212,17 @@ def packed(portion: Portion) -> Any:
     """A portion as a message: with those checkpoints that are its runs' own."""
     known = portion.restorable
     own = {run: known[run] for run in portion.runs.tolist() if run in known} if known else {}
-    return _pack_runs(portion.runs), portion.points, own
+    return _pack_runs(portion.runs), portion.points, own, portion.memory
 
 
 def unpacked(message: Any) -> Portion:
     """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
-    runs, points, restorable = message
+    runs, points, restorable, memory = message
     for values in points.values():
         for element in values.array if values.array.dtype == object else ():
             if isinstance(element, np.ndarray):
                 element.flags.writeable = False
-    return Portion(_unpack_runs(runs), points, restorable)
+    return Portion(_unpack_runs(runs), points, restorable, memory)
 
 
 def _pack_runs(runs: Index) -> bytes:
@@ -354,16 +236,6 @@ def _pack_runs(runs: Index) -> bytes:
 def _unpack_runs(data: bytes) -> Index:
     numbers = np.frombuffer(data, np.int64)
     return np.arange(numbers[1], numbers[2]) if numbers[0] else numbers[1:]
-
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
-
-BEAT = 8 * SIZE  # bytes per worker in the shared file
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 @attrs.frozen
@@ -381,12 +253,13 @@ class Answer:
 
 @attrs.frozen
 class Seat:
-    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown."""
+    """Where a worker sits: its slot, its number, the file of the beats, whether output is shown, and its GPU."""
 
     slot: int
     number: int
     beats: str
     show: bool
+    device: str = ""
     is_limited: bool = False  # whether the process that it is forked from has limited its threads
 
     @property
@@ -394,11 +267,10 @@ class Seat:
         """Where its output goes."""
         return f"{self.beats}-{self.slot}.log"
 
-
-def limit_threads() -> None:
-    """One thread of linear algebra for each process, unless the user says otherwise."""
-    if not any(name in os.environ for name in _THREADS):
-        threadpool_limits(1)
+    @property
+    def aside(self) -> str:
+        """How the names of copies of attached files begin; the owner removes what is left of them."""
+        return f"{self.beats}-files-"
 
 
 def work(connection: Any, source: Source, seat: Seat) -> None:
@@ -413,14 +285,17 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
     try:
         if not seat.is_limited:
             limit_threads()
+        if seat.device:
+            see(seat.device)
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
-        injector = job.injector(save=inbox.save)
+        injector = job.injector(save=inbox.save, aside=seat.aside)
         if job.plan.isolate and seat.number > 1:
             injector.watch = None  # the first run of all was watched
-        _apply(job.plan.limits)
+        limit_memory(job.plan.limits.memory)
+        lower_priority(job.plan.limits.nice)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
@@ -440,7 +315,9 @@ def _serve(
 ) -> None:
     while (message := inbox.next()) is not None:
         start = time.perf_counter()
-        batch = attrs.evolve(injector.batch(unpacked(message), beat, log), worker=number)
+        portion = unpacked(message)
+        limit_memory(portion.memory or injector.plan.limits.memory)
+        batch = attrs.evolve(injector.batch(portion, beat, log), worker=number)
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()
@@ -452,18 +329,3 @@ def _close_input() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-
-
-def _apply(limits: Limits) -> None:
-    """Keep this process within what its experiment may take, where the system can."""
-    if limits.memory is not None and resource is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-    if limits.nice and hasattr(os, "nice"):
-        os.nice(limits.nice)
-
-
-def open_beats(path: str, slot: int) -> Beat:
-    """The numbers that a worker shares with the owner."""
-    with open(path, "r+b") as file:
-        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
-    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
