@@ -36,8 +36,8 @@ from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.catalogue import Slot
 from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
-from simkit.resume.continuing import Continuation, decide, in_part, restricted
-from simkit.resume.points import path_values
+from simkit.resume.continuing import Continuation, decide
+from simkit.resume.points import in_part, path_values, restricted
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
@@ -145,7 +145,10 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if trials is not None and not len(restricted(target.points, chosen)):
         target = attrs.evolve(target, points=trials.extended(target.points))
         chosen = trials.is_chosen
-    plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
+    plan = attrs.evolve(
+        (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space),
+        stream_name=target.stream,
+    )
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks += [*remarks, *(plan.space.remarks if target.status is None else target.points.remarks)]
