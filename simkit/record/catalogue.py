@@ -80,6 +80,25 @@ def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
 
 
+_MOST = 500  # files of other experiments that are looked into
+
+
+def newest_of_each(folder: Path, output: Path | None = None) -> list[Slot]:
+    """The newest trajectory of each experiment, those written last first."""
+    if output is not None:
+        groups = experiments(output) if output.exists() and output.stat().st_size else []
+        return [Slot(output, group) for group in reversed(groups)]
+    newest: dict[str, tuple[int, Path]] = {}
+    for path in _files_in(folder, "", ".h5"):
+        stem, _, number = path.stem.rpartition("-")
+        if stem and number.isdigit() and not path.name.startswith("."):
+            newest[stem] = max(newest.get(stem, (0, path)), (int(number), path))
+    paths = sorted(
+        (path for _, path in newest.values() if path.exists()), key=lambda path: path.stat().st_mtime
+    )
+    return [Slot(path, path.stem.rpartition("-")[0]) for path in paths[::-1][:_MOST]]
+
+
 def _files_in(folder: Path, start: str, end: str) -> list[Path]:
     """The files of a folder whose names begin and end like this.
 
@@ -142,6 +161,10 @@ def following(folder: Path, name: str, output: Path | None = None, *, shards: bo
     shards
         Of a set of shards: all tasks that begin it at once get one place, whoever of them is first.
     """
+    if shards and output is not None and output.exists() and output.stat().st_size:
+        where = f"--output {shown_path(output)}"
+        msg = f"{where}: a set of shards needs a file of its own, this one holds others"
+        raise SimkitError(msg)
     if output is not None:
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")

@@ -43,6 +43,8 @@ AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
 SHARDS = "shards"  # the table of a master: numbers of files, first run, and the one behind the last
 FIRST = "first"  # the attribute of a shard: which run of the set its first one is
+RENAMED = "renamed"  # of an experiment: the names that were given another one, pairs as JSON
+STREAM = "stream"  # of a renamed experiment: the name by which its random streams derive from the root seed
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
 _HOW_VALUES_LIE = frozenset({"layout", "codec", "dtype", "fields", "attributes", "length", "constant"})
 

@@ -24,11 +24,12 @@ from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.damage import damage_of, listing
-from simkit.record.format import PART_OF
+from simkit.record.format import PART_OF, STREAM
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
 from simkit.record.salvage import salvage
-from simkit.resume.points import Points, continued_points, fresh_points, points_of_set
+from simkit.resume.points import Points, continued_points, failed_only, fresh_points, points_of_set
+from simkit.resume.renaming import Renaming, is_same_but_for_names, newest_recognised, recognised
 from simkit.values.batch import Restored, Status
 from simkit.values.compare import digest
 from simkit.values.decode import decode
@@ -115,6 +116,7 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
     code = tuple(changes(recorded.code, plan.code, _valued(plan)))
+    code = () if code and is_same_but_for_names(plan, recorded, _valued(plan)) else code
     return Mismatch(other, changed, code, captured, inputs)
 
 
@@ -180,6 +182,8 @@ class Continuation:
         The file and the group in it.
     root
         The root seed.
+    stream
+        The name by which random streams derive from it, if not the experiment's own.
     points
         The plan's points in the order of the file.
     known
@@ -208,6 +212,7 @@ class Continuation:
     remarks: tuple[str, ...] = ()
     damage: str = ""
     is_set: bool = False
+    stream: str = ""
 
 
 def fitted(plan: Plan, recorded: Recorded) -> Plan:
@@ -294,9 +299,34 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     differing = match.nearest
     if differing is not None and differing[0] == match.empty:
         differing = None  # nothing is set aside
+    elif renamed := None if settings.fresh or settings.shard else _renamed(plan, settings, match):
+        return _beside(plan, settings, match, *renamed)
     if differing is not None:
         _check_change(*differing, settings)
     return _next(plan, settings, match.empty, differing)
+
+
+def _renamed(plan: Plan, settings: Settings, match: Match) -> tuple[Slot, Renaming] | None:
+    """The trajectory that would be continued if some names were not others by now."""
+    now, valued = fingerprint(plan), _valued(plan)
+    if match.nearest is None:
+        return newest_recognised(plan, settings, now, valued) if match.empty is None else None
+    with closing(match.nearest[0].open()) as recorded:
+        renaming = recognised(plan, recorded, now, valued)
+    return None if renaming is None else (match.nearest[0], renaming)
+
+
+def _beside(plan: Plan, settings: Settings, match: Match, slot: Slot, renaming: Renaming) -> Continuation:
+    """Begin the next trajectory beside one that only has other names; stop where more than a minute is at stake."""
+    with closing(slot.open()) as recorded:
+        seconds = _seconds(recorded)
+    lines = [
+        f"{shown_path(slot.path)} is not continued: {renaming.words()}",
+        *(f"    keep its done runs and go on:  {command}" for command in renaming.commands(slot)),
+    ]
+    if settings.on_change == "stop" or (settings.on_change is None and seconds > _WORTH_ASKING):
+        raise SimkitError("\n".join([*lines, "    begin the next trajectory:     simkit --fresh"]))
+    return attrs.evolve(_next(plan, settings, match.empty, None), remarks=("\n".join(lines),))
 
 
 def _next(
@@ -306,9 +336,6 @@ def _next(
         msg = f"--lf: no trajectory of {plan.node_id} is recorded that could be continued"
         raise NothingToRun(msg)
     is_set = settings.shard is not None
-    if is_set and settings.output is not None and settings.output.exists() and settings.output.stat().st_size:
-        msg = f"--output {shown_path(settings.output)}: a set of shards needs a file of its own, this one holds others"
-        raise SimkitError(msg)
     slot = following(settings.results, plan.name, settings.output, shards=is_set)
     if empty is not None and settings.output is None and not is_set and discard(empty):
         slot = empty
@@ -377,7 +404,12 @@ def _continued(
         with closing(slot.open()) as whole:
             return attrs.evolve(_continued(plan, slot, whole, settings, found), damage=damage)
     if recorded.shards is not None:
-        return _continued_set(plan, slot, recorded, settings, found)
+        points, known = (
+            points_of_set(plan, recorded, settings, found.constants),
+            _computed(plan, recorded, found),
+        )
+        root = int(recorded.attributes["root_seed"])
+        return Continuation(slot, root, points, known, changed=found, is_set=True)
     points = continued_points(plan, recorded)
     status = recorded.run_column("status")
     assert status is not None
@@ -385,15 +417,9 @@ def _continued(
     known = _computed(plan, recorded, found)
     checkpoints = {} if found else recorded.checkpoints()
     return Continuation(
-        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
-    )
-
-
-def failed_only(points: Points, status: Array) -> Points:
-    """The points with nothing to run but what failed."""
-    failed = (status != Status.DONE) & (status != Status.PENDING)
-    failed &= True if points.declared is None else points.declared[: len(status)]
-    return attrs.evolve(points, todo=np.flatnonzero(failed))
+        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found,
+        stream=str(recorded.attributes.get(STREAM, "")),
+    )  # fmt: skip
 
 
 def _of_form(recorded: Recorded, settings: Settings) -> Mismatch:
@@ -401,14 +427,6 @@ def _of_form(recorded: Recorded, settings: Settings) -> Mismatch:
     if settings.shard is None or recorded.shards is not None:
         return Mismatch()
     return Mismatch(("it is one plain file, which shards can't share",))
-
-
-def _continued_set(
-    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
-) -> Continuation:
-    points = points_of_set(plan, recorded, settings, found.constants)
-    root, known = int(recorded.attributes["root_seed"]), _computed(plan, recorded, found)
-    return Continuation(slot, root, points, known, changed=found, is_set=True)
 
 
 def mended(slot: Slot, settings: Settings) -> str:
@@ -450,19 +468,3 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
 def _upstream(plan: Plan, key: str) -> set[str]:
     """A node and all that it needs."""
     return {key}.union(*(_upstream(plan, need.key) for need in plan.nodes[key].needs))
-
-
-def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
-    """The runs to execute among the chosen ones; ``again`` takes done ones too."""
-    if chosen is None:
-        return points.todo
-    if again:
-        return np.flatnonzero(chosen)
-    todo = np.asarray(points.todo, np.int64)
-    return todo[chosen[todo]]
-
-
-def tally(status: Array) -> dict[str, int]:
-    """How many runs have each status."""
-    counts = np.bincount(status, minlength=len(Status))
-    return {one.word: int(counts[one]) for one in Status if counts[one]}

@@ -405,3 +405,20 @@ def _declared_rows(plan: Plan, recorded: Recorded, size: int) -> Index:
     mine = [keys(declared[name]) for name in names]
     theirs = [keys(_recorded_column(recorded, name, slice(0, size))) for name in names]
     return matched(mine, theirs, len(plan.space), size)
+
+
+def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
+    """The runs to execute among the chosen ones; ``again`` takes done ones too."""
+    if chosen is None:
+        return points.todo
+    if again:
+        return np.flatnonzero(chosen)
+    todo = np.asarray(points.todo, np.int64)
+    return todo[chosen[todo]]
+
+
+def failed_only(points: Points, status: Array) -> Points:
+    """The points with nothing to run but what failed."""
+    failed = (status != Status.DONE) & (status != Status.PENDING)
+    failed &= True if points.declared is None else points.declared[: len(status)]
+    return attrs.evolve(points, todo=np.flatnonzero(failed))
