@@ -111,7 +111,6 @@ VERBS = {
     "repair": ["repair", BAD],
     "report": ["report", BAD],
     "list": ["list", BAD],
-    "serve": ["serve", BAD],
     "watch": ["watch", BAD],
     "go on": ["-n", "0", "--output", BAD],
     "go on into": ["-n", "0", "--into", BAD],
@@ -121,8 +120,8 @@ VERBS = {
 
 DAMAGED = ("without a page in the middle", "with another byte in an array")
 HARMLESS = {  # what such a file can still be used for, or what is begun anew in its place
-    **{(verb, kind): 0 for verb in ("show", "show provenance", "restore", "repair", "list", "watch") for kind in DAMAGED},
-    **{(verb, kind): 0 for verb in ("export files", "go on", "go on into", "constants") for kind in DAMAGED},
+    **{(verb, kind): 0 for verb in ("show", "show provenance", "restore", "repair", "list") for kind in DAMAGED},
+    **{(verb, kind): 0 for verb in ("watch", "export files", "go on", "go on into", "constants") for kind in DAMAGED},
     ("export a table", "with another byte in an array"): 0,
     ("repair", "another program's"): 0,
     ("repair", "of a newer simkit"): 0,
@@ -219,8 +218,8 @@ def test_a_folder_that_may_not_be_entered_costs_only_what_is_in_it(with_closed, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["closed"], ["closed/sim_b.py"], ["closed/sim_b.py::b"], ["show", "closed/x.h5"], ["export", "closed/x.h5", "a.csv"],
-     ["merge", "closed/y.h5", "closed/x.h5"], ["--output", "closed/x.h5", "-n", "0", "sim_a.py"],
+    [["closed"], ["closed/sim_b.py"], ["closed/sim_b.py::b"], ["show", "closed/x.h5"],
+     ["export", "closed/x.h5", "a.csv"], ["merge", "closed/y.h5", "closed/x.h5"], ["--output", "closed/x.h5", "-n", "0", "sim_a.py"],
      ["--params", "closed/p.toml"], ["verify", "closed/x.h5"], ["verify", "--file", "closed/x.h5"], ["list", "closed"],
      ["repair", "closed/x.h5"], ["diff", "closed/x.h5", "closed/x.h5"], ["restore", "closed/x.h5", "out"]],
 )  # fmt: skip
@@ -277,8 +276,8 @@ def test_two_long_names_that_begin_alike_have_files_of_their_own(project):
     [[f"{LONG}.py"], ["show", f"{LONG}.h5"], ["show", f"x/{LONG}.h5"], ["export", "a", f"{LONG}.csv"],
      ["export", "a", f"{LONG}.h5"], ["export", "a", "--files", LONG], ["merge", f"{LONG}.h5", "results/a-001.h5"],
      ["merge", "x.h5", f"{LONG}.h5"], ["restore", "a", LONG], ["--output", f"{LONG}.h5"], ["--params", f"{LONG}.toml"],
-     ["--into", f"{LONG}.h5"], ["diff", "a", f"{LONG}.h5"], ["verify", f"{LONG}.h5"], ["verify", "--file", f"{LONG}.h5"],
-     ["repair", f"{LONG}.h5"], ["report", "a", "-o", f"{LONG}.html"]],
+     ["--into", f"{LONG}.h5"], ["diff", "a", f"{LONG}.h5"], ["verify", f"{LONG}.h5"],
+     ["verify", "--file", f"{LONG}.h5"], ["repair", f"{LONG}.h5"], ["report", "a", "-o", f"{LONG}.html"]],
 )  # fmt: skip
 def test_a_name_on_the_command_line_that_is_too_long_is_an_error(shared, arguments):
     if not (shared.path / "results" / "a-001.h5").exists():
