@@ -219,7 +219,8 @@ def test_a_folder_that_may_not_be_entered_costs_only_what_is_in_it(with_closed, 
 @pytest.mark.parametrize(
     "arguments",
     [["closed"], ["closed/sim_b.py"], ["closed/sim_b.py::b"], ["show", "closed/x.h5"],
-     ["export", "closed/x.h5", "a.csv"], ["merge", "closed/y.h5", "closed/x.h5"], ["--output", "closed/x.h5", "-n", "0", "sim_a.py"],
+     ["export", "closed/x.h5", "a.csv"], ["merge", "closed/y.h5", "closed/x.h5"],
+     ["--output", "closed/x.h5", "-n", "0", "sim_a.py"],
      ["--params", "closed/p.toml"], ["verify", "closed/x.h5"], ["verify", "--file", "closed/x.h5"], ["list", "closed"],
      ["repair", "closed/x.h5"], ["diff", "closed/x.h5", "closed/x.h5"], ["restore", "closed/x.h5", "out"]],
 )  # fmt: skip
