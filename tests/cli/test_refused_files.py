@@ -119,10 +119,10 @@ VERBS = {
 
 
 DAMAGED = ("without a page in the middle", "with another byte in an array")
-HARMLESS = {  # what such a file can still be used for, or what is begun anew in its place
-    **{(verb, kind): 0 for verb in ("show", "show provenance", "restore", "repair", "list") for kind in DAMAGED},
-    **{(verb, kind): 0 for verb in ("watch", "export files", "go on", "go on into", "constants") for kind in DAMAGED},
-    ("export a table", "with another byte in an array"): 0,
+# What can still be read of such a file is read, and what can't is computed again, where that is asked for.
+PARTLY = ("show", "show provenance", "export a table", "export files", "restore", "repair", "list", "watch")
+PARTLY += ("go on", "go on into", "constants", "merge behind")
+OTHERS = {
     ("repair", "another program's"): 0,
     ("repair", "of a newer simkit"): 0,
     ("verify the file", "of a newer simkit"): 0,
@@ -151,7 +151,8 @@ def test_what_can_not_be_read_is_an_error_that_names_the_file(recorded, tmp_path
         monkeypatch.chdir(folder)
         code = main(VERBS[verb])
         out, err = capsys.readouterr()
-        assert code == HARMLESS.get((verb, kind), 4), f"{kind}: {out}{err}"
+        codes = {OTHERS.get((verb, kind), 4)} | ({0} if kind in DAMAGED and verb in PARTLY else set())
+        assert code in codes, f"{kind}: {out}{err}"
         assert "bug in simkit" not in err, kind
         if code == 4:
             assert BAD in err, f"{kind}: {err}"

@@ -61,7 +61,8 @@ def main(options: argparse.Namespace) -> int:
         raise SimkitError("--interval: give a positive number of seconds")
     catalogue, reader = Catalogue(places(options.places)), Reader()
     for place in filter(os.path.isfile, options.places):
-        experiments(Path(place))  # says what is wrong with it
+        if not experiments(Path(place)):  # or an error that says what is wrong with the file
+            raise SimkitError(f"{shown_path(place)}: an HDF5 file, but no trajectory of simkit's is in it")
     if not catalogue.entries():
         raise NothingToRun(
             f"no trajectory in {', '.join(map(shown_path, catalogue.places))}: run simkit first"
