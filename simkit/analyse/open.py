@@ -150,7 +150,7 @@ def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) ->
     """
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
-    there = experiments(path) if wanted is None and path.is_file() else []
+    there = experiments(path) if wanted is None and os.path.isfile(path) else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)
