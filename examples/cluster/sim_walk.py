@@ -1,6 +1,7 @@
 """How far does a random walker come that prefers one direction?"""
 
 import numpy as np
+
 from simkit import experiment, product
 
 
