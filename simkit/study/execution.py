@@ -305,6 +305,7 @@ class Execution:
         """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
         assert self.pen is not None  # open while runs are executed
         under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
+        self.put(self.pen)  # runs of this process that ended before
         self.pen.checkpoint(checkpoint)
         self.checkpoints.take(checkpoint)
         self.pen.commit()
