@@ -44,6 +44,8 @@ class Worklist:
         How many times as much it gets when it is tried again because that was too little.
     together
         How many runs one call computes at most, as in `Plan`.
+    stops
+        As in `Portion`.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Worklist:
         memory: int | None = None,
         memory_on_retry: float = 1.0,
         together: int | None = None,
+        stops: Mapping[int, int] | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
-        self.together = together
+        self.together, self.stops = together, stops
         self.restorable = {} if restorable is None else restorable
         self.next = 0
         self.again: list[int] = []
@@ -87,7 +90,7 @@ class Worklist:
         return max(self.together, -(-len(self.runs) // self.workers))
 
     def _portion(self, runs: Index) -> Portion:
-        return Portion(runs, self.points(runs), self.restorable)
+        return Portion(runs, self.points(runs), self.restorable, stops=self.stops)
 
     def settle(self, batch: Batch) -> Batch:
         """Keep the runs that are not done and may be tried again; the batch names them."""
@@ -163,12 +166,19 @@ class Feed:
         self.returned[:0] = [portion.part(row, row + 1) for row in kept]
 
 
-SECONDS = 0.02  # of work per portion
-RUNS = 20_000
-BYTES = 4 << 20
+@attrs.frozen
+class PortionSize:
+    """How large a portion may be: seconds of work, runs, and bytes of results."""
+
+    seconds: float
+    runs: int
+    nbytes: int
 
 
-def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
+MESSAGE = PortionSize(0.02, 20_000, 4 << 20)  # to a process of this machine
+
+
+def next_size(size: int, runs: int, seconds: float, nbytes: int, most: PortionSize = MESSAGE) -> int:
     """How many runs the next portion shall have.
 
     Parameters
@@ -180,9 +190,9 @@ def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
     """
     if not runs:
         return 1
-    by_time = int(SECONDS * runs / max(seconds, 1e-9))
-    by_bytes = int(BYTES * runs / max(nbytes, 1))
-    return max(1, min(by_time, by_bytes, size * 4, RUNS))
+    by_time = int(most.seconds * runs / max(seconds, 1e-9))
+    by_bytes = int(most.nbytes * runs / max(nbytes, 1))
+    return max(1, min(by_time, by_bytes, size * 4, most.runs))
 
 
 CALL = 0.1  # seconds that a call of many runs may take
@@ -197,6 +207,8 @@ class Pace:
     together
         How many runs one call computes at most, as in `Plan`. Calls of many runs have few sizes, since libraries that
         compile a function do so for each one anew; for the same reason the first call of a size does not count as slow.
+    most
+        How large a portion may be.
 
     Attributes
     ----------
@@ -204,8 +216,8 @@ class Pace:
         Of the next portion.
     """
 
-    def __init__(self, together: int | None = None) -> None:
-        self.together = together
+    def __init__(self, together: int | None = None, most: PortionSize = MESSAGE) -> None:
+        self.together, self.most = together, most
         self.size = 1 if together is None else together or _FEW
         self.times: list[float] = []  # of portions of this size
 
@@ -213,15 +225,15 @@ class Pace:
         """Take into account how many runs of a portion were executed, how long that took, and its results' size."""
         unit = 1 if self.together is None else self.together
         if unit:
-            self.size = unit * next_size(self.size // unit, runs // unit, seconds, nbytes)
+            self.size = unit * next_size(self.size // unit, runs // unit, seconds, nbytes, self.most)
         elif runs == self.size:
             self._step(seconds, nbytes)
 
     def _step(self, seconds: float, nbytes: int) -> None:
         self.times.append(seconds)
         best, before = min(self.times), self.size
-        if best * _FEW <= CALL and nbytes * _FEW <= 4 * BYTES:
+        if best * _FEW <= CALL and nbytes * _FEW <= 4 * self.most.nbytes:
             self.size = min(self.size * _FEW, _MOST)
-        elif (len(self.times) > 1 and best > CALL * _FEW) or nbytes > 4 * BYTES:
+        elif (len(self.times) > 1 and best > CALL * _FEW) or nbytes > 4 * self.most.nbytes:
             self.size = max(1, self.size // _FEW)
         self.times = self.times[-1:] if self.size == before else []

@@ -13,17 +13,20 @@ from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint
+from simkit.values.batch import Batch, Checkpoint, RunReport
 
 
 class Engine(Protocol):
     """Executes what agendas hand out."""
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
-        Whoever takes a checkpoint commits it before asking for more: its run waits until then.
+        Whoever takes a checkpoint commits it before asking for more, and answers a question: its run waits until
+        then.
 
         Parameters
         ----------
@@ -35,6 +38,9 @@ class Engine(Protocol):
         SimkitError
             When the engine itself fails: no run is to blame, and none is lost but those under way.
         """
+
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
 
     def halt(self) -> None:
         """Let no further run start; called from a signal handler."""
@@ -64,7 +70,7 @@ class Here:
     is_interrupt
         As in `Injector`; by default Ctrl-C raises KeyboardInterrupt in the caller.
     save
-        Given a run's checkpoint while the run waits.
+        Given a run's checkpoint or report while the run waits.
     """
 
     def __init__(
@@ -83,7 +89,9 @@ class Here:
         )
         self.together = job.plan.vectorized
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches of executed runs, in order."""
         feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):
@@ -96,6 +104,10 @@ class Here:
             feed.put_back(portion, len(batch.runs))
             if len(batch.runs):
                 yield agenda.settle(batch)
+
+    def crew(self) -> tuple[int, int]:
+        """No worker but the owner."""
+        return 0, 0
 
     def halt(self) -> None:
         """Let no further run start."""

@@ -182,6 +182,7 @@ class Report:
         self.errors: list[tuple[str, str]] = []
         self.unstarted_counts: Counter[str] = Counter()
         self.has_header = False
+        self.noticed: set[str] = set()
 
     def begin(self, progress: Progress) -> None:
         """Header before the first experiment; then what is special about this one."""
@@ -193,7 +194,8 @@ class Report:
         if self.quiet:
             return
         for remark in target.remarks:
-            print(f"{remark}; starting {shown_path(target.slot.path)}")
+            first, *more = remark.split("\n")
+            print("\n".join([f"{first}; starting {shown_path(target.slot.path)}", *more]))
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
             print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
@@ -219,6 +221,10 @@ class Report:
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
+        for notice in progress.take_notices():
+            if notice not in self.noticed:
+                self.noticed.add(notice)
+                print(notice, flush=True)
         if not self.quiet:
             self.meter.advance(progress)
 

@@ -28,8 +28,8 @@ from simkit.resume.points import continued_points
 from simkit.study.after import Outcome, call_afters, call_companion, is_current, record_outcome
 from simkit.study.answers import Answers, History
 from simkit.study.conversation import Conversation
-from simkit.study.execution import Interrupt, surroundings
 from simkit.study.growth import Growth
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.study.steady import Steady, learn_from
 from simkit.values.batch import Status
 
@@ -59,6 +59,7 @@ def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Conver
     recorded = None if target.status is None else target.slot.open()
     try:
         plan = plan if recorded is None else fitted(plan, recorded)
+        plan = attrs.evolve(plan, stream_name=target.stream)
         history = History(recorded)
         is_over = recorded is not None and _is_over(plan, recorded)
     finally:
@@ -125,7 +126,7 @@ def _called(conversation: Conversation) -> Outcome | None:
         return asker.played(function(*positional, **named), function)
 
     return call_companion(
-        attrs.evolve(strategy, function=played), growth.plan.name, growth.target.root, growth.shared, given,
+        attrs.evolve(strategy, function=played), growth.plan.stream, growth.target.root, growth.shared, given,
         settings.on_error, growth.interrupt.beat, watched=False,
     )  # fmt: skip
 
@@ -225,7 +226,7 @@ class Asker:
         if isinstance(points, list):
             self.by_generations(sampler, points)
         else:
-            workers = self.conversation.growth.settings.workers
+            workers = self.conversation.growth.settings.width
             limit = workers + 1 if workers else 1
             Steady(sampler, self.conversation, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None

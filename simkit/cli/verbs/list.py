@@ -24,8 +24,9 @@ from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
-from simkit.resume.continuing import matched_slot, tally
+from simkit.resume.continuing import matched_slot
 from simkit.study.supply import supplied
+from simkit.values.batch import tally
 from simkit.values.decode import decode
 
 _ELSEWHERE = ("__pycache__", "node_modules", "site-packages")  # and what begins with a dot

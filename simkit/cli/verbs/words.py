@@ -17,7 +17,7 @@ from simkit.inform.progress import briefly
 from simkit.record.catalogue import existing, experiments
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
-from simkit.resume.continuing import tally
+from simkit.values.batch import tally
 from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
 
