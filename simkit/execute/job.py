@@ -255,7 +255,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def start_method(wanted: Method | None = None) -> Method:
-    """Fork where it is safe, else spawn."""
+    """Fork where it is safe, else spawn: a fork has none of the threads that may hold a lock, or be waited for."""
     if wanted is not None:
         return wanted
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    is_safe = threading.active_count() == 1 and not any(name in sys.modules for name in _THREADED)
+    return "fork" if sys.platform == "linux" and is_safe else "spawn"
+
+
+_THREADED = ("jax", "tensorflow")  # their threads are not Python's, and a fork of theirs hangs

@@ -254,9 +254,7 @@ def run(
     number = worker_number(workers)
     plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
-        project,
-        engine=project.engine if engine is None else engine,
-        workers=number if engine is None else max(1, number),
+        placed(project, engine, number),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
@@ -264,6 +262,13 @@ def run(
         argv=(f"simkit.run({plan.name})",),
     )
     return studied(plan, settings, check=check)
+
+
+def placed(project: Settings, engine: Any, workers: int) -> Settings:
+    """The settings with the engine and workers that a script asks for."""
+    if engine is None:
+        return attrs.evolve(project, workers=workers)
+    return attrs.evolve(project, engine=engine, workers=max(1, workers))
 
 
 def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
