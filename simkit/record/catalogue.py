@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 import h5py
 
-from simkit.errors import Damaged, SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, file_stem, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
@@ -75,8 +75,9 @@ def existing(folder: Path, name: str, output: Path | None = None) -> list[Slot]:
     """The recorded trajectories of experiments of this name, newest first."""
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
-    paths = _files_in(folder, f"{name}-", ".h5")
-    numbered = [(number, path) for path in paths if (number := _number(path.stem, name))]
+    stem = file_stem(name)
+    paths = _files_in(folder, f"{stem}-", ".h5")
+    numbered = [(number, path) for path in paths if (number := _number(path.stem, stem))]
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
 
 
@@ -168,13 +169,14 @@ def following(folder: Path, name: str, output: Path | None = None, *, shards: bo
     if output is not None:
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
+    stem = file_stem(name)
     if not shards:
-        _clear(folder, name)
-    seen = [path.name for path in folder.glob(f"{name}-*.h5" if shards else f"{name}-*.h5*")]
-    numbers = [_number(file.partition(".h5")[0], name) for file in seen]
-    for files in folder.glob(f"{name}-*.shards"):  # of a set that is being begun, or without its master
-        numbers += [_number(files.stem, name)] if not shards or any(files.glob("*.h5")) else []
-    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}.h5", name)
+        _clear(folder, stem)
+    seen = [path.name for path in folder.glob(f"{stem}-*.h5" if shards else f"{stem}-*.h5*")]
+    numbers = [_number(file.partition(".h5")[0], stem) for file in seen]
+    for files in folder.glob(f"{stem}-*.shards"):  # of a set that is being begun, or without its master
+        numbers += [_number(files.stem, stem)] if not shards or any(files.glob("*.h5")) else []
+    return Slot(folder / f"{stem}-{max(numbers, default=0) + 1:03d}.h5", name)
 
 
 def _clear(folder: Path, name: str) -> None:

@@ -465,7 +465,7 @@ def test_shards_have_the_numbers_and_seeds_of_the_whole(project):
     project.ok("--seed", "11", "-n", "0")
     told = [project.ok("--shard", f"{i}/3", "--seed", "11", "-n", "0" if i else "2").out for i in range(3)]
     assert "results/study-001.h5 is not continued: it is one plain file, which shards can't share" in told[0]
-    assert files(project) == ["study-001.h5", "study-002.h5"]
+    assert files(project) == ["study-001.h5", "study-002.h5", "study-002.shards"]
     assert sorted(path.name for path in project.path.glob("results/study-002.shards/*")) == [
         "0000.h5", "0001.h5", "0002.h5",
     ]  # fmt: skip
@@ -480,7 +480,7 @@ def test_shards_without_a_seed_share_a_root(project):
     project.file("sim_study.py", SHARDED)
     for i in (2, 0):
         project.ok("--shard", f"{i}/20", "-n", "0")
-    assert files(project) == ["study-001.h5"]
+    assert files(project) == ["study-001.h5", "study-001.shards"]
     both = project.open("study-001")
     assert np.flatnonzero(both.status == "done").tolist() == [0, 2]
     assert both["noise"][0] != both["noise"][2]
