@@ -99,6 +99,7 @@ class Injector:
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
+        self.said = ""  # by fixtures that the runs share, before the first of these
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
@@ -142,7 +143,9 @@ class Injector:
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
+            position = log.position() if log else 0
             self.prepare()
+            self.said = log.text(position, log.position()) if log else ""
         self.baseline.note()
         if self.watch:
             self.watch.begin()
@@ -153,9 +156,17 @@ class Injector:
                 self.baseline.restore()
                 self.failures = failures
                 batch = self.executed(portion, beat, log)
-            return batch
+            return self.with_preface(batch)
         finally:
             self.baseline.restore()
+
+    def with_preface(self, batch: Batch) -> Batch:
+        """What making the shared fixtures has printed stands at the beginning of the first run's log."""
+        if not self.said or not len(batch.runs):
+            return batch
+        first, said = int(batch.runs[0]), self.said
+        self.said = ""
+        return attrs.evolve(batch, logs={**batch.logs, first: said + batch.logs.get(first, "")})
 
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
