@@ -218,7 +218,8 @@ class Trajectory(RunColumns):
             runs whose points were not declared any more when the last session looked.
         """
         if isinstance(test, Mapping):
-            test, equal = None, {**test, **equal}
+            equal = {**test, **equal}
+            test = None
         return Trajectory(self._selection.recorded, self._selection.where(test, equal).chosen)
 
     def sel(
