@@ -10,6 +10,7 @@ from simkit._version import __version__
 if TYPE_CHECKING:
     from simkit.analyse.open import merge as merge
     from simkit.analyse.open import open as open
+    from simkit.analyse.stages import each as each
     from simkit.analyse.trajectory import Trajectory as Trajectory
     from simkit.declare.adaptive import adaptive as adaptive
     from simkit.declare.annotations import Unit as Unit
@@ -42,6 +43,7 @@ _HOME = {
     "parameter": "declare.tags",
     "explore": "declare.space",
     "product": "declare.space",
+    "each": "analyse.stages",
     "sample": "declare.sampling",
     "saltelli": "declare.designs",
     "morris": "declare.designs",

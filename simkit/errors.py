@@ -40,6 +40,10 @@ class ProviderFailed(SimkitError):
     exit_code = 1
 
 
+class SourceNotReady(SimkitError):
+    """The runs of another experiment that this one goes over are not recorded, or not all of them are done."""
+
+
 class RunFailed(SimkitError):
     """A run is not done, and the caller wanted to know at once."""
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.analyse import notes
-from simkit.analyse.columns import RunColumns
 from simkit.analyse.names import Names, Runs, unchangeable
+from simkit.analyse.overview import RunColumns
+from simkit.analyse.run_files import Files, commands, write_files
 from simkit.analyse.show import as_html, as_text, caption_of
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
 from simkit.record.facts import Origin
 
@@ -101,6 +103,14 @@ class Trajectory(RunColumns):
     def log(self, run: int) -> str:
         """What a run wrote to its standard output and error, the latest attempt's."""
         return notes.log(self._selection.recorded, self._selection.number(run))
+
+    def files(self, run: int) -> Files:
+        """What a run attached: ``traj.files(3)["trace.dat"]`` are a file's bytes."""
+        return Files(self._selection.recorded, self._selection.number(run))
+
+    def commands(self, run: int) -> list[Command]:
+        """The programs that a run has run, in order: arguments, exit codes, seconds."""
+        return commands(self._selection.recorded, self._selection.number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
         """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
@@ -252,7 +262,7 @@ class Trajectory(RunColumns):
         SimkitError
             For a method that there is none of, or that the values have no order for.
         """
-        from simkit.analyse.points import at_points
+        from simkit.analyse.coordinates import at_points
 
         return Trajectory(
             self._selection.recorded,
@@ -274,7 +284,7 @@ class Trajectory(RunColumns):
         SimkitError
             For a name that is no number per run, and where no run has one.
         """
-        from simkit.analyse.points import best_of
+        from simkit.analyse.coordinates import best_of
 
         return self.run(best_of(self._selection, name, lowest=lowest))
 
@@ -409,6 +419,10 @@ class Trajectory(RunColumns):
         from simkit.analyse.export import export
 
         return export(self._selection, Path(path), names, force=force, safe=safe)
+
+    def export_files(self, folder: str | os.PathLike[str]) -> tuple[int, int]:
+        """Write what these runs attached into a new folder, ``3/NAME`` of run 3; how many files and bytes."""
+        return write_files(self._selection, Path(folder))
 
     def __iter__(self) -> Iterator[Names]:
         return iter(self.runs)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pdb
 import secrets
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simkit.cli.listing import list_experiments, list_parameters
-from simkit.collect.collection import Item, collect
+from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
     KindOf,
     Outside,
@@ -30,13 +28,14 @@ from simkit.collect.text import Typed, parse_axis, split
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
-from simkit.errors import NothingToRun, ProviderFailed, SimkitError
+from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
+from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.events import Announcer
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
-from simkit.study.session import study
+from simkit.study.session import study, transported
 
 if TYPE_CHECKING:
     import argparse
@@ -58,6 +57,8 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         else Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
     )
     if options.parameters or options.collect_only:
+        from simkit.cli.listing import list_experiments, list_parameters
+
         code = (
             list_parameters(items, options)
             if options.parameters
@@ -69,27 +70,44 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             else:
                 print(f"simkit: {problem.error}", file=sys.stderr)
         return USAGE if problems else code
+    if settings.engine == "scoop" and settings.workers and not is_by_scoop():
+        return launched_by_scoop(arguments, settings.workers)
     for problem in problems:
         report.uncollected(problem.where, str(problem.error))
-    code = run_all(items, settings, report, durations=options.durations or 0)
+    uncollected = [problem.where for problem in problems]
+    with transported(settings, [item.plan for item in items]) as settings:
+        code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
     return USAGE if problems and code != INTERRUPTED else code
 
 
-def run_all(items: Sequence[Item], settings: Settings, report: Report | Announcer, *, durations: int) -> int:
-    """Study the experiments one after the other; the exit code."""
+def run_all(
+    items: Sequence[Item],
+    settings: Settings,
+    report: Report | Announcer,
+    *,
+    durations: int,
+    uncollected: Iterable[str] = (),
+) -> int:
+    """Study the experiments one after the other, but those that need the runs of uncollected ones; the exit code."""
     nothing: list[tuple[str, str]] = []
+    slots: dict[str, Slot] = {}
+    unready = dict.fromkeys(where for where in uncollected if "::" in where)
     code = 0
     try:
         for item in items:
+            node_id = item.plan.node_id
             try:
-                progress = study(item, settings, report)
+                check_ready(item, unready)
+                progress = study(item, settings, report, slots)
             except NothingToRun as problem:
                 nothing.append((item.plan.node_id, str(problem)))
                 continue
-            except ProviderFailed as problem:
-                report.unstarted(item.plan.node_id, str(problem))
-                code = FAILED
+            except (ProviderFailed, SourceNotReady) as problem:
+                report.unstarted(node_id, str(problem))
+                unready[node_id] = None
+                code = code or problem.exit_code
                 continue
+            slots[node_id] = progress.target.slot
             code = code or (FAILED if progress.failed_in_all or progress.problems else 0)
             if progress.interrupted or (
                 settings.most_failures and progress.failed_in_all >= settings.most_failures
@@ -103,6 +121,14 @@ def run_all(items: Sequence[Item], settings: Settings, report: Report | Announce
     for node_id, text in nothing:
         report.nothing(node_id, text)
     return NOTHING if len(nothing) == len(items) else code
+
+
+def check_ready(item: Item, unready: Iterable[str]) -> None:
+    """Refuse an experiment that needs the runs of one that could not be run."""
+    lacking = needed(item.plan, unready)
+    if lacking:
+        msg = f"it needs the runs of {lacking[0]}, which could not be run"
+        raise SourceNotReady(msg)
 
 
 def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: Sequence[Target]) -> Settings:
@@ -127,10 +153,12 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         shard=shard(options.shard) if options.shard else None,
         workers=0 if options.pdb else workers,
         method=options.start_method,
+        engine=engine_name(options, project),
         most_failures=options.maxfail or 0,
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
         replay=options.pdb and any(target.runs is not None for target in targets),
+        allow_incomplete=options.allow_incomplete,
         argv=("simkit", *arguments),
         sumatra=project.sumatra or options.sumatra,
         reason=options.reason,
@@ -151,6 +179,15 @@ def check_options(options: argparse.Namespace) -> None:
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
         raise SimkitError(msg)
+
+
+def engine_name(options: argparse.Namespace, project: Settings) -> str:
+    """Which engine is meant: a launcher that was typed before the command says so as well."""
+    if options.engine and options.workers == "0":
+        msg = f"--engine {options.engine} and -n 0 contradict each other: -n 0 runs in this process"
+        raise SimkitError(msg)
+    started = {"mpi4py.futures": "mpi"}.get(launcher(), "scoop" if is_by_scoop() else "")
+    return str(options.engine or started or project.engine)
 
 
 def recorded_ids(path: Path) -> set[str]:
@@ -174,6 +211,8 @@ def shard(text: str) -> Shard:
 
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
+    import pdb
+
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)
 

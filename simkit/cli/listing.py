@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
+from simkit.analyse.stages import Supply
 from simkit.collect.collection import Item
 from simkit.collect.config import Settings
 from simkit.collect.fields import is_group
@@ -16,10 +18,11 @@ from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.targets import selected
 from simkit.declare.forms import Index, axes
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, shown_path
+from simkit.errors import NothingToRun, SourceNotReady, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import assignments, briefly, counted, rule
 from simkit.resume.outlook import Outlook, outlook
+from simkit.study.supply import supplied
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +33,12 @@ _MOST = 1000
 def list_experiments(items: Sequence[Item], settings: Settings, options: argparse.Namespace) -> int:
     """``--co``: each experiment with its number of runs; each run with ``-v``."""
     total, verbose, quiet = 0, options.verbose, options.quiet
-    for item in items:
+    for collected in items:
+        try:
+            item = attrs.evolve(collected, plan=supplied(collected.plan, Supply(settings)))
+        except SourceNotReady as problem:
+            _say_unready(collected.plan, str(problem), options.json)
+            continue
         plan, runs = item.plan, _chosen(item, settings.where)
         total += len(runs)
         if options.json:
@@ -47,6 +55,14 @@ def list_experiments(items: Sequence[Item], settings: Settings, options: argpars
     if not quiet and not options.json:
         print(f"\n{counted(len(items), 'experiment')}, {counted(total, 'run')}")
     return 0
+
+
+def _say_unready(plan: Plan, problem: str, events: Events | None) -> None:
+    """An experiment goes over runs of another one that are not there yet: so its own are not known."""
+    if events:
+        events.emit("error", where=plan.node_id, message=problem)
+    else:
+        print(f"{plan.node_id}  not known yet{_summary(plan)}\n    {problem}")
 
 
 def outlook_lines(view: Outlook, settings: Settings) -> Iterator[str]:
@@ -124,7 +140,7 @@ def list_parameters(items: Sequence[Item], options: argparse.Namespace) -> int:
                     )
             continue
         print(rule(item.plan.node_id, "-"))
-        _print_parameters(item.plan, item.plan.parameters)
+        _print_parameters(item.plan, item.plan.parameters | item.plan.feeds)
         for companion in item.plan.companions:
             own = {
                 name: node for name, node in companion.parameters.items() if name not in item.plan.parameters
@@ -146,6 +162,9 @@ def described(node: Node, plan: Plan) -> list[tuple[str, str, str]]:
     """A parameter's lines: a group has one for each of its fields."""
     about = "   ".join(text for text in (node.comment.partition("\n")[0], node.origin) if text)
     unit = f" {node.unit}" if node.unit else ""
+    if node.kind == "feed":
+        which = "each" if node.value.by is None else "groups" if node.varying else "all"
+        return [(node.name, f"{which} of {node.origin}", "")]
     if node.kind == "explored":
         declared = [values for name, values in axes(plan.space.form) if name == node.name]
         some = [

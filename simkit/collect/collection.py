@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,7 +105,46 @@ def collect(settings: Settings) -> tuple[list[Item], list[Problem]]:
         items, problems = [], [*problems, *([] if problems else [Problem("", unused)])]
     if not items and problems:
         raise together([problem.error for problem in problems])
-    return items, problems
+    return in_order(items), problems
+
+
+def in_order(items: Sequence[Item]) -> list[Item]:
+    """Experiments after those whose runs they need, else as they are.
+
+    Raises
+    ------
+    SimkitError
+        For a circle, with its files.
+    """
+    by_id = {item.plan.node_id: item for item in items}
+    placed: dict[str, Item] = {}
+
+    def place(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            ring = "\n    needs the runs of ".join([*above[above.index(name) :], name])
+            msg = f"{ring}\n    break the circle: one of them must not ask for the next"
+            raise SimkitError(msg)
+        if name not in placed:
+            for other in needed(by_id[name].plan, by_id):
+                place(other, (*above, name))
+            placed[name] = by_id[name]
+
+    for name in by_id:
+        place(name, ())
+    return list(placed.values())
+
+
+def needed(plan: Plan, known: Iterable[str]) -> list[str]:
+    """The experiments among these, by node id, whose runs an experiment goes over or asks for."""
+    nodes = [node for each in (plan, *plan.companions) for node in each.feeds.values()]
+    feeds = [*plan.space.feeds.values(), *(node.value for node in nodes)]
+    wanted = {
+        feed.node_id
+        if feed.experiment is None
+        else node_id(candidate_of(feed.experiment)[0].path, feed.experiment, plan.rootdir)
+        for feed in feeds
+    } - {""}
+    return [name for name in known if any(name == one or name.endswith(f"::{one}") for one in wanted)]
 
 
 def _each(
@@ -202,16 +241,37 @@ def resolve(
     declared = _declared(candidate.tag)
     space = settings.reshape(declared, lambda name: kind_of(name, candidate.function, inside))
 
+    experiments = _visible(candidate, settings.rootdir, declared.feeds)
+
     def over(points: Space, *, asks: bool) -> Plan:
-        resolver = Resolver(points, inside, settings.outside)
+        resolver = Resolver(points, inside, settings.outside, experiments)
         made = _resolved(candidate, resolver, settings, imported=imported)
+        made = attrs.evolve(made, over=lambda others: over(others, asks=asks))
         made = attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))
         return attrs.evolve(made, strategy=_strategy(candidate.tag, made, resolver, over)) if asks else made
 
     asks = candidate.tag.strategy is not None and space is declared
     if asks:  # what nothing provides must be in each point that it asks for
-        space = outline(Resolver(space, inside, settings.outside).unprovided(candidate.function))
+        space = outline(Resolver(space, inside, settings.outside, experiments).unprovided(candidate.function))
     return over(space, asks=asks)
+
+
+def _visible(candidate: Candidate, rootdir: Path, fed: Container[str]) -> dict[str, Callable[..., Any]]:
+    """The other experiments that the module, or a simconf.py, defines or imports: their runs may be asked for by name.
+
+    Parameters
+    ----------
+    fed
+        Arguments that are runs of their own at each point: without these points they are nothing.
+    """
+    modules = [candidate.module, *(load(file, rootdir) for file in simconfs(candidate.path, rootdir))]
+    things = {name: thing for module in reversed(modules) for name, thing in vars(module).items()}
+    return {
+        name: thing
+        for name, thing in things.items()
+        if (tag := tag_of(thing)) and tag.kind == "experiment" and thing is not candidate.function
+        if name not in fed
+    }
 
 
 def _strategy(tag: Tag, made: Plan, resolver: Resolver, over: Callable[..., Plan]) -> Strategy | None:

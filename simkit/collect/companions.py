@@ -109,21 +109,30 @@ def _unknown(name: str, problem: SimkitError, advice: str) -> SimkitError:
     return SimkitError(f"{problem}\n    {hint or advice}")
 
 
+_WHY = {"explored": "is explored", "feed": "is another one for each run"}
+
+
 def _check_single(asker: Requester, nodes: Mapping[str, Node]) -> None:
     """Beside the runs there is no point: what differs between them can't be given."""
     for node in nodes.values():
-        if node.varying and node.is_recorded:
-            why = "is explored" if node.kind == "explored" else "is computed for each run"
+        if node.varying and (node.is_recorded or node.kind == "feed"):
+            why = _WHY.get(node.kind, "is computed for each run")
             first = f"{asker.where}: {asker.words} needs {node.name!r}, which {why}: it has no one value for all runs"
             raise SimkitError(
                 paragraphs(
                     [
                         first,
                         _way(node.key, nodes),
-                        f'take the column, trajectory["{node.name}"], or what does not differ between runs',
+                        _cure(node),
                     ]
                 ).replace("\n    \n", "\n")
             )
+
+
+def _cure(node: Node) -> str:
+    if node.kind == "feed":
+        return f'trajectory["{node.name}.run"] tells which run it was: open that trajectory by simkit.open'
+    return f'take the column, trajectory["{node.name}"], or what does not differ between runs'
 
 
 def _way(key: str, nodes: Mapping[str, Node]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -18,7 +18,7 @@ from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
 from simkit.declare.tags import Limits
 
-NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin"]
+NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin", "feed"]
 BUILTINS = ("run", "rng", "seed", "random_state", "workdir")
 
 
@@ -29,6 +29,30 @@ class Need:
     argument: str
     key: str
     keyword: bool = False
+
+
+class Supplier(Protocol):
+    """Makes an argument from recorded runs of another experiment.
+
+    Attributes
+    ----------
+    experiment
+        The node id of that experiment.
+    fixed
+        File, runs and digest, where they are the same for all runs.
+    """
+
+    experiment: str
+    fixed: tuple[Any, ...] | None
+
+    def at(self, place: Mapping[str, Any]) -> Any:
+        """The argument of one run, from its file, run or runs, and digest."""
+
+    def all(self) -> Any:
+        """The argument that all runs share."""
+
+    def close(self) -> None:
+        """Close the files that this process has opened."""
 
 
 @attrs.frozen(eq=False)
@@ -43,11 +67,14 @@ class Node:
     kind
         ``explored`` from the space (``needs`` then names the normal value, where the space may lack it);
         ``constant`` from a default or from outside; ``derived`` by a parameter function; ``group`` by a
-        parameter class; ``overlay``, a group with some fields replaced; ``fixture``; ``builtin``.
+        parameter class; ``overlay``, a group with some fields replaced; ``fixture``; ``builtin``; ``feed``, runs
+        of another experiment, of which ``value`` says which (and ``needs``, the normal value as above).
     make
         The function or class to call; None for constants, explored values and built-ins.
     varying
         Whether it may differ between runs.
+    supplier
+        What makes it from the runs of another experiment, once these are chosen.
     origin
         Where it comes from, for people: ``simconf.py:12``, ``--set``.
     """
@@ -62,6 +89,7 @@ class Node:
     origin: str = ""
     comment: str = ""
     unit: str = ""
+    supplier: Supplier | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +104,7 @@ class Node:
     @property
     def is_recorded(self) -> bool:
         """Whether it is a value for the record, and so protected: no fixture, no built-in."""
-        return self.kind not in ("fixture", "builtin")
+        return self.kind not in ("fixture", "builtin", "feed")
 
     @property
     def is_parameter(self) -> bool:
@@ -138,6 +166,8 @@ class Plan:
         The project's files that it needs, as they were when it was collected.
     readings
         The files that this code read while it was imported, by path.
+    over
+        The same experiment over other points, its names resolved anew.
     """
 
     name: str
@@ -162,6 +192,7 @@ class Plan:
     strategy: Strategy | None = None
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
+    over: Callable[[Space], Plan] | None = None
 
     @property
     def doc(self) -> str:
@@ -183,6 +214,32 @@ class Plan:
     def companions(self) -> tuple[Plan, ...]:
         """What is called beside the runs: the strategy, then what follows."""
         return (*([self.strategy.plan] if self.strategy else []), *self.afters)
+
+    @property
+    def feeds(self) -> dict[str, Node]:
+        """What is made from runs of other experiments, by node key."""
+        return {key: node for key, node in self.nodes.items() if node.kind == "feed"}
+
+    @property
+    def suppliers(self) -> dict[str, Supplier]:
+        """What makes these nodes, by node key, once it is known."""
+        return {key: node.supplier for key, node in self.feeds.items() if node.supplier is not None}
+
+    def supplied(self, suppliers: Mapping[str, Supplier]) -> Plan:
+        """The same plan, with what makes these nodes, the companions' included."""
+        nodes = {
+            key: attrs.evolve(node, supplier=suppliers[key], value=node.value.bare)
+            if key in suppliers
+            else node
+            for key, node in self.nodes.items()
+        }
+        strategy = self.strategy and attrs.evolve(
+            self.strategy,
+            plan=self.strategy.plan.supplied(suppliers),
+            over=_supplying(self.strategy.over, suppliers),
+        )
+        afters = tuple(after.supplied(suppliers) for after in self.afters)
+        return attrs.evolve(self, nodes=nodes, strategy=strategy, afters=afters)
 
     def with_space(self, space: Space) -> Plan:
         """The same plan over other points."""
@@ -206,6 +263,10 @@ class Strategy:
     plan: Plan
     over: Callable[[Space], Plan]
     start: Path | None = None
+
+
+def _supplying(over: Callable[[Space], Plan], suppliers: Mapping[str, Supplier]) -> Callable[[Space], Plan]:
+    return lambda points: over(points).supplied(suppliers)
 
 
 def ordered(needs: Sequence[Need], nodes: Mapping[str, Node]) -> dict[str, Node]:

@@ -14,6 +14,7 @@ from simkit.collect.fields import group_fields, is_group
 from simkit.collect.plan import Node, Plan
 from simkit.collect.signatures import NoField, Provider, Requester
 from simkit.declare.annotations import Note, notes
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
 from simkit.values.encode import explain
@@ -96,6 +97,19 @@ def set_explored(name: str, source: str) -> SimkitError:
     )
 
 
+def fed_and_provided(name: str, feed: Upstream, where: str) -> SimkitError:
+    """A name that another experiment explores, and that has a value of its own in this one."""
+    return SimkitError(
+        paragraphs(
+            [
+                f"{where}: {name!r} is explored by {feed.words} and comes with them, but has a value of its own here",
+                f"the value that each of those runs had is {feed.argument}.{name} too",
+                f"give one of the two {name!r} another name, or let both come from one provider in a simconf.py",
+            ]
+        )
+    )
+
+
 def two_values(name: str, known: Node, asker: Requester, other: Any) -> SimkitError:
     """One name with two values."""
     first = f"{known.value!r} ({known.origin})" if known.kind == "constant" else f"provided by {known.origin}"
@@ -120,7 +134,7 @@ def shared_needs_varying(
 ) -> SimkitError:
     """An experiment-scoped fixture that needs what differs between runs."""
     way = [key]
-    while nodes[way[-1]].kind not in ("explored", "builtin"):
+    while nodes[way[-1]].kind not in ("explored", "builtin", "feed"):
         step = next((need.key for need in nodes[way[-1]].needs if nodes[need.key].varying), None)
         if step is None:
             break
@@ -200,7 +214,7 @@ def check_storable(name: str, value: Any, origin: str) -> None:
 
 def check_is_group(where: str, node: Node, full: str) -> None:
     """A dotted name needs a group: the fields of anything else can't be replaced."""
-    if node.kind in ("fixture", "builtin", "explored") or (
+    if node.kind in ("fixture", "builtin", "explored", "feed") or (
         node.kind == "constant" and not is_group(node.value)
     ):
         origin = f" ({node.origin})" if node.origin else ""
@@ -240,7 +254,8 @@ def check_vectorized(plan: Plan) -> None:
     single = [
         f"fixture {node.name!r} ({node.origin})" if node.kind == "fixture" else repr(node.name)
         for node in nodes
-        if node.varying and (node.kind == "fixture" or (node.kind == "builtin" and node.name in _SINGLE))
+        if node.varying
+        and (node.kind in ("fixture", "feed") or (node.kind == "builtin" and node.name in _SINGLE))
     ]
     if single:
         what = "one call computes many runs, and it asks for what each run has of its own"

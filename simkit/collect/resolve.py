@@ -26,6 +26,7 @@ from simkit.collect.signatures import (
     requests,
 )
 from simkit.declare.annotations import Note, note, notes
+from simkit.declare.feed import Upstream, whole
 from simkit.declare.forms import TRIAL, axes
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location, together
@@ -41,9 +42,16 @@ class Resolver:
     space: Space
     levels: Sequence[Level]
     outside: Mapping[str, Outside]
+    experiments: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)  # whose runs may be asked for
     nodes: dict[str, Node] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     missing: dict[str, SimkitError] = attrs.field(factory=dict)  # until another argument's default turns up
+    feeds: Mapping[str, Upstream] = attrs.field(init=False)
+    fed: Mapping[str, Upstream] = attrs.field(init=False)  # names that come with runs of other experiments
+
+    def __attrs_post_init__(self) -> None:
+        self.feeds = self.space.feeds
+        self.fed = {name: feed for feed in self.feeds.values() for name in feed.names}
 
     def experiment(self, function: Callable[..., Any]) -> tuple[Need, ...]:
         """Resolve everything that the experiment needs and check that all that was given is used."""
@@ -52,12 +60,29 @@ class Resolver:
         for name, values in axes(self.space.form):
             problems.check_axis(asker.where, name, values)
         needs = self.call(requests(function), (asker,))
-        unused = [n for n in self.space.names if n not in self.used and n != TRIAL]
+        given = [*self.feeds, *(name for name in self.space.names if name not in self.fed)]
+        unused = [n for n in given if n not in self.used and n != TRIAL]
         names = [node.name for node in self.nodes.values()]
         wrong = [*self.missing.values(), *(problems.unused(n, asker, names, self.fields()) for n in unused)]
         if wrong:
             raise together(wrong)
+        self.check_fed()
         return needs
+
+    def check_fed(self) -> None:
+        """A name that comes with another experiment's runs must not have a value of its own here."""
+        for name, feed in self.fed.items():
+            provider = self.find(name.partition(".")[0], 0)
+            if name in self.used and provider is not None and not self.is_shared(provider, feed):
+                raise problems.fed_and_provided(name, feed, provider.where)
+
+    def is_shared(self, provider: Provider, feed: Upstream) -> bool:
+        """Whether the experiment before this one has its values from the same provider."""
+        if feed.providers is None:
+            return True
+        if feed.experiment is None:  # a file does not say: what several experiments need is in a simconf.py
+            return provider not in self.levels[0].values()
+        return provider.thing in feed.providers
 
     def unprovided(self, function: Callable[..., Any]) -> list[str]:
         """The names that the experiment needs, and that nothing gives a value: each point must."""
@@ -80,6 +105,8 @@ class Resolver:
         name = request.name
         if any(asker.key == name for asker in chain):
             raise problems.cycle(name, chain)
+        if name in self.fed and request.default is not MISSING and self.fed[name].providers is not None:
+            raise problems.fed_and_provided(name, self.fed[name], f"default of {chain[-1]}")
         known = self.nodes.get(name)
         if known is None:
             self.nodes[name] = self.make(request, chain)
@@ -113,6 +140,8 @@ class Resolver:
     def make(self, request: Request, chain: Chain) -> Node:
         """The node of a name, whatever is laid on top of what the code says included."""
         name = request.name
+        if name in self.feeds:
+            return self.from_runs(request, self.feeds[name], chain)
         if name in self.space.names:
             return self.explored(request, chain)
         node = self.constant(request, chain) or self.normal(request, chain)
@@ -125,16 +154,8 @@ class Resolver:
     def explored(self, request: Request, chain: Chain) -> Node:
         """A value that the space gives; where it may lack it, the normal one stands in."""
         name = request.name
-        given = self.outside.get(name)
-        if given is not None and given.source.startswith(("--set", "set=")):
-            raise problems.set_explored(name, given.source)
-        self.used.add(name)
-        needs: tuple[Need, ...] = ()
-        if name in self.space.optional:
-            if f"{name}@normal" not in self.nodes:
-                base = self.constant(request, chain) or self.normal(request, chain, explored=True)
-                self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
-            needs = (Need(name, f"{name}@normal"),)
+        self.use(name)
+        needs = self.normal_need(request, chain) if name in self.space.optional else ()
         about = request.note
         return Node(
             name,
@@ -145,6 +166,27 @@ class Resolver:
             comment=about.comment,
             unit=about.unit,
         )
+
+    def use(self, name: str) -> None:
+        """Note that somebody asks for what the space gives; no value from outside may stand in its way."""
+        given = self.outside.get(name)
+        if given is not None and given.source.startswith(("--set", "set=")):
+            raise problems.set_explored(name, given.source)
+        self.used.add(name)
+
+    def normal_need(self, request: Request, chain: Chain) -> tuple[Need, ...]:
+        """The value that stands in at points that lack the name."""
+        name = request.name
+        if f"{name}@normal" not in self.nodes:
+            base = self.constant(request, chain) or self.normal(request, chain, explored=True)
+            self.nodes[f"{name}@normal"] = attrs.evolve(base, key=f"{name}@normal")
+        return (Need(name, f"{name}@normal"),)
+
+    def from_runs(self, request: Request, feed: Upstream, chain: Chain) -> Node:
+        """What the runs of another experiment give at each point."""
+        self.use(request.name)
+        needs = self.normal_need(request, chain) if feed.is_optional else ()
+        return Node(request.name, "feed", value=feed, needs=needs, varying=True, origin=feed.words)
 
     def constant(self, request: Request, chain: Chain) -> Node | None:
         """A value from outside."""
@@ -178,6 +220,10 @@ class Resolver:
             return self.provided(found, 0, chain)
         if request.name in BUILTINS:
             return self.builtin(request.name, chain)
+        experiment = self.experiments.get(request.name)
+        if experiment is not None:
+            feed = whole(request.name, experiment)
+            return Node(request.name, "feed", value=feed, scope="experiment", origin=feed.words)
         namespace = self.namespace(request.name, chain)
         if namespace is not None:
             return namespace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -13,6 +14,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.expressions import evaluate
+from simkit.declare.feed import Upstream
 from simkit.errors import SimkitError, caller
 
 Index: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -137,6 +139,10 @@ class Atom(Form, Protocol):
     def design(self) -> Mapping[str, Any]:
         """Which design of sensitivity analysis the points belong to, whatever its size; empty without one."""
 
+    @property
+    def feeds(self) -> tuple[Upstream, ...]:
+        """The arguments that are made from runs of other experiments."""
+
     def axes(self) -> Mapping[str, Values]:
         """Some or all values of each name, as they were declared."""
 
@@ -158,6 +164,7 @@ class Zip:
     parts: tuple[Form, ...] = ()
     remarks: tuple[str, ...] = ()
     design: Mapping[str, Any] = attrs.field(factory=dict)
+    feeds: tuple[Upstream, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -188,14 +195,13 @@ class Times:
 
     parts: tuple[Form, ...]
     names: tuple[str, ...]
-    size: int
 
     @property
     def optional(self) -> frozenset[str]:
         return frozenset().union(*(part.optional for part in self.parts))
 
     def __len__(self) -> int:
-        return self.size
+        return math.prod(map(len, self.parts))
 
     def at(self, index: Index) -> dict[str, Values]:
         blocks: list[dict[str, Values]] = []
@@ -428,14 +434,11 @@ def times(parts: tuple[Form, ...]) -> Form:
         raise SimkitError(msg)
     if twice:
         msg = (
-            f"{caller()}: explored twice: {', '.join(twice)}\n"
+            f"{caller()}: explored twice: {', '.join(dict.fromkeys(name.partition('/')[0] for name in twice))}\n"
             "    give each name one axis, or list points one after the other with +"
         )
         raise SimkitError(msg)
-    size = 1
-    for part in flat:
-        size *= len(part)
-    return Times(tuple(flat), names, size)
+    return Times(tuple(flat), names)
 
 
 def plus(first: Form, second: Form) -> Form:

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.axes import declared
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import BLOCK, Array, Form, Index, Values, Zip
 from simkit.declare.space import Space, named
 from simkit.errors import SimkitError, caller, did_you_mean
@@ -409,6 +410,7 @@ class Sampled:
     remarks: tuple[str, ...] = ()
     design: Mapping[str, Any] = attrs.field(factory=dict)
     parts: tuple[Form, ...] = ()
+    feeds: tuple[Upstream, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Zip, (self.at(np.arange(len(self))), len(self))  # not every distribution can be sent

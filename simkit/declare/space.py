@@ -11,6 +11,7 @@ import numpy as np
 
 from simkit.declare.adaptive import excluded
 from simkit.declare.axes import declared, from_list
+from simkit.declare.feed import DIGEST, Upstream, column, mixed_feeds
 from simkit.declare.forms import (
     TRIAL,
     Array,
@@ -25,6 +26,7 @@ from simkit.declare.forms import (
     Where,
     Zip,
     atoms,
+    axes,
     joined,
     objects,
     plus,
@@ -64,6 +66,19 @@ class Space:
     def optional(self) -> frozenset[str]:
         """The names that some points leave to their normal value."""
         return self.form.optional.intersection(self.names)
+
+    @property
+    def feeds(self) -> dict[str, Upstream]:
+        """The arguments that are made from runs of other experiments, by name."""
+        found: dict[str, Upstream] = {}
+        for feed in (feed for atom in atoms(self.form) for feed in atom.feeds):
+            first = found.setdefault(feed.argument, feed)
+            if (first.by is None) != (feed.by is None):
+                raise mixed_feeds(feed)
+            names = tuple(dict.fromkeys((*first.names, *feed.names)))
+            is_optional = feed.is_optional or column(feed.argument, DIGEST) in self.form.optional
+            found[feed.argument] = attrs.evolve(first, names=names, is_optional=is_optional)
+        return found
 
     @property
     def remarks(self) -> list[str]:
@@ -359,9 +374,15 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
     Raises
     ------
     SimkitError
-        When the name moves together with others.
+        When the name moves together with others, or comes with the runs of another experiment.
     """
     axis = Zip({checked(name): from_list(values)}, len(values))
+    feed = next((feed for feed in space.feeds.values() if name in feed.names), None)
+    if feed is not None:
+        msg = (
+            f"--product {name}=…: {name!r} comes with {feed.words}: explore it there, in a command of its own"
+        )
+        raise SimkitError(msg)
     if name in space.names:
         return Space(_replaced(space.form, name, axis))
     if isinstance(space.form, Until):
@@ -370,13 +391,13 @@ def with_axis(space: Space, name: str, values: list[Any]) -> Space:
     return Space(times((space.form, axis)) if space.names else axis)
 
 
-def outline(names: Iterable[str], optional: Collection[str] = ()) -> Space:
+def outline(names: Iterable[str], optional: Collection[str] = (), feeds: Iterable[Upstream] = ()) -> Space:
     """A space of no points that explores these names; those that are optional may be left out by points."""
     nothing = {
         name: Values(objects([]), native=True, present=np.empty(0, bool) if name in optional else None)
         for name in names
     }
-    return Space(Zip(nothing, 0))
+    return Space(Zip(nothing, 0, feeds=tuple(feeds)))
 
 
 def _check_known(forms: Sequence[Form]) -> None:
@@ -397,6 +418,10 @@ def with_trials(space: Space, count: int) -> Space:
 
 def first_value(space: Space, name: str) -> Any:
     """An example of a name's values, or None."""
+    declared_values = (values for known, values in axes(space.form) if known == name and len(values))
+    first = next(declared_values, None)
+    if first is not None and first.present is None:
+        return first.take(np.arange(1)).elements()[0]
     return space[0].get(name) if name in space.names and len(space) else None
 
 

@@ -110,8 +110,9 @@ class Tag:
     start: str | None = None  # the trajectory that the strategy learns from first
 
     def __reduce__(self) -> Any:
-        """What stands beside an experiment is called by the owner: workers never get to see it."""
-        kept = attrs.asdict(attrs.evolve(self, afters=(), follows=(), strategy=None), recurse=False)
+        """The points, and what stands beside an experiment, are the owner's: workers never get to see them."""
+        left = attrs.evolve(self, spaces=(), afters=(), follows=(), strategy=None)
+        kept = attrs.asdict(left, recurse=False)
         return _remade, (kept,)
 
 

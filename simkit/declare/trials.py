@@ -161,7 +161,10 @@ def until(repeat: Repeat, test: Any, most: Any, where: str) -> Until:
         )
         raise SimkitError(msg)
     form = Until(repeat, test, int(most), where)
-    size = min(2, len(repeat.inner))
+    try:
+        size = min(2, len(repeat.inner))
+    except SimkitError:  # of another experiment's runs, of which none is recorded yet
+        size = 0
     made_up = {name: np.ones((size, 3)) for name in form.results}
     if made_up or not names_of(test):
         form.is_enough(made_up or {"": np.ones((size, 3))}, repeat.inner.at(np.arange(size)))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-import dill
 import numpy as np
 
 from simkit.collect.code import changes
@@ -28,7 +27,6 @@ from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, shown_path
 from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
-from simkit.inject.vectorized import injector_of
 
 Method = Literal["fork", "spawn", "forkserver"]
 Beside = Callable[[pickle.PickleBuffer], bool] | None
@@ -68,12 +66,18 @@ class Job:
         on_error: OnError | None = None,
         is_interrupt: Callable[[Beat], bool] = never,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
-        return injector_of(self.plan)(
+        kind: Callable[..., Injector] = Injector
+        if self.plan.vectorized is not None:
+            from simkit.inject.vectorized import VectorInjector
+
+            kind = VectorInjector
+        return kind(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
-            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,
         )  # fmt: skip
 
 
@@ -102,7 +106,9 @@ class Recipe:
         """Make the job."""
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
-        job, space, compress, declared = dill.loads(self.payload)
+        import dill
+
+        job, space, compress, declared, suppliers = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
@@ -113,7 +119,7 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        return attrs.evolve(job, plan=plan), Declared(declared)
+        return attrs.evolve(job, plan=plan.supplied(suppliers)), Declared(declared)
 
 
 @attrs.frozen(eq=False)
@@ -124,6 +130,8 @@ class Parcel:
 
     def __call__(self) -> tuple[Job, Declared]:
         """Make the job."""
+        import dill
+
         job, declared, codecs = dill.loads(self.payload)
         for codec in codecs:
             OWN.add(codec)
@@ -138,17 +146,23 @@ def portable(job: Job, declared: Declared) -> Source:
     SimkitError
         When something that the experiment needs can't be sent.
     """
+    import dill  # only where something is sent: it takes as long to import as a small study runs
+
     declared_space = job.plan.space
     plan, elements = job.plan, declared.elements
-    space = outline(declared_space.names, declared_space.optional)
+    feeds = [feed.bare for feed in declared_space.feeds.values()]
+    space = outline(declared_space.names, declared_space.optional, feeds)
+    suppliers = plan.suppliers
     try:
         if not _is_in_its_file(plan):
             codecs = tuple(OWN.by_name.values())
-            bare = attrs.evolve(plan, space=space, code={}, afters=(), strategy=None, sources=Sources())
+            bare = attrs.evolve(
+                plan, space=space, code={}, afters=(), strategy=None, sources=Sources(), over=None
+            )
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps((rest, space, plan.compress, elements), recurse=True)
+        payload = dill.dumps((rest, space, plan.compress, elements, suppliers), recurse=True)
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(

@@ -182,6 +182,7 @@ class Report:
         self.errors: list[tuple[str, str]] = []
         self.unstarted_counts: Counter[str] = Counter()
         self.has_header = False
+        self.noticed: set[str] = set()
 
     def begin(self, progress: Progress) -> None:
         """Header before the first experiment; then what is special about this one."""
@@ -200,8 +201,9 @@ class Report:
         if progress.plan.strategy is not None and target.points.recorded:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
             print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
-        elif not progress.plan.space.names and progress.plan.strategy is None:
-            argument = next((need.argument for need in progress.plan.needs), "x")
+        elif not progress.plan.space.form.names and progress.plan.strategy is None:
+            fed = progress.plan.feeds
+            argument = next((need.argument for need in progress.plan.needs if need.key not in fed), "x")
             print(
                 f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
             )
@@ -218,6 +220,10 @@ class Report:
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
+        for notice in progress.take_notices():
+            if notice not in self.noticed:
+                self.noticed.add(notice)
+                print(notice, flush=True)
         if not self.quiet:
             self.meter.advance(progress)
 

@@ -1,12 +1,14 @@
 """What a run's process and its owner tell each other: the beat, checkpoints, tracebacks.
 
 The run it is in (-1 between batches), since when (``time.perf_counter``), whether it shall start no
-further run, and how much output there was before this run.
+further run, how much output there was before this run, and the process group of the program that it
+is running (0: none).
 """
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import traceback
 from collections.abc import Callable, Mapping, MutableSequence
 from itertools import dropwhile
@@ -18,13 +20,21 @@ from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
 
 Beat: TypeAlias = MutableSequence[float]
-RUN, BEGAN, STOP, LOGGED = range(4)
-SIZE = 4
+RUN, BEGAN, STOP, LOGGED, PROGRAM = range(5)
+SIZE = 5
+BEAT = 8 * SIZE  # bytes per worker in the shared file
 
 
 def local_beat() -> Beat:
     """The beat of runs in the owner's own process."""
-    return [-1.0, 0.0, 0.0, 0.0]
+    return [-1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def open_beats(path: str, slot: int) -> Beat:
+    """The numbers that a worker shares with the owner."""
+    with open(path, "r+b") as file:
+        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
+    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
 
 
 def never(_: Beat) -> bool:

@@ -16,19 +16,28 @@ import attrs
 import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
-from simkit.collect.plan import Node, Plan
+from simkit.collect.plan import Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.output import Log, Output
-from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
+from simkit.inject.provide import (
+    Step,
+    compiled,
+    given,
+    is_copied,
+    is_recorded_per_run,
+    make_shared,
+    own_folder,
+)
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
 from simkit.values.results import fields_of, take_apart
@@ -65,6 +74,8 @@ class Injector:
         After how many failures no further run starts; 0 is no limit.
     save
         Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
+    aside
+        How the names of copies of attached files begin; None where none can be attached.
     """
 
     def __init__(
@@ -79,6 +90,7 @@ class Injector:
         is_interrupt: Callable[[Beat], bool] = never,
         most_failures: int = 0,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> None:
         self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
         self.is_interrupt, self.most_failures = is_interrupt, most_failures
@@ -86,7 +98,7 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
+        self.recorded = [n for n in plan.parameters.values() if is_recorded_per_run(n, plan)]
         self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
@@ -103,11 +115,14 @@ class Injector:
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
+        self.desk = Desk(plan, self.values, self.readings, aside)
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
         self.ready = True
         try:
+            for supplier in self.plan.suppliers.values():
+                self.teardown.callback(supplier.close)
             for key, node in self.plan.nodes.items():
                 if not node.varying and key not in self.values:
                     self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)
@@ -155,6 +170,7 @@ class Injector:
             if self.baseline.has_moved():
                 self.baseline.restore()
                 self.failures = failures
+                discard(batch)
                 batch = self.executed(portion, beat, log)
             return self.with_preface(batch)
         finally:
@@ -178,6 +194,7 @@ class Injector:
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
+        self.desk.begin(out.runs, portion.points, beat)
         output = Output(log, beat, out.runs) if log else None
         epoch = time.time() - time.perf_counter()
         recorded: list[Mapping[str, Any] | None] = []
@@ -205,7 +222,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, output.texts if output else {}, _notes(out.handles, out.runs), warnings=warnings,
+            out.errors, output.texts if output else {}, warnings=warnings, **_said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
@@ -242,7 +259,7 @@ class Injector:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
         numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, take_apart) for run, trial in numbered]
+        handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
@@ -253,6 +270,7 @@ class Injector:
         """
         function, rows = self.called(columns)
         results, forked, heard = out.results, self.lineage.children, self.hearing.fresh
+        folders = self.desk.folders
         printed: Sequence[bool] = output.log.printed if output else ()
         take = output.take if output else _nothing
         started: list[float] = []
@@ -273,9 +291,11 @@ class Injector:
                     results[position] = snapshot(results[position], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 results[position] = None
-                if not self.failed(position, error, "", out, beat):
+                goes_on = self.failed(position, error, self.desk.kept, out, beat)
+                self.desk.leave(error)
+                if not goes_on:
                     break
-            if forked or heard:
+            if forked or heard or folders:
                 self.settle()
             ended.append(now := clock())
             if printed or now > due:
@@ -323,9 +343,11 @@ class Injector:
         return True
 
     def settle(self) -> None:
-        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        """After a run: a process that it forked ends, its folder goes, and it may be warned of the same again."""
         if self.lineage.children:
             self.lineage.end()
+        if self.desk.folders:
+            self.desk.leave()
         self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
@@ -354,7 +376,9 @@ class Injector:
             self.baseline.begin(position)
             try:
                 with ExitStack() as teardown, self.lineage:
-                    self.baseline.lend(partial(self.folder, environment, teardown))
+                    folder = partial(self.folder, environment, teardown)
+                    self.baseline.lend(folder)
+                    self.desk.lend(environment, folder)
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):
@@ -407,19 +431,6 @@ class Injector:
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
 
 
-def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
-    group = plan.nodes.get(node.name.rpartition(".")[0])
-    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
-        group = plan.nodes.get(group.name.rpartition(".")[0])
-    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
-    if not node.varying or is_part:
-        return False
-    if node.kind == "explored":
-        return bool(node.needs) and "." not in node.name
-    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
-
-
-_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 
@@ -446,7 +457,11 @@ def _nothing(executed: int, now: float) -> float:
     return now
 
 
-def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:
-    if handles is None:
-        return ()
-    return tuple((run, *note) for run, handle in zip(runs, handles, strict=True) for note in handle.notes)
+def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+    """What the runs said through `Run`, besides results."""
+    numbered = list(zip(runs, handles or (), strict=True)) if handles else []
+    return {
+        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+    }

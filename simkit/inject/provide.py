@@ -21,6 +21,7 @@ from simkit.collect.problems import check_storable
 from simkit.collect.signatures import changes_others
 from simkit.collect.surroundings import kept
 from simkit.declare.annotations import Note
+from simkit.declare.feed import DIGEST, column
 from simkit.declare.plugins import OWN
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
@@ -131,6 +132,10 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
         return protected(node.value)
     if node.kind == "builtin":
         return _stream(node, plan, values, root)
+    if node.kind == "feed":
+        assert node.supplier is not None  # these runs are chosen before anything is computed
+        teardown.callback(node.supplier.close)
+        return node.supplier.all()
     try:
         passed = arguments(node, plan, values)
         own = [stream_of(name, generator) for name, generator in plan.generators.items()]
@@ -195,6 +200,11 @@ def constants(plan: Plan, values: Mapping[str, Any]) -> dict[str, Constant]:
         for leaf, value in node.leaves(whole).items():
             if not _varies(leaf, plan):
                 recorded[leaf] = (value, *_about(leaf, whole, node, plan))
+    for key, supplier in plan.suppliers.items():
+        if supplier.fixed is not None and plan.nodes[key].is_outermost:
+            note, origin = Note(), plan.nodes[key].origin
+            fed = zip(plan.nodes[key].value.recorded, supplier.fixed, strict=True)
+            recorded.update({leaf: (value, note, origin) for leaf, value in fed})
     return recorded
 
 
@@ -216,7 +226,8 @@ def _about(leaf: str, whole: Any, node: Node, plan: Plan) -> tuple[Note, str]:
 
 def reserved(plan: Plan, fixed: Mapping[str, Constant]) -> tuple[str, ...]:
     """The names that no result may take: of parameters, and of the fields that are recorded for groups."""
-    return tuple(dict.fromkeys((*plan.parameters, *fixed)))
+    fed = [leaf for node in plan.feeds.values() for leaf in node.value.recorded]
+    return tuple(dict.fromkeys((*plan.parameters, *fixed, *fed)))
 
 
 def has_fixed_fields(node: Node, plan: Plan) -> bool:
@@ -238,6 +249,22 @@ def _is_apart(group: Any, field: Node, plan: Plan) -> bool:
     """Whether what varies of a group's field is recorded without the group."""
     is_computed = field.kind == "derived" and group is Namespace
     return is_computed or field.kind == "explored" or has_fixed_fields(field, plan)
+
+
+def is_recorded_per_run(node: Node, plan: Plan) -> bool:
+    """Whether each run records the value that it computed."""
+    group = plan.nodes.get(node.name.rpartition(".")[0])
+    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
+        group = plan.nodes.get(group.name.rpartition(".")[0])
+    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
+    if not node.varying or is_part:
+        return False
+    if node.kind == "explored":
+        return bool(node.needs) and "." not in node.name
+    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
+
+
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 
 
 def _at_first_point(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
@@ -280,6 +307,8 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
     match node.kind:
         case "explored":
             return _or_normal(node) if node.needs else None
+        case "feed":
+            return _from_runs(node)
         case "fixture":
             return lambda environment, teardown: entered(_called(node, plan, environment), teardown, node)
         case "derived" | "group" | "overlay":
@@ -294,6 +323,17 @@ def _maker(node: Node, plan: Plan) -> Callable[[Environment, ExitStack], Any] | 
 
 def _called(node: Node, plan: Plan, environment: Environment) -> Any:
     return node.called(arguments(node, plan, environment))
+
+
+def _from_runs(node: Node) -> Callable[[Environment, ExitStack], Any]:
+    key, supplier, leaves_of = node.key, node.supplier, node.value.leaves
+    assert supplier is not None  # runs of another experiment are chosen before any run is executed
+
+    def value(environment: Environment, _: ExitStack) -> Any:
+        place = {leaf: environment[column(key, leaf)] for leaf in leaves_of}
+        return environment[node.needs[0].key] if place[DIGEST] is ABSENT else supplier.at(place)
+
+    return value
 
 
 def _or_normal(node: Node) -> Callable[[Environment, ExitStack], Any]:

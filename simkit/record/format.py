@@ -35,6 +35,7 @@ READABLE = (1,)  # formats of older files that can still be read
 MASK = ".present"
 PART_OF = "part_of"
 DECLARED = "declared"  # the column of runs that says whether their points still are
+FEEDS = "feeds"  # the attribute that tells which arguments were made from runs of other experiments
 AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from

@@ -42,7 +42,7 @@ from simkit.record.facts import (
     runs_digest,
 )
 from simkit.record.file.store import Store, open_for_reading
-from simkit.record.format import MASK, names_in, place, unreadable
+from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of
 from simkit.record.readings import Content, read_inputs
 from simkit.values.batch import Batch, Restored, Status
@@ -229,6 +229,20 @@ class Recorded:
     def explored(self) -> tuple[str, ...]:
         """The explored names, in the order in which they were declared."""
         return tuple(json.loads(self.attributes.get("explored", "[]")))
+
+    @property
+    def all_feeds(self) -> dict[str, dict[str, Any]]:
+        """The arguments that were made from runs of other experiments, by name.
+
+        Of each: ``experiment``, its node id; ``by``, the names that made groups of its runs, or None; ``names``, what
+        was explored there; and ``fixed``, whether they are the same runs at all points.
+        """
+        return dict(json.loads(self.attributes.get(FEEDS, "{}")))
+
+    @property
+    def feeds(self) -> dict[str, dict[str, Any]]:
+        """Those of them that differ between points."""
+        return {name: about for name, about in self.all_feeds.items() if not about["fixed"]}
 
     def names(self, section: str) -> list[str]:
         """The names of a section, in the order in which they were declared or turned up."""

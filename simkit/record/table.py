@@ -92,14 +92,21 @@ class Table:
         self.placed = max(self.placed, int(rows[-1]) + 1)
         return refused
 
-    def points(self, start: int, columns: Mapping[str, Column]) -> None:
-        """Write the explored values of the runs from number ``start`` on."""
+    def points(self, start: int, columns: Mapping[str, Column], final: Container[str] = ()) -> None:
+        """Write the explored values of the runs from number ``start`` on.
+
+        Parameters
+        ----------
+        final
+            Names that no run brings a value of where it is absent.
+        """
         for name, column in columns.items():
             _, _, is_explored = self.about.setdefault(("parameters", name), (Note(), "", True))
             self.explored.update([name] if is_explored else ())
             self._sink("parameters", name).earlier = self._placed
             rows = np.arange(start, start + column.n)
-            self._write("parameters", name, rows, column, column.present())
+            required = np.ones(len(rows), bool) if name in final else column.present()
+            self._write("parameters", name, rows, column, required)
         self.placed = max(self.placed, *(start + column.n for column in columns.values()), 0)
 
     def widen(self, name: str) -> None:

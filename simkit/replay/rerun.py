@@ -29,6 +29,7 @@ from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.recorded import Recorded
+from simkit.record.upstream import confirm, feeds_of, recorded_openers, recorded_places
 from simkit.resume.points import recorded_values
 from simkit.values.batch import Batch
 from simkit.values.compare import keys, same
@@ -304,10 +305,15 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     fixed = [name for name in recorded.names("parameters") if recorded.is_constant(name)]
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed if "." not in name}
     try:
-        return resolve(source.candidate, [*source.levels, last_resort], settings)
+        plan = resolve(source.candidate, [*source.levels, last_resort], settings)
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None
+    openers = recorded_openers(recorded, source.rootdir)
+    confirm(recorded, runs, openers)
+    return plan.supplied(
+        {key: openers[node.name] for key, node in plan.feeds.items() if node.name in openers}
+    )
 
 
 def _provider(name: str, value: Any) -> Provider:
@@ -322,7 +328,8 @@ def _outside(recorded: Recorded, values: Mapping[str, Any]) -> dict[str, Outside
 def _settings(recorded: Recorded, run: int) -> dict[str, Any]:
     """The recorded parameters of a run that are not explored."""
     explored = set(recorded.explored)
-    names = [name for name in recorded.names("parameters") if name not in explored]
+    fed = tuple(f"{name}." for name in recorded.all_feeds)
+    names = [n for n in recorded.names("parameters") if n not in explored and not n.startswith(fed)]
     values = {name: recorded.value(name, run) for name in names}
     return {name: value for name, value in values.items() if value is not ABSENT}
 
@@ -353,12 +360,13 @@ def _alike(recorded: Recorded, runs: Index, names: list[str]) -> list[Index]:
 def _points(recorded: Recorded, runs: Index) -> Space:
     """The recorded points of some runs, at their run numbers; the others are never asked for."""
     columns = {name: recorded_values(recorded.rows(name, runs)) for name in recorded.explored}
+    columns.update(recorded_places(recorded, runs))
     trials = recorded.run_column(TRIAL)
     if trials is not None:
         columns[TRIAL] = Values(trials[runs], native=True)
     index = np.zeros(len(recorded), np.int64)
     index[runs] = np.arange(len(runs))
-    return Space(Subset(Zip(columns, len(runs)), index))
+    return Space(Subset(Zip(columns, len(runs), feeds=tuple(feeds_of(recorded).values())), index))
 
 
 def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None:

@@ -21,6 +21,7 @@ from simkit.collect.config import Settings
 from simkit.collect.graph import project_file
 from simkit.collect.plan import Plan, given_by_code, node_id, providers_of
 from simkit.collect.targets import Shard
+from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
@@ -40,11 +41,13 @@ from simkit.values.instances import loaded, revived
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """What must agree for runs to belong to one trajectory, the code aside."""
     constants = {name: _digest(value) for name, value in _constants(plan)}
+    feeds = {name: feed.by if feed.by is None else list(feed.by) for name, feed in plan.space.feeds.items()}
     designs = [dict(atom.design) for atom in atoms(plan.space.form) if atom.design]
     return {
         "constants": constants,
         "explored": sorted(plan.space.names),
         **({"designs": designs} if designs else {}),
+        **({"feeds": feeds} if feeds else {}),
         **plan.captures.recorded(),
     }
 
@@ -55,6 +58,8 @@ def _constants(plan: Plan) -> Iterator[tuple[str, Any]]:
         key = node.key if node.kind == "group" else node.name
         for leaf, value in given_by_code(node, plan).items():
             yield key + leaf[len(node.name) :], value
+        if node.supplier is not None and node.supplier.fixed is not None:
+            yield node.value.recorded[-1], node.supplier.fixed[-1]
 
 
 def _digest(value: Any) -> str:
@@ -105,6 +110,8 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
         return Mismatch((words,))
     if known.get("designs") != now.get("designs"):
         return Mismatch(("another design of sensitivity analysis: other ranges, seed or method",))
+    if known.get("feeds") != now.get("feeds"):
+        return Mismatch((_other_runs(known.get("feeds", {}), now.get("feeds", {})),))
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     sessions = recorded.sessions
@@ -123,6 +130,18 @@ def _valued(plan: Plan) -> set[str]:
     return {node_id(path, one, plan.rootdir) for path, one in places if path is not None}
 
 
+def _other_runs(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How the points come from runs of other experiments in another way."""
+
+    def words(feeds: Mapping[str, Any]) -> str:
+        each = (
+            name if by is None else f"{name} by {', '.join(by) or 'nothing'}" for name, by in feeds.items()
+        )
+        return "; ".join(each) or "no other experiment's runs"
+
+    return f"each of {words(known)}, now {words(now)}"
+
+
 def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
@@ -136,6 +155,10 @@ def _changed_constants(
             if name in recorded.names("parameters") and recorded.is_constant(name)
             else "not set"
         )
+        group, _, leaf = name.rpartition(".")
+        if leaf == DIGEST and group in plan.feeds:
+            words.append(f"{name} changed: {plan.feeds[group].origin} hold something else")
+            continue
         after = _shown(values[name]) if name in values else "not set"
         words.append(f"{name} was {before}, now {after}")
     return words
@@ -399,10 +422,11 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
         if node.kind != "derived" or node.varying or name not in recorded.names("parameters"):
             continue
         upstream = _upstream(plan, name)
+        fed = [plan.feeds[key].value.recorded[-1] for key in upstream & plan.feeds.keys()]
         things = [plan.nodes[key].make for key in upstream if plan.nodes[key].kind != "constant"]
         code = reached(graph, [thing for thing in things if hasattr(thing, "__qualname__")]).code
         unknown = found.captured or found.inputs
-        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream)):
+        if recorded.is_constant(name) and not unknown and changed.isdisjoint((*code, *upstream, *fed)):
             known[name] = revived(decode(recorded.constant(name))[0], loaded)
     return known
 

@@ -12,6 +12,7 @@ import numpy as np
 from simkit.collect.fields import is_parameter, leaves
 from simkit.collect.plan import Plan
 from simkit.declare.axes import from_list
+from simkit.declare.feed import Upstream
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
@@ -65,6 +66,7 @@ class RecordedPoints:
     words: str = "recorded points"
     remarks: tuple[str, ...] = ()
     design: Mapping[str, Any] = attrs.field(factory=dict)
+    feeds: tuple[Upstream, ...] = ()
 
     @classmethod
     def of(cls, recorded: Recorded) -> Space:
@@ -227,7 +229,12 @@ def _rounded(node: Variant) -> Variant:
 def _names(plan: Plan) -> list[str]:
     """The names that tell points apart; where the normal value varies, what is recorded is not what is declared."""
     columns = explored_columns(plan, {}, np.arange(min(1, len(plan.space))))
-    return [n for n in columns if n == TRIAL or (n not in MARKS and not _is_partly_computed(plan, n))]
+    places = {name for feed in plan.space.feeds.values() for name in feed.recorded[:-1]}  # their digest tells
+    return [
+        n
+        for n in columns
+        if n == TRIAL or (n not in MARKS and n not in places and not _is_partly_computed(plan, n))
+    ]
 
 
 def _is_partly_computed(plan: Plan, name: str) -> bool:
@@ -254,7 +261,10 @@ def explored_columns(plan: Plan, shared: Mapping[str, Any], index: Index) -> dic
         For a value that has no form in the file, with the path to it.
     """
     columns = {}
-    for name, values in plan.space.at(index).items():
+    for key, values in plan.space.at(index).items():
+        name = (
+            key if key in MARKS else key.replace("/", ".")
+        )  # the place of a run that an argument is made from
         node = plan.nodes.get(name)
         for leaf, part in _leaf_values(name, values).items():
             try:

@@ -188,7 +188,7 @@ class Conversation:
         return Worklist(
             runs[todo], lambda some: space.at(np.searchsorted(runs, some)),
             retries=self.growth.plan.limits.retries, restorable=self.growth.under_way.checkpoints.known,
-            workers=min(self.growth.settings.workers, len(todo)), together=self.growth.plan.vectorized,
+            workers=min(self.growth.settings.width, len(todo)), together=self.growth.plan.vectorized,
         )  # fmt: skip
 
     def append(self, space: Space, runs: Index, new: Index) -> None:

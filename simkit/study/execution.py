@@ -22,14 +22,17 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
+from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import Constant, constants, reserved
+from simkit.provenance.environment import packages
 from simkit.record.file.store import Store
-from simkit.record.format import DECLARED
+from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
+from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
@@ -231,7 +234,8 @@ class Execution:
         """The runs with their points, and the checkpoints that they go on from."""
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
-            restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            restorable=self.checkpoints.known, workers=min(self.settings.width, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
 
@@ -321,9 +325,18 @@ class Execution:
         """Where the runs are executed; processes are started before the file is opened."""
         settings, job = self.settings, self.job(fixed)
         engine: Engine
-        if settings.workers:
+        if settings.workers and settings.transport is not None:
+            engine = Futures(
+                job, settings.transport, folder=self.target.slot.path.parent,
+                packages=packages(self.plan.sources.imports).versions, show_output=settings.show_output,
+                gpus=settings.gpus,
+            )  # fmt: skip
+            self.progress.notices.append(settings.transport.words)
+        elif settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (
@@ -335,6 +348,7 @@ class Execution:
                 save=self.keep,
             )  # fmt: skip
         interrupt.halts.append(engine.halt)
+        self.progress.crew = engine.crew
         try:
             yield engine
         except BaseException:
@@ -392,7 +406,8 @@ class Execution:
         first = self.write_points(writer, points.recorded, points.n)
         writer.declare(points.declared)
         explored = first or explored_columns(plan, self.shared, np.arange(1))
-        writer.describe({"explored": json.dumps([name for name in explored if name not in MARKS])})
+        left = {*MARKS, *(leaf for feed in plan.space.feeds.values() for leaf in feed.recorded)}
+        writer.describe({"explored": json.dumps([name for name in explored if name not in left])})
         writer.session({**facts, "changed": "\n".join(self.target.changed.words)})
         writer.inputs(read)
         writer.commit()
@@ -404,6 +419,8 @@ class Execution:
             about = {"node_id": plan.node_id, "root_seed": str(self.target.root), "doc": plan.doc}
             writer.describe(about)
         writer.describe({"fingerprint": json.dumps(fingerprint(plan))})
+        if feeds := feeds_about(plan):
+            writer.describe({FEEDS: json.dumps(feeds)})
         writer.describe_columns(column_notes(plan))
         writer.constants(fixed)
         if not writer.is_new:

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from simkit.analyse.stages import Supply
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import plan_of
 from simkit.collect.program import experiment_of, with_code
@@ -23,6 +24,7 @@ from simkit.study.answers import Answers
 from simkit.study.conversation import Conversation
 from simkit.study.session import outside_of, studied, worker_number
 from simkit.study.strategies import prepared
+from simkit.study.supply import supplied
 
 
 class ScriptedStudy:
@@ -129,6 +131,7 @@ def start(
         into=None if into is None else Path(into),
         argv=(f"simkit.start({plan.name})",),
     )
+    plan = supplied(plan, Supply(settings))
     return ScriptedStudy(prepared(plan, settings, fitting_reporter())[0])
 
 

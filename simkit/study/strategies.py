@@ -225,7 +225,7 @@ class Asker:
         if isinstance(points, list):
             self.by_generations(sampler, points)
         else:
-            workers = self.conversation.growth.settings.workers
+            workers = self.conversation.growth.settings.width
             limit = workers + 1 if workers else 1
             Steady(sampler, self.conversation, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None

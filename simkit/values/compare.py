@@ -7,6 +7,7 @@ side among those of the other.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from collections.abc import Sequence
@@ -245,7 +246,8 @@ def keys(column: Column, *, exact: bool = False) -> Array:
     Parameters
     ----------
     exact
-        Whether types and bits must be the same for numbers and texts, too.
+        Whether types and bits must be the same for numbers and texts, too. Then the same values have the same
+        numbers in all processes.
 
     Returns
     -------
@@ -269,9 +271,16 @@ def _node_keys(node: Node, exact: bool) -> Array:
             return _marked(bits, "bool" if kind == "b" and not exact else repr(node.signature))
     values = decode(whole_column(node))
     if isinstance(node, Leaf) and node.dtype == "str" and node.type != "int":
-        hashes = np.fromiter(map(hash, values), np.int64, node.n).view("u8")
+        number = _text_number if exact else hash  # of which the second differs between processes
+        hashes = np.fromiter(map(number, values), np.int64, node.n).view("u8")
         return _marked(hashes, node.type if exact else "text")
     return np.array([_digest_key(value) if exact else _value_key(value) for value in values], "u8")
+
+
+def _text_number(text: str) -> int:
+    """A number of a text that is the same in all processes."""
+    coded = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(coded, "little", signed=True)
 
 
 def _number_keys(rows: Array) -> Array:
@@ -316,18 +325,18 @@ def _short(value: Any) -> Any:
 
 def _marked(numbers: Array, kind: str) -> Array:
     """Numbers of a kind, told apart from the same numbers of other kinds."""
-    return _scrambled(numbers ^ np.uint64(zlib.crc32(kind.encode())))
+    return scrambled(numbers ^ np.uint64(zlib.crc32(kind.encode())))
 
 
 def mixed(columns: Sequence[Array], n: int) -> Array:
     """Each row's keys as one number; unequal rows may, very rarely, share one."""
     number = np.zeros(n, "u8")
     for column in columns:
-        number = _scrambled(number ^ _scrambled(column))
+        number = scrambled(number ^ scrambled(column))
     return number
 
 
-def _scrambled(x: Array) -> Array:
+def scrambled(x: Array) -> Array:
     """The finaliser of SplitMix64."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

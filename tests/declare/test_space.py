@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import tempfile
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit import SimkitError, explore, morris, product, saltelli, sample
+import simkit
+from simkit import SimkitError, each, explore, morris, product, saltelli, sample
 
 
 def points(space: Any) -> list[dict[str, Any]]:
@@ -247,11 +250,42 @@ def test_a_space_survives_pickling_even_with_a_lambda(space):
 VALUES = st.integers(0, 3) | st.sampled_from(["s", 0.5, None])
 
 
+def source_a(a=0, b=0, c=0, d=0):
+    return {"z": a}
+
+
+def source_b(a=0, b=0, c=0, d=0):
+    return {"z": b}
+
+
+def source_c(a=0, b=0, c=0, d=0):
+    return {"z": c}
+
+
+def source_d(a=0, b=0, c=0, d=0):
+    return {"z": d}
+
+
+@cache
+def recorded(names):
+    """A trajectory over some names; its experiment is called after the first of them."""
+    folder = tempfile.TemporaryDirectory()
+    axes = {name: [0, 1, 2][: 3 - i] for i, name in enumerate(names)}
+    experiment = {"a": source_a, "b": source_b, "c": source_c, "d": source_d}[names[0]]
+    trajectory = simkit.run(experiment, product(axes), output=f"{folder.name}/{names}.h5", seed=1)
+    return trajectory, points(product(axes)), folder
+
+
 @st.composite
 def leaves(draw, names):
     """A space that is not built from others, and the points that it must have."""
-    kinds = ["zip", "grid", "points", "frame", "sample", *["saltelli", "morris"] * (len(names) > 1)]
+    kinds = ["zip", "grid", "points", "frame", "sample", "each", *["saltelli", "morris"] * (len(names) > 1)]
     kind = draw(st.sampled_from(kinds))
+    if kind == "each":
+        trajectory, model, _ = recorded(names)
+        if draw(st.booleans()):
+            return each(trajectory), model
+        return each(trajectory, where="z != 1"), [point for point in model if point[names[0]] != 1]
     if kind == "grid":
         axes = {name: draw(st.lists(VALUES, max_size=3)) for name in names}
         combinations = itertools.product(*axes.values())
@@ -388,3 +422,20 @@ def test_a_product_is_that_of_itertools(axes):
     assert points(product(axes)) == [
         dict(zip(axes, row, strict=True)) for row in itertools.product(*axes.values())
     ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(modelled("ab"), st.integers(1, 3), st.integers(0, 5), st.data())
+def test_trials_until_are_any_trials_of_the_points_of_a_space(pair, times, more, data):
+    inner, model = pair
+    if "trial" in inner.names:
+        return
+    space = inner.repeat(times, until="sem(z) < 0.1", most=times + more)
+    assert points(space) == [{**point, "trial": trial} for point in model for trial in range(times)]
+    everything = [{**point, "trial": trial} for point in model for trial in range(times + more)]
+    numbers = data.draw(st.lists(st.integers(0, len(everything) - 1), max_size=5)) if everything else []
+    chosen = simkit.Space(space.form.chosen(np.array(numbers, np.int64)))
+    assert points(chosen) == [everything[number] for number in numbers]
+    for combine in (lambda: space * explore(c=[1]), lambda: space + inner, lambda: space.where("trial == 0")):
+        with pytest.raises(SimkitError, match="comes last"):
+            combine()

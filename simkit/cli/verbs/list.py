@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from simkit.analyse.stages import Supply
 from simkit.cli.verbs.words import add_json, aligned, facts_of
 from simkit.collect.collection import collect
 from simkit.collect.config import Settings, find_rootdir, load_settings
@@ -24,6 +25,7 @@ from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import experiments
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import matched_slot, tally
+from simkit.study.supply import supplied
 from simkit.values.decode import decode
 
 _ELSEWHERE = ("__pycache__", "node_modules", "site-packages")  # and what begins with a dot
@@ -242,7 +244,7 @@ def _collected(settings: Settings) -> tuple[dict[str, tuple[tuple[Path, str] | N
     told: dict[str, tuple[tuple[Path, str] | None, str]] = {}
     for plan in (item.plan for item in items):
         try:
-            match = matched_slot(plan, wanted)
+            match = matched_slot(supplied(plan, Supply(wanted)), wanted)
         except SimkitError as error:
             told[plan.node_id] = (None, str(error).partition("\n")[0])
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.collect.captures import Captures
 from simkit.collect.code import changes
+from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, Index
 from simkit.errors import SimkitError
 from simkit.record.merge.inputs import Known, Survey
@@ -61,12 +62,31 @@ def agreement(surveys: Sequence[Survey]) -> Agreement:
                 "    only trajectories of one experiment can be merged"
             )
             raise SimkitError(msg)
+    _check_feeds(surveys)
     names = list(dict.fromkeys(name for one in surveys for name in one.names))
     for name in names:
         _check_name(name, [one for one in surveys if name in one.names])
     _check_groups(names, surveys)
     columns = frozenset(name for name in names if _becomes_column(name, surveys))
     return _agreed(surveys, names, columns)
+
+
+def _check_feeds(surveys: Sequence[Survey]) -> None:
+    """Runs that were made from another experiment's runs, each from one or from a group, are no other runs."""
+    first = surveys[0]
+    for other in surveys[1:]:
+        mine, theirs = (one.fingerprint.get("feeds", {}) for one in (first, other))
+        if mine != theirs:
+            name = next(name for name in {**mine, **theirs} if mine.get(name, "") != theirs.get(name, ""))
+            told = (_feed_words(feeds, name) for feeds in (mine, theirs))
+            _disagree(name, first, next(told), other, next(told))
+
+
+def _feed_words(feeds: Mapping[str, Any], name: str) -> str:
+    if name not in feeds:
+        return "no run of another experiment"
+    by = feeds[name]
+    return "one run" if by is None else f"a group of runs by {', '.join(by) or 'nothing'}"
 
 
 def _check_name(name: str, having: Sequence[Survey]) -> None:
@@ -137,7 +157,13 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
     varied = [
         name for name in names if name in columns and name not in leaves and any(name in g for g in given)
     ]
-    telling = (*leaves, *varied, *([TRIAL] if TRIAL in declared else []))
+    feeds = surveys[0].fingerprint.get("feeds", {})
+    telling = (
+        *leaves,
+        *varied,
+        *(f"{name}.{DIGEST}" for name in feeds),
+        *([TRIAL] if TRIAL in declared else []),
+    )
     return Agreement(
         leaves,
         columns,
@@ -146,6 +172,7 @@ def _agreed(surveys: Sequence[Survey], names: Sequence[str], columns: frozenset[
             "constants": constants,
             "explored": sorted(declared.union(differing)),
             **_designs(surveys),
+            **({"feeds": feeds} if feeds else {}),
             **_captures(surveys),
         },
         tuple(_remarks(surveys, differing, varied)),

@@ -74,7 +74,7 @@ def test_the_head_of_a_long_or_wide_table(project):
     )
     project.ok("-q")
     lines = project.ok("show", "wide").out.splitlines()
-    assert lines[-9].split() == ["x", "r0", "r1", "r10", "...", "r7", "r8", "r9", "text"]
+    assert lines[-9].split() == ["x", "r0", "r1", "r2", "...", "r9", "r10", "r11", "text"]
     assert lines[-3].endswith("long long long long ...")
     assert lines[-2:] == ["  … 15 more", "  results/wide-001.h5"]
     assert project.ok("show", "single").out.splitlines()[-2:] == ["    x  = 1", "  results/single-001.h5"]
