@@ -431,6 +431,7 @@ class Injector:
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
 
 
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
 _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
 
 

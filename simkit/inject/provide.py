@@ -264,9 +264,6 @@ def is_recorded_per_run(node: Node, plan: Plan) -> bool:
     return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
 
 
-_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
-
-
 def _at_first_point(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
     """A group at the first point: its fields that are not explored are the same at every point."""
     first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}
