@@ -14,7 +14,7 @@ from simkit.record.recorded import About, Recorded
 from simkit.values.decode import decode
 
 
-class RunColumns:
+class Overview:
     """The facts of a `Trajectory`, which adds the verbs."""
 
     def __init__(self, recorded: Recorded, index: Index | None = None) -> None:

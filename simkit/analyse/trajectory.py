@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkit.analyse import notes
 from simkit.analyse.names import Names, Runs, unchangeable
-from simkit.analyse.overview import RunColumns
+from simkit.analyse.overview import Overview
 from simkit.analyse.run_files import Files, commands, write_files
 from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.external import Command
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simkit.analyse.sensitivity import Sensitivity
 
 
-class Trajectory(RunColumns):
+class Trajectory(Overview):
     """All runs of one experiment, as recorded; made by `simkit.open` and `simkit.run`.
 
     ``traj["z"]`` is a column over the runs, ``traj.runs[3].z`` one run's value, ``traj.parameters.dt`` a
