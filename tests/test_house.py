@@ -38,7 +38,7 @@ LATER = (  # came with features after the house was counted
         "study/answers",
         "study/conversation",
         "study/growth",
-        "study/strategies",
+        *("study/strategies", "study/interrupt"),
     ),
     *("study/steady", "study/script", "adapters/"),
     *(
@@ -96,6 +96,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "study/answers": "study/test_strategies.py",
     "study/conversation": "study/test_strategies.py",
     "study/growth": "study/test_strategies.py",
+    "study/interrupt": "study/test_execution.py",
     "collect/companions": "study/test_after.py",
     **dict.fromkeys(
         ["serve/" + name for name in ("arrays", "figures", "files", "html", "reading", "runs", "server")],

@@ -120,6 +120,10 @@ class Trajectory(Overview):
         """
         return notes.notes(self._selection, about)
 
+    def reports(self, run: int) -> list[tuple[int, float]]:
+        """What a run reported while it went on by ``run.report``: ``(step, value)``, the last of each step."""
+        return notes.reports(self._selection, run)
+
     def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
         """Execute a run again from its recorded parameters and seed, in this process, recording nothing.
 

@@ -37,6 +37,12 @@ class CheckpointStore(Protocol):
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         """The state, the added results and the series of the last checkpoint."""
 
+    def report(self, run: int, step: int, value: float) -> None:
+        """Tell how the run gets on."""
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Whether a run that reported this step last shall stop."""
+
 
 class _Memory:
     """Keeps nothing beyond this process: for runs that only collect."""
@@ -52,6 +58,12 @@ class _Memory:
 
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
+
+    def report(self, run: int, step: int, value: float) -> None:
+        pass
+
+    def should_stop(self, run: int, step: int) -> bool:
+        return False
 
 
 class Run:
@@ -75,7 +87,7 @@ class Run:
     """
 
     __slots__ = (
-        "_attached", "_commands", "_notes", "_other", "_place", "_results", "_saved", "_series", "_store",
+        "_attached", "_commands", "_notes", "_other", "_place", "_reports", "_results", "_saved", "_series", "_store",
         "index", "trial",
     )  # fmt: skip
 
@@ -91,6 +103,7 @@ class Run:
         self._results: dict[str, Any] = {}
         self._series: dict[str, list[Any]] = {}
         self._notes: list[tuple[str, str]] = []
+        self._reports: dict[int, float] = {}
         self._attached: dict[str, Attachment] = {}
         self._commands: list[Command] = []
 
@@ -156,6 +169,48 @@ class Run:
         self._series = {name: list(rows) for name, rows in series.items()}
         self._saved = {name: len(rows) for name, rows in series.items()}
         return state
+
+    def report(self, value: float, step: int) -> None:
+        """Tell how the run gets on, while it goes on; a step counts once.
+
+        Parameters
+        ----------
+        value
+            What is optimised, as it is now: a number, for ``traj.reports``, and for a strategy that stops runs.
+        step
+            How far the run is: a whole number that grows.
+
+        Raises
+        ------
+        SimkitError
+            For what is no number.
+        """
+        where = f"run.report(): run {self.index}"
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            msg = f"{where} reports {value!r}, which is no number\n    report what is optimised: run.report(loss, step)"
+            raise SimkitError(msg) from None
+        if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
+            msg = f"{where} reports at step {step!r}: give a whole number that grows: run.report(loss, step)"
+            raise SimkitError(msg)
+        if int(step) not in self._reports:
+            self._reports[int(step)] = number
+            self._store.report(self.index, int(step), number)
+
+    def should_stop(self) -> bool:
+        """Whether the strategy, by what this run and others reported, has no use for the rest of this run.
+
+        It is False before the first report, without a strategy that stops runs, and where an engine can't talk back.
+        A run that is told to stop returns what it has, and is done.
+        """
+        step = next(reversed(self._reports), None)
+        return False if step is None else self._store.should_stop(self.index, step)
+
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """What was reported so far: ``(step, value)``."""
+        return list(self._reports.items())
 
     def note(self, text: str = "", /, **named: str) -> None:
         """Remark something on this run, or on some of its results by name."""

@@ -44,6 +44,8 @@ class Worklist:
         How many times as much it gets when it is tried again because that was too little.
     together
         How many runs one call computes at most, as in `Plan`.
+    stops
+        As in `Portion`.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Worklist:
         memory: int | None = None,
         memory_on_retry: float = 1.0,
         together: int | None = None,
+        stops: Mapping[int, int] | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
-        self.together = together
+        self.together, self.stops = together, stops
         self.restorable = {} if restorable is None else restorable
         self.next = 0
         self.again: list[int] = []
@@ -87,7 +90,7 @@ class Worklist:
         return max(self.together, -(-len(self.runs) // self.workers))
 
     def _portion(self, runs: Index) -> Portion:
-        return Portion(runs, self.points(runs), self.restorable)
+        return Portion(runs, self.points(runs), self.restorable, stops=self.stops)
 
     def settle(self, batch: Batch) -> Batch:
         """Keep the runs that are not done and may be tried again; the batch names them."""

@@ -13,17 +13,20 @@ from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint
+from simkit.values.batch import Batch, Checkpoint, RunReport
 
 
 class Engine(Protocol):
     """Executes what agendas hand out."""
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
-        Whoever takes a checkpoint commits it before asking for more: its run waits until then.
+        Whoever takes a checkpoint commits it before asking for more, and answers a question: its run waits until
+        then.
 
         Parameters
         ----------
@@ -67,7 +70,7 @@ class Here:
     is_interrupt
         As in `Injector`; by default Ctrl-C raises KeyboardInterrupt in the caller.
     save
-        Given a run's checkpoint while the run waits.
+        Given a run's checkpoint or report while the run waits.
     """
 
     def __init__(
@@ -86,7 +89,9 @@ class Here:
         )
         self.together = job.plan.vectorized
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches of executed runs, in order."""
         feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):

@@ -143,7 +143,7 @@ class Post:
             if isinstance(batch, Checkpoint):
                 if not mailbox.hand_over(batch, lookout.is_idle):
                     withheld.take(batch)
-            elif batch is not None:
+            elif isinstance(batch, Batch):
                 haul.take(batch)
                 lookout.begin(batch)
             if lookout.is_idle():

@@ -15,7 +15,7 @@ from itertools import dropwhile
 from typing import Any, TypeAlias
 
 from simkit.errors import Unstorable, is_ours
-from simkit.values.batch import Checkpoint, Restored
+from simkit.values.batch import Checkpoint, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
 
@@ -52,21 +52,33 @@ def always(_: Beat) -> bool:
     return True
 
 
-Save = Callable[[Checkpoint], None]
+Save = Callable[[Checkpoint | RunReport], bool]
 
 
 class Vault:
-    """The vault of the runs of one process.
+    """What the runs of one process hand to the owner of the file while they go on, and where they may begin.
 
     Parameters
     ----------
     save
-        Hands a checkpoint to the owner of the file.
+        Hands over a checkpoint or a report; gives the answer to a question.
     """
 
     def __init__(self, save: Save) -> None:
         self.hand_over = save
         self.restorable: Mapping[int, Restored] = {}
+        self.stops: Mapping[int, int] | None = None
+
+    def report(self, run: int, step: int, value: float) -> None:
+        """Tell how a run gets on, unless that is known."""
+        if self.stops is None:
+            self.hand_over(RunReport(run, step, value))
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Whether a run shall stop: as it was decided before, or as the owner says."""
+        if self.stops is None:
+            return self.hand_over(RunReport(run, step))
+        return run in self.stops and step >= self.stops[run]
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
         """Encode a checkpoint now, while its arrays are as they are, and hand it over."""

@@ -73,7 +73,7 @@ class Injector:
     most_failures
         After how many failures no further run starts; 0 is no limit.
     save
-        Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
+        Hands a run's checkpoint, or what it reports, to the owner of the file; None where nobody hears it.
     aside
         How the names of copies of attached files begin; None where none can be attached.
     """
@@ -187,7 +187,7 @@ class Injector:
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
         if self.vault is not None:
-            self.vault.restorable = portion.restorable
+            self.vault.restorable, self.vault.stops = portion.restorable, portion.stops
         runs, n = portion.runs, len(portion.runs)
         columns, seeds, handles = self.inputs(runs, portion.points)
         out = Outcomes(

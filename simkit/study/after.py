@@ -29,7 +29,7 @@ from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import fingerprint
-from simkit.study.execution import Interrupt, surroundings
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.columns import Column
 from simkit.values.instances import loaded

@@ -19,8 +19,8 @@ from simkit.inject.contact import RUN, STOP
 from simkit.record.recorded import Recorded
 from simkit.resume.points import explored_columns
 from simkit.study.answers import LARGE, Answers, History, Pieces, missing_column
-from simkit.study.execution import surroundings
 from simkit.study.growth import Growth
+from simkit.study.interrupt import surroundings
 from simkit.values.batch import WORDS, Batch, Status
 from simkit.values.compare import keys
 from simkit.values.decode import as_array, stacked

@@ -318,7 +318,7 @@ def check_that_a_run_goes_on_from_its_checkpoint(make: Make) -> None:
     for event in engine.run(agenda, lambda: False):
         if isinstance(event, Checkpoint):
             checkpoints.take(event)
-        elif event is not None and (event.status == Status.DONE).all():
+        elif isinstance(event, Batch) and (event.status == Status.DONE).all():
             values.update(results_of(event, "y"))
     assert engine.close() == []
     assert values == {0: 0.0, 1: 0.5, 2: 1.0}

@@ -143,6 +143,7 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         return {run: text for batch in batches for run, text in of(batch).items()}
 
     seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    lists = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
     return Batch(
         runs[order],
         ordered([batch.status for batch in batches]),
@@ -153,15 +154,38 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         ordered(seeds) if len(seeds) == len(batches) else None,
         texts(lambda batch: batch.errors),
         texts(lambda batch: batch.logs),
-        tuple(note for batch in batches for note in batch.notes),
-        tuple(file for batch in batches for file in batch.files),
-        tuple(command for batch in batches for command in batch.commands),
-        ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
-        tuple(run for batch in batches for run in batch.again),
-        tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings)),
-        heard=tuple(words for batch in batches for words in batch.heard),
-        readings=tuple(reading for batch in batches for reading in batch.readings),
+        worker=ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
+        **{name: tuple(one for batch in batches for one in getattr(batch, name)) for name in lists},
     )
+
+
+@attrs.define(eq=False)
+class RunReport:
+    """What a run says of itself while it goes on: a value, or the question whether it shall stop.
+
+    Attributes
+    ----------
+    step
+        The step of the run that it has come to; of a question, the last one that it reported.
+    value
+        None for a question.
+    stop
+        The answer to a question; whoever is given one sets it before asking for more.
+    asked, told
+        How many points a strategy had asked for, and how many answers it had been given, when it heard this.
+    """
+
+    run: int
+    step: int
+    value: float | None = None
+    stop: bool = False
+    asked: int = 0
+    told: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for an answer."""
+        return self.value is None
 
 
 @attrs.frozen(eq=False)
@@ -182,6 +206,8 @@ class Checkpoint:
     state: Column
     rows: Mapping[str, Column]
     first: bool
+    waits = True  # its run waits until it is committed
+    stop = False
 
     @property
     def nbytes(self) -> int:
@@ -228,12 +254,16 @@ class Portion:
         Checkpoints of earlier attempts, by run number; other runs may be in it, too.
     memory
         How many bytes these runs may have, if not what the experiment says.
+    stops
+        At which step runs shall be told to stop, by run number, where that was decided before; None where it was
+        not, and they ask.
     """
 
     runs: Index
     points: Mapping[str, Values]
     restorable: Mapping[int, Restored] = attrs.field(factory=dict)
     memory: int | None = None
+    stops: Mapping[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -245,7 +275,7 @@ class Portion:
     def chosen(self, rows: Index) -> Portion:
         """Some of the runs, by their positions, ascending."""
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[rows], points, self.restorable, self.memory)
+        return Portion(self.runs[rows], points, self.restorable, self.memory, self.stops)
 
 
 class Checkpoints:

@@ -21,7 +21,6 @@ from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Declared, Method, Source
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
-    COMMITTED,
     Answer,
     Receiver,
     Seat,
@@ -32,7 +31,7 @@ from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat,
 from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.inject.output import last_words
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
@@ -81,9 +80,10 @@ class Worker:
         self._send(self.unsent)
         self.unsent = ()
 
-    def confirm(self) -> None:
-        """Say that a checkpoint is committed: its run waits for that."""
-        self._send(self.sender.frames(COMMITTED))
+    def answer(self, said: Checkpoint | RunReport) -> None:
+        """Say that a checkpoint is committed, or whether a run shall stop: it waits for that."""
+        if said.waits:
+            self._send(self.sender.frames(said.stop))
 
     def end_family(self) -> None:
         """Kill it, and what its run has started."""
@@ -161,8 +161,8 @@ class Pool:
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
-    ) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class Pool:
                     yield agenda.settle(batch)
                 elif batch is not None:
                     yield batch
-                    worker.confirm()
+                    worker.answer(batch)
             self._stop_slow()
             if not ready:
                 yield None
@@ -241,7 +241,7 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.seat)
 
-    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | None:
+    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | RunReport | None:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
@@ -254,8 +254,8 @@ class Pool:
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
-        if answer.checkpoint is not None:
-            return answer.checkpoint
+        if answer.said is not None:
+            return answer.said
         if answer.batch is None:
             worker.process = answer.process
             return None
@@ -353,7 +353,7 @@ class Pool:
         try:
             while worker.connection.poll(_TEARDOWN):
                 answer = worker.receiver.receive()
-                if answer.batch is None and answer.checkpoint is None and worker.process:
+                if answer.batch is None and answer.said is None and worker.process:
                     return str(answer.problem)
                 worker.process = answer.process
         except (EOFError, OSError):

@@ -31,7 +31,7 @@ from simkit.inject.contact import LOGGED, Beat, open_beats
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
-from simkit.values.batch import Checkpoint, Portion
+from simkit.values.batch import Checkpoint, Portion, RunReport
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
@@ -181,11 +181,8 @@ class Receiver:
         return bytes(part) if self.copies else part
 
 
-COMMITTED = "committed"  # the owner's answer to a checkpoint
-
-
 class Inbox:
-    """What the owner sends: portions in advance, and that a checkpoint is committed.
+    """What the owner sends: portions in advance, and answers to what a run said: whether it shall stop.
 
     Parameters
     ----------
@@ -195,34 +192,35 @@ class Inbox:
 
     def __init__(self, receiver: Receiver, sender: Sender) -> None:
         self.receiver, self.sender = receiver, sender
-        self.early: deque[Any] = deque()  # portions that came while a checkpoint was committed
+        self.early: deque[Any] = deque()  # portions that came before an answer
 
     def next(self) -> Any:
         """The next portion as a message; None at the end."""
         return self.early.popleft() if self.early else self.receiver.receive()
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Hand a checkpoint to the owner, and wait until it is committed."""
-        self.sender.send(Answer(checkpoint=checkpoint))
-        while (message := self.receiver.receive()) != COMMITTED:
+    def save(self, said: Checkpoint | RunReport) -> bool:
+        """Hand over a checkpoint and wait until it is committed, or a report, or a question for its answer."""
+        self.sender.send(Answer(said=said))
+        while said.waits and not isinstance(message := self.receiver.receive(), bool):
             self.early.append(message)
+        return said.waits and message
 
 
 def packed(portion: Portion) -> Any:
     """A portion as a message: with those checkpoints that are its runs' own."""
     known = portion.restorable
     own = {run: known[run] for run in portion.runs.tolist() if run in known} if known else {}
-    return _pack_runs(portion.runs), portion.points, own, portion.memory
+    return _pack_runs(portion.runs), portion.points, own, portion.memory, portion.stops
 
 
 def unpacked(message: Any) -> Portion:
     """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
-    runs, points, restorable, memory = message
+    runs, points, restorable, memory, stops = message
     for values in points.values():
         for element in values.array if values.array.dtype == object else ():
             if isinstance(element, np.ndarray):
                 element.flags.writeable = False
-    return Portion(_unpack_runs(runs), points, restorable, memory)
+    return Portion(_unpack_runs(runs), points, restorable, memory, stops)
 
 
 def _pack_runs(runs: Index) -> bytes:
@@ -240,14 +238,14 @@ def _unpack_runs(data: bytes) -> Index:
 
 @attrs.frozen
 class Answer:
-    """A worker's message: that it has started, a batch and how long it took, a checkpoint, or what went wrong."""
+    """A worker's message: that it has started, a batch and how long it took, what a run said, or what went wrong."""
 
     batch: Any = None
     seconds: float = 0.0
     nbytes: int = 0
     problem: str = ""
     bug: str = ""
-    checkpoint: Checkpoint | None = None
+    said: Checkpoint | RunReport | None = None
     process: int = 0
 
 
