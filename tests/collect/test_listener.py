@@ -392,3 +392,26 @@ def test_modules_that_were_found_by_name_with_workers_and_at_import(project, wor
         assert f"{file} changed" in line
     made = [project.open(f"{name}-002")["r"].tolist() for name in "fgh"]
     assert made == [[50, 100], [700, 1400], [700, 1400]]
+
+
+@pytest.mark.parametrize("place", ["module", "run"])
+def test_a_library_that_looks_for_its_version_reads_no_folder_of_the_project(project, place):
+    look = "importlib.metadata.distribution('attrs').version, [*importlib.metadata.entry_points()]"
+    project.file(
+        "sim_f.py",
+        f"""
+        import importlib.metadata
+        from simkit import experiment, explore
+
+        {look if place == "module" else ""}
+
+        @experiment
+        @explore(x=[1, 2])
+        def f(x):
+            {look if place == "run" else ""}
+            return x
+        """,
+    )
+    project.ok("-n", "0")
+    project.file("plot.png", "new")
+    assert "nothing to do" in project.ok("-n", "0").out
