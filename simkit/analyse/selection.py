@@ -16,8 +16,7 @@ from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.inform.progress import briefly
 from simkit.record.format import DECLARED
 from simkit.record.recorded import About, Recorded
-from simkit.resume.continuing import tally
-from simkit.values.batch import WORDS, Status
+from simkit.values.batch import WORDS, Status, tally
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, part
 from simkit.values.instances import Stored
