@@ -37,6 +37,9 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 _NO_DATA = (".pyc", ".lock", ".wal", ".new")
 _NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
 _READS_SOURCE = ("linecache.py", "tokenize.py", "inspect.py")  # for a traceback, or a compiler
+_READS_PACKAGES = os.path.join(
+    "importlib", "metadata", "__init__.py"
+)  # looks for packages in all of sys.path
 
 
 @attrs.frozen
@@ -278,7 +281,7 @@ def _opener(frame: FrameType | None) -> FrameType | None:
     """The code outside of the standard library that opens a file; None where that is an import, or simkit."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib") or file.endswith(_READS_SOURCE):
+        if file.startswith("<frozen importlib") or file.endswith((*_READS_SOURCE, _READS_PACKAGES)):
             return None
         is_library = file.startswith(_standard_library()) and "site-packages" not in file
         if not is_library and not file.startswith("<frozen "):

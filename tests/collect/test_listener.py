@@ -392,3 +392,20 @@ def test_modules_that_were_found_by_name_with_workers_and_at_import(project, wor
         assert f"{file} changed" in line
     made = [project.open(f"{name}-002")["r"].tolist() for name in "fgh"]
     assert made == [[50, 100], [700, 1400], [700, 1400]]
+
+
+def test_a_library_that_looks_for_installed_packages_reads_no_folder_of_the_project(study):
+    text = """
+        import importlib.metadata, sys
+        from pathlib import Path
+        sys.path.insert(0, str(Path(__file__).parent))
+        VERSION = importlib.metadata.version("attrs")
+
+        def f(x):
+            return {"r": len(importlib.metadata.version("numpy")) * 0 + x, "v": VERSION}
+        """
+    study.write("sim_a.py", text)
+    assert results(study.module("sim_a.py").f) == [1, 2]
+    study.write("picture.png", "")
+    assert results(study.module("sim_a.py").f) == [1, 2]
+    assert len(trajectories(study)) == 1
