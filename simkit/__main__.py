@@ -5,4 +5,6 @@ import sys
 from simkit.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if not getattr(sys.modules.get("scoop"), "IS_RUNNING", False):  # it shows each exit as an error
+        sys.exit(code)

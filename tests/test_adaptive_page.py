@@ -28,6 +28,7 @@ def test_each_file_of_the_page_is_run_here():
         "script.py",
         "sim_bayes.py",
         "sim_bowl.py",
+        "sim_descent.py",
         "sim_edge.py",
         "sim_front.py",
         "sim_hill.py",
@@ -78,6 +79,14 @@ def test_optuna_chooses_the_points(typed, project):
     traj = project.open("parabola-001")
     assert traj.status.tolist() == ["done"] * 20
     assert (np.abs(traj["x"]) <= 5).all()
+
+
+def test_a_pruner_stops_runs_early(typed, project):
+    typed("sim_descent.py")
+    traj = project.open("descent-001")
+    assert traj.status.tolist() == ["done"] * 30
+    assert min(traj["steps"]) < 50 == max(traj["steps"])
+    assert [len(traj.reports(i)) for i in range(30)] == traj["steps"].tolist()
 
 
 @pytest.mark.parametrize(

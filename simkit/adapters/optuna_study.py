@@ -38,7 +38,9 @@ def optuna(
         default ``TPESampler``, told which trials are under way. One without a seed does not repeat itself: then the
         recorded points are learned when the study goes on.
     pruner
-        For runs that report how they get on; this version has no such runs, so that giving one is an error.
+        One of optuna's, that stops runs early by what they and others reported: a run calls
+        ``run.report(loss, step)``, and returns what it has where ``run.should_stop()``. Such a run is done, and its
+        trial a pruned one.
 
     Returns
     -------
@@ -48,20 +50,20 @@ def optuna(
     Raises
     ------
     SimkitError
-        When the number of directions is not that of the values, and for a pruner.
+        When the number of directions is not that of the values, and for a pruner of several values.
     """
-    if pruner is not None:
-        msg = f"{caller()}: pruner={pruner!r}: runs can't be stopped by what they report yet; leave it out"
-        raise SimkitError(msg)
     values = [value] if isinstance(value, str) else list(value)
     directions = [direction] * len(values) if isinstance(direction, str) else list(direction)
     if len(values) != len(directions):
         msg = f"{caller()}: {len(values)} values, but {len(directions)} directions: give one for each value"
         raise SimkitError(msg)
+    if pruner is not None and len(values) > 1:
+        msg = f"{caller()}: optuna stops no runs of several values ({', '.join(values)}): leave out pruner={pruner!r}"
+        raise SimkitError(msg)
     count = n_trials
 
     def optuna_trials(seed: int, n_trials: int = count) -> OptunaStudy:
-        return OptunaStudy(suggest, values, directions, n_trials, _made(sampler, seed))
+        return OptunaStudy(suggest, values, directions, n_trials, _made(sampler, seed), copy.deepcopy(pruner))
 
     return optuna_trials
 
@@ -81,14 +83,21 @@ class OptunaStudy:
     """A study of optuna's in memory: what is recorded is in the trajectory."""
 
     def __init__(
-        self, suggest: Suggest, values: list[str], directions: list[Any], n_trials: int, sampler: Any
+        self, suggest: Suggest, values: list[str], directions: list[Any], n_trials: int, sampler: Any, pruner: Any
     ) -> None:  # fmt: skip
         import optuna as library
 
         self.library, self.suggest, self.values, self.left = library, suggest, values, n_trials
         library.logging.set_verbosity(library.logging.WARNING)
-        self.study = library.create_study(directions=directions, sampler=sampler)
+        # Hyperband takes its brackets from the name.
+        self.study = library.create_study(
+            directions=directions,
+            sampler=sampler,
+            pruner=pruner or library.pruners.NopPruner(),
+            study_name="simkit",
+        )
         self.trials: dict[int, Any] = {}  # by the identity of the point
+        self.pruned: set[int] = set()  # numbers of trials
 
     def ask(self) -> Mapping[str, Any] | None:
         """The next trial's point."""
@@ -106,7 +115,23 @@ class OptunaStudy:
         if results is None:
             self.study.tell(trial, state=self.library.trial.TrialState.FAIL)
             return
+        if trial.number in self.pruned:
+            self.study.tell(trial, state=self.library.trial.TrialState.PRUNED)
+            return
         self.study.tell(trial, self._numbers(results))
+
+    def report(self, point: Mapping[str, Any], value: float, step: int) -> None:
+        """A trial's value so far."""
+        trial, _ = self.trials[id(point)]
+        if len(self.values) == 1:
+            trial.report(value, step)
+
+    def should_stop(self, point: Mapping[str, Any]) -> bool:
+        """Whether the pruner has no use for the rest of a trial."""
+        trial, _ = self.trials[id(point)]
+        if len(self.values) == 1 and trial.should_prune():
+            self.pruned.add(trial.number)
+        return trial.number in self.pruned
 
     def _numbers(self, results: Mapping[str, Any]) -> list[float]:
         lacking = next((name for name in self.values if name not in results), None)

@@ -13,6 +13,7 @@ from simkit.analyse.names import Names
 from simkit.analyse.selection import Selection
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
+from simkit.record.facts import read_reports
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.encode import encode, explain
@@ -98,6 +99,14 @@ def _check_known(recorded: Recorded, name: str) -> None:
     if name and not any(known == name or known.startswith(f"{name}.") for known in names):
         msg = f"traj.note(): {recorded.name} has no {name!r}{did_you_mean(name, names)}\n"
         raise SimkitError(f"{msg}    available: {listed(name, names)}")
+
+
+def reports(selection: Selection, run: int) -> list[tuple[int, float]]:
+    """What a run reported by step, in the order of the steps."""
+    number = selection.number(operator.index(run))
+    everything = read_reports(selection.recorded.root["runs"])
+    said = {report.step: report.value for report in everything if report.run == number and not report.waits}
+    return sorted((step, value) for step, value in said.items() if value is not None)
 
 
 def notes(selection: Selection, about: int | str | None) -> list[str]:

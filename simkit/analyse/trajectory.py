@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from simkit.analyse import notes
 from simkit.analyse.names import Names, Rows, Runs, unchangeable
 from simkit.analyse.notes import Info, info
+from simkit.analyse.run_files import Files, commands, write_files
 from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
 from simkit.declare.space import Space, explore
 from simkit.record.facts import Origin
@@ -174,6 +176,14 @@ class Trajectory:
         """What a run wrote to its standard output and error, the latest attempt's."""
         return notes.log(self._selection.recorded, self._selection.number(run))
 
+    def files(self, run: int) -> Files:
+        """What a run attached: ``traj.files(3)["trace.dat"]`` are a file's bytes."""
+        return Files(self._selection.recorded, self._selection.number(run))
+
+    def commands(self, run: int) -> list[Command]:
+        """The programs that a run has run, in order: arguments, exit codes, seconds."""
+        return commands(self._selection.recorded, self._selection.number(run))
+
     def notes(self, about: int | str | None = None) -> list[str]:
         """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
 
@@ -181,6 +191,10 @@ class Trajectory:
         begin with the run.
         """
         return notes.notes(self._selection, about)
+
+    def reports(self, run: int) -> list[tuple[int, float]]:
+        """What a run reported while it went on by ``run.report``: ``(step, value)``, the last of each step."""
+        return notes.reports(self._selection, run)
 
     def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
         """Execute a run again from its recorded parameters and seed, in this process, recording nothing.
@@ -411,6 +425,10 @@ class Trajectory:
         from simkit.analyse.export import export
 
         return export(self._selection, Path(path), names, force=force, safe=safe)
+
+    def export_files(self, folder: str | os.PathLike[str]) -> tuple[int, int]:
+        """Write what these runs attached into a new folder, ``3/NAME`` of run 3; how many files and bytes."""
+        return write_files(self._selection, Path(folder))
 
     def __len__(self) -> int:
         return len(self._selection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pdb
 import secrets
 import sys
 import tomllib
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simkit.cli.listing import list_experiments, list_parameters
 from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
     KindOf,
@@ -31,12 +29,13 @@ from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
+from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.events import Announcer
 from simkit.inform.terminal import Report
 from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
-from simkit.study.session import study
+from simkit.study.session import study, transported
 
 if TYPE_CHECKING:
     import argparse
@@ -58,6 +57,8 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         else Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
     )
     if options.parameters or options.collect_only:
+        from simkit.cli.listing import list_experiments, list_parameters
+
         code = (
             list_parameters(items, options)
             if options.parameters
@@ -69,10 +70,13 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             else:
                 print(f"simkit: {problem.error}", file=sys.stderr)
         return USAGE if problems else code
+    if settings.engine == "scoop" and settings.workers and not is_by_scoop():
+        return launched_by_scoop(arguments, settings.workers)
     for problem in problems:
         report.uncollected(problem.where, str(problem.error))
     uncollected = [problem.where for problem in problems]
-    code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
+    with transported(settings, [item.plan for item in items]) as settings:
+        code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
     return USAGE if problems and code != INTERRUPTED else code
 
 
@@ -149,6 +153,7 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         shard=shard(options.shard) if options.shard else None,
         workers=0 if options.pdb else workers,
         method=options.start_method,
+        engine=engine_name(options, project),
         most_failures=options.maxfail or 0,
         show_output=options.show_output,
         on_error=debug if options.pdb else None,
@@ -176,6 +181,15 @@ def check_options(options: argparse.Namespace) -> None:
         raise SimkitError(msg)
 
 
+def engine_name(options: argparse.Namespace, project: Settings) -> str:
+    """Which engine is meant: a launcher that was typed before the command says so as well."""
+    if options.engine and options.workers == "0":
+        msg = f"--engine {options.engine} and -n 0 contradict each other: -n 0 runs in this process"
+        raise SimkitError(msg)
+    started = {"mpi4py.futures": "mpi"}.get(launcher(), "scoop" if is_by_scoop() else "")
+    return str(options.engine or started or project.engine)
+
+
 def recorded_ids(path: Path) -> set[str]:
     """The experiments that a file holds runs of."""
     ids = set()
@@ -197,6 +211,8 @@ def shard(text: str) -> Shard:
 
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
+    import pdb
+
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)
 

@@ -146,6 +146,11 @@ def _execution(group: argparse._ArgumentGroup) -> None:
     add("--timeout", metavar="TIME", help="stop a run that takes longer, as in 90, '90s' or '10min'")
     add("--sumatra", action="store_true", help="enter each study in Sumatra's lab notebook, too")
     add("--reason", metavar="TEXT", default="", help="why you run this, for the record")
+    add(
+        "--engine",
+        metavar="ENGINE",
+        help="where to run: local, dask, dask:ADDRESS, slurm, sge, pbs, lsf, mpi, scoop, or module:function",
+    )
     add("--start-method", choices=("fork", "spawn", "forkserver"), help="how worker processes are started")
 
 
@@ -173,15 +178,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    exit_file = os.environ.pop(
+        "SIMKIT_EXIT_CODE", ""
+    )  # where the launcher that started this loses exit codes
     if argv is None and not {"-h", "--help", "--version"} & set(arguments):
         _fix_hashes()
     with _outlets() as outlets:
         code = _ended(arguments)
         lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)
-        if lost is None or isinstance(lost, BrokenPipeError):  # the reader of a pipe has seen enough
-            return code
-        print(f"simkit: what was said could not be written: {lost}", file=sys.stderr)
-        return code or LOST
+        if lost is not None and not isinstance(lost, BrokenPipeError):  # the reader of a pipe has seen enough
+            print(f"simkit: what was said could not be written: {lost}", file=sys.stderr)
+            code = code or LOST
+    if exit_file:
+        with open(exit_file, "w", encoding="utf-8") as file:
+            file.write(str(code))
+    return code
 
 
 def _ended(arguments: list[str]) -> int:
@@ -199,6 +210,9 @@ def _ended(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
     return code
+
+
+_LAUNCHERS = {"mpi4py.futures", "scoop.bootstrap", "scoop.bootstrap.__main__"}
 
 
 class _Outlet:
@@ -262,9 +276,11 @@ def _have_open(number: int) -> None:
 def _fix_hashes() -> None:
     """Begin anew with a fixed PYTHONHASHSEED, or the order of a set of texts differs from session to session.
 
-    It can be set only when an interpreter starts. Not on Windows, where the shell would not wait for it.
+    It can be set only when an interpreter starts. Not on Windows, where the shell would not wait for it, nor in a
+    process of an MPI job.
     """
-    if os.environ.get("PYTHONHASHSEED", "random") != "random" or sys.platform == "win32":
+    is_fixed = os.environ.get("PYTHONHASHSEED", "random") != "random"
+    if is_fixed or sys.platform == "win32" or _LAUNCHERS & {*sys.orig_argv[:4]}:
         return
     words = [sys.executable, *sys.orig_argv[1:]]
     try:

@@ -54,6 +54,10 @@ class Settings:
     on_change
         What happens when code or constants differ from those recorded: ``next`` trajectory, ``into`` the
         same, or ``stop``; None is the next one, but stop before throwing away more than a minute of runs.
+    engine
+        Where the runs are executed: its name, or an executor.
+    engines
+        What the engines' tables say, by their names.
     silence
         The warnings of the first run that are not wanted.
     compress
@@ -65,6 +69,10 @@ class Settings:
         Whether Sumatra's lab notebook gets a record.
     user
         Whether the user's name is recorded.
+    gpus
+        The devices of which worker i sees one: their numbers or names, or ``auto`` for all that there are.
+    memory_on_retry
+        How many times as much memory a run gets that is tried again because it had too little.
     outside
         Values laid on top of the code's, by (dotted) name; the last source wins.
     targets, keyword, where
@@ -90,6 +98,8 @@ class Settings:
         A part of the points, in a file of its own.
     method
         How worker processes are started.
+    transport
+        What carries tasks to an engine's workers; None for processes of this machine.
     most_failures
         Stop after that many; 0 means never.
     show_output
@@ -113,11 +123,15 @@ class Settings:
     workers: int = 1
     durable: bool = False
     on_change: str | None = None
+    engine: Any = "local"
+    engines: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     silence: tuple[str, ...] = ()
     compress: bool = False
     git: str = "record"
     sumatra: bool = False
     user: bool = True
+    gpus: tuple[int | str, ...] | Literal["auto"] = ()
+    memory_on_retry: float = 1.0
     outside: Mapping[str, Outside] = attrs.field(factory=dict)
 
     targets: Sequence[Target] = ()
@@ -135,6 +149,7 @@ class Settings:
     shard: Shard | None = None
 
     method: Literal["fork", "spawn", "forkserver"] | None = None
+    transport: Any = None  # a `Transport` of a later room
     most_failures: int = 0
     show_output: bool = False
     on_error: Callable[[BaseException], None] | None = None
@@ -144,6 +159,13 @@ class Settings:
     argv: tuple[str, ...] = ()
     reason: str = ""
     every_package: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many runs are executed at once, as far as is known; 0 in the owner."""
+        if self.transport is None or not self.workers:
+            return self.workers
+        return int(self.transport.width() * self.transport.share)
 
     @property
     def results(self) -> Path:
@@ -217,11 +239,33 @@ _KEYS: Mapping[str, _Rule] = {
     ),
     "durable": _BOOLEAN,
     "on_change": _choice("next", "into", "stop"),
+    "engine": (
+        lambda value: isinstance(value, str) and bool(value),
+        'must be the name of an engine, as in "dask"',
+    ),
+    "engines": (
+        lambda value: isinstance(value, dict) and all(isinstance(table, dict) for table in value.values()),
+        "must hold a table for each engine: [tool.simkit.engines.slurm]",
+    ),
     "silence": (lambda value: isinstance(value, list), "must be a list of warnings"),
     "compress": _BOOLEAN,
     "git": _choice("record", "require-clean", "commit", "snapshot", "off"),
     "sumatra": _BOOLEAN,
     "user": _BOOLEAN,
+    "gpus": (
+        lambda value: (
+            value == "auto"
+            or (
+                isinstance(value, list)
+                and all(type(one) in (int, str) and one not in (-1, "") for one in value)
+            )
+        ),
+        'must be "auto" or a list of devices such as [0, 1]',
+    ),
+    "memory_on_retry": (
+        lambda value: type(value) in (int, float) and 1 <= value < 1000,
+        "must be a factor from 1 on such as 2.0",
+    ),
 }
 
 

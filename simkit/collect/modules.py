@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata
 from importlib.abc import SourceLoader
@@ -293,7 +293,39 @@ def installed_codecs() -> None:
             warnings.warn(words, stacklevel=2)
 
 
-def _codecs(plugin: Any, where: str) -> list[Codec]:
+def hooked_engines(files: Iterable[Path], rootdir: Path) -> dict[str, Callable[..., Any]]:
+    """The functions that make engines, by name: of installed plug-ins, and of these simconf.py files.
+
+    Raises
+    ------
+    SimkitError
+        When a hook of the project's fails, or gives anything but functions by name.
+    """
+    engines: dict[str, Callable[..., Any]] = {}
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            engines.update(_engines(entry.load(), f"plug-in {entry.name}"))
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+            words = f"the plug-in {entry.name!r} ({entry.value}) is broken and left out: {error}"
+            warnings.warn(words, stacklevel=2)
+    for file in files:
+        engines.update(_engines(load(file, rootdir), shown_path(file)))
+    return engines
+
+
+def _engines(plugin: Any, where: str) -> dict[str, Callable[..., Any]]:
+    engines: dict[str, Callable[..., Any]] = {}
+    for offered in _hooked(plugin, where, "simkit_engines"):
+        is_table = isinstance(offered, Mapping)
+        if not is_table or not all(isinstance(k, str) and callable(v) for k, v in offered.items()):
+            msg = f"{where}: simkit_engines gives {offered!r}: give functions by name, as in {{'ours': make_ours}}"
+            raise SimkitError(msg)
+        engines.update(offered)
+    return engines
+
+
+def _hooked(plugin: Any, where: str, hook: str) -> list[Any]:
+    """What a module gives for one hook."""
     if not any(own_attributes(thing).get("simkit_impl") for thing in vars(plugin).values()):
         return []
     manager = pluggy.PluginManager("simkit")
@@ -301,10 +333,14 @@ def _codecs(plugin: Any, where: str) -> list[Codec]:
     try:
         manager.register(plugin)
         manager.check_pending()
-        found = [codec for codecs in manager.hook.simkit_codecs() for codec in codecs]
+        return list(getattr(manager.hook, hook)())
     except Exception as error:
-        msg = f"{where}: simkit_codecs: {type(error).__name__}: {error}"
+        msg = f"{where}: {hook}: {type(error).__name__}: {error}"
         raise SimkitError(msg) from error
+
+
+def _codecs(plugin: Any, where: str) -> list[Codec]:
+    found = [codec for codecs in _hooked(plugin, where, "simkit_codecs") for codec in codecs]
     for codec in found:
         if not isinstance(codec, Codec):
             msg = f"{where}: simkit_codecs gives {codec!r}: give a list of simkit.Codec(name, type, encode, decode)"

@@ -122,3 +122,11 @@ class Hooks:
     def simkit_codecs(self) -> Sequence[Codec]:
         """Codecs for types of your own, known before the first run and when a file of yours is opened."""
         return ()
+
+    @hookspec
+    def simkit_engines(self) -> Mapping[str, Callable[..., Any]]:
+        """Engines by the names that ``--engine`` takes: functions that return an executor.
+
+        Each is called with what the table ``[tool.simkit.engines.NAME]`` says, by keyword.
+        """
+        return {}

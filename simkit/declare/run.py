@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from simkit.declare.attachment import Attachment, matching
+from simkit.declare.external import (
+    Command,
+    CommandFailed,
+    ExternalProgram,
+    Finished,
+    as_arguments,
+    as_environment,
+    as_timeout,
+)
 from simkit.declare.forms import Index
 from simkit.declare.snapshot import Other, snapshot, unchanged
-from simkit.errors import NotForEach, SimkitError
+from simkit.declare.workplace import OwnWorkplace, Workplace, rendered
+from simkit.errors import NotForEach, SimkitError, did_you_mean
 
 _SCALARS = (bool, int, float, complex, np.generic)
+_IN_MEMORY = 4 << 20  # bytes of its files that a run keeps in memory; larger ones are copied aside
 
 
 class CheckpointStore(Protocol):
@@ -22,6 +36,12 @@ class CheckpointStore(Protocol):
 
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         """The state, the added results and the series of the last checkpoint."""
+
+    def report(self, run: int, step: int, value: float) -> None:
+        """Tell how the run gets on."""
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Whether a run that reported this step last shall stop."""
 
 
 class _Memory:
@@ -39,11 +59,24 @@ class _Memory:
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
 
+    def report(self, run: int, step: int, value: float) -> None:
+        pass
+
+    def should_stop(self, run: int, step: int) -> bool:
+        return False
+
 
 class Run:
     """The present run, injected where an experiment has an argument ``run``.
 
     ``simkit.Run()`` makes one that only collects, for tests of a simulation function.
+
+    Parameters
+    ----------
+    workdir
+        The folder of programs and files; by default a temporary one.
+    parameters
+        What `template` fills in.
 
     Attributes
     ----------
@@ -53,17 +86,26 @@ class Run:
         Which repetition of its point it is, from 0.
     """
 
-    __slots__ = ("_notes", "_other", "_results", "_saved", "_series", "_store", "index", "trial")
+    __slots__ = (
+        "_attached", "_commands", "_notes", "_other", "_place", "_reports", "_results", "_saved", "_series", "_store",
+        "index", "trial",
+    )  # fmt: skip
 
     def __init__(
-        self, index: int = 0, trial: int = 0, store: CheckpointStore | None = None, other: Other = unchanged
-    ) -> None:
+        self, index: int = 0, trial: int = 0, store: CheckpointStore | None = None, other: Other = unchanged,
+        *, place: Workplace | None = None, workdir: str | os.PathLike[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.index, self.trial, self._other = index, trial, other
         self._store = store or _Memory()
+        self._place = place or OwnWorkplace(workdir, parameters)
         self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
         self._results: dict[str, Any] = {}
         self._series: dict[str, list[Any]] = {}
         self._notes: list[tuple[str, str]] = []
+        self._reports: dict[int, float] = {}
+        self._attached: dict[str, Attachment] = {}
+        self._commands: list[Command] = []
 
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record results, as returning them does; each name once.
@@ -128,11 +170,212 @@ class Run:
         self._saved = {name: len(rows) for name, rows in series.items()}
         return state
 
+    def report(self, value: float, step: int) -> None:
+        """Tell how the run gets on, while it goes on; a step counts once.
+
+        Parameters
+        ----------
+        value
+            What is optimised, as it is now: a number, for ``traj.reports``, and for a strategy that stops runs.
+        step
+            How far the run is: a whole number that grows.
+
+        Raises
+        ------
+        SimkitError
+            For what is no number.
+        """
+        where = f"run.report(): run {self.index}"
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            msg = f"{where} reports {value!r}, which is no number\n    report what is optimised: run.report(loss, step)"
+            raise SimkitError(msg) from None
+        if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
+            msg = f"{where} reports at step {step!r}: give a whole number that grows: run.report(loss, step)"
+            raise SimkitError(msg)
+        if int(step) not in self._reports:
+            self._reports[int(step)] = number
+            self._store.report(self.index, int(step), number)
+
+    def should_stop(self) -> bool:
+        """Whether the strategy, by what this run and others reported, has no use for the rest of this run.
+
+        It is False before the first report, without a strategy that stops runs, and where an engine can't talk back.
+        A run that is told to stop returns what it has, and is done.
+        """
+        step = next(reversed(self._reports), None)
+        return False if step is None else self._store.should_stop(self.index, step)
+
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """What was reported so far: ``(step, value)``."""
+        return list(self._reports.items())
+
     def note(self, text: str = "", /, **named: str) -> None:
         """Remark something on this run, or on some of its results by name."""
         if text:
             self._notes.append(("", text))
         self._notes.extend(named.items())
+
+    def command(
+        self,
+        arguments: Sequence[str | os.PathLike[str] | float],
+        *,
+        timeout: str | float | None = None,
+        env: Mapping[str, str | float | os.PathLike[str] | None] | None = None,
+        check: bool = True,
+        stdin: bytes | str | os.PathLike[str] | None = None,
+        stdout: str | os.PathLike[str] | None = None,
+        text: bool = False,
+    ) -> Finished:
+        """Run an external program in the run's folder (its ``workdir``), to its end.
+
+        What it writes goes to the run's log as it comes. How it ended and how long it took is recorded
+        (``traj.commands(i)``). All that it has started ends with it.
+
+        Parameters
+        ----------
+        arguments
+            The program and its arguments: text, paths and numbers. No shell sees them, nothing is expanded.
+        timeout
+            How long it may take, in seconds or as ``"10min"``; then it is killed with all that it has started.
+        env
+            Variables of the environment that are set beside those that there are; None takes one away.
+        check
+            Whether another exit code than zero fails.
+        stdin
+            The bytes that it reads, or the file (from the run's folder); by default nothing.
+        stdout
+            A file (from the run's folder) for its standard output, instead of the log and what is returned.
+        text
+            Whether its output is returned as ``str`` (UTF-8) rather than ``bytes``.
+
+        Returns
+        -------
+        subprocess.CompletedProcess
+            With ``returncode``, ``stdout`` and ``stderr``.
+
+        Raises
+        ------
+        subprocess.CalledProcessError
+            With ``check``, when it ends with another exit code than zero.
+        subprocess.TimeoutExpired
+            When it takes too long.
+        SimkitError
+            When it can't be started.
+        """
+        words, place = as_arguments(arguments), self._place
+        folder = place.folder()
+        given = stdin if stdin is None or isinstance(stdin, bytes) else folder / os.fspath(stdin)
+        for path in [folder / words[0], *([given] if isinstance(given, Path) else [])]:
+            place.reads(path)
+        program = ExternalProgram(
+            words, folder, as_environment(env), as_timeout(timeout), given,
+            None if stdout is None else folder / os.fspath(stdout), text, place.began,
+        )  # fmt: skip
+        finished = program.run(self._commands.append)
+        if check and finished.returncode:
+            raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        return finished
+
+    def attach(self, path: str | os.PathLike[str], *, name: str | None = None) -> list[str]:
+        """Keep a file, or all that match a pattern, as they are now: ``traj.files(i)`` gives them back.
+
+        Parameters
+        ----------
+        path
+            A file, or a pattern such as ``"*.dat"`` or ``"out/**/*.dat"``, from the run's folder (its ``workdir``).
+        name
+            What a single file shall be called; by default its path from the run's folder.
+
+        Returns
+        -------
+        list of str
+            The names of the files.
+
+        Raises
+        ------
+        SimkitError
+            When there is no such file, it is a folder, or another one of that name is attached already.
+        """
+        names = []
+        for file, called in matching(path, self._place.folder(), name):
+            self._place.reads(file)
+            before = self._attached.get(called)
+            room = _IN_MEMORY - sum(one.size for one in self._attached.values() if one.data is not None)
+            try:
+                one = Attachment.of(file, called, self._place.aside, max(0, room))
+            except OSError as error:
+                raise SimkitError(f"run.attach({os.fspath(path)!r}): {file}: {error.strerror}") from None
+            if before is not None:
+                one.discard()
+                if before.sha256 != one.sha256:
+                    raise SimkitError(
+                        f"run.attach({os.fspath(path)!r}): {called!r} is attached already in run {self.index}, with "
+                        "another content\n    give it another name: run.attach(path, name='…')"
+                    )
+            self._attached.setdefault(called, one)
+            names.append(called)
+        return names
+
+    def template(
+        self, source: str | os.PathLike[str], target: str | os.PathLike[str], /, **values: Any
+    ) -> Path:
+        """Write a file of parameters into the run's folder: a template, its ``$names`` replaced by values.
+
+        ``$tau`` or ``${neuron.tau}`` is the value of that parameter in this run, ``$$`` a dollar sign, as in
+        `string.Template`.
+
+        Parameters
+        ----------
+        source
+            The template, from the folder of the experiment's file.
+        target
+            The file to be written, from the run's folder (its ``workdir``).
+        **values
+            More names, or texts for parameters that are no numbers or texts.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        SimkitError
+            For a name that there is no value for, with the line and the nearest name.
+        """
+        place, home = self._place, self._place.home()
+        template, file = home / os.fspath(source), place.folder() / os.fspath(target)
+        try:
+            text = template.read_bytes().decode("utf-8", "surrogateescape")
+        except OSError as error:
+            near = did_you_mean(os.fspath(source), sorted(one.name for one in home.iterdir()))
+            raise SimkitError(f"run.template(): {template}: {error.strerror}{near}") from None
+        place.reads(template)
+        filled = rendered(text, {**place.parameters(), **values}, os.fspath(source))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(filled.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise SimkitError(f"run.template(): {file}: {error.strerror}") from None
+        return file
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What was attached so far: the bytes by name."""
+        return {name: one.content for name, one in self._attached.items()}
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """What was attached so far, for the record."""
+        return tuple(self._attached.values())
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The programs that were run so far: their arguments, exit codes and times."""
+        return tuple(self._commands)
 
     @property
     def results(self) -> dict[str, Any]:

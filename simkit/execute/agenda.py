@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -37,8 +38,14 @@ class Worklist:
         The latest checkpoints by run number; may change while the runs are executed.
     workers
         How many processes share the runs: none of them takes more than half of its share of what is left.
+    memory
+        How many bytes a run may have; None is no limit.
+    memory_on_retry
+        How many times as much it gets when it is tried again because that was too little.
     together
         How many runs one call computes at most, as in `Plan`.
+    stops
+        As in `Portion`.
     """
 
     def __init__(
@@ -49,19 +56,25 @@ class Worklist:
         retries: int = 0,
         restorable: Mapping[int, Restored] | None = None,
         workers: int = 0,
+        memory: int | None = None,
+        memory_on_retry: float = 1.0,
         together: int | None = None,
+        stops: Mapping[int, int] | None = None,
     ) -> None:
         self.runs, self.points, self.retries, self.workers = runs, points, retries, workers
-        self.together = together
+        self.together, self.stops = together, stops
         self.restorable = {} if restorable is None else restorable
         self.next = 0
         self.again: list[int] = []
         self.tried: dict[int, int] = {}
+        self.memory, self.memory_on_retry = memory, memory_on_retry
+        self.larger: dict[int, int] = {}  # the memory of runs that had too little
 
     def take(self, count: int) -> Portion | None:
         """The next runs; one that is tried again comes first and alone."""
         if self.again:
-            return self._portion(np.array([self.again.pop(0)]))
+            run = self.again.pop(0)
+            return attrs.evolve(self._portion(np.array([run])), memory=self.larger.get(run))
         left = len(self.runs) - self.next
         if not left:
             return None
@@ -77,7 +90,7 @@ class Worklist:
         return max(self.together, -(-len(self.runs) // self.workers))
 
     def _portion(self, runs: Index) -> Portion:
-        return Portion(runs, self.points(runs), self.restorable)
+        return Portion(runs, self.points(runs), self.restorable, stops=self.stops)
 
     def settle(self, batch: Batch) -> Batch:
         """Keep the runs that are not done and may be tried again; the batch names them."""
@@ -87,7 +100,15 @@ class Worklist:
         again = [run for run in failed if self.tried.get(run, 0) < self.retries]
         self.tried.update({run: self.tried.get(run, 0) + 1 for run in again})
         self.again.extend(again)
+        for run in again:
+            if self.memory is not None and _had_too_little(batch.errors.get(run, "")):
+                self.larger[run] = int(self.larger.get(run, self.memory) * self.memory_on_retry)
         return attrs.evolve(batch, again=tuple(again))
+
+
+def _had_too_little(error: str) -> bool:
+    """Whether a run may have ended for want of memory: it was told so, or died as programs do that don't look."""
+    return bool(re.search(r"^[\w.]*MemoryError\b|killed by SIG(KILL|SEGV|ABRT)", error, re.MULTILINE))
 
 
 class Feed:
@@ -145,12 +166,19 @@ class Feed:
         self.returned[:0] = [portion.part(row, row + 1) for row in kept]
 
 
-SECONDS = 0.02  # of work per portion
-RUNS = 20_000
-BYTES = 4 << 20
+@attrs.frozen
+class PortionSize:
+    """How large a portion may be: seconds of work, runs, and bytes of results."""
+
+    seconds: float
+    runs: int
+    nbytes: int
 
 
-def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
+MESSAGE = PortionSize(0.02, 20_000, 4 << 20)  # to a process of this machine
+
+
+def next_size(size: int, runs: int, seconds: float, nbytes: int, most: PortionSize = MESSAGE) -> int:
     """How many runs the next portion shall have.
 
     Parameters
@@ -162,9 +190,9 @@ def next_size(size: int, runs: int, seconds: float, nbytes: int) -> int:
     """
     if not runs:
         return 1
-    by_time = int(SECONDS * runs / max(seconds, 1e-9))
-    by_bytes = int(BYTES * runs / max(nbytes, 1))
-    return max(1, min(by_time, by_bytes, size * 4, RUNS))
+    by_time = int(most.seconds * runs / max(seconds, 1e-9))
+    by_bytes = int(most.nbytes * runs / max(nbytes, 1))
+    return max(1, min(by_time, by_bytes, size * 4, most.runs))
 
 
 CALL = 0.1  # seconds that a call of many runs may take
@@ -179,6 +207,8 @@ class Pace:
     together
         How many runs one call computes at most, as in `Plan`. Calls of many runs have few sizes, since libraries that
         compile a function do so for each one anew; for the same reason the first call of a size does not count as slow.
+    most
+        How large a portion may be.
 
     Attributes
     ----------
@@ -186,8 +216,8 @@ class Pace:
         Of the next portion.
     """
 
-    def __init__(self, together: int | None = None) -> None:
-        self.together = together
+    def __init__(self, together: int | None = None, most: PortionSize = MESSAGE) -> None:
+        self.together, self.most = together, most
         self.size = 1 if together is None else together or _FEW
         self.times: list[float] = []  # of portions of this size
 
@@ -195,15 +225,15 @@ class Pace:
         """Take into account how many runs of a portion were executed, how long that took, and its results' size."""
         unit = 1 if self.together is None else self.together
         if unit:
-            self.size = unit * next_size(self.size // unit, runs // unit, seconds, nbytes)
+            self.size = unit * next_size(self.size // unit, runs // unit, seconds, nbytes, self.most)
         elif runs == self.size:
             self._step(seconds, nbytes)
 
     def _step(self, seconds: float, nbytes: int) -> None:
         self.times.append(seconds)
         best, before = min(self.times), self.size
-        if best * _FEW <= CALL and nbytes * _FEW <= 4 * BYTES:
+        if best * _FEW <= CALL and nbytes * _FEW <= 4 * self.most.nbytes:
             self.size = min(self.size * _FEW, _MOST)
-        elif (len(self.times) > 1 and best > CALL * _FEW) or nbytes > 4 * BYTES:
+        elif (len(self.times) > 1 and best > CALL * _FEW) or nbytes > 4 * self.most.nbytes:
             self.size = max(1, self.size // _FEW)
         self.times = self.times[-1:] if self.size == before else []

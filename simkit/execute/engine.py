@@ -9,19 +9,24 @@ from typing import Protocol
 from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Job, Method, for_workers, start_method
 from simkit.execute.processes.pool import Pool
+from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint
+from simkit.values.batch import Batch, Checkpoint, RunReport
 
 
 class Engine(Protocol):
     """Executes what agendas hand out."""
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         It ends when the agenda hands out nothing and nothing is under way; it may be called again then.
-        Whoever takes a checkpoint commits it before asking for more: its run waits until then.
+        Whoever takes a checkpoint commits it before asking for more, and answers a question: its run waits until
+        then.
 
         Parameters
         ----------
@@ -33,6 +38,9 @@ class Engine(Protocol):
         SimkitError
             When the engine itself fails: no run is to blame, and none is lost but those under way.
         """
+
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
 
     def halt(self) -> None:
         """Let no further run start; called from a signal handler."""
@@ -62,7 +70,7 @@ class Here:
     is_interrupt
         As in `Injector`; by default Ctrl-C raises KeyboardInterrupt in the caller.
     save
-        Given a run's checkpoint while the run waits.
+        Given a run's checkpoint or report while the run waits.
     """
 
     def __init__(
@@ -75,10 +83,15 @@ class Here:
         save: Save | None = None,
     ) -> None:
         self.beat = local_beat() if beat is None else beat
+        self.aside = spool()
+        self.injector = job.injector(
+            on_error=on_error, is_interrupt=is_interrupt, save=save, aside=self.aside
+        )
         self.together = job.plan.vectorized
-        self.injector = job.injector(on_error=on_error, is_interrupt=is_interrupt, save=save)
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         """Batches of executed runs, in order."""
         feed, pace = Feed(agenda), Pace(self.together)
         while not (stop() or self.beat[STOP]):
@@ -92,6 +105,10 @@ class Here:
             if len(batch.runs):
                 yield agenda.settle(batch)
 
+    def crew(self) -> tuple[int, int]:
+        """No worker but the owner."""
+        return 0, 0
+
     def halt(self) -> None:
         """Let no further run start."""
         self.beat[STOP] = 1.0
@@ -99,10 +116,13 @@ class Here:
     def close(self, *, now: bool = False) -> list[str]:
         """Tear down the fixtures."""
         problem = self.injector.close()
+        clear(self.aside)
         return [problem] if problem else []
 
 
-def processes(job: Job, workers: int, *, method: Method | None = None, show_output: bool = False) -> Engine:
+def processes(
+    job: Job, workers: int, *, method: Method | None = None, show_output: bool = False, gpus: Gpus = ()
+) -> Engine:
     """Supervised processes on this machine: a run that kills its process costs one run.
 
     Parameters
@@ -111,11 +131,14 @@ def processes(job: Job, workers: int, *, method: Method | None = None, show_outp
         How they are started; by default fork where it is safe, else spawn.
     show_output
         Leave on the terminal what the runs print, instead of recording it.
+    gpus
+        The devices of which each worker sees one, or ``auto``.
     """
     method = start_method(method)
     source, declared = for_workers(job, method)
     return Pool(
         source, declared, workers,
         method=method, limits=job.plan.limits, show=show_output, isolate=job.plan.isolate,
+        devices=devices_of(gpus),
         together=job.plan.vectorized,
     )  # fmt: skip

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-import dill
 import numpy as np
 
 from simkit.collect.code import changes
@@ -28,7 +27,6 @@ from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, shown_path
 from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
-from simkit.inject.vectorized import injector_of
 
 Method = Literal["fork", "spawn", "forkserver"]
 Beside = Callable[[pickle.PickleBuffer], bool] | None
@@ -68,12 +66,18 @@ class Job:
         on_error: OnError | None = None,
         is_interrupt: Callable[[Beat], bool] = never,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> Injector:
         """The experiment compiled in this process."""
-        return injector_of(self.plan)(
+        kind: Callable[..., Injector] = Injector
+        if self.plan.vectorized is not None:
+            from simkit.inject.vectorized import VectorInjector
+
+            kind = VectorInjector
+        return kind(
             self.plan, self.root, self.shared,
             parameters=self.parameters, seeds=self.seeds, on_error=on_error,
-            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save,
+            is_interrupt=is_interrupt, most_failures=self.most_failures, save=save, aside=aside,
         )  # fmt: skip
 
 
@@ -102,6 +106,8 @@ class Recipe:
         """Make the job."""
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
+        import dill
+
         job, space, compress, declared, suppliers = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
@@ -124,6 +130,8 @@ class Parcel:
 
     def __call__(self) -> tuple[Job, Declared]:
         """Make the job."""
+        import dill
+
         job, declared, codecs = dill.loads(self.payload)
         for codec in codecs:
             OWN.add(codec)
@@ -138,6 +146,8 @@ def portable(job: Job, declared: Declared) -> Source:
     SimkitError
         When something that the experiment needs can't be sent.
     """
+    import dill  # only where something is sent: it takes as long to import as a small study runs
+
     declared_space = job.plan.space
     plan, elements = job.plan, declared.elements
     feeds = [feed.bare for feed in declared_space.feeds.values()]

@@ -45,6 +45,8 @@ class Watcher:
 
     def advance(self, progress: Progress) -> None:
         """Draw, but not too often."""
+        for notice in progress.take_notices() if self.meter is not None else ():
+            print(notice, file=sys.stderr, flush=True)
         if self.meter is not None:
             self.meter.advance(progress)
 

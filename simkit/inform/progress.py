@@ -127,7 +127,14 @@ class Progress:
 
     stages: list[Stage] = attrs.field(factory=list)  # what was called after the runs
     remarks: list[str] = attrs.field(factory=list)  # what was done besides, for people
+    notices: list[str] = attrs.field(factory=list)  # what people want to know while runs are executed
+    crew: Callable[[], tuple[int, int]] = lambda: (0, 0)  # workers, and those that have something to do
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
+
+    def take_notices(self) -> list[str]:
+        """What was not said yet."""
+        notices, self.notices = [notice for notice in self.notices if notice], []
+        return notices
 
     def take_problems(self, problems: list[str]) -> None:
         """What went wrong outside of the runs."""
@@ -158,6 +165,9 @@ class Progress:
             parts.append(f"eta {duration(each * left)}" if left else f"in {duration(elapsed)}")
         if self.failed:
             parts.append(f"{self.failed} failed")
+        alive, busy = self.crew() if self.done < self.total else (0, 0)
+        if alive > 1 or busy < alive:
+            parts.append(f"{busy}/{alive} busy")
         return "  ".join(parts)
 
     @property

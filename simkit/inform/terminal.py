@@ -182,6 +182,7 @@ class Report:
         self.errors: list[tuple[str, str]] = []
         self.unstarted_counts: Counter[str] = Counter()
         self.has_header = False
+        self.noticed: set[str] = set()
 
     def begin(self, progress: Progress) -> None:
         """Header before the first experiment; then what is special about this one."""
@@ -219,6 +220,10 @@ class Report:
 
     def advance(self, progress: Progress) -> None:
         """Show how far it is."""
+        for notice in progress.take_notices():
+            if notice not in self.noticed:
+                self.noticed.add(notice)
+                print(notice, flush=True)
         if not self.quiet:
             self.meter.advance(progress)
 

@@ -1,30 +1,40 @@
 """What a run's process and its owner tell each other: the beat, checkpoints, tracebacks.
 
 The run it is in (-1 between batches), since when (``time.perf_counter``), whether it shall start no
-further run, and how much output there was before this run.
+further run, how much output there was before this run, and the process group of the program that it
+is running (0: none).
 """
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import traceback
 from collections.abc import Callable, Mapping, MutableSequence
 from itertools import dropwhile
 from typing import Any, TypeAlias
 
 from simkit.errors import Unstorable, is_ours
-from simkit.values.batch import Checkpoint, Restored
+from simkit.values.batch import Checkpoint, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
 
 Beat: TypeAlias = MutableSequence[float]
-RUN, BEGAN, STOP, LOGGED = range(4)
-SIZE = 4
+RUN, BEGAN, STOP, LOGGED, PROGRAM = range(5)
+SIZE = 5
+BEAT = 8 * SIZE  # bytes per worker in the shared file
 
 
 def local_beat() -> Beat:
     """The beat of runs in the owner's own process."""
-    return [-1.0, 0.0, 0.0, 0.0]
+    return [-1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def open_beats(path: str, slot: int) -> Beat:
+    """The numbers that a worker shares with the owner."""
+    with open(path, "r+b") as file:
+        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
+    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]
 
 
 def never(_: Beat) -> bool:
@@ -42,21 +52,33 @@ def always(_: Beat) -> bool:
     return True
 
 
-Save = Callable[[Checkpoint], None]
+Save = Callable[[Checkpoint | RunReport], bool]
 
 
 class Vault:
-    """The vault of the runs of one process.
+    """What the runs of one process hand to the owner of the file while they go on, and where they may begin.
 
     Parameters
     ----------
     save
-        Hands a checkpoint to the owner of the file.
+        Hands over a checkpoint or a report; gives the answer to a question.
     """
 
     def __init__(self, save: Save) -> None:
         self.hand_over = save
         self.restorable: Mapping[int, Restored] = {}
+        self.stops: Mapping[int, int] | None = None
+
+    def report(self, run: int, step: int, value: float) -> None:
+        """Tell how a run gets on, unless that is known."""
+        if self.stops is None:
+            self.hand_over(RunReport(run, step, value))
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Whether a run shall stop: as it was decided before, or as the owner says."""
+        if self.stops is None:
+            return self.hand_over(RunReport(run, step))
+        return run in self.stops and step >= self.stops[run]
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
         """Encode a checkpoint now, while its arrays are as they are, and hand it over."""

@@ -22,13 +22,14 @@ from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.output import Log, Output
 from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
 from simkit.values.results import fields_of, take_apart
@@ -64,7 +65,9 @@ class Injector:
     most_failures
         After how many failures no further run starts; 0 is no limit.
     save
-        Hands a run's checkpoint to the owner of the file; None where checkpoints are not kept.
+        Hands a run's checkpoint, or what it reports, to the owner of the file; None where nobody hears it.
+    aside
+        How the names of copies of attached files begin; None where none can be attached.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Injector:
         is_interrupt: Callable[[Beat], bool] = never,
         most_failures: int = 0,
         save: Save | None = None,
+        aside: str | None = None,
     ) -> None:
         self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
         self.is_interrupt, self.most_failures = is_interrupt, most_failures
@@ -102,6 +106,7 @@ class Injector:
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
+        self.desk = Desk(plan, self.values, self.readings, aside)
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
@@ -154,6 +159,7 @@ class Injector:
             if self.baseline.has_moved():
                 self.baseline.restore()
                 self.failures = failures
+                discard(batch)
                 batch = self.executed(portion, beat, log)
             return batch
         finally:
@@ -162,13 +168,14 @@ class Injector:
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
         if self.vault is not None:
-            self.vault.restorable = portion.restorable
+            self.vault.restorable, self.vault.stops = portion.restorable, portion.stops
         runs, n = portion.runs, len(portion.runs)
         columns, seeds, handles = self.inputs(runs, portion.points)
         out = Outcomes(
             runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, Status.DONE, "u1"), handles,
         )  # fmt: skip
+        self.desk.begin(out.runs, portion.points, beat)
         output = Output(log, beat, out.runs) if log else None
         epoch = time.time() - time.perf_counter()
         recorded: list[Mapping[str, Any] | None] = []
@@ -196,7 +203,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, output.texts if output else {}, _notes(out.handles, out.runs), warnings=warnings,
+            out.errors, output.texts if output else {}, warnings=warnings, **_said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
@@ -233,7 +240,7 @@ class Injector:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
         numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, take_apart) for run, trial in numbered]
+        handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
 
@@ -244,6 +251,7 @@ class Injector:
         """
         function, rows = self.called(columns)
         results, forked, heard = out.results, self.lineage.children, self.hearing.fresh
+        folders = self.desk.folders
         printed: Sequence[bool] = output.log.printed if output else ()
         take = output.take if output else _nothing
         started: list[float] = []
@@ -264,9 +272,11 @@ class Injector:
                     results[position] = snapshot(results[position], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 results[position] = None
-                if not self.failed(position, error, "", out, beat):
+                goes_on = self.failed(position, error, self.desk.kept, out, beat)
+                self.desk.leave(error)
+                if not goes_on:
                     break
-            if forked or heard:
+            if forked or heard or folders:
                 self.settle()
             ended.append(now := clock())
             if printed or now > due:
@@ -314,9 +324,11 @@ class Injector:
         return True
 
     def settle(self) -> None:
-        """After a run: a process that it forked ends, and what it warned of may be warned of again."""
+        """After a run: a process that it forked ends, its folder goes, and it may be warned of the same again."""
         if self.lineage.children:
             self.lineage.end()
+        if self.desk.folders:
+            self.desk.leave()
         self.hearing.forget()
 
     def source(self, key: str, columns: Mapping[str, Any]) -> Iterator[Any]:
@@ -345,7 +357,9 @@ class Injector:
             self.baseline.begin(position)
             try:
                 with ExitStack() as teardown, self.lineage:
-                    self.baseline.lend(partial(self.folder, environment, teardown))
+                    folder = partial(self.folder, environment, teardown)
+                    self.baseline.lend(folder)
+                    self.desk.lend(environment, folder)
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 if not self.failed(position, error, _kept_folder(environment), out, beat):
@@ -437,7 +451,11 @@ def _nothing(executed: int, now: float) -> float:
     return now
 
 
-def _notes(handles: list[Run] | None, runs: list[int]) -> tuple[tuple[int, str, str], ...]:
-    if handles is None:
-        return ()
-    return tuple((run, *note) for run, handle in zip(runs, handles, strict=True) for note in handle.notes)
+def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+    """What the runs said through `Run`, besides results."""
+    numbered = list(zip(runs, handles or (), strict=True)) if handles else []
+    return {
+        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+    }

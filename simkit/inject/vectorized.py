@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -433,11 +433,3 @@ def _stack(values: Sequence[Any], varying: Iterable[str]) -> Any:
         if field in varying or below or any(each is not inner for each in inners):
             object.__setattr__(made, field, _stack(inners, below))
     return made
-
-
-Compiled = Callable[..., Injector]
-
-
-def injector_of(plan: Plan) -> Compiled:
-    """What executes the runs of a plan: one by one, or many by a call."""
-    return Injector if plan.vectorized is None else VectorInjector

@@ -89,6 +89,10 @@ def repository(folder: Path) -> Iterator[git.Repo]:
     """
     if shutil.which(os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "git")) is None:
         raise GitProblem("there is no git on the PATH", expected=True)
+    if not any(map(_is_repository, [folder.resolve(), *folder.resolve().parents])):
+        raise GitProblem(
+            f"{folder} is in no git repository", expected=True
+        )  # known before GitPython is imported
     import git
 
     inherited = {name: os.environ.pop(name) for name in _INHERITED if name in os.environ}
@@ -110,6 +114,11 @@ def repository(folder: Path) -> Iterator[git.Repo]:
         if repo is not None:
             repo.close()
         os.environ.update(inherited)
+
+
+def _is_repository(folder: Path) -> bool:
+    """Whether git's search ends here: in a working tree, or in what holds one's commits."""
+    return (folder / ".git").exists() or ((folder / "HEAD").exists() and (folder / "objects").exists())
 
 
 def root(repo: git.Repo) -> Path:

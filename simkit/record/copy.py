@@ -13,6 +13,7 @@ import numpy as np
 
 from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import shown_path
+from simkit.record.attachments import FILES, copy_files, forget
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.file.store import Store
 from simkit.record.format import AFTER, PART_OF, description, home, place
@@ -114,8 +115,11 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
                 values = values + read_rows(ours, rows)
             put(ours, rows, values)
     order = np.argsort(source)
+    forget(runs, target)
     for kind, group in recorded.root["runs"].items():
-        if isinstance(group, h5py.Group) and "run" in group:
+        if kind == FILES:
+            copy_files(recorded.root["runs"], runs, source[order], target[order])
+        elif isinstance(group, h5py.Group) and "run" in group:
             copy_entries(recorded, group, runs.require_group(kind), source[order], target[order])
 
 

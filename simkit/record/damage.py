@@ -14,6 +14,7 @@ import numpy as np
 
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, shown_path
+from simkit.record.attachments import FILES, lost_files
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import read_rows
 from simkit.record.file.locks import written_name
@@ -97,6 +98,8 @@ def _unreadable(recorded: Recorded) -> dict[str, list[int]]:
             continue
         if runs := _lost_runs(partial(_read_column, dataset), every):
             lost[f"runs/{name}"] = runs
+    if runs := lost_files(recorded.root["runs"]):
+        lost[f"runs/{FILES}"] = runs
     return lost
 
 

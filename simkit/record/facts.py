@@ -20,7 +20,7 @@ from simkit.errors import SimkitError
 from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
 from simkit.record.columns.write import Sink
 from simkit.record.format import MERGED
-from simkit.values.batch import Checkpoint, Restored, Status
+from simkit.values.batch import Checkpoint, Restored, RunReport, Status
 
 
 def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
@@ -55,6 +55,37 @@ def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None
         numbers, names, texts = zip(*notes, strict=True)
         columns = {"run": ("i8", numbers), "name": (TEXT, names), "text": (TEXT, list(map(clean, texts)))}
         _append(runs.require_group("notes"), columns)
+
+
+def write_reports(runs: h5py.Group, reports: Sequence[RunReport]) -> None:
+    """Add what runs reported and were answered, in the order in which it was heard; ``stop`` is -1 for values."""
+    columns: dict[str, tuple[str, list[Any]]] = {
+        "run": ("i8", [report.run for report in reports]),
+        "step": ("i8", [report.step for report in reports]),
+        "value": ("f8", [np.nan if report.value is None else report.value for report in reports]),
+        "stop": ("i1", [int(report.stop) if report.waits else -1 for report in reports]),
+        "asked": ("i8", [report.asked for report in reports]),
+        "told": ("i8", [report.told for report in reports]),
+    }
+    _append(runs.require_group("report"), columns)
+
+
+def read_reports(runs: h5py.Group) -> list[RunReport]:
+    """All that runs reported and were answered, in the order in which it was heard."""
+    group = runs.get("report")
+    if group is None:
+        return []
+    names = ("run", "step", "value", "stop", "asked", "told")
+    rows = zip(*(group[name][:].tolist() for name in names), strict=True)
+    return [
+        RunReport(run, step, value if stop < 0 else None, stop > 0, asked, told)
+        for run, step, value, stop, asked, told in rows
+    ]
+
+
+def read_stops(runs: h5py.Group) -> dict[int, int]:
+    """The step at which runs were told to stop, by run number."""
+    return {report.run: report.step for report in read_reports(runs) if report.stop}
 
 
 def _append(group: h5py.Group, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:

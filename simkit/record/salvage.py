@@ -14,6 +14,7 @@ import numpy as np
 
 from simkit.declare.forms import MARKS, Index
 from simkit.errors import Damaged, StorageFailed, shown_path
+from simkit.record.attachments import FILES, copy_files
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import create_column, put, read_rows
 from simkit.record.copy import copy_columns, copy_entries, describe_groups
@@ -120,7 +121,7 @@ def _copied(recorded: Recorded, store: Store, kept: Index) -> Iterator[str]:
         copy_columns(recorded, part, part, table, names, store.check)
     yield from _copy_each(source, root, [place("parameters", name) for name in of_after])
     describe_groups(recorded, root, {part: recorded.names(part) for part in ("parameters", "results")})
-    yield from _copy_facts(recorded, root)
+    yield from _copy_facts(recorded, root, kept)
 
 
 def _copy_run_columns(recorded: Recorded, runs: h5py.Group, parts: Sequence[Index]) -> None:
@@ -150,13 +151,16 @@ def _copy_points(recorded: Recorded, root: h5py.Group) -> Table:
     return table
 
 
-def _copy_facts(recorded: Recorded, root: h5py.Group) -> Iterator[str]:
-    """Texts of runs, checkpoints, sessions, and what was added later."""
+def _copy_facts(recorded: Recorded, root: h5py.Group, kept: Index) -> Iterator[str]:
+    """Texts of runs, files of those that are kept, checkpoints, sessions, and what was added later."""
     source, runs = recorded.root, np.arange(len(recorded))
     for kind, group in source["runs"].items():
         if isinstance(group, h5py.Group) and "run" in group:
             try:
-                copy_entries(recorded, group, root["runs"].require_group(kind), runs, runs)
+                if kind == FILES:
+                    copy_files(source["runs"], root["runs"], kept, kept)
+                else:
+                    copy_entries(recorded, group, root["runs"].require_group(kind), runs, runs)
             except UNREADABLE:
                 yield {"log": "logs", "error": "tracebacks"}.get(kind, kind) + " of runs"
     yield from _copy_each(

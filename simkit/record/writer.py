@@ -15,6 +15,7 @@ from simkit.declare.annotations import Note
 from simkit.declare.forms import MARKS, Index
 from simkit.errors import SimkitError
 from simkit.inject.provide import Constant
+from simkit.record.attachments import FileTable, forget, write_commands
 from simkit.record.columns.layout import create_column, put, read_constant, read_rows
 from simkit.record.columns.write import write_constant
 from simkit.record.facts import (
@@ -23,6 +24,7 @@ from simkit.record.facts import (
     numbers,
     write_checkpoint,
     write_notes,
+    write_reports,
     write_session,
     write_texts,
 )
@@ -30,7 +32,7 @@ from simkit.record.file.store import Store
 from simkit.record.format import AFTER, DECLARED, FEEDS, FORMAT, names_in, place
 from simkit.record.readings import Content, write_inputs
 from simkit.record.table import Key, Table
-from simkit.values.batch import Batch, Checkpoint, Status
+from simkit.values.batch import Batch, Checkpoint, RunReport, Status, discard
 from simkit.values.columns import Column, Leaf
 from simkit.values.compare import same
 from simkit.values.decode import decode
@@ -134,6 +136,7 @@ class Writer:
         self.table = Table(self.root, placed=0 if self.is_new else len(self.root["runs/status"]))
         self.runs = RunColumns(self.root["runs"], self.table.n)
         self.grow(n)
+        self.files: FileTable | None = None  # once a run has attached any
         self.session_number = 1
         self.last = time.perf_counter()
         self.waiting = 0
@@ -270,6 +273,7 @@ class Writer:
             As it was recorded: a run whose results stand in the way of other runs' is a failed one.
         """
         self._put_facts(batch, batch.runs)
+        forget(self.root["runs"], batch.runs[self.table.status[batch.runs] != Status.PENDING])
         refused = self.table.put(batch)
         status, runs = self.table.status[batch.runs], self.runs.group
         forget_checkpoints(runs, batch.runs[status == Status.DONE].tolist())
@@ -278,8 +282,18 @@ class Writer:
         write_texts(runs, "error", batch.errors)
         write_texts(runs, "log", batch.logs)
         write_notes(runs, batch.notes)
+        write_commands(runs, batch.commands)
+        self._put_files(batch)
         self.waiting += batch.nbytes
         return attrs.evolve(batch, status=status, errors=errors) if refused else batch
+
+    def _put_files(self, batch: Batch) -> None:
+        """What runs attached; the copies are not needed any more."""
+        if batch.files:
+            self.files = self.files or FileTable(self.root["runs"])
+            self.files.add(batch.files)
+            self.waiting += sum(file.size for _, file in batch.files if file.data is None)
+            discard(batch)
 
     def _put_facts(self, batch: Batch, rows: Index) -> None:
         """When, how long, where, and in which session and attempt."""
@@ -300,6 +314,12 @@ class Writer:
         """Keep a run's state and new rows; they count with the next `commit`."""
         write_checkpoint(self.root["runs"], checkpoint)
         self.waiting += checkpoint.nbytes
+
+    def reports(self, reports: Sequence[RunReport]) -> None:
+        """Record what runs reported and were answered; it counts with the next `commit`."""
+        if reports:
+            write_reports(self.root["runs"], reports)
+            self.waiting += 48 * len(reports)
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""

@@ -28,10 +28,11 @@ from simkit.execute.job import Job
 from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
+from simkit.record.facts import read_stops
 from simkit.record.recorded import Recorded
 from simkit.record.upstream import confirm, feeds_of, recorded_openers, recorded_places
 from simkit.resume.points import recorded_values
-from simkit.values.batch import Batch
+from simkit.values.batch import Batch, Checkpoint, RunReport
 from simkit.values.compare import keys, same
 from simkit.values.decode import ABSENT
 
@@ -191,6 +192,8 @@ class Rerun:
         The parameters that do not vary, by node key.
     seeds
         By run number, where the runs' seeds do not derive from the root seed: merged runs bring their own.
+    stops
+        The step at which runs were told to stop, by run number.
     """
 
     plan: Plan
@@ -198,9 +201,13 @@ class Rerun:
     outside: Mapping[str, Outside]
     shared: Mapping[str, Any]
     seeds: Array | None
+    stops: Mapping[int, int] = attrs.field(factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan, root: int, outside: Mapping[str, Outside], seeds: Array | None = None) -> Rerun:
+    def of(
+        cls, plan: Plan, root: int, outside: Mapping[str, Outside], seeds: Array | None = None,
+        stops: Mapping[int, int] | None = None,
+    ) -> Rerun:  # fmt: skip
         """Compute what the runs share.
 
         Raises
@@ -208,7 +215,7 @@ class Rerun:
         ProviderFailed
             When that fails.
         """
-        return cls(plan, root, outside, shared_values(plan, root), seeds)
+        return cls(plan, root, outside, shared_values(plan, root), seeds, stops or {})
 
     def constants(self) -> dict[str, Constant]:
         """The recorded form of what the runs share, by name."""
@@ -233,10 +240,11 @@ class Rerun:
         """
         plan, count = self.plan, min(workers, len(runs))
         job = Job(plan, self.root, self.shared, reserved(plan, self.constants()), self.outside, self.seeds)
-        engine: Engine = processes(job, count) if workers else Here(job, on_error=on_error)
+        engine: Engine = processes(job, count) if workers else Here(job, on_error=on_error, save=_unheard)
         agenda = Worklist(
-            runs, plan.space.at, retries=plan.limits.retries, workers=count, together=plan.vectorized
-        )
+            runs, plan.space.at, retries=plan.limits.retries, workers=count, together=plan.vectorized,
+            stops=self.stops,
+        )  # fmt: skip
         try:
             for batch in engine.run(agenda, lambda: False):
                 if isinstance(batch, Batch):
@@ -247,6 +255,11 @@ class Rerun:
         problems = engine.close()
         if problems:
             raise SimkitError("\n".join(problems))
+
+
+def _unheard(_: Checkpoint | RunReport) -> bool:
+    """What runs say counts no more: where they were told to stop is recorded."""
+    return False
 
 
 _GIVEN = ("--", "set=", "[tool.simkit")  # how the origins of values begin that did not come from the code
@@ -295,7 +308,9 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         laid = {**given, **{name: value for name, _, value in overlaid}}
         plan = _plan(source, recorded, group, laid)
         seeds = _own_seeds(recorded, group, source.name)
-        rerun = Rerun.of(plan, _root(recorded), _outside(recorded, laid), seeds)
+        rerun = Rerun.of(
+            plan, _root(recorded), _outside(recorded, laid), seeds, read_stops(recorded.root["runs"])
+        )
         yield Replay(rerun, group, tuple(overlaid))
 
 

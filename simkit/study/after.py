@@ -29,8 +29,8 @@ from simkit.record.catalogue import Slot
 from simkit.record.facts import clean
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import fingerprint
-from simkit.study.execution import Interrupt, surroundings
-from simkit.values.batch import Batch, Portion, Status
+from simkit.study.interrupt import Interrupt, surroundings
+from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.columns import Column
 from simkit.values.instances import loaded
 from simkit.values.results import ONE
@@ -139,9 +139,12 @@ def _shared(
 
 
 def _outcome(batch: Batch, fixed: Mapping[str, Constant], problem: str, seconds: float) -> Outcome:
+    discard(batch)
     notes = tuple((name, text) for _, name, text in batch.notes)
     warnings = tuple((name, text) for name, text in batch.warnings if name not in ("", "large_return"))
     error = batch.errors.get(0, problem)
+    if batch.files and not error:
+        error = "run.attach(): only runs have files; return what you want to keep, as in {'trace': data}"
     return Outcome(seconds, {} if error else batch.results, fixed, notes, error, warnings)
 
 

@@ -48,7 +48,7 @@ class Bookkeeping:
         """
         slot, book = progress.target.slot, labbook(plan.rootdir) if settings.sumatra else None
         known = {
-            "engine": start_method(settings.method) if settings.workers else "owner",
+            "engine": _engine(settings),
             "workers": settings.workers,
             "root_seed": str(progress.target.root),
         }
@@ -90,3 +90,9 @@ class Bookkeeping:
         except (NotEntered, SimkitError, OSError, KeyboardInterrupt) as problem:
             why = str(problem) or "it was interrupted"
             self.progress.warnings[f"Sumatra has no record of this session: {why}"] = "sumatra"
+
+
+def _engine(settings: Settings) -> str:
+    if not settings.workers:
+        return "owner"
+    return start_method(settings.method) if settings.transport is None else str(settings.transport.name)

@@ -19,8 +19,8 @@ from simkit.inject.contact import RUN, STOP
 from simkit.record.recorded import Recorded
 from simkit.resume.points import explored_columns
 from simkit.study.answers import LARGE, Answers, History, Pieces, missing_column
-from simkit.study.execution import surroundings
 from simkit.study.growth import Growth
+from simkit.study.interrupt import surroundings
 from simkit.values.batch import WORDS, Batch, Status
 from simkit.values.compare import keys
 from simkit.values.decode import as_array, stacked
@@ -188,7 +188,7 @@ class Conversation:
         return Worklist(
             runs[todo], lambda some: space.at(np.searchsorted(runs, some)),
             retries=self.growth.plan.limits.retries, restorable=self.growth.under_way.checkpoints.known,
-            workers=min(self.growth.settings.workers, len(todo)), together=self.growth.plan.vectorized,
+            workers=min(self.growth.settings.width, len(todo)), together=self.growth.plan.vectorized,
         )  # fmt: skip
 
     def append(self, space: Space, runs: Index, new: Index) -> None:

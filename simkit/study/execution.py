@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -22,11 +17,12 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
+from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
-from simkit.inject.contact import RUN, STOP, Beat, local_beat, signalled
-from simkit.inject.lineage import Lineage
+from simkit.inject.contact import RUN, Beat, local_beat, signalled
 from simkit.inject.provide import Constant, constants, reserved
+from simkit.provenance.environment import packages
 from simkit.record.file.store import Store
 from simkit.record.format import DECLARED, FEEDS
 from simkit.record.readings import Content, Inputs
@@ -34,89 +30,10 @@ from simkit.record.upstream import feeds_about
 from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.study.rounds import Rounds, Trials
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, Status, one_batch
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, RunReport, Status, one_batch
 from simkit.values.columns import Column
-
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-class Interrupt:
-    """While entered, counts the signals instead of raising in the middle of a write; children are not concerned.
-
-    Parameters
-    ----------
-    beat
-        The heartbeat of runs in this process: only within one of them may an exception be raised.
-    notify
-        Called with the count at each signal.
-    """
-
-    def __init__(self, beat: Beat, notify: Callable[[int], None]) -> None:
-        self.beat, self.notify = beat, notify
-        self.count = 0
-        self.halts: list[Callable[[], None]] = []  # tell other processes to start no further run
-        self.previous: dict[int, Any] = {}
-        self.lineage: Lineage | None = None
-
-    @property
-    def requested(self) -> bool:
-        """Whether no further run shall start."""
-        return self.count > 0
-
-    @property
-    def now(self) -> bool:
-        """Whether running ones shall be given up."""
-        return self.count > 1
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
-                    self.previous[number] = signal.signal(number, self._handle)
-        handlers = {number: (self._handle, before) for number, before in self.previous.items()}
-        self.lineage = Lineage(handlers)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lineage = None
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        self.beat[STOP] = 1.0
-        for halt in self.halts:
-            halt()
-        self.notify(self.count)
-        if self.now and self.beat[RUN] >= 0:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def surroundings() -> Iterator[None]:
-    """Put back afterwards what runs in this process may have moved: the working directory and the standard streams."""
-    try:
-        folder = os.getcwd()
-    except OSError:  # it was removed
-        folder = ""
-    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-    try:
-        yield
-    finally:
-        if folder:
-            with suppress(OSError):
-                os.chdir(folder)
-        for number, (name, stream) in enumerate(streams.items(), 1):
-            setattr(sys, name, _reopened(number) if getattr(stream, "closed", False) else stream)
-
-
-def _reopened(number: int) -> Any:
-    try:
-        return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    except OSError:
-        return open(os.devnull, "w", encoding="utf-8")
-
 
 _BLOCK = 65_536
 _SMALL = 65_536  # bytes; larger arrays lie in memory that a worker fills again
@@ -146,8 +63,12 @@ class Execution:
         Called with each batch as it was recorded.
     due
         Called before anything is recorded.
-    gathered
-        Small batches that are not written yet.
+    gathered, said
+        Small batches and reports that are not written yet.
+    listen
+        Called with each report; answers it.
+    reports
+        The answers to the reports of each run, by step, and by whether it was a question.
     """
 
     plan: Plan
@@ -165,6 +86,9 @@ class Execution:
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
     gathered: list[Batch] = attrs.field(factory=list)
+    listen: Callable[[RunReport], None] = lambda report: None
+    reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
+    said: list[RunReport] = attrs.field(factory=list)
 
     def replay(self, runs: Index | range) -> None:
         """Execute runs here, record nothing."""
@@ -232,7 +156,8 @@ class Execution:
         """The runs with their points, and the checkpoints that they go on from."""
         return Worklist(
             runs, self.plan.space.at, retries=self.plan.limits.retries,
-            restorable=self.checkpoints.known, workers=min(self.settings.workers, len(runs)),
+            restorable=self.checkpoints.known, workers=min(self.settings.width, len(runs)),
+            memory=self.plan.limits.memory, memory_on_retry=self.settings.memory_on_retry,
             together=self.plan.vectorized,
         )  # fmt: skip
 
@@ -243,17 +168,17 @@ class Execution:
         return ", ".join(words) or "nothing was run"
 
     def consume(
-        self, batches: Iterator[Batch | Checkpoint | None], writer: Writer, interrupt: Interrupt
+        self, batches: Iterator[Batch | Checkpoint | RunReport | None], writer: Writer, interrupt: Interrupt
     ) -> None:
         """Write batches as they come; commit when it pays, and at once when nothing else is to do."""
         try:
             for batch in batches:
                 if isinstance(batch, Batch):
                     self.gather(batch, writer)
-                is_due = writer.is_due(sum(small.nbytes for small in self.gathered))
-                if is_due or not isinstance(batch, Batch):
+                is_due = writer.is_due(sum(small.nbytes for small in self.gathered) + len(self.said))
+                if is_due or batch is None:
                     self.put(writer)
-                if isinstance(batch, Checkpoint):
+                if isinstance(batch, Checkpoint | RunReport):
                     self.keep(batch)
                 if is_due or (batch is None and writer.waiting):
                     writer.commit()
@@ -271,16 +196,17 @@ class Execution:
 
     def gather(self, batch: Batch, writer: Writer) -> None:
         """Keep a small batch of done runs for the next commit, since each one written costs as much as many."""
-        is_alike = not self.gathered or (self.gathered[0].seeds is None) == (batch.seeds is None)
-        if not is_alike:
+        if self.gathered and (self.gathered[0].seeds is None) != (batch.seeds is None):
             self.put(writer)
         self.gathered.append(batch)
-        if batch.nbytes >= _SMALL or (batch.status != Status.DONE).any():
+        if batch.nbytes >= _SMALL or batch.files or (batch.status != Status.DONE).any():
             self.put(writer)
 
     def put(self, writer: Writer) -> None:
         """Write what was gathered."""
         self.due()
+        writer.reports(self.said)
+        self.said = []
         if not self.gathered:
             return
         batch, self.gathered = one_batch(self.gathered), []
@@ -300,14 +226,28 @@ class Execution:
             )
             self.progress.problems.append(f"{self.plan.node_id}: {words}\n    the next session starts anew")
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Record a checkpoint; it is committed at once, since its run may take hours until the next one."""
+    def keep(self, said: Checkpoint | RunReport) -> bool:
+        """Keep a checkpoint, at once since it may take hours until the next one, or answer a report."""
+        if isinstance(said, RunReport):
+            return self.answered(said)
         assert self.pen is not None  # open while runs are executed
         under_way, self.beat[RUN] = self.beat[RUN], -1.0  # no interrupt may be raised within HDF5
-        self.pen.checkpoint(checkpoint)
-        self.checkpoints.take(checkpoint)
+        self.put(self.pen)
+        self.pen.checkpoint(said)
+        self.checkpoints.take(said)
         self.pen.commit()
         self.beat[RUN] = under_way
+        return False
+
+    def answered(self, report: RunReport) -> bool:
+        """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
+        known = self.reports.setdefault(report.run, {})
+        if (key := (report.step, report.waits)) not in known:
+            self.listen(report)
+            self.said.append(report)
+            known[key] = report.stop
+        report.stop = known[key]
+        return report.stop
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:
         """What is executed, wherever that is."""
@@ -322,9 +262,18 @@ class Execution:
         """Where the runs are executed; processes are started before the file is opened."""
         settings, job = self.settings, self.job(fixed)
         engine: Engine
-        if settings.workers:
+        if settings.workers and settings.transport is not None:
+            engine = Futures(
+                job, settings.transport, folder=self.target.slot.path.parent,
+                packages=packages(self.plan.sources.imports).versions, show_output=settings.show_output,
+                gpus=settings.gpus,
+            )  # fmt: skip
+            self.progress.notices.append(settings.transport.words)
+        elif settings.workers:
             workers = min(settings.workers, runs)
-            engine = processes(job, workers, method=settings.method, show_output=settings.show_output)
+            engine = processes(
+                job, workers, method=settings.method, show_output=settings.show_output, gpus=settings.gpus
+            )
         else:
             if self.plan.isolate:
                 words = (
@@ -336,6 +285,7 @@ class Execution:
                 save=self.keep,
             )  # fmt: skip
         interrupt.halts.append(engine.halt)
+        self.progress.crew = engine.crew
         try:
             yield engine
         except BaseException:

@@ -29,8 +29,9 @@ from simkit.record.writer import Writer
 from simkit.resume.continuing import Continuation
 from simkit.resume.points import RecordedPoints, explored_columns, path_values
 from simkit.study.bookkeeping import Bookkeeping
-from simkit.study.execution import Execution, Interrupt
-from simkit.values.batch import Batch, Checkpoints
+from simkit.study.execution import Execution
+from simkit.study.interrupt import Interrupt
+from simkit.values.batch import Batch, Checkpoints, RunReport
 
 
 @attrs.define(eq=False)
@@ -49,6 +50,8 @@ class Growth:
         How many runs there are.
     unwritten
         Marks of runs that are not in the file yet: name, run numbers, values.
+    reports
+        What runs that are not done were answered, as in `Execution`.
     """
 
     plan: Plan
@@ -62,6 +65,7 @@ class Growth:
     begun: Mapping[str, Content]
     n: int
     unwritten: list[tuple[str, Index, Any]] = attrs.field(factory=list)
+    reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
     stack: ExitStack = attrs.field(factory=ExitStack)
     execution: Execution | None = None
     engine: Engine | None = None
@@ -186,7 +190,11 @@ class Growth:
         return self.under_way.pen
 
     def execute(
-        self, agenda: Agenda, heard: Callable[[Batch], None], due: Callable[[], None] = lambda: None
+        self,
+        agenda: Agenda,
+        heard: Callable[[Batch], None],
+        due: Callable[[], None] = lambda: None,
+        listen: Callable[[RunReport], None] = lambda report: None,
     ) -> None:
         """Have runs executed and recorded; the last commit waits for what is added next.
 
@@ -196,9 +204,13 @@ class Growth:
             Called with each batch as it was recorded.
         due
             Called before anything is recorded.
+        listen
+            Called with what runs report; answers it.
         """
         assert self.engine is not None
-        self.under_way.heard, self.under_way.due = heard, due
+        execution = self.under_way
+        execution.heard, execution.due, execution.listen = heard, due, listen
+        execution.reports = self.reports
         self.under_way.consume(self.engine.run(agenda, self.stop), self.pen, self.interrupt)
 
     # What is recorded

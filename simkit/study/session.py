@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,16 +18,19 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.listener import OpenedFile, OpenedFiles, listener
-from simkit.collect.modules import turn_to
+from simkit.collect.modules import hooked_engines, simconfs, turn_to
 from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.execute.job import Job
+from simkit.execute.offers import Wish
+from simkit.execute.transports import Executors, Pooled, Transport
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
+from simkit.inject.desk import clear, spool
 from simkit.inject.leftovers import sweep
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.catalogue import Slot
@@ -34,15 +38,49 @@ from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide, in_part, restricted
 from simkit.resume.points import path_values
-from simkit.study.after import call_afters
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.strategies import study_adaptively
 from simkit.study.supply import supplied
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
+
+
+@contextmanager
+def transported(settings: Settings, plans: Sequence[Plan], source: str = "--engine") -> Iterator[Settings]:
+    """The settings with the engine that they name, which is started when it is needed and ends with the block.
+
+    Parameters
+    ----------
+    plans
+        Their simconf.py files may offer engines.
+    source
+        Who says which engine, for messages.
+
+    Raises
+    ------
+    SimkitError
+        For an unknown engine.
+    """
+    transport: Transport | None
+    if settings.engine == "local" or not settings.workers:
+        transport = None
+    elif not isinstance(settings.engine, str):  # the user's own executor
+        name, pooled = type(settings.engine).__name__, Pooled.of(settings.engine, source, is_ours=False)
+        transport = Executors(name, lambda: pooled, share=settings.workers, is_renewable=False)
+    else:
+        files = {file: None for plan in plans for file in simconfs(plan.path, plan.rootdir)}
+        offered = hooked_engines(files, settings.rootdir)
+        wish = Wish(
+            settings.engine, source, settings.workers, settings.engines, offered, settings.rootdir
+        )  # fmt: skip
+        transport = wish.transport()
+    try:
+        yield attrs.evolve(settings, transport=transport)
+    finally:
+        if transport is not None:
+            transport.close()
 
 
 def study(
@@ -72,6 +110,8 @@ def study(
     supply = Supply(settings, slots)
     item = attrs.evolve(item, plan=supplied(item.plan, supply))
     if item.plan.strategy is not None and not _selects(item, settings):
+        from simkit.study.strategies import study_adaptively
+
         return study_adaptively(item.plan, settings, reporter)
     return _study_points(item, settings, reporter, supply.remarks)
 
@@ -128,9 +168,16 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if trials is not None and len(runs):
         progress.remarks.append(trials.words)
     reporter.end(progress)
-    if not settings.replay and not progress.interrupted:
-        call_afters(plan, progress, settings, shared, reporter)
+    if plan.afters and not settings.replay and not progress.interrupted:
+        _follow(progress, settings, shared, reporter)
     return progress
+
+
+def _follow(progress: Progress, settings: Settings, shared: dict[str, Any], reporter: Reporter) -> None:
+    """Call what follows the experiment."""
+    from simkit.study.after import call_afters
+
+    call_afters(progress.plan, progress, settings, shared, reporter)
 
 
 def _shared(plan: Plan, target: Continuation) -> tuple[dict[str, Any], tuple[OpenedFile, ...]]:
@@ -166,6 +213,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     into: str | os.PathLike[str] | None = None,
+    engine: Any = None,
     check: bool = False,
 ) -> Trajectory:
     """Run an experiment from a script, a notebook or a test, by the rules of the command.
@@ -188,6 +236,9 @@ def run(
         Begin a new trajectory even if one could be continued.
     into
         Continue this file although code or constants differ.
+    engine
+        Where the runs are executed: a name as in ``simkit --engine``, or an executor, which is left as it is. By
+        default processes of this machine. ``workers`` is then how many runs each of its workers executes at once.
     check
         Raise the first failure; otherwise runs that are not done are a warning.
 
@@ -201,7 +252,8 @@ def run(
     plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
         project,
-        workers=number,
+        engine=project.engine if engine is None else engine,
+        workers=number if engine is None else max(1, number),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
@@ -236,7 +288,8 @@ def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
         warnings.warn(words, stacklevel=3)
-    progress = study(Item(plan), settings, fitting_reporter())
+    with transported(settings, [plan], f"engine={settings.engine!r}") as ready:
+        progress = study(Item(plan), ready, fitting_reporter())
     for problem in problems_of(progress, settings, check=check):
         warnings.warn(problem, stacklevel=3)
     return opened(progress, check=check)
@@ -286,7 +339,10 @@ def _not_done(progress: Progress) -> list[str]:
     if not progress.failures:
         return []
     first = min(progress.failures, key=lambda failure: failure.run)
-    why = (first.text.strip().splitlines() or ["no traceback"])[-1]
+    lines = [
+        line for line in first.text.strip().splitlines() if not line.startswith("(")
+    ]  # not the hints in brackets
+    why = (lines or ["no traceback"])[-1]
     words = (
         f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "
         f"missing; run {first.run} {first.status}: {why}\n    see it with print(traj.error({first.run})), and which "
@@ -319,11 +375,13 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     errors: list[BaseException] = []
     shared = shared_values(plan, 0)
     names = reserved(plan, constants(plan, shared))
-    injector = Job(plan, 0, shared, names).injector(on_error=errors.append)
+    aside = spool()
+    injector = Job(plan, 0, shared, names).injector(on_error=errors.append, aside=aside)
     try:
         batch = injector.batch(Portion(np.arange(1), plan.space.at(np.arange(1))), local_beat())
     finally:
         injector.close()
+        clear(aside)
     if errors:
         raise errors[0]
     if batch.status[0] != Status.DONE:

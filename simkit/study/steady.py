@@ -13,11 +13,12 @@ from simkit.collect.plan import Plan
 from simkit.declare.forms import ASKED, TOLD, Array, Index
 from simkit.declare.space import Space, explore
 from simkit.errors import SimkitError
+from simkit.record.facts import read_reports, read_stops
 from simkit.record.recorded import Recorded
 from simkit.study.answers import owned
 from simkit.study.conversation import Conversation
 from simkit.study.growth import Growth
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Portion, RunReport, Status
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
 
@@ -32,7 +33,12 @@ class Sampler(Protocol):
         """A point, a list of points, or None at the end."""
 
     def tell(self, point: Any, results: Any) -> None:
-        """What a point gave, None where its run failed."""
+        """What a point gave, None where its run failed; it is the very object that `ask` gave.
+
+        It may also have ``learn(point, results)`` for points that it did not ask for, ``report(point, value, step)``
+        for what runs report while they go on, ``should_stop(point)`` that says whether such a run shall stop, and
+        ``result()``.
+        """
 
 
 def rows_of(recorded: Recorded, runs: Index) -> Iterator[tuple[int, Point, Results]]:
@@ -79,6 +85,10 @@ class Steady:
         What was asked for already.
     heard
         How many answers were given before the last point was asked for.
+    asked
+        How many points were asked for.
+    stopped
+        The recorded runs that were stopped: what they gave can't be learned.
     mistake
         What the sampler raised.
     """
@@ -95,6 +105,8 @@ class Steady:
     fitting: tuple[Plan, tuple[str, ...]] | None = None
     ahead: list[Any] = attrs.field(factory=list)
     heard: int = 0
+    asked: int = 0
+    stopped: Mapping[int, int] = attrs.field(factory=dict)
     is_over: bool = False
     mistake: Exception | None = None
 
@@ -138,6 +150,7 @@ class Steady:
             msg = f"{self.where}: ask() gave {what}\n    give a point as a dictionary of values by name, or None"
             self.mistake = SimkitError(msg)
             return None
+        self.asked += point is not None
         return point  # type: ignore[no-any-return]
 
     def theirs(self, method: Callable[..., Any], *arguments: Any) -> Any:
@@ -171,6 +184,20 @@ class Steady:
         self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
         self.conversation.told += 1
         self.theirs(self.sampler.tell, point, results)
+
+    def listen(self, report: RunReport) -> None:
+        """Tell the sampler what a run under way reports; answer for it whether that run shall stop."""
+        report.asked, report.told = self.asked, self.conversation.told
+        report.stop = self.reported(report)
+
+    def reported(self, report: RunReport) -> bool:
+        """What the sampler says to a report."""
+        point = self.under_way[report.run]
+        if report.value is None and hasattr(self.sampler, "should_stop"):
+            return bool(self.theirs(self.sampler.should_stop, point))
+        if report.value is not None and hasattr(self.sampler, "report"):
+            self.theirs(self.sampler.report, point, report.value, report.step)
+        return False
 
     # An agenda
 
@@ -224,7 +251,7 @@ class Steady:
             growth.progress.total += len(self.waiting)
             while not growth.stop() and self.begin():
                 try:
-                    growth.execute(self, lambda batch: None, self.write)
+                    growth.execute(self, lambda batch: None, self.write, self.listen)
                 except Exception as error:
                     self.conversation.broken = error
                     raise
@@ -255,6 +282,7 @@ class Steady:
         try:
             past = Past(recorded)
             heard = {run: (point, results) for run, point, results in rows_of(recorded, past.known)}
+            self.stopped = read_stops(recorded.root["runs"])
         finally:
             recorded.close()
         for run in past.asked_runs.tolist():
@@ -277,6 +305,7 @@ class Steady:
 
     def hear(self, past: Past, heard: Mapping[int, tuple[Point, Results]], until: int, before: int) -> None:
         """Tell answers in the recorded order, up to a number of them; what was learned is learned again."""
+        self.hear_reports(past)
         while past.next < min(until, len(past.order)):
             run = int(past.order[past.next])
             past.next += 1
@@ -285,13 +314,27 @@ class Steady:
                 self.check_mistake()
             elif past.asked[run] < 0 and run < before:
                 self.learn(heard, np.array([run]))
+            self.hear_reports(past)
+
+    def hear_reports(self, past: Past) -> None:
+        """Tell what runs reported before the next question or answer."""
+        while past.reports:
+            report = past.reports[0]
+            if report.asked > self.asked or report.told > self.conversation.told:
+                return
+            past.reports.popleft()
+            if report.run in self.under_way:
+                self.reported(report)
+                self.check_mistake()
+                answers = self.growth.reports.setdefault(report.run, {})
+                answers[report.step, report.waits] = report.stop
 
     def learn(self, heard: Mapping[int, tuple[Point, Results]], runs: Index) -> None:
         """Let the sampler take points that it did not ask for, if it can."""
         learn: Any = getattr(self.sampler, "learn", None)
         for run in runs.tolist() if learn is not None else ():
             point, results = heard[run]
-            if results is not None:
+            if results is not None and run not in self.stopped:
                 self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
                 self.conversation.told += 1
                 self.theirs(learn, point, results)
@@ -318,6 +361,8 @@ class Past:
         self.known: Index = known
         self.order: Index = self._ordered(known, status)
         self.next = 0
+        reports = read_reports(recorded.root["runs"])
+        self.reports = deque(report for report in reports if self.asked[report.run] >= 0)
 
     def _ordered(self, known: Index, status: Array) -> Index:
         """The answers in the order in which they were given; those that were not, at the end."""
@@ -338,9 +383,11 @@ def _results(batch: Batch) -> list[dict[str, Any]]:
 
 
 def learn_from(recorded: Recorded, learn: Callable[[Any, Any], None]) -> int:
-    """Let a sampler learn each done run of another trajectory; how many there were."""
-    count = 0
-    for _, point, results in rows_of(recorded, recorded.done):
+    """Let a sampler learn each done run of another trajectory, but those that were stopped; how many there were."""
+    count, stops = 0, read_stops(recorded.root["runs"])
+    for run, point, results in rows_of(recorded, recorded.done):
+        if run in stops:
+            continue
         learn(point, results)
         count += 1
     return count

@@ -28,8 +28,8 @@ from simkit.resume.points import continued_points
 from simkit.study.after import Outcome, call_afters, call_companion, is_current, record_outcome
 from simkit.study.answers import Answers, History
 from simkit.study.conversation import Conversation
-from simkit.study.execution import Interrupt, surroundings
 from simkit.study.growth import Growth
+from simkit.study.interrupt import Interrupt, surroundings
 from simkit.study.steady import Steady, learn_from
 from simkit.values.batch import Status
 
@@ -225,7 +225,7 @@ class Asker:
         if isinstance(points, list):
             self.by_generations(sampler, points)
         else:
-            workers = self.conversation.growth.settings.workers
+            workers = self.conversation.growth.settings.width
             limit = workers + 1 if workers else 1
             Steady(sampler, self.conversation, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None

@@ -1,40 +1,68 @@
 """Does an engine execute what agendas hand out? The checks that every engine passes.
 
-An engine of your own is made from a `Job`; let a test go through all checks::
+An executor of your own, or anything with ``submit(function, argument) -> Future``, is an engine; let a test go
+through all checks::
 
     import pytest
     from simkit.testing import engines
 
-    @pytest.mark.parametrize("check", engines.CHECKS)
-    def test_my_engine(check):
-        check(lambda job: MyEngine(job))
+    @pytest.mark.parametrize("check", (*engines.CHECKS, *engines.SUPERVISED))
+    def test_my_executor(check, tmp_path):
+        with MyExecutor() as executor:
+            check(engines.by_executor(executor, tmp_path))
+
+The checks may follow each other in one executor. `SUPERVISED` ones kill runs: they are for engines that execute runs
+in processes of their own, as all those by executors do.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.collect.collection import Candidate, plan
 from simkit.collect.config import Settings
 from simkit.collect.plan import node_id
 from simkit.declare.forms import Index, Values
+from simkit.declare.run import Run
 from simkit.declare.space import Space, product
-from simkit.declare.tags import Tag
+from simkit.declare.tags import Limits, Tag
 from simkit.execute.agenda import Agenda, Worklist
-from simkit.execute.engine import Engine
+from simkit.execute.engine import Engine, Here
+from simkit.execute.futures import Futures
 from simkit.execute.job import Job
+from simkit.execute.transports import Executors, Pooled
 from simkit.inject.provide import constants, reserved, shared_values
-from simkit.values.batch import Batch, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, Portion, Status
 from simkit.values.decode import decode
 
 Make = Callable[[Job], Engine]
 SEED = 20240229
+
+
+def by_executor(executor: Any, folder: Path, share: int = 1) -> Make:
+    """Makes engines whose tasks go through an executor.
+
+    Parameters
+    ----------
+    executor
+        With ``submit(function, argument) -> Future``; it is left as it is.
+    folder
+        That its workers reach, too.
+    share
+        How many runs each of its workers executes at once.
+    """
+    pooled = Pooled.of(executor, "by_executor", is_ours=False)
+    transport = Executors(type(executor).__name__, lambda: pooled, share=share, is_renewable=False)
+    return lambda job: Futures(job, transport, folder=folder)
 
 
 def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
@@ -188,10 +216,126 @@ def check_that_nothing_is_started_after_a_halt(make: Make) -> None:
     engine.close(now=True)
 
 
+def check_that_each_run_has_its_own_stream(make: Make) -> None:
+    """The numbers that runs draw are those that they draw in the owner."""
+
+    def drawn(x: int, rng: np.random.Generator, seed: int) -> dict[str, Any]:
+        return {"draws": rng.random(3), "its_seed": seed}
+
+    space = product(x=range(60))
+    there, here = ({}, {})  # type: tuple[dict[int, Any], dict[int, Any]]
+    for make_one, draws in ((make, there), (Here, here)):
+        engine = make_one(job_of(drawn, space))
+        for batch in executed(engine, Worklist(range(60), space.at)):
+            seeds = results_of(batch, "its_seed")
+            assert batch.seeds is not None
+            assert batch.seeds.tolist() == [seeds[run] for run in batch.runs.tolist()]
+            draws.update({run: value.tobytes() for run, value in results_of(batch, "draws").items()})
+        assert engine.close() == []
+    assert there == here
+    assert len({*there.values()}) == 60
+
+
+def check_that_large_arrays_arrive(make: Make) -> None:
+    """Points and results of a megabyte each, from a function that no file can give again."""
+    images = [np.arange(131_072.0) + i for i in range(12)]
+    space = product(x=images)
+
+    def mirrored(x: np.ndarray[Any, Any]) -> dict[str, Any]:
+        return {"y": x[::-1].copy()}
+
+    engine = make(job_of(mirrored, space))
+    runs = 0
+    for batch in executed(engine, Worklist(range(12), space.at)):
+        assert (batch.status == Status.DONE).all(), batch.errors
+        for run, value in results_of(batch, "y").items():
+            assert np.array_equal(value, images[run][::-1])
+            runs += 1
+    assert engine.close() == []
+    assert runs == 12
+
+
+# Engines that execute runs in processes
+
+
+def _statuses(engine: Engine, agenda: Agenda) -> tuple[dict[int, int], dict[int, str]]:
+    statuses: dict[int, int] = {}
+    errors: dict[int, str] = {}
+    for batch in executed(engine, agenda):
+        runs = batch.runs.tolist()
+        assert not statuses.keys() & {*runs}, "a run was executed twice"
+        statuses.update(zip(runs, batch.status.tolist(), strict=True))
+        errors.update(batch.errors)
+    assert engine.close() == []
+    return statuses, errors
+
+
+def check_that_a_run_that_dies_costs_one_run(make: Make) -> None:
+    """Run 37 of 100 kills its process."""
+
+    def deadly(x: int) -> int:
+        if x == 37:
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return x
+
+    space = product(x=range(100))
+    statuses, errors = _statuses(make(job_of(deadly, space)), Worklist(range(100), space.at))
+    assert {run for run, status in statuses.items() if status != Status.DONE} == {37}, errors
+    assert statuses[37] == Status.CRASHED
+    assert len(statuses) == 100
+
+
+def check_that_a_run_that_takes_too_long_is_stopped(make: Make) -> None:
+    """One of eight waits for ever."""
+
+    def waiting(x: int) -> int:
+        while x == 3:
+            signal.pause()
+        return x
+
+    space = product(x=range(8))
+    job = job_of(waiting, space)
+    limited = attrs.evolve(job, plan=attrs.evolve(job.plan, limits=Limits(timeout=1.0)))
+    statuses, errors = _statuses(make(limited), Worklist(range(8), space.at))
+    assert statuses == {run: Status.TIMEOUT if run == 3 else Status.DONE for run in range(8)}, errors
+    assert "its timeout is 1 s" in errors[3]
+
+
+def check_that_a_run_goes_on_from_its_checkpoint(make: Make) -> None:
+    """Each run saves its state and dies; the second attempt begins where the first was."""
+
+    def halved(x: int, run: Run) -> dict[str, Any]:
+        state = run.restore()
+        if not state:
+            run.checkpoint(half=x / 2)
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return {"y": (state or {})["half"]}
+
+    space, checkpoints = product(x=range(3)), Checkpoints()
+    engine = make(job_of(halved, space))
+    agenda = Worklist(range(3), space.at, retries=1, restorable=checkpoints.known)
+    values: dict[int, float] = {}
+    for event in engine.run(agenda, lambda: False):
+        if isinstance(event, Checkpoint):
+            checkpoints.take(event)
+        elif isinstance(event, Batch) and (event.status == Status.DONE).all():
+            values.update(results_of(event, "y"))
+    assert engine.close() == []
+    assert values == {0: 0.0, 1: 0.5, 2: 1.0}
+
+
+SUPERVISED: tuple[Callable[[Make], None], ...] = (
+    check_that_a_run_that_dies_costs_one_run,
+    check_that_a_run_that_takes_too_long_is_stopped,
+    check_that_a_run_goes_on_from_its_checkpoint,
+)
+
 CHECKS: tuple[Callable[[Make], None], ...] = (
     check_that_each_run_is_executed_once_at_its_point,
     check_that_points_may_come_while_runs_are_executed,
     check_that_a_failing_run_costs_one_run_and_is_tried_again,
     check_that_several_agendas_follow_each_other,
     check_that_nothing_is_started_after_a_halt,
+    check_that_each_run_has_its_own_stream,
+    check_that_large_arrays_arrive,
 )

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import attrs
 import numpy as np
 
+from simkit.declare.attachment import Attachment
+from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index, Values
 from simkit.values.columns import Column, concatenated
 from simkit.values.decode import decode
@@ -66,6 +68,10 @@ class Batch:
         Text by run number, where there is any.
     notes
         ``(run number, name, text)``; the name is empty for a remark on the run.
+    files
+        What runs attached, each with its run number.
+    commands
+        The programs that runs have run, each with its run number.
     worker
         The number of the process, or one for each run; 0 is the owner.
     warnings
@@ -90,6 +96,8 @@ class Batch:
     errors: Mapping[int, str] = attrs.field(factory=dict)
     logs: Mapping[int, str] = attrs.field(factory=dict)
     notes: tuple[tuple[int, str, str], ...] = ()
+    files: tuple[tuple[int, Attachment], ...] = ()
+    commands: tuple[tuple[int, Command], ...] = ()
     worker: int | Array = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
@@ -101,7 +109,14 @@ class Batch:
     def _measured(self) -> int:
         columns = (*self.parameters.values(), *self.results.values())
         texts = sum(map(len, self.logs.values()))
-        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts
+        files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
+        return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
+
+
+def discard(batch: Batch) -> None:
+    """Remove the copies of large files that were attached, where nobody records them."""
+    for _, file in batch.files:
+        file.discard()
 
 
 def one_batch(batches: Sequence[Batch]) -> Batch:
@@ -128,6 +143,7 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         return {run: text for batch in batches for run, text in of(batch).items()}
 
     seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    lists = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
     return Batch(
         runs[order],
         ordered([batch.status for batch in batches]),
@@ -138,13 +154,38 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         ordered(seeds) if len(seeds) == len(batches) else None,
         texts(lambda batch: batch.errors),
         texts(lambda batch: batch.logs),
-        tuple(note for batch in batches for note in batch.notes),
-        ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
-        tuple(run for batch in batches for run in batch.again),
-        tuple(dict.fromkeys(warning for batch in batches for warning in batch.warnings)),
-        heard=tuple(words for batch in batches for words in batch.heard),
-        readings=tuple(reading for batch in batches for reading in batch.readings),
+        worker=ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
+        **{name: tuple(one for batch in batches for one in getattr(batch, name)) for name in lists},
     )
+
+
+@attrs.define(eq=False)
+class RunReport:
+    """What a run says of itself while it goes on: a value, or the question whether it shall stop.
+
+    Attributes
+    ----------
+    step
+        The step of the run that it has come to; of a question, the last one that it reported.
+    value
+        None for a question.
+    stop
+        The answer to a question; whoever is given one sets it before asking for more.
+    asked, told
+        How many points a strategy had asked for, and how many answers it had been given, when it heard this.
+    """
+
+    run: int
+    step: int
+    value: float | None = None
+    stop: bool = False
+    asked: int = 0
+    told: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for an answer."""
+        return self.value is None
 
 
 @attrs.frozen(eq=False)
@@ -165,6 +206,8 @@ class Checkpoint:
     state: Column
     rows: Mapping[str, Column]
     first: bool
+    waits = True  # its run waits until it is committed
+    stop = False
 
     @property
     def nbytes(self) -> int:
@@ -209,20 +252,30 @@ class Portion:
         The explored values at these runs, by name.
     restorable
         Checkpoints of earlier attempts, by run number; other runs may be in it, too.
+    memory
+        How many bytes these runs may have, if not what the experiment says.
+    stops
+        At which step runs shall be told to stop, by run number, where that was decided before; None where it was
+        not, and they ask.
     """
 
     runs: Index
     points: Mapping[str, Values]
     restorable: Mapping[int, Restored] = attrs.field(factory=dict)
+    memory: int | None = None
+    stops: Mapping[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
 
     def part(self, start: int, stop: int) -> Portion:
         """Some of the runs, by their positions."""
-        rows = np.arange(start, stop)
+        return self.chosen(np.arange(start, stop))
+
+    def chosen(self, rows: Index) -> Portion:
+        """Some of the runs, by their positions, ascending."""
         points = {name: values.take(rows) for name, values in self.points.items()}
-        return Portion(self.runs[start:stop], points, self.restorable)
+        return Portion(self.runs[rows], points, self.restorable, self.memory, self.stops)
 
 
 class Checkpoints:

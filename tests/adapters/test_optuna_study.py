@@ -125,11 +125,116 @@ def test_mistakes_are_told(go, options, text):
     assert text in str(error.value)
 
 
-def test_a_pruner_is_refused_as_long_as_it_would_do_nothing():
-    with pytest.raises(
-        SimkitError, match=r"test_optuna_study\.py:\d+: pruner='median': runs can't be stopped"
-    ):
-        adapters.optuna(lambda trial: {}, pruner="median")
+# Pruning
+
+
+def pruned(go, pruner, file="f.h5", **options):
+    """Six runs of ten steps, of which optuna stops some."""
+
+    def suggest_one(trial):
+        return {"x": trial.suggest_float("x", -5, 5)}
+
+    @experiment
+    @adaptive(
+        adapters.optuna(
+            suggest_one, n_trials=16, pruner=pruner, sampler=lambda seed: optuna.samplers.TPESampler(seed=5)
+        )
+    )
+    def f(x, run):
+        for step in range(10):
+            loss = (x - 1) ** 2 + 10 / (step + 1)
+            run.report(loss, step)
+            if run.should_stop():
+                break
+        return {"loss": loss, "steps": step + 1}
+
+    return go(f, file, **options)
+
+
+PRUNERS = {
+    "median": optuna.pruners.MedianPruner(n_startup_trials=2),
+    "halving": optuna.pruners.SuccessiveHalvingPruner(),
+    "hyperband": optuna.pruners.HyperbandPruner(max_resource=10),
+}
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_pruner_stops_the_runs_that_it_stops_in_a_study_of_optuna_s_own(go, name):
+    traj = pruned(go, PRUNERS[name])
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=5), pruner=PRUNERS[name], study_name="simkit"
+    )
+
+    def objective(trial):
+        x = trial.suggest_float("x", -5, 5)
+        for step in range(10):
+            loss = (x - 1) ** 2 + 10 / (step + 1)
+            trial.report(loss, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return loss
+
+    study.optimize(objective, n_trials=16)
+    assert traj["x"].tolist() == [trial.params["x"] for trial in study.trials]
+    assert traj["steps"].tolist() == [len(trial.intermediate_values) for trial in study.trials]
+    assert 0 < (traj["steps"] < 10).sum() < 16
+    assert traj.status.tolist() == ["done"] * 16
+    assert traj.summary.best_value == study.best_value
+    assert traj.reports(0) == list(study.trials[0].intermediate_values.items())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("name", ["median", "hyperband"])
+def test_what_was_stopped_is_stopped_again_when_the_study_goes_on_or_is_replayed(go, name, workers):
+    traj = pruned(go, PRUNERS[name], workers=workers)
+    points, steps = traj["x"].tolist(), traj["steps"].tolist()
+    assert min(steps) < 10
+    stopped = int(np.argmin(steps))
+    assert len(traj.reports(stopped)) == min(steps)
+    more = pruned(go, PRUNERS[name], workers=workers, set={"n_trials": 20})
+    assert more["x"].tolist()[:16] == points
+    assert more["steps"].tolist()[:16] == steps
+    assert len(more) == 20
+
+
+PRUNED = """
+    import optuna
+    from simkit import adapters, adaptive, experiment
+
+    def suggest(trial):
+        return {"x": trial.suggest_float("x", -5, 5)}
+
+    @experiment
+    @adaptive(adapters.optuna(suggest, n_trials=12, pruner=optuna.pruners.MedianPruner(n_startup_trials=2)))
+    def f(x, run):
+        for step in range(10):
+            run.report(abs(x) + 10 / (step + 1), step)
+            if run.should_stop():
+                break
+        return {"loss": abs(x), "steps": step + 1}
+"""
+
+
+def test_runs_that_were_stopped_are_verified_and_exported_as_they_were(project):
+    project.file("sim_f.py", PRUNED)
+    project.ok("-n", "2", "--seed", "1")
+    traj = project.open("f-001")
+    stopped = int(np.argmin(traj["steps"]))
+    assert traj["steps"][stopped] < 10
+    reports = traj.reports(stopped)
+    assert [step for step, _ in reports] == list(range(traj["steps"][stopped]))
+    project.close()
+    assert "12 runs" in project.ok("verify", "f").out
+    assert "12 runs" in project.ok("verify", "f", "-n", "2").out
+    project.ok("export", "f", "part.h5", "--where", f"run == {stopped}")
+    assert project.open("part.h5").reports(0) == reports
+    project.ok("verify", "part.h5")
+
+
+def test_several_values_have_no_pruner():
+    text = r"test_optuna_study\.py:\d+: optuna stops no runs of several values \(a, b\)"
+    with pytest.raises(SimkitError, match=text):
+        adapters.optuna(suggest, ["a", "b"], pruner=optuna.pruners.MedianPruner())
 
 
 def test_each_value_has_a_direction():

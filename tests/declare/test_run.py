@@ -129,3 +129,28 @@ def test_what_belongs_to_one_run_says_so():
             getattr(runs, name)
     with pytest.raises(AttributeError, match="run has no attribute 'ad': there are index, trial and add"):
         runs.ad()
+
+
+def test_reports_count_once_a_step_and_nobody_stops_a_run_that_only_collects():
+    run = Run()
+    assert not run.should_stop()
+    run.report(np.float32(0.5), np.int64(1))
+    run.report(0.25, 2)
+    run.report(7, 2)
+    assert run.reports == [(1, 0.5), (2, 0.25)]
+    assert not run.should_stop()
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "text"),
+    [
+        ("low", 1, "reports 'low', which is no number"),
+        (np.ones(2), 1, "which is no number"),
+        (None, 1, "reports None, which is no number"),
+        (0.5, 1.5, "at step 1.5: give a whole number"),
+        (0.5, True, "at step True: give a whole number"),
+    ],
+)
+def test_a_report_is_a_number_at_a_step(value, step, text):
+    with pytest.raises(SimkitError, match=text):
+        Run(3).report(value, step)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.declare.space import product
-from simkit.execute.agenda import BYTES, CALL, RUNS, SECONDS, Feed, Pace, Worklist, next_size
+from simkit.execute.agenda import CALL, MESSAGE, Feed, Pace, Worklist, next_size
 from simkit.values.batch import Batch, Status
 
 SPACE = product(x=range(50))
@@ -100,13 +100,13 @@ def test_each_run_is_handed_out_once_whatever_comes_back(n, workers, random):
 
 
 @settings(deadline=None)
-@given(st.integers(1, RUNS), st.integers(0, RUNS), st.floats(0, 1e4), st.integers(0, 1 << 40))
+@given(st.integers(1, MESSAGE.runs), st.integers(0, MESSAGE.runs), st.floats(0, 1e4), st.integers(0, 1 << 40))
 def test_portions_grow_slowly_and_stay_within_time_and_memory(size, runs, seconds, nbytes):
     following = next_size(size, runs, seconds, nbytes)
-    assert 1 <= following <= max(1, min(RUNS, 4 * size))
+    assert 1 <= following <= max(1, min(MESSAGE.runs, 4 * size))
     if following > 1:
-        assert following * seconds <= SECONDS * runs * (1 + 1e-9)
-        assert following * nbytes <= BYTES * runs
+        assert following * seconds <= MESSAGE.seconds * runs * (1 + 1e-9)
+        assert following * nbytes <= MESSAGE.nbytes * runs
 
 
 def test_calls_of_many_runs_have_few_sizes_and_grow_while_they_are_quick():
@@ -133,7 +133,7 @@ def test_slow_calls_get_fewer_runs_and_large_results_at_once():
         pace.heard(16, 20 * CALL, 100)
     assert pace.size == 1
     pace = Pace(0)
-    pace.heard(16, 0.001, 16 * BYTES)
+    pace.heard(16, 0.001, 16 * MESSAGE.nbytes)
     assert pace.size == 1
 
 

@@ -87,6 +87,14 @@ def test_an_engine_passes_the_public_checks(make, check):
     check(make)
 
 
+@pytest.mark.parametrize("check", engines.SUPERVISED)
+@pytest.mark.parametrize(
+    "make", [MAKERS["two processes"], MAKERS["spawned"]], ids=["two processes", "spawned"]
+)
+def test_an_engine_of_processes_passes_the_checks_that_kill(make, check):
+    check(make)
+
+
 def test_a_trajectory_grows_while_runs_are_recorded(tmp_path):
     """Points that follow from results: each portion's points are written before its runs are executed."""
     job = job_of(squares, product(x=[0.0]))

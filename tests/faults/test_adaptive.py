@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import deque
 
 import h5py
 import numpy as np
@@ -58,9 +59,26 @@ def f(x, y, run):
     return {"loss": (x - 1) ** 2 + (y + 2) ** 2}
 """
 )
+HYPERBAND = (
+    OPTUNA.replace(
+        "lambda seed: optuna.samplers.SAMPLER)",
+        "lambda seed: optuna.samplers.TPESampler(seed=3, constant_liar=True),\n"
+        "    pruner=optuna.pruners.HyperbandPruner(max_resource=9))",
+    )
+    .replace("    detained(run)\n", """\
+    for step in range(9):
+        run.report((x - 1) ** 2 + (y + 2) ** 2 + 9 / (step + 1), step)
+        if step == 2:
+            detained(run)
+        if run.should_stop():
+            break
+""")
+    .replace("(y + 2) ** 2}", '(y + 2) ** 2, "steps": step + 1}')
+)  # fmt: skip
 STRATEGIES = {
     "optuna TPE": OPTUNA.replace("SAMPLER", "TPESampler(seed=3, constant_liar=True)"),
     "optuna NSGA-II": OPTUNA.replace("SAMPLER", "NSGAIISampler(seed=3, population_size=8)"),
+    "optuna Hyperband": HYPERBAND,
     "nevergrad": HEAD
     + FILES["sim_valley.py"]
     .replace("def two_points(random_state, budget=60)", "def two_points(random_state=3, budget=60)")
@@ -74,22 +92,45 @@ STRATEGIES = {
 }
 
 
-def undisturbed(path, asked, told, names):
+class AnsweredRun:
+    """A run that is told to stop where the recorded one was, and reports to nobody."""
+
+    index = 0
+
+    def __init__(self, stop):
+        self.stop, self.step = stop, -1
+
+    def report(self, value, step):
+        self.step = step
+
+    def should_stop(self):
+        return self.step == self.stop
+
+
+def undisturbed(path, asked, told, names, reports=()):
     """The points of the same strategy when it is asked and told in this order, by itself."""
     spec = importlib.util.spec_from_file_location("undisturbed", path)
     module = sys.modules["undisturbed"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     sampler, points, order = module.made(), [], iter(np.argsort(told).tolist())
-    count = 0
+    stops = {run: step for run, step, _, stop, *_ in reports if stop == 1}
+    count, reports = 0, deque(reports)
 
-    class NoRun:
-        index = 0
+    def report():
+        while reports and reports[0][4] <= len(points) and reports[0][5] <= count:
+            run, step, value, stop, *_ = reports.popleft()
+            if stop < 0:
+                sampler.report(points[run], value, step)
+            else:
+                assert sampler.should_stop(points[run]) == stop
 
     for heard in asked.tolist():
+        report()
         while count < heard:
             run = next(order)
-            sampler.tell(points[run], module.f(**points[run], run=NoRun()))
+            sampler.tell(points[run], module.f(**points[run], run=AnsweredRun(stops.get(run))))
             count += 1
+            report()
         points.append(sampler.ask())
     return np.array([[point[name] for name in names] for point in points])
 
@@ -114,9 +155,14 @@ def test_killed_at_point_30_of_60_with_4_workers_it_goes_on_as_if_nothing_had_be
     assert traj.status.tolist() == ["done"] * 60
     with h5py.File(file) as opened:
         asked, told = opened["f/runs/asked"][:], opened["f/runs/told"][:]
+        group = opened.get("f/runs/report")
+        columns = ("run", "step", "value", "stop", "asked", "told")
+        reports = [] if group is None else list(zip(*(group[c][:].tolist() for c in columns), strict=True))
+    assert (len(reports) > 0) == ("Hyperband" in name)
+    assert len({(*row[:2], row[3] < 0) for row in reports}) == len(reports)
     assert sorted(told.tolist()) == list(range(60))
     np.testing.assert_array_equal(
-        np.stack([traj["x"], traj["y"]], axis=1), undisturbed(path, asked, told, ["x", "y"])
+        np.stack([traj["x"], traj["y"]], axis=1), undisturbed(path, asked, told, ["x", "y"], reports)
     )
 
 

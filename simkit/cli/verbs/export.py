@@ -21,10 +21,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="simkit export",
         description="Write a trajectory's runs to a table (.csv, .parquet), to labelled arrays (.nc), "
-        "to a smaller trajectory (.h5), or to an archive: an RO-Crate (a folder, as in crate/).",
+        "to a smaller trajectory (.h5), or to an archive: an RO-Crate (a folder, as in crate/); or write the files "
+        "that they attached into a folder (--files).",
     )
     top.add_argument("file", metavar="FILE", help=FILE)
-    top.add_argument("out", metavar="OUT", help="the new file, its ending tells the format; or a folder/")
+    top.add_argument(
+        "out", metavar="OUT", nargs="?", help="the new file, its ending tells the format; or a folder/"
+    )
     top.add_argument("name", metavar="NAME", nargs="?", help="one of several experiments in the file")
     top.add_argument("--where", metavar="EXPR", help="only these runs, as in \"x > 2 and status == 'done'\"")
     top.add_argument(
@@ -33,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="only these parameters and results, as in z,neuron.tau",
     )
+    top.add_argument("--files", metavar="DIR", help="write what the runs attached into this new folder")
     top.add_argument(
         "--license", metavar="NAME", default="", help="of an archive: an address or SPDX name, as CC-BY-4.0"
     )
@@ -48,16 +52,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> int:
     """Export, and say what was written and what was not."""
+    if options.files is not None:
+        return export_files(options)
+    if options.out is None:
+        raise SimkitError("name the file to be written: simkit export FILE OUT, or a folder: --files DIR")
     given = ",".join(options.names or ())
     names = [name for name in map(str.strip, given.split(",")) if name] or None
     out = Path(options.out)
     if options.out.endswith(("/", "\\")) or out.is_dir():
         return export_crate(options, out)
     with Trajectory(recorded_at(options.file, options.name)) as trajectory:
-        chosen = trajectory if options.where is None else trajectory.where(options.where)
-        if not len(chosen):
-            msg = f"--where {options.where!r}: no run of {shown_path(options.file)} matches"
-            raise NothingToRun(msg)
+        chosen = _chosen(trajectory, options)
         try:
             written = chosen.export(out, names, force=options.force, safe=options.safe)
         except KeyError as error:
@@ -70,6 +75,26 @@ def main(options: argparse.Namespace) -> int:
         print(f"{shown_path(out)}   {counted(len(chosen), 'run')}   {size(out.stat().st_size)}")
         for remark in written.remarks:
             print(f"    {remark}")
+    return 0
+
+
+def _chosen(trajectory: Trajectory, options: argparse.Namespace) -> Trajectory:
+    """The runs that are meant."""
+    chosen = trajectory if options.where is None else trajectory.where(options.where)
+    if not len(chosen):
+        msg = f"--where {options.where!r}: no run of {shown_path(options.file)} matches"
+        raise NothingToRun(msg)
+    return chosen
+
+
+def export_files(options: argparse.Namespace) -> int:
+    """Write what runs attached, and say how much it is."""
+    if options.name is not None or options.names or options.safe or options.force:
+        raise SimkitError("--files DIR goes with FILE, NAME and --where: no other file is written")
+    folder = Path(options.files)
+    with Trajectory(recorded_at(options.file, options.out)) as trajectory:  # FILE NAME: there is no OUT
+        count, nbytes = _chosen(trajectory, options).export_files(folder)
+    print(f"{shown_path(folder)}{os.sep}   {counted(count, 'file')}   {size(nbytes)}")
     return 0
 
 

@@ -236,6 +236,8 @@ def one_run(trajectory: Trajectory, run: int) -> str:
             lines += ["", title, *(f"    {line}" for line in aligned(list(values.items())))]
     texts = (
         ("notes", "\n".join(trajectory.notes(run))),
+        ("programs", "\n".join(map(str, trajectory.commands(run)))),
+        ("files", "\n".join(_files(trajectory, run))),
         ("log", trajectory.log(run)),
         ("error", trajectory.error(run)),
     )
@@ -245,6 +247,11 @@ def one_run(trajectory: Trajectory, run: int) -> str:
     info = trajectory.info
     replay = replay_line(trajectory.path, trajectory.name, info.node_id, info.sessions, run)
     return "\n".join([*lines, "", f"replay: {replay}"])
+
+
+def _files(trajectory: Trajectory, run: int) -> list[str]:
+    files = trajectory.files(run)
+    return [f"{name}   {size(files.size(name))}" for name in files]
 
 
 def _value(trajectory: Trajectory, run: int, name: str) -> str | None:

@@ -1,5 +1,5 @@
 """How do runs happen in processes that may die?
 
 A `pool` of workers, each under supervision; a `nursery` starts them, `worker` says what one does and how batches
-travel. Reached through `execute.engine` only.
+travel. Reached through the engines of `execute` only.
 """

@@ -10,9 +10,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections import defaultdict
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 from simkit.inject.lineage import Handler, Lineage
@@ -63,35 +61,3 @@ def lead_group() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-
-
-def kill_family(leader: int) -> None:
-    """Kill a process, its group, and what descends from it in other groups; 0 is none."""
-    if not leader:
-        return
-    members = descendants(leader)
-    kill_group(leader)
-    for member in (leader, *members):
-        with suppress(OSError):
-            os.kill(member, getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
-def kill_group(leader: int) -> None:
-    """Kill what is left of a process group."""
-    if hasattr(os, "killpg"):
-        with suppress(OSError):
-            os.killpg(leader, signal.SIGKILL)
-
-
-def descendants(process: int) -> list[int]:
-    """Children and theirs, whatever group they are in; none where the system does not tell."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError):
-            children[int(entry.read_text("latin-1").rpartition(")")[2].split()[1])].append(
-                int(entry.parent.name)
-            )
-    family = list(children.get(process, ()))
-    for member in family:
-        family.extend(children.get(member, ()))
-    return family

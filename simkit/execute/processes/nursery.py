@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
@@ -24,16 +24,14 @@ import attrs
 import multiprocess
 from multiprocess import reduction
 
+from simkit.declare.external import kill_family, kill_group
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
-from simkit.execute.processes.groups import (
-    STOPPING,
-    ignore_signals,
-    kill_family,
-    kill_group,
-    lead_session,
-)
-from simkit.execute.processes.worker import Seat, limit_threads, work
+from simkit.execute.processes.groups import STOPPING, ignore_signals, lead_session
+from simkit.execute.processes.worker import Seat, work
+from simkit.execute.resources import limit_threads
+from simkit.inject.contact import PROGRAM, open_beats
+from simkit.inject.desk import clear
 from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import signals_blocked
 
@@ -202,6 +200,7 @@ class Starter:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
         self.is_ready = is_ready  # to fork workers that have nothing to prepare
         self.workers: dict[int, Any] = {}
+        self.seats: dict[int, Seat] = {}
         self.sentinels: dict[int, int] = {}  # by number of the worker: readable when it has ended
         self.bereft = False  # whether a worker could not put its own things away
         self.files: set[str] = set()  # that the owner removes, unless it is killed
@@ -232,6 +231,7 @@ class Starter:
         if order.verb == "start":
             process = self.start(order.seat)
             self.workers[order.seat.number] = process
+            self.seats[order.seat.number] = order.seat
             self.sentinels[order.seat.number] = _sentinel(process)
         elif order.seat.number in self.workers:
             kill_family(self.workers[order.seat.number].pid)
@@ -259,7 +259,14 @@ class Starter:
         if process.exitcode:
             self.bereft = True
             kill_group(process.pid)
+            self.end_program(self.seats[number])
+        del self.seats[number]
         self.news.send_bytes(pickle.dumps(End(number, process.exitcode)))
+
+    def end_program(self, seat: Seat) -> None:
+        """Kill the program that the run of a dead worker was running, in a process group of its own."""
+        with suppress(OSError, ValueError):  # the owner may have removed the file
+            kill_group(int(open_beats(seat.beats, seat.slot)[PROGRAM]))
 
     def end(self) -> None:
         """Workers that wait for work end by themselves, busy ones are killed; no file stays."""
@@ -271,6 +278,9 @@ class Starter:
                 self.bereft = True
                 kill_family(process.pid)
                 process.join()
+        for seat in self.seats.values():
+            self.end_program(seat)
+            clear(seat.aside)
         if self.bereft:
             sweep()
         for file in self.files:

@@ -14,26 +14,24 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.declare.external import kill_family, kill_group
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Declared, Method, Source
-from simkit.execute.processes.groups import kill_family
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
-    BEAT,
-    COMMITTED,
     Answer,
     Receiver,
     Seat,
     Sender,
-    open_beats,
     packed,
 )
-from simkit.inject.contact import BEGAN, LOGGED, RUN, STOP, Beat
+from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat, open_beats
+from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.inject.output import last_words
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
@@ -82,9 +80,15 @@ class Worker:
         self._send(self.unsent)
         self.unsent = ()
 
-    def confirm(self) -> None:
-        """Say that a checkpoint is committed: its run waits for that."""
-        self._send(self.sender.frames(COMMITTED))
+    def answer(self, said: Checkpoint | RunReport) -> None:
+        """Say that a checkpoint is committed, or whether a run shall stop: it waits for that."""
+        if said.waits:
+            self._send(self.sender.frames(said.stop))
+
+    def end_family(self) -> None:
+        """Kill it, and what its run has started."""
+        kill_family(self.process)
+        kill_group(int(self.beat[PROGRAM]))
 
     def _send(self, frames: Sequence[Any]) -> None:
         try:
@@ -110,6 +114,8 @@ class Pool:
         Leave the workers' output on the terminal.
     isolate
         Whether each run has a worker of its own.
+    devices
+        The GPUs: each worker sees one of them.
     together
         How many runs one call computes at most, as in `Plan`; a call that a worker dies in is halved.
     """
@@ -124,6 +130,7 @@ class Pool:
         limits: Limits,
         show: bool,
         isolate: bool = False,
+        devices: Sequence[str] = (),
         together: int | None = None,
     ) -> None:
         self.n, self.limits, self.declared, self.together = n, limits, declared, together
@@ -131,7 +138,7 @@ class Pool:
         handle, self.beats = tempfile.mkstemp(prefix=prefix("beats"))
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
-        self.show, self.count, self.isolate = show, 0, isolate
+        self.show, self.count, self.isolate, self.devices = show, 0, isolate, devices
         self.problems: list[str] = []  # of workers that ended before the others
         self.nursery = Nursery(source, method, isolate=isolate)
         self.workers: dict[Any, Worker] = {}
@@ -140,9 +147,10 @@ class Pool:
 
     def _start(self, slot: int) -> None:
         self.count += 1
-        seat = Seat(slot, self.count, self.beats, self.show)
+        device = self.devices[slot % len(self.devices)] if self.devices else ""
+        seat = Seat(slot, self.count, self.beats, self.show, device)
         beat = open_beats(self.beats, slot)
-        beat[RUN], beat[STOP], beat[LOGGED] = -1.0, 0.0, 0.0
+        beat[RUN], beat[STOP], beat[LOGGED], beat[PROGRAM] = -1.0, 0.0, 0.0, 0.0
         connection = self.nursery.start(seat)
         sender, receiver = (
             Sender(connection, self.declared, _HALF),
@@ -153,8 +161,8 @@ class Pool:
 
     def run(
         self, agenda: Agenda, stop: Callable[[], bool], *, tick: float = 0.1
-    ) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         Raises
         ------
@@ -180,15 +188,32 @@ class Pool:
                     yield agenda.settle(batch)
                 elif batch is not None:
                     yield batch
-                    worker.confirm()
+                    worker.answer(batch)
             self._stop_slow()
             if not ready:
                 yield None
+
+    def crew(self) -> tuple[int, int]:
+        """How many workers there are, and how many of them have something to do."""
+        alive = [worker for worker in self.workers.values() if worker.process]
+        return len(alive), sum(bool(worker.flight) for worker in alive)
 
     def halt(self) -> None:
         """Let no worker start a further run; they finish those that they are in."""
         for worker in list(self.workers.values()):
             worker.beat[STOP] = 1.0
+
+    def resume(self, call: int = 0) -> None:
+        """After a halt, let runs start again with the next agenda.
+
+        Parameters
+        ----------
+        call
+            How many runs one call shall compute, where it computes many.
+        """
+        for worker in self.workers.values():
+            worker.beat[STOP] = 0.0
+            worker.pace.size = call or worker.pace.size
 
     def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
@@ -216,7 +241,7 @@ class Pool:
                 worker.doomed = (run, began)
                 self.nursery.kill(worker.seat)
 
-    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | None:
+    def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | RunReport | None:
         try:
             answer: Answer = worker.receiver.receive()
         except (EOFError, OSError):
@@ -229,8 +254,8 @@ class Pool:
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
-        if answer.checkpoint is not None:
-            return answer.checkpoint
+        if answer.said is not None:
+            return answer.said
         if answer.batch is None:
             worker.process = answer.process
             return None
@@ -259,7 +284,10 @@ class Pool:
         worker.sender.remove()
         if worker.is_over:
             return None
-        why = signal_name(self.nursery.exit_code(worker.seat.number))
+        code = self.nursery.exit_code(worker.seat.number)
+        if code is None:  # who would have ended them is dead
+            worker.end_family()
+        why = signal_name(code)
         if not worker.process:
             msg = f"a worker could not start: {why}"
             raise SimkitError(msg)
@@ -314,17 +342,18 @@ class Pool:
         self.nursery.close(kill=now)
         if self.nursery.was_killed:
             for worker in self.workers.values():
-                kill_family(worker.process)
+                worker.end_family()
         Path(self.beats).unlink(missing_ok=True)
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
+        clear(f"{self.beats}-files-")
         return list(dict.fromkeys(problem for problem in problems if problem))
 
     def _last_words(self, worker: Worker) -> str:
         try:
             while worker.connection.poll(_TEARDOWN):
                 answer = worker.receiver.receive()
-                if answer.batch is None and answer.checkpoint is None and worker.process:
+                if answer.batch is None and answer.said is None and worker.process:
                     return str(answer.problem)
                 worker.process = answer.process
         except (EOFError, OSError):

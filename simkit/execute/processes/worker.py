@@ -22,17 +22,16 @@ from typing import Any
 
 import attrs
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from simkit.declare.forms import Index
-from simkit.declare.tags import Limits
 from simkit.execute.job import Declared, Source
 from simkit.execute.processes.groups import ignore_signals, lead_group
-from simkit.inject.contact import LOGGED, SIZE, Beat
+from simkit.execute.resources import limit_memory, limit_threads, lower_priority, see
+from simkit.inject.contact import LOGGED, Beat, open_beats
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
-from simkit.values.batch import Checkpoint, Portion
+from simkit.values.batch import Checkpoint, Portion, RunReport
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
@@ -182,11 +181,8 @@ class Receiver:
         return bytes(part) if self.copies else part
 
 
-COMMITTED = "committed"  # the owner's answer to a checkpoint
-
-
 class Inbox:
-    """What the owner sends: portions in advance, and that a checkpoint is committed.
+    """What the owner sends: portions in advance, and answers to what a run said: whether it shall stop.
 
     Parameters
     ----------
@@ -196,34 +192,35 @@ class Inbox:
 
     def __init__(self, receiver: Receiver, sender: Sender) -> None:
         self.receiver, self.sender = receiver, sender
-        self.early: deque[Any] = deque()  # portions that came while a checkpoint was committed
+        self.early: deque[Any] = deque()  # portions that came before an answer
 
     def next(self) -> Any:
         """The next portion as a message; None at the end."""
         return self.early.popleft() if self.early else self.receiver.receive()
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Hand a checkpoint to the owner, and wait until it is committed."""
-        self.sender.send(Answer(checkpoint=checkpoint))
-        while (message := self.receiver.receive()) != COMMITTED:
+    def save(self, said: Checkpoint | RunReport) -> bool:
+        """Hand over a checkpoint and wait until it is committed, or a report, or a question for its answer."""
+        self.sender.send(Answer(said=said))
+        while said.waits and not isinstance(message := self.receiver.receive(), bool):
             self.early.append(message)
+        return said.waits and message
 
 
 def packed(portion: Portion) -> Any:
     """A portion as a message: with those checkpoints that are its runs' own."""
     known = portion.restorable
     own = {run: known[run] for run in portion.runs.tolist() if run in known} if known else {}
-    return _pack_runs(portion.runs), portion.points, own
+    return _pack_runs(portion.runs), portion.points, own, portion.memory, portion.stops
 
 
 def unpacked(message: Any) -> Portion:
     """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
-    runs, points, restorable = message
+    runs, points, restorable, memory, stops = message
     for values in points.values():
         for element in values.array if values.array.dtype == object else ():
             if isinstance(element, np.ndarray):
                 element.flags.writeable = False
-    return Portion(_unpack_runs(runs), points, restorable)
+    return Portion(_unpack_runs(runs), points, restorable, memory, stops)
 
 
 def _pack_runs(runs: Index) -> bytes:
@@ -239,37 +236,28 @@ def _unpack_runs(data: bytes) -> Index:
     return np.arange(numbers[1], numbers[2]) if numbers[0] else numbers[1:]
 
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
-
-BEAT = 8 * SIZE  # bytes per worker in the shared file
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-
-
 @attrs.frozen
 class Answer:
-    """A worker's message: that it has started, a batch and how long it took, a checkpoint, or what went wrong."""
+    """A worker's message: that it has started, a batch and how long it took, what a run said, or what went wrong."""
 
     batch: Any = None
     seconds: float = 0.0
     nbytes: int = 0
     problem: str = ""
     bug: str = ""
-    checkpoint: Checkpoint | None = None
+    said: Checkpoint | RunReport | None = None
     process: int = 0
 
 
 @attrs.frozen
 class Seat:
-    """Where a worker sits: its slot, its number, the file of the beats, and whether output is shown."""
+    """Where a worker sits: its slot, its number, the file of the beats, whether output is shown, and its GPU."""
 
     slot: int
     number: int
     beats: str
     show: bool
+    device: str = ""
     is_limited: bool = False  # whether the process that it is forked from has limited its threads
 
     @property
@@ -277,11 +265,10 @@ class Seat:
         """Where its output goes."""
         return f"{self.beats}-{self.slot}.log"
 
-
-def limit_threads() -> None:
-    """One thread of linear algebra for each process, unless the user says otherwise."""
-    if not any(name in os.environ for name in _THREADS):
-        threadpool_limits(1)
+    @property
+    def aside(self) -> str:
+        """How the names of copies of attached files begin; the owner removes what is left of them."""
+        return f"{self.beats}-files-"
 
 
 def work(connection: Any, source: Source, seat: Seat) -> None:
@@ -296,14 +283,17 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
     try:
         if not seat.is_limited:
             limit_threads()
+        if seat.device:
+            see(seat.device)
         beat = open_beats(seat.beats, seat.slot)
         log = None if seat.show else OutputLog(seat.log)
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
-        injector = job.injector(save=inbox.save)
+        injector = job.injector(save=inbox.save, aside=seat.aside)
         if job.plan.isolate and seat.number > 1:
             injector.watch = None  # the first run of all was watched
-        _apply(job.plan.limits)
+        limit_memory(job.plan.limits.memory)
+        lower_priority(job.plan.limits.nice)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
@@ -323,7 +313,9 @@ def _serve(
 ) -> None:
     while (message := inbox.next()) is not None:
         start = time.perf_counter()
-        batch = attrs.evolve(injector.batch(unpacked(message), beat, log), worker=number)
+        portion = unpacked(message)
+        limit_memory(portion.memory or injector.plan.limits.memory)
+        batch = attrs.evolve(injector.batch(portion, beat, log), worker=number)
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()
@@ -335,18 +327,3 @@ def _close_input() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-
-
-def _apply(limits: Limits) -> None:
-    """Keep this process within what its experiment may take, where the system can."""
-    if limits.memory is not None and resource is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-    if limits.nice and hasattr(os, "nice"):
-        os.nice(limits.nice)
-
-
-def open_beats(path: str, slot: int) -> Beat:
-    """The numbers that a worker shares with the owner."""
-    with open(path, "r+b") as file:
-        shared = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
-    return shared[slot * SIZE : (slot + 1) * SIZE]  # type: ignore[return-value]

@@ -1,0 +1,260 @@
+"""What does a guarded child do? It has simkit's own workers execute the runs of the tasks that it is handed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+import attrs
+import numpy as np
+
+from simkit.errors import SimkitError
+from simkit.execute.job import Declared, start_method
+from simkit.execute.mailbox import Mailbox, Withheld
+from simkit.execute.processes.groups import ignore_signals, lead_session
+from simkit.execute.processes.pool import Pool
+from simkit.execute.processes.worker import unpacked
+from simkit.execute.resources import devices_of
+from simkit.execute.tasks import Assignment, Reply, Task, versions_of
+from simkit.values.batch import Batch, Checkpoint, Portion, Status
+
+PATIENCE = 1.0  # seconds after which a task is answered although some of its runs are left
+_IDLE = 300.0  # seconds without a task after which what the runs share is torn down
+_LOOK = 0.2  # seconds between two looks into the mailbox
+_YIELD = 0.05  # seconds in which others take a task
+
+
+def serve(descriptor: int) -> None:
+    """Be a guard until the line to the engine's worker is closed."""
+    lead_session()
+    connection = Connection(descriptor)
+    ends = [connection]
+
+    def leave_line() -> None:  # in what is forked: this process's death shall read as the line's end
+        while ends:
+            os.close(ends.pop().fileno())
+
+    os.register_at_fork(after_in_child=leave_line)
+    with ignore_signals(descriptor):
+        connection.send_bytes(b"here")
+        post = Post(connection)
+        try:
+            while True:
+                if connection.poll(_IDLE):
+                    connection.send_bytes(pickle.dumps(post.done(pickle.loads(connection.recv_bytes())), 5))
+                else:
+                    post.leave()
+        except (EOFError, OSError):
+            pass
+        finally:
+            post.leave()
+
+
+class Stand:
+    """Stands for one of the owner's objects, which go through this process as their numbers."""
+
+
+class Post:
+    """A guard's work: the pool of the present study, and tasks that it does.
+
+    Parameters
+    ----------
+    connection
+        The line to the engine's worker; readable during a task only when that is gone.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.study = ""
+        self.assignment: Assignment | None = None
+        self.declared = Declared()
+        self.pool: Pool | None = None
+
+    def done(self, task: Task) -> Reply:
+        """Do a task."""
+        try:
+            return self._done(task)
+        except SimkitError as error:
+            self.leave(now=True)
+            return Reply(self.name, problem=str(error))
+        except EOFError:
+            raise
+        except Exception:  # noqa: BLE001 - the owner raises it
+            return Reply(self.name, bug=traceback.format_exc())
+
+    def _done(self, task: Task) -> Reply:
+        if task.is_last:
+            return Reply(self.name, remarks=tuple(self.left(task.study)))
+        if not task.portion:
+            return Reply(self.name)
+        if task.study != self.study or self.assignment is None:
+            if not task.assignment:
+                return Reply(self.name, is_unknown=True)
+            self.leave()
+            assignment: Assignment = pickle.loads(task.assignment)
+            self.study, self.assignment = task.study, assignment
+            self.declared = Declared([Stand() for _ in range(assignment.declared)])
+        portion = unpacked(self.declared.loads(task.portion))
+        return self.executed(portion, self.assignment, self.pool or self.begin(self.assignment))
+
+    def begin(self, assignment: Assignment) -> Pool:
+        """Start the workers of a study.
+
+        Raises
+        ------
+        SimkitError
+            Where other versions are installed than the owner has.
+        """
+        here = versions_of(assignment.versions)
+        different = [
+            f"{name} {here[name]}, the owner has {version}"
+            for name, version in assignment.versions.items()
+            if here[name] != version
+        ]
+        if different:
+            msg = f"other versions are installed there: {'; '.join(different)}"
+            raise SimkitError(msg)
+        sys.path += [entry for entry in assignment.path if entry not in sys.path]
+        with suppress(OSError):
+            os.chdir(assignment.folder)
+        self.pool = Pool(
+            assignment.source, self.declared, assignment.workers,
+            method=start_method(), limits=assignment.limits, show=assignment.show, isolate=assignment.isolate,
+            together=assignment.together, devices=devices_of(assignment.gpus),
+        )  # fmt: skip
+        return self.pool
+
+    def executed(self, portion: Portion, assignment: Assignment, pool: Pool) -> Reply:
+        """Execute runs, until there are none or it has taken long enough."""
+        mailbox, withheld = assignment.mailbox, Withheld()
+        if mailbox.is_halted():
+            return Reply(self.name)
+        agenda = Share(portion, assignment.workers)
+        lookout, haul = Lookout(self.connection, mailbox), Haul()
+        pool.resume(0 if assignment.together is None else len(portion))
+        for batch in pool.run(agenda, lookout.is_over):
+            if isinstance(batch, Checkpoint):
+                if not mailbox.hand_over(batch, lookout.is_idle):
+                    withheld.take(batch)
+            elif isinstance(batch, Batch):
+                haul.take(batch)
+                lookout.begin(batch)
+            if lookout.is_idle():
+                self.leave(now=True)
+                break
+        if lookout.is_alone:
+            raise EOFError
+        checkpoints = withheld.of_pending(haul.done)
+        remarks = (f"{self.name}: {mailbox.problem}",) if checkpoints and mailbox.problem else ()
+        return Reply(
+            self.name,
+            batches=tuple(haul.batches),
+            seconds=haul.seconds,
+            checkpoints=checkpoints,
+            remarks=remarks,
+        )
+
+    def left(self, study: str) -> list[str]:
+        """The study is over; who was told already leaves the next such task to others."""
+        if study == self.study and self.pool is not None:
+            return self.leave()
+        time.sleep(_YIELD)
+        return []
+
+    def leave(self, *, now: bool = False) -> list[str]:
+        """Tear down what the present study's runs share; what went wrong in doing so."""
+        pool, self.pool = self.pool, None
+        return [] if pool is None else pool.close(now=now)
+
+
+class Haul:
+    """What a task's runs gave, on its way to the owner.
+
+    Attributes
+    ----------
+    batches
+        Pickled at once: the arrays of a batch are overwritten when the next but one arrives.
+    done
+        The runs that are done.
+    start, end
+        When the first run began and the last one ended, in seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[bytes] = []
+        self.done: set[int] = set()
+        self.start, self.end = float("inf"), 0.0
+
+    def take(self, batch: Batch) -> None:
+        """Keep a batch."""
+        files = tuple((run, file.whole()) for run, file in batch.files)
+        self.batches.append(pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5))
+        self.done.update(batch.runs[batch.status == Status.DONE].tolist())
+        self.start = min(self.start, float(np.nanmin(batch.started)))
+        self.end = max(self.end, float(np.nanmax(batch.started + batch.seconds)))
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the end."""
+        return max(0.0, self.end - self.start)
+
+
+class Lookout:
+    """When does a task end although some of its runs are left?"""
+
+    def __init__(self, connection: Connection, mailbox: Mailbox) -> None:
+        self.connection, self.mailbox = connection, mailbox
+        self.deadline = float("inf")
+        self.next_look = 0.0
+        self.is_alone = self.is_stopped = False
+
+    def begin(self, batch: Batch) -> None:
+        """The clock starts with the first run: not while workers are started."""
+        if self.deadline == float("inf"):
+            self.deadline = time.monotonic() - float(np.nansum(batch.seconds)) + PATIENCE
+
+    def is_over(self) -> bool:
+        """Whether no further run shall start."""
+        return time.monotonic() > self.deadline or self.is_idle()
+
+    def is_idle(self) -> bool:
+        """Whether nobody waits for the runs: the engine's worker is gone, or the owner gave them up."""
+        if time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + _LOOK
+            self.is_alone = self.connection.poll(0)
+            self.is_stopped = self.is_alone or self.mailbox.is_stopped()
+        return self.is_stopped
+
+
+class Share:
+    """An agenda of one task's runs.
+
+    Parameters
+    ----------
+    workers
+        How many share them: none of them takes more than half of its share of what is left.
+    """
+
+    def __init__(self, portion: Portion, workers: int) -> None:
+        self.portion, self.workers, self.next = portion, workers, 0
+
+    def take(self, count: int) -> Portion | None:
+        """The next runs."""
+        left = len(self.portion) - self.next
+        if not left:
+            return None
+        if self.workers > 1:
+            count = max(1, min(count, left // (2 * self.workers)))
+        start, self.next = self.next, min(self.next + count, len(self.portion))
+        return self.portion.part(start, self.next)
+
+    def settle(self, batch: Batch) -> Batch:
+        """Whether a run is tried again is the owner's affair."""
+        return batch

@@ -1,0 +1,162 @@
+"""Dask's workers execute studies, one after the other, whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from processes import alive, wrong_values
+
+pytest.importorskip("distributed", reason="Dask is not installed")
+
+from simkit.declare.space import product
+from simkit.errors import SimkitError
+from simkit.execute import dask
+from simkit.execute.agenda import Worklist
+from simkit.execute.futures import Futures
+from simkit.testing import engines
+from simkit.testing.engines import executed, job_of
+from simkit.values.batch import Status
+
+ALL = [*engines.CHECKS, *engines.SUPERVISED]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    transport = dask.local(2, {"dashboard_address": None})
+    yield transport
+    transport.close()
+
+
+@pytest.mark.parametrize("check", [*ALL, engines.CHECKS[0]])  # the last one: after all that was killed
+def test_a_cluster_on_this_machine_passes_the_public_checks(check, cluster, tmp_path):
+    check(lambda job: Futures(job, cluster, folder=tmp_path))
+
+
+def test_dasks_processes_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_path):
+    """Workers in one study, the scheduler in the next, whose workers follow; then nothing."""
+
+    def slow(x):
+        import time
+
+        time.sleep(0.005)
+        return x
+
+    space = product(x=range(200))
+    for victim in ("worker", "scheduler", "nobody"):
+        status, errors, killed = {}, {}, []
+        engine = Futures(job_of(slow, space), cluster, folder=tmp_path)
+        for batch in executed(engine, Worklist(range(200), space.at)):
+            status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
+            errors.update(batch.errors)
+            if len(status) > 50 and not killed and victim != "nobody":
+                killed.append(one_of(victim, cluster))
+                os.kill(killed[0], signal.SIGKILL)
+        assert engine.close() == []
+        assert errors == {}
+        assert status == dict.fromkeys(range(200), Status.DONE)
+
+
+def one_of(victim, cluster):
+    """The process number of a Dask worker, or of the scheduler's process."""
+    client = cluster.pooled.executor._client
+    if victim == "worker":
+        return next(iter(client.run(os.getpid).values()))
+    return client.run_on_scheduler(os.getpid)
+
+
+STUDY = """
+    import numpy as np
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(200))
+    def study(x, rng):
+        if x == 150:
+            raise ValueError("odd")
+        return {"y": x * 0.5, "draws": rng.random(3), "ragged": np.arange(x % 5)}
+
+    @experiment
+    @product(x=range(20))
+    def second(x):
+        return x
+"""
+
+
+def test_the_command_gives_the_same_file_and_says_where_the_dashboard_is(project):
+    project.file("sim_study.py", STUDY)
+    project.simkit("--seed", "5", "-n", "2")
+    result = project.simkit("--seed", "5", "--fresh", "--engine", "dask", "-n", "2")
+    assert result.code == 1, result.out + result.err
+    assert "219 done, 1 failed" in result.out
+    assert result.out.count("dask dashboard: http://127.0.0.1:") == 1
+    here, there = project.open("study-001"), project.open("study-002")
+    assert there.status.tolist() == here.status.tolist()
+    assert wrong_values(there, here) == []
+    assert not alive(folder=project.path)
+
+
+def test_a_script_without_a_guard_for_main_uses_a_cluster_by_its_address(project):
+    source = """
+        import simkit
+        from distributed import LocalCluster
+
+        def square(x):
+            return x * x
+
+        traj = simkit.run(square, simkit.product(x=range(30)), engine="dask", workers=2)
+        assert traj["result"].tolist() == [x * x for x in range(30)]
+        print(traj.info.sessions[-1]["engine"])
+        """
+    project.file("script.py", source)
+    result = project.python("script.py")
+    assert result.out == "dask\n", result.out + result.err
+
+
+def test_the_address_of_somebody_elses_scheduler(project, cluster):
+    cluster.start()
+    address = cluster.pooled.executor._client.scheduler.address
+    project.file("sim_study.py", STUDY)
+    result = project.ok("sim_study.py::second", "--engine", f"dask:{address}")
+    assert "20 done" in result.out
+    assert project.open("second-001")["result"].tolist() == list(range(20))
+
+
+def test_nobody_at_the_address(project):
+    project.file("sim_study.py", STUDY)
+    project.file("pyproject.toml", '[tool.simkit]\nengine = "dask:tcp://127.0.0.1:1"')
+    for address, arguments in (("tcp://127.0.0.1:1", []), ("no://x", ["--engine", "dask:no://x"])):
+        result = project.simkit("sim_study.py::second", *arguments)
+        assert result.code == 4, result.out + result.err
+        assert f"engine dask:{address}: no scheduler answers: " in result.err
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"memory": "1 GB", "jobs": 1}, "[tool.simkit.engines.slurm] says no cores"),
+        ({"cores": 2, "jobs": 1}, "[tool.simkit.engines.slurm] says no memory"),
+        ({"cores": 2, "memory": "1 GB"}, "must say how many jobs: jobs = 8, or minimum = 0 and maximum = 8"),
+        ({"cores": 2, "memory": "1 GB", "jobs": 1, "maximum": 2}, "must say how many jobs"),
+    ],
+)
+def test_what_a_job_needs_must_be_said(table, words):
+    with pytest.raises(SimkitError) as caught:
+        dask.scheduled("slurm", 1, table, Path())
+    assert words in str(caught.value)
+
+
+def test_a_table_that_dask_does_not_take_is_an_error(tmp_path):
+    transport = dask.local(1, {"scheduler_port": "nowhere"})
+    with pytest.raises(SimkitError, match=r"engine dask: \w+: "):
+        transport.start()
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SimkitError, match="engine dask needs the package distributed") as caught:
+        dask.local(1, {})
+    assert 'pip install "simkit[dask]"' in str(caught.value)

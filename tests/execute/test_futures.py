@@ -1,0 +1,355 @@
+"""Runs through an executor: no run reaches the transport, what it loses is done again, nobody innocent is blamed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import wrong_values
+
+import simkit
+from simkit.declare.space import product
+from simkit.errors import SimkitError
+from simkit.execute.agenda import Worklist
+from simkit.execute.futures import Futures
+from simkit.execute.tasks import Reply, Task, execute
+from simkit.execute.transports import Executors, Pooled
+from simkit.testing import engines
+from simkit.testing.engines import by_executor, executed, job_of, squares
+from simkit.values.batch import Status
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("check", [*engines.CHECKS, *engines.SUPERVISED])
+def test_an_executor_passes_the_public_checks_one_after_the_other(check, pool, tmp_path):
+    check(by_executor(pool, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check", engines.SUPERVISED)
+def test_a_worker_that_executes_two_runs_at_once_passes_them_too(check, tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        check(by_executor(executor, tmp_path, share=2))
+
+
+def renewable(folder):
+    """Makes engines of a pool that is made anew when it breaks; the pools that were made."""
+    pools = []
+
+    def make():
+        pools.append(ProcessPoolExecutor(2))
+        return Pooled.of(pools[-1], "test", is_ours=True)
+
+    return Executors("pool", make), pools
+
+
+def outcome(engine, n, space, hear=lambda batch: None):
+    status, errors = {}, {}
+    for batch in executed(engine, Worklist(range(n), space.at)):
+        assert not status.keys() & {*batch.runs.tolist()}
+        status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
+        errors.update(batch.errors)
+        hear(status)
+    assert engine.close() == []
+    return status, errors
+
+
+def guards_below(process):
+    """The guarded children that a process and its children started."""
+    own = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
+            words = (entry / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if parent in process and any("simkit.execute.warden" in word for word in words):
+            own.append(int(entry.name))
+    return own
+
+
+@pytest.mark.parametrize("victim", ["guard", "worker"])
+def test_a_killed_guard_or_worker_costs_no_run(victim, tmp_path):
+    """Each time at another moment."""
+
+    def slow(x):
+        import time
+
+        time.sleep(0.005)
+        return x
+
+    transport, pools = renewable(tmp_path)
+    space, killed = product(x=range(300)), []
+
+    def kill(status):
+        if len(status) > 60 * (len(killed) + 1) and len(killed) < 3:
+            workers = list(pools[-1]._processes)
+            victims = guards_below(workers) if victim == "guard" else workers
+            if victims:
+                os.kill(victims[0], signal.SIGKILL)
+                killed.append(victims[0])
+
+    try:
+        status, errors = outcome(Futures(job_of(slow, space), transport, folder=tmp_path), 300, space, kill)
+    finally:
+        transport.close()
+    assert len(killed) == 3
+    assert errors == {}
+    assert status == dict.fromkeys(range(300), Status.DONE)
+    assert len(pools) == (1 if victim == "guard" else 4)
+
+
+def test_a_run_that_kills_its_guard_is_found(tmp_path, pool):
+    """Not only its process: it is lost three times, at last alone."""
+
+    def deadly(x):
+        if x == 13:
+            nursery = os.getppid()
+            with open(f"/proc/{nursery}/stat") as file:
+                os.kill(int(file.read().rpartition(")")[2].split()[1]), 9)
+        return x
+
+    space = product(x=range(40))
+    status, errors = outcome(by_executor(pool, tmp_path)(job_of(deadly, space)), 40, space)
+    assert {run for run, word in status.items() if word != Status.DONE} == {13}
+    assert errors[13].startswith(
+        "what executed this run was lost 3 times, at last while nothing else was executed:"
+    )
+    assert "SIGKILL" in errors[13]
+    assert len(status) == 40
+
+
+class Refusing:
+    """An executor whose calls all fail."""
+
+    _max_workers = 2
+
+    def __init__(self, error):
+        self.error = error
+
+    def submit(self, function, argument):
+        future = Future()
+        future.set_exception(self.error)
+        return future
+
+
+GONE = "engine Refusing does not answer any more: "
+LACKING = "No module named 'simkit'"
+UNABLE = f"engine Refusing: its workers can't execute simkit's tasks: ModuleNotFoundError: {LACKING}\n    install the"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError(LACKING), UNABLE),
+        (BrokenExecutor("dead"), GONE + "BrokenExecutor: dead\n    what is committed is safe; type the same"),
+        (OSError("no route"), GONE + "OSError: no route\n    what is committed is safe; type the same"),
+    ],
+)
+def test_an_engine_that_never_answers_is_the_culprit(error, words, tmp_path):
+    space = product(x=[0.0, 1.0])
+    engine = by_executor(Refusing(error), tmp_path)(job_of(squares, space))
+    with pytest.raises(SimkitError) as caught:
+        list(executed(engine, Worklist(range(2), space.at)))
+    assert str(caught.value).startswith(words)
+    assert engine.close(now=True) == []
+
+
+def test_other_versions_on_a_worker_are_an_error_that_lists_them(tmp_path, pool):
+    transport = Executors("pool", lambda: Pooled.of(pool, "test", is_ours=False))
+    versions = {"numpy": "0.1", "attrs": "", "no-such-package": "3"}
+    engine = Futures(job_of(squares, product(x=[0.0])), transport, folder=tmp_path, packages=versions)
+    with pytest.raises(SimkitError, match="engine pool: the study can't be executed on ") as caught:
+        list(executed(engine, Worklist(range(1), product(x=[0.0]).at)))
+    assert f"numpy {np.__version__}, the owner has 0.1" in str(caught.value)
+    assert "no-such-package not installed, the owner has 3" in str(caught.value)
+    engine.close(now=True)
+
+
+def test_what_is_no_executor_is_refused():
+    with pytest.raises(
+        SimkitError, match=r"engine=3: 3 is no executor: give what has submit\(function, argument\)"
+    ):
+        simkit.run(squares, product(x=[0.0]), engine=3)
+
+
+# Whole studies
+
+OURS = """
+    from concurrent.futures import ProcessPoolExecutor
+
+    def make():
+        return ProcessPoolExecutor(2)
+"""
+
+STUDY = """
+    import numpy as np
+    from simkit import experiment, fixture, product
+
+    @fixture(scope="experiment")
+    def tool():
+        yield 2
+        open("torn-down", "a").write("x")
+
+    @experiment
+    @product(x=range(200))
+    def study(x, rng, tool, factor: float = 0.5):
+        if x == 150:
+            raise ValueError("odd")
+        return {"y": x * factor * tool, "draws": rng.random(3), "ragged": np.arange(x % 5), "word": f"run {x}"}
+"""
+
+
+def test_a_study_is_the_same_by_an_executor_and_on_this_machine(project):
+    project.file("sim_study.py", STUDY)
+    project.file(
+        "ours.py",
+        "from concurrent.futures import ProcessPoolExecutor\ndef make():\n    return ProcessPoolExecutor(2)\n",
+    )
+    project.simkit("--seed", "5", "-n", "2")
+    result = project.simkit("--seed", "5", "--fresh", "--engine", "ours:make")
+    assert result.code == 1, result.out + result.err
+    assert "199 done, 1 failed" in result.out
+    here, there = project.open("study-001"), project.open("study-002")
+    assert there.status.tolist() == here.status.tolist()
+    assert wrong_values(there, here) == []
+    assert there.info.sessions[-1]["engine"] == "ours:make"
+    assert (project.path / "torn-down").read_text() == "x" * 4
+
+
+def test_a_script_hands_over_its_executor_for_several_studies(project):
+    source = """
+        from concurrent.futures import ProcessPoolExecutor
+        import simkit
+
+        def square(x):
+            return x * x
+
+        with ProcessPoolExecutor(2) as executor:
+            for start in (0, 10, 20):
+                traj = simkit.run(square, simkit.product(x=range(start, start + 10)), engine=executor, fresh=True)
+                assert traj["result"].tolist() == [x * x for x in range(start, start + 10)]
+            assert executor.submit(abs, -1).result() == 1
+        print("fine")
+    """
+    project.file("script.py", source)
+    result = project.python("script.py")
+    assert result.out == "fine\n", result.err
+
+
+def test_a_strategy_asks_through_an_executor(tmp_path, pool):
+    def climb():
+        best = 0.0
+        for _ in range(4):
+            columns = yield simkit.explore(x=best + np.arange(3.0))
+            best = float(columns["y"].max())
+        return best
+
+    @simkit.experiment
+    @simkit.adaptive(climb)
+    def rising(x):
+        return {"y": x + 1}
+
+    traj = simkit.run(rising, engine=pool, output=tmp_path / "a.h5")
+    assert traj.summary["result"] == 12.0
+    traj.close()
+
+
+def test_files_of_runs_and_calls_of_many_runs_travel_too(tmp_path, pool):
+    def written(run, workdir, x):
+        (workdir / "small").write_bytes(bytes(x))
+        (workdir / "large").write_bytes(bytes([x]) * (5 << 20))
+        run.attach("*")
+
+    with simkit.run(written, product(x=range(3)), engine=pool, output=tmp_path / "a.h5") as traj:
+        for x in range(3):
+            assert traj.files(x)["small"] == bytes(x)
+            assert traj.files(x)["large"] == bytes([x]) * (5 << 20)
+
+    @simkit.experiment(vectorized=True)
+    @product(x=range(5000))
+    def squared(x):
+        if (x == 4321).any() and len(x) > 1:
+            raise ValueError("one of many")
+        if (x == 4321).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"y": x * x}
+
+    with pytest.warns(UserWarning, match="not done"):
+        traj = simkit.run(squared, engine=pool, output=tmp_path / "b.h5")
+    done = traj.where("status == 'done'")
+    assert len(done) == 4999
+    assert traj.status[4321] == "crashed"
+    assert np.array_equal(done["y"], done["x"] ** 2)
+    traj.close()
+
+
+def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
+    project.file(
+        "sim_slow.py",
+        """
+        import pathlib, time
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(40))
+        def slow(x):
+            pathlib.Path(f"began-{x}").touch()
+            time.sleep(0.1)
+            return x
+        """,
+    )
+    project.file(
+        "ours.py",
+        "from concurrent.futures import ProcessPoolExecutor\ndef make():\n    return ProcessPoolExecutor(2)\n",
+    )
+    with project.under_way("--engine", "ours:make") as process:
+        project.until(lambda: project.has("began-3"))
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the pool's processes hear it, too
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 2, out + err
+    began = len(list(project.path.glob("began-*")))
+    traj = project.open("slow-001")
+    assert (traj.status == "done").sum() == began < 40
+    assert set(traj.status.tolist()) == {"done", "pending"}
+    traj.close()
+    assert list((project.path / "results").glob(".simkit-*")) == []
+    assert "40 of 40 runs" in project.ok("--engine", "ours:make").out
+
+
+def test_the_guard_hears_that_its_worker_is_gone(tmp_path):
+    """A worker that is killed leaves nothing behind."""
+
+    def waiting(x):
+        signal.pause()
+
+    transport, pools = renewable(tmp_path)
+    engine = Futures(job_of(waiting, product(x=[0])), transport, folder=tmp_path)
+    batches = engine.run(Worklist(range(1), product(x=[0]).at), lambda: False)
+    try:
+        while not (guards := guards_below(list(pools[0]._processes))):
+            next(batches)
+    finally:
+        engine.close(now=True)
+        transport.close()
+    for guard in guards:
+        while Path(f"/proc/{guard}").exists():
+            pass
+
+
+def test_a_task_is_a_call_of_one_function_with_bytes():
+    with ThreadPoolExecutor(1) as executor:
+        answers = [executor.submit(execute, pickle.dumps(Task("a study"))).result() for _ in range(2)]
+    reports = [pickle.loads(answer) for answer in answers]
+    assert all(isinstance(report, Reply) for report in reports)
+    assert reports[0].guard == reports[1].guard != ""

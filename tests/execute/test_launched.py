@@ -1,0 +1,96 @@
+"""MPI and SCOOP execute studies: a run that is killed costs that run, and the exit code is the command's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from conftest import clean_environment
+from processes import wrong_values
+
+STUDY = """
+    import os
+    import numpy as np
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(200))
+    def study(x, rng):
+        if x == 77:
+            os.kill(os.getpid(), 9)
+        return {"y": x * 0.5, "draws": rng.random(3), "ragged": np.arange(x % 5)}
+
+    @experiment
+    @product(x=range(20))
+    def second(x):
+        return x
+"""
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+needs_mpi = pytest.mark.skipif(
+    shutil.which("mpiexec") is None or find_spec("mpi4py") is None, reason="mpiexec or mpi4py is missing"
+)
+needs_scoop = pytest.mark.skipif(find_spec("scoop") is None, reason="SCOOP is not installed")
+
+
+def by_mpi(project, *arguments, processes=3):
+    command = ["mpiexec", "--oversubscribe", "-n", str(processes), sys.executable, "-m", "mpi4py.futures"]
+    return subprocess.run(
+        [*command, "-m", "simkit", *arguments], cwd=project.path, env={**clean_environment(), **AS_ROOT},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def check_study(project, result):
+    """Of two experiments one run is lost; all others are as they are on this machine."""
+    assert "219 done, 1 crashed" in result.stdout, result.stdout + result.stderr
+    assert result.returncode == 1, result.stderr
+    project.simkit("--seed", "5", "--fresh", "-n", "2")
+    there, here = project.open("study-001"), project.open("study-002")
+    assert there.status.tolist() == here.status.tolist()
+    assert there.status[77] == "crashed"
+    assert "SIGKILL" in there.error(77)
+    assert wrong_values(there, here) == []
+    return there
+
+
+@needs_mpi
+def test_mpi(project):
+    project.file("sim_study.py", STUDY)
+    there = check_study(project, by_mpi(project, "--seed", "5"))
+    assert there.info.sessions[-1]["engine"] == "mpi"
+    result = by_mpi(project, "sim_study.py::second", "--engine", "mpi", "--fresh")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "20 done" in result.stdout
+
+
+@needs_mpi
+def test_mpi_needs_several_processes(project):
+    project.file("sim_study.py", STUDY)
+    words = "engine mpi: this process is not the first of several of an MPI job"
+    result = project.simkit("--engine", "mpi")
+    assert result.code == 4
+    assert words in result.err
+    assert "mpiexec -n 4 python -m mpi4py.futures -m simkit --engine mpi" in result.err
+
+
+@needs_scoop
+def test_scoop_and_its_exit_codes(project):
+    project.file("sim_study.py", STUDY)
+    result = project.simkit("--seed", "5", "--engine", "scoop", "-n", "2")
+    there = check_study(project, subprocess.CompletedProcess([], result.code, result.out, result.err))
+    assert there.info.sessions[-1]["engine"] == "scoop"
+    assert "Lost track" not in result.err
+    assert project.simkit("sim_study.py::second", "--fresh", "--engine", "scoop", "-n", "1").code == 0
+
+
+@needs_scoop
+def test_scoop_started_by_hand(project):
+    import simkit.__main__ as main
+
+    project.file("sim_study.py", STUDY)
+    result = project.python("-m", "scoop", "-q", "-n", "2", main.__file__, "sim_study.py::second")
+    assert "20 done" in result.out, result.out + result.err
+    assert project.open("second-001").info.sessions[-1]["engine"] == "scoop"
