@@ -1,15 +1,10 @@
-"""The pipeline example: three stages, with git and Sumatra, and what a change of one makes of the others."""
+"""The pipeline example: three stages, and what a change of one makes of the others."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from conftest import Project
 
 Python = Callable[..., str]
@@ -53,41 +48,3 @@ def test_the_stages_find_the_peaks_and_follow_what_changes(project: Project, pyt
     again = project.ok(".", "-n", "0").out
     for words in ("record  3 runs", "analyse  6 runs", "compare  6 runs"):
         assert f"sim_pipeline.py::{words}" in again
-
-
-def test_git_and_sumatra_know_of_each_stage(project: Project) -> None:
-    pytest.importorskip("sumatra")
-    pytest.importorskip("django")
-    beside = Path(sys.executable).with_name("smt")
-    smt = str(beside if beside.exists() else shutil.which("smt") or pytest.skip("there is no smt"))
-    copied(project)
-    change(project, "range(8)", "range(2)")
-    names = {f"GIT_{role}_NAME": "Ada" for role in ("AUTHOR", "COMMITTER")}
-    emails = {f"GIT_{role}_EMAIL": "ada@x" for role in ("AUTHOR", "COMMITTER")}
-    environment = {**os.environ, **names, **emails, "COLUMNS": "100"}
-
-    def do(*command: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=project.path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    project.file(".gitignore", "results/\n.smt/\n__pycache__/\n")
-    do("git", "init", "-q")
-    do("git", "add", "-A")
-    do("git", "commit", "-qm", "begin")
-    readme = (EXAMPLE / "README.md").read_text("utf-8")
-    for line in re.findall(r"^\$ smt (init .*|configure .*)$", readme, re.MULTILINE):
-        do(smt, *line.partition("#")[0].split())
-    project.ok(".", "-n", "0", "--sumatra", "--reason", "first look", env=environment)
-    listed = do(smt, "list", "--long")
-    for stage in ("record", "analyse", "compare"):
-        assert f"{stage}-001.h5" in listed
-    assert listed.count("first look") == 3
