@@ -12,7 +12,7 @@ import numpy as np
 
 from simkit.errors import shown_path, visible
 from simkit.inform.progress import briefly, cut, has_unit
-from simkit.resume.continuing import tally
+from simkit.values.batch import tally
 from simkit.values.decode import ABSENT, decode
 
 if TYPE_CHECKING:

@@ -39,9 +39,8 @@ from simkit.record.catalogue import Slot, existing, opened
 from simkit.record.format import DECLARED
 from simkit.record.recorded import Recorded
 from simkit.record.upstream import digest_of_all, run_digests, shown_slot
-from simkit.resume.continuing import tally
 from simkit.resume.points import recorded_values
-from simkit.values.batch import Status
+from simkit.values.batch import Status, tally
 from simkit.values.compare import keys, mixed
 from simkit.values.instances import loaded
 

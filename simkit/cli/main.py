@@ -24,6 +24,7 @@ on files:   simkit list [NAME]              what is recorded here, how far it is
             simkit show FILE [--run N | --provenance]      simkit repair FILE
             simkit verify FILE              simkit diff A B
             simkit restore FILE DIR         simkit merge OUT FILE…
+            simkit rename OLD NEW           what was renamed in the code goes on
             simkit export FILE OUT.csv|.parquet|.nc|.h5
 """
 
@@ -383,6 +384,7 @@ _VERBS = (
     "watch",
     "report",
     "list",
+    "rename",
 )
 _ALIASES = {"status": "list"}
 

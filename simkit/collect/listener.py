@@ -36,10 +36,13 @@ _EVENTS = frozenset(
 _WRITING = os.O_WRONLY | os.O_RDWR
 _NO_DATA = (".pyc", ".lock", ".wal", ".new")
 _NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
-_READS_SOURCE = ("linecache.py", "tokenize.py", "inspect.py")  # for a traceback, or a compiler
-_READS_PACKAGES = os.path.join(
-    "importlib", "metadata", "__init__.py"
-)  # looks for packages in all of sys.path
+_FOR_ITSELF = (
+    *("linecache.py", "tokenize.py", "inspect.py"),  # for a traceback, or a compiler
+    *(
+        os.path.join(name, "__init__.py")
+        for name in (os.path.join("importlib", "metadata"), "importlib_metadata")
+    ),
+)
 
 
 @attrs.frozen
@@ -281,7 +284,7 @@ def _opener(frame: FrameType | None) -> FrameType | None:
     """The code outside of the standard library that opens a file; None where that is an import, or simkit."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib") or file.endswith((*_READS_SOURCE, _READS_PACKAGES)):
+        if file.startswith("<frozen importlib") or file.endswith(_FOR_ITSELF):
             return None
         is_library = file.startswith(_standard_library()) and "site-packages" not in file
         if not is_library and not file.startswith("<frozen "):

@@ -166,6 +166,8 @@ class Plan:
         The project's files that it needs, as they were when it was collected.
     readings
         The files that this code read while it was imported, by path.
+    stream_name
+        The name by which its random streams derive from the root seed, if not its own.
     over
         The same experiment over other points, its names resolved anew.
     """
@@ -193,6 +195,12 @@ class Plan:
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
     over: Callable[[Space], Plan] | None = None
+    stream_name: str = ""
+
+    @property
+    def stream(self) -> str:
+        """The name by which its random streams derive from the root seed: where it was renamed, its first one."""
+        return self.stream_name or self.name
 
     @property
     def doc(self) -> str:

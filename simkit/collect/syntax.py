@@ -269,13 +269,21 @@ def normal_form(text: str, *, defaults: bool = True) -> str:
     defaults
         Whether the defaults of a function's arguments, and those of a class's fields, count.
     """
+    tree = bare(text, defaults=defaults)
+    return text if tree is None else ast.dump(tree)
+
+
+def bare(text: str, *, defaults: bool = True) -> ast.Module | None:
+    """The syntax of a piece of source without what does not count; None where it was written for another Python."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):  # written for another Python: compare it letter by letter
-        return text
+    except (SyntaxError, ValueError):
+        return None
     if not defaults:
         _leave_out_defaults(tree)
-    return ast.dump(_Bare().visit(tree))
+    tree = _Bare().visit(tree)
+    assert isinstance(tree, ast.Module)
+    return tree
 
 
 def _leave_out_defaults(tree: ast.Module) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, dataclass_transform, overload
 
 import attrs
@@ -142,7 +144,43 @@ def mark(thing: Any, **changes: Any) -> None:
     if tag.kind is not None and kind is not None:
         msg = f"{location(thing)}: {thing.__name__} is tagged as {tag.kind} and as {kind}: it can be one of them"
         raise SimkitError(msg)
+    if kind is not None:
+        _check_alone(thing)
     setattr(thing, _ATTRIBUTE, attrs.evolve(tag, **changes))
+
+
+def _check_alone(thing: Any) -> None:
+    """Of two things of one name in a file only the last can be found.
+
+    A cell of a notebook, or a module that is imported anew, may define what it defined before.
+    """
+    module = sys.modules.get(thing.__module__)
+    names = getattr(thing, "__globals__", None) or (vars(module) if module is not None else {})
+    other = names.get(thing.__name__)
+    is_other = other is not None and other is not thing and tag_of(other) is not None
+    if not is_other or thing.__qualname__ != thing.__name__:
+        return
+    try:
+        with open(names.get("__file__") or "", encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return
+    lines = [line for line, name in _definitions(tree) if name == thing.__name__]
+    if len(lines) > 1:
+        msg = (
+            f"{location(thing)}: a second {thing.__name__} in this file, so that the one of line {lines[0]} "
+            "would be forgotten\n    give one of them another name"
+        )
+        raise SimkitError(msg)
+
+
+def _definitions(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """The functions and classes that a file defines at its top level, with their lines."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.lineno, child.name
+        else:
+            yield from _definitions(child)
 
 
 def follow(function: Any, experiment: Any) -> None:

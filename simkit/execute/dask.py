@@ -147,20 +147,12 @@ def _started(wanted: Mapping[str, Any], number: int) -> Pooled:
         [sys.executable, "-P", "-c", f"import sys; sys.path.append({home!r}); {code}"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True,
     )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(wanted) + "\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-        msg = f"engine {wanted['kind']}: Dask's scheduler could not be started: exit code {process.wait()}"
-        raise SimkitError(msg)
-    facts = json.loads(line)
-    if "problem" in facts:
-        process.wait()
-        msg = f"engine {wanted['kind']}: {facts['problem']}"
-        raise SimkitError(msg)
-    client = _connect(facts["address"], "Dask's scheduler was started, but does not answer")
+    try:
+        facts = _introduced(process, wanted)
+        client = _connect(facts["address"], "Dask's scheduler was started, but does not answer")
+    except BaseException:
+        _end(process)
+        raise
 
     def close() -> None:
         client.close()
@@ -171,6 +163,20 @@ def _started(wanted: Mapping[str, Any], number: int) -> Pooled:
         client.get_executor(**CALLS), lambda: number, close, words=_dashboard(facts["dashboard"]),
         may_cancel=False, alive=crew.size, is_alive=lambda: process.poll() is None,
     )  # fmt: skip
+
+
+def _introduced(process: subprocess.Popen[str], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the scheduler that was just started is to be found."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(wanted) + "\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    facts: dict[str, Any] = json.loads(line or '{"problem": "its scheduler ended as it was started"}')
+    if "problem" in facts:
+        msg = f"engine {wanted['kind']}: {facts['problem']}"
+        raise SimkitError(msg)
+    return facts
 
 
 def _end(process: subprocess.Popen[str]) -> None:

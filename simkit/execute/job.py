@@ -108,7 +108,7 @@ class Recipe:
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
         import dill
 
-        job, space, compress, declared, suppliers = dill.loads(self.payload)
+        job, space, compress, stream, declared, suppliers = dill.loads(self.payload)
         function = getattr(module, self.experiment)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
@@ -119,7 +119,8 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        return attrs.evolve(job, plan=plan.supplied(suppliers)), Declared(declared)
+        plan = attrs.evolve(plan.supplied(suppliers), stream_name=stream)
+        return attrs.evolve(job, plan=plan), Declared(declared)
 
 
 @attrs.frozen(eq=False)
@@ -162,7 +163,9 @@ def portable(job: Job, declared: Declared) -> Source:
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
             return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps((rest, space, plan.compress, elements, suppliers), recurse=True)
+        payload = dill.dumps(
+            (rest, space, plan.compress, plan.stream_name, elements, suppliers), recurse=True
+        )
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(
@@ -252,7 +255,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def start_method(wanted: Method | None = None) -> Method:
-    """Fork where it is safe, else spawn."""
+    """Fork where it is safe, else spawn: a fork has none of the threads that may hold a lock, or be waited for."""
     if wanted is not None:
         return wanted
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    is_safe = threading.active_count() == 1 and not any(name in sys.modules for name in _THREADED)
+    return "fork" if sys.platform == "linux" and is_safe else "spawn"
+
+
+_THREADED = ("jax", "tensorflow")  # their threads are not Python's, and a fork of theirs hangs

@@ -217,8 +217,9 @@ class Progress:
         self.logged += list(batch.logs)[: _KEPT - len(self.logged)]
         bar = self.slowest[-1][0] if len(self.slowest) == _KEPT else -1.0
         slow = np.flatnonzero(batch.seconds > bar)
-        order = slow[np.argsort(-batch.seconds[slow])[:_KEPT]].tolist()
-        longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in order]
+        if len(slow) > _KEPT:
+            slow = slow[np.argpartition(batch.seconds[slow], -_KEPT)[-_KEPT:]]
+        longest = self.slowest + [(float(batch.seconds[i]), int(batch.runs[i])) for i in slow.tolist()]
         self.slowest = sorted(longest, key=lambda pair: -pair[0])[:_KEPT]
 
     def _take_failure(self, batch: Batch, position: int, values: Callable[[int], Mapping[str, Any]]) -> None:

@@ -194,7 +194,8 @@ class Report:
         if self.quiet:
             return
         for remark in target.remarks:
-            print(f"{remark}; starting {shown_path(target.slot.path)}")
+            first, *more = remark.split("\n")
+            print("\n".join([f"{first}; starting {shown_path(target.slot.path)}", *more]))
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
             print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")

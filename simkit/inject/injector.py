@@ -230,7 +230,7 @@ class Injector:
             columns[name] = map(given, elements) if copied else elements
         careful, seeds = self.is_careful, None
         if careful or self.has_stream:
-            seeds = run_seeds(self.root, self.plan.name, runs) if self.seeds is None else self.seeds[runs]
+            seeds = run_seeds(self.root, self.plan.stream, runs) if self.seeds is None else self.seeds[runs]
         self.baseline.give(seeds if careful else None)
         if self.has_stream and seeds is not None:
             columns["seed"] = seeds.tolist()

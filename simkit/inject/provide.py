@@ -139,7 +139,7 @@ def make_shared(node: Node, plan: Plan, values: Mapping[str, Any], root: int, te
     try:
         passed = arguments(node, plan, values)
         own = [stream_of(name, generator) for name, generator in plan.generators.items()]
-        with seeded([*global_streams(), *own], shared_seed(root, plan.name, node.key)), Lineage():
+        with seeded([*global_streams(), *own], shared_seed(root, plan.stream, node.key)), Lineage():
             value = node.called(passed)
             return entered(value, teardown, node) if node.kind == "fixture" else protected(value)
     except SimkitError:
@@ -156,7 +156,7 @@ def _stream(node: Node, plan: Plan, values: Mapping[str, Any], root: int) -> Any
         return np.random.default_rng(values[node.needs[0].key])
     if node.name == RANDOM_STATE:
         return small_seed(values[node.needs[0].key])
-    return shared_seed(root, plan.name, provider)
+    return shared_seed(root, plan.stream, provider)
 
 
 def arguments(node: Node, plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class VectorInjector(Injector):
             iterables, seeds, _ = self.inputs(runs, portion.points)
             columns = {key: list(column) for key, column in iterables.items()}
         if seeds is None and (single or self.has_stream):
-            seeds = run_seeds(self.root, self.plan.name, runs) if self.seeds is None else self.seeds[runs]
+            seeds = run_seeds(self.root, self.plan.stream, runs) if self.seeds is None else self.seeds[runs]
         self.baseline.give(seeds if single else None)
         return Together(
             runs, portion.points, seeds, columns, np.full(n, np.nan), np.full(n, np.nan, "f4"),

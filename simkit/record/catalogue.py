@@ -70,6 +70,25 @@ def existing(folder: Path, name: str, output: Path | None = None, shard: Shard |
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
 
 
+_MOST = 500  # files of other experiments that are looked into
+
+
+def newest_of_each(folder: Path, output: Path | None = None) -> list[Slot]:
+    """The newest trajectory of each experiment, those written last first."""
+    if output is not None:
+        groups = experiments(output) if output.exists() and output.stat().st_size else []
+        return [Slot(output, group) for group in reversed(groups)]
+    newest: dict[str, tuple[int, Path]] = {}
+    for path in _files_in(folder, "", ".h5"):
+        stem, _, number = path.stem.rpartition("-")
+        if stem and number.isdigit() and not path.name.startswith("."):
+            newest[stem] = max(newest.get(stem, (0, path)), (int(number), path))
+    paths = sorted(
+        (path for _, path in newest.values() if path.exists()), key=lambda path: path.stat().st_mtime
+    )
+    return [Slot(path, path.stem.rpartition("-")[0]) for path in paths[::-1][:_MOST]]
+
+
 def _files_in(folder: Path, start: str, end: str) -> list[Path]:
     """The files of a folder whose names begin and end like this.
 

@@ -122,10 +122,10 @@ def read_checkpoints(runs: h5py.Group) -> dict[int, Restored]:
     return checkpoints
 
 
-def forget_checkpoints(runs: h5py.Group, done: Sequence[int]) -> None:
+def forget_checkpoints(runs: h5py.Group, done: Index) -> None:
     """These runs need theirs no more."""
     vault = runs.get("checkpoint")
-    for run in done if vault is not None and len(vault) else ():
+    for run in done.tolist() if vault is not None and len(vault) else ():
         if str(run) in vault:
             del vault[str(run)]
 

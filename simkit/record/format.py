@@ -38,6 +38,8 @@ DECLARED = "declared"  # the column of runs that says whether their points still
 FEEDS = "feeds"  # the attribute that tells which arguments were made from runs of other experiments
 AFTER = "after"  # the attribute of what an `@after` gave or asked for
 ADDED = "added"
+RENAMED = "renamed"  # of an experiment: the names that were given another one, pairs as JSON
+STREAM = "stream"  # of a renamed experiment: the name by which its random streams derive from the root seed
 MERGED = "merged"  # the table below ``info`` of the files that runs were merged from
 _HOW_VALUES_LIE = frozenset({"layout", "codec", "dtype", "fields", "attributes", "length", "constant"})
 

@@ -276,7 +276,7 @@ class Writer:
         forget(self.root["runs"], batch.runs[self.table.status[batch.runs] != Status.PENDING])
         refused = self.table.put(batch)
         status, runs = self.table.status[batch.runs], self.runs.group
-        forget_checkpoints(runs, batch.runs[status == Status.DONE].tolist())
+        forget_checkpoints(runs, batch.runs[status == Status.DONE])
         errors = {**batch.errors, **refused}
         write_texts(runs, "error", refused)
         write_texts(runs, "error", batch.errors)

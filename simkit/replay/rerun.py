@@ -29,6 +29,7 @@ from simkit.inject.injector import OnError
 from simkit.inject.provide import Constant, constants, reserved, shared_values
 from simkit.inject.seeds import run_seeds
 from simkit.record.facts import read_stops
+from simkit.record.format import STREAM
 from simkit.record.recorded import Recorded
 from simkit.record.upstream import confirm, feeds_of, recorded_openers, recorded_places
 from simkit.resume.points import recorded_values
@@ -307,7 +308,7 @@ def replays(recorded: Recorded, runs: Index, function: Callable[..., Any] | None
         ]
         laid = {**given, **{name: value for name, _, value in overlaid}}
         plan = _plan(source, recorded, group, laid)
-        seeds = _own_seeds(recorded, group, source.name)
+        seeds = _own_seeds(recorded, group, plan.stream if plan.stream_name else source.name)
         rerun = Rerun.of(
             plan, _root(recorded), _outside(recorded, laid), seeds, read_stops(recorded.root["runs"])
         )
@@ -321,6 +322,7 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed if "." not in name}
     try:
         plan = resolve(source.candidate, [*source.levels, last_resort], settings)
+        return attrs.evolve(plan, stream_name=str(recorded.attributes.get(STREAM, "")))
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None
@@ -389,7 +391,7 @@ def _own_seeds(recorded: Recorded, runs: Index, experiment: str) -> Array | None
 
     Runs that were merged bring their own; a function of another name shall draw what the recorded one drew.
     """
-    name = str(recorded.attributes["node_id"]).partition("::")[2]
+    name = str(recorded.attributes.get(STREAM, "")) or str(recorded.attributes["node_id"]).partition("::")[2]
     seeds = recorded.run_column("seed")
     if seeds is None:
         return None if name == experiment else run_seeds(_root(recorded), name, np.arange(len(recorded)))

@@ -20,18 +20,18 @@ from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.graph import project_file
 from simkit.collect.plan import Plan, given_by_code, node_id, providers_of
-from simkit.collect.targets import Shard
 from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
 from simkit.record.damage import damage_of, listing
-from simkit.record.format import PART_OF
+from simkit.record.format import PART_OF, STREAM
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
 from simkit.record.salvage import salvage
 from simkit.resume.points import Points, continued_points, fresh_points
+from simkit.resume.renaming import Renaming, is_same_but_for_names, newest_recognised, recognised
 from simkit.values.batch import Restored, Status
 from simkit.values.compare import digest
 from simkit.values.decode import decode
@@ -120,6 +120,7 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
     code = tuple(changes(before, plan.code, _valued(plan)))
+    code = () if code and is_same_but_for_names(plan, recorded, _valued(plan)) else code
     return Mismatch(other, changed, code, captured, inputs)
 
 
@@ -185,6 +186,8 @@ class Continuation:
         The file and the group in it.
     root
         The root seed.
+    stream
+        The name by which random streams derive from it, if not the experiment's own.
     points
         The plan's points in the order of the file.
     known
@@ -210,6 +213,7 @@ class Continuation:
     changed: Mismatch = Mismatch()
     remarks: tuple[str, ...] = ()
     damage: str = ""
+    stream: str = ""
 
 
 def fitted(plan: Plan, recorded: Recorded) -> Plan:
@@ -296,9 +300,34 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
     differing = match.nearest
     if differing is not None and differing[0] == match.empty:
         differing = None  # nothing is set aside
+    elif renamed := None if settings.fresh or settings.shard else _renamed(plan, settings, match):
+        return _beside(plan, settings, match, *renamed)
     if differing is not None:
         _check_change(*differing, settings)
     return _next(plan, settings, match.empty, differing)
+
+
+def _renamed(plan: Plan, settings: Settings, match: Match) -> tuple[Slot, Renaming] | None:
+    """The trajectory that would be continued if some names were not others by now."""
+    now, valued = fingerprint(plan), _valued(plan)
+    if match.nearest is None:
+        return newest_recognised(plan, settings, now, valued) if match.empty is None else None
+    with closing(match.nearest[0].open()) as recorded:
+        renaming = recognised(plan, recorded, now, valued)
+    return None if renaming is None else (match.nearest[0], renaming)
+
+
+def _beside(plan: Plan, settings: Settings, match: Match, slot: Slot, renaming: Renaming) -> Continuation:
+    """Begin the next trajectory beside one that only has other names; stop where more than a minute is at stake."""
+    with closing(slot.open()) as recorded:
+        seconds = _seconds(recorded)
+    lines = [
+        f"{shown_path(slot.path)} is not continued: {renaming.words()}",
+        *(f"    keep its done runs and go on:  {command}" for command in renaming.commands(slot)),
+    ]
+    if settings.on_change == "stop" or (settings.on_change is None and seconds > _WORTH_ASKING):
+        raise SimkitError("\n".join([*lines, "    begin the next trajectory:     simkit --fresh"]))
+    return attrs.evolve(_next(plan, settings, match.empty, None), remarks=("\n".join(lines),))
 
 
 def _next(
@@ -384,8 +413,9 @@ def _continued(
     known = _computed(plan, recorded, found)
     checkpoints = {} if found else recorded.checkpoints()
     return Continuation(
-        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found
-    )
+        slot, int(recorded.attributes["root_seed"]), points, known, status, checkpoints, found,
+        stream=str(recorded.attributes.get(STREAM, "")),
+    )  # fmt: skip
 
 
 def failed_only(points: Points, status: Array) -> Points:
@@ -434,26 +464,3 @@ def _computed(plan: Plan, recorded: Recorded, found: Mismatch) -> dict[str, Any]
 def _upstream(plan: Plan, key: str) -> set[str]:
     """A node and all that it needs."""
     return {key}.union(*(_upstream(plan, need.key) for need in plan.nodes[key].needs))
-
-
-def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
-    """The runs to execute among the chosen ones; ``again`` takes done ones too."""
-    if chosen is None:
-        return points.todo
-    if again:
-        return np.flatnonzero(chosen)
-    todo = np.asarray(points.todo, np.int64)
-    return todo[chosen[todo]]
-
-
-def in_part(shard: Shard, chosen: Array | None, size: int) -> Array:
-    """The chosen runs that belong to a shard."""
-    part = np.zeros(size, bool)
-    part[shard.part(size)] = True
-    return part if chosen is None else part & chosen
-
-
-def tally(status: Array) -> dict[str, int]:
-    """How many runs have each status."""
-    counts = np.bincount(status, minlength=len(Status))
-    return {one.word: int(counts[one]) for one in Status if counts[one]}

@@ -11,8 +11,8 @@ from simkit.collect.collection import Item
 from simkit.collect.config import Settings
 from simkit.collect.targets import selected
 from simkit.record.catalogue import Slot
-from simkit.resume.continuing import failed_only, fitted, matched_slot, named_match, restricted
-from simkit.resume.points import continued_points, fresh_points
+from simkit.resume.continuing import failed_only, fitted, matched_slot, named_match
+from simkit.resume.points import continued_points, fresh_points, restricted
 from simkit.values.batch import Status
 
 

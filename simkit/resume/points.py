@@ -11,6 +11,7 @@ import numpy as np
 
 from simkit.collect.fields import is_parameter, leaves
 from simkit.collect.plan import Plan
+from simkit.collect.targets import Shard
 from simkit.declare.axes import from_list
 from simkit.declare.feed import Upstream
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
@@ -333,3 +334,20 @@ def _declared_rows(plan: Plan, recorded: Recorded, size: int) -> Index:
     mine = [keys(declared[name]) for name in names]
     theirs = [keys(_recorded_column(recorded, name, slice(0, size))) for name in names]
     return matched(mine, theirs, len(plan.space), size)
+
+
+def restricted(points: Points, chosen: Array | None, *, again: bool = False) -> Any:
+    """The runs to execute among the chosen ones; ``again`` takes done ones too."""
+    if chosen is None:
+        return points.todo
+    if again:
+        return np.flatnonzero(chosen)
+    todo = np.asarray(points.todo, np.int64)
+    return todo[chosen[todo]]
+
+
+def in_part(shard: Shard, chosen: Array | None, size: int) -> Array:
+    """The chosen runs that belong to a shard."""
+    part = np.zeros(size, bool)
+    part[shard.part(size)] = True
+    return part if chosen is None else part & chosen

@@ -211,7 +211,7 @@ def _called(
         recorded.classes = loaded
         given = {TRAJECTORY: Trajectory(recorded)}
         outcome = call_companion(
-            after, plan.name, progress.target.root, known, given, settings.on_error, beat
+            after, plan.stream, progress.target.root, known, given, settings.on_error, beat
         )
         if outcome is None:
             return Stage(after, "interrupted", 0.0)

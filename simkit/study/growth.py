@@ -113,7 +113,7 @@ class Growth:
         """Other names are explored from now on."""
         assert self.plan.strategy is not None
         try:
-            plan = self.plan.strategy.over(space)
+            plan = attrs.evolve(self.plan.strategy.over(space), stream_name=self.target.stream)
         except SimkitError as problem:
             msg = f"{where} asks for points of {', '.join(space.names)}\n{problem}"
             raise SimkitError(msg) from None

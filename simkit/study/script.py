@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
 from simkit.study.answers import Answers
 from simkit.study.conversation import Conversation
-from simkit.study.session import outside_of, studied, worker_number
+from simkit.study.session import outside_of, placed, studied, transported, worker_number
 from simkit.study.strategies import prepared
 from simkit.study.supply import supplied
 
@@ -36,8 +37,8 @@ class ScriptedStudy:
         The trajectory's file; its group is named as the function.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
+    def __init__(self, conversation: Conversation, engine: ExitStack) -> None:
+        self._conversation, self._engine = conversation, engine
         self.path = conversation.growth.target.slot.path
 
     def run(self, space: Space) -> Answers:
@@ -77,6 +78,7 @@ class ScriptedStudy:
             raise
         finally:
             self._conversation.finish()
+            self._engine.close()
         growth.reporter.end(growth.progress)
         if error is None and growth.n:
             recorded = growth.target.slot.open()
@@ -101,6 +103,7 @@ def start(
     output: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     into: str | os.PathLike[str] | None = None,
+    engine: Any = None,
 ) -> ScriptedStudy:
     """Begin a study whose points a script asks for, in a ``with`` block: many calls append to one trajectory.
 
@@ -113,7 +116,7 @@ def start(
         An experiment, or any function; a space or strategy that decorates it does not count here.
     workers
         Supervised processes; 0 runs in this one.
-    seed, set, output, fresh, into
+    seed, set, output, fresh, into, engine
         As in `run`.
 
     Returns
@@ -123,16 +126,21 @@ def start(
     """
     plan, project = plan_of(function, None, outside_of(set), the_script)
     settings = attrs.evolve(
-        project,
-        workers=workers,
+        placed(project, engine, workers),
         seed=seed,
         output=None if output is None else Path(output),
         fresh=fresh,
         into=None if into is None else Path(into),
         argv=(f"simkit.start({plan.name})",),
     )
-    plan = supplied(plan, Supply(settings))
-    return ScriptedStudy(prepared(plan, settings, fitting_reporter())[0])
+    stack = ExitStack()
+    with ExitStack() as failed:
+        failed.push(stack)
+        settings = stack.enter_context(transported(settings, [plan], f"engine={settings.engine!r}"))
+        plan = supplied(plan, Supply(settings))
+        study = ScriptedStudy(prepared(plan, settings, fitting_reporter())[0], stack)
+        failed.pop_all()
+    return study
 
 
 def script(
@@ -147,6 +155,7 @@ def script(
     output: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     into: str | os.PathLike[str] | None = None,
+    engine: Any = None,
     check: bool = False,
     **axes: Any,
 ) -> Trajectory:
@@ -165,7 +174,7 @@ def script(
     results
         The globals to record as they are when the script ends; by default all that it assigns and that can be
         stored.
-    workers, seed, set, output, fresh, into, check
+    workers, seed, set, output, fresh, into, engine, check
         As in `run`.
     **axes
         Names of the script with the values to explore; several are combined as by `product`.
@@ -188,8 +197,7 @@ def script(
     function = experiment_of(file, [name for name in wanted if name != TRIAL], names)
     plan, project = plan_of(function, whole, outside_of(set))
     settings = attrs.evolve(
-        project,
-        workers=worker_number(workers),
+        placed(project, engine, worker_number(workers)),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,

@@ -36,8 +36,8 @@ from simkit.inject.provide import constants, reserved, shared_values
 from simkit.record.catalogue import Slot
 from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
-from simkit.resume.continuing import Continuation, decide, in_part, restricted
-from simkit.resume.points import path_values
+from simkit.resume.continuing import Continuation, decide
+from simkit.resume.points import in_part, path_values, restricted
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
@@ -145,7 +145,10 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if trials is not None and not len(restricted(target.points, chosen)):
         target = attrs.evolve(target, points=trials.extended(target.points))
         chosen = trials.is_chosen
-    plan = (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space)
+    plan = attrs.evolve(
+        (plan.strategy.over if plan.strategy else plan.with_space)(target.points.space),
+        stream_name=target.stream,
+    )
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks += [*remarks, *(plan.space.remarks if target.status is None else target.points.remarks)]
@@ -251,9 +254,7 @@ def run(
     number = worker_number(workers)
     plan, project = plan_of(function, space, outside_of(set))
     settings = attrs.evolve(
-        project,
-        engine=project.engine if engine is None else engine,
-        workers=number if engine is None else max(1, number),
+        placed(project, engine, number),
         seed=seed,
         output=None if output is None else Path(output).absolute(),
         fresh=fresh,
@@ -261,6 +262,13 @@ def run(
         argv=(f"simkit.run({plan.name})",),
     )
     return studied(plan, settings, check=check)
+
+
+def placed(project: Settings, engine: Any, workers: int) -> Settings:
+    """The settings with the engine and workers that a script asks for."""
+    if engine is None:
+        return attrs.evolve(project, workers=workers)
+    return attrs.evolve(project, engine=engine, workers=max(1, workers))
 
 
 def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:

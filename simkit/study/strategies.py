@@ -59,6 +59,7 @@ def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Conver
     recorded = None if target.status is None else target.slot.open()
     try:
         plan = plan if recorded is None else fitted(plan, recorded)
+        plan = attrs.evolve(plan, stream_name=target.stream)
         history = History(recorded)
         is_over = recorded is not None and _is_over(plan, recorded)
     finally:
@@ -125,7 +126,7 @@ def _called(conversation: Conversation) -> Outcome | None:
         return asker.played(function(*positional, **named), function)
 
     return call_companion(
-        attrs.evolve(strategy, function=played), growth.plan.name, growth.target.root, growth.shared, given,
+        attrs.evolve(strategy, function=played), growth.plan.stream, growth.target.root, growth.shared, given,
         settings.on_error, growth.interrupt.beat, watched=False,
     )  # fmt: skip
 

@@ -35,6 +35,12 @@ class Status(enum.IntEnum):
 WORDS = tuple(status.word for status in Status)
 
 
+def tally(status: Array) -> dict[str, int]:
+    """How many runs have each status."""
+    counts = np.bincount(status, minlength=len(Status))
+    return {one.word: int(counts[one]) for one in Status if counts[one]}
+
+
 class Heard(NamedTuple):
     """A warning of Python's: what it said, and where."""
 

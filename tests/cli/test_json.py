@@ -114,6 +114,8 @@ def test_verify_diff_export_and_merge(study):
     assert (one["file"], one["runs"]) == (str(study.path / "out.csv"), 6)
     (one,) = objects(study.ok("merge", "all.h5", "f", "--json"))
     assert (one["counts"], one["name"]) == ({"done": 5, "failed": 1}, "f")
+    (one,) = objects(study.ok("rename", "z", "y", "all.h5", "--json"))
+    assert (one["file"], one["old"], one["new"]) == (str(study.path / "all.h5"), "z", "y")
     study.simkit("-n", "0", "--set", "gamma=0.3", "--where", "x < 2", "--output", "other.h5")
     result = study.simkit("diff", "f", "other.h5", "--json")
     (one,) = objects(result)

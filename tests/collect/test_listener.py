@@ -394,18 +394,24 @@ def test_modules_that_were_found_by_name_with_workers_and_at_import(project, wor
     assert made == [[50, 100], [700, 1400], [700, 1400]]
 
 
-def test_a_library_that_looks_for_installed_packages_reads_no_folder_of_the_project(study):
-    text = """
-        import importlib.metadata, sys
-        from pathlib import Path
-        sys.path.insert(0, str(Path(__file__).parent))
-        VERSION = importlib.metadata.version("attrs")
+@pytest.mark.parametrize("place", ["module", "run"])
+def test_a_library_that_looks_for_its_version_reads_no_folder_of_the_project(project, place):
+    look = "importlib.metadata.distribution('attrs').version, [*importlib.metadata.entry_points()]"
+    project.file(
+        "sim_f.py",
+        f"""
+        import importlib.metadata
+        from simkit import experiment, explore
 
+        {look if place == "module" else ""}
+
+        @experiment
+        @explore(x=[1, 2])
         def f(x):
-            return {"r": len(importlib.metadata.version("numpy")) * 0 + x, "v": VERSION}
-        """
-    study.write("sim_a.py", text)
-    assert results(study.module("sim_a.py").f) == [1, 2]
-    study.write("picture.png", "")
-    assert results(study.module("sim_a.py").f) == [1, 2]
-    assert len(trajectories(study)) == 1
+            {look if place == "run" else ""}
+            return x
+        """,
+    )
+    project.ok("-n", "0")
+    project.file("plot.png", "new")
+    assert "nothing to do" in project.ok("-n", "0").out

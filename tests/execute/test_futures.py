@@ -265,6 +265,16 @@ def test_a_strategy_asks_through_an_executor(tmp_path, pool):
     traj.close()
 
 
+def test_a_loop_of_a_scripts_own_and_a_script_as_it_is_go_through_an_executor(tmp_path, pool):
+    with simkit.start(lambda x: {"y": 2 * x}, engine=pool, output=tmp_path / "a.h5") as study:
+        assert study.run(simkit.explore(x=[1, 2]))["y"].tolist() == [2, 4]
+        assert study.run(simkit.explore(x=[5]))["y"].tolist() == [10]
+    model = tmp_path / "model.py"
+    model.write_text("a = 1\nb = a + 1\n")
+    with simkit.script(model, a=[3, 4], results=["b"], engine=pool, output=tmp_path / "b.h5") as traj:
+        assert traj["b"].tolist() == [4, 5]
+
+
 def test_files_of_runs_and_calls_of_many_runs_travel_too(tmp_path, pool):
     def written(run, workdir, x):
         (workdir / "small").write_bytes(bytes(x))

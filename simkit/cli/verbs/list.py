@@ -23,9 +23,11 @@ from simkit.errors import Damaged, NothingToRun, SimkitError, listed, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import experiments
+from simkit.record.file.locks import writer_of
 from simkit.record.recorded import Recorded
-from simkit.resume.continuing import matched_slot, tally
+from simkit.resume.continuing import matched_slot
 from simkit.study.supply import supplied
+from simkit.values.batch import tally
 from simkit.values.decode import decode
 
 _ELSEWHERE = ("__pycache__", "node_modules", "site-packages")  # and what begins with a dot
@@ -227,6 +229,8 @@ def _row(line: Line, mine: Sequence[Line], continued: tuple[Path, str] | None) -
     nbytes = sum(part.stat().st_size for part in parts if part.exists())
     here = continued is not None and continued == (line.path.resolve(), line.name)
     mark = "simkit continues it" if here else ""
+    if writer := writer_of(line.path):
+        mark = f"{writer} is writing it"
     order = sorted(line.counts, key="pending".__eq__)
     runs = ", ".join(f"{line.counts[word]} {word}" for word in order) or "no runs"
     return [file, runs, constants, size(nbytes), line.session, mark]

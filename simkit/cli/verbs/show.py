@@ -17,6 +17,7 @@ from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, 
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
+from simkit.record.file.locks import writer_of
 from simkit.record.file.store import left_log
 from simkit.record.recorded import Recorded
 from simkit.values.decode import ABSENT
@@ -148,6 +149,8 @@ def show(file: str, name: str | None, run: int | None) -> int:
     for recorded in experiments_at(file, name):
         print(Trajectory(recorded))
         path = recorded.path
+    if path is not None and (writer := writer_of(path)):
+        print(f"{writer} is writing it: this is how far it is now")
     if path is not None and (log := left_log(path)):
         print(log)
     return 0

@@ -15,9 +15,10 @@ from simkit.analyse.open import recorded_at
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly
 from simkit.record.catalogue import existing, experiments
+from simkit.record.file.locks import writer_of
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
-from simkit.resume.continuing import tally
+from simkit.values.batch import tally
 from simkit.values.compare import Gap, Tolerance
 from simkit.values.decode import ABSENT
 
@@ -75,6 +76,7 @@ def facts_of(recorded: Recorded) -> dict[str, Any]:
         "counts": counts,
         "bytes": sum(part.stat().st_size for part in parts if part.exists()),
         "session": sessions[-1].get("ended", sessions[-1]["started"]) if sessions else None,
+        "writer": writer_of(recorded.path),
     }
 
 

@@ -246,7 +246,7 @@ def _finish(root: h5py.Group, blueprint: Blueprint) -> None:
     if DECLARED in root["runs"]:
         del root["runs"][DECLARED]  # by the next session, that knows the points
     if "checkpoint" in root["runs"]:
-        forget_checkpoints(root["runs"], np.flatnonzero(blueprint.status == Status.DONE).tolist())
+        forget_checkpoints(root["runs"], np.flatnonzero(blueprint.status == Status.DONE))
     for name in agreed.columns:
         path = place("parameters", name)
         if path in root and any(one.names[name].constant for one in blueprint.surveys if name in one.names):

@@ -41,6 +41,37 @@ def study(shared):
     return shared
 
 
+def test_a_trajectory_that_is_being_written_says_so(project):
+    project.file(
+        "sim_slow.py",
+        """
+        import pathlib, time
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2])
+        def slow(x, run):
+            run.checkpoint()
+            pathlib.Path("begun").touch()
+            while not pathlib.Path("go").exists():
+                time.sleep(0.01)
+            return x
+        """,
+    )
+    with project.under_way("-n", "1") as process:
+        project.until(lambda: project.has("begun"))
+        project.until(lambda: list(project.path.glob("results/slow-001.h5")))
+        writing = f"process {process.pid} on "
+        assert f"{writing}" in project.ok("list").out
+        assert " is writing it\n" in project.ok("list").out
+        assert " is writing it: this is how far it is now\n" in project.ok("show", "slow").out
+        line = project.ok("list", "--json").out.splitlines()[0]
+        assert f'"writer": "{writing}' in line
+        project.file("go")
+        process.communicate(timeout=60)
+    assert "is writing it" not in project.ok("list").out + project.ok("show", "slow").out
+
+
 def test_each_trajectory_has_its_runs_and_what_tells_it_apart(study):
     before = {path: path.read_bytes() for path in study.path.joinpath("results").iterdir()}
     out = study.ok("list").out

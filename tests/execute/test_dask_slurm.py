@@ -1,0 +1,72 @@
+"""A real Slurm: jobs execute a study, one of them may be cancelled; `.ci/slurm start` starts one on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib.util import find_spec
+
+import pytest
+from processes import wrong_values
+
+
+def slurm(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def has_slurm():
+    if shutil.which("sinfo") is None or find_spec("dask_jobqueue") is None:
+        return False
+    try:
+        return bool(slurm("sinfo", "-h").stdout)
+    except subprocess.TimeoutExpired:
+        return False
+
+
+pytestmark = pytest.mark.skipif(
+    not has_slurm(), reason="no Slurm answers here, or dask-jobqueue is not installed"
+)
+
+STUDY = """
+    import time
+    import numpy as np
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(200))
+    def study(x, rng):
+        time.sleep(0.02)
+        return {"y": x * 0.5, "draws": rng.random(3), "ragged": np.arange(x % 5)}
+"""
+CONFIG = """
+    [tool.simkit.engines.slurm]
+    queue = "main"
+    cores = 1
+    memory = "500 MB"
+    walltime = "00:10:00"
+    interface = "lo"
+    job_name = "simkit-test"
+    jobs = 2
+"""
+
+
+def test_jobs_execute_a_study_and_one_that_is_cancelled_costs_no_run(project):
+    project.file("sim_study.py", STUDY)
+    project.file("pyproject.toml", CONFIG)
+
+    def jobs(state):
+        return slurm("squeue", "-h", "-n", "simkit-test", "-t", state, "-o", "%i").stdout.split()
+
+    with project.under_way("--engine", "slurm", "--seed", "5") as process:
+        project.until(lambda: len(jobs("running")) == 2, 60)
+        project.until(lambda: project.path.joinpath("results", "study-001.h5").exists(), 60)
+        slurm("scancel", jobs("running")[0])
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert "200 done" in out
+    assert "dask dashboard: http://" in out
+    project.ok("--seed", "5", "--fresh", "-n", "2")
+    there, here = project.open("study-001"), project.open("study-002")
+    assert wrong_values(there, here) == []
+    assert there.info.sessions[-1]["engine"] == "slurm"
+    project.until(lambda: not jobs("running,pending"))
