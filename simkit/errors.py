@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import inspect
 import os
 import re
@@ -148,6 +149,26 @@ def listed(name: str, available: Iterable[str], most: int = 20) -> str:
     ordered = close + sorted(n for n in names if n not in close)
     rest = f", … ({len(ordered) - most} more)" if len(ordered) > most else ""
     return (", ".join(ordered[:most]) + rest) or "none"
+
+
+def refused(error: OSError) -> str:
+    """What the system did not do: a folder may not be entered, a name is too long, a disk is full."""
+    name = error.filename
+    if isinstance(name, int) or name is None:
+        return error.strerror or str(error)
+    return f"{shown_path(os.fsdecode(name))}: {error.strerror or error}"
+
+
+_LONGEST_STEM = 160  # bytes of a name in a file's: most systems take 255, and numbers and endings follow
+
+
+def file_stem(name: str) -> str:
+    """A name as files can be called after it: the end of a very long one is a digest."""
+    data = name.encode("utf-8", "backslashreplace")
+    if len(data) <= _LONGEST_STEM:
+        return name
+    start = data[: _LONGEST_STEM - 13].decode("utf-8", "ignore")
+    return f"{start}-{hashlib.sha256(data).hexdigest()[:12]}"
 
 
 def did_you_mean(name: str, available: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_example_gives_what_is_shown(project, monkeypatch):
     project.file("sim_solver.py", blocks("python")[0])
-    project.file("params.in", blocks("")[0])
+    project.file("params.in", re.search(r"^```\n(\{.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1])
     project.ok("-n", "1")
     monkeypatch.chdir(project.path)
     test = doctest.DocTestParser().get_doctest("\n".join(blocks("pycon")), {}, "external", "external.md", 0)

@@ -15,7 +15,7 @@ from simkit.collect.config import find_rootdir, load_settings
 from simkit.collect.listener import listener
 from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
-from simkit.errors import SimkitError, caller, listed, shown_path
+from simkit.errors import SimkitError, caller, file_stem, listed, shown_path
 from simkit.record.catalogue import existing, experiments, is_trajectory, opened
 from simkit.record.merge import merging
 from simkit.record.recorded import Recorded
@@ -79,8 +79,8 @@ def open(
         recorded = _recorded(path, name, constants)
     if hearing is not None and recorded.path.exists():  # by a provider, or in a run: it is an input
         hearing.add(str(recorded.path))
-        if path is None or not Path(path).is_file():
-            hearing.add(str(recorded.path.with_name(f"{recorded.name}-*.h5" if path else "*.h5")))
+        if path is None or not os.path.isfile(path):
+            hearing.add(str(recorded.path.with_name(f"{file_stem(recorded.name)}-*.h5" if path else "*.h5")))
     if mode == "r+":
         recorded.close()
         recorded = Recorded.open(recorded.path, recorded.name, writable=True)
@@ -122,7 +122,7 @@ def _know_codecs(recorded: Recorded) -> None:
 def _recorded(
     path: str | os.PathLike[str] | None, name: str | None, constants: Mapping[str, Any] | None = None
 ) -> Recorded:
-    if isinstance(path, str) and path.isidentifier() and not Path(path).is_file():
+    if isinstance(path, str) and path.isidentifier() and not os.path.isfile(path):
         return _by_name(path, constants or {})
     file = _newest(_results()) if path is None else Path(path)
     if path is not None and file.is_dir():
@@ -150,7 +150,7 @@ def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) ->
     """
     file, _, inside = target.partition("::")
     wanted, path = name or inside or None, Path(file)
-    there = experiments(path) if wanted is None and path.is_file() else []
+    there = experiments(path) if wanted is None and os.path.isfile(path) else []
     if len(there) > 1:
         msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
         raise SimkitError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
-from simkit.errors import SimkitError, nearest, visible
+from simkit.errors import SimkitError, nearest, refused, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -208,6 +209,11 @@ def _ended(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("simkit: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            return _bug()
+        print(visible(f"simkit: {refused(error)}"), file=sys.stderr)
+        return LOST if error.errno in _FULL else USAGE
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
     return code
@@ -437,6 +443,9 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
         return parser.parse_intermixed_args(arguments)
     except SystemExit as end:
         return USAGE if end.code else 0
+
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def _bug() -> int:

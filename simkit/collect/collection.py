@@ -39,6 +39,7 @@ from simkit.errors import (
     did_you_mean,
     listed,
     location,
+    refused,
     shown_path,
     together,
 )
@@ -155,7 +156,8 @@ def _each(
     for thing in things:
         try:
             made.append(make(thing))
-        except SimkitError as error:
+        except (SimkitError, OSError) as refusal:
+            error = refusal if isinstance(refusal, SimkitError) else SimkitError(refused(refusal))
             if str(error) not in {str(problem.error) for problem in problems}:
                 problems.append(Problem(where(thing), error))
     return made
@@ -163,7 +165,13 @@ def _each(
 
 def _experiments(settings: Settings) -> tuple[list[Candidate], list[str], list[Problem]]:
     rootdir, problems = settings.rootdir, list[Problem]()
-    paths = files(settings.targets, settings.files)
+
+    def closed(error: OSError) -> None:
+        where = shown_path(Path(error.filename))
+        words = f"{where}: {error.strerror}: what is in this folder is not collected\n    name the files that are meant"
+        problems.append(Problem(where, SimkitError(words)))
+
+    paths = files(settings.targets, settings.files, closed)
     modules = _each(paths, lambda path: (path, load(path, rootdir)), shown_path, problems)
     candidates = [
         Candidate(function, tag, path, module, node_id(path, function, rootdir))

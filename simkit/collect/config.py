@@ -191,10 +191,10 @@ def find_rootdir(paths: Sequence[Path]) -> Path:
         if _table(folder) is not None:
             return folder
     for folder in ancestors:
-        if any((folder / name).exists() for name in (CONFIG, ".git")):
+        if any(os.path.exists(folder / name) for name in (CONFIG, ".git")):
             return folder
-    shared = dropwhile(lambda folder: not (folder / SIMCONF).is_file(), ancestors)
-    return [start, *takewhile(lambda folder: (folder / SIMCONF).is_file(), shared)][-1]
+    shared = dropwhile(lambda folder: not os.path.isfile(folder / SIMCONF), ancestors)
+    return [start, *takewhile(lambda folder: os.path.isfile(folder / SIMCONF), shared)][-1]
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:

@@ -55,7 +55,7 @@ def simconfs(path: Path, rootdir: Path) -> list[Path]:
     folders = [path.parent, *path.parent.parents]
     folders = folders[: folders.index(rootdir) + 1] if rootdir in folders else folders[:1]
     found = [folder / SIMCONF for folder in folders]
-    return [file for file in found if file.is_file() and file != path]
+    return [file for file in found if os.path.isfile(file) and file != path]
 
 
 def turn_to(path: Path, rootdir: Path) -> None:

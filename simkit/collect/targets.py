@@ -6,7 +6,7 @@ import ast
 import operator
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from simkit.declare.operators import matching
 from simkit.declare.space import Space
 from simkit.errors import NothingToRun, SimkitError, listed
 
+Closed = Callable[[OSError], None]
 _SKIPPED = ("__pycache__", "node_modules", "build", "dist", "results", "venv", "*.egg", "*.egg-info", ".*")
 
 
@@ -106,26 +107,31 @@ def _runs(argument: str, inside: str) -> Selector:
     raise SimkitError(msg)
 
 
-def files(targets: Sequence[Target], patterns: Sequence[str]) -> list[Path]:
+def files(targets: Sequence[Target], patterns: Sequence[str], closed: Closed | None = None) -> list[Path]:
     """The files to collect, each once, in order: those below the current folder where none is asked for.
 
     A file that is named always counts.
+
+    Parameters
+    ----------
+    closed
+        Told of folders that may not be read.
     """
     found: dict[Path, None] = {}
     for target in targets or [Target(Path.cwd())]:
-        inside = _below(target.path, patterns) if target.path.is_dir() else iter([target.path])
+        inside = _below(target.path, patterns, closed) if target.path.is_dir() else iter([target.path])
         found.update(dict.fromkeys(Path(os.path.abspath(path)) for path in inside))
     return list(found)
 
 
-def _below(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
+def _below(folder: Path, patterns: Sequence[str], closed: Closed | None) -> Iterator[Path]:
+    for here, folders, names in os.walk(folder, onerror=closed):
         folders[:] = sorted(name for name in folders if not _is_skipped(Path(here, name)))
         yield from (Path(here, n) for n in sorted(names) if any(fnmatch(n, p) for p in patterns))
 
 
 def _is_skipped(folder: Path) -> bool:
-    environment = (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
+    environment = os.path.isfile(folder / "pyvenv.cfg") or os.path.isdir(folder / "conda-meta")
     return environment or any(fnmatch(folder.name, pattern) for pattern in _SKIPPED)
 
 

@@ -19,6 +19,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from simkit.errors import file_stem
+
 SHARED = "/dev/shm" if os.path.isdir("/dev/shm") else None
 _NAME = re.compile(r"simkit-([0-9a-f]{8})-(\d+)-(\d+)-.+")
 _RUN = "run"  # links to the working directories of runs that are under way
@@ -105,7 +107,7 @@ def run_folder(name: str) -> tuple[Path, Path | None]:
     """
     while True:
         key = secrets.token_hex(4)
-        folder = Path(tempfile.gettempdir(), f"simkit-{name}-{key}")
+        folder = Path(tempfile.gettempdir(), f"simkit-{file_stem(name)}-{key}")
         mark: Path | None = folder.with_name(prefix(_RUN) + key)
         try:
             folder.with_name(prefix(_RUN) + key).symlink_to(folder.name)

@@ -13,7 +13,7 @@ import attrs
 import h5py
 
 from simkit.collect.targets import Shard
-from simkit.errors import Damaged, SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, file_stem, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
@@ -64,9 +64,9 @@ def existing(folder: Path, name: str, output: Path | None = None, shard: Shard |
     """The recorded trajectories of experiments of this name, newest first."""
     if output is not None:
         return _in_file(output, name) if output.exists() and output.stat().st_size else []
-    suffix = shard.suffix if shard else ""
-    paths = _files_in(folder, f"{name}-", f"{suffix}.h5")
-    numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), name))]
+    suffix, stem = shard.suffix if shard else "", file_stem(name)
+    paths = _files_in(folder, f"{stem}-", f"{suffix}.h5")
+    numbered = [(number, path) for path in paths if (number := _number(path.stem.removesuffix(suffix), stem))]
     return [Slot(path, name) for _, path in sorted(numbered, reverse=True) if not _is_unused(path)]
 
 
@@ -149,10 +149,11 @@ def following(folder: Path, name: str, output: Path | None = None, shard: Shard 
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
     suffix = f"{shard.suffix if shard else ''}.h5"
-    _clear(folder, name, suffix)
-    seen = [path.name for path in folder.glob(f"{name}-*{suffix}*")]
-    numbers = [_number(file.partition(suffix)[0], name) for file in seen]
-    return Slot(folder / f"{name}-{max(numbers, default=0) + 1:03d}{suffix}", name)
+    stem = file_stem(name)
+    _clear(folder, stem, suffix)
+    seen = [path.name for path in folder.glob(f"{stem}-*{suffix}*")]
+    numbers = [_number(file.partition(suffix)[0], stem) for file in seen]
+    return Slot(folder / f"{stem}-{max(numbers, default=0) + 1:03d}{suffix}", name)
 
 
 def _clear(folder: Path, name: str, suffix: str) -> None:

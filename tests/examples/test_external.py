@@ -31,7 +31,8 @@ def test_periods_are_those_of_the_theory(folder: Path) -> None:
         exact = 4 * ellipk(np.sin(free["angle"] / 2) ** 2)
         assert np.allclose(free["period"], exact, rtol=1e-3)
         assert np.allclose(free["swing"], free["angle"], rtol=1e-4)
-        assert (traj.where("damping == 0.2")["swing"] < 0.1).all()
+        damped = traj.where("damping == 0.2")
+        assert (damped["swing"] < 0.1 * damped["angle"]).all()
 
 
 def test_each_run_has_its_program_and_its_file(folder: Path) -> None:
@@ -46,7 +47,7 @@ def test_each_run_has_its_program_and_its_file(folder: Path) -> None:
 
 
 def test_a_refusal_of_the_program_fails_its_run(folder: Path, python: Python) -> None:
-    with pytest.raises(AssertionError, match="exit code 3\na time step of 2 does not do"):
+    with pytest.raises(AssertionError, match=r"exit code 3\n\s*a time step of 2 does not do"):
         python(folder, "-m", "simkit", "sim_pendulum.py::swing[0]", "--set", "dt=2.0", "-n", "1", "--fresh")
     (folder / "results" / "swing-002.h5").unlink()
 

@@ -134,7 +134,7 @@ HUNGRY = """
         (1.0, 2, "raise", "failed"),
         (2.0, 2, "os.kill(os.getpid(), signal.SIGKILL)", "done"),
         (2.0, 2, "run.command(['sh', '-c', 'kill -KILL $$'])", "done"),
-        (2.0, 2, "raise ValueError", "failed"),
+        (2.0, 2, "raise ValueError from None", "failed"),
     ],
 )
 def test_a_run_that_had_too_little_memory_gets_more(project, factor, retries, otherwise, status):

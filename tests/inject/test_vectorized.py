@@ -682,3 +682,88 @@ def test_a_call_that_ends_its_process_is_halved(project, name, culprit, status):
     assert traj.status[culprit] == status
     done = np.delete(np.arange(len(traj)), culprit)
     assert traj["result"][done].tolist() == done.tolist()
+
+
+BEFORE = """
+import numpy as np
+from simkit import experiment, explore
+
+@experiment
+@explore(x=np.arange(5.0))
+def f(x, k=2):
+    return {"v": np.sqrt(x) * k}
+"""
+
+
+def test_the_decorator_is_no_change_of_the_code(project):
+    project.file("sim_a.py", BEFORE)
+    project.ok("-n", "0")
+    together = BEFORE.replace("@experiment", "@experiment(vectorized=True)").replace("5.0", "40.0")
+    project.file("sim_a.py", together)
+    assert "f-001.h5   40 of 40 runs" in project.ok("-n", "1").out
+    project.file("sim_a.py", BEFORE.replace("5.0", "50.0"))
+    project.ok("-n", "0")
+    traj = project.open("f-001")
+    assert traj["v"].tolist() == (np.sqrt(np.arange(50.0)) * 2).tolist()
+    assert not project.has("results/f-002.h5")
+    project.ok("verify", "results/f-001.h5")
+
+
+def test_a_strategy_is_answered_by_calls_of_many(project):
+    text = """
+    import numpy as np
+    from simkit import adaptive, experiment, explore
+
+    def climb(rng, run, ngen=4):
+        best = 0.0
+        for _ in range(ngen):
+            x = best + rng.standard_normal(30)
+            results = yield explore(x=x)
+            best = float(x[np.argmin(results["z"])])
+            run.append(best=best)
+
+    @experiment(vectorized=True)
+    @adaptive(climb)
+    def f(x):
+        if (x > 2).any():
+            raise ValueError("too far")
+        return {"z": (x - 1) ** 2}
+    """
+    project.file("sim_a.py", text)
+    assert project.simkit("-n", "2").code in (0, 1)
+    traj = project.open("f-001")
+    done = traj.status == "done"
+    assert len(traj) == 120
+    assert (done == (traj["x"] <= 2)).all()
+    assert np.allclose(traj["z"][done], (traj["x"][done] - 1) ** 2)
+
+
+def test_a_loop_of_ones_own_and_runs_that_are_tried_again(tmp_path):
+    tried = []
+
+    @experiment(vectorized=True, retries=1)
+    def f(x):
+        tried.append(x.tolist())
+        if (x == 3).any() and tried.count([3]) < 2:
+            raise OSError("once more")
+        return {"v": x * 2}
+
+    with simkit.start(f, output=tmp_path / "a.h5") as study:
+        assert study.run(explore(x=[1, 2, 3, 4]))["v"].tolist() == [2, 4, 6, 8]
+        assert study.run(explore(x=[5, 6]))["v"].tolist() == [10, 12]
+    assert tried.count([3]) == 2
+    assert (simkit.open(tmp_path / "a.h5").status == "done").all()
+
+
+def test_warnings_memory_and_exits_of_a_call(warned):
+    def f(x):
+        if (x == 4).any():
+            raise SystemExit(3)
+        if len(x) > 8:
+            raise MemoryError("too many at once")
+        return {"v": x}
+
+    traj, failed = warned(f, explore(x=np.arange(16)))
+    assert failed == [4]
+    assert "SystemExit: 3" in traj.error(4)
+    assert (traj["v"][[*range(4), *range(5, 16)]] == [*range(4), *range(5, 16)]).all()

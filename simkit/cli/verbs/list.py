@@ -19,7 +19,7 @@ from simkit.cli.verbs.words import add_json, aligned, facts_of
 from simkit.collect.collection import collect
 from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.targets import Target
-from simkit.errors import Damaged, NothingToRun, SimkitError, listed, shown_path
+from simkit.errors import Damaged, NothingToRun, SimkitError, listed, refused, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import experiments
@@ -82,8 +82,13 @@ def parser() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> int:
     """Print the trajectories that there are; the exit code tells of files that can't be read."""
     settings = load_settings(find_rootdir([]))
-    lines, problems = _lines(_wanted_files(options.places, settings))
-    lines = _named(lines, [place for place in options.places if not Path(place).exists()])
+    problems: list[SimkitError] = []
+    lines = _lines(_wanted_files(options.places, settings, problems), problems)
+    lines = _named(lines, [place for place in options.places if not os.path.exists(place)])
+    recorded = {line.path for line in lines}
+    for place in filter(os.path.isfile, options.places):
+        if not problems and Path(os.path.abspath(place)) not in recorded:
+            problems.append(SimkitError(f"{shown_path(place)}: no trajectory of simkit's"))
     if not lines and not problems:
         msg = (
             f"no trajectory below {shown_path(settings.rootdir)}: run simkit first, or give a file or folder"
@@ -101,35 +106,39 @@ def main(options: argparse.Namespace) -> int:
     return problems[0].exit_code if problems else 0
 
 
-def _wanted_files(places: Sequence[str], settings: Settings) -> list[Path]:
+def _wanted_files(places: Sequence[str], settings: Settings, problems: list[SimkitError]) -> list[Path]:
     """The HDF5 files at these places; below the rootdir where there are none, or names of experiments."""
-    folders = [Path(place) for place in places if Path(place).exists()]
+    folders = [Path(place) for place in places if os.path.exists(place)]
     if len(folders) < len(places) or not places:
         folders += [settings.rootdir, settings.results]
     paths: dict[Path, Path] = {}
     for folder in folders:
-        for path in [folder] if folder.is_file() else _files_below(folder):
-            paths.setdefault(path.resolve(), path)
+        for path in [folder] if folder.is_file() else _files_below(folder, problems):
+            paths.setdefault(Path(os.path.realpath(path)), path)
     return list(paths.values())
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for place, inner, files in os.walk(folder):
+def _files_below(folder: Path, problems: list[SimkitError]) -> Iterator[Path]:
+    def closed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            problems.append(SimkitError(f"{refused(error)}: what is recorded there is not known"))
+
+    for place, inner, files in os.walk(folder, onerror=closed):
         inner[:] = sorted(name for name in inner if name[0] != "." and name not in _ELSEWHERE)
         yield from (Path(place, name) for name in sorted(files) if name.endswith(".h5") and name[0] != ".")
 
 
-def _lines(paths: Iterable[Path]) -> tuple[list[Line], list[SimkitError]]:
-    """What is recorded in files; those of other programs are passed over, damaged ones are problems."""
+def _lines(paths: Iterable[Path], problems: list[SimkitError]) -> list[Line]:
+    """What is recorded in files; those of other programs are passed over, damaged or closed ones are problems."""
     lines: list[Line] = []
-    problems: list[SimkitError] = []
     for path in paths:
         try:
             names = experiments(path)
         except Damaged as error:
             problems.append(error)
             continue
-        except SimkitError:
+        except SimkitError as error:
+            problems.extend([] if os.access(path, os.R_OK) else [error])
             continue
         for name in names:
             try:
@@ -137,7 +146,7 @@ def _lines(paths: Iterable[Path]) -> tuple[list[Line], list[SimkitError]]:
                     lines.append(_line(recorded))
             except SimkitError as error:
                 problems.append(error)
-    return lines, problems
+    return lines
 
 
 def _line(recorded: Recorded) -> Line:

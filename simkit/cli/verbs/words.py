@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -34,7 +35,7 @@ def add_file(parser: argparse.ArgumentParser) -> None:
 def experiments_at(file: str, name: str | None, *, codecs: bool = True) -> Iterator[Recorded]:
     """What ``FILE [NAME]`` stands for: every experiment of a file where none is named; each is closed after use."""
     path = Path(file)
-    every: list[str | None] = [*experiments(path)] if name is None and path.exists() else []
+    every: list[str | None] = [*experiments(path)] if name is None and os.path.exists(path) else []
     for each in every or [name]:
         with closing(recorded_at(file, each, codecs=codecs)) as recorded:
             yield recorded
@@ -48,7 +49,7 @@ def file_at(target: str) -> str:
     SimkitError
         As `simkit.open` does for a name.
     """
-    if not target.isidentifier() or Path(target).exists():
+    if not target.isidentifier() or os.path.exists(target):
         return target
     with closing(recorded_at(target, codecs=False)) as recorded:
         return shown_path(recorded.path)

@@ -248,7 +248,8 @@ def source_sets(target: Path, files: Sequence[str | os.PathLike[str]]) -> dict[s
 def _check_common(sets: dict[str, list[Input]], paths: Sequence[Path]) -> None:
     """Each file must have an experiment in common with another."""
     shared = {source.path for sources in sets.values() if len(sources) > 1 for source in sources}
-    for path in paths:
+    known = {source.path for sources in sets.values() for source in sources}
+    for path in sorted(paths, key=known.__contains__):  # those without any first
         if len(set(paths)) > 1 and path not in shared:
             mine = [group for group, sources in sets.items() if any(s.path == path for s in sources)]
             others = [group for group in sets if group not in mine]

@@ -1,0 +1,51 @@
+"""The guard: what a run costs beside the experiment does not grow by half without notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# What was counted, in iterations of a plain loop. Lower it when a change makes runs cheaper.
+COUNTED = {"returned": 7.0, "mapping": 19.0, "added": 35.0, "drawn": 12.0, "vectorized": 0.01}
+SLOWER = """
+import simkit.inject.injector as injector
+
+source = injector.Injector.source
+
+def slower(*given):
+    for value in source(*given):
+        len((len((len((value,)),)),))
+        yield value
+
+injector.Injector.source = slower
+"""
+
+
+def costs(before: str = "") -> dict[str, float]:
+    """The costs, counted in a process of its own, which coverage does not trace."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+    code = f"{before}\nimport overhead\noverhead.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=Path(__file__).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_run_costs_no_more_than_half_again():
+    counted = costs()
+    grown = {name: cost for name, cost in counted.items() if cost > 1.5 * COUNTED[name]}
+    assert not grown, f"iterations of a plain loop per run, at most {COUNTED} times 1.5: {counted}"
+    assert counted.keys() == COUNTED.keys()
+
+
+def test_the_guard_notices_a_few_more_instructions():
+    assert costs(SLOWER)["returned"] > 1.5 * COUNTED["returned"]
