@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -21,7 +19,7 @@ from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
-from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
@@ -342,7 +340,7 @@ class Injector:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
         if self.is_signal(error, beat):
             return False
-        out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
+        out.fail(position, user_traceback(error) + hint(error, self.wants) + more)
         self.failures += 1
         if self.failures == self.most_failures:  # the last one that is wanted
             beat[STOP] = 1.0
@@ -437,23 +435,6 @@ class Injector:
     def is_apart(self, name: str) -> bool:
         """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
-
-
-_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
-_TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
-
-
-def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
-    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
-        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
-    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
-        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
-    if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
-        return ""
-    return (
-        f"\n(seed is an int below 2**63; for seeds below 2**32 ask for the argument {RANDOM_STATE} instead)"
-    )
 
 
 def _kept_folder(environment: Mapping[str, Any]) -> str:
