@@ -97,7 +97,6 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     "record/file/system": "record/file/test_log.py",
     "values/pictures": "values/codecs/test_figures.py",
     "study/answers": "study/test_strategies.py",
-    "study/conversation": "study/test_strategies.py",
     "study/growth": "study/test_strategies.py",
     "study/interrupt": "study/test_execution.py",
     "collect/companions": "study/test_after.py",

@@ -34,6 +34,8 @@ class Baseline:
         Whether a run was seen to draw from them.
     cleans_each
         Whether what each run changed is put back after it.
+    has_checkpoints
+        Whether runs may ask where their generators are.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -47,6 +49,8 @@ class Baseline:
         self.words: list[Array] = []
         self.is_as_before = False  # nothing was changed since `note`
         self.position = -1  # of the last run that was seeded
+        self.has_checkpoints = False
+        self.seeded: list[Any] = []  # the states that it began from
         self.cost = 0.0  # seconds of the care for a run
         self.is_random = bool(plan.streams or plan.generators)
 
@@ -80,6 +84,20 @@ class Baseline:
         for stream, words in zip(self.streams, self.words, strict=False):
             stream.seed(words[position])
         self.position = position
+        self.seeded = (
+            [stream.state() for stream in self.streams] if self.words and self.has_checkpoints else []
+        )
+
+    def moved(self) -> dict[str, Any]:
+        """By name the generators that the run drew from so far, for its checkpoint."""
+        states = zip(self.streams, self.seeded, strict=False)
+        return {stream.name: stream.kept() for stream, state in states if stream.state() != state}
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Let the run draw what it would have drawn after its checkpoint."""
+        for stream in self.streams:
+            if stream.name in kept:
+                stream.resume(kept[stream.name])
 
     def lend(self, folder: Callable[[], Path]) -> None:
         """Devices that write files write them into the folder of the run."""

@@ -12,9 +12,10 @@ import mmap
 import traceback
 from collections.abc import Callable, Mapping, MutableSequence
 from itertools import dropwhile
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from simkit.errors import Unstorable, is_ours
+from simkit.inject.generators import stream_of
 from simkit.values.batch import Checkpoint, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
@@ -55,6 +56,19 @@ def always(_: Beat) -> bool:
 Save = Callable[[Checkpoint | RunReport], bool]
 
 
+class Streams(Protocol):
+    """The generators that outlive runs."""
+
+    def moved(self) -> dict[str, Any]:
+        """By name those that the run drew from so far, as something that can be recorded."""
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Let each of them go on from there."""
+
+
+_RNG = "rng"
+
+
 class Vault:
     """What the runs of one process hand to the owner of the file while they go on, and where they may begin.
 
@@ -62,11 +76,20 @@ class Vault:
     ----------
     save
         Hands over a checkpoint or a report; gives the answer to a question.
+    streams
+        The generators that a run draws from besides its own.
+
+    Attributes
+    ----------
+    generators
+        By run number each run's ``rng``.
     """
 
-    def __init__(self, save: Save) -> None:
+    def __init__(self, save: Save, streams: Streams) -> None:
         self.hand_over = save
+        self.streams = streams
         self.restorable: Mapping[int, Restored] = {}
+        self.generators: Mapping[int, Any] = {}
         self.stops: Mapping[int, int] | None = None
 
     def report(self, run: int, step: int, value: float) -> None:
@@ -83,7 +106,15 @@ class Vault:
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
         """Encode a checkpoint now, while its arrays are as they are, and hand it over."""
         columns = {name: _encoded(new, f"series {name}") for name, new in rows.items() if new}
-        problem = explain(state["state"], "checkpoint") or explain(state["added"], "result")
+        streams = self.streams.moved()
+        if run in self.generators:
+            streams[_RNG] = self.generators[run]
+        state = {**state, "streams": list(streams.items())}  # their names may have dots
+        problem = (
+            explain(state["state"], "checkpoint")
+            or explain(state["added"], "result")
+            or explain(streams, "generators")
+        )
         if problem is not None:
             raise problem
         self.hand_over(Checkpoint(run, encode([state]), columns, first))
@@ -91,7 +122,14 @@ class Vault:
     def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
         """What an earlier attempt committed last."""
         restored = self.restorable.get(run)
-        return None if restored is None else restored.values()
+        if restored is None:
+            return None
+        state, added, series, streams = restored.values()
+        kept = dict(streams)
+        if run in self.generators and _RNG in kept:
+            stream_of(_RNG, self.generators[run]).resume(kept.pop(_RNG))
+        self.streams.resume(kept)
+        return state, added, series
 
 
 def _encoded(rows: list[Any], path: str) -> Column:

@@ -34,6 +34,8 @@ class Stream:
         Begins it anew with four 64-bit words.
     state
         Where it is: comparable, and what `restore` takes.
+    generator
+        The object, where there is one.
     """
 
     name: str
@@ -41,6 +43,15 @@ class Stream:
     state: Callable[[], Any]
     restore: Callable[[Any], object]
     is_global: bool = True
+    generator: Any = None
+
+    def kept(self) -> Any:
+        """What a checkpoint keeps of it: a generator has a codec."""
+        return self.state() if self.generator is None else self.generator
+
+    def resume(self, kept: Any) -> None:
+        """Go on from where it was at a checkpoint."""
+        self.restore(kept if self.generator is None else stream_of(self.name, kept).state())
 
 
 def global_streams() -> list[Stream]:
@@ -63,14 +74,17 @@ def stream_of(name: str, generator: Any) -> Stream:
     """The stream of a generator object."""
     if isinstance(generator, random.Random):
         return Stream(
-            name, lambda words: generator.seed(_number(words)), generator.getstate, generator.setstate
-        )
+            name, lambda words: generator.seed(_number(words)), generator.getstate, generator.setstate,
+            generator=generator,
+        )  # fmt: skip
     if isinstance(generator, np.random.RandomState):
         return _legacy(name, generator)
     if isinstance(generator, np.random.SeedSequence):
         return _sequence(name, generator)
     if isinstance(generator, (np.random.Generator, np.random.BitGenerator)):
-        return _modern(name, getattr(generator, "bit_generator", generator))
+        return attrs.evolve(
+            _modern(name, getattr(generator, "bit_generator", generator)), generator=generator
+        )
     return Stream(
         name, lambda words: generator.manual_seed(_number(words) >> 193),
         lambda: bytes(generator.get_state().tolist()), lambda state: _set_torch(generator.set_state, state),
@@ -98,7 +112,7 @@ def _legacy(name: str, generator: Any) -> Stream:
 
     return Stream(
         name, seed, lambda: _Frozen(generator.get_state(legacy=False)),
-        lambda state: generator.set_state(state.state),
+        lambda state: generator.set_state(state.state), generator=generator,
     )  # fmt: skip
 
 
@@ -138,7 +152,7 @@ def _sequence(name: str, sequence: np.random.SeedSequence) -> Stream:
         same = np.random.SeedSequence(entropy, spawn_key=key, pool_size=size, n_children_spawned=spawned)
         _become(sequence, same)
 
-    return Stream(name, seed, state, restore)
+    return Stream(name, seed, state, restore, generator=sequence)
 
 
 def _become(sequence: Any, other: Any) -> None:

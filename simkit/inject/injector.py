@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import FrozenInstanceError
 from functools import partial
@@ -95,8 +95,9 @@ class Injector:
             n.name for n in self.recorded
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
-        self.vault = None if save is None else Vault(save)
         self.baseline = Baseline(plan)
+        self.vault = None if save is None else Vault(save, self.baseline)
+        self.baseline.has_checkpoints = self.vault is not None and "run" in self.wants
         self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.lineage = Lineage()
         self.hearing = Hearing()
@@ -234,7 +235,7 @@ class Injector:
         self.baseline.give(seeds if careful else None)
         if self.has_stream and seeds is not None:
             columns["seed"] = seeds.tolist()
-            columns.update({"rng": generators(seeds)} if "rng" in self.wants else {})
+            columns.update({"rng": self.generators(runs, seeds)} if "rng" in self.wants else {})
             columns.update({RANDOM_STATE: small_seeds(seeds).tolist()} if RANDOM_STATE in self.wants else {})
         if "run" not in self.wants:
             return columns, seeds, None
@@ -243,6 +244,13 @@ class Injector:
         handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
         columns["run"] = handles
         return columns, seeds, handles
+
+    def generators(self, runs: Index, seeds: Array) -> Iterable[np.random.Generator]:
+        """Each run's ``rng``, made when its turn comes; known to the vault where a checkpoint may keep it."""
+        if self.vault is None or "run" not in self.wants:
+            return generators(seeds)
+        self.vault.generators = dict(zip(runs.tolist(), generators(seeds), strict=True))
+        return self.vault.generators.values()
 
     def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None) -> None:
         """The loop for experiments whose arguments need no call: nothing in it but the essentials.

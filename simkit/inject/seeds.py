@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,4 +174,5 @@ class _Ready(np.random.bit_generator.ISpawnableSeedSequence):
         return self.sequence.spawn(n_children)
 
     def __reduce__(self) -> Any:
-        return np.random.SeedSequence, (self.seed,)
+        spawned = 0 if self.sequence is None else self.sequence.n_children_spawned
+        return partial(np.random.SeedSequence, n_children_spawned=spawned), (self.seed,)

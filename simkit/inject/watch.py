@@ -87,11 +87,14 @@ class Hearing:
     ----------
     fresh
         The warnings since `forget`.
+    together
+        The runs that one call computes, where that is no single one.
     """
 
     def __init__(self) -> None:
         self.fresh: list[Heard] = []
         self.runs: dict[Heard, set[int]] = {}
+        self.together: Sequence[int] = ()
         self.shown: set[Heard] = set()
         self.beat: Beat = local_beat()
         self.has_log = False
@@ -125,7 +128,7 @@ class Hearing:
         if runs is not None and run in runs:
             return
         if runs is not None and run >= 0:
-            runs.add(run)
+            runs.update(self.together or (run,))
         self.fresh.append(heard)
         if self.has_log or heard not in self.shown:
             self.shown.add(heard)

@@ -236,14 +236,16 @@ class Restored:
     state: Column
     series: Mapping[str, tuple[Column, ...]]
 
-    def values(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]]:
-        """The user's state, the results added, and the series, with instances of classes that are loaded."""
+    def values(
+        self,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], list[tuple[str, Any]]]:
+        """The user's state, the results added, the series and generators; instances of classes that are loaded."""
         saved = revived(decode(self.state)[0], loaded)
         series = {
             name: [revived(row, loaded) for column in columns for row in decode(column)]
             for name, columns in self.series.items()
         }
-        return saved["state"], saved["added"], series
+        return saved["state"], saved["added"], series, saved.get("streams", [])
 
 
 @attrs.frozen(eq=False)

@@ -298,3 +298,43 @@ def test_a_checkpoint_that_returned_is_never_lost(project, workers, runs, rows, 
     ):  # another run may have been in an earlier one
         assert traj["sum"][x] == step * rows
         assert step == 2 or not project.has(f"returned-{x}-{step + 1}")
+
+
+DRAWS = """
+import os, random, signal
+from pathlib import Path
+import numpy as np
+from simkit import experiment, explore
+
+OWN = np.random.default_rng(3)
+OLD = np.random.RandomState(4)
+PURE = random.Random(5)
+
+@experiment
+@explore(x=[0, 1, 2])
+def draws(x, run, rng, victim="{victim}"):
+    begin = (run.restore() or {{"step": 0}})["step"]
+    for step in range(begin, 6):
+        run.append(v=[
+            random.random(), np.random.rand(), np.random.normal(), OWN.normal(), OLD.normal(), PURE.gauss(0, 1),
+            rng.normal(), OWN.spawn(1)[0].random(),
+        ])
+        run.checkpoint(step=step + 1)
+        if x == 1 and step == 3 and victim and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid() if victim == "worker" else os.getppid(), signal.SIGKILL)
+            signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("workers", "victim"), [(1, "worker"), (2, "worker"), (0, "worker")])
+def test_a_run_that_goes_on_draws_what_it_would_have_drawn_from_every_generator(project, workers, victim):
+    project.file("sim_draws.py", DRAWS.format(victim=victim))
+    project.simkit("-n", str(workers), "--seed", "4")
+    assert project.has("killed")
+    project.ok("-n", str(workers), "--seed", "4")
+    project.ok("-n", "0", "--seed", "4", "--output", "undisturbed.h5", "--set", "victim=")
+    with project.open("draws-001") as traj, project.open("undisturbed.h5") as undisturbed:
+        assert set(traj.status) == {"done"}
+        assert np.array_equal(np.array(list(traj["v"])), np.array(list(undisturbed["v"])))
+        assert len(np.unique(np.array(list(traj["v"])))) == 3 * 6 * 8

@@ -436,3 +436,21 @@ def test_the_order_of_a_set_of_texts_is_the_same_in_each_session(project, monkey
     orders = {order for number in (1, 2, 3) for order in project.open(f"sets-00{number}")["result"]}
     assert len(orders) == 1, orders
     assert project.simkit("verify", "results/sets-001.h5").code == 0
+
+
+@pytest.mark.parametrize("most", ["True", "4"])
+def test_warnings_of_one_call_count_for_all_of_its_runs(project, most):
+    project.file(
+        "sim_v.py",
+        f"""
+        import numpy as np
+        from simkit import experiment, product
+
+        @experiment(vectorized={most})
+        @product(x=np.arange(12.0))
+        def v(x):
+            return 1 / np.zeros(len(x))
+        """,
+    )
+    out = project.ok("-n", "0").out
+    assert "RuntimeWarning: divide by zero encountered in divide, sim_v.py:8: 12 runs" in out

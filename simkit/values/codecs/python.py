@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import copy
 import datetime
 import decimal
 import fractions
@@ -188,13 +189,25 @@ _BITS = (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Phil
 def _generator(value: np.random.Generator) -> Parts:
     if type(value.bit_generator) not in _BITS:
         raise Unstorable("", f"a generator of type {type(value.bit_generator).__qualname__}")
-    return Parts({"state": value.bit_generator.state})
+    return Parts({"state": value.bit_generator.state, "sequence": _sequence_of(value.bit_generator)})
+
+
+def _sequence_of(bits: Any) -> np.random.SeedSequence | None:
+    """What a generator's children are seeded from, and how many there are; a copy of simkit's own is NumPy's."""
+    sequence = bits.seed_seq
+    if not isinstance(sequence, np.random.SeedSequence):
+        sequence = copy.copy(sequence)
+    return sequence if isinstance(sequence, np.random.SeedSequence) else None
 
 
 def _generator_back(parts: Facts, _: Facts) -> np.random.Generator:
     state = parts["state"]
-    bits = next(kind for kind in _BITS if kind.__name__ == state["bit_generator"])()
-    bits.state = state
+    bits: Any = next(kind for kind in _BITS if kind.__name__ == state["bit_generator"])()
+    sequence = parts.get("sequence")  # files written before have none
+    if sequence is None:
+        bits.state = state
+    else:
+        bits.__setstate__((state, sequence))
     return np.random.Generator(bits)
 
 
