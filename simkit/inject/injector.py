@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
-from simkit.collect.plan import Node, Plan
+from simkit.collect.plan import Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
@@ -26,7 +26,15 @@ from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.output import Log, Output
-from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
+from simkit.inject.provide import (
+    Step,
+    compiled,
+    given,
+    is_copied,
+    is_recorded_per_run,
+    make_shared,
+    own_folder,
+)
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status, discard
@@ -90,7 +98,7 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
+        self.recorded = [n for n in plan.parameters.values() if is_recorded_per_run(n, plan)]
         self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
@@ -104,6 +112,7 @@ class Injector:
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
+        self.said = ""  # by fixtures that the runs share, before the first of these
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
@@ -150,7 +159,9 @@ class Injector:
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
+            position = log.position() if log else 0
             self.prepare()
+            self.said = log.text(position, log.position()) if log else ""
         self.baseline.note()
         if self.watch:
             self.watch.begin()
@@ -162,9 +173,17 @@ class Injector:
                 self.failures = failures
                 discard(batch)
                 batch = self.executed(portion, beat, log)
-            return batch
+            return self.with_preface(batch)
         finally:
             self.baseline.restore()
+
+    def with_preface(self, batch: Batch) -> Batch:
+        """What making the shared fixtures has printed stands at the beginning of the first run's log."""
+        if not self.said or not len(batch.runs):
+            return batch
+        first, said = int(batch.runs[0]), self.said
+        self.said = ""
+        return attrs.evolve(batch, logs={**batch.logs, first: said + batch.logs.get(first, "")})
 
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
@@ -418,18 +437,6 @@ class Injector:
     def is_apart(self, name: str) -> bool:
         """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
-
-
-def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
-    group = plan.nodes.get(node.name.rpartition(".")[0])
-    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
-        group = plan.nodes.get(group.name.rpartition(".")[0])
-    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
-    if not node.varying or is_part:
-        return False
-    if node.kind == "explored":
-        return bool(node.needs) and "." not in node.name
-    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
 
 
 _READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")

@@ -60,14 +60,14 @@ def column_of(stack: Any, n: int, what: str) -> Column:
     rows = _rows(stack)
     if rows is None:
         msg = (
-            f"{what} is {_kind(stack)}, and the call computed {n:,} {'run' if n == 1 else 'runs'}\n"
+            f"{what} is {_kind(stack)}, and the call computed {_counted(n, 'run')}\n"
             "    give an array with the runs first, or a list with a value for each run"
         )
         raise NotForEach(msg)
     if len(rows) != n:
         shape = f", its shape is {np.shape(rows)}" if isinstance(rows, np.ndarray) and rows.ndim > 1 else ""
         msg = (
-            f"{what} has {len(rows):,} rows{shape}, and the call computed {n:,} {'run' if n == 1 else 'runs'}\n"
+            f"{what} has {_counted(len(rows), 'row')}{shape}, and the call computed {_counted(n, 'run')}\n"
             "    the runs come first: give one row for each"
         )
         raise NotForEach(msg)
@@ -97,7 +97,14 @@ def _rows(stack: Any) -> Any:
 
 def _kind(stack: Any) -> str:
     name = type(stack).__name__
-    return f"one value (a {name} without dimensions)" if np.ndim(stack) == 0 else f"a {name}"
+    has_rows = hasattr(stack, "__len__") and not isinstance(stack, (str, bytes, Mapping))
+    is_single = getattr(stack, "shape", None) == () or not has_rows  # whose __len__ may raise
+    is_mapping = isinstance(stack, Mapping)
+    return f"one value (a {name} without dimensions)" if is_single and not is_mapping else f"a {name}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" + "s" * (number != 1)
 
 
 def _measured(rows: Any) -> Column | None:

@@ -435,7 +435,7 @@ def test_a_buffer_that_is_used_again_is_copied(run):
         (lambda x: {"v": np.ones((3, len(x)))}, r"'v' has 3 rows, its shape is \(3, 5\), and the call"),
         (lambda x: {"v": [1, 2]}, r"'v' has 2 rows, and the call computed 5 runs"),
         (lambda x: {"v": "words"}, r"'v' is one value \(a str"),
-        (lambda x: {"v": {"a": x}}, r"'v' is one value \(a dict"),
+        (lambda x: {"v": {"a": x}}, r"'v' is a dict, and the call"),
         (lambda x: {"v": (x, x)}, r"'v' is a tuple"),
         (lambda x: x.mean(), r"'result' is one value \(a float64 without"),
         (lambda x: {"v": np.array(1.0)}, r"'v' is one value \(a ndarray without"),

@@ -7,6 +7,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -66,7 +67,11 @@ def test_quantities_are_one_column_with_their_unit():
 
 
 @pytest.mark.parametrize(
-    "stack", [1, "text", {"a": [1, 2]}, (1, 2), {1, 2}, None, np.float64(1), np.array(1), iter([1, 2])]
+    "stack",
+    [
+        *(1, "text", {"a": [1, 2]}, (1, 2), {1, 2}, None, np.float64(1), np.array(1), iter([1, 2])),
+        *(xr.Dataset({"v": ("run", [1, 2])}), xr.DataArray([1, 2]), pd.DataFrame({"v": [1, 2]}), object()),
+    ],
 )
 def test_what_has_no_rows_is_an_error(stack):
     with pytest.raises(
@@ -82,6 +87,8 @@ def test_a_wrong_number_of_rows_is_an_error_with_both():
         NotForEach, match=r"v has 3 rows, its shape is \(3, 2\), and the call computed 2 runs"
     ):
         column_of(np.ones((3, 2)), 2, "v")
+    with pytest.raises(NotForEach, match="v has 1 row, and the call computed 2 runs\n"):
+        column_of([1], 2, "v")
     with pytest.raises(Unstorable):
         column_of([1, lambda: 0], 2, "v")
 
