@@ -78,7 +78,7 @@ LATER = (  # came with features after the house was counted
         "resume/renaming",
     ),
     *("inject/vectorized", "inject/neighbours", "values/stacks"),
-    *("collect/fields", "collect/program"),
+    *("collect/fields", "collect/program", "analyse/overview", "analyse/coordinates"),
 )
 ELSEWHERE = {  # modules whose behaviour is tested through the door that they stand behind
     "record/book": "record/test_recorded.py",
@@ -89,6 +89,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     **dict.fromkeys(["cli/listing", "inform/events"], "cli/test_json.py"),
     **dict.fromkeys(["record/rename", "resume/renaming"], "cli/verbs/test_rename.py"),
     "analyse/bokeh": "serve/test_app.py",
+    "analyse/overview": "analyse/test_coordinates.py",
     "cli/verbs/report": "serve/test_document.py",
     "collect/objects": "collect/test_captures.py",
     "collect/scopes": "collect/test_graph.py",

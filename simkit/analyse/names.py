@@ -23,7 +23,8 @@ class Names:
     """User names as attributes and items; groups nest.
 
     ``traj.parameters.neuron.tau``, ``traj.parameters["neuron.tau"]``, ``list(traj.parameters)``. Values are
-    read when they are touched.
+    read when they are touched. ``dict(…)`` and ``….to_dict()`` give all values by full name (unless the user's own
+    names are ``keys`` or ``to_dict``); results that a run does not have are left out.
 
     Parameters
     ----------
@@ -37,9 +38,13 @@ class Names:
         Only the names below it, such as ``neuron.``.
     caption
         Says a full name's value in a few words, for people.
+    has
+        Whether a full name has a value here.
+    why
+        Why one may be missing, for people.
     """
 
-    __slots__ = ("__about", "__caption", "__get", "__names", "__prefix")
+    __slots__ = ("__about", "__caption", "__get", "__has", "__names", "__prefix", "__why")
 
     def __init__(
         self,
@@ -48,6 +53,8 @@ class Names:
         about: str,
         prefix: str = "",
         caption: Callable[[str], Caption] = Caption,
+        has: Callable[[str], bool] = bool,
+        why: Callable[[], str] = str,
     ) -> None:
         put = object.__setattr__  # the user's names can't be assigned to: see below
         put(self, "_Names__names", names)
@@ -55,6 +62,8 @@ class Names:
         put(self, "_Names__about", about)
         put(self, "_Names__prefix", prefix)
         put(self, "_Names__caption", caption)
+        put(self, "_Names__has", has)
+        put(self, "_Names__why", why)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise unchangeable(self.__prefix + name)
@@ -89,17 +98,27 @@ class Names:
         if full in self.__names:
             return self.__get(full)
         if any(known.startswith(full + ".") for known in self.__names):
-            return Names(self.__names, self.__get, self.__about, full + ".", self.__caption)
+            more = (self.__caption, self.__has, self.__why)
+            return Names(self.__names, self.__get, self.__about, full + ".", *more)
         if holder_of(full, self.__names):  # a key of a recorded dictionary, a column of a table
             return self.__get(full)
         names = self.__below()
         hint = did_you_mean(name, names)
-        msg = f"{self.__about} has no {full!r}{hint}\n    available: {listed(name, names)}"
+        msg = f"{self.__about} has no {full!r}{hint}{self.__why()}\n    available: {listed(name, names)}"
         raise LookupError(msg)
+
+    def __dict(self) -> dict[str, Any]:
+        """The values by name, as it is from here, those that are absent aside."""
+        return {name: self[name] for name in self.__keys()}
+
+    def __keys(self) -> list[str]:
+        return [name for name in self.__below() if self.__has(self.__prefix + name)]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and (name.startswith("_Names__") or name not in self.__here()):
             raise AttributeError(name)  # Python and notebooks ask for many such names
+        if name in ("keys", "to_dict") and name not in self.__here():
+            return self.__keys if name == "keys" else self.__dict
         try:
             return self.__find(name)
         except LookupError as error:
@@ -179,15 +198,24 @@ class Rows:
             lambda name: self._value_or_error(name, run),
             f"run {run}",
             caption=lambda name: caption_of_run(self.recorded, name, self.value(name, run)),
+            has=lambda name: self.value(name, run) is not ABSENT,
+            why=lambda: self._status_of(run),
         )
+
+    def _status_of(self, run: int) -> str:
+        """What became of a run that is not done, for people; empty for one that is."""
+        status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
+        if status == "done":
+            return ""
+        why = f"; traj.error({run}) tells why" if status != "pending" else ""
+        return f": its status is {status}{why}"
 
     def _value_or_error(self, name: str, run: int) -> Any:
         holder = holder_of(name, self.names)
         value = self.value(holder, run)
         if value is ABSENT:
-            status = WORDS[int(np.asarray(self.recorded.run_column("status", slice(run, run + 1)))[0])]
-            why = f"; traj.error({run}) tells why" if status not in ("done", "pending") else ""
-            msg = f"run {run} has no {holder!r}: its status is {status}{why}"
+            why = self._status_of(run) or ": its status is done, and it gave none"
+            msg = f"run {run} has no {holder!r}{why}"
             raise LookupError(msg)
         return inside(value, name, holder)
 
@@ -230,6 +258,34 @@ class Runs(Sequence[Names]):
         """The same runs for the verbs of a trajectory."""
         return Selection(self._rows.recorded, np.asarray(self._index))
 
+    @property
+    def index(self) -> Index:  # type: ignore[override]  # a run's place among them is its place in this array
+        """The run numbers, shape ``(n,)``."""
+        return np.asarray(self._index, np.int64)
+
+    @property
+    def trial(self) -> Array:
+        """The trial numbers, shape ``(n,)``; 0 where points are not repeated."""
+        has_trials = self.selection.has_run_column("trial")
+        return self.selection.of_runs("trial") if has_trials else np.zeros(len(self), np.int64)
+
+    @property
+    def status(self) -> Array:
+        """What became of each run, as words, shape ``(n,)``."""
+        return self.selection.of_runs("status")
+
+    @property
+    def seconds(self) -> Array:
+        """How long each run took, in seconds, shape ``(n,)``; NaN where it did not run."""
+        return self.selection.of_runs("seconds")
+
+    def items(self) -> Iterator[tuple[int, Names]]:
+        """Each run's number in the file, and the run."""
+        # In blocks, so that a million runs are never listed.
+        for start in range(0, len(self), _BLOCK):
+            for run in map(int, self._index[start : start + _BLOCK]):
+                yield run, self._rows.run(run)
+
     def __len__(self) -> int:
         return len(self._index)
 
@@ -251,10 +307,7 @@ class Runs(Sequence[Names]):
         return self._rows.run(int(self._index[i]))
 
     def __iter__(self) -> Iterator[Names]:
-        # In blocks, so that a million runs are never listed.
-        for start in range(0, len(self), _BLOCK):
-            for run in map(int, self._index[start : start + _BLOCK]):
-                yield self._rows.run(run)
+        return (run for _, run in self.items())
 
     def __repr__(self) -> str:
         return f"<{len(self)} runs of {self._rows.recorded.name}>"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import operator
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 
 from simkit.analyse.names import Names
 from simkit.analyse.selection import Selection
+from simkit.analyse.show import caption_of_derived
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
 from simkit.record.facts import read_reports
@@ -180,7 +182,8 @@ def summary(selection: Selection) -> Names:
     """The derived values, by natural naming."""
     remark = selection.recorded.warning_of_summary
     about = f"summary ({remark})" if remark else "summary"
-    return Names(selection.names_in("summary"), selection.derived, about)
+    caption = partial(caption_of_derived, selection.recorded)
+    return Names(selection.names_in("summary"), selection.derived, about, caption=caption)
 
 
 def error_of(recorded: Recorded, after: str) -> str:

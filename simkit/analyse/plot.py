@@ -16,6 +16,7 @@ from simkit.analyse.spread import (
     Scale,
     Span,
     Spread,
+    free_sizes,
     is_geometric,
     run_by_run,
     sampled,
@@ -43,12 +44,37 @@ class Plot:
 
     selection: Selection
 
+    def __call__(self, name: str, x: str | None = None, *, by: str | None = None, **options: Any) -> Any:
+        """A result over the parameters that vary: `line`, or `heatmap` where two have many values.
+
+        Parameters
+        ----------
+        name
+            A result that is a number per run.
+        x
+            The parameter along the axis; by default the one with the most values.
+        by
+            The parameter that has a line for each value.
+        **options
+            As for that verb.
+
+        Raises
+        ------
+        SimkitError
+            As `line` and `heatmap` do.
+        """
+        sizes = free_sizes(self.selection)
+        if x is None and by is None and len(sizes) == 2 and min(sizes) > _MOST_LINES:
+            return self.heatmap(name, **options)
+        return self.line(name, x, by=by, **options)
+
     def line(
         self,
         name: str,
         x: str | None = None,
         *,
         hue: str | None = None,
+        by: str | None = None,
         ax: Axes | None = None,
         backend: str = "matplotlib",
         **style: Any,
@@ -61,7 +87,9 @@ class Plot:
             A result that is a number per run; runs that share their values (trials) are averaged, with the
             sample's standard deviation as error bars.
         x, hue
-            The parameters; by default the explored ones that vary.
+            The parameters; by default the explored ones that vary, the one with the most values as ``x``.
+        by
+            The same as ``hue``.
         ax
             Where to draw with matplotlib; by default a new figure.
         backend
@@ -74,7 +102,10 @@ class Plot:
         SimkitError
             Without matplotlib, for a result that is no number, or when more parameters vary.
         """
-        found = spread(self.selection, name, (x, hue))
+        if hue is not None and by is not None:
+            msg = f"traj.plot.line: hue={hue!r} and by={by!r} mean the same: give one of them"
+            raise SimkitError(msg)
+        found = spread(self.selection, name, (x, hue or by))
         if backend != "matplotlib":
             return _other(backend, ax, style).line(found, title=self.selection.recorded.name)
         axes = _axes(ax, self.selection.recorded.name)
@@ -217,6 +248,10 @@ class Plot:
         axes.set_ylabel("runs")
         return axes
 
+    def hist(self, name: str, **options: Any) -> Any:
+        """The same as `histogram`."""
+        return self.histogram(name, **options)
+
     def parallel(
         self,
         *names: str,
@@ -319,7 +354,10 @@ class _Lines:
         if self.second.is_numeric and len(self.looks) > _MOST_LINES:
             axes.figure.colorbar(self.colours, ax=axes).set_label(self.second.label)
         else:
-            axes.legend(title=self.second.label)
+            # Beside the data, where the figure makes room for it.
+            beside = axes.figure.get_layout_engine() is not None
+            place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
+            axes.legend(title=self.second.label, **place)
 
 
 def _draw(axes: Axes, across: Scale, found: Spread, line: int, look: dict[str, Any]) -> None:

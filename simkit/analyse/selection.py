@@ -9,14 +9,15 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.declare.expressions import compared_floats
 from simkit.declare.forms import Array, Closed, Index, Test, Values, objects, passing
-from simkit.declare.operators import matching
+from simkit.declare.operators import is_near, matching
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.inform.progress import briefly
 from simkit.record.book import About
 from simkit.record.format import DECLARED
 from simkit.record.recorded import Recorded
-from simkit.values.batch import WORDS, Status
+from simkit.values.batch import WORDS, Status, tally
 from simkit.values.columns import Column
 from simkit.values.decode import ABSENT, as_array, part
 from simkit.values.instances import Stored
@@ -120,8 +121,10 @@ class Selection:
             For a name that is not recorded.
         """
         names = [*self.names_in("parameters"), *self.names_in("results"), *self.run_names]
-        columns = _Columns(self.with_presence, names)
+        columns = _Columns(self.with_presence, names, self.is_column)
         chosen = np.ones(len(self), bool) if test is None else _tested(test, columns, len(self), self.closed)
+        if isinstance(test, str) and not chosen.any():
+            _warn_of_near_in(test, columns)
         for name, wanted in equal.items():
             if name == DECLARED and name not in columns:
                 chosen &= self.declared == bool(wanted)
@@ -175,7 +178,13 @@ class Selection:
             return name
         names = [*self.names, *self.run_names]
         hint = did_you_mean(name, names)
-        msg = f"{self.recorded.name} has no {name!r}{hint}\n    available: {listed(name, names)}"
+        counts = tally(np.asarray(self.recorded.run_column("status")))
+        why = (
+            ""
+            if "done" in counts
+            else f": no run is done ({', '.join(f'{n} {w}' for w, n in counts.items())})"
+        )
+        msg = f"{self.recorded.name} has no {name!r}{hint}{why}\n    available: {listed(name, names)}"
         raise Unknown(msg)
 
     def holder(self, name: str) -> str:
@@ -225,12 +234,35 @@ class Selection:
             return self.derived(name)
         if holder == name:
             return self.dense(name, self.column(name))
+        column = self.part_of(name)
+        return self._with_classes(as_array(column), column)
+
+    def part_of(self, name: str) -> Column:
+        """The column of a dictionary's key, or of a table's column, by dotted name.
+
+        Raises
+        ------
+        Unknown
+            Where no run has such a part.
+        """
+        holder = self.holder(name)
         column: Column | None = self.column(holder)
         for key in name[len(holder) + 1 :].split("."):
             column = None if column is None else part(column, key)
         if column is None:
-            return self.known(name)
-        return self._with_classes(as_array(column), column)
+            self.known(name)
+        assert column is not None  # else the name is not known
+        return column
+
+    def is_column(self, name: str) -> bool:
+        """Whether ``traj[name]`` is a column of these runs: also a part of what is recorded."""
+        holder = holder_of(name, self.names)
+        if name in self.run_names or not holder or self.recorded.section_of(holder) == "summary":
+            return name in self.run_names
+        try:
+            return holder == name or self.part_of(name) is not None
+        except Unknown:
+            return False
 
     def _with_classes(self, array: Any, column: Column) -> Any:
         """Objects are instances of the classes that were asked for."""
@@ -256,9 +288,12 @@ class Selection:
 
     def with_presence(self, name: str) -> tuple[Array, Array]:
         """A column for a condition, and in which runs it is present."""
-        if name not in self:
+        if name not in self and name in self.run_names:
             array = self.array(name)
             return array, np.ones(len(array), bool)
+        if name not in self:
+            part_column = self.part_of(name)
+            return data_of(self._with_classes(as_array(part_column), part_column)), part_column.present()
         column = self.column(name)
         return data_of(self.dense(name, column)), column.present()
 
@@ -332,8 +367,11 @@ Read = Callable[[str], tuple[Array, Array]]
 class _Columns(Mapping[str, Values]):
     """Columns by name, read when they are touched."""
 
-    def __init__(self, read: Read, names: Sequence[str]) -> None:
-        self.read, self.names = read, names
+    def __init__(self, read: Read, names: Sequence[str], has: Callable[[str], bool]) -> None:
+        self.read, self.names, self.has = read, names, has
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self.names or ("." in name and self.has(name)))
 
     def __getitem__(self, name: str) -> Values:
         array, present = self.read(name)
@@ -393,17 +431,23 @@ def _equal(columns: _Columns, name: str, wanted: Any, closed: Closed) -> Array:
     return everywhere
 
 
-_NEAR = 1e-9  # relative: as far as rounding leads away from the value that somebody types
+def _warn_of_near_in(test: str, columns: _Columns) -> None:
+    """The same for the floats that a condition compares names with."""
+    for name, wanted in compared_floats(test):
+        if name in columns:
+            column, present = columns.read(name)
+            if not matching(column[present], wanted).any():
+                _warn_of_near(name, column[present], wanted)
 
 
 def _warn_of_near(name: str, column: Array, wanted: Any) -> None:
     """A float that differs from a typed one in its last digits only was perhaps meant."""
     if type(wanted) is not float or type(column) is not np.ndarray or column.dtype.kind != "f":
         return
-    near = column[np.isclose(column, wanted, rtol=_NEAR, atol=0)]
+    near = column[is_near(column, wanted)]
     if len(near):
         message = (
             f"no run has {name} = {wanted!r}, but {float(near[0])!r} is there: "
-            f'where("abs({name} - {wanted!r}) < {abs(wanted) * _NEAR:.0e}") selects it'
+            f'where("near({name}, {wanted!r})") selects it'
         )
         warnings.warn(message, stacklevel=5)

@@ -154,11 +154,20 @@ def _completed(selection: Selection, result: str, over: Sequence[str | None]) ->
 
 
 def _free(selection: Selection, given: Sequence[str]) -> list[str]:
-    """The explored names that vary here, one for each that move together, apart from those given."""
+    """The explored names that vary here, most values first, one for each that move together, but those given."""
     chosen = [_coded(selection, name) for name in given]
     left = {name: _coded(selection, name) for name in selection.recorded.explored if name not in given}
     left = {name: c for name, c in left.items() if c.varies and not any(o.determines(c) for o in chosen)}
-    return [names[0] for names in together(left)]
+    groups = together(left)
+    # The one with the most values is drawn along the axis.
+    return [names[0] for names in sorted(groups, key=lambda names: -len(groups[names].first))]
+
+
+def free_sizes(selection: Selection) -> list[int]:
+    """How many values each explored parameter has that varies, most first; 0 for one that is no number."""
+    names = _free(selection, [])
+    values = [_labelled(selection, name)[0] for name in names]
+    return [len(each.values) if each.is_numeric else 0 for each in values]
 
 
 def _coded(selection: Selection, name: str) -> Coded:

@@ -126,16 +126,19 @@ class Each:
     @property
     def feeds(self) -> tuple[Upstream, ...]:
         """The argument that is made from these runs."""
-        return () if self._feed is None else (self._feed,)
+        if self._feed is None or not callable(self.source):
+            return () if self._feed is None else (self._feed,)
+        return (
+            attrs.evolve(self._feed, providers=_providers(self.source)),
+        )  # all of them, once it is imported
 
     @cached_property
     def _feed(self) -> Upstream | None:
         """As it is before the other experiment has run: nothing where only its file could tell."""
         if callable(self.source):
-            names, providers = self._declared, _providers(self.source)
             words = f"the runs of {self.source.__name__} ({location(self.source)})"
-            names = _without_trial(names if self.by is None else self.by)
-            return Upstream(self.source.__name__, words, self.by, names, self.source, providers)
+            names = _without_trial(self._declared if self.by is None else self.by)
+            return Upstream(self.source.__name__, words, self.by, names, self.source)
         try:
             with Supply().opened(self) as (recorded, _):
                 return self.feed(recorded)
@@ -256,9 +259,9 @@ class Each:
         order = np.argsort(first)
         members = [np.flatnonzero(group.reshape(-1) == number) for number in order]
         rows = {name: values.take(first[order]) for name, (values, _) in columns.items()}
-        digest = np.array([digest_of_all(digests[rows]) for rows in members], "u8")
+        digest = np.array([digest_of_all(digests[places]) for places in members], "u8")
         return {
-            RUNS: Values(objects([runs[rows] for rows in members]), native=True),
+            RUNS: Values(objects([runs[places] for places in members]), native=True),
             DIGEST: Values(digest, native=False),
             **{name: values for name, values in rows.items() if name != TRIAL},
         }

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simkit.analyse import notes
-from simkit.analyse.names import Names, Rows, Runs, unchangeable
-from simkit.analyse.notes import Info, info
+from simkit.analyse.names import Names, Runs, unchangeable
+from simkit.analyse.overview import Overview
 from simkit.analyse.run_files import Files, commands, write_files
-from simkit.analyse.selection import Selection
 from simkit.analyse.show import as_html, as_text, caption_of
 from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
-from simkit.declare.space import Space, explore
-from simkit.record.book import About
 from simkit.record.facts import Origin
-from simkit.record.recorded import Recorded
-from simkit.values.decode import decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,72 +27,12 @@ if TYPE_CHECKING:
     from simkit.analyse.sensitivity import Sensitivity
 
 
-class Trajectory:
+class Trajectory(Overview):
     """All runs of one experiment, as recorded; made by `simkit.open` and `simkit.run`.
 
     ``traj["z"]`` is a column over the runs, ``traj.runs[3].z`` one run's value, ``traj.parameters.dt`` a
     parameter, ``traj.where("x > 2")`` the trajectory of some runs. Nothing is read before it is asked for.
     """
-
-    def __init__(self, recorded: Recorded, index: Index | None = None) -> None:
-        self._selection, self._rows = Selection(recorded, index), Rows(recorded)
-
-    # Facts
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self._selection.recorded.name
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._selection.recorded.path
-
-    @property
-    def index(self) -> Index:
-        """The run numbers, shape ``(n,)``."""
-        return self._selection.runs
-
-    @property
-    def status(self) -> Array:
-        """What became of each run, as words, shape ``(n,)``: pending, done, failed, timeout, crashed."""
-        return self._selection.of_runs("status")
-
-    @property
-    def seconds(self) -> Array:
-        """How long each run took, in seconds, shape ``(n,)``; NaN where it did not run."""
-        return self._selection.of_runs("seconds")
-
-    @property
-    def seeds(self) -> Array | None:
-        """The seed of each run, shape ``(n,)``, where one was requested; else None."""
-        return self._selection.run_column("seed") if self._selection.has_run_column("seed") else None
-
-    @property
-    def explored(self) -> tuple[str, ...]:
-        """The names that the space gives."""
-        return self._selection.recorded.explored
-
-    @property
-    def space(self) -> Space:
-        """The points of these runs, as a space again."""
-        return explore({name: decode(self._selection.column(name)) for name in self.explored})
-
-    @property
-    def info(self) -> Info:
-        """Seed, code, machine and versions of each session."""
-        return info(self._selection.recorded)
-
-    def describe(self, name: str) -> About:
-        """Comment, unit, origin of a parameter, result or group, and whether it is constant or explored.
-
-        Raises
-        ------
-        KeyError
-            For an unknown name, with the nearest.
-        """
-        return self._selection.about(name)
 
     # Names
 
@@ -142,8 +77,8 @@ class Trajectory:
         chosen = self._selection.chosen
         return Runs(self._rows, range(len(self)) if chosen is None else chosen)
 
-    def __getitem__(self, name: str) -> Any:
-        """A column over the runs.
+    def __getitem__(self, name: str | list[str]) -> Any:
+        """A column over the runs; of a list of names a table, as `to_dataframe` gives it.
 
         Returns
         -------
@@ -151,15 +86,7 @@ class Trajectory:
             Shape ``(n, *shape)``; NaN or NaT where a float, complex or time is absent, else a masked array;
             an object array where values are ragged, text or composite; a constant repeats.
         """
-        return self._selection.array(name)
-
-    def names(self, section: str) -> list[str]:
-        """The full names of a section: ``parameters``, ``results`` or ``summary``."""
-        return self._selection.names_in(section)
-
-    def constants(self) -> dict[str, Any]:
-        """The parameters that have one value, by name."""
-        return {name: self._selection.parameter(name) for name in self._selection.constants}
+        return self.to_dataframe(name) if isinstance(name, list) else self._selection.array(name)
 
     def run(self, run: int) -> Names:
         """One run by its number in the file."""
@@ -284,7 +211,12 @@ class Trajectory:
 
     # Verbs
 
-    def where(self, test: str | Callable[..., Any] | Array | None = None, /, **equal: Any) -> Trajectory:
+    def where(
+        self,
+        test: str | Callable[..., Any] | Array | Mapping[str, Any] | None = None,
+        /,
+        **equal: Any,
+    ) -> Trajectory:
         """The trajectory of the runs that match.
 
         Parameters
@@ -292,12 +224,77 @@ class Trajectory:
         test
             A condition on parameters, results, ``status``, ``seconds``, ``trial`` and ``run``, such as
             ``"x > 2 and status == 'done'"``; a function of some of them, called per run; or a boolean for
-            each run, as of ``traj["z"] > 2``. A run that lacks a value in the test does not match.
+            each run, as of ``traj["z"] > 2``; or values by name, as in ``{"neuron.tau": 1}``. A run that lacks a
+            value in the test does not match. ``near(x, 0.3)`` is true but for rounding, ``near(x, 0.3, 0.01)``
+            within that distance.
         **equal
-            Names (dots as in ``{"neuron.tau": 1}``) that must have these values; ``declared=True`` leaves out
+            Names that must have these values; ``declared=True`` leaves out
             runs whose points were not declared any more when the last session looked.
         """
+        if isinstance(test, Mapping):
+            equal = {**test, **equal}
+            test = None
         return Trajectory(self._selection.recorded, self._selection.where(test, equal).chosen)
+
+    def sel(
+        self,
+        points: Mapping[str, Any] | None = None,
+        /,
+        *,
+        method: str | None = None,
+        tolerance: Any = None,
+        **named: Any,
+    ) -> Trajectory:
+        """The trajectory of the runs at some coordinates, as `xarray.Dataset.sel` chooses them.
+
+        Parameters
+        ----------
+        points
+            Values by name: one, several in a list, or ``slice(low, high)``, both ends included.
+        method
+            ``"nearest"``, ``"pad"`` (the next lower one) or ``"backfill"`` (the next higher one) where no run has
+            just this number; None for exact matches only.
+        tolerance
+            How far the value may be away then.
+        **named
+            The same, as in ``traj.sel(p=0.5, method="nearest")``.
+
+        Raises
+        ------
+        KeyError
+            For an unknown name, and where no run has the value; the nearest one is named.
+        SimkitError
+            For a method that there is none of, or that the values have no order for.
+        """
+        from simkit.analyse.coordinates import at_points
+
+        return Trajectory(
+            self._selection.recorded,
+            at_points(self._selection, {**(points or {}), **named}, method, tolerance).chosen,
+        )
+
+    def best(self, name: str, *, lowest: bool = False) -> Names:
+        """The run with the highest value of a result, the first of several.
+
+        Parameters
+        ----------
+        name
+            A result or parameter that is a number per run; runs without one don't count.
+        lowest
+            The run with the lowest value instead, as of a loss.
+
+        Raises
+        ------
+        SimkitError
+            For a name that is no number per run, and where no run has one.
+        """
+        from simkit.analyse.coordinates import best_of
+
+        return self.run(best_of(self._selection, name, lowest=lowest))
+
+    def head(self, n: int = 5) -> pd.DataFrame:
+        """The first runs as a table; all but the last ones where ``n`` is negative."""
+        return Trajectory(self._selection.recorded, self.index[:n]).to_dataframe()
 
     def to_dataframe(self, names: str | Sequence[str] | None = None, *, info: bool = False) -> pd.DataFrame:
         """The runs as a table, indexed by run number.
@@ -431,14 +428,8 @@ class Trajectory:
         """Write what these runs attached into a new folder, ``3/NAME`` of run 3; how many files and bytes."""
         return write_files(self._selection, Path(folder))
 
-    def __len__(self) -> int:
-        return len(self._selection)
-
     def __iter__(self) -> Iterator[Names]:
         return iter(self.runs)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._selection
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import secrets
 import sys
 import tomllib
@@ -24,7 +25,7 @@ from simkit.collect.config import (
 )
 from simkit.collect.conversion import convert
 from simkit.collect.targets import PARTS, Shard, Target, parse_target
-from simkit.collect.text import Typed, parse_axis, split
+from simkit.collect.text import Typed, Unfit, parse_axis, split, stretch
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
@@ -344,8 +345,20 @@ def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
 
 def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
     """An axis from the command line, its values of the type that the code has there."""
-    kind = expected_kind(space, name, kind_of)
-    return [convert(value, name, kind, f"{option} {name}={text}") for value in parse_axis(text)]
+    kind, source = expected_kind(space, name, kind_of), f"{option} {name}={text}"
+    values = [each for part in parse_axis(text) for each in parts_of(part, kind, source)]
+    return [convert(value, name, kind, source) for value in values]
+
+
+def parts_of(part: Typed, kind: Any, source: str) -> Sequence[Any]:
+    """The values that one part of an axis stands for: several where it is a range, ``0:1:11``."""
+    if isinstance(kind, type) and issubclass(kind, (str, bytes, datetime.time, datetime.datetime)):
+        return [part]
+    try:
+        return stretch(part) or [part]
+    except Unfit as problem:
+        msg = f"{source}: {problem}"
+        raise SimkitError(msg) from None
 
 
 def expected_kind(space: Space, name: str, kind_of: KindOf) -> Any:

@@ -47,6 +47,8 @@ class Settings:
         The folder that node ids are relative to.
     files
         Patterns of the files that hold experiments.
+    pythonpath
+        Folders below the rootdir that experiments import modules from, too.
     workers
         Supervised processes; 0 executes in the owner.
     durable
@@ -120,6 +122,7 @@ class Settings:
 
     rootdir: Path
     files: tuple[str, ...] = ("sim_*.py",)
+    pythonpath: tuple[str, ...] = ()
     workers: int = 1
     durable: bool = False
     on_change: str | None = None
@@ -232,6 +235,10 @@ _KEYS: Mapping[str, _Rule] = {
         lambda value: isinstance(value, list) and all(isinstance(pattern, str) for pattern in value),
         'must be a list of patterns such as ["sim_*.py"]',
     ),
+    "pythonpath": (
+        lambda value: isinstance(value, list) and all(isinstance(folder, str) for folder in value),
+        'must be a list of folders such as ["src"]',
+    ),
     "parameters": (lambda value: isinstance(value, dict), "must be a table: [tool.simkit.parameters]"),
     "workers": (
         lambda value: value == "auto" or (type(value) is int and value >= 0),
@@ -279,8 +286,9 @@ def load_settings(rootdir: Path) -> Settings:
     """
     table = dict(_table(rootdir) or {})
     where = f"{shown_path(rootdir / CONFIG)}: [tool.simkit]"
-    if isinstance(table.get("files"), str):
-        table["files"] = [table["files"]]
+    for key in ("files", "pythonpath"):
+        if isinstance(table.get(key), str):
+            table[key] = [table[key]]
     for key, value in table.items():
         if key not in _KEYS:
             msg = f"{where} unknown key {key!r}{did_you_mean(key, _KEYS)}\n    known: {listed(key, _KEYS)}"
@@ -300,6 +308,12 @@ def load_settings(rootdir: Path) -> Settings:
     outside = {name: Outside(value, "[tool.simkit.parameters]") for name, value in parameters.items()}
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return Settings(rootdir, outside=outside, **{**table, **lists})
+
+
+def import_folders(rootdir: Path) -> list[Path]:
+    """The folders that ``[tool.simkit] pythonpath`` names."""
+    folders = (_table(rootdir) or {}).get("pythonpath", [])
+    return [rootdir / folder for folder in ([folders] if isinstance(folders, str) else folders)]
 
 
 def cores() -> int:

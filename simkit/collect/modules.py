@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from simkit.collect.config import SIMCONF, is_below
+from simkit.collect.config import SIMCONF, import_folders, is_below
 from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec, Hooks
@@ -146,11 +146,9 @@ def _users() -> _Users:
 
 def _folders(path: Path, rootdir: Path) -> list[Path]:
     """The folders that a file imports from, nearest first."""
-    return list(
-        dict.fromkeys(
-            [path.parent, _above_package(path), *(f.parent for f in simconfs(path, rootdir)), rootdir]
-        )
-    )
+    shared = (file.parent for file in simconfs(path, rootdir))
+    folders = [path.parent, _above_package(path), *shared, rootdir, *import_folders(rootdir)]
+    return list(dict.fromkeys(folders))
 
 
 def _above_package(path: Path) -> Path:

@@ -90,7 +90,9 @@ def parse_target(argument: str) -> Target:
         runs = _runs(argument, inside)
     target = Target(Path(path or "."), name or None, runs)
     if not target.path.exists():
-        msg = f"no such file or folder: {path}"
+        typed = re.fullmatch(r"[^\W\d][\w.]*=.+", argument, re.DOTALL)
+        cure = f"\n    to give a parameter another value: --set {argument}" if typed else ""
+        msg = f"no such file or folder: {path}{cure}"
         raise SimkitError(msg)
     if separator and (not name or target.path.is_dir()):
         msg = f"{argument}: write FILE::EXPERIMENT, with a file before the colons and a name behind them"

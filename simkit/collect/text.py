@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -157,6 +157,51 @@ def parse_axis(text: str) -> list[Typed]:
     if len(parts) == 1 and inside[:1] == "[" and inside[-1:] == "]":
         parts = [part for part in split(inside[1:-1]) if part]
     return [Typed(part) for part in parts]
+
+
+_STRETCHES: Mapping[str, Callable[..., Any]] = {
+    "linspace": np.linspace,
+    "logspace": np.logspace,
+    "geomspace": np.geomspace,
+    "arange": np.arange,
+}
+
+
+def stretch(text: str) -> list[Any]:
+    """The numbers of ``0:1:11`` (from, to, how many), or ``logspace(-3, 0, 4)`` and NumPy's others like it.
+
+    Returns
+    -------
+    list of float or int
+        Empty where the text is no such range.
+
+    Raises
+    ------
+    Unfit
+        For a range that has no such numbers, with how to write it.
+    """
+    call = re.fullmatch(r"\s*(?:np\.|numpy\.)?(\w+)\((.*)\)\s*", text, re.DOTALL)
+    ends = split(text, ":")
+    if call and call[1] == "range":
+        name, parts = "arange", split(call[2])
+    elif call and call[1] in _STRETCHES:
+        name, parts = call[1], split(call[2])
+    elif len(ends) in (2, 3) and all(type(parse(end)) in (int, float) for end in ends):
+        name, parts = "linspace", ends
+    else:
+        return []
+    numbers = [parse(part) for part in parts]
+    try:
+        if len(numbers) not in ((1, 2, 3) if name == "arange" else (3,)):
+            raise ValueError
+        values: list[Any] = _STRETCHES[name](*numbers).tolist()
+    except (TypeError, ValueError, MemoryError, ZeroDivisionError):
+        msg = f"{text} is no range: write FROM:TO:NUMBER, as in 0:1:11, or linspace, logspace, geomspace (…, …, NUMBER)"
+        raise Unfit(msg) from None
+    if not values:
+        msg = f"{text} is a range without a value"
+        raise Unfit(msg)
+    return values
 
 
 def unquoted(text: str) -> str:

@@ -144,6 +144,20 @@ def _words_beside(text: str, names: Collection[str]) -> Iterator[tuple[str, str]
             yield from ((name, word) for name in compared for word in texts if isinstance(word, str))
 
 
+def compared_floats(text: str) -> Iterator[tuple[str, float]]:
+    """The names that a condition compares with a float by ``==``, each with that float."""
+    for node in ast.walk(ast.parse(text.strip(), mode="eval")):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
+            sides = (node.left, node.comparators[0])
+            for one, other in (sides, sides[::-1]):
+                if (
+                    isinstance(one, ast.Name | ast.Attribute)
+                    and isinstance(other, ast.Constant)
+                    and type(other.value) is float
+                ):
+                    yield ast.unparse(one), other.value
+
+
 def evaluate(
     text: str,
     names: Iterable[str],
@@ -174,7 +188,7 @@ def evaluate(
     SimkitError
         For a syntax error, an unknown name, or syntax outside of this small language.
     """
-    known = tuple(names)
+    known = names if isinstance(names, Collection) else tuple(names)
 
     def problem(what: str) -> SimkitError:
         return SimkitError(f"{where}: the condition {text!r}: {what}")
@@ -182,7 +196,7 @@ def evaluate(
     def named(name: str) -> Any:
         if name not in known:
             hint = "; write isnan(x)" if name == "nan" else did_you_mean(name, known)
-            raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, known)}")
+            raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, tuple(known))}")
         return column(name)
 
     words = Vocabulary(OF_COLUMNS, named, lambda value: value, problem, list, functions)

@@ -383,8 +383,26 @@ def _round(value: Any, decimals: Any = 0) -> Any:
     return np.round(_numbers(value), operator.index(decimals))
 
 
+_NEAR = 1e-9  # relative: as far as rounding leads away from the value that somebody types
+
+
+def is_near(value: Any, wanted: Any, within: Any = None) -> Any:
+    """Whether numbers are the wanted ones but for rounding, or not farther than this away.
+
+    Beside zero rounding is what is small beside the largest of the numbers.
+    """
+    value, wanted = _numbers(value), _numbers(wanted)
+    if within is None:
+        sizes = np.abs(np.asarray(value, float))
+        largest = np.max(sizes, initial=0.0, where=np.isfinite(sizes))
+        within = _NEAR * np.where(np.asarray(wanted) == 0, largest, np.abs(wanted))
+    with np.errstate(invalid="ignore"):
+        return (value == wanted) | (np.abs(value - wanted) <= _numbers(within))
+
+
 _NAMES = ("abs", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **{name: _of_one(name, getattr(np, name)) for name in _NAMES},
     "round": _round,
+    "near": is_near,
 }

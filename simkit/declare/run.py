@@ -97,14 +97,14 @@ class Run:
         parameters: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.index, self.trial, self._other = index, trial, other
-        self._store = store or _Memory()
+        self._store = store  # made when it is asked for, as most runs have no checkpoints
         self._place = place or OwnWorkplace(workdir, parameters)
         self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
         self._results: dict[str, Any] = {}
         self._series: dict[str, list[Any]] = {}
         self._notes: list[tuple[str, str]] = []
         self._reports: dict[int, float] = {}
-        self._attached: dict[str, Attachment] = {}
+        self._attached: dict[str, Attachment] | None = None
         self._commands: list[Command] = []
 
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
@@ -153,15 +153,19 @@ class Run:
         saved = self._saved or {}
         rows = {name: rows[saved.get(name, 0) :] for name, rows in self._series.items()}
         whole = {"state": {**(state or {}), **named}, "added": self._results}
-        self._store.save(self.index, whole, rows, first=self._saved is None)
+        self._kept().save(self.index, whole, rows, first=self._saved is None)
         self._saved = {name: len(rows) for name, rows in self._series.items()}
+
+    def _kept(self) -> CheckpointStore:
+        self._store = self._store or _Memory()
+        return self._store
 
     def restore(self) -> dict[str, Any] | None:
         """The state of the last checkpoint if an earlier attempt of this run made one, else None.
 
         What was added and appended until that checkpoint is there again.
         """
-        saved = self._store.find(self.index)
+        saved = self._kept().find(self.index)
         if saved is None:
             return None
         state, added, series = saved
@@ -196,7 +200,7 @@ class Run:
             raise SimkitError(msg)
         if int(step) not in self._reports:
             self._reports[int(step)] = number
-            self._store.report(self.index, int(step), number)
+            self._kept().report(self.index, int(step), number)
 
     def should_stop(self) -> bool:
         """Whether the strategy, by what this run and others reported, has no use for the rest of this run.
@@ -205,7 +209,7 @@ class Run:
         A run that is told to stop returns what it has, and is done.
         """
         step = next(reversed(self._reports), None)
-        return False if step is None else self._store.should_stop(self.index, step)
+        return False if step is None else self._kept().should_stop(self.index, step)
 
     @property
     def reports(self) -> list[tuple[int, float]]:
@@ -300,6 +304,7 @@ class Run:
             When there is no such file, it is a folder, or another one of that name is attached already.
         """
         names = []
+        self._attached = self._attached or {}
         for file, called in matching(path, self._place.folder(), name):
             self._place.reads(file)
             before = self._attached.get(called)
@@ -365,12 +370,12 @@ class Run:
     @property
     def files(self) -> dict[str, bytes]:
         """What was attached so far: the bytes by name."""
-        return {name: one.content for name, one in self._attached.items()}
+        return {one.name: one.content for one in self.attachments}
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """What was attached so far, for the record."""
-        return tuple(self._attached.values())
+        return tuple(self._attached.values()) if self._attached else ()
 
     @property
     def commands(self) -> tuple[Command, ...]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import re
 import traceback
-from collections.abc import Callable, Mapping, MutableSequence
+from collections.abc import Callable, Collection, Mapping, MutableSequence
+from dataclasses import FrozenInstanceError
 from itertools import dropwhile
 from typing import Any, Protocol, TypeAlias
 
+import attrs
+
 from simkit.errors import Unstorable, is_ours
 from simkit.inject.generators import stream_of
+from simkit.inject.seeds import RANDOM_STATE
 from simkit.values.batch import Checkpoint, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
@@ -159,3 +164,20 @@ def first_user_frame(error: BaseException) -> BaseException:
     while trace is not None and trace.tb_next is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return error.with_traceback(trace)
+
+
+_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
+_TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
+
+
+def hint(error: BaseException, wants: Collection[str]) -> str:
+    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
+        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
+    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
+        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
+    if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
+        return ""
+    return (
+        f"\n(seed is an int below 2**63; for seeds below 2**32 ask for the argument {RANDOM_STATE} instead)"
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -16,17 +14,25 @@ import attrs
 import numpy as np
 
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
-from simkit.collect.plan import Node, Plan
+from simkit.collect.plan import Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.inject.baseline import Baseline
-from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, never, user_traceback
+from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
 from simkit.inject.output import Log, Output
-from simkit.inject.provide import Step, compiled, given, has_fixed_fields, is_copied, make_shared, own_folder
+from simkit.inject.provide import (
+    Step,
+    compiled,
+    given,
+    is_copied,
+    is_recorded_per_run,
+    make_shared,
+    own_folder,
+)
 from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status, discard
@@ -90,7 +96,7 @@ class Injector:
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
         self.steps: list[Step] = compiled(plan)
-        self.recorded = [n for n in plan.parameters.values() if _is_recorded_per_run(n, plan)]
+        self.recorded = [n for n in plan.parameters.values() if is_recorded_per_run(n, plan)]
         self.apart = {n.name for n in plan.parameters.values() if n.kind in ("explored", "constant")} - {
             n.name for n in self.recorded
         }
@@ -104,6 +110,7 @@ class Injector:
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
+        self.said = ""  # by fixtures that the runs share, before the first of these
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
@@ -150,7 +157,9 @@ class Injector:
 
     def _batch(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         if not self.ready:
+            position = log.position() if log else 0
             self.prepare()
+            self.said = log.text(position, log.position()) if log else ""
         self.baseline.note()
         if self.watch:
             self.watch.begin()
@@ -162,9 +171,17 @@ class Injector:
                 self.failures = failures
                 discard(batch)
                 batch = self.executed(portion, beat, log)
-            return batch
+            return self.with_preface(batch)
         finally:
             self.baseline.restore()
+
+    def with_preface(self, batch: Batch) -> Batch:
+        """What making the shared fixtures has printed stands at the beginning of the first run's log."""
+        if not self.said or not len(batch.runs):
+            return batch
+        first, said = int(batch.runs[0]), self.said
+        self.said = ""
+        return attrs.evolve(batch, logs={**batch.logs, first: said + batch.logs.get(first, "")})
 
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
@@ -323,7 +340,7 @@ class Injector:
         """Record a failure; False for a signal in the owner, which is none: the run stays to be done."""
         if self.is_signal(error, beat):
             return False
-        out.fail(position, user_traceback(error) + _hint(error, self.wants) + more)
+        out.fail(position, user_traceback(error) + hint(error, self.wants) + more)
         self.failures += 1
         if self.failures == self.most_failures:  # the last one that is wanted
             beat[STOP] = 1.0
@@ -418,35 +435,6 @@ class Injector:
     def is_apart(self, name: str) -> bool:
         """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
-
-
-def _is_recorded_per_run(node: Node, plan: Plan) -> bool:
-    group = plan.nodes.get(node.name.rpartition(".")[0])
-    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
-        group = plan.nodes.get(group.name.rpartition(".")[0])
-    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
-    if not node.varying or is_part:
-        return False
-    if node.kind == "explored":
-        return bool(node.needs) and "." not in node.name
-    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
-
-
-_READ_ONLY = re.compile(r"\bread-only\b|cannot set WRITEABLE flag")
-_TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int too big")
-
-
-def _hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
-    if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
-        return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
-    if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):
-        return "\n(groups of parameters are frozen: attrs.evolve(group, field=value) gives a changed copy)"
-    if "seed" not in wants or RANDOM_STATE in wants or not _TOO_LARGE.search(str(error)):
-        return ""
-    return (
-        f"\n(seed is an int below 2**63; for seeds below 2**32 ask for the argument {RANDOM_STATE} instead)"
-    )
 
 
 def _kept_folder(environment: Mapping[str, Any]) -> str:

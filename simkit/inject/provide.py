@@ -251,6 +251,19 @@ def _is_apart(group: Any, field: Node, plan: Plan) -> bool:
     return is_computed or field.kind == "explored" or has_fixed_fields(field, plan)
 
 
+def is_recorded_per_run(node: Node, plan: Plan) -> bool:
+    """Whether each run records the value that it computed."""
+    group = plan.nodes.get(node.name.rpartition(".")[0])
+    while group is not None and has_fixed_fields(group, plan) and "." in group.name:
+        group = plan.nodes.get(group.name.rpartition(".")[0])
+    is_part = "." in node.name and (group is None or not has_fixed_fields(group, plan))
+    if not node.varying or is_part:
+        return False
+    if node.kind == "explored":
+        return bool(node.needs) and "." not in node.name
+    return node.kind == "derived" or (node.kind in ("group", "overlay") and not has_fixed_fields(node, plan))
+
+
 def _at_first_point(node: Node, plan: Plan, values: Mapping[str, Any]) -> Any:
     """A group at the first point: its fields that are not explored are the same at every point."""
     first = {name: v.elements()[0] for name, v in plan.space.at(np.array([0])).items()}

@@ -322,7 +322,7 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed if "." not in name}
     try:
         plan = resolve(source.candidate, [*source.levels, last_resort], settings)
-        return attrs.evolve(plan, stream_name=str(recorded.attributes.get(STREAM, "")))
+        plan = attrs.evolve(plan, stream_name=str(recorded.attributes.get(STREAM, "")))
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"
         raise SimkitError(msg) from None

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from simkit import Unit, product
+from simkit import SimkitError, Unit, product
 
 
 class Rate(NamedTuple):
@@ -106,6 +106,37 @@ def test_a_heatmap_of_two_parameters_with_holes(traj):
     assert mesh.get_cmap().name == "magma"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x: stimulus position [cm]", "y")
     assert axes.figure.axes[1].get_ylabel() == "rate: firing rate [Hz]\nmean of 4 trials"
+
+
+def test_the_parameter_with_the_most_values_is_along_the_axis(record):
+    traj = record(lambda a, b: a * b, product(a=[1.0, 2.0], b=[1.0, 2.0, 3.0]))
+    assert traj.plot.line("result").get_xlabel() == "b"
+    assert traj.plot("result").get_xlabel() == "b"
+    assert traj.plot("result", "a").get_xlabel() == "a"
+    assert traj.plot("result", by="b").get_xlabel() == "a"
+    assert traj.plot.line("result", by="b").get_legend().get_title().get_text() == "b"
+    assert traj.plot.heatmap("result").get_xlabel() == "b"
+    with pytest.raises(SimkitError, match="hue='a' and by='b' mean the same: give one of them"):
+        traj.plot.line("result", hue="a", by="b")
+    assert traj.plot.hist("result").get_ylabel() == "runs"
+
+
+def test_plot_chooses_a_heatmap_for_two_parameters_of_many_values(record):
+    traj = record(lambda a, b: a * b, product(a=np.arange(12.0), b=np.arange(11.0)))
+    axes = traj.plot("result")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
+    assert traj.where("b < 3").plot("result").get_ylabel() == "result"
+
+
+def test_the_legend_does_not_cover_the_data(record):
+    traj = record(lambda a, b: a * b, product(a=np.arange(12.0), b=[1.0, 2.0]))
+    axes = traj.plot("result")
+    axes.figure.canvas.draw()
+    legend, data = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert legend.x0 >= data.x1 - 1
+    assert legend.x1 <= axes.figure.bbox.x1 + 1
+    given = plt.figure().subplots()
+    assert traj.plot("result", ax=given).get_legend() is not None
 
 
 def test_without_matplotlib(tmp_path):

@@ -184,6 +184,40 @@ def test_a_name_that_comes_along_must_not_have_a_value_of_its_own(study):
         assert traj["net.size"].tolist() == [2, 3]
 
 
+def test_a_provider_that_stands_below_the_stages_is_shared_by_them(study):
+    study.write(
+        "sim_a.py",
+        """
+        from simkit import each, experiment, parameter, product
+
+        @experiment
+        @product({"net.size": [2, 3]})
+        def build(net):
+            return {"cells": net.size}
+
+        @experiment
+        @each(build)
+        def use(build, net, scale):
+            return {"same": net.size == build.net.size, "scale": scale}
+
+        @parameter
+        class Net:
+            size: int = 5
+
+        @parameter
+        def scale(net):
+            return net.size / 10
+        """,
+    )
+    (_, item) = study.collect("sim_a.py")
+    assert item.plan.name == "use"
+    module = study.module("sim_a.py")
+    simkit.run(module.build).close()
+    with simkit.run(module.use) as traj:
+        assert traj["same"].tolist() == [True, True]
+        assert traj["scale"].tolist() == [0.2, 0.3]
+
+
 def test_an_after_can_not_have_what_differs_between_runs(study):
     study.write(
         "sim_a.py",

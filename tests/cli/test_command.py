@@ -188,3 +188,52 @@ def test_pdb_without_a_run_debugs_and_records(project):
     assert result.out.count("(Pdb)") >= 1
     assert "workers: 0" in result.out
     assert project.open("shaky-001").status.tolist() == ["done"] * 3 + ["failed"]
+
+
+RANGES = """
+from simkit import experiment
+
+@experiment
+def f(x: float = 0.0, n: int = 1, name: str = "a"):
+    return x
+"""
+
+
+def test_axes_are_ranges(project):
+    project.file("sim_f.py", RANGES)
+    project.ok("--product", "x=0:1:11", "--product", "n=1:3:3,7", "--product", "name=0:1:2")
+    traj = project.open("f-001")
+    assert traj.where(n=1)["x"].tolist() == [float(x) for x in np.linspace(0, 1, 11)]
+    assert traj.where(x=0.0)["n"].tolist() == [1, 2, 3, 7]
+    assert set(traj["name"].tolist()) == {"0:1:2"}
+    project.ok("--explore", "x=logspace(-3,0,4)")
+    assert project.open("f-002")["x"].tolist() == [0.001, 0.01, 0.1, 1.0]
+    wrong = project.simkit("--product", "n=0:1:11")
+    assert (wrong.code, wrong.err) == (4, "simkit: --product n=0:1:11: n is an int, and 0.1 is a float\n")
+    wrong = project.simkit("--product", "x=0:1")
+    assert (wrong.code, wrong.err.partition(", as")[0]) == (
+        4, "simkit: --product x=0:1: 0:1 is no range: write FROM:TO:NUMBER",
+    )  # fmt: skip
+
+
+def test_a_value_without_its_option_is_answered_with_it(project):
+    project.file("sim_f.py", RANGES)
+    for typed in ("x=3", "model.tau=3*ms"):
+        wrong = project.simkit(typed)
+        assert wrong.code == 4
+        assert f"to give a parameter another value: --set {typed}" in wrong.err
+
+
+def test_modules_are_imported_from_the_pythonpath_of_the_project(project):
+    project.file("pyproject.toml", '[tool.simkit]\npythonpath = ["src"]\n')
+    project.file("src/model/__init__.py", "from model.core import go\n")
+    project.file("src/model/core.py", "def go(x):\n    return 2 * x\n")
+    imports = "from simkit import experiment\nfrom model import go\n"
+    project.file("sims/sim_f.py", f"{imports}@experiment\ndef f(x=3):\n    return go(x)\n")
+    project.ok("-n", "1", "--start-method", "spawn")
+    assert project.open("f-001")["result"].tolist() == [6]
+    project.file("src/model/core.py", "def go(x):\n    return 3 * x\n")
+    assert "core.py::go changed" in project.ok("-n", "1").out
+    assert project.open("f-002")["result"].tolist() == [9]
+    project.file("pyproject.toml", "[tool.simkit]\npythonpath = 3\n")
+    assert 'pythonpath must be a list of folders such as ["src"], not 3' in project.simkit().err

@@ -7,7 +7,7 @@ from storable import identical
 
 from simkit import SimkitError
 from simkit.collect.conversion import convert
-from simkit.collect.text import parse, parse_axis
+from simkit.collect.text import Unfit, parse, parse_axis, stretch
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,41 @@ def test_a_number_that_no_float_holds_is_no_other_number(text):
 )
 def test_an_axis_is_values_between_commas(text, values):
     assert identical([convert(part, "x", None, "") for part in parse_axis(text)], values)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0:1:5", [0.0, 0.25, 0.5, 0.75, 1.0]),
+        ("1:-1:3", [1.0, 0.0, -1.0]),
+        ("linspace(0, 1, 3)", [0.0, 0.5, 1.0]),
+        ("logspace(-2, 0, 3)", [0.01, 0.1, 1.0]),
+        ("np.geomspace(1, 100, 3)", [1.0, 10.0, 100.0]),
+        ("range(3)", [0, 1, 2]),
+        ("arange(0, 1, 0.5)", [0.0, 0.5]),
+        ("12:30:x", []),
+        ("C:data", []),
+        ("f(1, 2)", []),
+        ("3", []),
+    ],
+)
+def test_a_range_is_its_numbers(text, values):
+    assert stretch(text) == pytest.approx(values)
+    assert [type(each) for each in stretch(text)] == [type(each) for each in values]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0:1", "0:1 is no range: write FROM:TO:NUMBER, as in 0:1:11"),
+        ("0:1:0.5", "is no range"),
+        ("logspace(0, 1)", "is no range"),
+        ("linspace(a, 1, 3)", "is no range"),
+        ("0:1:0", "0:1:0 is a range without a value"),
+        ("range(3, 0)", "is a range without a value"),
+    ],
+)
+def test_what_is_no_range_is_said(text, words):
+    with pytest.raises(Unfit) as error:
+        stretch(text)
+    assert words in str(error.value)

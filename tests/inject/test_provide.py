@@ -344,3 +344,35 @@ def f(workdir):
     assert (folder / "core").read_text() == "x"
     assert f"(its working directory is kept: {folder})" in traj.error(0)
     assert os.getcwd() == before
+
+
+def test_what_a_shared_fixture_prints_is_in_the_log_of_the_first_run_of_its_worker(project):
+    project.file(
+        "sim_f.py",
+        """
+        from simkit import experiment, fixture, product
+
+        @fixture(scope="experiment")
+        def table():
+            print("made a table")
+            yield 3
+
+        @experiment
+        @product(x=range(8))
+        def f(x, table):
+            print("run", x)
+            return x * table
+
+        @experiment
+        @product(x=range(2))
+        def quiet(x, table):
+            return x * table
+        """,
+    )
+    project.ok("-n", "1")
+    traj = project.open("f-001")
+    assert [traj.log(i) for i in range(8)] == ["made a table\nrun 0\n", *(f"run {i}\n" for i in range(1, 8))]
+    assert "made a table" in project.ok("show", "f", "--run", "0").out
+    traj = project.open("quiet-001")
+    assert [traj.log(i) for i in range(2)] == ["made a table\n", ""]
+    assert "made a table" in project.ok("-n", "0", "--fresh").out

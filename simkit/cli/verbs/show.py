@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from simkit.analyse.open import recorded_at
+from simkit.analyse.selection import Selection
 from simkit.analyse.show import caption_of, caption_of_derived
+from simkit.analyse.tables import dataframe, default_names
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, facts_of, replay_line
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import SimkitError, shown_path, visible
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.file.locks import writer_of
@@ -147,7 +149,9 @@ def show(file: str, name: str | None, run: int | None) -> int:
         return 0
     path: Path | None = None
     for recorded in experiments_at(file, name):
-        print(Trajectory(recorded))
+        head, _, last = str(Trajectory(recorded)).rpartition("\n")
+        table = first_rows(Selection(recorded))
+        print("\n".join([head, *([visible(table)] if table else []), last]))
         path = recorded.path
     if path is not None and (writer := writer_of(path)):
         print(f"{writer} is writing it: this is how far it is now")
@@ -222,6 +226,22 @@ def _check_number(trajectory: Trajectory, run: int) -> None:
     if not 0 <= run < len(trajectory):
         msg = f"--run {run}: the runs of {trajectory.name} are numbered 0 to {len(trajectory) - 1}"
         raise SimkitError(msg)
+
+
+_ROWS, _COLUMNS, _CELL = 5, 8, 24  # of the beginning of a table
+
+
+def first_rows(selection: Selection) -> str:
+    """The beginning of the table of what differs between runs; empty where nothing does."""
+    names = [name for name in default_names(selection) if not selection.recorded.is_constant(name)]
+    n = len(selection)
+    if not names or not n:
+        return ""
+    unfinished = bool((selection.of_runs("status") != "done").any())
+    rows = dataframe(selection.at(selection.runs[:_ROWS]), names, info=("status",) if unfinished else ())
+    table = rows.to_string(max_cols=_COLUMNS, max_colwidth=_CELL)
+    more = f"\n… {n - _ROWS} more" if n > _ROWS else ""
+    return "\n".join(f"  {line}".rstrip() for line in f"{table}{more}".splitlines())
 
 
 def one_run(trajectory: Trajectory, run: int) -> str:

@@ -50,7 +50,34 @@ def test_a_file_at_a_glance(study):
     assert "z float" in lines
     assert "trace float64 (100, 3)" in lines
     assert "deep.er str" in lines
-    assert lines[-1] == "results/spiking-001.h5"
+    assert lines[-6:] == [
+        "x deep.er z status", "run", "0 1 text 20.0 done", "1 2 NaN NaN failed", "2 3 text 60.0 done",
+        "results/spiking-001.h5",
+    ]  # fmt: skip
+
+
+def test_the_head_of_a_long_or_wide_table(project):
+    project.file(
+        "sim_wide.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(20))
+        def wide(x, gain=3):
+            return {f"r{i}": x for i in range(12)} | {"text": "long " * 20}
+
+        @experiment
+        def single(x=1):
+            return None
+        """,
+    )
+    project.ok("-q")
+    lines = project.ok("show", "wide").out.splitlines()
+    assert lines[-9].split() == ["x", "r0", "r1", "r2", "...", "r9", "r10", "r11", "text"]
+    assert lines[-3].endswith("long long long long ...")
+    assert lines[-2:] == ["  … 15 more", "  results/wide-001.h5"]
+    assert project.ok("show", "single").out.splitlines()[-2:] == ["    x  = 1", "  results/single-001.h5"]
 
 
 def test_a_done_run(study):
