@@ -94,7 +94,7 @@ def shown_path(path: str | os.PathLike[str]) -> str:
         relative = os.path.relpath(full)
     except ValueError:  # another drive on Windows
         return full
-    return full if relative.startswith("..") else relative
+    return full if relative.startswith("..") or relative == os.curdir else relative
 
 
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")

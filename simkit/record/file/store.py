@@ -294,9 +294,7 @@ def open_for_reading(path: Path, *, links: bool = False) -> h5py.File:
     SimkitError
         When it is missing or no HDF5 file.
     """
-    if not path.is_file():
-        msg = f"no such file: {shown_path(path)}"
-        raise SimkitError(msg)
+    _check_is_file(path)
     path = written_name(path)
     if _has_log(path):
         _replay(path)
@@ -310,6 +308,15 @@ def open_for_reading(path: Path, *, links: bool = False) -> h5py.File:
     except OSError as error:
         msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
         raise SimkitError(msg) from None
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        msg = f"{shown_path(path)} is a folder: give a file"
+        raise SimkitError(msg)
+    if not path.is_file():
+        msg = f"no such file: {shown_path(path)}"
+        raise SimkitError(msg)
 
 
 def viewed(path: Path) -> LoggedView:
@@ -339,9 +346,7 @@ def repaired(path: Path) -> int:
     SimkitError
         When there is no such file, it can't be written, or its writer is alive.
     """
-    if not path.is_file():
-        msg = f"no such file: {shown_path(path)}"
-        raise SimkitError(msg)
+    _check_is_file(path)
     path = written_name(path)
     if not _has_log(path):
         viewed(path)  # is it whole?
