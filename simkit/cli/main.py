@@ -404,13 +404,15 @@ def _verb(name: str, arguments: list[str]) -> int:
     options = _parsed(module.parser(), arguments)
     if isinstance(options, int):
         return options
+    if name == "watch":  # whose objects are states, as the page has them
+        return int(module.main(options))
     if name in _LIVE or getattr(options, "pdb", False):
         return _said(options, lambda: int(module.main(options)))
     with contextlib.redirect_stdout(VisibleText(sys.stdout)):
         return _said(options, lambda: int(module.main(options)))
 
 
-_LIVE = ("serve", "watch")  # what these write to a terminal is not only text
+_LIVE = ("serve",)  # what it writes to a terminal is not only text
 
 
 class VisibleText(io.TextIOBase):
