@@ -17,7 +17,7 @@ from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import candidate_of
 from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.listener import state_of
-from simkit.collect.plan import node_id
+from simkit.collect.plan import experiment_name, node_id
 from simkit.collect.signatures import levels
 from simkit.declare.expressions import names_of
 from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Upstream, column
@@ -353,7 +353,7 @@ class Supply:
             candidate, project = candidate_of(source)
             project = self.settings or project
             return self.newest(
-                each, project, source.__name__, node_id(candidate.path, source, project.rootdir)
+                each, project, experiment_name(source), node_id(candidate.path, source, project.rootdir)
             ), None
         if isinstance(source, str) and source.isidentifier():
             return self.newest(each, self.settings or load_settings(self.rootdir), source), None

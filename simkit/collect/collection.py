@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -178,18 +179,29 @@ def _experiments(settings: Settings) -> tuple[list[Candidate], list[str], list[P
         for path, module in modules
         for function, tag in tagged(module, "experiment")
     ]
-    _each(modules, _check_spaces, lambda pair: shown_path(pair[0]), problems)
+    _each(modules, _check_tags, lambda pair: shown_path(pair[0]), problems)
     hints = [
         f"{shown_path(path)} imports {name!r}, which belongs to {origin}: name that file on the command line"
         for path, module in modules
         for name, origin in imported(module, "experiment").items()
     ]
+    uses = Counter(item.node_id for item in candidates)
+    candidates = [item for item in candidates if uses[item.node_id] == 1]
     return [item for item in candidates if _is_asked_for(item, settings.targets)], hints, problems
 
 
-def _check_spaces(pair: tuple[Path, ModuleType]) -> None:
-    """A space on a function that is no experiment would be forgotten silently."""
+def _check_tags(pair: tuple[Path, ModuleType]) -> None:
+    """A space on a function that is no experiment would be forgotten silently, and of one name there is one file."""
     _, module = pair
+    first: dict[str, Any] = {}
+    for function, _ in tagged(module, "experiment"):
+        name = experiment_name(function)
+        if first.setdefault(name, function) is not function:
+            msg = (
+                f"{location(function)}: a second experiment named {name!r} in this file; the first one is "
+                f"{location(first[name])}\n    give one of them another name"
+            )
+            raise SimkitError(msg)
     wrong = [
         thing
         for thing in vars(module).values()

@@ -16,7 +16,7 @@ from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
-from simkit.declare.tags import Limits
+from simkit.declare.tags import Limits, tag_of
 
 NodeKind = Literal["explored", "constant", "derived", "group", "overlay", "fixture", "builtin", "feed"]
 BUILTINS = ("run", "rng", "seed", "random_state", "workdir")
@@ -300,7 +300,8 @@ def providers_of(nodes: Mapping[str, Node]) -> list[Any]:
 
 def experiment_name(function: Callable[..., Any]) -> str:
     """The name of an experiment, of its trajectories and their files."""
-    return function.__name__.strip("<>")  # of a lambda, too
+    tag = tag_of(function)
+    return (tag and tag.name) or function.__name__.strip("<>")  # of a lambda, too
 
 
 def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:

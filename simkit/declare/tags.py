@@ -206,6 +206,7 @@ def experiment(function: F, /) -> F: ...
 @overload
 def experiment(
     *,
+    name: str | None = None,
     timeout: str | float | None = None,
     retries: int = 0,
     memory: str | int | None = None,
@@ -219,6 +220,7 @@ def experiment(
     function: Any = None,
     /,
     *,
+    name: str | None = None,
     timeout: str | float | None = None,
     retries: int = 0,
     memory: str | int | None = None,
@@ -236,6 +238,8 @@ def experiment(
 
     Parameters
     ----------
+    name
+        What the experiment, and so its trajectories, are called, if not as the function is.
     timeout
         How long a run may take, in seconds or as ``"10min"``; a longer one is stopped and recorded as
         ``timeout``. Needs a worker process.
@@ -262,13 +266,16 @@ def experiment(
         if compress is not None and not isinstance(compress, bool):
             msg = f"{caller()}: compress={compress!r}: give True or False"
             raise SimkitError(msg)
-        for name, flag in (("isolate", isolate), ("chdir", chdir)):
+        if name is not None and not (isinstance(name, str) and name.isidentifier()):
+            msg = f"{caller()}: name={name!r}: give a name such as 'decay' (letters, digits and _)"
+            raise SimkitError(msg)
+        for word, flag in (("isolate", isolate), ("chdir", chdir)):
             if not isinstance(flag, bool):
-                msg = f"{caller()}: {name}={flag!r}: give True or False"
+                msg = f"{caller()}: {word}={flag!r}: give True or False"
                 raise SimkitError(msg)
         together = _together(vectorized, {"isolate": isolate, "chdir": chdir})
         return lambda f: _experiment(
-            f, limits=allowed, compress=compress, isolate=isolate, chdir=chdir, vectorized=together
+            f, name=name, limits=allowed, compress=compress, isolate=isolate, chdir=chdir, vectorized=together
         )
     return _experiment(function)
 

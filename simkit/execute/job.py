@@ -98,7 +98,7 @@ class Recipe:
 
     path: Path
     rootdir: Path
-    experiment: str
+    function: str
     code: Mapping[str, str]
     payload: bytes  # a job without its plan, the names of the points, and the declared objects
 
@@ -109,7 +109,7 @@ class Recipe:
         import dill
 
         job, space, compress, stream, declared, suppliers = dill.loads(self.payload)
-        function = getattr(module, self.experiment)
+        function = getattr(module, self.function)
         candidate = Candidate(
             function, tag_of(function) or Tag(), self.path, module, node_id(self.path, function, self.rootdir)
         )
@@ -171,14 +171,14 @@ def portable(job: Job, declared: Declared) -> Source:
         raise SimkitError(
             f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
         ) from None
-    return Recipe(plan.path, plan.rootdir, plan.name, plan.code, payload)
+    return Recipe(plan.path, plan.rootdir, plan.function.__name__, plan.code, payload)
 
 
 def _is_in_its_file(plan: Plan) -> bool:
     """Whether importing the file gives the experiment: no script, no notebook, no function within another."""
     module = sys.modules.get(plan.module)
     is_importable = plan.module != "__main__" and getattr(module, "__file__", None) is not None
-    return is_importable and getattr(module, plan.name, None) is plan.function
+    return is_importable and getattr(module, plan.function.__name__, None) is plan.function
 
 
 def for_workers(job: Job, method: Method) -> tuple[Source, Declared]:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ import numpy as np
 from simkit.collect.collection import Candidate, candidate_of, resolve
 from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.modules import load
-from simkit.collect.plan import Plan, given_by_code
+from simkit.collect.plan import Plan, experiment_name, given_by_code
 from simkit.collect.signatures import Level, Provider, levels, tagged
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
@@ -74,9 +75,9 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     _check_import(path)
     rootdir = _rootdir(path, file)
     module = load(path, rootdir)
-    function = getattr(module, name, None)
-    if not inspect.isfunction(function):
-        names = [experiment.__name__ for experiment, _ in tagged(module, "experiment")]
+    function = _named(module, name)
+    if function is None:
+        names = [experiment_name(experiment) for experiment, _ in tagged(module, "experiment")]
         msg = f"{shown_path(path)} has no experiment {name!r} any more\n    experiments there: {listed(name, names)}"
         raise SimkitError(msg)
     tag = tag_of(function) or Tag("experiment")
@@ -89,7 +90,15 @@ def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     is_here = path is None if file is None else path is not None and Path(os.path.abspath(file)) == path
-    function = getattr(main, name, None) if is_here else None
+    return _named(main, name) if is_here else None
+
+
+def _named(module: ModuleType, name: str) -> Callable[..., Any] | None:
+    """The experiment of this name in a module, or a function that `simkit.run` was called with."""
+    function = getattr(module, name, None)
+    named = [each for each, _ in tagged(module, "experiment") if experiment_name(each) == name]
+    if named:
+        return named[0]  # type: ignore[no-any-return]
     return function if inspect.isfunction(function) else None
 
 
