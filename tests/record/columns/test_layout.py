@@ -185,6 +185,38 @@ def states(run):
 """
 
 
+FIELDS = """
+from typing import Any
+import attrs
+from identity import identical
+from kinds import NAMES, SEEDED, nth
+from simkit import experiment, explore, parameter
+
+def field(kind):
+    return attrs.field(factory=lambda: nth(kind, 0))
+
+fields = {name: field(kind) for kind, name in NAMES.items()}
+Inner = parameter(attrs.make_class("Inner", fields, frozen=True, kw_only=True, slots=False))
+Inner.__module__ = __name__
+
+@parameter
+class Group:
+    inner: Inner = attrs.field(factory=Inner)
+
+EVERY_OTHER = list(NAMES.items())[::2]
+POINTS = {f"group.inner.{name}": [nth(kind, i) for i in range(3)] for kind, name in EVERY_OTHER}
+
+@experiment
+@explore({"i": range(3), **POINTS})
+def fields_of_groups(i, group, run):
+    explored = dict(EVERY_OTHER)
+    compared = {kind: name for kind, name in NAMES.items() if kind not in SEEDED}
+    wanted = {kind: nth(kind, i if kind in explored else 0) for kind in compared}
+    run.add({name: nth(kind, i) for kind, name in NAMES.items()})
+    return {"wrong": [k for k, name in compared.items() if not identical(getattr(group.inner, name), wanted[k])]}
+"""
+
+
 def parameters_source() -> str:
     """An experiment that has every kind as a default, and every kind explored."""
     each = list(NAMES.items())
@@ -252,6 +284,24 @@ def test_every_kind_is_a_constant_a_derived_parameter_and_explored_and_stays_so(
         assert kind in SEEDED or identical(back([trajectory.parameters[name]])[0], nth(kind, 0)), kind
         for run in trajectory.runs:
             assert kind in SEEDED or identical(back([getattr(run, "e" + name)])[0], nth(kind, run.i)), kind
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_every_kind_is_a_field_of_a_group_constant_or_explored_and_added(project, workers):
+    project.file("sim_fields.py", FIELDS)
+    result = project.simkit("sim_fields.py", "-n", workers, env=environment())
+    assert result.code == 0, result.out + result.err
+    assert "nothing to do" in project.simkit("sim_fields.py", "-n", workers, env=environment()).out
+    trajectory = project.open("fields_of_groups-001")
+    explored = trajectory.explored
+    assert len(explored) == 1 + len(list(NAMES)[::2])
+    for run in trajectory.runs:
+        assert run.wrong == []
+        for kind, name in NAMES.items():
+            full = f"group.inner.{name}"
+            wanted = nth(kind, run.i if full in explored else 0)
+            assert kind in SEEDED or identical(back([run[full]])[0], wanted), kind
+            assert kind in SEEDED or identical(back([run[name]])[0], nth(kind, run.i)), kind
 
 
 def test_every_kind_can_be_a_state_from_which_a_run_goes_on(shared):
