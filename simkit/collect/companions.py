@@ -55,8 +55,14 @@ def strategy_plan(function: Callable[..., Any], plan: Plan, resolver: Resolver) 
     Raises
     ------
     SimkitError
-        For an argument that nothing provides, or that has no single value for all runs.
+        For an argument that nothing provides, or that has no single value for all runs; for an ``@after`` of the
+        same name, under which both would be recorded.
     """
+    same = next((after.function for after in plan.afters if after.name == function.__name__), None)
+    if same is not None:
+        where = f"{location(function)}: the strategy of {plan.name} and the @after at {location(same)}"
+        msg = f"{where} are both named {function.__name__!r}\n    give one of them another name"
+        raise SimkitError(msg)
     _provide(resolver, TRAJECTORY, EVALUATE)
     advice = "give it a default, or take evaluate, trajectory, run, rng, seed, a parameter or a fixture"
     return _plan(function, plan, resolver, "strategy", advice)
