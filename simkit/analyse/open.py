@@ -24,6 +24,12 @@ from simkit.values.decode import decode
 from simkit.values.encode import encode
 from simkit.values.instances import among
 
+_MODES = ("r+", "r", "a", "w")  # as those of Python's open
+
+
+def _is_experiment(path: Any, name: str) -> bool:
+    return isinstance(path, (str, os.PathLike)) and os.path.isfile(path) and name in experiments(Path(path))
+
 
 def open(
     path: str | os.PathLike[str] | None = None,
@@ -68,7 +74,7 @@ def open(
     if mode not in ("r", "r+"):
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
         raise SimkitError(msg)
-    if name in ("r+", "r", "a", "w"):
+    if name in _MODES and not _is_experiment(path, name):
         file = os.fspath(path or "")
         msg = (
             f'the second argument names an experiment in the file: write simkit.open("{file}", mode="{name}")'

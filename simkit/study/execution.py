@@ -17,7 +17,6 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import FileGone, SimkitError, StorageFailed, shown_path
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here, processes
-from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.inform.progress import Progress, Reporter
 from simkit.inject.contact import RUN, Beat, local_beat, signalled
@@ -267,6 +266,8 @@ class Execution:
         settings, job = self.settings, self.job(fixed)
         engine: Engine
         if settings.workers and settings.transport is not None:
+            from simkit.execute.futures import Futures  # with what engines beyond this machine need
+
             engine = Futures(
                 job, settings.transport, folder=self.target.slot.path.parent,
                 packages=packages(self.plan.sources.imports).versions, show_output=settings.show_output,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -25,8 +25,6 @@ from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.execute.job import Job
-from simkit.execute.offers import Wish
-from simkit.execute.transports import Executors, Pooled, Transport
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
@@ -47,6 +45,9 @@ from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
+if TYPE_CHECKING:
+    from simkit.execute.transports import Transport
+
 
 @contextmanager
 def transported(settings: Settings, plans: Sequence[Plan], source: str = "--engine") -> Iterator[Settings]:
@@ -64,24 +65,27 @@ def transported(settings: Settings, plans: Sequence[Plan], source: str = "--engi
     SimkitError
         For an unknown engine.
     """
-    transport: Transport | None
-    if settings.engine == "local" or not settings.workers:
-        transport = None
-    elif not isinstance(settings.engine, str):  # the user's own executor
-        name, pooled = type(settings.engine).__name__, Pooled.of(settings.engine, source, is_ours=False)
-        transport = Executors(name, lambda: pooled, share=settings.workers, is_renewable=False)
-    else:
-        files = {file: None for plan in plans for file in simconfs(plan.path, plan.rootdir)}
-        offered = hooked_engines(files, settings.rootdir)
-        wish = Wish(
-            settings.engine, source, settings.workers, settings.engines, offered, settings.rootdir
-        )  # fmt: skip
-        transport = wish.transport()
+    transport = _transport(settings, plans, source)
     try:
         yield attrs.evolve(settings, transport=transport)
     finally:
         if transport is not None:
             transport.close()
+
+
+def _transport(settings: Settings, plans: Sequence[Plan], source: str) -> Transport | None:
+    if settings.engine == "local" or not settings.workers:
+        return None
+    from simkit.execute.offers import Wish
+    from simkit.execute.transports import Executors, Pooled
+
+    if not isinstance(settings.engine, str):  # the user's own executor
+        name, pooled = type(settings.engine).__name__, Pooled.of(settings.engine, source, is_ours=False)
+        return Executors(name, lambda: pooled, share=settings.workers, is_renewable=False)
+    files = {file: None for plan in plans for file in simconfs(plan.path, plan.rootdir)}
+    offered = hooked_engines(files, settings.rootdir)
+    wish = Wish(settings.engine, source, settings.workers, settings.engines, offered, settings.rootdir)
+    return wish.transport()
 
 
 def study(

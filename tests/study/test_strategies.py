@@ -622,7 +622,9 @@ def test_recorded_runs_are_chosen_by_number_and_condition(project):
     out = project.simkit("sim_hill.py::hill[3]", "--pdb", stdin="c\n").out
     assert "replayed without recording" in out
     assert "nothing to do" in project.ok("sim_hill.py::hill[2:4]").out
-    assert "sim_hill.py::hill  adaptive\n    strategy: sim_hill.py::climb" in project.ok("--co").out
+    listed = project.ok("--co").out
+    assert "sim_hill.py::hill  adaptive\n    12 of 12 done, nothing to run" in listed
+    assert "    strategy: sim_hill.py::climb" in listed
     assert "the strategy climb chooses them" in project.simkit("--shard", "0/2").err
     nothing = project.simkit("sim_hill.py::hill[3]", "--fresh")
     assert nothing.code == 5
