@@ -91,7 +91,7 @@ def test_two_of_one_name(study):
     text = BASE + "\n@after(f)\ndef mean(trajectory): pass\n\n@after(f)\ndef mean(trajectory): pass\n"
     with pytest.raises(simkit.SimkitError) as caught:
         study.plan(text)
-    assert "sim_a.py:25: a second @after named 'mean' follows f, the first at sim_a.py:22" in str(
+    assert "sim_a.py:25: a second mean in this file, so that the one of line 23 would be forgotten" in str(
         caught.value
     )
 
