@@ -267,7 +267,7 @@ def experiment(
             msg = f"{caller()}: compress={compress!r}: give True or False"
             raise SimkitError(msg)
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
-            raise SimkitError(f"{caller()}: name={name!r}: give a name such as 'decay' (letters, digits and _)")
+            raise SimkitError(f"{caller()}: name={name!r}: give a name of letters, digits and _")
         for word, flag in (("isolate", isolate), ("chdir", chdir)):
             if not isinstance(flag, bool):
                 msg = f"{caller()}: {word}={flag!r}: give True or False"
