@@ -172,7 +172,7 @@ def test_all_stages_in_one_file_and_by_shards(networks):
     networks.ok("-n", "0", "-k", "build")
     for i in range(3):
         networks.ok("-n", "0", "-k", "simulate", "--shard", f"{i}/3")
-    networks.ok("merge", "merged.h5", *(f"results/simulate-001.shard-{i:02}of03.h5" for i in range(3)))
+    networks.ok("merge", "merged.h5", "results/simulate-001.h5")
     with simkit.open(networks.path / "merged.h5") as merged:
         assert merged["build.run"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
         assert merged["rate"].tolist() == simkit.open(networks.path / "all.h5", "simulate")["rate"].tolist()
@@ -239,20 +239,26 @@ def test_list_knows_what_would_be_continued(networks):
 
 SLOW = """
 import time
+from pathlib import Path
 import numpy as np
 from simkit import each, experiment, product
 
 @experiment
 @product(n=range(1, 25))
 def build(n, rng):
-    time.sleep(0.02)
+    wait("build", n)
     return {"values": rng.normal(size=n)}
+
+def wait(stage, n):
+    time.sleep(0.02)
+    while n > 12 and Path(f"hold-{stage}").exists():
+        time.sleep(0.01)
 
 @experiment
 @each(build)
 @product(scale=[1, 2])
 def use(build, scale, rng):
-    time.sleep(0.02)
+    wait("use", len(build.values))
     return {"sum": scale * build.values.sum(), "noise": rng.normal()}
 
 @experiment
@@ -270,10 +276,12 @@ def test_a_study_that_is_killed_in_either_stage_is_completed_as_if_undisturbed(p
     whole = {name: project.open(f"{name}-001") for name in ("build", "use", "gather")}
     kept = tmp_path / "kept"
     shutil.move(project.path / "results", kept)
+    project.file(f"hold-{stage}")
     process = project.start("-m", "simkit", "-n", "2", "--seed", "7")
     file = project.path / "results" / f"{stage}-001.h5"
     project.until(lambda: file.exists() and len(recorded_runs(file)) > 5)
     kill_group(process, project.path)
+    (project.path / f"hold-{stage}").unlink()
     assert len(recorded_runs(file)) < len(whole[stage])
     project.ok("-n", "2", "--seed", "7")
     for name, reference in whole.items():
@@ -285,10 +293,12 @@ def test_a_study_that_is_killed_in_either_stage_is_completed_as_if_undisturbed(p
 def test_ctrl_c_in_the_first_stage_leaves_the_second_alone(project):
     project.file("pyproject.toml", "[tool.simkit]\n")
     project.file("sim_slow.py", SLOW)
+    project.file("hold-build")
     process = project.start("-m", "simkit", "-n", "1")
     file = project.path / "results" / "build-001.h5"
     project.until(lambda: file.exists() and len(recorded_runs(file)) > 2)
     process.send_signal(signal.SIGINT)
+    (project.path / "hold-build").unlink()
     process.communicate()
     assert process.returncode == 2
     assert not project.has("results/use-001.h5")
