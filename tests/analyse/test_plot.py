@@ -87,7 +87,7 @@ def test_x_and_hue_can_be_chosen_and_axes_given(traj):
 
 def test_many_lines_get_a_colour_bar(record):
     traj = record(neuron, product(x=[1.0, 2.0], y=np.linspace(2, 5, 12)))
-    axes = traj.plot.line("rate")
+    axes = traj.plot.line("rate", x="x")
     assert axes.get_legend() is None
     bar = axes.figure.axes[1]
     assert bar.get_ylabel() == "y"
