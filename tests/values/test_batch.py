@@ -17,7 +17,7 @@ def checkpoint(run, state, *, first=False, **rows):
 
 
 def restored(checkpoints, run):
-    state, _, series = checkpoints.known[run].values()
+    state, _, series, _ = checkpoints.known[run].values()
     return state, series
 
 
