@@ -53,13 +53,10 @@ class Output:
         self.log, self.beat, self.runs = log, beat, runs
         self.texts: dict[int, str] = {}
         self.taken = 0
-        self.end = 0
-        self.begin()
-
-    def begin(self) -> None:
-        """What was written before the first run is none of its output."""
-        self.beat[LOGGED] = self.end = self.log.position()
-        self.log.printed.clear()
+        self.beat[LOGGED] = self.end = (
+            log.position()
+        )  # what was written before the first run is none of its output
+        log.printed.clear()
 
     def take(self, executed: int, now: float) -> float:
         """Keep what was written since the last time; the last of so many runs has just ended.
@@ -86,7 +83,7 @@ class Output:
         self.texts[suspects[-1]] = text
 
 
-class Told(io.FileIO):
+class NoticedOutput(io.FileIO):
     """A descriptor of Python's standard output or error that tells of each write."""
 
     def __init__(self, number: int, printed: list[bool]) -> None:
@@ -123,7 +120,10 @@ class OutputLog:
         # Write through, so that every line stands at the right run, and lies beside what C code wrote.
         sys.stdout, sys.stderr = (
             io.TextIOWrapper(
-                Told(number, self.printed), encoding="utf-8", errors="backslashreplace", write_through=True
+                NoticedOutput(number, self.printed),
+                encoding="utf-8",
+                errors="backslashreplace",
+                write_through=True,
             )
             for number in (1, 2)
         )
