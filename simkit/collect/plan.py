@@ -306,8 +306,16 @@ def experiment_name(function: Callable[..., Any]) -> str:
 
 def node_id(path: Path, function: Callable[..., Any], rootdir: Path) -> str:
     """``folder/file.py::experiment``, with slashes everywhere."""
-    relative = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
-    return f"{relative.as_posix()}::{experiment_name(function)}"
+    return f"{_from(path, rootdir)}::{experiment_name(function)}"
+
+
+def source_key(path: Path, thing: Any, rootdir: Path) -> str:
+    """``folder/file.py::Name``: where a function or class stands in the recorded code, whatever its tag calls it."""
+    return f"{_from(path, rootdir)}::{thing.__name__.strip('<>')}"
+
+
+def _from(path: Path, rootdir: Path) -> str:
+    return (path.relative_to(rootdir) if path.is_relative_to(rootdir) else path).as_posix()
 
 
 def given_by_code(node: Node, plan: Plan) -> dict[str, Any]:

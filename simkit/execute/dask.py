@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 
 from simkit.errors import SimkitError
+from simkit.execute.tasks import with_this_simkit
 from simkit.execute.transports import Executors, Pooled
 
 # Each was found by a failure: an innocent run was blamed, or a second study in one cluster hung.
@@ -141,10 +142,8 @@ class Crew:
 
 def _started(wanted: Mapping[str, Any], number: int) -> Pooled:
     """Start a scheduler in a process of its own, and connect to it."""
-    code = "from simkit.execute.dask import serve; serve()"
-    home = str(Path(__file__).parents[2])
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", f"import sys; sys.path.append({home!r}); {code}"],
+        with_this_simkit("from simkit.execute.dask import serve; serve()"),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True,
     )  # fmt: skip
     try:

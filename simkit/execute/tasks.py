@@ -172,12 +172,22 @@ def execute(task: bytes) -> bytes:
         return guard.ask(task)
 
 
-_CHILD = """\
+# This simkit is taken, not another that is installed there as well; Python's own modules stay ahead of its folder.
+_FROM_HOME = """\
 import sys
-sys.path.append(sys.argv[1])
-from simkit.execute.warden import serve
-serve(int(sys.argv[2]))
+packages = [index for index, entry in enumerate(sys.path) if entry.endswith("-packages")]
+sys.path.insert((packages or [len(sys.path)])[0], {home!r})
+{code}
 """
+
+
+def with_this_simkit(code: str, *arguments: str) -> list[str]:
+    """The command that has Python execute this code in a process of its own, with the simkit that asks for it."""
+    home = str(Path(__file__).parents[2])
+    return [sys.executable, "-P", "-c", _FROM_HOME.format(home=home, code=code), *arguments]
+
+
+_CHILD = "from simkit.execute.warden import serve; serve(int(sys.argv[1]))"
 _HERE = threading.local()  # a guard for each thread that executes tasks
 
 
@@ -189,9 +199,8 @@ class GuardedChild:
             msg = "engines need pipes that children inherit, which Windows has not: use --engine local"
             raise SimkitError(msg)
         self.connection, theirs = Pipe()
-        home = str(Path(__file__).parents[2])
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD, home, str(theirs.fileno())],
+            with_this_simkit(_CHILD, str(theirs.fileno())),
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_clean_environment(), cwd="/",
         )  # fmt: skip
         theirs.close()

@@ -17,7 +17,7 @@ import numpy as np
 from simkit.collect.code import changes, globals_of, graph_of, reached
 from simkit.collect.config import Settings
 from simkit.collect.graph import project_file
-from simkit.collect.plan import Plan, given_by_code, node_id, providers_of
+from simkit.collect.plan import Plan, given_by_code, providers_of, source_key
 from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
 from simkit.declare.space import outline
@@ -124,7 +124,7 @@ def _valued(plan: Plan) -> set[str]:
     """The pieces of code whose defaults are parameters: the experiment and its providers."""
     things = [plan.function, *providers_of(plan.nodes)]
     places = [(project_file(globals_of(one)), one) for one in things if hasattr(one, "__qualname__")]
-    return {node_id(path, one, plan.rootdir) for path, one in places if path is not None}
+    return {source_key(path, one, plan.rootdir) for path, one in places if path is not None}
 
 
 def _other_runs(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ def test_no_such_file(project):
 
 def test_nothing_collected(project):
     error = refused(project, code=5)
-    assert "no experiment in ." in error
+    assert f"no experiment in {project.path} (" in error
     assert "files sim_*.py" in error
     assert "@simkit.experiment" in error
 
