@@ -85,7 +85,14 @@ def test_usage():
     assert "FILE" in result.stderr
 
 
-STRANGE = {"newer": 2, "older": 0, "a text": "1", "two numbers": [1, 2], "a fraction": 1.5, "nothing": h5py.Empty("f")}
+STRANGE = {
+    "newer": 2,
+    "older": 0,
+    "a text": "1",
+    "two numbers": [1, 2],
+    "a fraction": 1.5,
+    "nothing": h5py.Empty("f"),
+}
 
 
 @pytest.mark.parametrize("found", STRANGE)

@@ -97,7 +97,9 @@ def test_a_log_of_a_kind_that_is_not_known_here_stays(file, path, reader, tmp_pa
     copy, log = tmp_path / "copy", Path(log_path(str(tmp_path / "copy")))
     shutil.copy(path, copy)
     log.write_bytes(b"SKWAL3" + Path(log_path(str(path))).read_bytes()[6:])
-    with pytest.raises(Damaged, match=r"copy\.wal is of another kind than this simkit writes: a newer one made it"):
+    with pytest.raises(
+        Damaged, match=r"copy\.wal is of another kind than this simkit writes: a newer one made it"
+    ):
         recover(str(copy))
     assert log.exists()
 
