@@ -34,7 +34,8 @@ def content(path: Path) -> bytes:
 
 def waiting(path: os.PathLike[str]) -> int:
     """How many commits wait in the log beside a file."""
-    log = read_log(str(path))
+    with open(path, "rb") as file:
+        log = read_log(str(path), file.fileno())
     return 0 if log is None else log.commits
 
 

@@ -26,17 +26,27 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+_MUCH = 64 << 20  # bytes
 _SCALARS = (bool, int, float, complex, str, np.generic, datetime.date, datetime.timedelta)
 
 
 def cell_problem(selection: Selection, name: str) -> str:
     """Why a column can't stand in the cells of a text table; empty if it can."""
+    if _is_large_array(selection, name):
+        return f"an array per run, {_kind(selection, name)}"
     column = numbers_of(selection, name)[0]
     if column.ndim > 1:
         return f"an array per run, {_kind(selection, name)}"
     if column.dtype.kind != "O" or all(isinstance(value, _SCALARS) for value in _values(column)):
         return ""
     return f"more than a scalar per run, {_kind(selection, name)}"
+
+
+def _is_large_array(selection: Selection, name: str) -> bool:
+    """Whether a column takes so much memory that it is not read to see that it does not fit."""
+    if name not in selection or selection.is_value(name):
+        return False
+    return selection.recorded.row_bytes(name) * len(selection) > _MUCH
 
 
 def list_problem(selection: Selection, name: str) -> str:

@@ -1,24 +1,32 @@
 """Does a file that anybody may have made lead elsewhere, or declare more than it holds?
 
 HDF5 follows links, raw files and virtual datasets to any place that a file names, and takes the memory that a
-shape asks for, whether anything was written or not. What simkit records does neither.
+shape asks for, whether anything was written or not; what a compressed chunk grows to it finds out by taking the
+memory. What simkit records does neither.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path, PurePosixPath
 
 import h5py
 
 from simkit.errors import SimkitError, listed, shown_path
+from simkit.record.format import MASK
 
 PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
-_DEFLATED = 1100  # zeros are compressed to so small a part
+_MOST_DEFLATED = 1100  # zeros are compressed to so small a part
 _PLAIN = 10
+_SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+_FILTERS = (_SHUFFLE, _DEFLATE, h5py.h5z.FILTER_FLETCHER32)  # each once at most
+_INFLATED_HERE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
+_STEP = 1 << 20
 _MOST_VIRTUAL = 1 << 30  # rows
 _COLUMNS = (b"parameters", b"results", b"runs")
+_IN_COLUMNS = (b"parameters/", b"results/")
 
 
 def check_physical(dataset: h5py.Dataset) -> None:
@@ -94,8 +102,40 @@ def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
         raise SimkitError(f"{msg}: it is damaged, or was not made by simkit")
 
 
+def is_inflated_here(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID) -> bool:
+    """Whether a dataset holds compressed numbers, and nothing else was done to them: simkit inflates them itself."""
+    if _filters(plan) not in _INFLATED_HERE:
+        return False
+    stored = dataset.get_type()
+    return bool(stored.dtype.kind in "biufc" and stored == h5py.h5t.py_create(stored.dtype, logical=True))
+
+
+def _filters(plan: h5py.h5p.PropDCID) -> list[int]:
+    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+
+
+def _most_stored(dataset: h5py.h5d.DatasetID) -> int:
+    """How large a compressed chunk may be that can't take ten times as much as the whole file, or some megabytes."""
+    size = int(h5py.h5i.get_file_id(dataset).get_filesize())
+    return max(PLENTY, _PLAIN * size) // _MOST_DEFLATED
+
+
+def _grows(dataset: h5py.h5d.DatasetID, corner: tuple[int, ...]) -> bool:
+    """Whether what a chunk's stream gives is more than the chunk, and what a filter adds to it."""
+    _, data = dataset.read_direct_chunk(corner)
+    left = int(math.prod(dataset.get_create_plist().get_chunk()) * dataset.get_type().get_size() + 4)
+    stream = zlib.decompressobj()
+    try:
+        while data and left >= 0:
+            left -= len(stream.decompress(data, _STEP))
+            data = stream.unconsumed_tail
+    except zlib.error:  # HDF5 says so when it reads it
+        return False
+    return left < 0
+
+
 def _held(dataset: h5py.h5d.DatasetID) -> int:
-    factor = _PLAIN if dataset.get_create_plist().get_nfilters() == 0 else _DEFLATED
+    factor = _PLAIN if dataset.get_create_plist().get_nfilters() == 0 else _MOST_DEFLATED
     return int(dataset.get_storage_size()) * factor
 
 
@@ -110,9 +150,30 @@ def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: in
     rows = shape[0] if shape else 1
     if rows > most_rows and rows * size > _held(dataset):
         return f"declares {rows:,} rows that it does not hold"
+    if problem := _problem_of_filters(dataset, plan, name):
+        return problem
     chunk = math.prod(plan.get_chunk()) if layout == h5py.h5d.CHUNKED else 0
     largest = size * max(math.prod(shape[1:]), chunk)
     return f"declares {largest:,} bytes for one run" if largest > PLENTY and largest > _held(dataset) else ""
+
+
+def _problem_of_filters(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, name: bytes) -> str:
+    """Filters are HDF5's own, so that none is loaded from elsewhere, and give no more than a chunk."""
+    filters = _filters(plan)
+    if any(filters.count(each) > 1 or each not in _FILTERS for each in filters):
+        return "is stored by filters that simkit does not use"
+    if _DEFLATE not in filters:
+        return ""
+    if name.startswith(_IN_COLUMNS) and not name.endswith(MASK.encode()) and is_inflated_here(dataset, plan):
+        return ""
+    suspicious, corners = _most_stored(dataset), list[tuple[int, ...]]()
+
+    def look(about: h5py.h5d.StoreInfo) -> None:
+        corners.extend([about.chunk_offset] if about.size > suspicious else [])
+
+    dataset.chunk_iter(look)
+    grows = any(_grows(dataset, corner) for corner in corners)
+    return "has a compressed chunk that grows to more than a chunk" if grows else ""
 
 
 def _problem_of_virtual(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, name: bytes, path: Path) -> str:

@@ -335,7 +335,7 @@ class Recorded:
             return self.shards.present(name)
         rows = slice(0, len(self))
         mask = self.root.get(place(self.section_of(name) or "", name) + MASK)
-        there = self._there(name, rows) if mask is None else mask[:] > 0
+        there = self._there(name, rows) if mask is None else read_rows(mask, rows) > 0
         return np.ones(len(self), bool) if there is None else there
 
     def _there(self, name: str, rows: Rows) -> Array | None:

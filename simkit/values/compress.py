@@ -6,6 +6,7 @@ section IV.A.2.l), so that the owner of the file only has to hand them over and 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -50,8 +51,8 @@ class Packed:
         if self.raw:
             flat = self.data
         else:
-            flat = np.frombuffer(zlib.decompress(self.data.tobytes()), "u1")
-            flat = np.ascontiguousarray(flat.reshape(self.dtype.itemsize, -1).T)
+            size = self.dtype.itemsize * math.prod(self.shape)
+            flat = unshuffled(inflated(self.data, size), self.dtype.itemsize)
         array = flat.reshape(-1).view(self.dtype).reshape(self.shape)
         return array if dtype is None else array.astype(dtype)
 
@@ -72,6 +73,30 @@ def packed(array: Array) -> Packed:
 def _shuffled(octets: Array, width: int) -> bytes:
     """First bytes first, then all second ones, and so on: HDF5's shuffle filter."""
     return octets.reshape(-1, width).T.tobytes()
+
+
+def unshuffled(octets: Array, width: int) -> Array:
+    """What HDF5's shuffle filter was given."""
+    return np.ascontiguousarray(octets.reshape(width, -1).T).reshape(-1)
+
+
+def inflated(octets: Array, size: int) -> Array:
+    """What a stream of compressed bytes gives, ``size`` bytes; no memory is taken for more.
+
+    Raises
+    ------
+    ValueError
+        Where it gives more or less, or is no such stream.
+    """
+    try:
+        data = zlib.decompressobj().decompress(octets.data, size + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if len(data) != size:
+        raise ValueError(
+            f"it gives {f'{len(data):,} of' if len(data) < size else 'more than'} {size:,} bytes"
+        )
+    return np.frombuffer(data, "u1")
 
 
 def compressed(columns: Mapping[str, Column]) -> dict[str, Column]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 
 import duckdb
 import numpy as np
@@ -208,3 +209,20 @@ def test_safe_csv_holds_no_formulas(record, tmp_path):
     assert {row["f"] for row in rows} == {"-1.5"}
     with pytest.raises(simkit.SimkitError, match=r"only text tables \(.csv\)"):
         trajectory.export(tmp_path / "a.parquet", safe=True)
+
+
+def test_large_arrays_are_not_read_to_see_that_no_table_holds_them(tmp_path):
+    def study(x):
+        return {"z": x, "big": np.zeros(5_000_000)}
+
+    path = tmp_path / "study.h5"
+    simkit.run(study, simkit.product(x=[1, 2]), output=path).close()
+    with simkit.open(path) as trajectory:
+        tracemalloc.start()
+        try:
+            with pytest.raises(simkit.SimkitError, match=r"big: an array per run, float64 \(5000000,\)"):
+                trajectory.export(tmp_path / "a.csv")
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
+        trajectory.export(tmp_path / "a.csv", "z")

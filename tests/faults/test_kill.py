@@ -145,6 +145,11 @@ class Watcher:
         return fd
 
     @property
+    def is_begun(self):
+        """Whether a session records: it has a log, from the moment at which it makes or opens the file."""
+        return any((self.project.path / "results").glob("*.wal"))
+
+    @property
     def log_bytes(self):
         """How much stands in the log."""
         log = f"{self.path}.wal"
@@ -152,13 +157,15 @@ class Watcher:
 
 
 def kill_at_some_moment(project, command, how, moment, watcher):
-    """Start a session and kill it; False when it was faster."""
+    """Start a session and kill it so many seconds after it began to record; False when it was faster."""
     environment = {**os.environ, "SLOW_DISK": "1" if how == "apply" else ""}
     process = project.start("-m", "simkit", *command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + moment
-    reading = deadline - (hash(moment) % 100) / 300
+    deadline = reading = float("inf")
     held = None
     while process.poll() is None:
+        if deadline == float("inf") and watcher.is_begun:
+            deadline = time.monotonic() + moment
+            reading = deadline - (hash(moment) % 100) / 300
         if time.monotonic() > deadline and (how != "apply" or watcher.log_bytes):
             break
         watcher.look()
@@ -232,7 +239,7 @@ def test_killed_at_random_moments(project, tmp_path, undisturbed, workload, work
         watcher = Watcher(project, counts)
         for _ in range(min(KILLS_PER_STUDY, wanted - counts["kills"])):
             how = ("random", "reader", "apply")[(counts["kills"] + workers) % 3]
-            moment = dice.uniform(0.3, seconds)
+            moment = dice.uniform(0, seconds)
             if not kill_at_some_moment(project, ["--seed", SEED, "-n", str(workers)], how, moment, watcher):
                 counts["ended before the kill"] += 1
                 break

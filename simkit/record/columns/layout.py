@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Array, Index
+from simkit.record.columns.chunks import Inflated
 from simkit.record.format import MASK
-from simkit.record.inspection import check_amount, check_physical
+from simkit.record.inspection import check_amount, check_physical, is_inflated_here
 from simkit.values.columns import (
     Column,
     Items,
@@ -71,7 +72,7 @@ def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     )
     check_physical(dataset)
     check_amount(dataset, count * row_bytes(dataset))
-    view = dataset.asstr() if text else dataset
+    view: Any = dataset.asstr() if text else Inflated(dataset) if _is_inflated_here(dataset) else dataset
     elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
     if not logical:
         return elements
@@ -79,6 +80,11 @@ def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
         return np.asarray(elements, logical)
     order = np.dtype(logical).byteorder
     return np.asarray(elements).astype(np.dtype("i8").newbyteorder(order), copy=False).view(logical)
+
+
+def _is_inflated_here(dataset: h5py.Dataset) -> bool:
+    plan = dataset.id.get_create_plist()
+    return plan.get_nfilters() > 0 and is_inflated_here(dataset.id, plan)
 
 
 def row_bytes(dataset: h5py.Dataset) -> int:
@@ -280,14 +286,16 @@ def _chunks(dataset: h5py.Dataset, rows: Rows) -> list[Any]:
     for row in rows.tolist() if isinstance(rows, np.ndarray) else range(rows.start, rows.stop):
         try:
             mask, octets = dataset.id.read_direct_chunk((row, *corner))
-        except OSError:
+        except (OSError, RuntimeError):  # it was never written
             chunks.append(read_rows(dataset, slice(row, row + 1))[0])
             continue
         data = np.frombuffer(octets, "u1")
         if filtered and mask in (0, SKIP_FILTERS):
             chunks.append(Packed(data, dtype, shape, raw=mask == SKIP_FILTERS))
         else:
-            chunks.append(data.view(dtype).reshape(shape) if not filtered else dataset[row])
+            chunks.append(
+                read_rows(dataset, slice(row, row + 1))[0] if filtered else data.view(dtype).reshape(shape)
+            )
     return chunks
 
 

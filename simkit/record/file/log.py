@@ -31,6 +31,7 @@ from simkit.record.file.sums import (
     BlockCheck,
     Checksums,
     blocks,
+    has_trailer,
     read_trailer,
     write_trailer,
 )
@@ -134,21 +135,23 @@ def overlay(pages: Mapping[int, bytes | bytearray], view: memoryview, start: int
             view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
 
 
-def read_log(path: str) -> RedoLog | None:
-    """The log beside a file; None where there is none, or one that was never begun.
+def read_log(path: str, fd: int) -> RedoLog | None:
+    """The log beside a file, which is open; None where there is none, or one that was never begun.
 
     Raises
     ------
     Damaged
         When something in it that counts is not what was written. The log stays as it is.
     """
-    try:
-        with open(log_path(path), "rb") as file:
-            record = file.read()
-    except FileNotFoundError:
-        return None
-    if len(record) < _HEAD.size or not any(record[: _HEAD.size]):
-        return None  # killed before anything could be committed to it
+    record = _bytes_of(path)
+    if _is_hardly_begun(record):
+        if not record or has_trailer(
+            fd
+        ):  # which goes when a log is begun: nothing has been committed to this one
+            return None
+        record = _bytes_of(path)  # begun by now
+        if _is_hardly_begun(record):
+            raise Damaged(f"{shown_path(log_path(path))}: its head is damaged{_CURE}")
     if record.startswith(b"SKWAL1"):
         raise Damaged(
             f"{os.path.basename(log_path(path))} was left by an older simkit: repair it with that one"
@@ -158,11 +161,26 @@ def read_log(path: str) -> RedoLog | None:
     head = Head(*_HEAD.unpack_from(record)[1:6])
     if record[: _HEAD.size] != head.packed():
         raise Damaged(f"{shown_path(log_path(path))}: its head is damaged{_CURE}")
-    if len(record) < head.start:
-        return None
     table = np.frombuffer(record, "<u4", head.capacity, _HEAD.size).copy()
     end, pages, commits = _frames(path, record, head, table)
     return RedoLog(Checksums(head.identity, end, table[: blocks(end)]), pages, commits)
+
+
+def _bytes_of(path: str) -> bytes:
+    """The log beside a file; nothing where there is none."""
+    try:
+        with open(log_path(path), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _is_hardly_begun(record: bytes) -> bool:
+    """Whether a log has no head yet, or not all of its table."""
+    if len(record) < _HEAD.size or not any(record[: _HEAD.size]):
+        return True
+    head = Head(*_HEAD.unpack_from(record)[1:6])
+    return record[: _HEAD.size] == head.packed() and len(record) < head.start
 
 
 def _frames(path: str, record: bytes, head: Head, table: Any) -> tuple[int, dict[int, bytes], int]:
@@ -243,7 +261,7 @@ def fitting_log(path: str, fd: int) -> RedoLog | None:
     Damaged
         When something in the log is not what was written, or the file is another one.
     """
-    log = read_log(path)
+    log = read_log(path, fd)
     if log is not None:
         _check_fit(path, fd, log)
     return log
@@ -416,13 +434,13 @@ def _leave(path: str, fd: int, owner: int, leave: Callable[[str], None]) -> None
 
 def _state(path: str, fd: int) -> tuple[RedoLog | None, Checksums | None]:
     """A file's log and checksums; its writer may begin or end at this very moment."""
-    log = read_log(path)
+    log = read_log(path, fd)
     if log is not None:
         return log, log.checksums
     try:
         return None, read_trailer(path, fd)
     except Damaged:
-        log = read_log(path)
+        log = read_log(path, fd)
         if log is None:
             raise
         return log, log.checksums

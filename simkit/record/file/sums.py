@@ -89,6 +89,11 @@ def trailer(checksums: Checksums) -> bytes:
     return table + numbers + struct.pack("<Q", xxhash.xxh3_64_intdigest(table + numbers))
 
 
+def has_trailer(fd: int) -> bool:
+    """Whether a file ends as one that nobody writes, and simkit wrote last."""
+    return _bytes(fd, max(0, os.fstat(fd).st_size - _FOOTER.size), _FOOTER.size).startswith(_MAGIC)
+
+
 def read_trailer(path: str, fd: int) -> Checksums | None:
     """The checksums behind a file's end; None for a file that simkit did not write last.
 

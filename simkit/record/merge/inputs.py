@@ -17,7 +17,7 @@ import numpy as np
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
-from simkit.record.columns.layout import is_text
+from simkit.record.columns.layout import is_text, read_rows
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER, FIRST, PART_OF, SHARDS
@@ -185,7 +185,7 @@ def stored_digest(thing: Any) -> str:
         told = [(key, str(part.attrs[key])) for key in _MEANING if key in part.attrs]
         hasher.update(repr((path, told)).encode())
         if isinstance(part, h5py.Dataset):
-            values = np.asarray(part[()])
+            values = np.asarray(read_rows(part, slice(0, len(part))) if part.shape else part[()])
             hasher.update(repr((part.shape, str(part.dtype))).encode())
             hasher.update(repr(values.tolist()).encode() if is_text(part) else values.tobytes())
 

@@ -10,7 +10,7 @@ import pytest
 from transactional import after_a_kill, get, put
 
 from simkit.errors import Damaged
-from simkit.record.file.log import log_path, recover
+from simkit.record.file.log import LoggedView, log_path, recover
 from simkit.record.file.transaction import TransactionalFile
 
 
@@ -89,6 +89,24 @@ def test_a_damaged_log_is_an_error_and_stays(file, path, reader, at, bit, tmp_pa
         recover(str(copy))
     assert log.read_bytes() == record
     assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["cut in its head", "cut in its table", "a zeroed page", "a zeroed head"])
+def test_a_log_that_was_begun_is_never_taken_for_none(file, path, reader, how, tmp_path):
+    """Its commits would be gone without a word, and the file be read as it was before."""
+    put(file, 0, b"b")
+    file.commit()
+    copy, log = tmp_path / "copy", Path(log_path(str(tmp_path / "copy")))
+    shutil.copy(path, copy)
+    record = Path(log_path(str(path))).read_bytes()
+    size = {"cut in its head": 30, "cut in its table": 100}.get(how, 0)
+    zeros = {"a zeroed page": 4096, "a zeroed head": 56}.get(how, 0)
+    log.write_bytes(record[:size] if size else bytes(zeros) + record[zeros:])
+    with pytest.raises(Damaged, match=r"copy\.wal: its head is damaged"):
+        recover(str(copy))
+    with pytest.raises(Damaged, match=r"copy\.wal: its head is damaged"):
+        LoggedView(str(copy))
+    assert log.exists()
 
 
 def test_a_log_of_a_kind_that_is_not_known_here_stays(file, path, reader, tmp_path):
