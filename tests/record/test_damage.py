@@ -169,7 +169,7 @@ def test_no_mutation_is_read_as_another_value(kind, tmp_path, monkeypatch, reque
     ).stdout.splitlines()  # fmt: skip
     assert len(told) == len(lines) + 1
     right, *answers = map(json.loads, told)
-    assert len(right["z"]) == RUNS - (kind == "merged")  # a run that is not done anywhere has no place
+    assert len(right["z"]) == RUNS
     words = ("damaged", "cut short", "not an HDF5 file", "and its log is not beside it")
     for line, answer in zip(lines, answers, strict=True):
         is_told = isinstance(answer, str) and any(word in answer for word in words)
