@@ -314,7 +314,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
-    for target in options.targets:
+    for target in () if options.init else options.targets:
         _check_word(target)
     from simkit.cli.command import command
 

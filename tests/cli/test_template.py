@@ -22,6 +22,8 @@ def test_it_is_written_runs_and_is_continued(project):
 def test_another_folder(project):
     project.ok("--init", "studies/first")
     assert (project.path / "studies/first/sim_example.py").exists()
+    project.ok("--init", "second")
+    assert (project.path / "second/simconf.py").exists()
     assert not (project.path / "sim_example.py").exists()
 
 
