@@ -305,8 +305,8 @@ def nearly_experiments(paths: Sequence[Path], patterns: Sequence[str]) -> list[s
             continue
         shown, is_collected = shown_path(path), any(fnmatch(path.name, pattern) for pattern in patterns)
         if _MARKED.search(text) and not is_collected:
-            words = f"{shown} has an @experiment, but is named otherwise: call it sim_{path.name}, or type simkit {shown}"
-            misnamed.append(words)
+            cure = f"call it sim_{path.name}, or type simkit {shown}"
+            misnamed.append(f"{shown} has an @experiment, but is named otherwise: {cure}")
         elif is_collected and (match := _DEFINED.search(text)):
             unmarked.append(
                 f"{shown} has no @experiment: write it above the function to run, such as {match[1]}"
