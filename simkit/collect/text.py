@@ -110,7 +110,7 @@ def _range_of(numbers: Callable[..., Any], *, counts: bool) -> Callable[..., Any
     return of_quantities
 
 
-_RANGES = {
+_RANGES: Mapping[str, Callable[..., Any]] = {
     "linspace": _range_of(np.linspace, counts=True),
     "geomspace": _range_of(np.geomspace, counts=True),
     "arange": _range_of(np.arange, counts=False),
