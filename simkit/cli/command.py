@@ -57,6 +57,10 @@ FAILED, INTERRUPTED, USAGE, NOTHING = 1, 2, 4, 5
 
 def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Collect, then list or run; the exit code."""
+    if options.init:
+        from simkit.cli.template import write_study
+
+        return write_study(options.targets)
     targets = [parse_target(argument) for argument in options.targets]
     settings = settings_of(options, arguments, targets)
     items, problems = collect(settings)
