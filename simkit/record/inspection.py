@@ -108,7 +108,11 @@ def is_inflated_here(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID) -> bo
     if _filters(plan) not in _INFLATED_HERE:
         return False
     stored = dataset.get_type()
-    return bool(stored.dtype.kind in "biufc" and stored == h5py.h5t.py_create(stored.dtype, logical=True))
+    try:
+        dtype = stored.dtype
+        return bool(dtype.kind in "biufc" and stored == h5py.h5t.py_create(dtype, logical=True))
+    except TypeError:  # NumPy has no such type
+        return False
 
 
 def _filters(plan: h5py.h5p.PropDCID) -> list[int]:
