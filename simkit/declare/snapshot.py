@@ -61,8 +61,12 @@ def snapshot(
 
 def _container(value: Any, kind: type, other: Other) -> Any:
     if kind is dict:
+        if PLAIN.issuperset(map(type, value.values())):
+            return dict(value)
         return {key: held(value[key], other) for key in value}
     if kind is list:
+        if PLAIN.issuperset(map(type, value)):
+            return list(value)
         return [held(value[i], other) for i in range(len(value))]
     if kind is tuple:
         return tuple(held(value[i], other) for i in range(len(value)))

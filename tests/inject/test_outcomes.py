@@ -298,3 +298,14 @@ def test_thousands_of_names_are_checked_once_each():
         return Counting.looks
 
     assert looks(400) < 2.5 * looks(200)
+
+
+def test_names_in_another_order_are_the_same_names(execute):
+    traj, _ = execute("""
+@experiment
+@product(x=range(4))
+def f(x):
+    return {"a": x, "b": [x]} if x % 2 else {"b": [x], "a": x}
+""")
+    assert traj["a"].tolist() == [0, 1, 2, 3]
+    assert list(traj["b"]) == [[0], [1], [2], [3]]
