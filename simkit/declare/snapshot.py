@@ -47,6 +47,8 @@ def snapshot(
     kind = type(value)
     if kind in PLAIN:
         return value
+    if kind is dict and PLAIN.issuperset(map(type, value.values())):
+        return dict(value)
     if kind is np.ndarray and value.dtype != object:
         alone = _HELD_ALONE if is_held else _ALONE
         return value if value.base is None and sys.getrefcount(value) <= alone else value.copy()

@@ -177,10 +177,10 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     kinds = set(map(type, out.results))
     if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
         return _single_column(names, out)
-    if kinds == {dict} and not out.handles and not out.errors and tuple(out.results[0]) in names.approved:
-        columns = _whole_columns(out.results)
-        if columns is not None:
-            return columns
+    rows = _dictionaries(kinds, out)
+    columns = _whole_columns(rows) if rows and tuple(rows[0]) in names.approved else None
+    if columns is not None:
+        return columns
     results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
     for position in np.flatnonzero(out.status == _DONE).tolist():
         named, problem = named_results(out.results[position]), ""
@@ -190,6 +190,16 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         if problem or unnamed:
             out.fail(position, problem or unnamed)
     return as_columns(results, out.fail)
+
+
+def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | None:
+    """What each run gave, where all have returned dictionaries, or have added all that they gave; else None."""
+    if out.errors or kinds not in ({dict}, {type(None)}):
+        return None
+    added = [handle.results for handle in out.handles or ()]
+    if kinds == {dict}:
+        return None if any(added) else out.results
+    return added
 
 
 def _whole_columns(results: Sequence[Mapping[str, Any]]) -> dict[str, Column] | None:
