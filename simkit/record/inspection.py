@@ -24,6 +24,7 @@ _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 _FILTERS = (_SHUFFLE, _DEFLATE, h5py.h5z.FILTER_FLETCHER32)  # each once at most
 _INFLATED_HERE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
 _STEP = 1 << 20
+_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.STRING)
 _MOST_VIRTUAL = 1 << 30  # rows
 _NO_FILES = ("", ".", "..")
 _COLUMNS = (b"parameters", b"results", b"runs")
@@ -151,7 +152,10 @@ def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: in
     layout = plan.get_layout()
     if layout == h5py.h5d.VIRTUAL:
         return _problem_of_virtual(dataset, plan, name, path)
-    size, shape = dataset.get_type().get_size(), dataset.shape or ()
+    stored = dataset.get_type()
+    if stored.get_class() not in _TYPES and not _is_complex(stored):
+        return "has elements of a type that simkit does not use"
+    size, shape = stored.get_size(), dataset.shape or ()
     rows = shape[0] if shape else 1
     if rows > most_rows and rows * size > _held(dataset):
         return f"declares {rows:,} rows that it does not hold"
@@ -160,6 +164,14 @@ def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: in
     chunk = math.prod(plan.get_chunk()) if layout == h5py.h5d.CHUNKED else 0
     largest = size * max(math.prod(shape[1:]), chunk)
     return f"declares {largest:,} bytes for one run" if largest > PLENTY and largest > _held(dataset) else ""
+
+
+def _is_complex(stored: h5py.h5t.TypeID) -> bool:
+    """Whether a type is a pair of numbers, as h5py keeps complex ones; many have no such class of NumPy's at all."""
+    try:
+        return stored.get_class() == h5py.h5t.COMPOUND and bool(stored.dtype.kind == "c")
+    except TypeError:
+        return False
 
 
 def _problem_of_filters(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, name: bytes) -> str:

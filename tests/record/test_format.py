@@ -13,6 +13,7 @@ import pytest
 from storable import identical
 
 import simkit
+from simkit.cli.main import main
 
 HERE = Path(__file__).parent
 KEPT = HERE / "format1.h5"
@@ -99,3 +100,41 @@ def test_another_format_gets_a_clear_message(found, told, kept, project):
         result = project.simkit(*verb, "other.h5")
         assert result.code == 4
         assert f"other.h5: study {told}" in result.err
+
+
+TYPES = {
+    "a time": h5py.h5t.UNIX_D32LE,
+    "opaque": h5py.h5t.create(h5py.h5t.OPAQUE, 8),
+    "a reference": h5py.h5t.STD_REF_OBJ,
+    "bits": h5py.h5t.STD_B16LE,
+    "arrays": h5py.h5t.array_create(h5py.h5t.NATIVE_DOUBLE, (3,)),
+    "sequences": h5py.h5t.vlen_create(h5py.h5t.NATIVE_INT32),
+    "records": h5py.h5t.py_create(np.dtype([("a", "i4"), ("b", "f8")])),
+}
+
+
+def double(x):
+    return {"z": 2 * x}
+
+
+@pytest.mark.parametrize("place", ["results/z", "runs/seconds"])
+@pytest.mark.parametrize("what", TYPES)
+def test_types_that_no_simkit_stores_are_refused(what, place, tmp_path, monkeypatch, capsys):
+    """HDF5 has more than NumPy: what a file declares is no bug of simkit's, in any verb."""
+    monkeypatch.chdir(tmp_path)
+    simkit.run(double, simkit.product(x=[1, 2]), output="a.h5").close()
+    with h5py.File("a.h5", "r+") as file:
+        (name,) = file
+        group, _, leaf = place.partition("/")
+        attributes = dict(file[name][place].attrs)
+        del file[name][place]
+        h5py.h5d.create(file[name][group].id, leaf.encode(), TYPES[what], h5py.h5s.create_simple((2,)))
+        file[name][place].attrs.update(attributes)
+    for verb in (
+        ["show", "a.h5"],
+        ["show", "a.h5", "--run", "0"],
+        ["export", "a.h5", "b.h5"],
+        ["diff", "a.h5", "a.h5"],
+    ):
+        assert main(verb) == 4
+        assert f"{place} has elements of a type that simkit does not use: refused" in capsys.readouterr().err
