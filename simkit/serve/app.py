@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.inform.progress import briefly
-from simkit.record.catalogue import bytes_of
+from simkit.record.catalogue import bytes_of, version_of, writer_in
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES
@@ -112,6 +113,7 @@ class Page:
     def __init__(self, catalogue: Catalogue, replay: Replay) -> None:
         self.catalogue, self.replay, self.reader = catalogue, replay, Reader()
         self.templates = environment()
+        self.states: dict[Entry, StudyState] = {}
         self.thread = ThreadPoolExecutor(1, "simkit-page")  # each thread would keep memory of its own
 
     def answer(self, method: Callable[[Request], Response]) -> Callable[[Request], Any]:
@@ -124,6 +126,11 @@ class Page:
                 return self.refused(str(error), 400)
             except OSError as error:
                 return self.refused(f"the file could not be read: {error}", 400)
+            except HTTPException:
+                raise
+            except Exception as error:  # noqa: BLE001 - what else a damaged file leads to: the page goes on
+                traceback.print_exc()
+                return self.refused(f"the file is damaged, or simkit has a fault: {_named(error)}", 500)
 
         async def answered(request: Request) -> Response:
             return await asyncio.get_running_loop().run_in_executor(self.thread, told, request)
@@ -155,12 +162,16 @@ class Page:
             yield entry, reading
 
     def state_of_entry(self, entry: Entry) -> StudyState | str:
-        """How far it is, or why it can't be read."""
+        """How far it is, or why it can't be read; a file that nobody writes is not opened again."""
+        known = self.states.get(entry)
+        if known and known.version == version_of(entry.path) and not (known.writer or writer_in(entry.path)):
+            return known
         try:
             with self.reader.reading(entry) as reading:
-                return state_of(reading)
-        except (SimkitError, OSError) as error:
-            return str(error)
+                self.states[entry] = state_of(reading)
+        except Exception as error:  # noqa: BLE001 - one that can't be read costs a line, and no other its own
+            return str(error) if isinstance(error, (SimkitError, OSError)) else f"damaged: {_named(error)}"
+        return self.states[entry]
 
     # Pages
 
@@ -349,6 +360,10 @@ def _download(data: IO[bytes], name: str, kind: str) -> Response:
         "content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='', errors='replace')}"
     }
     return StreamingResponse(_blocks(data), media_type=kind, headers=headers)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _blocks(data: IO[bytes]) -> Iterator[bytes]:

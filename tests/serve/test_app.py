@@ -13,12 +13,14 @@ import sys
 from html import unescape
 from urllib.parse import quote, urlencode
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from pages import HOSTILE, client, ring
 
 import simkit
+from simkit.serve.state import state_of
 
 
 def text(answer) -> str:
@@ -88,6 +90,41 @@ def test_a_file_that_turns_up_later_is_listed(tmp_path):
     page = text(ask("/"))
     assert "late.h5" in page
     assert "text.h5" not in page
+
+
+def test_the_list_opens_only_what_has_changed(tmp_path, monkeypatch):
+    def g(x):
+        return x
+
+    for name in ("a", "b", "c"):
+        simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
+    ask = client([tmp_path])
+    assert text(ask("/")).count("2 of 2") == 3
+    opened = []
+    monkeypatch.setattr(
+        "simkit.serve.app.state_of", lambda reading: (opened.append(reading.path.name), state_of(reading))[1]
+    )
+    simkit.run(g, simkit.product(x=[1, 2, 3]), into=tmp_path / "b.h5").close()
+    page = text(ask("/"))
+    assert (page.count("2 of 2"), page.count("3 of 3")) == (2, 1)
+    assert opened == ["b.h5"]
+
+
+def test_a_damaged_file_costs_its_line_and_no_other(tmp_path):
+    def g(x):
+        return x
+
+    for name in ("good", "bad"):
+        simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
+    with h5py.File(tmp_path / "bad.h5", "r+") as file:
+        file["g/runs/status"][1] = 77
+    ask = client([tmp_path])
+    page = text(ask("/"))
+    assert "2 of 2" in page
+    assert page.count('class="warn"') == 1
+    answer = ask("/view?t=bad.h5")
+    assert answer.status_code in (400, 500)
+    assert "That did not work" in answer.text
 
 
 def test_the_state_counts_runs_by_status(visit):
