@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 import shutil
 import tempfile
 import traceback
@@ -309,8 +310,7 @@ class Page:
         query = dict(request.query_params)
         with self.opened(request) as (_, reading):
             choice = figures.chosen(reading, query)
-            box = tuple(float(query.get(key, "nan")) for key in ("x0", "x1", "y0", "y1"))
-            told = figures.condition(reading, choice, query.get("kind", ""), box)  # type: ignore[arg-type]
+            told = figures.condition(reading, choice, query.get("kind", ""), _box(query))
             joined = " and ".join(
                 f"({part})" if " or " in part else part for part in (choice.where, told) if part
             )
@@ -377,6 +377,17 @@ def _whole(text: str) -> int:
         msg = f"{text!r} is no number of a run or a page"
         raise SimkitError(msg)
     return int(text)
+
+
+def _box(query: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """The corners of a box in an address."""
+    try:
+        x0, x1, y0, y1 = (float(query[key]) for key in ("x0", "x1", "y0", "y1"))
+    except (KeyError, ValueError):
+        x0 = x1 = y0 = y1 = math.nan
+    if not all(map(math.isfinite, (x0, x1, y0, y1))):
+        raise SimkitError("a box has the numbers x0, x1, y0 and y1")
+    return x0, x1, y0, y1
 
 
 def _choice(reading: Reading, query: Mapping[str, str]) -> tuple[figures.Choice, str]:

@@ -116,12 +116,17 @@ def test_a_damaged_file_costs_its_line_and_no_other(tmp_path):
 
     for name in ("good", "bad"):
         simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "good.h5").read_bytes()[:4000])
     with h5py.File(tmp_path / "bad.h5", "r+") as file:
         file["g/runs/status"][1] = 77
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["x"] = 1
     ask = client([tmp_path])
     page = text(ask("/"))
     assert "2 of 2" in page
-    assert page.count('class="warn"') == 1
+    assert page.count('class="warn"') == 2
+    assert ("cut.h5" in page, "foreign.h5" in page) == (True, False)
+    assert ask("/view?t=cut.h5").status_code == 400
     answer = ask("/view?t=bad.h5")
     assert answer.status_code in (400, 500)
     assert "That did not work" in answer.text
@@ -241,6 +246,8 @@ def test_a_box_on_a_figure_becomes_a_condition(visit):
     told = visit(f"/brush?t=ring.h5&kind=parallel&x0={place - 0.2}&x1={place + 0.2}&y0=0.5&y1=1.1").json()
     assert told["where"] == "rule in ['oja']"
     assert "24 of 48 match" in text(visit(f"/view?t=ring.h5&where={told['where']}"))
+    for box in ("x0=0&x1=1&y0=0&y1=a", "x0=0&x1=1&y0=0&y1=inf", "x0=0"):
+        assert "a box has the numbers" in visit(f"/brush?t=ring.h5&kind=scatter&{box}").text
 
 
 def test_a_run_shows_what_it_got_gave_wrote_and_how_to_replay_it(visit):
