@@ -99,14 +99,14 @@ def test_the_list_opens_only_what_has_changed(tmp_path, monkeypatch):
     for name in ("a", "b", "c"):
         simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
     ask = client([tmp_path])
-    assert text(ask("/")).count("2 of 2") == 3
+    assert text(ask("/")).count(">2 of 2<") == 3
     opened = []
     monkeypatch.setattr(
         "simkit.serve.app.state_of", lambda reading: (opened.append(reading.path.name), state_of(reading))[1]
     )
     simkit.run(g, simkit.product(x=[1, 2, 3]), into=tmp_path / "b.h5").close()
     page = text(ask("/"))
-    assert (page.count("2 of 2"), page.count("3 of 3")) == (2, 1)
+    assert (page.count(">2 of 2<"), page.count(">3 of 3<")) == (2, 1)
     assert opened == ["b.h5"]
 
 
