@@ -229,4 +229,6 @@ print(told)
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-    assert done.stdout.strip() == "[('array([1., 2.]) * mvolt', 'brian2.units.fundamentalunits')]", done.stderr
+    assert done.stdout.strip() == "[('array([1., 2.]) * mvolt', 'brian2.units.fundamentalunits')]", (
+        done.stderr
+    )
