@@ -178,7 +178,7 @@ def table(rows):
         linked_file, linked_folder, changed("study/results/z", source="other.shards/0000.h5"),
         changed("study/results/z", source="study-001.shards/../../0000.h5"), changed("study/results/z", source="."),
         changed("study/results/z", source="/etc/0000.h5"), changed("study/results/z", source="study-001.shards/.."),
-        changed("study/results/z.mask", source="study-001.shards/0000.h5"),
+        changed("study/results/z.present", source="study-001.shards/0000.h5"),
         changed("study/runs/error/run", source="study-001.shards/0000.h5"),
         changed("study/info/1/host", source="study-001.shards/0000.h5"),
         table([[0, 0, 4], [1, 4, 8]]), table([[0, 0, 4], [0, 4, 12]]), table([[0, 0, 8], [1, 4, 12]]),
