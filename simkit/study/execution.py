@@ -204,7 +204,7 @@ class Execution:
             self.put(writer)
         self.gathered.append(batch)
         self.gathered_bytes += batch.nbytes
-        if batch.nbytes >= _SMALL or batch.files or not batch.is_done:
+        if batch.largest >= _SMALL or batch.files or not batch.is_done:
             self.put(writer)
 
     def put(self, writer: BatchPen) -> None:
