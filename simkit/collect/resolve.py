@@ -195,7 +195,8 @@ class Resolver:
         if given is None:
             return None
         self.used.add(request.name)
-        problems.check_given_group(self.find(request.name, 0), given)
+        if request.default is MISSING:
+            problems.check_given_group(self.find(request.name, 0), given)
         about, kind = self.about(request)
         value = convert(given.value, request.name, kind, given.source)
         return self.fixed(request.name, value, about, given.source)
