@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -83,7 +82,8 @@ def test_the_wheel_runs_where_nothing_else_of_ours_is(built, tmp_path):
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(own)
-    (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    others = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    (own / "dependencies.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
     study = tmp_path / "study"
     study.mkdir()
     example = ROOT / "examples/multiply/sim_multiply.py"
