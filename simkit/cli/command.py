@@ -24,6 +24,7 @@ from simkit.collect.config import (
     load_settings,
 )
 from simkit.collect.conversion import convert
+from simkit.collect.effects import effects
 from simkit.collect.targets import PARTS, Shard, Target, parse_target
 from simkit.collect.text import Typed, Unfit, parse_axis, split, stretch
 from simkit.declare.sampling import sample
@@ -47,6 +48,11 @@ FAILED, INTERRUPTED, USAGE, NOTHING = 1, 2, 4, 5
 
 def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Collect, then list or run; the exit code."""
+    with effects().apart():
+        return _command(options, arguments)
+
+
+def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     targets = [parse_target(argument) for argument in options.targets]
     settings = settings_of(options, arguments, targets)
     items, problems = collect(settings)

@@ -33,6 +33,7 @@ LISTED = os.sep + "*"  # behind a folder, of which the names count
 _EVENTS = frozenset(
     ("open", "import", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "ctypes.dlopen")
 )
+_NOTICING = os.path.join(os.path.dirname(__file__), "effects.py")  # it executes modules for Python's importer
 _WRITING = os.O_WRONLY | os.O_RDWR
 _NO_DATA = (".pyc", ".lock", ".wal", ".new")
 _NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
@@ -284,7 +285,7 @@ def _is_loading(frame: FrameType | None) -> bool:
 
 def _is_by_name(frame: FrameType | None) -> bool:
     """Whether it is ``import_module`` that loads a module."""
-    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+    while frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", _NOTICING)):
         frame = frame.f_back
     return frame is not None and frame.f_code.co_name == "import_module"
 
@@ -309,7 +310,9 @@ def _opener(frame: FrameType | None) -> FrameType | None:
 
 def _importing(frame: FrameType | None) -> FrameType | None:
     """The module of the project that is being imported, and does this."""
-    while frame is not None and not is_ours(frame.f_code.co_filename):
+    while frame is not None and (
+        not is_ours(frame.f_code.co_filename) or frame.f_code.co_filename == _NOTICING
+    ):
         if frame.f_code.co_name == "<module>" and is_project_file(frame.f_code.co_filename):
             return frame
         frame = frame.f_back

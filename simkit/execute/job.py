@@ -16,6 +16,7 @@ import numpy as np
 from simkit.collect.code import changes
 from simkit.collect.collection import Candidate, resolve
 from simkit.collect.config import Outside, Settings
+from simkit.collect.effects import effects
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
 from simkit.collect.signatures import levels
@@ -104,6 +105,10 @@ class Recipe:
 
     def __call__(self) -> tuple[Job, Declared]:
         """Make the job."""
+        with effects().apart(), effects().collecting():
+            return self._made()
+
+    def _made(self) -> tuple[Job, Declared]:
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
         import dill
