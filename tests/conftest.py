@@ -16,13 +16,14 @@ from typing import Any
 
 import attrs
 import pytest
+from commands import Forked
 from hypothesis import settings
 from simulations import MULTIPLY
 from studies import Study
 
 import simkit
 
-TIMEOUT = 60
+TIMEOUT = 600  # that a command hangs; how long one takes says more of the load
 Record = Callable[..., simkit.Trajectory]
 
 # How long an example takes says more of the machine's load than of simkit.
@@ -49,7 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mutations", type=int, default=60, help="how many damaged files in tests/record/test_damage.py"
     )
+    group.addoption(
+        "--exec", action="store_true", help="start each command by exec, and import simkit anew in it"
+    )
     group.addoption("--cuts", type=int, default=60, help="how many power cuts in tests/faults/test_power.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """How commands are started."""
+    Project.by_exec = config.getoption("--exec")
 
 
 @attrs.frozen
@@ -70,6 +79,8 @@ def clean_environment() -> dict[str, str]:
 class Project:
     """A folder with a user's files; commands run in it in processes of their own."""
 
+    by_exec = False  # each command, as a user's shell does
+
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -86,7 +97,9 @@ class Project:
         """Start ``python …`` at the head of a process group of its own."""
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         settings = {"cwd": self.path, "env": clean_environment(), **streams, **options}
-        return subprocess.Popen([sys.executable, *command], text=True, start_new_session=True, **settings)
+        is_plain = command[:2] == ("-m", "simkit") and options.keys() <= {"cwd"} and hasattr(os, "pidfd_open")
+        kind = Forked if is_plain and not self.by_exec else subprocess.Popen
+        return kind([sys.executable, *command], text=True, start_new_session=True, **settings)
 
     @contextmanager
     def under_way(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -129,7 +142,7 @@ class Project:
         while self.opened:
             self.opened.pop().close()
 
-    def until(self, happened: Callable[[], Any], patience: float = 30) -> Any:
+    def until(self, happened: Callable[[], Any], patience: float = 300) -> Any:
         """Poll until something true comes, and return it; after ``patience`` seconds the test fails."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:

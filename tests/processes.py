@@ -37,7 +37,7 @@ def kill_group(process: subprocess.Popen[str], folder: Path) -> None:
     """``kill -9`` of everything that this process has started; nothing of it may live on."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while (rest := alive(process.pid, folder)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not rest, f"processes {rest} outlived their group"

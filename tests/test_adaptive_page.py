@@ -1,4 +1,4 @@
-"""Does docs/adaptive.md tell the truth?"""
+"""Does docs/howto/adaptive.md tell the truth?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from written_pages import blocks, files
 
-FILES = files("adaptive.md")
+FILES = files("howto/adaptive.md")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_examples_give_what_is_shown(typed, project, monkeypatch):
     typed("sim_methods.py")
     monkeypatch.chdir(project.path)
     test = doctest.DocTestParser().get_doctest(
-        "\n".join(blocks("adaptive.md", "pycon")), {}, "adaptive", "adaptive.md", 0
+        "\n".join(blocks("howto/adaptive.md", "pycon")), {}, "adaptive", "adaptive.md", 0
     )
     said: list[str] = []
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)

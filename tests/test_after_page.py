@@ -1,4 +1,4 @@
-"""Does docs/after.md tell the truth?"""
+"""Does docs/howto/after.md tell the truth?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import doctest
 import re
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[1] / "docs" / "after.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "after.md").read_text("utf-8")
 
 
 def blocks(language):

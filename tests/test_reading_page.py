@@ -1,4 +1,4 @@
-"""Does docs/reading.md tell the truth?"""
+"""Does docs/howto/reading.md tell the truth?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "docs" / "reading.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "reading.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:

@@ -40,7 +40,7 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     finally:
         os.close(ours)
     text = shown.decode("utf-8").replace("\r\n", "\n")
-    assert process.wait(timeout=60) == 0, text
+    assert process.wait(timeout=600) == 0, text
     return text
 
 

@@ -1,4 +1,4 @@
-"""Does docs/spaces.md tell the truth?"""
+"""Does docs/howto/spaces.md tell the truth?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simkit.cli.main import parser
 
-PAGE = (Path(__file__).parents[1] / "docs" / "spaces.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "spaces.md").read_text("utf-8")
 
 
 def test_the_examples_give_what_is_shown(tmp_path, monkeypatch):

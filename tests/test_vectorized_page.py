@@ -1,4 +1,4 @@
-"""Does docs/vectorized.md tell the truth? In processes of their own: JAX's threads would stay in this one."""
+"""Does docs/howto/vectorized.md tell the truth? In processes of their own: JAX's threads would stay in this one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "docs" / "vectorized.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "vectorized.md").read_text("utf-8")
 CHECK = """
 import doctest, sys
 result = doctest.testfile(sys.argv[1], module_relative=False)

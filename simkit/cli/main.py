@@ -168,7 +168,7 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("--durations", metavar="N", type=int, help="show the N slowest runs")
     add("--version", action="store_true", help="show the version")
     group.add_argument(
-        "--json", action="store_true", help="say it as JSON objects, one a line (docs/json.md)"
+        "--json", action="store_true", help="say it as JSON objects, one a line (docs/reference/json.md)"
     )
 
 

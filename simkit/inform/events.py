@@ -34,7 +34,7 @@ class Writable(Protocol):
 
 
 class Events:
-    """Writes objects, each with its `type`, as they are described in ``docs/json.md``."""
+    """Writes objects, each with its `type`, as they are described in ``docs/reference/json.md``."""
 
     def __init__(self, stream: Writable) -> None:
         self.stream = stream

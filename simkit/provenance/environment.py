@@ -9,6 +9,8 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -159,6 +161,21 @@ def packages(imports: Iterable[str], *, every: bool = False) -> Packages:
     every
         All installed ones instead.
     """
+    return _packages(frozenset(imports), every, _folders())
+
+
+def _folders() -> tuple[tuple[str, int], ...]:
+    """What tells whether something was installed since: the folders to import from, and when they changed."""
+    folders = []
+    for entry in sys.path:
+        with suppress(OSError):
+            folders.append((entry, os.stat(entry or os.curdir).st_mtime_ns))
+    return tuple(folders)
+
+
+@lru_cache(maxsize=4)
+def _packages(imports: frozenset[str], every: bool, folders: tuple[tuple[str, int], ...]) -> Packages:
+    """A script that calls `simkit.run` again and again reads the installed packages once."""
     chosen = sorted(_all() if every else _needed(imports), key=lambda package: package.key)
     origins = {package.name: package.origin for package in chosen}
     return Packages(

@@ -16,6 +16,7 @@ from simkit.errors import Damaged, SimkitError, file_stem, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
+from simkit.record.format import unreadable
 from simkit.record.recorded import Recorded
 from simkit.record.shards import folder_of
 from simkit.values.batch import Status
@@ -59,6 +60,21 @@ def experiments(path: Path) -> list[str]:
     """The names of the experiments in a file."""
     with open_for_reading(path) as file:
         return [key for key in file if "simkit_format" in file[key].attrs]
+
+
+def check_formats(path: Path) -> list[str]:
+    """The names of the experiments in a file, each of a format that this simkit can read.
+
+    Raises
+    ------
+    SimkitError
+        With the first that another simkit wrote.
+    """
+    with open_for_reading(path) as file:
+        names = [key for key in file if "simkit_format" in file[key].attrs]
+        if problem := next(filter(None, (unreadable(path, file[name]) for name in names)), ""):
+            raise SimkitError(problem)
+        return names
 
 
 def is_trajectory(path: Path) -> bool:

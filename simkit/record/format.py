@@ -31,7 +31,7 @@ import h5py
 import numpy as np
 
 from simkit._version import __version__
-from simkit.errors import shown_path
+from simkit.errors import shown_path, visible
 
 FORMAT = 1
 READABLE = (1,)  # formats of older files that can still be read
@@ -87,10 +87,12 @@ def description(node: Any) -> dict[str, Any]:
 def unreadable(path: Path, group: h5py.Group) -> str:
     """Why a group of another format can't be read."""
     found = group.attrs["simkit_format"]
-    if found in READABLE:
-        return ""
-    where = f"{shown_path(path)}: {group.name[1:]} has format {found}"
     known = f"this simkit ({__version__}) reads format {', '.join(map(str, READABLE))}"
-    if isinstance(found, np.integer) and found > FORMAT:
+    if not isinstance(found, np.integer):
+        return f"{shown_path(path)}: {visible(group.name[1:])} has a format that no simkit writes: {known}"
+    if int(found) in READABLE:
+        return ""
+    where = f"{shown_path(path)}: {visible(group.name[1:])} has format {found}"
+    if found > FORMAT:
         return f"{where}, written by a newer simkit; {known}\n    pip install --upgrade simkit"
     return f"{where}, which is too old: {known}\n    open it with the simkit that wrote it"

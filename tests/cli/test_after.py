@@ -258,7 +258,7 @@ def test_a_signal_lets_it_finish_and_a_second_one_stops_it(study, number):
         os.kill(process.pid, number)
         assert "finishing" in "".join(iter(process.stdout.readline, "\n")) + process.stdout.readline()
         os.kill(process.pid, number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "sim_a.py::total  after f  interrupted" in out
     with study.open("f-001") as traj:
@@ -271,7 +271,7 @@ def test_a_signal_lets_it_finish_and_a_second_one_stops_it(study, number):
         os.kill(process.pid, number)
         assert "finishing" in "".join(iter(process.stdout.readline, "\n")) + process.stdout.readline()
         (study.path / "slow").unlink()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "sim_a.py::total  after f  done in" in out
     assert calls(study) == ["total"]  # the second one has not begun

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "json-schema.json").read_text())
 KINDS = {entry["properties"]["type"]["const"]: entry for entry in SCHEMA["oneOf"]}
 SEEN: set[str] = set()
 
@@ -181,6 +181,6 @@ def test_without_the_option_nothing_changes(study):
 
 
 def test_each_type_of_the_schema_was_seen_and_is_on_the_page(study):
-    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text()
     assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
     assert set(KINDS) - SEEN == set()

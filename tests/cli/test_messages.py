@@ -222,7 +222,7 @@ def test_stopping_before_any_run_is_done_does_not_say_that_nothing_is_to_do(proj
         while "Ctrl-C again" not in process.stdout.readline():
             pass
         os.kill(process.pid, signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=600)
     assert process.returncode == 2
     assert "no run was finished in" in out
     assert "nothing to do" not in out

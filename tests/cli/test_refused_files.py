@@ -124,9 +124,6 @@ PARTLY = ("show", "show provenance", "export a table", "export files", "restore"
 PARTLY += ("go on", "go on into", "constants", "merge behind")
 OTHERS = {
     ("repair", "another program's"): 0,
-    ("repair", "of a newer simkit"): 0,
-    ("verify the file", "of a newer simkit"): 0,
-    ("watch", "of a newer simkit"): 0,
     ("watch", "a folder"): 5,
     ("watch", "a pipe"): 5,
     ("list", "a folder"): 5,

@@ -31,7 +31,7 @@ def is_alive(process: int) -> bool:
 
 def ends(process: int) -> bool:
     """Whether a process that was killed is gone, as soon as the system comes to it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not is_alive(process)

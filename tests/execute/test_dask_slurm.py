@@ -61,7 +61,7 @@ def test_jobs_execute_a_study_and_one_that_is_cancelled_costs_no_run(project):
         project.until(lambda: len(jobs("running")) == 2, 60)
         project.until(lambda: project.path.joinpath("results", "study-001.h5").exists(), 60)
         slurm("scancel", jobs("running")[0])
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     assert "200 done" in out
     assert "dask dashboard: http://" in out

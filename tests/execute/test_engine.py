@@ -227,6 +227,6 @@ def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(proje
         project.until(lambda: len({p.read_text() for p in project.path.glob("pid-[345]?")}) == 2)
         assert len(list(project.path.glob("pid-[345]?"))) == 2
         project.file("go")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(60)]

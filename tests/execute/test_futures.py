@@ -326,7 +326,7 @@ def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
     with project.under_way("--engine", "ours:make") as process:
         project.until(lambda: project.has("began-3"))
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the pool's processes hear it, too
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     began = len(list(project.path.glob("began-*")))
     traj = project.open("slow-001")

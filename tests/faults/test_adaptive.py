@@ -12,7 +12,7 @@ import pytest
 from processes import kill_group, recorded_runs
 from written_pages import files
 
-FILES = files("adaptive.md")
+FILES = files("howto/adaptive.md")
 HEAD = """
 import itertools
 import time

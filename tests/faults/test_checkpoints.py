@@ -287,7 +287,7 @@ def test_a_checkpoint_that_returned_is_never_lost(project, workers, runs, rows, 
     """Whatever dies then, here the owner and all others."""
     project.file("sim_study.py", KILLS_ITSELF.format(workers=workers, runs=runs, rows=rows, victim=victim))
     with project.start("-m", "simkit", "-n", str(workers)) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     project.until(lambda: not alive(process.pid, project.path), 10)
     project.ok("-n", str(workers))

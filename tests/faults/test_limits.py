@@ -399,7 +399,7 @@ def test_once_finishes_what_runs_and_commits(project, workers, number, send):
     process = signalled(project, workers, number, send)
     heard(project, process)
     project.file("go")
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "(interrupted)" in out
     assert "Traceback" not in err
@@ -421,7 +421,7 @@ def test_twice_stops_now_and_keeps_what_is_done(project, workers, number):
     process = signalled(project, workers, number, os.killpg)
     heard(project, process)
     os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "Traceback" not in err
     found = statuses(project)
@@ -438,7 +438,7 @@ def test_twice_keeps_what_is_done_of_the_batch_under_way(project):
     process = signalled(project, "0", signal.SIGINT, os.killpg, pause=0)
     heard(project, process)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert statuses(project) == ["done"] * 10 + ["pending"] * 40
 

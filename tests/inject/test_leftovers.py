@@ -62,7 +62,7 @@ def test_a_study_that_was_killed_with_all_its_processes(project: Project, temp, 
             os.kill(nursery, signal.SIGKILL)
         os.kill(process.pid, signal.SIGKILL)
         os.kill(worker, signal.SIGKILL) if worker != process.pid else None
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert left(temp)
     project.file("go")
     project.ok(*way)
@@ -75,7 +75,7 @@ def test_a_killed_owner_leaves_nothing(project: Project, temp):
     with project.under_way("-n", "2") as process:
         project.until(lambda: project.has("busy"))
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     project.until(lambda: not left(temp))
 
 

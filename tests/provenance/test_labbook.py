@@ -126,7 +126,7 @@ def test_four_studies_at_once_write_four_records(book):
     before = {record["label"] for record in records(book)}
     arguments = [("-m", "simkit", f"many/sim_{i}.py", "--sumatra") for i in range(4)]
     under_way = [book.start(*one, env=book.environment) for one in arguments]
-    told = [process.communicate(timeout=120) for process in under_way]
+    told = [process.communicate(timeout=600) for process in under_way]
     assert [process.returncode for process in under_way] == [0] * 4, told
     new = {record["label"] for record in records(book)} - before
     assert sorted(label.partition("-")[0] for label in new) == [f"spiking{i}" for i in range(4)], told

@@ -103,6 +103,15 @@ def test_damaged_checksums_are_told_from_none(copy):
         simkit.open(copy)
 
 
+def test_checksums_of_a_kind_that_is_not_known_here_are_not_passed_over(copy):
+    data = copy.read_bytes()
+    copy.write_bytes(data[:-40] + b"SKSUMS2\0" + data[-32:])
+    with pytest.raises(
+        Damaged, match="its checksums stand, is of another kind than this simkit writes: a newer"
+    ):
+        simkit.open(copy)
+
+
 READER = """
 import json, sys, warnings
 warnings.simplefilter("ignore")

@@ -34,7 +34,7 @@ def test_one_signal_finishes_what_runs_and_the_next_session_completes(project, w
         os.killpg(process.pid, number)
         assert "finishing the runs under way and keeping what is done" in heard(process)
         project.file("go")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "Traceback" not in err
     assert "(interrupted)" in out
@@ -66,7 +66,7 @@ def test_the_second_signal_stops_at_once_and_keeps_what_is_done(project, workers
         os.killpg(process.pid, signal.SIGINT)
         heard(process)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert "Traceback" not in err
     assert "stopping; what is done is kept" in out
@@ -89,7 +89,7 @@ def test_a_signal_starts_no_further_run_however_fast_the_runs_were(project, work
         os.killpg(process.pid, signal.SIGINT)
         heard(process)
         project.file("go")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 2, out + err
     assert project.open("waiting-001").status.tolist() == ["done"] * 31 + ["pending"] * 29
 
@@ -100,7 +100,7 @@ def test_a_second_session_on_the_same_file_is_told_who_writes_it(project):
         project.until(lambda: recorded_done(project, "waiting-001") == 3)
         second = project.simkit()
         project.file("go")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert second.code == 4, second.out + second.err
     assert f"results/waiting-001.h5 is being written by process {process.pid} on " in second.err
     assert process.returncode == 0, out + err
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_a_replay_for_the_debugger(project):
     with project.under_way("sim_wait.py::wait[1]", "--pdb") as process:
         project.until(lambda: project.has("begun"))
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     assert process.returncode == 2, err
     assert "simkit: interrupted" in err
     assert (project.path / "begun").read_text() == "x"

@@ -355,7 +355,7 @@ def scripts(page):
     [("#SBATCH", "SLURM_ARRAY_TASK_ID", 0), ("#$", "SGE_TASK_ID", 1), ("#PBS", "PBS_ARRAY_INDEX", 0)],
 )
 def test_the_job_scripts_of_the_page_run_as_pasted(small, scheduler, variable, first):
-    page = os.path.join(os.path.dirname(__file__), "../../docs/cluster.md")
+    page = os.path.join(os.path.dirname(__file__), "../../docs/howto/cluster.md")
     with open(page, encoding="utf-8") as file:
         script = scripts(file.read())[scheduler]
     small.file("simkit", f'#!/bin/bash\nexec "{sys.executable}" -m simkit "$@"\n').chmod(0o755)

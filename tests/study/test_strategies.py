@@ -431,7 +431,7 @@ def test_ctrl_c_keeps_everything_of_a_strategy_that_asks_for_ever(project):
     with project.under_way("-n", "1") as process:
         project.until(lambda: project.has("asked"))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 2
     traj = project.open("f-001")
     assert len(traj) >= 2

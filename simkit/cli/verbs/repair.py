@@ -10,7 +10,7 @@ from pathlib import Path
 from simkit.cli.verbs.words import file_at
 from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.inform.progress import counted
-from simkit.record.catalogue import experiments, files_of
+from simkit.record.catalogue import check_formats, files_of
 from simkit.record.file.store import repaired
 
 
@@ -38,14 +38,16 @@ def repair(files: Sequence[str]) -> int:
     for file in files:
         try:
             replayed = repaired(Path(file))
-            experiments(Path(file))
+            if replayed:
+                print(f"{shown_path(file)}: replayed {counted(replayed, 'commit')}", flush=True)
+            check_formats(Path(file))
         except SimkitError as error:
             cure = f"\n    {_CURE}" if isinstance(error, Damaged) else ""
             print(f"simkit: {error}{cure}", file=sys.stderr)
             code = error.exit_code
             continue
-        told = f"replayed {counted(replayed, 'commit')}" if replayed else "nothing to repair"
-        print(f"{shown_path(file)}: {told}")
+        if not replayed:
+            print(f"{shown_path(file)}: nothing to repair")
     return code
 
 

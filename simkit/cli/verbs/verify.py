@@ -35,7 +35,7 @@ from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.events import MOST, Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import check_formats
 from simkit.record.damage import damage_of, listing
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
@@ -122,7 +122,7 @@ def verification_facts(result: Verification, recorded: Recorded) -> dict[str, An
 def whole_file(path: Path, events: Events | None = None) -> int:
     """Compare a file with its checksums, and say what can't be read any more; the exit code."""
     damage = damage_of(path)
-    if not damage.is_checked and not experiments(path):
+    if not damage.places and not check_formats(path) and not damage.is_checked:
         raise SimkitError(f"{shown_path(path)}: an HDF5 file, but no trajectory of simkit's is in it")
     if events is not None:
         lost = [{"experiment": of, "name": name, "runs": runs} for (of, name), runs in damage.lost.items()]

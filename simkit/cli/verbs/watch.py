@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simkit.cli.verbs.serve import places
 from simkit.errors import NothingToRun, SimkitError, shown_path, visible
 from simkit.inform.progress import duration
-from simkit.record.catalogue import experiments
+from simkit.record.catalogue import check_formats
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reader
 from simkit.serve.state import StudyState, state_of
@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> int:
         raise SimkitError("--interval: give a positive number of seconds")
     catalogue, reader = Catalogue(places(options.places)), Reader()
     for place in filter(os.path.isfile, options.places):
-        if not experiments(Path(place)):  # or an error that says what is wrong with the file
+        if not check_formats(Path(place)):  # or an error that says what is wrong with the file
             raise SimkitError(f"{shown_path(place)}: an HDF5 file, but no trajectory of simkit's is in it")
     if not catalogue.entries():
         raise NothingToRun(

@@ -58,7 +58,7 @@ def file_at(target: str) -> str:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """The option ``--json``."""
     parser.add_argument(
-        "--json", action="store_true", help="say it as JSON objects, one a line (docs/json.md)"
+        "--json", action="store_true", help="say it as JSON objects, one a line (docs/reference/json.md)"
     )
 
 

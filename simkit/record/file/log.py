@@ -27,6 +27,7 @@ from simkit.errors import Damaged, shown_path
 from simkit.record.file.sums import (
     BLOCK,
     IDENTITY,
+    UNKNOWN,
     BlockCheck,
     Checksums,
     blocks,
@@ -152,6 +153,8 @@ def read_log(path: str) -> RedoLog | None:
         raise Damaged(
             f"{os.path.basename(log_path(path))} was left by an older simkit: repair it with that one"
         )
+    if record.startswith(_MAGIC[:5]) and not record.startswith(_MAGIC):
+        raise Damaged(f"{shown_path(log_path(path))} is of {UNKNOWN}")
     head = Head(*_HEAD.unpack_from(record)[1:6])
     if record[: _HEAD.size] != head.packed():
         raise Damaged(f"{shown_path(log_path(path))}: its head is damaged{_CURE}")

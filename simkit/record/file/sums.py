@@ -29,6 +29,7 @@ from simkit.record.file.system import read_at, write_at
 BLOCK = 16_384
 IDENTITY = 16  # bytes
 _CURE = "\n    put a copy back: nothing of it is taken for a value"
+UNKNOWN = "another kind than this simkit writes: a newer one made it (pip install --upgrade simkit), or it is damaged"
 _MAGIC = b"SKSUMS1\0"
 _FOOTER = struct.Struct(f"<8s{IDENTITY}sQQ")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -108,6 +109,8 @@ def read_trailer(path: str, fd: int) -> Checksums | None:
             if trailer(checksums)[-_FOOTER.size :] == footer:
                 return checksums
         raise Damaged(f"{shown_path(path)}: its end is damaged, where its checksums stand{_CURE}")
+    if footer.startswith(_MAGIC[:6]):
+        raise Damaged(f"{shown_path(path)}: its end, where its checksums stand, is of {UNKNOWN}")
     end = _end_in_superblock(fd)
     if end is None or size == end:
         return None

@@ -68,7 +68,7 @@ def test_a_trajectory_that_is_being_written_says_so(project):
         line = project.ok("list", "--json").out.splitlines()[0]
         assert f'"writer": "{writing}' in line
         project.file("go")
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert "is writing it" not in project.ok("list").out + project.ok("show", "slow").out
 
 

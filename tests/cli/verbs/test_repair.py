@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
+
+import simkit
+from simkit.cli.main import main
+from simkit.record.file.store import Store
 
 WRITER = """
 import os, numpy as np
@@ -76,3 +83,32 @@ def test_usage():
     )
     assert result.returncode == 4
     assert "FILE" in result.stderr
+
+
+STRANGE = {
+    "newer": 2,
+    "older": 0,
+    "a text": "1",
+    "two numbers": [1, 2],
+    "a fraction": 1.5,
+    "nothing": h5py.Empty("f"),
+}
+
+
+@pytest.mark.parametrize("found", STRANGE)
+def test_a_file_of_another_format_is_no_success(tmp_path, monkeypatch, capsys, found):
+    """Nor is it checked as if it were of a known one; it stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    simkit.run(double, simkit.product(x=[1]), output="f.h5").close()
+    store = Store(Path("f.h5"))
+    store.file["double"].attrs["simkit_format"] = STRANGE[found]
+    store.close()
+    before = Path("f.h5").read_bytes()
+    for verb in (["repair"], ["verify", "--file"], ["watch"], ["show"]):
+        assert main([*verb, "f.h5"]) == 4, verb
+        assert re.search(r"f\.h5: double has (a )?format", capsys.readouterr().err), verb
+    assert Path("f.h5").read_bytes() == before
+
+
+def double(x):
+    return 2 * x

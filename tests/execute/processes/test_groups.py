@@ -55,7 +55,7 @@ def test_programs_of_a_run_end_with_it(project, end, method):
         if end == "twice":
             os.killpg(process.pid, signal.SIGINT)
             os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     processes = [int(pid) for pid in (project.path / "pids").read_text().split()]
     assert len(processes) >= 4
     project.until(lambda: not any(map(is_alive, processes)))
@@ -88,7 +88,7 @@ def test_the_first_signal_lets_a_run_finish_with_its_programs(project, name):
         os.killpg(process.pid, getattr(signal, name))
         assert any("finishing" in line for line in process.stdout)
         project.file("go")
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 2
     traj = project.open("stopped-001")
     assert traj.status.tolist() == ["done", "pending", "pending"]
@@ -107,7 +107,7 @@ sys.exit(main(["-n", "1"]))
         project.until(lambda: project.has("begun-0"))
         os.killpg(process.pid, signal.SIGHUP)
         project.file("go")
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 0
     assert project.open("stopped-001").status.tolist() == ["done"] * 3
 
@@ -119,7 +119,7 @@ def test_a_run_of_a_killed_nursery_does_not_live_on(project):
         processes = [int(pid) for pid in (project.path / "pids").read_text().split()]
         fields = Path(f"/proc/{processes[0]}/stat").read_text().rpartition(")")[2].split()
         os.kill(int(fields[1]), signal.SIGKILL)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     assert process.returncode == 4
     assert "the process that starts workers was killed" in err
     project.until(lambda: not is_alive(processes[0]))

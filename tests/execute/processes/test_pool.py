@@ -78,7 +78,7 @@ def test_two_workers_run_at_the_same_time(project):
         @product(me=["a", "b"])
         def pair(me):
             Path(me).touch()
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 300
             while not (Path("a").exists() and Path("b").exists()):  # only together can they go on
                 if time.monotonic() > deadline:
                     raise TimeoutError("alone")

@@ -316,7 +316,7 @@ def test_a_study_where_the_system_has_no_flock(project, tmp_path, error):
         shown = project.ok("show", str(path), env=environment)
         assert "study-001.h5.wal is a part of it" in shown.out
         project.file("go")
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     with simkit.open(path) as traj:

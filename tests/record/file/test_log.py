@@ -91,6 +91,19 @@ def test_a_damaged_log_is_an_error_and_stays(file, path, reader, at, bit, tmp_pa
     assert copy.read_bytes() == before
 
 
+def test_a_log_of_a_kind_that_is_not_known_here_stays(file, path, reader, tmp_path):
+    put(file, 0, b"b")
+    file.commit()
+    copy, log = tmp_path / "copy", Path(log_path(str(tmp_path / "copy")))
+    shutil.copy(path, copy)
+    log.write_bytes(b"SKWAL3" + Path(log_path(str(path))).read_bytes()[6:])
+    with pytest.raises(
+        Damaged, match=r"copy\.wal is of another kind than this simkit writes: a newer one made it"
+    ):
+        recover(str(copy))
+    assert log.exists()
+
+
 def test_a_log_is_only_replayed_upon_its_own_file(file, path, reader, tmp_path):
     """An older copy put back, another file, or one that was cut: the log and the file stay as they are."""
     older = path.read_bytes()
