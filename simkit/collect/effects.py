@@ -109,8 +109,14 @@ class Effects:
                 sys.meta_path.remove(self)
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        """Keep files apart: what importing one of them changes is not there for the others."""
+    def apart(self, *, is_one: bool = False) -> Iterator[None]:
+        """Keep files apart: what importing one of them changes is not there for the others, nor afterwards.
+
+        Parameters
+        ----------
+        is_one
+            Whether one file is imported, which then stays as it is.
+        """
         if self.origin is not None:
             yield
             return
@@ -121,7 +127,8 @@ class Effects:
                 yield
         finally:
             self.origin = None
-            put_back(self._all(), before)
+            if not is_one:
+                put_back(self._all(), before)
             for known in (self.states, self.of_modules, self.modules, self.remarks):
                 known.clear()
 

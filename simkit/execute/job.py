@@ -13,6 +13,7 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
+from simkit.collect.captures import Captures
 from simkit.collect.code import changes
 from simkit.collect.collection import Candidate, resolve
 from simkit.collect.config import Outside, Settings
@@ -101,11 +102,12 @@ class Recipe:
     rootdir: Path
     function: str
     code: Mapping[str, str]
+    captures: Captures
     payload: bytes  # a job without its plan, the names of the points, and the declared objects
 
     def __call__(self) -> tuple[Job, Declared]:
         """Make the job."""
-        with effects().apart(), effects().collecting():
+        with effects().apart(is_one=True), effects().collecting():
             return self._made()
 
     def _made(self) -> tuple[Job, Declared]:
@@ -124,7 +126,8 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        plan = attrs.evolve(plan.supplied(suppliers), stream_name=stream)
+        unequal = tuple(plan.captures.others(self.captures))
+        plan = attrs.evolve(plan.supplied(suppliers), stream_name=stream, unequal=unequal)
         return attrs.evolve(job, plan=plan), Declared(declared)
 
 
@@ -176,7 +179,7 @@ def portable(job: Job, declared: Declared) -> Source:
         raise SimkitError(
             f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
         ) from None
-    return Recipe(plan.path, plan.rootdir, plan.function.__name__, plan.code, payload)
+    return Recipe(plan.path, plan.rootdir, plan.function.__name__, plan.code, plan.captures, payload)
 
 
 def _is_in_its_file(plan: Plan) -> bool:

@@ -290,7 +290,7 @@ class Numbers:
 def stand_in(name):
     """A module with the functions of a library's that seed its generator, and one that draws from it."""
     library, numbers = ModuleType(name), Numbers()
-    library.draw = lambda: numbers.draw()
+    library.draw = numbers.draw
     if name == "torch":
         library.manual_seed, library.uint8 = numbers.seed, np.uint8
         library.tensor = np.array
