@@ -162,7 +162,9 @@ def _seeded(drawn: Sequence[str]) -> Iterable[Warned]:
 def _unequal(words: Sequence[str]) -> Iterable[Warned]:
     if words:
         which = "; ".join(words[:3])
-        text = f"importing the code again gave other values: {which}: runs in other workers have others, too; "
+        text = (
+            f"importing the code again gave other values: {which}: runs in other workers have others, too; "
+        )
         cure = "compute them in a @parameter, from rng or seed where they are drawn"
         yield "unequal_modules", text + cure
 
