@@ -9,6 +9,7 @@ is then is kept: that is put in place before the file's experiments are run.
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,7 +106,7 @@ class Effects:
         try:
             yield
         finally:
-            if is_new:
+            if is_new and self in sys.meta_path:
                 sys.meta_path.remove(self)
 
     @contextmanager
@@ -211,6 +212,10 @@ class Effects:
             state.update({each: self.fresh[each] for each in self.fresh.keys() - state.keys()})
             state[_MODULES] = {**held, **state.get(_MODULES, {})}
 
+    def is_new(self, path: Path) -> bool:
+        """Whether it is to be found out how importing a file leaves everything."""
+        return self.is_collecting and path not in self.states and not self.depth
+
     def put_in_place(self, path: Path, above: Sequence[Path] = ()) -> None:
         """Let everything be as importing a file alone left it, or as it was before it is imported.
 
@@ -219,6 +224,7 @@ class Effects:
         above
             The simconf.py files that serve it, nearest first.
         """
+        path = Path(os.path.abspath(path))
         if self.origin is not None and not self.depth:
             state = next((self.states[each] for each in (path, *above) if each in self.states), self.origin)
             put_back(self._all(), self._without_devices(state, path))
@@ -239,7 +245,7 @@ class Effects:
     @contextmanager
     def importing(self, path: Path, module: ModuleType | None) -> Iterator[None]:
         """While a file is imported by itself, or is found to be loaded: how everything is then is its state."""
-        if not self.is_collecting or path in self.states or self.depth:
+        if not self.is_new(path):
             yield
             return
         before = self._look()

@@ -47,7 +47,7 @@ def load(path: Path, rootdir: Path) -> ModuleType:
         nearest = simconfs(path, rootdir)
         if nearest:
             load(nearest[0], rootdir)
-    if effects().is_collecting:
+    if effects().is_new(path):
         effects().put_in_place(path, simconfs(path, rootdir))
     turn_to(path, rootdir)
     with effects().importing(path, module):

@@ -77,6 +77,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     rootdir = _rootdir(path, file)
     with effects().collecting():
         module = load(path, rootdir)
+    effects().put_in_place(path)
     function = _named(module, name)
     if function is None:
         names = [experiment_name(experiment) for experiment, _ in tagged(module, "experiment")]
