@@ -73,6 +73,7 @@ LATER = (  # came with features after the house was counted
         "resume/outlook",
         "inform/events",
         "cli/listing",
+        "cli/template",
         "cli/verbs/rename",
         "record/rename",
         "resume/renaming",

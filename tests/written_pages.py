@@ -1,20 +1,131 @@
-"""The files that a page of the documentation shows."""
+"""What a page of the documentation shows: its files, and its commands and Python sessions carried out in order."""
 
 from __future__ import annotations
 
+import doctest
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def text_of(page: str) -> str:
+    """A page as it is written, by its path below ``docs``."""
+    return (DOCS / page).read_text("utf-8")
 
 
 def blocks(page: str, language: str) -> list[str]:
     """The blocks of one language, in order."""
-    text = (DOCS / page).read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [match[2] for match in BLOCK.finditer(text_of(page)) if match[1] == language]
 
 
 def files(page: str) -> dict[str, str]:
     """What stands in Python files, by the name in their first line."""
-    matches = (re.match(r"# (\w+\.py)\n(.*)", block, re.DOTALL) for block in blocks(page, "python"))
-    return dict(match.groups() for match in matches if match)
+    named = (_named(block) for block in blocks(page, "python"))
+    return dict(pair for pair in named if pair)
+
+
+def _named(block: str) -> tuple[str, str] | None:
+    match = re.match(r"# ([\w./-]+\.\w+)\n(.*)", block, re.DOTALL)
+    return (match[1], match[2]) if match else None
+
+
+def normalised(text: str) -> list[str]:
+    """The lines without what differs from one time to the next: seeds, times, sizes, bars, dates, widths."""
+    text = re.sub(r" ━+ ", " ", text)
+    text = re.sub(r"seed:? \d{5,}", "seed SEED", text)
+    text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "DATE", text)
+    text = re.sub(r"[\d.]+ (kB|MB|s)\b", "SOME", text)
+    text = re.sub(r"=+ (.*?) =+", r"= \1 =", text)
+    text = re.sub(r"_+ (.*?) _+", r"_ \1 _", text)
+    return [" ".join(line.split()) for line in text.strip().splitlines() if line.strip(" ~^")]
+
+
+def same(shown: str, told: str) -> bool:
+    """Whether a page shows what was told; a line of ``…`` stands for any lines."""
+    parts = re.escape("\n".join(normalised(shown))).split("…")
+    return re.fullmatch(".*".join(parts), "\n".join(normalised(told)), re.DOTALL) is not None
+
+
+class Page:
+    """A page whose blocks are carried out in a folder ``study`` of their own.
+
+    Python and TOML whose first line names a file are written into it, ``console`` is typed there, and ``pycon``
+    is one Python session.
+    """
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self.text = text
+        self.folder = folder / "study"
+        self.folder.mkdir()
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, words in (("simkit", "-m simkit"), ("python", "")):
+            (programs / name).write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n', encoding="utf-8"
+            )
+            (programs / name).chmod(0o755)
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1"}
+        self.names: dict[str, object] = {"__name__": "__main__"}
+
+    def differences(self) -> Iterator[str]:
+        """Where the page shows something else than what happens."""
+        for match in BLOCK.finditer(self.text):
+            language, block = match.groups()
+            if self.text[: match.start()].rstrip().endswith("-->"):  # a comment says why it shall not happen
+                continue
+            if language == "console":
+                for typed, shown in commands(block):
+                    told = self.typed(typed)
+                    if shown.strip() and not same(shown, told):
+                        yield f"$ {typed}\n{shown}\n--- but now:\n{told}"
+            elif language == "pycon":
+                yield from self.session(block)
+            elif named := _named(block):
+                file = self.folder / named[0]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(named[1], encoding="utf-8")
+
+    def typed(self, words: str) -> str:
+        """What a command tells, on both of its streams."""
+        ended = subprocess.run(
+            words,
+            shell=True,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            timeout=250,
+            check=False,
+        )
+        return ended.stdout.replace(str(self.folder), "study")
+
+    def session(self, block: str) -> Iterator[str]:
+        """What goes otherwise in a Python session than it is shown."""
+        before = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            test = doctest.DocTestParser().get_doctest(block, self.names, "page", "page", 0)
+            said: list[str] = []
+            runner = doctest.DocTestRunner(optionflags=FLAGS)
+            result = runner.run(test, out=said.append, clear_globs=False)
+            self.names.update(test.globs)
+        finally:
+            os.chdir(before)
+        if result.failed:
+            yield "".join(said)
+
+
+def commands(block: str) -> Iterator[tuple[str, str]]:
+    """What is typed in a ``console`` block, without the comment behind it, and what is shown then."""
+    for typed, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+        yield re.sub(r"\s{2,}#.*", "", typed), shown

@@ -48,6 +48,10 @@ FAILED, INTERRUPTED, USAGE, NOTHING = 1, 2, 4, 5
 
 def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Collect, then list or run; the exit code."""
+    if options.init:
+        from simkit.cli.template import write_study
+
+        return write_study(options.targets)
     with effects().apart():
         return _command(options, arguments)
 

@@ -167,6 +167,7 @@ def _output(group: argparse._ArgumentGroup) -> None:
     add("-s", action="store_true", dest="show_output", help="show what runs print, instead of recording it")
     add("--durations", metavar="N", type=int, help="show the N slowest runs")
     add("--version", action="store_true", help="show the version")
+    add("--init", action="store_true", help="write a small study to begin with into TARGET, or this folder")
     group.add_argument(
         "--json", action="store_true", help="say it as JSON objects, one a line (docs/reference/json.md)"
     )
@@ -313,7 +314,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
-    for target in options.targets:
+    for target in () if options.init else options.targets:
         _check_word(target)
     from simkit.cli.command import command
 

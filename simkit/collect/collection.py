@@ -366,8 +366,10 @@ def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequenc
     where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(Path.cwd())
     patterns = ", ".join(settings.files)
     lines = [f"no experiment in {where} (files {patterns})", *hints]
-    lines += ["" if hints else "decorate a function with @simkit.experiment in a file such as sim_first.py"]
-    return NothingToRun("\n    ".join(line for line in lines if line))
+    if not hints:
+        lines += ["decorate a function with @simkit.experiment in a file such as sim_first.py"]
+        lines += ["or begin with a small study: simkit --init"]
+    return NothingToRun("\n    ".join(lines))
 
 
 def _unused_outside(

@@ -91,12 +91,12 @@ def _client(address: str, workers: int) -> Pooled:
     )  # fmt: skip
 
 
-def _connect(address: str, problem: str) -> Any:
+def _connect(address: str, problem: str, *, direct: bool | None = None) -> Any:
     from distributed import Client
 
     try:
         _reach(address)
-        return Client(address, set_as_default=False, timeout=30, name="simkit")
+        return Client(address, set_as_default=False, timeout=30, name="simkit", direct_to_workers=direct)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         msg = f"{problem}: {type(error).__name__}: {error}"
         raise SimkitError(msg) from None
@@ -148,7 +148,9 @@ def _started(wanted: Mapping[str, Any], number: int) -> Pooled:
     )  # fmt: skip
     try:
         facts = _introduced(process, wanted)
-        client = _connect(facts["address"], "Dask's scheduler was started, but does not answer")
+        problem = "Dask's scheduler was started, but does not answer"
+        # Workers of this machine hand their results over themselves, not by way of the scheduler.
+        client = _connect(facts["address"], problem, direct=wanted["kind"] == "dask" or None)
     except BaseException:
         _end(process)
         raise

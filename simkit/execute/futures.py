@@ -20,7 +20,7 @@ from simkit.execute.job import Declared, Job, portable
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.worker import packed
 from simkit.execute.resources import Gpus
-from simkit.execute.tasks import Assignment, Reply, Task, versions_of
+from simkit.execute.tasks import Assignment, Reply, Task, parted, versions_of
 from simkit.execute.transports import Outcome, Transport
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
@@ -173,7 +173,7 @@ class Futures:
             self._renew(flight, outcome)
             yield from self._lost(flight, f"{type(outcome).__name__}: {outcome}", feed)
             return
-        reply: Reply = pickle.loads(outcome)
+        reply = parted(outcome)
         self._check(reply)
         if reply.lost:
             yield from self._lost(flight, reply.lost, feed)
@@ -190,7 +190,7 @@ class Futures:
             yield from self._batches(flight.portion, reply, feed)
 
     def _batches(self, portion: Portion, reply: Reply, feed: Feed) -> Iterator[Batch]:
-        batches: list[Batch] = [pickle.loads(batch) for batch in reply.batches]
+        batches: list[Batch] = [pickle.loads(data, buffers=beside) for data, *beside in reply.batches]
         runs = sum(len(batch.runs) for batch in batches)
         if runs:
             nbytes = sum(batch.nbytes for batch in batches)
@@ -285,7 +285,7 @@ class Futures:
         while self.flights and time.monotonic() < deadline:
             for ticket, outcome in self.transport.finished(_TICK):
                 if self.flights.pop(ticket, None) is not None and isinstance(outcome, bytes):
-                    replies.append(pickle.loads(outcome))
+                    replies.append(parted(outcome))
         return replies
 
     def _farewell(self, seconds: float) -> list[str]:

@@ -17,6 +17,7 @@ from simkit.execute.tasks import execute
 from simkit.execute.transports import Executors, Outcome, Pooled
 
 EXIT_CODE = "SIMKIT_EXIT_CODE"  # the environment variable that names the file for it
+_BACKOFF = 0.005  # seconds between two looks for a message, for which mpi4py has no other way
 _RESEND = 5.0  # seconds after which SCOOP is asked what became of tasks
 
 
@@ -48,7 +49,7 @@ def _mpi_pool() -> Pooled:
             "    start it as: mpiexec -n 4 python -m mpi4py.futures -m simkit --engine mpi"
         )
         raise SimkitError(msg)
-    executor = MPIPoolExecutor(main=False)
+    executor = MPIPoolExecutor(main=False, backoff=_BACKOFF)
     return Pooled(executor, lambda: int(executor.num_workers), executor.shutdown)
 
 

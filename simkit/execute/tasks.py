@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from simkit._version import __version__
 from simkit.declare.tags import Limits
@@ -117,7 +118,7 @@ class Reply:
     problem
         Why the study can't be executed there.
     batches
-        What the runs gave, each a pickled `Batch`.
+        What the runs gave: each a pickled `Batch`, and the large arrays beside it.
     seconds
         How long they took.
     checkpoints
@@ -131,10 +132,30 @@ class Reply:
     lost: str = ""
     problem: str = ""
     bug: str = ""
-    batches: tuple[bytes, ...] = ()
+    batches: tuple[tuple[Any, ...], ...] = ()
     seconds: float = 0.0
     checkpoints: tuple[Checkpoint, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+def joined(reply: Reply) -> list[Any]:
+    """The parts of a reply as bytes: the sizes of those that follow, itself, and what lies beside it."""
+    beside: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(reply, 5, buffer_callback=beside.append)
+    parts = [memoryview(head), *(buffer.raw() for buffer in beside)]
+    sizes = np.array([len(parts), *(part.nbytes for part in parts)], np.int64)
+    return [sizes.tobytes(), *parts]
+
+
+def parted(reply: bytes) -> Reply:
+    """The reply in these bytes; its large arrays lie in them, and can't be written to."""
+    count = int(np.frombuffer(reply, np.int64, 1)[0])
+    sizes = np.frombuffer(reply, np.int64, count, 8)
+    ends = 8 * (count + 1) + np.cumsum(sizes)
+    head, *beside = [
+        memoryview(reply)[end - size : end] for size, end in zip(sizes.tolist(), ends.tolist(), strict=True)
+    ]
+    return pickle.loads(head, buffers=beside)  # type: ignore[no-any-return]
 
 
 def versions_of(packages: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +184,7 @@ def execute(task: bytes) -> bytes:
     Returns
     -------
     bytes
-        The pickled `Reply`.
+        The `Reply`, for `parted`.
     """
     guard: GuardedChild | None = getattr(_HERE, "guard", None)
     with _undisturbed():
@@ -223,16 +244,25 @@ class GuardedChild:
                 self.connection.recv_bytes()
                 self.has_started = True
             self.connection.send_bytes(task)
-            return self.connection.recv_bytes()
+            path, reply = self.connection.recv_bytes(), self.connection.recv_bytes()
+            return _taken(path) if path else reply
         except (EOFError, OSError):
             self.connection.close()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
             why = signal_name(self.process.poll())
             words = f"the guarded child on {socket.gethostname()} died: {why}"
-            return pickle.dumps(
-                Reply(lost=words) if self.has_started else Reply(problem=f"{words} before it was ready")
-            )
+            died = Reply(lost=words) if self.has_started else Reply(problem=f"{words} before it was ready")
+            return b"".join(joined(died))
+
+
+def _taken(path: bytes) -> bytes:
+    """A large reply, which came beside the line."""
+    file = Path(os.fsdecode(path))
+    try:
+        return file.read_bytes()
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _clean_environment() -> dict[str, str]:

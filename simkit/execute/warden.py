@@ -6,10 +6,13 @@ import os
 import pickle
 import socket
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import Any
 
 import attrs
 import numpy as np
@@ -19,14 +22,16 @@ from simkit.execute.job import Declared, start_method
 from simkit.execute.mailbox import Mailbox, Withheld
 from simkit.execute.processes.groups import ignore_signals, lead_session
 from simkit.execute.processes.pool import Pool
-from simkit.execute.processes.worker import unpacked
+from simkit.execute.processes.worker import LARGE, unpacked
 from simkit.execute.resources import devices_of
-from simkit.execute.tasks import Assignment, Reply, Task, versions_of
+from simkit.execute.tasks import Assignment, Reply, Task, joined, versions_of
+from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Batch, Checkpoint, Portion, Status
 
 PATIENCE = 1.0  # seconds after which a task is answered although some of its runs are left
 _IDLE = 300.0  # seconds without a task after which what the runs share is torn down
 _LOOK = 0.2  # seconds between two looks into the mailbox
+_BESIDE = 1 << 20  # bytes of a reply from which on it goes through a file
 _YIELD = 0.05  # seconds in which others take a task
 
 
@@ -47,13 +52,38 @@ def serve(descriptor: int) -> None:
         try:
             while True:
                 if connection.poll(_IDLE):
-                    connection.send_bytes(pickle.dumps(post.done(pickle.loads(connection.recv_bytes())), 5))
+                    answer(connection, joined(post.done(pickle.loads(connection.recv_bytes()))))
                 else:
                     post.leave()
         except (EOFError, OSError):
             pass
         finally:
             post.leave()
+
+
+def answer(connection: Connection, parts: Sequence[Any]) -> None:
+    """Send a reply: the name of the file that it is in, since a pipe is slow, or nothing and itself."""
+    path = aside(parts) if sum(map(len, parts)) >= _BESIDE else ""
+    connection.send_bytes(os.fsencode(path))
+    connection.send_bytes(b"" if path else b"".join(parts))
+
+
+def aside(parts: Sequence[Any]) -> str:
+    """Write these bytes to a file in memory; nothing where there is no room."""
+    try:
+        handle, path = tempfile.mkstemp(prefix=prefix("reply"), dir=SHARED)
+    except OSError:
+        return ""
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            for part in parts:
+                view = memoryview(part).cast("B")
+                while view:
+                    view = view[file.write(view) :]
+    except OSError:
+        os.unlink(path)
+        return ""
+    return path
 
 
 class Stand:
@@ -180,7 +210,7 @@ class Haul:
     Attributes
     ----------
     batches
-        Pickled at once: the arrays of a batch are overwritten when the next but one arrives.
+        As in `Reply`; copied at once: the arrays of a batch are overwritten when the next but one arrives.
     done
         The runs that are done.
     start, end
@@ -188,14 +218,24 @@ class Haul:
     """
 
     def __init__(self) -> None:
-        self.batches: list[bytes] = []
+        self.batches: list[tuple[pickle.PickleBuffer, ...]] = []
         self.done: set[int] = set()
         self.start, self.end = float("inf"), 0.0
 
     def take(self, batch: Batch) -> None:
         """Keep a batch."""
         files = tuple((run, file.whole()) for run, file in batch.files)
-        self.batches.append(pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5))
+        arrays: list[bytes] = []
+
+        def beside(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes < LARGE:
+                return True
+            arrays.append(raw.tobytes())
+            return False
+
+        data = pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5, buffer_callback=beside)
+        self.batches.append(tuple(map(pickle.PickleBuffer, (data, *arrays))))
         self.done.update(batch.runs[batch.status == Status.DONE].tolist())
         self.start = min(self.start, float(np.nanmin(batch.started)))
         self.end = max(self.end, float(np.nanmax(batch.started + batch.seconds)))

@@ -7,7 +7,7 @@ shape asks for, whether anything was written or not. What simkit records does ne
 from __future__ import annotations
 
 import math
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import h5py
 
@@ -18,6 +18,7 @@ MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
 _DEFLATED = 1100  # zeros are compressed to so small a part
 _PLAIN = 10
 _MOST_VIRTUAL = 1 << 30  # rows
+_NO_FILES = ("", ".", "..")
 _COLUMNS = (b"parameters", b"results", b"runs")
 
 
@@ -118,8 +119,9 @@ def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: in
 def _problem_of_virtual(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, name: bytes, path: Path) -> str:
     """A master has virtual columns over the files in the set's own folder, which other tools look through."""
     folder = f"{path.stem}.shards"
-    sources = {PurePosixPath(plan.get_virtual_filename(i)) for i in range(plan.get_virtual_count())}
-    if not all(source.parts[:-1] == (folder,) and source.name != ".." for source in sources):
+    sources = {plan.get_virtual_filename(i) for i in range(plan.get_virtual_count())}
+    parts = (source.split("/") for source in sources)
+    if not all(len(steps) == 2 and steps[0] == folder and steps[1] not in _NO_FILES for steps in parts):
         return f"takes its data from other files than those in {folder}, which a set of shards has"
     if name.split(b"/")[0] not in _COLUMNS or not dataset.shape or dataset.shape[0] > _MOST_VIRTUAL:
         return "is no column of a set of shards"

@@ -65,7 +65,7 @@ class Table:
 
     def grow(self, n: int) -> None:
         """Have ``n`` rows from now on, the new ones pending."""
-        self._status.resize(n, 0)
+        self._status.id.set_extent((n,))
         for sink in self.sinks.values():
             sink.grow(n)
         self.status = np.concatenate([self.status, np.zeros(n - self.n, "u1")])

@@ -277,7 +277,8 @@ class Writer:
 
     def inputs(self, inputs: Mapping[str, Content]) -> None:
         """Files that the session's runs read; counts with the next `commit`."""
-        write_inputs(self.root["info"], inputs, self.session_number)
+        if inputs:
+            write_inputs(self.root["info"], inputs, self.session_number)
 
     def end_session(self, facts: Mapping[str, Any]) -> None:
         """How the session ended; counts with the next `commit`."""

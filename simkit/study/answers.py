@@ -111,7 +111,11 @@ class Pieces:
 
 def owned(column: Column) -> Column:
     """A column that stays as it is: large arrays lie in memory that a worker fills again."""
-    return column if column.nbytes < LARGE else pickle.loads(pickle.dumps(column, 5))
+    if column.nbytes < LARGE:
+        return column
+    arrays: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(column, 5, buffer_callback=arrays.append)
+    return pickle.loads(data, buffers=[bytearray(array.raw()) for array in arrays])  # type: ignore[no-any-return]
 
 
 def missing_column(n: int, empty: Array) -> Array:

@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from simkit.collect.plan import Plan
-from simkit.declare.forms import ASKED, TOLD, Array, Index
+from simkit.declare.axes import from_list
+from simkit.declare.forms import ASKED, TOLD, Array, Index, Values
 from simkit.declare.space import Space, explore
 from simkit.errors import SimkitError
 from simkit.record.facts import read_reports, read_stops
@@ -80,7 +81,7 @@ class Steady:
     unfitting
         A point of names that are not explored yet: it waits until nothing is under way.
     fitting
-        A plan, and the names of a point that fit it.
+        A plan, the names of a point that fit it, and whether these are all that it explores.
     ahead
         What was asked for already.
     heard
@@ -102,7 +103,7 @@ class Steady:
     unwritten: list[tuple[int, Point]] = attrs.field(factory=list)
     tried: dict[int, int] = attrs.field(factory=dict)
     unfitting: Point | None = None
-    fitting: tuple[Plan, tuple[str, ...]] | None = None
+    fitting: tuple[Plan, tuple[str, ...], bool] | None = None
     ahead: list[Any] = attrs.field(factory=list)
     heard: int = 0
     asked: int = 0
@@ -130,12 +131,18 @@ class Steady:
 
     def fits(self, point: Point) -> bool:
         """Whether the plan explores the names of a point."""
-        latest = self.growth.plan, tuple(point)
-        if self.fitting is None or self.fitting[0] is not latest[0] or self.fitting[1] != latest[1]:
+        plan, names = self.growth.plan, tuple(point)
+        if self.fitting is None or self.fitting[0] is not plan or self.fitting[1] != names:
             if not self.growth.fits(space_of([point])):
                 return False
-            self.fitting = latest
+            self.fitting = plan, names, {*names} == {*plan.space.names}
         return True
+
+    def values(self, point: Point) -> Mapping[str, Values]:
+        """A point's value, or none, for each explored name."""
+        if self.fits(point) and self.fitting is not None and self.fitting[2]:
+            return {name: from_list([value]) for name, value in point.items()}
+        return self.growth.fitted(space_of([point]), self.where).at(np.arange(1))
 
     def ask(self) -> Point | None:
         """The sampler's next point, or None at its end."""
@@ -206,8 +213,8 @@ class Steady:
         if not self.waiting or self.mistake is not None:
             return None
         run = self.waiting.popleft()
-        space = self.growth.fitted(space_of([self.under_way[run]]), self.where)
-        return Portion(np.array([run]), space.at(np.arange(1)), self.growth.under_way.checkpoints.known)
+        points = self.values(self.under_way[run])
+        return Portion(np.array([run]), points, self.growth.under_way.checkpoints.known)
 
     def settle(self, batch: Batch) -> Batch:
         """Tell the sampler what became of the runs, those aside that are tried again."""

@@ -31,7 +31,7 @@ def {name}(x):
     return {{
         "errors": str(np.geterr()),
         "environment": str([os.environ.get(key) for key in ("FIRST", "SECOND", "SHARED")]),
-        "path": str(sorted({entry for entry in sys.path if entry.startswith("/of/")})),
+        "path": str(sorted({{entry for entry in sys.path if entry.startswith("/of/")}})),
         "filters": str([text for _, text in FILTERS() if text[:2] in ("of", "sh")]),
         "precision": decimal.getcontext().prec,
         "level": logging.getLogger("lab").level,

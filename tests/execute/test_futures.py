@@ -17,7 +17,7 @@ from simkit.declare.space import product
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Worklist
 from simkit.execute.futures import Futures
-from simkit.execute.tasks import Reply, Task, execute
+from simkit.execute.tasks import Reply, Task, execute, parted
 from simkit.execute.transports import Executors, Pooled
 from simkit.testing import engines
 from simkit.testing.engines import by_executor, executed, job_of, squares
@@ -360,6 +360,6 @@ def test_the_guard_hears_that_its_worker_is_gone(tmp_path):
 def test_a_task_is_a_call_of_one_function_with_bytes():
     with ThreadPoolExecutor(1) as executor:
         answers = [executor.submit(execute, pickle.dumps(Task("a study"))).result() for _ in range(2)]
-    reports = [pickle.loads(answer) for answer in answers]
+    reports = [parted(answer) for answer in answers]
     assert all(isinstance(report, Reply) for report in reports)
     assert reports[0].guard == reports[1].guard != ""

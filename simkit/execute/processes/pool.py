@@ -21,6 +21,7 @@ from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Declared, Method, Source
 from simkit.execute.processes.nursery import Nursery, signal_name
 from simkit.execute.processes.worker import (
+    LARGE,
     Answer,
     Receiver,
     Seat,
@@ -185,7 +186,10 @@ class Pool:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
                 if isinstance(batch, Batch):
-                    yield agenda.settle(batch)
+                    settled = agenda.settle(batch)
+                    if is_small(batch) and not stop():
+                        self._feed(feed)  # the worker needn't wait until this is recorded
+                    yield settled
                 elif batch is not None:
                     yield batch
                     worker.answer(batch)
@@ -359,6 +363,11 @@ class Pool:
         except (EOFError, OSError):
             pass
         return ""
+
+
+def is_small(batch: Batch) -> bool:
+    """Whether all went well, and nothing lies in memory that the worker fills again with its next portion but one."""
+    return batch.nbytes < LARGE and bool((batch.status == Status.DONE).all())
 
 
 def _ended(run: int, status: Status, text: str, seconds: float, worker: Worker) -> Batch:

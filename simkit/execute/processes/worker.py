@@ -40,7 +40,7 @@ _PIPE = -1  # the offset of a buffer that follows on the pipe
 
 @attrs.frozen
 class _Head:
-    """What stands before a message: the shared file when it is new, and where each large buffer lies."""
+    """What stands before a message with large buffers: where each lies, and the shared file when it is new."""
 
     file: str | None
     places: Sequence[tuple[int, int]]  # offset, size
@@ -94,7 +94,7 @@ class Sender:
         data = self.declared.dumps(message, beside)
         file = self._open() if shared and large and self.shared is None and self.usable else None
         places = self._place(large) if shared else [(_PIPE, buffer.nbytes) for buffer in large]
-        head = pickle.dumps(_Head(file, places))
+        head = pickle.dumps(_Head(file, places)) if places else b""
         rest = [buffer for buffer, (offset, _) in zip(large, places, strict=True) if offset == _PIPE]
         return [len(head).to_bytes(4, "little") + head + data, *rest]
 
@@ -162,6 +162,8 @@ class Receiver:
         """
         data = memoryview(self.connection.recv_bytes())
         size = int.from_bytes(data[:4], "little")
+        if not size:
+            return self.declared.loads(data[4:])
         head: _Head = pickle.loads(data[4 : 4 + size])
         if head.file is not None:
             self._open(head.file)

@@ -123,7 +123,7 @@ class LeafHeld:
         return held
 
     def grow(self, n: int) -> None:
-        self.dataset.resize(n, 0)
+        self.dataset.id.set_extent((n, *self.signature[3]))  # Dataset.resize costs ten times as much
 
     def moved(self, parent: h5py.Group, name: str) -> None:
         self.parent, self.name = parent, name

@@ -159,37 +159,46 @@ def append(dataset: h5py.Dataset, values: Any) -> int:
 
 def put(dataset: h5py.Dataset, rows: Index, values: Any) -> None:
     """Write values at ascending row numbers: in few calls, however many gaps there are."""
-    if not len(rows):
+    stored = dataset.dtype
+    if isinstance(values, np.ndarray) and values.dtype == stored and stored.kind in "iufcb":
+        _put_numbers(dataset, rows, values.view(stored))  # with the file's words for some of them
         return
-    if int(rows[-1]) - int(rows[0]) < len(rows):
-        _put_block(dataset, int(rows[0]), values)
-        return
-    done = 0
-    for part in stretches(rows, row_bytes(dataset)):
+    done, text = 0, is_text(dataset)
+    for part in stretches(rows, row_bytes(dataset)) if len(rows) else ():
         first, stop = int(part[0]), int(part[-1]) + 1
         block = values[done : done + len(part)]
         if stop - first > len(part):
-            text, dtype = is_text(dataset), dataset.dtype
             whole = dataset.asstr()[first:stop] if text else dataset[first:stop]
             whole[part - first] = block
-            block = whole.astype(object if text else dtype)
-        _put_block(dataset, first, block)
+            block = whole.astype(object if text else stored)
+        dataset[first:stop] = block
         done += len(part)
 
 
-def _is_plain(stored: np.dtype[Any], given: np.dtype[Any]) -> bool:
-    """Whether elements are written as they are: numbers of one type, and no words for some of them."""
-    return stored == given and given.kind in "iufcb" and stored.metadata is None
+def _put_numbers(dataset: h5py.Dataset, rows: Index, values: Array) -> None:
+    """The same past h5py's selections, which cost more than the writing."""
+    done = 0
+    for part in _stretches_of(rows, values):
+        first, stop = int(part[0]), int(part[-1]) + 1
+        block = values[done : done + len(part)]
+        space, shape = dataset.id.get_space(), (stop - first, *values.shape[1:])
+        memory = h5py.h5s.create_simple(shape)
+        space.select_hyperslab((first, *(0,) * (len(shape) - 1)), shape)
+        if stop - first > len(part):
+            whole = np.empty(shape, values.dtype)
+            dataset.id.read(memory, space, whole)
+            whole[part - first] = block
+            block = whole
+        dataset.id.write(memory, space, np.ascontiguousarray(block))
+        done += len(part)
 
 
-def _put_block(dataset: h5py.Dataset, first: int, values: Any) -> None:
-    """``dataset[first : first + n] = values``; numbers past h5py's selections, which cost more than the writing."""
-    if not isinstance(values, np.ndarray) or not _is_plain(dataset.dtype, values.dtype):
-        dataset[first : first + len(values)] = values
-        return
-    space = dataset.id.get_space()
-    space.select_hyperslab((first, *(0,) * (values.ndim - 1)), values.shape)
-    dataset.id.write(h5py.h5s.create_simple(values.shape), space, np.ascontiguousarray(values))
+def _stretches_of(rows: Index, values: Array) -> list[Index]:
+    if not len(rows):
+        return []
+    if int(rows[-1]) - int(rows[0]) < len(rows):
+        return [rows]
+    return stretches(rows, max(1, values.nbytes // len(rows)))
 
 
 def read(

@@ -191,7 +191,7 @@ class Sink:
         """Have ``n`` rows from now on."""
         self.n = n
         if self.mask is not None:
-            self.mask.resize(n, 0)
+            self.mask.id.set_extent((n,))
         for held in self.held:
             held.grow(n)
 

@@ -1,0 +1,75 @@
+"""What comes back from an engine's worker: replies with large arrays, by a file or through the line."""
+
+from __future__ import annotations
+
+import pickle
+from multiprocessing import Pipe
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import simkit
+from simkit.execute import warden
+from simkit.execute.tasks import Reply, joined, parted
+
+
+@given(st.lists(st.lists(st.binary(max_size=200), min_size=1, max_size=4), max_size=4), st.text(max_size=20))
+def test_a_reply_comes_back_with_all_that_lies_beside_it(batches, remark):
+    reply = Reply(
+        "here:1", batches=tuple(tuple(map(pickle.PickleBuffer, b)) for b in batches), remarks=(remark,)
+    )
+    again = parted(b"".join(joined(reply)))
+    assert [[bytes(part) for part in batch] for batch in again.batches] == batches
+    assert (again.guard, again.remarks) == ("here:1", (remark,))
+
+
+@pytest.mark.parametrize("size", [10, warden._BESIDE + 10])
+def test_a_large_reply_goes_through_a_file_where_there_is_room(tmp_path, monkeypatch, size):
+    ours, theirs = Pipe()
+    monkeypatch.setattr(warden, "SHARED", str(tmp_path))
+    warden.answer(theirs, [b"ab", bytes(size)])
+    path, reply = Path(ours.recv_bytes().decode()), ours.recv_bytes()
+    if size == 10:
+        assert reply == b"ab" + bytes(size)
+        assert not list(tmp_path.iterdir())
+    else:
+        assert (reply, path.parent, path.read_bytes()) == (b"", tmp_path, b"ab" + bytes(size))
+    assert warden.aside([b"no room"]) != ""
+    monkeypatch.setattr(warden, "SHARED", str(tmp_path / "gone"))
+    assert warden.aside([b"no room"]) == ""
+
+
+def arrays(x, size):
+    return {
+        "large": np.full(size, x, float),
+        "fortran": np.asfortranarray(np.full((size, 2), x)),
+        "text": ["a" * size],
+    }
+
+
+def test_large_results_are_those_of_this_machine_and_a_strategy_may_write_to_them(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def doubled():
+        columns = yield simkit.explore(x=[1, 2, 3])
+        columns["small"][:] = 0.0
+        return True
+
+    @simkit.experiment
+    @simkit.adaptive(doubled)
+    def small(x):
+        return {"small": np.full(7000, float(x))}
+
+    with ThreadPoolExecutor(1) as executor:
+        space = simkit.product(x=range(6), size=[3, 9000, 200_000])
+        here = simkit.run(arrays, space, output=tmp_path / "here.h5")
+        there = simkit.run(arrays, space, engine=executor, output=tmp_path / "there.h5")
+        for name in ("large", "fortran", "text"):
+            for one, other in zip(here[name], there[name], strict=True):
+                assert np.array_equal(one, other), name
+        assert simkit.run(small, engine=executor, output=tmp_path / "small.h5").summary["result"]
+    here.close()
+    there.close()
