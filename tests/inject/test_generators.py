@@ -314,7 +314,7 @@ def test_the_global_generators_of_libraries_are_seeded_for_each_run(project, mon
     def draws(x):
         return library.draw()
 
-    whole = simkit.run(draws, simkit.explore(x=range(6)), seed=3)["result"].tolist()
+    whole = simkit.run(draws, simkit.explore(x=range(6)), seed=3, output="whole.h5")["result"].tolist()
     assert len(set(whole)) == 6
     assert numbers.state == 7 or name != "torch"  # the others can't be asked where they are
     numbers.seed(8)
@@ -343,10 +343,10 @@ def test_a_generator_object_of_torch_is_seeded_for_each_run(project, monkeypatch
     def draws(x):
         return own.draw()
 
-    first = simkit.run(draws, simkit.explore(x=range(4)), seed=3, fresh=True)["result"].tolist()
+    first = simkit.run(draws, simkit.explore(x=range(4)), seed=3, output="first.h5")["result"].tolist()
     assert own.state == 0
     own.seed(5)
-    again = simkit.run(draws, simkit.explore(x=range(4)), seed=3, fresh=True)["result"].tolist()
+    again = simkit.run(draws, simkit.explore(x=range(4)), seed=3, output="again.h5")["result"].tolist()
     assert again == first
     assert len(set(first)) == 4
 
