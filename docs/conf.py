@@ -29,12 +29,17 @@ extensions = [
     "rooms",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "autolink"  # single backquotes in docstrings
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"simkit {version}"
 html_static_path = ["_static"]
+html_css_files = ["simkit.css"]
+html_favicon = "_static/simkit.svg"
+html_context = {"default_mode": "auto"}
 html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
 html_theme_options = {
@@ -53,8 +58,7 @@ copybutton_prompt_is_regexp = True
 autosummary_generate = True
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # numpydoc's sections say it
-numpydoc_show_class_members = True
-numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = False
 
 INVENTORIES = {
@@ -78,6 +82,7 @@ def is_online() -> bool:
 intersphinx_mapping = {name: (address, None) for name, address in INVENTORIES.items()} if is_online() else {}
 intersphinx_timeout = 10
 # Names of other projects are links where their inventories are there; ours must be right.
+nitpick_ignore = [("py:obj", "simkit")]  # the command, in docstrings
 nitpick_ignore_regex = [(r"py:.*", r"(?!simkit\b).*"), (r"py:.*", r"simkit\.\w+\..*")]
 
 suppress_warnings = ["config.cache"]

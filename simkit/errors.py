@@ -89,12 +89,15 @@ class Unstorable(SimkitError):
 
 def shown_path(path: str | os.PathLike[str]) -> str:
     """A path as the user would type it: relative where it lies below the working directory."""
-    full = os.path.abspath(path)
     try:
+        full = os.path.abspath(path)
         relative = os.path.relpath(full)
     except ValueError:  # another drive on Windows
         return full
-    return full if relative.startswith("..") or relative == os.curdir else relative
+    except OSError:  # the working directory is gone
+        return os.fspath(path)
+    is_above = relative == os.pardir or relative.startswith(os.pardir + os.sep)
+    return full if is_above or relative == os.curdir else relative
 
 
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")

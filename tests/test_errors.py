@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -26,10 +27,47 @@ def test_functions_and_classes_have_a_place_and_other_things_a_repr():
     assert location(len) == repr(len)
 
 
-def test_paths_are_shown_as_they_would_be_typed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert shown_path(tmp_path / "a" / "b.h5") == os.path.join("a", "b.h5")
-    assert shown_path(tmp_path.parent / "c.h5") == str(tmp_path.parent / "c.h5")
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("{here}/a/b.h5", "a/b.h5"),
+        ("a/b.h5", "a/b.h5"),
+        ("./a/../b.h5", "b.h5"),
+        ("../here/b.h5", "b.h5"),
+        ("..b.h5", "..b.h5"),
+        ("{here}/..data/b.h5", "..data/b.h5"),
+        ("{here}", "{here}"),
+        (".", "{here}"),
+        ("..", "{above}"),
+        ("../c.h5", "{above}/c.h5"),
+        ("{above}/here2/c.h5", "{above}/here2/c.h5"),
+        (Path("a", "b.h5"), "a/b.h5"),
+    ],
+)
+def test_paths_are_shown_as_they_would_be_typed(tmp_path, monkeypatch, path, shown):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    places = {"here": here, "above": tmp_path}
+    given = path if isinstance(path, Path) else path.format(**places)
+    assert Path(shown_path(given)) == Path(shown.format(**places))
+    assert os.path.isabs(shown_path(given)) == shown.startswith("{")
+
+
+def test_a_path_that_can_not_be_seen_from_here_is_shown_as_a_whole(tmp_path, monkeypatch):
+    def no_way(path):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", no_way)
+    assert shown_path(tmp_path / "b.h5") == str(tmp_path / "b.h5")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that somebody stands in")
+def test_a_path_is_shown_from_a_folder_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert [shown_path(tmp_path / "b.h5"), shown_path("c.h5")] == [str(tmp_path / "b.h5"), "c.h5"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from written_pages import BLOCK, DOCS, Page, blocks, text_of
+from written_pages import DOCS, Page, blocks, text_of
 
 import simkit
 from simkit.cli.main import EPILOG, parser
@@ -27,9 +30,11 @@ CARRIED_OUT = [
     "howto/pypet.md",
     "howto/tools.md",
     "reference/format.md",
+    "reference/api.md",
 ]
-WRITTEN = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-WRITTEN = [page for page in WRITTEN if not page.startswith("examples/") or page == "examples/index.md"]
+MADE = ("_build/", "examples/")  # when the site is built
+PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+WRITTEN = [page for page in PAGES if not page.startswith(MADE)]
 
 
 @pytest.mark.parametrize("page", CARRIED_OUT)
@@ -77,6 +82,52 @@ def test_the_configuration_has_the_keys_that_its_page_says_and_no_others():
         *_KEYS,
         *WARNINGS,
     }
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """The public names, and the public members of classes, with what makes them."""
+    for name in simkit.__all__:
+        thing = getattr(simkit, name)
+        if not callable(thing):
+            continue
+        yield name, thing
+        for member, value in inspect.getmembers(thing) if inspect.isclass(thing) else ():
+            made = value.fget if isinstance(value, property) else getattr(value, "func", value)
+            if not member.startswith("_") and inspect.isfunction(made):
+                yield f"{name}.{member}", made
+
+
+UNNAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def test_each_public_name_says_what_it_does_with_each_argument_and_what_it_returns():
+    lacking = []
+    for name, thing in public():
+        text = inspect.getdoc(thing) or ""
+        if not text or not inspect.isfunction(thing):
+            lacking += [] if text else [f"{name} has no docstring"]
+            continue
+        signature = inspect.signature(thing)
+        if signature.return_annotation is inspect.Signature.empty:
+            lacking.append(f"{name} does not say what it returns")
+        arguments = [each for each in signature.parameters.values() if each.kind not in UNNAMED]
+        unnamed = [each.name for each in arguments if not re.search(rf"\b{each.name}\b", text)]
+        lacking += [f"{name}: {argument} is not described" for argument in unnamed if argument != "self"]
+    assert lacking == []
+
+
+def test_each_public_name_has_an_example_on_the_page_of_the_api():
+    shown = "".join(
+        block for language in ("python", "pycon") for block in blocks("reference/api.md", language)
+    )
+    lacking = [
+        name
+        for name in simkit.__all__
+        if callable(getattr(simkit, name)) and not re.search(rf"\b{name}\b", shown)
+    ]
+    assert lacking == []
+    listed = re.findall(r"^   (\w+)$", text_of("reference/api.md"), re.MULTILINE)
+    assert {*listed} == {*simkit.__all__} - {"__version__"}
 
 
 def resolved(word: str) -> bool:
@@ -166,10 +217,8 @@ def test_each_example_has_a_page(monkeypatch):
 
     folders = {folder.name for folder in Path(example_folders.EXAMPLES).iterdir() if folder.is_dir()}
     assert folders - {"notebook"} == {*example_folders.COMMANDS}
-    listed = set(re.findall(r"^(\w+)$", BLOCK.sub("", text_of("examples/index.md")), re.MULTILINE))
-    shown = re.search(r"```\{toctree\}(.*?)```", text_of("examples/index.md"), re.DOTALL)[1]
-    assert {*shown.split()} - {":hidden:"} == {*example_folders.COMMANDS}
-    assert not listed - {*example_folders.COMMANDS}
+    for name in folders - {"notebook"}:
+        assert f"](/examples/{name}.md)" in example_folders.index()
     for name in example_folders.COMMANDS:
         text = example_folders.page(example_folders.EXAMPLES / name, "$ simkit .\n", has_picture=False)
         for file in example_folders.sources(example_folders.EXAMPLES / name):

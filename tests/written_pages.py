@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import linecache
 import os
 import re
 import subprocess
@@ -41,7 +42,8 @@ def normalised(text: str) -> list[str]:
     text = re.sub(r" ━+ ", " ", text)
     text = re.sub(r"seed:? \d{5,}", "seed SEED", text)
     text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "DATE", text)
-    text = re.sub(r"[\d.]+ (kB|MB|s)\b", "SOME", text)
+    text = re.sub(r"[\d.]+ ?(kB|MB|s)\b", "SOME", text)
+    text = re.sub(r"seconds: [\d.e-]+", "seconds: SOME", text)
     text = re.sub(r"=+ (.*?) =+", r"= \1 =", text)
     text = re.sub(r"_+ (.*?) _+", r"_ \1 _", text)
     return [" ".join(line.split()) for line in text.strip().splitlines() if line.strip(" ~^")]
@@ -74,6 +76,7 @@ class Page:
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1"}
         self.names: dict[str, object] = {"__name__": "__main__"}
+        self.sessions = 0
 
     def differences(self) -> Iterator[str]:
         """Where the page shows something else than what happens."""
@@ -114,11 +117,15 @@ class Page:
         before = os.getcwd()
         os.chdir(self.folder)
         try:
-            test = doctest.DocTestParser().get_doctest(block, self.names, "page", "page", 0)
+            self.sessions += 1
+            test = doctest.DocTestParser().get_doctest(block, self.names, f"page{self.sessions}", "page", 0)
             said: list[str] = []
             runner = doctest.DocTestRunner(optionflags=FLAGS)
             result = runner.run(test, out=said.append, clear_globs=False)
             self.names.update(test.globs)
+            for number, example in enumerate(test.examples):  # doctest forgets the source of what it defines
+                file, lines = f"<doctest {test.name}[{number}]>", example.source.splitlines(keepends=True)
+                linecache.cache[file] = len(example.source), None, lines, file
         finally:
             os.chdir(before)
         if result.failed:

@@ -97,11 +97,19 @@ def page(folder: Path, printed: str, has_picture: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def index() -> str:
+    """The page of all examples: what their common README says."""
+    about = (EXAMPLES / "README.md").read_text("utf-8")
+    about = re.sub(r"\]\((\w+)\)", r"](/examples/\1.md)", about)
+    return "\n".join([about, "```{toctree}", ":hidden:", "", *COMMANDS, "```", ""])
+
+
 def write_pages(app: Any) -> None:
     """Write ``examples/NAME.md`` of each folder into the source folder; git ignores them."""
     target = Path(app.srcdir) / "examples"
     made = target / "_made"
-    made.mkdir(exist_ok=True)
+    made.mkdir(parents=True, exist_ok=True)
+    (target / "index.md").write_text(index(), encoding="utf-8")
     for name in COMMANDS:
         printed = output(EXAMPLES / name, made)
         text = page(EXAMPLES / name, printed, (made / f"{name}.png").exists())

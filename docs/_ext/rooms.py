@@ -70,9 +70,11 @@ def picture() -> str:
     parts = [head]
     for start, end in sorted(needed(imports)):
         (x, y), (u, v) = centre[start], centre[end]
-        y, v = y + BOX[1] / 2, v - BOX[1] / 2
-        bend = 0 if v - y < STEP else 110 + 6 * (v - y) / STEP
-        path = f"M{x} {y} Q{(x + u) / 2 + bend} {(y + v) / 2} {u} {v}"
+        if v - y > STEP and x == u:  # over other rooms: around them, from side to side
+            x, u = x + BOX[0] / 2, u + BOX[0] / 2
+            path = f"M{x} {y} Q{x + 35 * (v - y) / STEP} {(y + v) / 2} {u} {v}"
+        else:
+            path = f"M{x} {y + BOX[1] / 2} L{u} {v - BOX[1] / 2}"
         parts.append(f'<path d="{path}" opacity="0.6" marker-end="url(#tip)"/>')
     for room, (x, y) in centre.items():
         parts.append(

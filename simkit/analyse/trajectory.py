@@ -113,7 +113,7 @@ class Trajectory(Overview):
         return commands(self._selection.recorded, self._selection.number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
-        """The remarks on a run by its number, on a name or group, or without argument on the trajectory.
+        """The remarks on a run by its number, on a name or group, or, without `about`, on the trajectory.
 
         A run's remarks on a result begin with its name; among the remarks on a name, those of single runs
         begin with the run.

@@ -26,7 +26,17 @@ from simkit.collect.config import (
 from simkit.collect.conversion import convert
 from simkit.collect.effects import effects
 from simkit.collect.targets import PARTS, Shard, Target, parse_target
-from simkit.collect.text import Typed, Unfit, parse_axis, split, stretch
+from simkit.collect.text import (
+    Typed,
+    Unfit,
+    is_quantity,
+    parse,
+    parse_axis,
+    quantity_stretch,
+    spaced,
+    split,
+    stretch,
+)
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
@@ -341,6 +351,8 @@ def sampled_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
             axes[name] = axis(space, name, text, kind_of, "--sample")
             continue
         source, kind = f"--sample {name}={text}", expected_kind(space, name, kind_of)
+        if is_quantity(kind) and type(parse(ends[0])) in (int, float):
+            ends[0] += "".join(spaced(ends[1]).partition("*")[1:])  # 0:10*mV
         axes[name] = tuple(convert(Typed(end), name, kind, source) for end in ends)
         if kind is int:
             msg = f"{source}: {name} is an int, and a range gives floats: list the values, {name}=1,2,3"
@@ -356,16 +368,16 @@ def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
 def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
     """An axis from the command line, its values of the type that the code has there."""
     kind, source = expected_kind(space, name, kind_of), f"{option} {name}={text}"
-    values = [each for part in parse_axis(text) for each in parts_of(part, kind, source)]
+    values = [each for part in parse_axis(text) for each in parts_of(part, name, kind, source)]
     return [convert(value, name, kind, source) for value in values]
 
 
-def parts_of(part: Typed, kind: Any, source: str) -> Sequence[Any]:
+def parts_of(part: Typed, name: str, kind: Any, source: str) -> Sequence[Any]:
     """The values that one part of an axis stands for: several where it is a range, ``0:1:11``."""
     if isinstance(kind, type) and issubclass(kind, (str, bytes, datetime.time, datetime.datetime)):
         return [part]
     try:
-        return stretch(part) or [part]
+        return (quantity_stretch(part, name) if is_quantity(kind) else stretch(part)) or [part]
     except Unfit as problem:
         msg = f"{source}: {problem}"
         raise SimkitError(msg) from None

@@ -26,7 +26,12 @@ from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
-from simkit.collect.problems import check_result_names, check_vectorized, unused_outside
+from simkit.collect.problems import (
+    check_result_names,
+    check_vectorized,
+    nearly_experiments,
+    unused_outside,
+)
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, every_field, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
@@ -365,11 +370,10 @@ def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequenc
             )
     where = ", ".join(shown_path(t.path) for t in settings.targets) or shown_path(Path.cwd())
     patterns = ", ".join(settings.files)
-    lines = [f"no experiment in {where} (files {patterns})", *hints]
-    if not hints:
-        lines += ["decorate a function with @simkit.experiment in a file such as sim_first.py"]
-        lines += ["or begin with a small study: simkit --init"]
-    return NothingToRun("\n    ".join(lines))
+    hints = hints or nearly_experiments(files(settings.targets, ["*.py"]), settings.files)
+    begin = "decorate a function with @simkit.experiment in a file such as sim_first.py"
+    hints = hints or [begin, "or begin with a small study: simkit --init"]
+    return NothingToRun("\n    ".join([f"no experiment in {where} (files {patterns})", *hints]))
 
 
 def _unused_outside(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,7 +19,7 @@ from simkit.collect.signatures import NoField, Provider, Requester
 from simkit.declare.annotations import Note, notes
 from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
-from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs
+from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs, shown_path
 from simkit.values.encode import explain
 from simkit.values.results import ONE, is_one_result
 
@@ -285,3 +288,27 @@ def _told_results(returned: Any) -> Sequence[str]:
     if issubclass(returned, tuple) and hasattr(returned, "_fields"):
         return list(returned._fields)
     return [ONE] if is_one_result(returned) and returned not in (object, typing.Any) else ()
+
+
+_MARKED = re.compile(r"^\s*@(?:simkit\.)?experiment\b", re.MULTILINE)
+_DEFINED = re.compile(r"(?:\A|^(?!@).*\n)def (\w+)", re.MULTILINE)  # without a decorator
+_MOST_FILES = 200  # that are looked into
+
+
+def nearly_experiments(paths: Sequence[Path], patterns: Sequence[str]) -> list[str]:
+    """What may have been meant: an experiment in a file of another name, a function without its decorator."""
+    misnamed, unmarked = list[str](), list[str]()
+    for path in paths[:_MOST_FILES]:
+        try:
+            text = path.read_text("utf-8", errors="replace")
+        except OSError:
+            continue
+        shown, is_collected = shown_path(path), any(fnmatch(path.name, pattern) for pattern in patterns)
+        if _MARKED.search(text) and not is_collected:
+            cure = f"call it sim_{path.name}, or type simkit {shown}"
+            misnamed.append(f"{shown} has an @experiment, but is named otherwise: {cure}")
+        elif is_collected and (match := _DEFINED.search(text)):
+            unmarked.append(
+                f"{shown} has no @experiment: write it above the function to run, such as {match[1]}"
+            )
+    return (misnamed or unmarked)[:5]

@@ -242,9 +242,16 @@ def _execute(**given: Any) -> dict[str, Any]:
     return _program(**given)  # type: ignore[no-any-return, name-defined]  # noqa: F821 - a global of `_function`
 
 
+def is_recorded_script(node_id: str, code: Mapping[str, str]) -> bool:
+    """Whether recorded code is that of a whole script, not of functions in a file."""
+    return node_id.partition("::")[0] in code
+
+
 def with_code(plan: Plan, path: Path) -> Plan:
     """The plan of a script, whose code is all that it says besides the constants that are parameters."""
-    program = plan.function.__globals__["_program"]
+    program = plan.function.__globals__.get("_program")
+    if not isinstance(program, Program):
+        return plan
     tree = ast.parse(program.text)
     tree.body = [statement for statement in tree.body if _target(statement) not in program.names]
     key = path.relative_to(plan.rootdir).as_posix() if path.is_relative_to(plan.rootdir) else path.name

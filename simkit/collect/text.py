@@ -64,9 +64,14 @@ def quantity(text: str, name: str) -> Any:
 
     try:
         with np.errstate(all="raise"):
-            return Vocabulary(_OPERATORS, unit, number, problem, _array).read(text)
+            return Vocabulary(_OPERATORS, unit, number, problem, _array, _RANGES).read(spaced(text))
     except SyntaxError:
         raise Unfit(what) from None
+
+
+def spaced(text: str) -> str:
+    """``20 ms`` as ``20*ms``: a blank before a unit multiplies."""
+    return re.sub(r"(?<=[\d.)\]])\s+(?=[^\W\d])", "*", text.strip())
 
 
 def _array(items: list[Any]) -> Any:
@@ -83,6 +88,70 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 _OPERATORS = {**ARITHMETIC, ast.Pow: _power}
+
+
+def _range_of(numbers: Callable[..., Any], *, counts: bool) -> Callable[..., Any]:
+    """NumPy's range of numbers as one whose ends may have a unit; the last argument may count the values."""
+
+    def of_quantities(*arguments: Any) -> Any:
+        from brian2.units.fundamentalunits import Quantity, get_dimensions
+
+        if counts and len(arguments) != 3:
+            msg = "it has three numbers: from, to, how many"
+            raise TypeError(msg)
+        ends, number = (arguments[:-1], arguments[-1:]) if counts else (arguments, ())
+        dimensions = {get_dimensions(end) for end in ends}
+        if len(dimensions) != 1:
+            msg = "its ends have different units"
+            raise TypeError(msg)
+        values = numbers(*(float(end) for end in ends), *number)
+        return Quantity(values, dim=dimensions.pop())
+
+    return of_quantities
+
+
+_RANGES: Mapping[str, Callable[..., Any]] = {
+    "linspace": _range_of(np.linspace, counts=True),
+    "geomspace": _range_of(np.geomspace, counts=True),
+    "arange": _range_of(np.arange, counts=False),
+    "logspace": np.logspace,
+}
+
+
+def quantity_stretch(text: str, name: str) -> list[Any]:
+    """The quantities of ``0:10:11 mV``, ``0*mV:10*mV:11`` or ``linspace(0, 10, 11)*mV``.
+
+    Returns
+    -------
+    list of Quantity
+        Empty where the text is no such range.
+
+    Raises
+    ------
+    Unfit
+        For a range without a unit, or that has no such values.
+    """
+    whole, ends = spaced(text).replace("np.", ""), split(spaced(text), ":")
+    if len(ends) == 2:
+        msg = f"{text} is no range: write FROM:TO:NUMBER and a unit, as in 0:10:11*mV"
+        raise Unfit(msg)
+    if len(ends) == 3:
+        number, _, unit = ends[2].partition("*")
+        if unit and not all(type(parse(end)) in (int, float) for end in ends[:2]):
+            msg = f"{text} has its unit more than once: write 0:10:11*mV, or 0*mV:10*mV:11"
+            raise Unfit(msg)
+        whole = f"linspace({ends[0]}, {ends[1]}, {number})" + (f"*({unit})" if unit else "")
+    elif not re.match(rf"({'|'.join(_RANGES)})\s*\(", whole):
+        return []
+    try:
+        values = quantity(whole, name)
+    except Unfit as problem:
+        msg = f"{problem}\n    a range: 0:10:11*mV, 0*mV:10*mV:11, or linspace(0,10,11)*mV"
+        raise Unfit(msg) from None
+    if not is_quantity(type(values)):
+        msg = f"{name} is a quantity, and {text} has no unit: write it with one, as in {text}*mV"
+        raise Unfit(msg)
+    return list(values)
 
 
 _WORDS = {

@@ -87,7 +87,7 @@ class Codec:
     is_result: bool = attrs.field(default=True, kw_only=True)
 
     def keeps(self, kind: Any) -> bool:
-        """Whether it keeps the direct instances of a class."""
+        """Whether it keeps the direct instances of the class `kind`."""
         if isinstance(self.type, tuple):
             return kind in self.type
         return kind is self.type if isinstance(self.type, type) else self.type(kind)

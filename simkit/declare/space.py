@@ -156,7 +156,7 @@ class Space:
         return Space(until_enough(repeated, until, most, caller()))
 
     def take(self, index: Sequence[int] | Index) -> Space:
-        """The points at these positions, in this order."""
+        """The points at the positions in `index`, in this order."""
         _check_known((self.form,))
         return Space(Subset(self.form, np.asarray(index, np.int64)))
 
@@ -175,7 +175,7 @@ class Space:
         return (self[i] for i in range(len(self)))
 
     def at(self, index: Index) -> dict[str, Values]:
-        """The declared values at these positions, ready to become arguments, and the marks of the runs."""
+        """The declared values at the positions in `index`, ready to become arguments, and the marks of the runs."""
         return self.form.at(index)
 
     def _named(self, index: Index) -> dict[str, Values]:

@@ -19,6 +19,7 @@ from simkit.collect.config import Outside, Settings, find_rootdir, is_below
 from simkit.collect.effects import effects
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, experiment_name, given_by_code
+from simkit.collect.program import experiment_of, is_recorded_script, with_code
 from simkit.collect.signatures import Level, Provider, levels, tagged
 from simkit.declare.forms import TRIAL, Array, Index, Subset, Values, Zip
 from simkit.declare.space import Space
@@ -65,7 +66,7 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     node_id = str(recorded.attributes["node_id"])
     file, _, name = node_id.partition("::")
     if function is None:
-        function = _in_main(_path(recorded, file), name)
+        function = _in_main(_path(recorded, file), name) or _script(recorded, _path(recorded, file))
     if function is not None:
         candidate, project = candidate_of(function)
         inside = levels(candidate.path, project.rootdir, candidate.module)
@@ -86,6 +87,16 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
     tag = tag_of(function) or Tag("experiment")
     candidate = Candidate(function, tag, path, module, node_id)
     return PresentCode(candidate, rootdir, levels(path, rootdir, module))
+
+
+def _script(recorded: Recorded, path: Path | None) -> Callable[..., Any] | None:
+    """The script as it stands now, where one was recorded by `simkit.script`."""
+    if path is None or not is_recorded_script(str(recorded.attributes["node_id"]), recorded.code):
+        return None
+    names = recorded.names("parameters")
+    wanted = [n for n in names if n in recorded.explored or _is_given(recorded, n)]
+    results = dict.fromkeys(name.partition(".")[0] for name in recorded.names("results"))
+    return experiment_of(path, [name for name in wanted if name != TRIAL], [*results])
 
 
 def _in_main(path: Path | None, name: str) -> Callable[..., Any] | None:
@@ -334,6 +345,7 @@ def _plan(source: PresentCode, recorded: Recorded, runs: Index, given: Mapping[s
     last_resort = {name: _provider(name, recorded.value(name, 0)) for name in fixed if "." not in name}
     try:
         plan = resolve(source.candidate, [*source.levels, last_resort], settings)
+        plan = with_code(plan, source.candidate.path)
         plan = attrs.evolve(plan, stream_name=str(recorded.attributes.get(STREAM, "")))
     except SimkitError as error:
         msg = f"{shown_path(recorded.path)}: the present code can't run with what is recorded\n{error}"

@@ -23,7 +23,7 @@ from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
 from simkit.study.answers import Answers
 from simkit.study.conversation import Conversation
-from simkit.study.session import outside_of, placed, studied, transported, worker_number
+from simkit.study.session import StudyOptions, outside_of, studied, transported
 from simkit.study.strategies import prepared
 from simkit.study.supply import supplied
 
@@ -124,15 +124,9 @@ def start(
     ScriptedStudy
         With ``run(space)``.
     """
+    options = StudyOptions(workers, seed, output, fresh, into, engine)
     plan, project = plan_of(function, None, outside_of(set), the_script)
-    settings = attrs.evolve(
-        placed(project, engine, workers),
-        seed=seed,
-        output=None if output is None else Path(output),
-        fresh=fresh,
-        into=None if into is None else Path(into),
-        argv=(f"simkit.start({plan.name})",),
-    )
+    settings = options.settings(project, f"simkit.start({plan.name})")
     stack = ExitStack()
     with ExitStack() as failed:
         failed.push(stack)
@@ -189,6 +183,7 @@ def script(
     SimkitError
         For a script that can't be read, and for a name that is no constant of it.
     """
+    options = StudyOptions(workers, seed, output, fresh, into, engine)
     file = Path(path).absolute()
     points = product(**axes) if axes else None
     whole = points if space is None else space if points is None else space * points
@@ -196,12 +191,5 @@ def script(
     wanted = [*(whole.names if whole is not None else ()), *(set or {})]
     function = experiment_of(file, [name for name in wanted if name != TRIAL], names)
     plan, project = plan_of(function, whole, outside_of(set))
-    settings = attrs.evolve(
-        placed(project, engine, worker_number(workers)),
-        seed=seed,
-        output=None if output is None else Path(output).absolute(),
-        fresh=fresh,
-        into=None if into is None else Path(into).absolute(),
-        argv=(f"simkit.script({str(path)!r})",),
-    )
+    settings = options.settings(project, f"simkit.script({str(path)!r})")
     return studied(with_code(plan, file), settings, check=check)

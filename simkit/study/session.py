@@ -26,6 +26,7 @@ from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
 from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
 from simkit.execute.job import Job
+from simkit.inform.failures import raised
 from simkit.inform.notebook import fitting_reporter
 from simkit.inform.progress import Progress, Reporter, counted
 from simkit.inject.contact import local_beat
@@ -280,43 +281,51 @@ def run(
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
     """
-    number = worker_number(workers)
+    options = StudyOptions(workers, seed, output, fresh, into, engine)
     plan, project = plan_of(function, space, outside_of(set))
-    settings = attrs.evolve(
-        placed(project, engine, number),
-        seed=seed,
-        output=None if output is None else Path(output).absolute(),
-        fresh=fresh,
-        into=None if into is None else Path(into).absolute(),
-        argv=(f"simkit.run({plan.name})",),
-    )
-    return studied(plan, settings, check=check)
+    return studied(plan, options.settings(project, f"simkit.run({plan.name})"), check=check)
 
 
-def placed(project: Settings, engine: Any, workers: int) -> Settings:
-    """The settings with the engine and workers that a script asks for."""
-    if engine is None:
-        return attrs.evolve(project, workers=workers)
-    return attrs.evolve(project, engine=engine, workers=max(1, workers))
+def _whole_path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path).absolute()
+
+
+def _check_workers(instance: Any, attribute: Any, workers: int) -> None:
+    if type(workers) is not int or workers < 0:
+        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
+        raise SimkitError(msg)
+
+
+@attrs.frozen
+class StudyOptions:
+    """How a script or notebook wants its runs executed and recorded: what `run`, `start` and `script` share.
+
+    Raises
+    ------
+    SimkitError
+        For a number of workers that is none.
+    """
+
+    workers: int = attrs.field(validator=_check_workers)
+    seed: int | None
+    output: Path | None = attrs.field(converter=_whole_path)
+    fresh: bool
+    into: Path | None = attrs.field(converter=_whole_path)
+    engine: Any
+
+    def settings(self, project: Settings, call: str) -> Settings:
+        """The project's settings with what was asked for; ``call`` stands for the command in the record."""
+        engine = project.engine if self.engine is None else self.engine
+        workers = self.workers if self.engine is None else max(1, self.workers)
+        return attrs.evolve(
+            project, engine=engine, workers=workers, seed=self.seed, output=self.output, fresh=self.fresh,
+            into=self.into, argv=(call,),
+        )  # fmt: skip
 
 
 def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
     """What ``set=`` lays on top of the code's values."""
     return {name: Outside(value, f"set={{{name!r}: {value!r}}}") for name, value in (values or {}).items()}
-
-
-def worker_number(workers: int) -> int:
-    """The number of worker processes that a script asks for.
-
-    Raises
-    ------
-    SimkitError
-        Where it is none.
-    """
-    if type(workers) is not int or workers < 0:
-        msg = f"{caller()}: workers={workers!r}: give a number of processes, or 0 for none"
-        raise SimkitError(msg)
-    return workers
 
 
 def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
@@ -376,10 +385,7 @@ def _not_done(progress: Progress) -> list[str]:
     if not progress.failures:
         return []
     first = min(progress.failures, key=lambda failure: failure.run)
-    lines = [
-        line for line in first.text.strip().splitlines() if not line.startswith("(")
-    ]  # not the hints in brackets
-    why = (lines or ["no traceback"])[-1]
+    why = raised(first.text)[0] or "no traceback"
     words = (
         f"{progress.plan.name}: {progress.failed} of {counted(progress.total, 'run')} not done, so their results are "
         f"missing; run {first.run} {first.status}: {why}\n    see it with print(traj.error({first.run})), and which "

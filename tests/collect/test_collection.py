@@ -162,6 +162,38 @@ def test_a_folder_without_experiments_tells_how_to_begin(study):
     with pytest.raises(NothingToRun, match=r"no experiment in .* \(files sim_\*.py\)") as error:
         study.collect()
     assert "@simkit.experiment" in str(error.value)
+    assert "simkit --init" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "model.py",
+            "@experiment\ndef f(): ...\n",
+            "model.py has an @experiment, but is named otherwise: call it sim_model",
+        ),
+        ("deep/model.py", "@simkit.experiment()\ndef f(): ...\n", "or type simkit deep/model.py"),
+        (
+            "sim_a.py",
+            "def walk(x):\n    return x\n",
+            "sim_a.py has no @experiment: write it above the function to run, such as walk",
+        ),
+        (
+            "sim_a.py",
+            "import simkit\n\n@simkit.parameter\ndef dt():\n    return 1\n",
+            "in a file such as sim_first.py",
+        ),
+        ("sim_a.py", "rate = 3\n", "in a file such as sim_first.py"),
+        ("notes.py", "# @experimental\ndef f(): ...\n", "in a file such as sim_first.py"),
+    ],
+)
+def test_what_was_nearly_an_experiment_is_named(study, monkeypatch, name, text, words):
+    study.write(name, text)
+    monkeypatch.chdir(study.root)
+    with pytest.raises(NothingToRun) as error:
+        study.collect()
+    assert words in str(error.value)
 
 
 def test_simkit_run_of_a_function_of_a_file_finds_its_providers(study):

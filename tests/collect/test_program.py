@@ -109,6 +109,12 @@ def test_a_run_whose_script_fails_is_a_failed_run_that_names_the_line(script):
         assert "AssertionError: too cold" in traj.error(0)
 
 
+def test_the_warning_of_a_result_that_is_missing_says_so_first(script):
+    words = "run 0 failed: .*ends without a global 'totl'; did you mean 'total'"
+    with pytest.warns(UserWarning, match=words), simkit.script(script, T=[1.0], results="totl"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.collect.conversion import convert
-from simkit.collect.text import Typed
+from simkit.collect.text import Typed, Unfit, quantity, quantity_stretch
 from simkit.errors import SimkitError
 
 brian2 = pytest.importorskip("brian2", reason="an extra: pip install simkit[brian2]")
@@ -51,7 +51,7 @@ def test_a_list_is_an_array():
     [
         ("20", "neuron.tau is a quantity, and 20 has no unit: write it with one, as in 20*ms"),
         ("20*msec", "no unit of Brian2 is called 'msec'; did you mean 'msecond'?"),
-        ("20 ms", "write a number and its unit, as in 20*ms"),
+        ("20ms", "write a number and its unit, as in 20*ms"),
         ("", "write a number and its unit"),
         ("fast", "no unit of Brian2 is called 'fast'"),
         ("1*ms + 1*mV", "Cannot calculate"),
@@ -115,3 +115,57 @@ def test_the_command_and_the_configuration_give_quantities(project):
     failed = project.simkit("--set", "neuron.tau=10")
     assert failed.code == 4
     assert "simkit: --set neuron.tau=10: neuron.tau is a quantity, and 10 has no unit" in failed.err
+
+
+MILLIVOLTS = [0.0, 0.005, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0:10:3*mV", MILLIVOLTS),
+        ("0:10:3 mV", MILLIVOLTS),
+        ("0 : 10 : 3 * mV", MILLIVOLTS),
+        ("0*mV:10*mV:3", MILLIVOLTS),
+        ("0 mV:0.01 volt:3", MILLIVOLTS),
+        ("linspace(0, 10, 3)*mV", MILLIVOLTS),
+        ("np.linspace(0,10,3) mV", MILLIVOLTS),
+        ("linspace(0*mV, 10*mV, 3)", MILLIVOLTS),
+        ("arange(0*mV, 15*mV, 5*mV)", MILLIVOLTS),
+        ("geomspace(1,100,3) mV", [0.001, 0.01, 0.1]),
+        ("logspace(0,2,3)*mV", [0.001, 0.01, 0.1]),
+        ("0:10:3 mV/ms", [0.0, 5.0, 10.0]),
+        ("5*mV", []),
+        ("[1, 2] mV", []),
+    ],
+)
+def test_a_range_of_quantities(text, values):
+    assert [float(value) for value in quantity_stretch(text, "v")] == pytest.approx(values, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0:10:3", "v is a quantity, and 0:10:3 has no unit: write it with one, as in 0:10:3*mV"),
+        ("0:10 mV", "0:10 mV is no range: write FROM:TO:NUMBER and a unit, as in 0:10:11*mV"),
+        ("0*mV:10*mV:3*mV", "has its unit more than once: write 0:10:11*mV, or 0*mV:10*mV:11"),
+        ("0*mV:10*ms:3", "its ends have different units"),
+        ("0*mV:10:3", "its ends have different units"),
+        ("0:10:2.5 mV", "cannot be interpreted as an integer"),
+        ("0:10:3 mv", "no unit of Brian2 is called 'mv'; did you mean 'mV'?"),
+        ("linspace(0,1)*mV", "it has three numbers: from, to, how many"),
+        ("logspace(0*mV,1*mV,3)", "a range: 0:10:11*mV, 0*mV:10*mV:11, or linspace(0,10,11)*mV"),
+    ],
+)
+def test_what_is_no_range_of_quantities_is_said(text, words):
+    with pytest.raises(Unfit) as error:
+        quantity_stretch(text, "v")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("20 ms", 0.02), ("20*ms", 0.02), ("1/2 ms", 0.0005), ("-3 mV/ms", -3.0), ("2**2 ms", 0.004)],
+)
+def test_a_blank_before_a_unit_multiplies(text, value):
+    assert float(quantity(text, "v")) == pytest.approx(value, rel=1e-15)

@@ -14,6 +14,8 @@ import networkx as nx
 import numpy as np
 from scipy import integrate, optimize
 
+TEXT = "w" if "w" in array.typecodes else "u"
+
 
 class Ordered(dict):
     pass
@@ -103,7 +105,7 @@ LIBRARIES: dict[str, list[Any]] = {
         collections.defaultdict(list),
     ],
     "namespace": [types.SimpleNamespace(a=1, b=[2]), types.SimpleNamespace()],
-    "typed array": [array.array("d", [1.0, 2.0]), array.array("b"), array.array("u", "aé")],
+    "typed array": [array.array("d", [1.0, 2.0]), array.array("b"), array.array(TEXT, "aé")],
     "time zone": [dt.UTC, dt.timezone(dt.timedelta(hours=2)), ZoneInfo("Europe/Berlin")],
     "RandomState": legacy_generators(),
     "random.Random": pythons_generators(),

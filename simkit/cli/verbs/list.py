@@ -50,6 +50,8 @@ class Line:
         How many runs have each status.
     session
         When the last session ended, for people.
+    call
+        The Python call that made it, empty where the command did.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Line:
     values: Mapping[str, str]
     counts: Mapping[str, int]
     session: str
+    call: str = ""
     facts: Mapping[str, Any] = attrs.field(factory=dict)  # for programs
 
 
@@ -161,6 +164,7 @@ def _line(recorded: Recorded) -> Line:
         {name: _shown(recorded, name) for name in digests},
         {} if status is None else tally(status),
         _last_session(recorded),
+        _call(recorded),
         facts_of(recorded),
     )
 
@@ -178,6 +182,12 @@ def _last_session(recorded: Recorded) -> str:
     facts = sessions[-1]
     moment = datetime.datetime.fromtimestamp(facts.get("ended", facts["started"])).astimezone()
     return f"{moment:%Y-%m-%d %H:%M}" + ("" if "ended" in facts else ", no end")
+
+
+def _call(recorded: Recorded) -> str:
+    sessions = recorded.sessions
+    command = str(sessions[-1].get("command", "")) if sessions else ""
+    return command if command.startswith("simkit.") else ""
 
 
 def _named(lines: list[Line], names: Sequence[str]) -> list[Line]:
@@ -202,7 +212,9 @@ def _print_lines(lines: Sequence[Line], settings: Settings) -> None:
     plans, unknown = _collected(settings)
     for node_id in node_ids:
         mine = [line for line in lines if line.node_id == node_id]
-        continued, why = plans.get(node_id, (None, "" if unknown else "it is not in the project now"))
+        call = next((line.call for line in mine if line.call), "")
+        absent = f"made in Python, where {call} goes on with it" if call else "it is not in the project now"
+        continued, why = plans.get(node_id, (None, "" if unknown else absent))
         print(node_id)
         for row in aligned([_row(line, mine, continued) for line in mine]):
             print(f"    {row}")

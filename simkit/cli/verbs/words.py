@@ -119,7 +119,9 @@ _SHAPING = ("--set", "--params", "--product", "--explore", "--repeat", "--output
 def replay_line(path: Path, name: str, node_id: str, sessions: Sequence[Mapping[str, Any]], run: int) -> str:
     """The shortest way to replay a run, in a shell where that is possible."""
     command = str(sessions[-1].get("command", "")) if sessions else ""
-    if command.startswith("simkit.run("):
+    if command.startswith("simkit.script("):
+        return verify_command(path, name, run)
+    if command.startswith("simkit."):
         function = node_id.partition("::")[2]
         return f"{open_call(path, name)}.replay({run})   # in Python, where {function} is defined"
     words = [word.partition("=")[0] for word in command.split()]

@@ -180,7 +180,9 @@ def _typed_array(value: array.array[Any]) -> Parts:
 
 def _typed_array_back(parts: Facts, facts: Facts) -> Any:
     content = parts["values"]
-    return array.array(facts["typecode"], content if isinstance(content, str) else content.tobytes())
+    if isinstance(content, str):  # "w" is of Python 3.13, which does away with "u"
+        return array.array("w" if "w" in array.typecodes else "u", content)
+    return array.array(facts["typecode"], content.tobytes())
 
 
 _BITS = (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)

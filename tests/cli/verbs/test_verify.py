@@ -181,6 +181,28 @@ def test_ctrl_c_ends_it_at_once(recorded, workers):
         assert process.wait(20) == 2
 
 
+def test_a_script_that_is_explored_as_it_is(project):
+    project.file("model.py", "import math\nT = 2.0\nstep = math.pi / 4\ng = 9.81\nend = T * g * step\n")
+    call = "simkit.script('model.py', T=[1.0, 2.0], step=[0.5], set={'g': 1.6})"
+    assert project.python("-c", f"import simkit\n{call}").err == ""
+    for options in ((), ("-n", "2")):
+        assert "2 runs the same, bit for bit" in project.ok("verify", "model", *options).out
+    assert (
+        project.python("-c", "import simkit\nprint(simkit.open('model').replay(1))").out == "{'end': 1.6}\n"
+    )
+    out = project.ok("list").out
+    assert "made in Python, where simkit.script('model.py') goes on with it" in out
+    replay = project.ok("show", "model", "--run", "1").out.splitlines()[-1]
+    assert replay == "replay: simkit verify results/model-001.h5 --runs 1 --pdb"
+    project.file("model.py", "import math\nT = 2.0\nstep = math.pi / 4\ng = 9.81\nend = T + g * step\n")
+    changed = project.simkit("verify", "model")
+    assert (changed.code, "model.py changed" in changed.out) == (1, True)
+    assert "2 of 2 runs differ" in changed.out
+    project.file("model.py", "step = 2\nend = 3\n")
+    gone = project.simkit("verify", "model")
+    assert (gone.code, "model.py assigns no '" in gone.err) == (4, True)
+
+
 def test_a_script_that_would_run_its_study_is_not_imported(project):
     script = "import simkit\ndef f(x):\n    return x\n{guard}traj = simkit.run(f, simkit.product(x=[1, 2]))\n"
     project.file("script.py", script.format(guard=""))

@@ -1,0 +1,92 @@
+"""Is what is uploaded whole? The source distribution, and the wheel made of it, in an environment of its own."""
+
+from __future__ import annotations
+
+import email
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def ran(*words: object, cwd: Path) -> str:
+    ended = subprocess.run(
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A folder with both; the wheel is built from the source distribution."""
+    pytest.importorskip("build")
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("dist")
+    ran(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+def test_the_source_distribution_holds_what_tests_and_pages_need(built):
+    (file,) = built.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names >= {
+        "README.md",
+        "LICENSE",
+        "pyproject.toml",
+        "simkit/py.typed",
+        "docs/conf.py",
+        "docs/index.md",
+    }
+    assert names >= {
+        "tests/test_readme.py",
+        "examples/multiply/sim_multiply.py",
+        "docs/reference/json-schema.json",
+    }
+    assert not any(
+        "_build" in name or name.endswith((".pyc", ".h5")) for name in names - {"tests/record/format1.h5"}
+    )
+
+
+def test_the_wheel_says_what_it_is(built):
+    (file,) = built.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        (about,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(about))
+    packages = {name.partition("/")[0] for name in names}
+    assert all(name == "simkit" or name.endswith(".dist-info") for name in packages)
+    assert metadata["Name"] == "simkit"
+    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert "pytest for simulations" in metadata["Summary"]
+    assert {"docs", "test", "brian2"} <= {*metadata.get_all("Provides-Extra")}
+
+
+def test_the_wheel_runs_where_nothing_else_of_ours_is(built, tmp_path):
+    """Its dependencies are those of this environment: they are looked for behind its own packages."""
+    venv.create(tmp_path / "env", with_pip=False)
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    python = tmp_path / "env" / scripts / "python"
+    own = Path(
+        ran(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    )
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(own)
+    others = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    (own / "dependencies.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
+    study = tmp_path / "study"
+    study.mkdir()
+    example = ROOT / "examples/multiply/sim_multiply.py"
+    (study / "sim_multiply.py").write_bytes(example.read_bytes())
+    assert own in Path(ran(python, "-c", "import simkit; print(simkit.__file__)", cwd=study).strip()).parents
+    assert "12 done" in ran(python, "-m", "simkit", "-n", "1", cwd=study)
