@@ -12,7 +12,7 @@ from hypothesis.extra import pandas as hpd
 from storable import DTYPES, elements
 
 # Days and hours become seconds in a table, where not all of them have room.
-NUMBERS = [np.dtype(d) for d in DTYPES if d not in ("g", "G", "f2", "f4", "c8", "M8[D]", "m8[h]")]
+NUMBERS = [np.dtype(d) for d in DTYPES if d not in ("g", "G", "f2", "f4", "c8", "M8[D]", "M8[ns]", "m8[h]")]
 _LABELS = st.text(max_size=3) | st.sampled_from(["index", "column_0", "name", "a"]) | st.integers(-1, 3)
 
 
@@ -74,7 +74,7 @@ def _column(rows: int) -> st.SearchStrategy[Any]:
     numbers = st.sampled_from(NUMBERS).flatmap(
         lambda dtype: hnp.arrays(dtype, rows, elements=elements(dtype))
     )
-    return numbers.map(lambda v: v.astype("M8[s]") if v.dtype.kind == "M" else v) | _extension(rows)
+    return numbers | _extension(rows)
 
 
 @st.composite
