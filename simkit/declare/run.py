@@ -115,7 +115,7 @@ class Run:
         SimkitError
             When a name was added or appended before.
         """
-        given = {**(results or {}), **named}
+        given = {**results, **named} if results else named
         twice = [name for name in given if name in self._results or name in self._series]
         if twice:
             msg = (

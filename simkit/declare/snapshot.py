@@ -47,6 +47,8 @@ def snapshot(
     kind = type(value)
     if kind in PLAIN:
         return value
+    if kind is dict and PLAIN.issuperset(map(type, value.values())):
+        return dict(value)
     if kind is np.ndarray and value.dtype != object:
         alone = _HELD_ALONE if is_held else _ALONE
         return value if value.base is None and sys.getrefcount(value) <= alone else value.copy()
@@ -61,8 +63,12 @@ def snapshot(
 
 def _container(value: Any, kind: type, other: Other) -> Any:
     if kind is dict:
+        if PLAIN.issuperset(map(type, value.values())):
+            return dict(value)
         return {key: held(value[key], other) for key in value}
     if kind is list:
+        if PLAIN.issuperset(map(type, value)):
+            return list(value)
         return [held(value[i], other) for i in range(len(value))]
     if kind is tuple:
         return tuple(held(value[i], other) for i in range(len(value)))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simkit.collect import surroundings
 from simkit.collect.brian import brian2, device_hook
 from simkit.collect.draws import BRIAN2, NUMPY, generators_in
@@ -35,6 +37,8 @@ class Baseline:
         Whether a run was seen to draw from them.
     cleans_each
         Whether what each run changed is put back after it.
+    is_slow
+        Whether the runs of the last batch took so long that both cost nothing beside them, and are done.
     has_checkpoints
         Whether runs may ask where their generators are.
     """
@@ -42,6 +46,7 @@ class Baseline:
     def __init__(self, plan: Plan) -> None:
         self.seeds_each = bool(plan.streams or plan.generators or plan.isolate)
         self.cleans_each = plan.isolate
+        self.is_slow = False
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         self.streams: list[Stream] = []
@@ -110,7 +115,7 @@ class Baseline:
 
     def end(self) -> None:
         """Put back what a run has changed."""
-        if self.cleans_each:
+        if self.cleans_each or self.is_slow:
             surroundings.put_back(*self.around())
 
     def drawn(self) -> list[str]:
@@ -147,6 +152,8 @@ class Baseline:
             device_hook().folder = device_hook().seed = None
 
     def judge(self, seconds: Array) -> None:
-        """Care for each run where runs take so long that it does not count."""
-        if len(seconds) and float(seconds.sum()) > _SHARE * self.cost * len(seconds):
-            self.seeds_each = self.cleans_each = True
+        """Care for each run of the next batch where most runs take so long that it does not count."""
+        middle = len(seconds) // 2
+        self.is_slow = (
+            bool(len(seconds)) and float(np.partition(seconds, middle)[middle]) > _SHARE * self.cost
+        )

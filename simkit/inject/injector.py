@@ -232,7 +232,7 @@ class Injector:
     @property
     def is_careful(self) -> bool:
         """Whether there is more to do for each run than to call the experiment."""
-        careful = self.baseline.seeds_each or self.baseline.cleans_each
+        careful = self.baseline.seeds_each or self.baseline.cleans_each or self.baseline.is_slow
         return bool(careful or self.watch or self.on_error)
 
     @property

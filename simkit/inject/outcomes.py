@@ -13,7 +13,7 @@ from simkit.declare.run import Run
 from simkit.errors import Unstorable
 from simkit.values.batch import Status
 from simkit.values.columns import Column
-from simkit.values.encode import encode, explain, is_plain, storable_part
+from simkit.values.encode import encode, encode_table, explain, is_plain, storable_part
 from simkit.values.results import ONE, is_one_result, named_results
 
 Fail = Callable[[int, str], None]
@@ -107,12 +107,10 @@ def as_columns(
     first = next((r for r in results if r is not None), None)
     if first is None:
         return {}
-    names = first.keys()
-    if all(r is not None and r.keys() == names for r in results):
-        try:
-            return {name: encode([r[name] for r in results]) for name in names}  # type: ignore[index]
-        except (Unstorable, RecursionError):
-            pass
+    whole = [r for r in results if r is not None]
+    columns = _whole_columns(whole) if len(whole) == len(results) else None
+    if columns is not None:
+        return columns
     storable = [None if r is None else _storable(r, fail, at, what) for at, r in enumerate(results)]
     rows: dict[str, list[int]] = {}
     for row, values in enumerate(storable):
@@ -179,8 +177,10 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     kinds = set(map(type, out.results))
     if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
         return _single_column(names, out)
-    if kinds == {dict} and not out.handles and not out.errors and _share_names(names, out.results):
-        return as_columns(out.results, out.fail)
+    rows = _dictionaries(kinds, out)
+    columns = _whole_columns(rows) if rows and tuple(rows[0]) in names.approved else None
+    if columns is not None:
+        return columns
     results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
     for position in np.flatnonzero(out.status == _DONE).tolist():
         named, problem = named_results(out.results[position]), ""
@@ -192,10 +192,26 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     return as_columns(results, out.fail)
 
 
-def _share_names(names: ResultNames, results: list[dict[str, Any]]) -> bool:
-    """Whether all dictionaries have the same approved names: then no run needs a look of its own."""
-    first = results[0].keys()
-    return tuple(first) in names.approved and all(result.keys() == first for result in results)
+def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | None:
+    """What each run gave, where all have returned dictionaries, or have added all that they gave; else None."""
+    if out.errors or kinds not in ({dict}, {type(None)}):
+        return None
+    added = [handle.results for handle in out.handles or ()]
+    if kinds == {dict}:
+        return None if any(added) else out.results
+    return added
+
+
+def _whole_columns(results: Sequence[Mapping[str, Any]]) -> dict[str, Column] | None:
+    """The columns of runs that all have the same names, and can all be kept; else None."""
+    first = results[0]
+    in_order = all(map(tuple(first).__eq__, map(tuple, results)))
+    if not in_order and any(result.keys() != first.keys() for result in results):
+        return None
+    try:
+        return encode_table(results if in_order else [{name: r[name] for name in first} for r in results])
+    except (Unstorable, RecursionError):
+        return None
 
 
 def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:

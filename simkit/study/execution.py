@@ -202,7 +202,7 @@ class Execution:
         if self.gathered and (self.gathered[0].seeds is None) != (batch.seeds is None):
             self.put(writer)
         self.gathered.append(batch)
-        if batch.nbytes >= _SMALL or batch.files or (batch.status != Status.DONE).any():
+        if batch.largest >= _SMALL or batch.files or (batch.status != Status.DONE).any():
             self.put(writer)
 
     def put(self, writer: BatchPen) -> None:

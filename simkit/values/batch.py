@@ -118,6 +118,12 @@ class Batch:
         files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
         return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
 
+    @property
+    def largest(self) -> int:
+        """No array of it has more bytes than this."""
+        columns = (*self.parameters.values(), *self.results.values())
+        return max(8 * len(self.runs), *(column.nbytes for column in columns), 0)
+
 
 def discard(batch: Batch) -> None:
     """Remove the copies of large files that were attached, where nobody records them."""
@@ -130,18 +136,19 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     runs = np.concatenate([batch.runs for batch in batches])
-    order = np.argsort(runs)
+    order = None if (runs[1:] > runs[:-1]).all() else np.argsort(runs)
 
     def ordered(parts: Sequence[Any]) -> Array:
-        return np.concatenate(parts)[order]  # type: ignore[no-any-return]
+        return np.concatenate(parts) if order is None else np.concatenate(parts)[order]
+
+    def one_column(parts: Sequence[Column]) -> Column:
+        return concatenated(parts) if order is None else concatenated(parts).take(order)
 
     def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
         names = dict.fromkeys(name for batch in batches for name in of(batch))
         nothing = [Column(len(batch.runs), ()) for batch in batches]
         return {
-            name: concatenated(
-                [of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)]
-            ).take(order)
+            name: one_column([of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)])
             for name in names
         }
 
@@ -151,7 +158,7 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
     seeds = [batch.seeds for batch in batches if batch.seeds is not None]
     lists = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
     return Batch(
-        runs[order],
+        ordered([runs]),
         ordered([batch.status for batch in batches]),
         ordered([batch.started for batch in batches]),
         ordered([batch.seconds for batch in batches]),

@@ -317,6 +317,10 @@ def whole_column(node: Node) -> Column:
 
 def concatenated(columns: Sequence[Column]) -> Column:
     """The rows of all columns, one column's after the other's; values of one type lie together."""
+    wholes = [column.whole for column in columns if column.n]
+    nodes = [node for node in wholes if node is not None]
+    if len(nodes) == len(wholes) and len(set(map(_kind, nodes))) == 1:
+        return whole_column(_end_to_end(nodes))
     starts = np.cumsum([0, *(column.n for column in columns)])
     kinds: dict[tuple[Any, ...], list[tuple[Index, Node]]] = {}
     for start, column in zip(starts.tolist(), columns, strict=False):

@@ -151,6 +151,31 @@ def encode(values: Sequence[Any]) -> Column:
     return Column(n, tuple(parts))
 
 
+def encode_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """One column per name of rows that have the same names in the same order.
+
+    Raises
+    ------
+    Unstorable
+        For a value that has no lossless form.
+    """
+    names, values = list(rows[0]), [row.values() for row in rows]
+    kinds = set(map(type, chain.from_iterable(values)))
+    if len(kinds) == 1 and (kind := kinds.pop()) in _FLAT:  # all numbers of all names at once
+        try:
+            block = np.fromiter(chain.from_iterable(values), _FLAT[kind], len(rows) * len(names))
+        except OverflowError:  # integers beyond 64 bits
+            return {name: encode([row[name] for row in rows]) for name in names}
+        columns = np.ascontiguousarray(block.reshape(len(rows), len(names)).T)
+        return {
+            name: whole_column(Leaf(kind.__name__, column))
+            for name, column in zip(names, columns, strict=True)
+        }
+    return {
+        name: encode(column) for name, column in zip(names, map(list, zip(*values, strict=True)), strict=True)
+    }
+
+
 def encode_values(values: Values) -> Column:
     """The column of a space's declared values; absent where a sum of spaces lacks the name."""
     if values.present is not None:

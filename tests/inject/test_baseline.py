@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+
+from simkit import explore
+from simkit.collect.collection import plan_of
+from simkit.inject.baseline import Baseline
 
 STUDY = """
 import decimal, locale, logging, os, signal, sys, time, warnings
@@ -131,3 +136,25 @@ def test_brians_clock_objects_and_numbers_are_those_of_a_fresh_process(project):
         for name in "vnr":
             assert [str(v) for v in one[name]] == [str(v) for v in two[name]], name
         assert len({str(value) for name in "vnr" for value in one[name]}) == 12
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_slow"),
+    [
+        ([1e-5] * 5, False),
+        ([10.0], True),
+        ([1e-5, 1e-5, 10.0], False),
+        ([10.0, 10.0, 1e-5], True),
+        ([], False),
+    ],
+)
+def test_one_run_that_the_machine_halted_does_not_make_the_others_slow(seconds, is_slow):
+    def f(x):
+        return x
+
+    baseline = Baseline(plan_of(f, explore(x=[1]), {})[0])
+    baseline.cost = 0.01
+    for before in ([10.0], [1e-5]):  # whatever the batch before was
+        baseline.judge(np.array(before, "f4"))
+        baseline.judge(np.array(seconds, "f4"))
+        assert baseline.is_slow is is_slow

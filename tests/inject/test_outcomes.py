@@ -298,3 +298,36 @@ def test_thousands_of_names_are_checked_once_each():
         return Counting.looks
 
     assert looks(400) < 2.5 * looks(200)
+
+
+def test_names_in_another_order_are_the_same_names(execute):
+    traj, _ = execute("""
+@experiment
+@product(x=range(4))
+def f(x):
+    return {"a": x, "b": [x]} if x % 2 else {"b": [x], "a": x}
+""")
+    assert traj["a"].tolist() == [0, 1, 2, 3]
+    assert list(traj["b"]) == [[0], [1], [2], [3]]
+
+
+WAYS = {
+    "added": "run.add(a=x)",
+    "added in turn": "run.add(a=x); run.add(b=-x)",
+    "returned beside a run that adds nothing": "return {'a': x}",
+    "returned by some, added by others": "return {'a': x} if x % 2 else run.add(a=x)",
+    "added, and others returned": "run.add(a=x)\n    return {'b': -x}",
+    "appended": "run.append(a=x); run.add(b=-x)",
+}
+
+
+@pytest.mark.parametrize("body", WAYS.values(), ids=WAYS.keys())
+def test_many_quick_runs_give_what_each_gave(execute, body):
+    traj, _ = execute(f"""
+@experiment
+@product(x=range(50))
+def f(x, run):
+    {body}
+""")
+    assert np.ravel(traj["a"]).tolist() == list(range(50))
+    assert "b" not in body or traj["b"].tolist() == [-x for x in range(50)]

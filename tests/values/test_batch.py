@@ -86,3 +86,20 @@ def test_small_batches_become_one_in_the_order_of_their_runs():
     assert values == {"z": [1.0, None, 4.0, 5.0], "a": [None, None, "d", "e"], "b": [None, 3, None, None]}
     assert batch.logs == {4: "log of 4", 1: "log of 1", 3: "log of 3"}
     assert batch.seeds is None
+
+
+def test_batches_in_order_become_one_in_this_order():
+    batch = one_batch([done([1, 2], 1, z=[1.0, 2.0]), done([4], 2, z=[4.0])])
+    assert batch.runs.tolist() == [1, 2, 4]
+    assert decode(batch.results["z"]) == [1.0, 2.0, 4.0]
+    assert batch.results["z"].whole is not None
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5] * 3, [np.zeros(1000)] * 3, ["long" * 100] * 3, [{"a": np.ones(50)}] * 3]
+)
+def test_no_array_of_a_batch_is_larger_than_it_says(values):
+    few = done([1, 2, 3], 1, **{f"z{i}": values for i in range(50)})
+    assert encode(values).nbytes <= few.largest < few.nbytes / 10
+    many = done(list(range(10_000)), 1, z=[True] * 10_000)
+    assert many.largest >= many.runs.nbytes

@@ -13,7 +13,7 @@ from storable import EXAMPLES, all_identical, values
 from simkit.declare.axes import from_list
 from simkit.errors import Unstorable
 from simkit.values.decode import decode
-from simkit.values.encode import encode, encode_values, explain
+from simkit.values.encode import encode, encode_table, encode_values, explain
 
 examples = pytest.mark.parametrize("kind", EXAMPLES)
 
@@ -189,3 +189,31 @@ def errors(shared):
 def test_the_error_leads_to_what_cannot_be_kept(errors, kind, added):
     assert WORDS[kind] in errors[kind, added]
     assert "Traceback" not in errors[kind, added]
+
+
+ROWS = {
+    "floats": [{"a": 1.5, "b": -0.0}, {"a": float("nan"), "b": 2.0}],
+    "integers": [{"a": 1, "b": 2}, {"a": -1, "b": 2**63 - 1}],
+    "integers beyond 64 bits": [{"a": 1, "b": 2**64}, {"a": -(2**70), "b": 0}],
+    "truths": [{"a": True, "b": False}],
+    "complex": [{"a": 1j, "b": complex("nan")}],
+    "a truth among integers": [{"a": 1, "b": 2}, {"a": True, "b": 3}],
+    "a number of each kind": [{"a": 1, "b": 1.0}, {"a": 2, "b": True}],
+    "texts and numbers": [{"a": "x", "b": 1}, {"a": "", "b": 2}],
+    "arrays": [{"a": np.arange(3), "b": np.zeros(2)}, {"a": np.arange(2), "b": np.ones(2)}],
+    "records of NumPy's": [{"a": np.array([(1, 2.0)], "i4,f8")}, {"a": np.array([(3, 4.0)], "i4,f8")}],
+    "tuples": [{"a": (1, "x")}, {"a": (2, "y")}],
+    "no names": [{}, {}],
+}
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
+def test_a_table_has_the_columns_that_its_names_have_alone(rows):
+    columns = encode_table(rows)
+    assert list(columns) == list(rows[0])
+    for name, column in columns.items():
+        alone = encode([row[name] for row in rows])
+        assert [node.signature for _, node in column.variants] == [
+            node.signature for _, node in alone.variants
+        ]
+        assert column.digest() == alone.digest()
