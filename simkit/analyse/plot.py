@@ -294,7 +294,11 @@ class Plot:
             msg = f"{self.selection.recorded.name}: nothing that varies is a number or a word per run"
             raise SimkitError(msg)
         columns = [run_by_run(self.selection, name) for name in chosen]
-        place = chosen.index(colour) if colour in chosen else -1
+        if colour is not None and colour not in chosen:
+            raise SimkitError(
+                f"traj.plot.parallel: colour={colour!r} is none of its names: {', '.join(chosen)}"
+            )
+        place = -1 if colour is None else chosen.index(colour)
         if backend != "matplotlib":
             return _other(backend, ax, style).parallel(columns, place)
         return _parallel(_axes(ax, self.selection.recorded.name), columns, place, style)

@@ -19,7 +19,7 @@ from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, 
 from simkit.errors import SimkitError, shown_path, visible
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import writer_in
 from simkit.record.file.store import left_log
 from simkit.record.recorded import Recorded
 from simkit.values.decode import ABSENT
@@ -153,7 +153,7 @@ def show(file: str, name: str | None, run: int | None) -> int:
         table = first_rows(Selection(recorded))
         print("\n".join([head, *(["", visible(table)] if table else []), last]))
         path = recorded.path
-    if path is not None and (writer := writer_of(path)):
+    if path is not None and (writer := writer_in(path)):
         print(f"{writer} is writing it: this is how far it is now")
     if path is not None and (log := left_log(path)):
         print(log)
