@@ -142,11 +142,12 @@ def is_ours(filename: str) -> bool:
 
 
 def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
-    """The names most like ``name``, best first."""
+    """The names most like ``name``, best first: fields of groups that are called so, then similar words."""
     names = list(dict.fromkeys(available))
     folded = {known.lower(): known for known in reversed(names)}
+    fields = [known for known in names if "." in known and known.rpartition(".")[2].lower() == name.lower()]
     close = difflib.get_close_matches(name.lower(), list(folded), count, 0.6)
-    return [folded[known] for known in close]
+    return list(dict.fromkeys([*fields, *(folded[known] for known in close)]))[:count]
 
 
 def listed(name: str, available: Iterable[str], most: int = 20) -> str:

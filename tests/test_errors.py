@@ -77,6 +77,9 @@ def test_a_path_is_shown_from_a_folder_that_is_gone(tmp_path, monkeypatch):
         ("TAU", ["tau", "gain"], ["tau"]),
         ("tau", ["Tau", "tau"], ["Tau"]),
         ("nothing", ["x", "y"], []),
+        ("mu", ["mus", "server.mu"], ["server.mu"]),
+        ("Mu", ["model.server.mu", "x"], ["model.server.mu"]),
+        ("server.nu", ["server.mu", "nu"], ["server.mu"]),
     ],
 )
 def test_the_nearest_name_is_suggested(name, known, best):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -252,6 +252,14 @@ class Runs(Sequence[Names]):
 
     def __init__(self, rows: Rows, index: Index | range) -> None:
         self._rows, self._index = rows, index
+
+    if not TYPE_CHECKING:  # a type checker shall go on to complain
+
+        def __getattr__(self, name: str) -> Any:
+            is_known = name[0] != "_" and name in self.selection.names
+            hint = f": a column is traj[{name!r}], a run's value traj.runs[3].{name}" if is_known else ""
+            msg = f"'Runs' object has no attribute {name!r}{hint}"
+            raise AttributeError(msg)
 
     @property
     def selection(self) -> Selection:

@@ -39,7 +39,7 @@ class Info:
     doc: str
     root_seed: int
     created: datetime.datetime
-    sessions: tuple[Mapping[str, Any], ...]
+    sessions: tuple[Mapping[str, Any], ...] = attrs.field(repr=lambda sessions: f"({len(sessions)}: …)")
     _recorded: Recorded = attrs.field(repr=False, eq=False)
 
     def source(self, digest: str) -> str:

@@ -44,13 +44,15 @@ class Plot:
 
     selection: Selection
 
-    def __call__(self, name: str, x: str | None = None, *, by: str | None = None, **options: Any) -> Any:
+    def __call__(
+        self, name: str | None = None, x: str | None = None, *, by: str | None = None, **options: Any
+    ) -> Any:
         """A result over the parameters that vary: `line`, or `heatmap` where two have many values.
 
         Parameters
         ----------
         name
-            A result that is a number per run.
+            A result that is a number per run; by default the only one.
         x
             The parameter along the axis; by default the one with the most values.
         by
@@ -63,10 +65,19 @@ class Plot:
         SimkitError
             As `line` and `heatmap` do.
         """
+        name = self._only_number() if name is None else name
         sizes = free_sizes(self.selection)
         if x is None and by is None and len(sizes) == 2 and min(sizes) > _MOST_LINES:
             return self.heatmap(name, **options)
         return self.line(name, x, by=by, **options)
+
+    def _only_number(self) -> str:
+        """The result that is meant where none is named."""
+        names = [name for name in self.selection.recorded.names("results") if self.selection.is_scalar(name)]
+        if len(names) != 1:
+            msg = f"traj.plot: name a result that is a number per run: {', '.join(names) or 'there is none'}"
+            raise SimkitError(msg)
+        return names[0]
 
     def line(
         self,
@@ -283,7 +294,11 @@ class Plot:
             msg = f"{self.selection.recorded.name}: nothing that varies is a number or a word per run"
             raise SimkitError(msg)
         columns = [run_by_run(self.selection, name) for name in chosen]
-        place = chosen.index(colour) if colour in chosen else -1
+        if colour is not None and colour not in chosen:
+            raise SimkitError(
+                f"traj.plot.parallel: colour={colour!r} is none of its names: {', '.join(chosen)}"
+            )
+        place = -1 if colour is None else chosen.index(colour)
         if backend != "matplotlib":
             return _other(backend, ax, style).parallel(columns, place)
         return _parallel(_axes(ax, self.selection.recorded.name), columns, place, style)

@@ -216,3 +216,20 @@ def _with_none(data: Any, mask: Any) -> Any:
     values = data.astype(object)
     values[mask] = None
     return values
+
+
+_OTHER_WORDS = {
+    "df": "to_dataframe()", "to_pandas": "to_dataframe()", "frame": "to_dataframe()", "keys": "columns",
+    "query": "where(…)", "filter": "where(…)", "isel": "runs[…]", "shape": "grid(name)",
+}  # fmt: skip
+
+
+def words_of_tables(name: str) -> str:
+    """Where somebody who knows tables finds what a trajectory has not: in a table of it."""
+    if name in _OTHER_WORDS:
+        return f": write trajectory.{_OTHER_WORDS[name]}"
+    if name[0] == "_":
+        return ""
+    import pandas as pd
+
+    return f": a table has it, trajectory.to_dataframe().{name}" if hasattr(pd.DataFrame, name) else ""

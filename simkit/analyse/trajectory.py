@@ -205,7 +205,10 @@ class Trajectory(Overview):
 
         def __getattr__(self, name: str) -> Any:
             known = name[0] != "_" and name in (full.partition(".")[0] for full in self._selection.names)
-            hint = f': a column is trajectory["{name}"], natural naming trajectory.results' if known else ""
+            from simkit.analyse.tables import words_of_tables
+
+            column = f': a column is trajectory["{name}"], natural naming trajectory.results'
+            hint = column if known else words_of_tables(name)
             msg = f"'Trajectory' object has no attribute {name!r}{hint}"
             raise AttributeError(msg)
 

@@ -75,6 +75,8 @@ def outlook_lines(view: Outlook, settings: Settings) -> Iterator[str]:
     yield "; ".join([f"{view.done} of {view.runs} done, {todo}", *view.differences])
     if view.slot is not None:
         yield f"continues {shown_path(view.slot.path)}"
+    elif view.nearest is not None and not view.is_bridgeable:
+        yield f"does not continue {shown_path(view.nearest.path)}: begins the next one"
     elif view.nearest is not None:
         file = shown_path(view.nearest.path)
         yield f"does not continue {file}; this does: simkit --into {shlex.quote(file)}"

@@ -277,7 +277,8 @@ def resolve(
     experiments = _visible(candidate, settings.rootdir, declared.feeds)
 
     def over(points: Space, *, asks: bool) -> Plan:
-        resolver = Resolver(points, inside, settings.outside, experiments)
+        dropped = {*declared.names} - {*points.names}
+        resolver = Resolver(points, inside, settings.outside, experiments, dropped)
         made = _resolved(candidate, resolver, settings, imported=imported)
         made = attrs.evolve(made, over=lambda others: over(others, asks=asks))
         made = attrs.evolve(made, afters=after_plans(candidate.tag.afters, made, resolver))

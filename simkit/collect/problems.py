@@ -13,9 +13,10 @@ from typing import Any
 
 import attrs
 
+from simkit.collect.config import Outside
 from simkit.collect.fields import group_fields, is_group
 from simkit.collect.plan import Node, Plan
-from simkit.collect.signatures import NoField, Provider, Requester
+from simkit.collect.signatures import NoField, Provider, Requester, every_field
 from simkit.declare.annotations import Note, notes
 from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
@@ -29,9 +30,9 @@ def _chain(chain: Sequence[Requester]) -> str:
 
 
 def unknown(
-    name: str, chain: Sequence[Requester], available: Iterable[str], *, explored: bool
+    name: str, chain: Sequence[Requester], available: Iterable[str], *, explored: bool, dropped: bool = False
 ) -> SimkitError:
-    """An argument that nothing provides."""
+    """An argument that nothing provides; ``dropped``: a space that is replaced would have."""
     asker = chain[-1]
     what = (
         "some points do not explore it, and nothing else gives its value"
@@ -45,7 +46,10 @@ def unknown(
                 f"{asker.where}: {asker.words} needs {name!r}, but {what}{did_you_mean(name, names)}",
                 _chain(chain),
                 f"available: {listed(name, names)}",
-                f"give the argument a default, explore it, or write a @parameter or @fixture named {name!r}",
+                "the declared space explores it, and the one that replaces it does not: add it there, or "
+                "replace single axes (--product)"
+                if dropped
+                else f"give the argument a default, explore it, or write a @parameter or @fixture named {name!r}",
             ]
         )
     )
@@ -226,6 +230,19 @@ def check_is_group(where: str, node: Node, full: str) -> None:
             f"    make {node.name!r} a @parameter class, or give it as a whole"
         )
         raise SimkitError(msg)
+
+
+def check_given_group(provider: Provider | None, given: Outside) -> None:
+    """What comes from outside for a group is a group: nothing else has the fields that are asked for."""
+    if provider is None or not provider.is_group or is_group(given.value):
+        return
+    fields = list(every_field(provider.name, provider.thing))
+    example = f"{fields[0]}={given.source.partition('=')[2] or '…'}" if fields else provider.name
+    msg = (
+        f"{given.source}: {provider.name!r} is a group ({provider.where}): give its fields, as in {example}\n"
+        f"    fields: {', '.join(fields)}"
+    )
+    raise SimkitError(msg)
 
 
 def check_axis(where: str, name: str, values: Values) -> None:

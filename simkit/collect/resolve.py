@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -43,6 +43,7 @@ class Resolver:
     levels: Sequence[Level]
     outside: Mapping[str, Outside]
     experiments: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)  # whose runs may be asked for
+    dropped: Collection[str] = ()  # names of the declared space that the one which replaces it has not
     nodes: dict[str, Node] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     missing: dict[str, SimkitError] = attrs.field(factory=dict)  # until another argument's default turns up
@@ -194,6 +195,8 @@ class Resolver:
         if given is None:
             return None
         self.used.add(request.name)
+        if request.default is MISSING:
+            problems.check_given_group(self.find(request.name, 0), given)
         about, kind = self.about(request)
         value = convert(given.value, request.name, kind, given.source)
         return self.fixed(request.name, value, about, given.source)
@@ -228,7 +231,8 @@ class Resolver:
         if namespace is not None:
             return namespace
         available = [*self.space.names, *BUILTINS, *(name for level in self.levels for name in level)]
-        problem = problems.unknown(request.name, chain, available, explored=explored)
+        dropped = request.name in self.dropped
+        problem = problems.unknown(request.name, chain, available, explored=explored, dropped=dropped)
         if explored:
             raise problem
         self.missing[request.name] = problem

@@ -92,6 +92,8 @@ def parse_target(argument: str) -> Target:
     if not target.path.exists():
         typed = re.fullmatch(r"[^\W\d][\w.]*=.+", argument, re.DOTALL)
         cure = f"\n    to give a parameter another value: --set {argument}" if typed else ""
+        if re.fullmatch(r"-?[\d.]+(e-?\d+)?,?", argument):
+            cure = "\n    several values of a parameter are joined by commas, without blanks: --product x=0.1,0.2"
         msg = f"no such file or folder: {path}{cure}"
         raise SimkitError(msg)
     if separator and (not name or target.path.is_dir()):

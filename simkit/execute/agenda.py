@@ -94,7 +94,7 @@ class Worklist:
 
     def settle(self, batch: Batch) -> Batch:
         """Keep the runs that are not done and may be tried again; the batch names them."""
-        if not self.retries or (batch.status == Status.DONE).all():
+        if not self.retries or batch.is_done:
             return batch
         failed = batch.runs[batch.status != Status.DONE].tolist()
         again = [run for run in failed if self.tried.get(run, 0) < self.retries]

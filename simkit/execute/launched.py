@@ -17,7 +17,7 @@ from simkit.execute.tasks import execute
 from simkit.execute.transports import Executors, Outcome, Pooled
 
 EXIT_CODE = "SIMKIT_EXIT_CODE"  # the environment variable that names the file for it
-_BACKOFF = 0.005  # seconds between two looks for a message, for which mpi4py has no other way
+_BACKOFF = 0.01  # seconds between two looks for a message, for which mpi4py has no other way
 _RESEND = 5.0  # seconds after which SCOOP is asked what became of tasks
 
 

@@ -26,7 +26,7 @@ from simkit.execute.processes.worker import LARGE, unpacked
 from simkit.execute.resources import devices_of
 from simkit.execute.tasks import Assignment, Reply, Task, joined, versions_of
 from simkit.inject.leftovers import SHARED, prefix
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, Status, one_batch
 
 PATIENCE = 1.0  # seconds after which a task is answered although some of its runs are left
 _IDLE = 300.0  # seconds without a task after which what the runs share is torn down
@@ -185,7 +185,7 @@ class Post:
         remarks = (f"{self.name}: {mailbox.problem}",) if checkpoints and mailbox.problem else ()
         return Reply(
             self.name,
-            batches=tuple(haul.batches),
+            batches=haul.whole(),
             seconds=haul.seconds,
             checkpoints=checkpoints,
             remarks=remarks,
@@ -211,6 +211,8 @@ class Haul:
     ----------
     batches
         As in `Reply`; copied at once: the arrays of a batch are overwritten when the next but one arrives.
+    small
+        Batches without such arrays, by worker: they become one.
     done
         The runs that are done.
     start, end
@@ -219,31 +221,45 @@ class Haul:
 
     def __init__(self) -> None:
         self.batches: list[tuple[pickle.PickleBuffer, ...]] = []
+        self.small: dict[tuple[int, bool], list[Batch]] = {}
         self.done: set[int] = set()
         self.start, self.end = float("inf"), 0.0
 
     def take(self, batch: Batch) -> None:
         """Keep a batch."""
-        files = tuple((run, file.whole()) for run, file in batch.files)
-        arrays: list[bytes] = []
-
-        def beside(buffer: pickle.PickleBuffer) -> bool:
-            raw = buffer.raw()
-            if raw.nbytes < LARGE:
-                return True
-            arrays.append(raw.tobytes())
-            return False
-
-        data = pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5, buffer_callback=beside)
-        self.batches.append(tuple(map(pickle.PickleBuffer, (data, *arrays))))
+        if batch.nbytes < LARGE and not batch.files:
+            key = int(np.max(batch.worker)), batch.seeds is None  # a run that died has no seed to tell
+            self.small.setdefault(key, []).append(batch)
+        else:
+            self.batches.append(_pickled(batch))
         self.done.update(batch.runs[batch.status == Status.DONE].tolist())
         self.start = min(self.start, float(np.nanmin(batch.started)))
         self.end = max(self.end, float(np.nanmax(batch.started + batch.seconds)))
+
+    def whole(self) -> tuple[tuple[pickle.PickleBuffer, ...], ...]:
+        """All batches, as in `Reply`."""
+        return (*self.batches, *(_pickled(one_batch(batches)) for batches in self.small.values()))
 
     @property
     def seconds(self) -> float:
         """From the start to the end."""
         return max(0.0, self.end - self.start)
+
+
+def _pickled(batch: Batch) -> tuple[pickle.PickleBuffer, ...]:
+    """A batch, and copies of its large arrays beside it."""
+    files = tuple((run, file.whole()) for run, file in batch.files)
+    arrays: list[bytes] = []
+
+    def beside(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < LARGE:
+            return True
+        arrays.append(raw.tobytes())
+        return False
+
+    data = pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5, buffer_callback=beside)
+    return tuple(map(pickle.PickleBuffer, (data, *arrays)))
 
 
 class Lookout:

@@ -6,15 +6,16 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 import h5py
+import xxhash
 
 from simkit.errors import Damaged, SimkitError, file_stem, shown_path
 from simkit.record.additions import Additions
-from simkit.record.file.locks import WriterLock
+from simkit.record.file.locks import WriterLock, writer_of
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import unreadable
 from simkit.record.recorded import Recorded
@@ -54,6 +55,24 @@ def bytes_of(path: Path) -> int:
     """How much a trajectory takes on the disk, its log and the files of its shards included."""
     files = [each for file in files_of(path) for each in (file, Path(f"{file}.wal"))]
     return sum(file.stat().st_size for file in files if file.exists())
+
+
+def writer_in(path: Path) -> str:
+    """Who writes a trajectory now, or any file of its set, as ``process 12 on host``; empty where nobody does."""
+    writers = list(filter(None, map(writer_of, files_of(path))))
+    others = f" and {len(writers) - 1} more" if writers[1:] else ""
+    return writers[0] + others if writers else ""
+
+
+def version_of(path: Path) -> str:
+    """Changes with every commit to a trajectory, or to any file of its set."""
+    marks = []
+    for file in (each for part in files_of(path) for each in (part, f"{part}.wal")):
+        with suppress(FileNotFoundError):
+            fact = os.stat(file)
+            marks += [fact.st_ino, fact.st_size, fact.st_mtime_ns]
+    text = "-".join(f"{mark:x}" for mark in marks)
+    return text if len(marks) <= 6 else xxhash.xxh3_128_hexdigest(text.encode())
 
 
 def experiments(path: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from simkit.record.columns.layout import read_rows
 from simkit.record.file.locks import written_name
 from simkit.record.file.store import viewed
 from simkit.record.recorded import Recorded
+from simkit.record.shards import is_there
 
 UNREADABLE = (SimkitError, OSError, RuntimeError, KeyError, ValueError)  # what HDF5 and h5py raise on damage
 
@@ -80,6 +82,20 @@ def damage_of(path: Path) -> Damage:
     except UNREADABLE as error:
         return attrs.evolve(damage, structure=str(error).partition("\n")[0])
     return damage
+
+
+def files_of_set(path: Path) -> list[Path]:
+    """The files that hold the runs of a file's experiments, where it is the master of a set; those that are there."""
+    files: list[Path] = []
+    with suppress(*UNREADABLE):  # what is wrong with the master is said of that
+        for name in experiments(path):
+            recorded = Recorded.open(path, name)
+            shards = recorded.shards
+            if shards is not None:
+                places = (shards.path(stretch) for stretch in shards.stretches)
+                files += [file for file in places if is_there(file)]
+            recorded.close()
+    return files
 
 
 def _unreadable(recorded: Recorded) -> dict[str, list[int]]:

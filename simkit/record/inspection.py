@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 
 from simkit.errors import SimkitError, listed, shown_path
+from simkit.record.format import MASK, SHARDS
 
 PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
@@ -69,11 +70,12 @@ def dataset_at(file: h5py.File, place: str, path: Path) -> h5py.h5d.DatasetID | 
 
 def problem_of(group: h5py.Group, path: Path) -> str:
     """Why a group is not read: data that lie in other files, or sizes that nothing in this one stands for."""
-    most_rows = max(MOST_ROWS, _PLAIN * path.stat().st_size)
+    most_rows, is_set = max(MOST_ROWS, _PLAIN * path.stat().st_size), SHARDS.encode() in group.id
 
     def look(name: bytes) -> str | None:
-        thing = h5py.h5o.open(group.id, name)
-        problem = _problem(thing, name, path, most_rows) if isinstance(thing, h5py.h5d.DatasetID) else ""
+        thing, problem = h5py.h5o.open(group.id, name), ""
+        if isinstance(thing, h5py.h5d.DatasetID):
+            problem = _problem(thing, name, path, most_rows, is_set=is_set)
         return f"{group.name}/{name.decode(errors='backslashreplace')} {problem}" if problem else None
 
     problem = h5py.h5o.visit(
@@ -100,13 +102,16 @@ def _held(dataset: h5py.h5d.DatasetID) -> int:
     return int(dataset.get_storage_size()) * factor
 
 
-def _problem(dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: int) -> str:
+def _problem(
+    dataset: h5py.h5d.DatasetID, name: bytes, path: Path, most_rows: int, *, is_set: bool = False
+) -> str:
     plan = dataset.get_create_plist()
     if plan.get_external_count():
         return "keeps its data in another file"
     layout = plan.get_layout()
     if layout == h5py.h5d.VIRTUAL:
-        return _problem_of_virtual(dataset, plan, name, path)
+        of_none = "takes its data from other files, and no set of shards is described here"
+        return _problem_of_virtual(dataset, plan, name, path) if is_set else of_none
     size, shape = dataset.get_type().get_size(), dataset.shape or ()
     rows = shape[0] if shape else 1
     if rows > most_rows and rows * size > _held(dataset):
@@ -123,7 +128,11 @@ def _problem_of_virtual(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID, na
     parts = (source.split("/") for source in sources)
     if not all(len(steps) == 2 and steps[0] == folder and steps[1] not in _NO_FILES for steps in parts):
         return f"takes its data from other files than those in {folder}, which a set of shards has"
-    if name.split(b"/")[0] not in _COLUMNS or not dataset.shape or dataset.shape[0] > _MOST_VIRTUAL:
+    section, *inner = name.split(b"/")
+    is_column = (
+        section in _COLUMNS and not name.endswith(MASK.encode()) and (section != b"runs" or len(inner) == 1)
+    )
+    if not is_column or not dataset.shape or dataset.shape[0] > _MOST_VIRTUAL:
         return "is no column of a set of shards"
     return ""
 

@@ -23,6 +23,7 @@ from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.facts import runs_digest
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER
+from simkit.record.inspection import check_physical
 from simkit.record.shards import folder_of, stretches_of
 
 INPUTS = "inputs"
@@ -89,14 +90,19 @@ def _runs_in(root: h5py.Group, path: Path) -> str:
     """What became of the runs of an experiment; of a set of shards in each of its files."""
     stretches = stretches_of(root, path)
     if not stretches:
-        return runs_digest(root["runs/status"][:], root["runs/started"][:])
+        return _digest_of(root["runs"])
     digests = []
     for file in (folder_of(path) / stretch.file for stretch in stretches):
         if file.exists():
             with open_for_reading(file) as shard:
-                runs = shard[root.name]["runs"]
-                digests.append(f"{file.name} {runs_digest(runs['status'][:], runs['started'][:])}")
+                digests.append(f"{file.name} {_digest_of(shard[root.name]['runs'])}")
     return " ".join(digests)
+
+
+def _digest_of(runs: h5py.Group) -> str:
+    for name in ("status", "started"):
+        check_physical(runs[name])
+    return runs_digest(runs["status"][:], runs["started"][:])
 
 
 def _added(root: h5py.Group) -> str:

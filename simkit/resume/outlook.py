@@ -26,6 +26,8 @@ class Outlook:
         The trajectory that it would continue.
     nearest
         The one that differs least, where none is continued.
+    is_bridgeable
+        Whether ``--into`` can continue it.
     differences
         How that trajectory differs from the present code and values, for people.
     runs, done, to_run
@@ -34,6 +36,7 @@ class Outlook:
 
     slot: Slot | None
     nearest: Slot | None
+    is_bridgeable: bool
     differences: tuple[str, ...]
     runs: int
     done: int
@@ -66,4 +69,5 @@ def outlook(item: Item, settings: Settings) -> Outlook:
     mine = mine if points.declared is None else mine & points.declared
     done = int((mine[: len(status)] & (status == Status.DONE)).sum())
     to_run = len(restricted(points, chosen))
-    return Outlook(match.slot, nearest, tuple(mismatch.words), int(mine.sum()), done, to_run)
+    bridgeable = mismatch.is_bridgeable
+    return Outlook(match.slot, nearest, bridgeable, tuple(mismatch.words), int(mine.sum()), done, to_run)

@@ -196,12 +196,12 @@ def _unplaced(recorded: Recorded, status: Array) -> Index:
 
 def _gone_points(number: int) -> Iterator[str]:
     if number:
-        told = (
-            "1 recorded run is not declared any more, and stays"
+        told, them = (
+            ("1 recorded run is not declared any more, and stays", "it")
             if number == 1
-            else (f"{number} recorded runs are not declared any more, and stay")
+            else (f"{number} recorded runs are not declared any more, and stay", "them")
         )
-        yield f"{told} in the file: traj.where(declared=True) leaves it out of means"
+        yield f"{told} in the file: traj.where(declared=True) leaves {them} out of means"
 
 
 _MOST_COMPARED = 200_000  # points

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import math
+import shutil
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import quote
 
 import attrs
 
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.diff import diff
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import SimkitError, listed, shown_path
 from simkit.inform.progress import briefly
+from simkit.record.catalogue import bytes_of, version_of, writer_in
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES
 from simkit.serve.files import Catalogue, Entry
 from simkit.serve.guard import Guard
 from simkit.serve.reading import Reader, Reading
-from simkit.serve.runs import Replay, detail, failures, table, value_of_run
+from simkit.serve.runs import (
+    Replay,
+    attached,
+    detail,
+    failures,
+    kind_of_picture,
+    table,
+    value_of_run,
+)
 from simkit.serve.sessions import difference, sessions
 from simkit.serve.state import StudyState, state_of
 from simkit.serve.summary import additions
@@ -35,11 +50,11 @@ try:
     from starlette.exceptions import HTTPException
     from starlette.middleware.gzip import GZipMiddleware
     from starlette.requests import Request
-    from starlette.responses import HTMLResponse, JSONResponse, Response
+    from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    from simkit.serve.html import environment, told_of
+    from simkit.serve.html import address_query, environment, told_of
 except ImportError:
     msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
     raise SimkitError(msg) from None
@@ -47,6 +62,8 @@ except ImportError:
 _HERE = Path(__file__).parent
 _SCRIPTS = Path(bokeh.server.__file__).parent / "static" / "js"
 _MOST_COMPARED = 8
+_BLOCK = 1 << 20  # bytes of a download that are sent at once
+_BYTES = "application/octet-stream"
 _TABLES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
@@ -72,6 +89,7 @@ def application(
         Route("/state.json", page.answer(page.state_json)),
         Route("/run", page.answer(page.run)),
         Route("/log", page.answer(page.log)),
+        Route("/file", page.answer(page.file)),
         Route("/plot", page.answer(page.plot)),
         Route("/brush", page.answer(page.brush)),
         Route("/provenance", page.answer(page.provenance)),
@@ -96,9 +114,11 @@ class Page:
     def __init__(self, catalogue: Catalogue, replay: Replay) -> None:
         self.catalogue, self.replay, self.reader = catalogue, replay, Reader()
         self.templates = environment()
+        self.states: dict[Entry, StudyState] = {}
+        self.thread = ThreadPoolExecutor(1, "simkit-page")  # each thread would keep memory of its own
 
     def answer(self, method: Callable[[Request], Response]) -> Callable[[Request], Any]:
-        """An address's method, in a thread of its own; what a user can mend is told with a 400."""
+        """An address's method, in the page's thread; what a user can mend is told with a 400."""
 
         def told(request: Request) -> Response:
             try:
@@ -107,9 +127,14 @@ class Page:
                 return self.refused(str(error), 400)
             except OSError as error:
                 return self.refused(f"the file could not be read: {error}", 400)
+            except HTTPException:
+                raise
+            except Exception as error:  # noqa: BLE001 - what else a damaged file leads to: the page goes on
+                traceback.print_exc()
+                return self.refused(f"the file is damaged, or simkit has a fault: {_named(error)}", 500)
 
         async def answered(request: Request) -> Response:
-            return await asyncio.to_thread(told, request)
+            return await asyncio.get_running_loop().run_in_executor(self.thread, told, request)
 
         return answered
 
@@ -127,7 +152,8 @@ class Page:
 
     def html(self, template: str, code: int = 200, **values: Any) -> Response:
         """A page."""
-        return HTMLResponse(self.templates.get_template(template).render(values), code)
+        text = self.templates.get_template(template).render(values)
+        return HTMLResponse(text.encode(errors="replace"), code)
 
     @contextmanager
     def opened(self, request: Request) -> Iterator[tuple[Entry, Reading]]:
@@ -137,19 +163,23 @@ class Page:
             yield entry, reading
 
     def state_of_entry(self, entry: Entry) -> StudyState | str:
-        """How far it is, or why it can't be read."""
+        """How far it is, or why it can't be read; a file that nobody writes is not opened again."""
+        known = self.states.get(entry)
+        if known and known.version == version_of(entry.path) and not (known.writer or writer_in(entry.path)):
+            return known
         try:
             with self.reader.reading(entry) as reading:
-                return state_of(reading)
-        except (SimkitError, OSError) as error:
-            return str(error)
+                self.states[entry] = state_of(reading)
+        except Exception as error:  # noqa: BLE001 - one that can't be read costs a line, and no other its own
+            return str(error) if isinstance(error, (SimkitError, OSError)) else f"damaged: {_named(error)}"
+        return self.states[entry]
 
     # Pages
 
     def everything(self, request: Request) -> Response:
         """The list of trajectories."""
         entries = self.catalogue.entries()
-        states = [(entry, self.state_of_entry(entry), entry.path.stat()) for entry in entries]
+        states = [(entry, self.state_of_entry(entry), bytes_of(entry.path)) for entry in entries]
         return self.html(
             "list.html", entries=states, places=[shown_path(place) for place in self.catalogue.places]
         )
@@ -188,7 +218,7 @@ class Page:
     def state_json(self, request: Request) -> Response:
         """The same for programs."""
         with self.opened(request) as (_, reading):
-            return JSONResponse(state_of(reading).as_json())
+            return Response(json.dumps(state_of(reading).as_json()), media_type="application/json")
 
     def run(self, request: Request) -> Response:
         """One run."""
@@ -200,15 +230,24 @@ class Page:
 
     def log(self, request: Request) -> Response:
         """What a run wrote, all of it."""
-        run = _whole(request.query_params.get("run", "0"))
         with self.opened(request) as (_, reading):
-            if not 0 <= run < len(reading):
-                msg = f"{reading.name} has no run {run}"
-                raise SimkitError(msg)
+            run = reading.checked_run(_whole(request.query_params.get("run", "0")))
             text = reading.trajectory.log(run)
-            return _file(
-                text.encode(errors="replace"), f"{reading.name}-{run}.log", "text/plain; charset=utf-8"
-            )
+            data = io.BytesIO(text.encode(errors="replace"))
+            return _download(data, f"{reading.name}-{run}.log", "text/plain; charset=utf-8")
+
+    def file(self, request: Request) -> Response:
+        """A file that a run attached."""
+        run, name = _whole(request.query_params.get("run", "0")), request.query_params.get("name", "")
+        with self.opened(request) as (_, reading):
+            files = attached(reading, run)
+            if name not in files:
+                there = listed(name, list(files))
+                raise SimkitError(f"run {run} of {reading.name} has no file {name!r}\n    there: {there}")
+            data = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
+            for block in reading.recorded.attached_blocks(files[name]):
+                data.write(block.data)
+            return _download(data, PurePosixPath(name).name, kind_of_picture(name) or _BYTES)
 
     def provenance(self, request: Request) -> Response:
         """The sessions of a trajectory."""
@@ -271,8 +310,7 @@ class Page:
         query = dict(request.query_params)
         with self.opened(request) as (_, reading):
             choice = figures.chosen(reading, query)
-            box = tuple(float(query.get(key, "nan")) for key in ("x0", "x1", "y0", "y1"))
-            told = figures.condition(reading, choice, query.get("kind", ""), box)  # type: ignore[arg-type]
+            told = figures.condition(reading, choice, query.get("kind", ""), _box(query))
             joined = " and ".join(
                 f"({part})" if " or " in part else part for part in (choice.where, told) if part
             )
@@ -287,7 +325,10 @@ class Page:
             chosen = reading.trajectory.where(reading.matching(request.query_params.get("where", "")))
             path = Path(folder) / f"{reading.name}.{ending}"
             chosen.export(path, list(reading.columns))
-            return _file(path.read_bytes(), path.name, _TABLES[ending])
+            data = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
+            with open(path, "rb") as written:
+                shutil.copyfileobj(written, data)
+            return _download(data, path.name, _TABLES[ending])
 
 
 @attrs.frozen
@@ -300,7 +341,7 @@ class _Link:
     def __call__(self, path: str = "view", **changes: Any) -> str:
         """An address with some choices changed."""
         values = {"t": self.key, **self.query, **{name: str(value) for name, value in changes.items()}}
-        return f"/{path}?{urlencode(values)}"
+        return f"/{path}?{address_query(values)}"
 
 
 def _kept_figure(reading: Reading, name: str) -> str:
@@ -312,11 +353,22 @@ def _kept_figure(reading: Reading, name: str) -> str:
     raise SimkitError(msg)
 
 
-def _file(data: bytes, name: str, kind: str) -> Response:
-    """A download."""
-    return Response(
-        data, media_type=kind, headers={"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
-    )
+def _download(data: IO[bytes], name: str, kind: str) -> Response:
+    """Bytes to be saved under a name; the trajectory is closed while they go out."""
+    data.seek(0)
+    headers = {
+        "content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='', errors='replace')}"
+    }
+    return StreamingResponse(_blocks(data), media_type=kind, headers=headers)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _blocks(data: IO[bytes]) -> Iterator[bytes]:
+    with data:
+        yield from iter(partial(data.read, _BLOCK), b"")
 
 
 def _whole(text: str) -> int:
@@ -325,6 +377,17 @@ def _whole(text: str) -> int:
         msg = f"{text!r} is no number of a run or a page"
         raise SimkitError(msg)
     return int(text)
+
+
+def _box(query: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """The corners of a box in an address."""
+    try:
+        x0, x1, y0, y1 = (float(query[key]) for key in ("x0", "x1", "y0", "y1"))
+    except (KeyError, ValueError):
+        x0 = x1 = y0 = y1 = math.nan
+    if not all(map(math.isfinite, (x0, x1, y0, y1))):
+        raise SimkitError("a box has the numbers x0, x1, y0 and y1")
+    return x0, x1, y0, y1
 
 
 def _choice(reading: Reading, query: Mapping[str, str]) -> tuple[figures.Choice, str]:

@@ -17,7 +17,7 @@ from simkit._version import __version__
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly, has_unit
 from simkit.provenance.restore import REQUIREMENTS, check_target, restore
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import files_of, writer_in
 from simkit.serve.document import write
 from simkit.serve.html import told_of
 from simkit.serve.reading import Reading
@@ -51,13 +51,10 @@ def write_crate(reading: Reading, folder: Path, replay: Replay, *, license: str 
     Raises
     ------
     SimkitError
-        When the folder holds anything, when the trajectory is being written, or its file holds several experiments.
+        When the folder holds anything, when the trajectory is being written, or is not one whole file.
     """
     check_target(folder)
-    if writer := writer_of(reading.path):
-        raise SimkitError(
-            f"{shown_path(reading.path)} is being written by {writer}: archive it when the study is over"
-        )
+    _check_whole(reading.path)
     folder.mkdir(parents=True, exist_ok=True)
     trajectory = folder / reading.path.name
     shutil.copy2(reading.path, trajectory)
@@ -80,6 +77,20 @@ def write_crate(reading: Reading, folder: Path, replay: Replay, *, license: str 
     text = json.dumps(metadata, indent=2, ensure_ascii=False)
     (folder / METADATA).write_text(text, encoding="utf-8", errors="backslashreplace")
     return remarks
+
+
+def _check_whole(path: Path) -> None:
+    shown = shown_path(path)
+    if writer := writer_in(path):
+        raise SimkitError(f"{shown} is being written by {writer}: archive it when the study is over")
+    if len(files_of(path)) > 1:
+        raise SimkitError(
+            f"{shown} is a set of shards: make one file of it, and archive that: simkit merge OUT.h5 {shown}"
+        )
+    if Path(f"{path}.wal").exists():
+        raise SimkitError(
+            f"{shown} has a log beside it that a killed study left: write it into the file: simkit repair {shown}"
+        )
 
 
 def _write_sources(reading: Reading, folder: Path) -> list[str]:

@@ -149,14 +149,14 @@ def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme, *, small: b
     if kind in ("line", "heatmap"):
         spread = _spread(reading, choice, (choice.x, choice.hue if kind == "line" else choice.y), chosen_runs)
         return getattr(bokeh, kind)(_thinned(spread) if small else spread, theme)
-    rows = np.flatnonzero(chosen_runs)
     if kind == "scatter":
         across, up = (reading.field(name) for name in (choice.a, choice.b))
-        rows = rows[_there(across, rows) & _there(up, rows)]
-        return bokeh.scatter(across.at(rows), up.at(rows), rows, theme)
+        rows, title = _some(chosen_runs, (across, up), bokeh.MOST_POINTS)
+        return bokeh.scatter(across.at(rows), up.at(rows), rows, theme, title=title)
+    rows = np.flatnonzero(chosen_runs)
     if kind == "histogram":
         return bokeh.histogram(reading.field(choice.z).at(rows), theme)
-    return _parallel(reading, choice, rows, theme)
+    return _parallel(reading, choice, chosen_runs, theme)
 
 
 def _thinned(spread: Spread) -> Spread:
@@ -169,18 +169,19 @@ def _thinned(spread: Spread) -> Spread:
     return Spread(spread.label, over, mean, deviation, count)
 
 
-def _there(field: Field, rows: Index) -> Array:
-    values = field.values[rows]
-    return np.isfinite(values) if field.is_number else values >= 0
+def _some(chosen_runs: Array, fields: Sequence[Field], most: int) -> tuple[Index, str]:
+    """Runs that have a value in each of these columns, a sample of them where they are many; how many these are."""
+    for field in fields:
+        chosen_runs = chosen_runs & (np.isfinite(field.values) if field.is_number else field.values >= 0)
+    rows = np.flatnonzero(chosen_runs)
+    part = rows[sampled(len(rows), most)]
+    return part, f"{len(part):,} of {len(rows):,} runs" if len(part) < len(rows) else ""
 
 
-def _parallel(reading: Reading, choice: Choice, rows: Index, theme: Theme) -> Any:
+def _parallel(reading: Reading, choice: Choice, chosen_runs: Array, theme: Theme) -> Any:
     names = coordinates(reading, choice)
     fields = [reading.field(name) for name in names]
-    for field in fields:
-        rows = rows[_there(field, rows)]
-    part = rows[sampled(len(rows), MOST_CURVES)]
-    title = f"{len(part):,} of {len(rows):,} runs" if len(part) < len(rows) else ""
+    part, title = _some(chosen_runs, fields, MOST_CURVES)
     spans = [_span(field) for field in fields]
     columns = [field.at(part) for field in fields]
     return bokeh.parallel(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from simkit.errors import SimkitError, listed, shown_path
+from simkit.errors import Damaged, SimkitError, listed, shown_path
 from simkit.record.catalogue import experiments
 
 
@@ -82,12 +82,14 @@ class Catalogue:
         return [path for path in paths if path.is_file()]
 
     def _experiments(self, path: Path) -> list[str]:
-        """The experiments in a file; none in one that is not simkit's."""
+        """The experiments in a file; none in one that is not simkit's, a nameless one in a damaged file."""
         modified = _modified(path)
         known = self._names.get(path)
         if known is None or known[0] != modified:
             try:
                 known = (modified, experiments(path))
+            except Damaged:
+                known = (modified, [""])
             except SimkitError:
                 known = (modified, [])
             self._names[path] = known

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader
@@ -11,6 +13,7 @@ from simkit._version import __version__
 from simkit.errors import shown_path
 from simkit.inform.progress import briefly, counted, duration, size
 from simkit.serve.reading import Reading
+from simkit.serve.runs import kind_of_picture
 from simkit.serve.sessions import moment
 
 
@@ -21,10 +24,16 @@ def environment() -> Environment:
     )
     made.filters |= {
         "brief": briefly, "counted": counted, "duration": duration, "moment": moment, "path": shown_path,
-        "query": urlencode, "quote": quote, "size": size,
+        "query": address_query, "quote": quote, "size": size,
     }  # fmt: skip
+    made.tests |= {"picture": lambda name: bool(kind_of_picture(name))}
     made.globals |= {"version": __version__, "clock": _clock}
     return made
+
+
+def address_query(values: Mapping[str, Any]) -> str:
+    """What stands after an address's question mark; what can't be written in UTF-8 is replaced."""
+    return urlencode(values, errors="replace")
 
 
 def _clock(seconds: float) -> str:

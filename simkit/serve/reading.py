@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -20,11 +19,12 @@ from simkit.analyse.tables import dataframe, table_names
 from simkit.analyse.trajectory import Trajectory
 from simkit.declare.forms import TRIAL, Array, Index, Values, passing
 from simkit.errors import SimkitError
-from simkit.inform.progress import briefly
+from simkit.inform.progress import briefly, counted
+from simkit.record.catalogue import version_of
 from simkit.serve.files import Entry
 
-_BUDGET = 24 << 20  # bytes of columns that are kept from one answer to the next
-_BLOCK = 100_000  # rows that are read at once
+_BUDGET = 40 << 20  # bytes of columns that are kept from one answer to the next
+_BLOCK = 25_000  # rows that are read at once
 _EXACT = 2**53  # floats hold all integers up to here
 _LONGEST = 100  # characters of a word in a table or beside an axis
 _SPARSEST = 10  # cells of the grid per run: points that fill less are scattered
@@ -152,18 +152,6 @@ def _nbytes(thing: Any) -> int:
     return sum(map(_nbytes, thing.values())) if isinstance(thing, dict) else getattr(thing, "nbytes", 1000)
 
 
-def version_of(path: Path) -> str:
-    """Changes with every commit."""
-    marks = []
-    for file in (path, Path(f"{path}.wal")):
-        try:
-            fact = file.stat()
-        except FileNotFoundError:
-            continue
-        marks += [fact.st_ino, fact.st_size, fact.st_mtime_ns]
-    return "-".join(f"{mark:x}" for mark in marks)
-
-
 class Reading:
     """An open trajectory, and what the page asks of it."""
 
@@ -260,9 +248,10 @@ class Reading:
             return PageAxis(
                 Labelled(name, field.label, words), _small(field.values, len(words)), "word", field.unit
             )
-        values, codes = np.unique(field.values, return_inverse=True)
-        told = Labelled(name, field.label, values)
-        return PageAxis(told, _small(codes.reshape(-1), len(values)), field.kind, field.unit)
+        codes, values = pd.factorize(field.values, sort=True, use_na_sentinel=False)
+        return PageAxis(
+            Labelled(name, field.label, values), _small(codes, len(values)), field.kind, field.unit
+        )
 
     @property
     def is_grid(self) -> bool:
@@ -310,6 +299,18 @@ class Reading:
             raise SimkitError(msg)
         return name
 
+    def checked_run(self, run: int) -> int:
+        """The number of a run that an address gave.
+
+        Raises
+        ------
+        SimkitError
+            Where no run has it.
+        """
+        if not 0 <= run < len(self):
+            raise SimkitError(f"{self.name} has {counted(len(self), 'run')}: no run {run}")
+        return run
+
 
 class _Filling:
     """A column under way: numbers as long as all are, words otherwise."""
@@ -332,9 +333,13 @@ class _Filling:
         if kind != "word":
             self.numbers[rows] = values
             return
-        codes, words = pd.factorize(pd.Series([_text(value) for value in column], dtype=object))
-        places = np.array([*(self.words.setdefault(word, len(self.words)) for word in words), -1], np.int32)
+        codes, words = _factorized(column)
+        places = np.array([*(self._place(word) for word in words), -1], np.int32)
         self.codes[rows] = places[codes]
+
+    def _place(self, word: str | None) -> int:
+        """Which of the words this is; -1 for none."""
+        return -1 if word is None else self.words.setdefault(word, len(self.words))
 
     def field(self, name: str, label: str, unit: str) -> Field:
         """The whole column."""
@@ -371,6 +376,14 @@ class _PageColumns(Mapping[str, Values]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def _factorized(column: Any) -> tuple[Index, list[str | None]]:
+    """The distinct values of a Series as words, and which of them each row has, -1 where it has none."""
+    if column.dtype == object:  # where True, 1 and 1.0 are equal, and have words of their own
+        column = pd.Series([_text(value) for value in column], dtype=object)
+    codes, values = pd.factorize(column)
+    return codes, [_text(value) for value in values.tolist()]
 
 
 def _text(value: Any) -> Any:

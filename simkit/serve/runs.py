@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import attrs
@@ -12,7 +13,8 @@ import numpy as np
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
 from simkit.inform.failures import raised
-from simkit.inform.progress import briefly, counted, has_unit
+from simkit.inform.progress import briefly, has_unit
+from simkit.record.attachments import RecordedFile
 from simkit.serve.arrays import is_drawable
 from simkit.serve.reading import Field, Reading, number
 from simkit.values.batch import WORDS, Status
@@ -22,6 +24,10 @@ PAGE = 25
 _MOST_COLUMNS = 30
 _MOST_READ = 2_000  # tracebacks
 _LOG = 64_000  # characters of a log that are shown
+_MOST_REPORTS = 50  # the latest
+_PICTURES = {
+    ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
+}  # fmt: skip
 
 Replay = Callable[[Reading, int], str]
 
@@ -213,6 +219,8 @@ class Detail:
     ----------
     log
         What it wrote, or the end of it; ``log_size`` is how many characters there are.
+    programs
+        The external programs that it has run, and how they ended.
     """
 
     run: int
@@ -226,6 +234,9 @@ class Detail:
     log: str
     log_size: int
     notes: tuple[str, ...]
+    reports: tuple[tuple[int, str], ...]
+    programs: tuple[str, ...]
+    files: tuple[RecordedFile, ...]
     replay: str
 
 
@@ -237,10 +248,7 @@ def detail(reading: Reading, run: int, replay: Replay) -> Detail:
     SimkitError
         For a number that no run has.
     """
-    of = reading.trajectory
-    if not 0 <= run < len(of):
-        msg = f"{of.name} has {counted(len(of), 'run')}: no run {run}"
-        raise SimkitError(msg)
+    of, run = reading.trajectory, reading.checked_run(run)
     codes, seeds, seconds = (
         reading.recorded.run_column(name, slice(run, run + 1)) for name in ("status", "seed", "seconds")
     )
@@ -260,8 +268,24 @@ def detail(reading: Reading, run: int, replay: Replay) -> Detail:
         log[-_LOG:],
         len(log),
         tuple(of.notes(run)),
+        tuple((step, number(value)) for step, value in of.reports(run)[-_MOST_REPORTS:]),
+        tuple(map(str, of.commands(run))),
+        tuple(attached(reading, run).values()),
         replay(reading, run),
     )
+
+
+def attached(reading: Reading, run: int) -> dict[str, RecordedFile]:
+    """The files that a run attached, by name."""
+    return {file.name: file for file in reading.recorded.attached(np.array([reading.checked_run(run)]))}
+
+
+def kind_of_picture(name: str) -> str:
+    """The media type of a file that a browser shows as a picture, by its name; empty for all others.
+
+    SVG is none of them: it may hold scripts.
+    """
+    return _PICTURES.get(PurePosixPath(name).suffix.lower(), "")
 
 
 def _values(reading: Reading, run: int, names: Sequence[str]) -> Iterator[Value]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.declare.forms import Array
 from simkit.inform.progress import duration
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import writer_in
 from simkit.serve.reading import Reading
 from simkit.values.batch import WORDS, Status
 
@@ -88,7 +88,7 @@ def state_of(reading: Reading) -> StudyState:
     codes = np.zeros(0, np.uint8) if codes is None else codes
     numbers = np.bincount(codes, minlength=len(WORDS))
     counts = {word: int(count) for word, count in zip(WORDS, numbers.tolist(), strict=True) if count}
-    writer = writer_of(reading.path)
+    writer = writer_in(reading.path)
     session = _last_session(reading)
     pending = counts.get("pending", 0)
     started = float(session.get("started", 0.0))

@@ -85,6 +85,7 @@ class Execution:
     heard: Callable[[Batch], None] = lambda batch: None
     due: Callable[[], None] = lambda: None
     gathered: list[Batch] = attrs.field(factory=list)
+    gathered_bytes: int = 0
     listen: Callable[[RunReport], None] = lambda report: None
     reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
     said: list[RunReport] = attrs.field(factory=list)
@@ -178,7 +179,7 @@ class Execution:
             for batch in batches:
                 if isinstance(batch, Batch):
                     self.gather(batch, writer)
-                is_due = writer.is_due(sum(small.nbytes for small in self.gathered) + len(self.said))
+                is_due = writer.is_due(self.gathered_bytes + len(self.said))
                 if is_due or batch is None:
                     self.put(writer)
                 if isinstance(batch, Checkpoint | RunReport):
@@ -202,7 +203,8 @@ class Execution:
         if self.gathered and (self.gathered[0].seeds is None) != (batch.seeds is None):
             self.put(writer)
         self.gathered.append(batch)
-        if batch.largest >= _SMALL or batch.files or (batch.status != Status.DONE).any():
+        self.gathered_bytes += batch.nbytes
+        if batch.largest >= _SMALL or batch.files or not batch.is_done:
             self.put(writer)
 
     def put(self, writer: BatchPen) -> None:
@@ -212,7 +214,7 @@ class Execution:
         self.said = []
         if not self.gathered:
             return
-        batch, self.gathered = one_batch(self.gathered), []
+        batch, self.gathered, self.gathered_bytes = one_batch(self.gathered), [], 0
         put = writer.put(batch)
         writer.inputs(self.inputs.take(batch.readings))
         self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())

@@ -219,9 +219,9 @@ class Steady:
     def settle(self, batch: Batch) -> Batch:
         """Tell the sampler what became of the runs, those aside that are tried again."""
         retries, again = self.growth.plan.limits.retries, []
-        results = _results(batch)
+        results, statuses, done = _results(batch), batch.status.tolist(), int(Status.DONE)
         for row, run in enumerate(batch.runs.tolist()):
-            is_done = batch.status[row] == Status.DONE
+            is_done = statuses[row] == done
             if not is_done and self.tried.get(run, 0) < retries:
                 self.tried[run] = self.tried.get(run, 0) + 1
                 again.append(run)

@@ -50,6 +50,9 @@ class Heard(NamedTuple):
     line: int
 
 
+_DONE = np.uint8(Status.DONE)  # to look a member up costs more than to compare a few runs
+
+
 @attrs.frozen(eq=False)
 class Batch:
     """``n`` runs, executed together; row j of each array and column belongs to ``runs[j]``.
@@ -117,6 +120,11 @@ class Batch:
         texts = sum(map(len, self.logs.values()))
         files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
         return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of its runs are done."""
+        return bool((self.status == _DONE).all())
 
     @property
     def largest(self) -> int:

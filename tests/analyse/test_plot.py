@@ -137,6 +137,11 @@ def test_the_legend_does_not_cover_the_data(record):
     assert legend.x1 <= axes.figure.bbox.x1 + 1
     given = plt.figure().subplots()
     assert traj.plot("result", ax=given).get_legend() is not None
+    bokeh = pytest.importorskip("bokeh.models", reason="an extra: pip install simkit[page]")
+    beside = traj.plot("result", backend="bokeh").right
+    assert [[item.label.value for item in one.items] for one in beside if isinstance(one, bokeh.Legend)] == [
+        ["1", "2"]
+    ]
 
 
 def test_without_matplotlib(tmp_path):
@@ -155,3 +160,67 @@ except simkit.SimkitError as error:
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout == 'traj.plot needs matplotlib: pip install "simkit[plot]"\n', done.stderr
+
+
+def sources(figure) -> dict[str, dict]:
+    """The columns that a figure of Bokeh's draws, by the name of their source."""
+    from bokeh.models import ColumnDataSource
+
+    found = figure.select({"type": ColumnDataSource})
+    return {source.name: dict(source.data) for source in found if source.name}
+
+
+def test_scatter_histogram_and_parallel_coordinates_with_matplotlib(traj):
+    dots = traj.plot.scatter("y", "rate")
+    assert (dots.get_xlabel(), dots.get_ylabel()) == ("y", "rate: firing rate [Hz]")
+    np.testing.assert_array_equal(dots.collections[0].get_offsets()[:, 1].filled(np.nan), traj["rate"])
+    plt.figure()
+    bars = traj.plot.histogram("rate")
+    assert sum(patch.get_height() for patch in bars.patches) == 20  # 4 of 24 runs failed
+    plt.figure()
+    curves = traj.plot.parallel("x", "y", "rate", colour="y")
+    assert [text.get_text() for text in curves.get_xticklabels()] == ["x", "y", "rate"]
+    assert len([line for line in curves.lines if len(line.get_xdata()) == 3]) == 20
+    with pytest.raises(SimkitError, match="colour='z' is none of its names: x, y"):
+        traj.plot.parallel("x", "y", colour="z")
+
+
+def test_the_same_figures_with_bokeh(traj):
+    pytest.importorskip("bokeh", reason="in the extra page")
+    points = sources(traj.plot.line("rate", backend="bokeh"))["points"]
+    done = traj.where(status="done")
+    for x, line, y, deviation in zip(*(points[key] for key in ("x", "line", "y", "deviation")), strict=True):
+        values = done.where(x=x, y=float(line))["rate"]
+        assert (y, deviation) == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)))
+    assert len(points["x"]) == 5  # no run is done at x = 10 and y = 1
+    cells = sources(traj.plot.heatmap("rate", backend="bokeh"))["cells"]
+    assert np.isnan(cells["image"][0]).sum() == 1
+    dots = sources(traj.plot.scatter("x", "rate", backend="bokeh"))["runs"]
+    np.testing.assert_array_equal(dots["y"], traj["rate"][dots["run"]])
+    bins = sources(traj.plot.histogram("rate", backend="bokeh"))["bins"]
+    assert bins["count"].sum() == 20
+    curves = sources(traj.plot.parallel("x", "y", "rate", colour="x", backend="bokeh"))["runs"]
+    assert len(curves["x0"]) == 2 * 20
+    np.testing.assert_array_equal(curves["height"][::2], done["x"] / 10)
+    with pytest.raises(SimkitError, match='backend="bokeh" takes no color'):
+        traj.plot.scatter("x", "rate", backend="bokeh", color="red")
+    with pytest.raises(SimkitError, match='backend=\'plotly\': choose "matplotlib" or "bokeh"'):
+        traj.plot.line("rate", backend="plotly")
+
+
+def test_words_and_what_has_no_value_are_drawn_with_bokeh(record):
+    pytest.importorskip("bokeh", reason="in the extra page")
+
+    def f(kind: str, flag: bool) -> float:
+        if kind == "c":
+            raise ValueError
+        return float("nan") if flag else 2.0
+
+    traj = record(f, product(kind=["b", "a", "c"], flag=[False, True]))
+    dots = sources(traj.plot.scatter("kind", "result", backend="bokeh"))["runs"]
+    assert set(dots["a"]) == {"a", "b", "c"}
+    bins = sources(traj.plot.histogram("kind", backend="bokeh"))["bins"]
+    assert bins["count"].tolist() == [2, 2, 2]
+    assert sources(traj.plot.histogram("result", backend="bokeh"))["bins"]["count"].sum() == 2
+    lines = sources(traj.where("flag == False").plot.line("result", "kind", backend="bokeh"))["points"]
+    assert lines["y"].tolist() == [2.0, 2.0]

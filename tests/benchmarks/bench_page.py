@@ -38,14 +38,15 @@ ANSWERS = {
 }
 
 
-def ring(rng: Any, drive: float, weight: float, rule: str) -> dict[str, Any]:
+@simkit.experiment(vectorized=4096)
+def ring(seed: Any, drive: Any, weight: Any, rule: Any) -> dict[str, Any]:
     """Rate and synchrony."""
-    draw = rng.random()
-    if drive > 2 and weight > 1 and draw < 0.05:
-        raise FloatingPointError(f"diverged at {drive}")
-    place = RULES.index(rule)
+    draw = (seed >> np.uint64(11)) / 2.0**53
+    if ((drive > 2) & (weight > 1) & (draw < 0.05)).any():
+        raise FloatingPointError("diverged")
+    place = np.array([RULES.index(word) for word in rule])
     rate = 8 + 12 * drive + 3 * weight + place * drive + 4 * draw
-    return {"rate": rate, "sync": 1 / (1 + np.exp(-weight * drive)) + draw, "converged": bool(rate < 40)}
+    return {"rate": rate, "sync": 1 / (1 + np.exp(-weight * drive)) + draw, "converged": rate < 40}
 
 
 def main(runs: int, folder: Path) -> None:

@@ -1,10 +1,15 @@
 """The pipeline example: three stages, and what a change of one makes of the others."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import Project
 
 Python = Callable[..., str]
@@ -48,3 +53,36 @@ def test_the_stages_find_the_peaks_and_follow_what_changes(project: Project, pyt
     again = project.ok(".", "-n", "0").out
     for words in ("record  3 runs", "analyse  6 runs", "compare  6 runs"):
         assert f"sim_pipeline.py::{words}" in again
+
+
+def test_each_stage_is_an_entry_of_sumatras_notebook_and_git_keeps_its_code(project: Project) -> None:
+    pytest.importorskip("sumatra")
+    beside = Path(sys.executable).with_name("smt")
+    smt = beside if beside.exists() else shutil.which("smt") or pytest.skip("there is no smt")
+    copied(project)
+    change(project, "range(8)", "range(2)")
+    config = project.path / "gitconfig"
+    config.write_text("[user]\nname = Ada\nemail = ada@x\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    environment = {**kept, "HOME": str(project.path), "GIT_CONFIG_GLOBAL": str(config), "COLUMNS": "100"}
+
+    def do(*command: str | Path) -> str:
+        return subprocess.run(
+            command, cwd=project.path, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    project.file(".gitignore", "results/\n.smt/\n")
+    for line in ("git init -q .", "git add .", "git commit -qm begin"):
+        do(*line.split())
+    for line in ("init pipeline", "configure --datapath=results --on-changed=store-diff"):
+        do(smt, *line.split())
+    project.ok(".", "-n", "0", "--sumatra", "--reason", "first look", env=environment)
+    entries = json.loads(do(smt, "list", "-l", "-f", "json"))
+    stages = ["record", "analyse", "compare"]
+    assert [entry["reason"] for entry in entries] == ["first look"] * 3
+    made = {output["path"] for entry in entries for output in entry["output_data"]}
+    assert made == {f"{stage}-001.h5" for stage in stages}
+    head = do("git", "rev-parse", "HEAD").strip()
+    assert {entry["version"] for entry in entries} == {head}
+    for stage in stages:
+        assert project.open(f"{stage}-001").info.sessions[0]["git"]["commit"] == head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,41 @@ def test_what_a_job_needs_must_be_said(table, words):
     with pytest.raises(SimkitError) as caught:
         dask.scheduled("slurm", 1, table, Path())
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "walltime", "lines", "wanted", "asked"),
+    [
+        ("slurm", "00:20:00", ["#SBATCH -p main", "#SBATCH --cpus-per-task=2", "#SBATCH -t 00:20:00"],
+         {"jobs": 3}, ("scale", {"jobs": 3})),
+        ("sge", "00:20:00", ["#$ -q main", "#$ -l h_rt=00:20:00"],
+         {"maximum": 4}, ("adapt", {"minimum_jobs": 0, "maximum_jobs": 4})),
+        ("pbs", "00:20:00", ["#PBS -q main", "#PBS -l select=1:ncpus=2:mem=1908MB", "#PBS -l walltime=00:20:00"],
+         {"minimum": 1, "maximum": 4}, ("adapt", {"minimum_jobs": 1, "maximum_jobs": 4})),
+        ("lsf", "00:20", ["#BSUB -q main", "#BSUB -n 2", "#BSUB -W 00:20"], {"jobs": 3}, ("scale", {"jobs": 3})),
+    ],
+)  # fmt: skip
+def test_what_a_scheduler_is_asked_for(monkeypatch, tmp_path, kind, walltime, lines, wanted, asked):
+    import dask_jobqueue.core
+
+    calls, started = [], []
+    for name in ("scale", "adapt"):
+        monkeypatch.setattr(
+            dask_jobqueue.core.JobQueueCluster,
+            name,
+            lambda self, name=name, **scale: calls.append((name, scale)),
+        )
+    monkeypatch.setattr(dask, "_started", lambda *given: started.append(given))
+    table = {"cores": 2, "memory": "2 GB", "queue": "main", "interface": "lo", "walltime": walltime, **wanted}
+    dask.scheduled(kind, 1, table, tmp_path).make()
+    ((told, number),) = started
+    assert number == 2 * (wanted.get("jobs") or wanted["maximum"])
+    options = {**told["options"], "scheduler_options": {"dashboard_address": ":0"}}
+    with closing(dask._cluster({**told, "options": options})) as cluster:
+        script = cluster.job_script()
+    assert calls[0] == asked
+    assert [line for line in lines if line not in script] == [], script
+    assert [word for word in ("--nthreads 1", "--nworkers 2") if word not in script] == []
 
 
 def test_a_table_that_dask_does_not_take_is_an_error(tmp_path):

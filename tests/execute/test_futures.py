@@ -212,10 +212,7 @@ STUDY = """
 
 def test_a_study_is_the_same_by_an_executor_and_on_this_machine(project):
     project.file("sim_study.py", STUDY)
-    project.file(
-        "ours.py",
-        "from concurrent.futures import ProcessPoolExecutor\ndef make():\n    return ProcessPoolExecutor(2)\n",
-    )
+    project.file("ours.py", OURS)
     project.simkit("--seed", "5", "-n", "2")
     result = project.simkit("--seed", "5", "--fresh", "--engine", "ours:make")
     assert result.code == 1, result.out + result.err
@@ -225,6 +222,61 @@ def test_a_study_is_the_same_by_an_executor_and_on_this_machine(project):
     assert wrong_values(there, here) == []
     assert there.info.sessions[-1]["engine"] == "ours:make"
     assert (project.path / "torn-down").read_text() == "x" * 4
+
+
+STAGES = """
+    import numpy as np
+    from simkit import each, experiment, product
+
+    @experiment(vectorized=True)
+    @product(n=range(3), w=[0.5, 1.5])
+    def build(n, w, seed):
+        return {"weights": np.outer(w, np.arange(3)) + n, "drawn": seed % 1000}
+
+    @experiment
+    @each(build, where="w > 1")
+    @product(drive=[1.0, 2.0])
+    def simulate(build, drive, rng):
+        return {"rate": drive * build.weights.sum() + build.n, "noise": rng.random()}
+
+    @experiment
+    @each(simulate, by="drive")
+    def compare(simulate):
+        return {"mean": simulate["rate"].mean(), "runs": len(simulate)}
+"""
+
+
+def test_stages_and_calls_of_many_runs_are_the_same_by_an_executor(project):
+    project.file("sim_stages.py", STAGES)
+    project.file("ours.py", OURS)
+    project.ok("--seed", "5", "-n", "0")
+    out = project.ok("--seed", "5", "--fresh", "--engine", "ours:make").out
+    assert "14 done" in out, out
+    for name in ("build", "simulate", "compare"):
+        here, there = project.open(f"{name}-001"), project.open(f"{name}-002")
+        assert there.status.tolist() == ["done"] * len(here)
+        assert [wrong for wrong in wrong_values(there, here) if ".file[" not in wrong] == []
+
+
+def test_another_file_on_a_worker_is_an_error_that_says_what_differs(project):
+    project.file("sim_study.py", STUDY)
+    change = """
+        from pathlib import Path
+        from concurrent.futures import ProcessPoolExecutor
+
+        def make():
+            path = Path(__file__).with_name("sim_study.py")
+            text = path.read_text().replace("x * factor * tool", "x * factor - tool")
+            path.write_text(text.replace("yield 2", "yield 3"))
+            return ProcessPoolExecutor(2)
+    """
+    project.file("ours.py", change)
+    result = project.simkit("--engine", "ours:make")
+    assert result.code == 4, result.out + result.err
+    assert "engine ours:make: the study can't be executed on " in result.err
+    assert "sim_study.py changed while the study was starting" in result.err
+    assert "study" in result.err
+    assert "tool" in result.err
 
 
 def test_a_script_hands_over_its_executor_for_several_studies(project):
@@ -319,10 +371,7 @@ def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
             return x
         """,
     )
-    project.file(
-        "ours.py",
-        "from concurrent.futures import ProcessPoolExecutor\ndef make():\n    return ProcessPoolExecutor(2)\n",
-    )
+    project.file("ours.py", OURS)
     with project.under_way("--engine", "ours:make") as process:
         project.until(lambda: project.has("began-3"))
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the pool's processes hear it, too

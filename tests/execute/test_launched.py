@@ -11,6 +11,8 @@ import pytest
 from conftest import clean_environment
 from processes import wrong_values
 
+from simkit.testing.engines import CHECKS, SUPERVISED
+
 STUDY = """
     import os
     import numpy as np
@@ -28,6 +30,21 @@ STUDY = """
     def second(x):
         return x
 """
+CHECKED = """
+    import sys
+    from pathlib import Path
+    from simkit.execute.futures import Futures
+    from simkit.execute.launched import Scoop, mpi
+    from simkit.testing.engines import CHECKS, SUPERVISED
+
+    if __name__ == "__main__":
+        transport = mpi(1) if sys.argv[1] == "mpi" else Scoop(1)
+        transport.start()
+        for check in (*CHECKS, *SUPERVISED):
+            check(lambda job: Futures(job, transport, folder=Path.cwd()))
+            print("passed", check.__name__)
+        transport.close()
+"""
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 needs_mpi = pytest.mark.skipif(
     shutil.which("mpiexec") is None or find_spec("mpi4py") is None, reason="mpiexec or mpi4py is missing"
@@ -35,10 +52,10 @@ needs_mpi = pytest.mark.skipif(
 needs_scoop = pytest.mark.skipif(find_spec("scoop") is None, reason="SCOOP is not installed")
 
 
-def by_mpi(project, *arguments, processes=3):
+def by_mpi(project, *arguments, program=("-m", "simkit"), processes=3):
     command = ["mpiexec", "--oversubscribe", "-n", str(processes), sys.executable, "-m", "mpi4py.futures"]
     return subprocess.run(
-        [*command, "-m", "simkit", *arguments], cwd=project.path, env={**clean_environment(), **AS_ROOT},
+        [*command, *program, *arguments], cwd=project.path, env={**clean_environment(), **AS_ROOT},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -64,6 +81,20 @@ def test_mpi(project):
     result = by_mpi(project, "sim_study.py::second", "--engine", "mpi", "--fresh")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "20 done" in result.stdout
+
+
+@needs_mpi
+def test_mpi_passes_the_public_checks(project):
+    project.file("checked.py", CHECKED)
+    result = by_mpi(project, "mpi", program=["checked.py"])
+    assert result.stdout.count("passed") == len((*CHECKS, *SUPERVISED)), result.stdout + result.stderr
+
+
+@needs_scoop
+def test_scoop_passes_the_public_checks(project):
+    project.file("checked.py", CHECKED)
+    result = project.python("-m", "scoop", "-q", "-n", "3", "checked.py", "scoop")
+    assert result.out.count("passed") == len((*CHECKS, *SUPERVISED)), result.out + result.err
 
 
 @needs_mpi

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -152,7 +154,8 @@ def linked_folder(results):
 def changed(place, **attributes):
     def change(results):
         with h5py.File(results / "study-001.h5", "r+") as file:
-            del file[place]
+            if place in file:
+                del file[place]
             layout = h5py.VirtualLayout((12,), "f8")
             layout[:] = h5py.VirtualSource(attributes["source"], "/study/results/z", (12,))
             file.create_virtual_dataset(place, layout).attrs["codec"] = "float"
@@ -175,6 +178,9 @@ def table(rows):
         linked_file, linked_folder, changed("study/results/z", source="other.shards/0000.h5"),
         changed("study/results/z", source="study-001.shards/../../0000.h5"), changed("study/results/z", source="."),
         changed("study/results/z", source="/etc/0000.h5"), changed("study/results/z", source="study-001.shards/.."),
+        changed("study/results/z.present", source="study-001.shards/0000.h5"),
+        changed("study/runs/error/run", source="study-001.shards/0000.h5"),
+        changed("study/info/1/host", source="study-001.shards/0000.h5"),
         table([[0, 0, 4], [1, 4, 8]]), table([[0, 0, 4], [0, 4, 12]]), table([[0, 0, 8], [1, 4, 12]]),
         table([[0, 0, 12], [1, 12, 12]]), table([]), table([[0, 1, 12]]),
     ],
@@ -185,17 +191,25 @@ def test_what_a_stranger_made_of_a_set_is_refused(results, change):
         simkit.open(results / "study-001.h5")["z"]
 
 
-def test_a_plain_file_has_no_virtual_columns(results, tmp_path):
+@pytest.mark.parametrize(
+    "place", ["results/z", "runs/status", "runs/error/run", "parameters/x", "runs/started"]
+)
+def test_a_plain_file_has_no_virtual_columns(results, tmp_path, place):
     plain = tmp_path / "plain.h5"
     simkit.run(lambda x: {"z": x}, simkit.product(x=[1, 2]), output=plain).close()
     (tmp_path / "plain.shards").mkdir()
     shutil.copy(results / "study-001.shards/0000.h5", tmp_path / "plain.shards/0000.h5")
     with h5py.File(plain, "r+") as file:
         name = next(iter(file))
-        del file[f"{name}/results/z"]
-        layout = h5py.VirtualLayout((2,), "f8")
-        layout[:] = h5py.VirtualSource("plain.shards/0000.h5", "/study/results/z", (2,))
-        file.create_virtual_dataset(f"{name}/results/z", layout).attrs["codec"] = "float"
+        attributes = {"codec": "float"}
+        if f"{name}/{place}" in file:
+            attributes |= dict(file[f"{name}/{place}"].attrs)
+            del file[f"{name}/{place}"]
+        layout = h5py.VirtualLayout((2,), "u1" if place == "runs/status" else "f8")
+        layout[:] = h5py.VirtualSource("plain.shards/0000.h5", f"/study/{place}", (2,))
+        file.create_virtual_dataset(f"{name}/{place}", layout).attrs.update(attributes)
+    lines = "import sys; from simkit.record.readings import *; digest_of(sys.argv[1], state_of(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", lines, plain], check=True)  # as an input, too
     with pytest.raises(SimkitError, match="refused"):
         simkit.open(plain)["z"]
 

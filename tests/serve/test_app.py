@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import csv
 import gzip
+import hashlib
 import io
 import json
 import re
+import sys
 from html import unescape
+from urllib.parse import quote, urlencode
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from pages import HOSTILE, client, ring
 
 import simkit
+from simkit.serve.state import state_of
 
 
 def text(answer) -> str:
@@ -85,6 +90,46 @@ def test_a_file_that_turns_up_later_is_listed(tmp_path):
     page = text(ask("/"))
     assert "late.h5" in page
     assert "text.h5" not in page
+
+
+def test_the_list_opens_only_what_has_changed(tmp_path, monkeypatch):
+    def g(x):
+        return x
+
+    for name in ("a", "b", "c"):
+        simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
+    ask = client([tmp_path])
+    assert text(ask("/")).count(">2 of 2<") == 3
+    opened = []
+    monkeypatch.setattr(
+        "simkit.serve.app.state_of", lambda reading: (opened.append(reading.path.name), state_of(reading))[1]
+    )
+    simkit.run(g, simkit.product(x=[1, 2, 3]), into=tmp_path / "b.h5").close()
+    page = text(ask("/"))
+    assert (page.count(">2 of 2<"), page.count(">3 of 3<")) == (2, 1)
+    assert opened == ["b.h5"]
+
+
+def test_a_damaged_file_costs_its_line_and_no_other(tmp_path):
+    def g(x):
+        return x
+
+    for name in ("good", "bad"):
+        simkit.run(g, simkit.product(x=[1, 2]), output=tmp_path / f"{name}.h5").close()
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "good.h5").read_bytes()[:4000])
+    with h5py.File(tmp_path / "bad.h5", "r+") as file:
+        file["g/runs/status"][1] = 77
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["x"] = 1
+    ask = client([tmp_path])
+    page = text(ask("/"))
+    assert "2 of 2" in page
+    assert page.count('class="warn"') == 2
+    assert ("cut.h5" in page, "foreign.h5" in page) == (True, False)
+    assert ask("/view?t=cut.h5").status_code == 400
+    answer = ask("/view?t=bad.h5")
+    assert answer.status_code in (400, 500)
+    assert "That did not work" in answer.text
 
 
 def test_the_state_counts_runs_by_status(visit):
@@ -201,6 +246,8 @@ def test_a_box_on_a_figure_becomes_a_condition(visit):
     told = visit(f"/brush?t=ring.h5&kind=parallel&x0={place - 0.2}&x1={place + 0.2}&y0=0.5&y1=1.1").json()
     assert told["where"] == "rule in ['oja']"
     assert "24 of 48 match" in text(visit(f"/view?t=ring.h5&where={told['where']}"))
+    for box in ("x0=0&x1=1&y0=0&y1=a", "x0=0&x1=1&y0=0&y1=inf", "x0=0"):
+        assert "a box has the numbers" in visit(f"/brush?t=ring.h5&kind=scatter&{box}").text
 
 
 def test_a_run_shows_what_it_got_gave_wrote_and_how_to_replay_it(visit):
@@ -222,6 +269,72 @@ def test_a_failed_run_shows_its_traceback_and_its_log(visit):
     assert "FloatingPointError" in page
     assert "pages.py" in page
     assert "drive=3.0" in page
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def with_files(tmp_path_factory):
+    """Asks the page of a trajectory ``f.h5`` whose one run attached files, ran a program and reported steps."""
+
+    def f(x: int, run, workdir) -> int:
+        contents = {
+            "a/trace.dat": b"0123",
+            "photo.PNG": PNG,
+            "drawing.svg": b"<svg/>",
+            "ü&.html": b"<script>",
+        }
+        for name, data in contents.items():
+            path = workdir / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+            run.attach(name)
+        run.command([sys.executable, "-c", "print('<i>from the program</i>')"])
+        run.report(0.5, 1)
+        return x
+
+    folder = tmp_path_factory.mktemp("files")
+    simkit.run(f, simkit.product(x=[1]), output=folder / "f.h5", workers=0, check=True).close()
+    return client([folder])
+
+
+def test_a_run_shows_its_files_programs_and_reports(with_files):
+    page = text(with_files("/run?t=f.h5&run=0"))
+    assert "a/trace.dat" in page
+    assert "4 B" in page
+    assert hashlib.sha256(b"0123").hexdigest() in page
+    assert "exited with 0" in page or "exit code 0" in page, page[page.index("Programs") :][:300]
+    assert "&lt;i&gt;from the program&lt;/i&gt;" in page
+    assert re.search(r'Step.*<td class="number">1</td><td class="number">0.5</td>', page, re.DOTALL)
+    assert "ü&amp;.html" in page
+    pictures = re.findall(r'<img class="picture" src="([^"]*)"', page)
+    assert len(pictures) == 1, pictures  # none of a drawing, which may hold scripts
+    answer = with_files(unescape(pictures[0]))
+    assert (answer.headers["content-type"], answer.content) == ("image/png", PNG)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("a/trace.dat", b"0123"), ("drawing.svg", b"<svg/>"), ("ü&.html", b"<script>")]
+)
+def test_a_file_is_saved_as_it_is_and_never_opened_as_a_page(with_files, name, data):
+    answer = with_files(f"/file?{urlencode({'t': 'f.h5', 'run': 0, 'name': name})}")
+    assert answer.content == data
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert (
+        answer.headers["content-disposition"] == f"attachment; filename*=utf-8''{quote(name.split('/')[-1])}"
+    )
+
+
+@pytest.mark.parametrize("name", ["trace.dat", "../f.h5", "/etc/passwd", "", "a/../a/trace.dat"])
+def test_only_files_of_the_run_are_given(with_files, name):
+    answer = with_files(f"/file?{urlencode({'t': 'f.h5', 'run': 0, 'name': name})}")
+    assert answer.status_code == 400
+    assert "run 0 of f has no file" in answer.text
+    assert "a/trace.dat" in answer.text
+    assert with_files("/file?t=f.h5&run=1&name=a/trace.dat").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -358,6 +471,37 @@ def test_a_log_of_100_megabytes_is_shown_by_its_end(tmp_path):
     log = ask("/log?t=f.h5&run=0")
     assert log.headers["content-type"] == "text/plain; charset=utf-8"
     assert "attachment" in log.headers["content-disposition"]
+
+
+def test_a_set_of_shards_is_shown_as_it_grows_and_archived_as_one_file(project):
+    project.file(
+        "sim_f.py",
+        """
+        from simkit import experiment, product
+        @experiment
+        @product(x=[1.0, 2.0, 3.0, 4.0])
+        def f(x):
+            if x == 4:
+                raise ValueError("of a shard")
+            return {"z": 10 * x}
+        """,
+    )
+    project.ok("-n", "0", "--shard", "0/2")
+    ask = client([project.path / "results"])
+    assert "2 done" in text(ask("/state?t=f-001.h5"))
+    version = ask("/state.json?t=f-001.h5").json()["version"]
+    assert [line[1] for line in rows(text(ask("/view?t=f-001.h5")))] == ["done", "done", "pending", "pending"]
+    assert project.simkit("-n", "0", "--shard", "1/2").code == 1
+    state = ask("/state.json?t=f-001.h5").json()
+    assert (state["counts"], state["version"] != version) == ({"done": 3, "failed": 1}, True)
+    page = text(ask("/view?t=f-001.h5"))
+    assert [line[3] for line in rows(page)] == ["10.0", "20.0", "30.0", ""]
+    assert "of a shard" in page
+    assert "f-001.h5" in text(ask("/"))
+    project.ok("report", "results/f-001.h5", "-o", "set.html")
+    assert "of a shard" in (project.path / "set.html").read_text()
+    refused = project.simkit("export", "results/f-001.h5", "crate/")
+    assert (refused.code, "simkit merge OUT.h5 results/f-001.h5" in refused.err) == (4, True)
 
 
 def test_nothing_to_plot_is_no_error(tmp_path):

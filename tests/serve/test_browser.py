@@ -125,11 +125,12 @@ def test_a_killed_study_is_told_and_what_was_committed_is_shown(project, browser
 
 @pytest.fixture(scope="module")
 def finished(shared) -> Any:
-    """A project whose study is over."""
+    """A project with two studies that are over."""
     shared.file("sim_f.py", STUDY)
     for name in ("go-1", "go-2", "go-3", "go-4"):
         shared.file(name)
-    shared.simkit("-n", "1")
+    shared.simkit("-n", "0")
+    shared.simkit("-n", "0", "--set", "n=4")
     return shared
 
 
@@ -145,7 +146,13 @@ def view(visit: Visit, path: str) -> None:
     visit.until_drawn()
 
 
-PAGES = ("/", "/view?t=f-001.h5", "/run?t=f-001.h5&run=4", "/provenance?t=f-001.h5")
+PAGES = (
+    "/",
+    "/view?t=f-001.h5",
+    "/run?t=f-001.h5&run=4",
+    "/provenance?t=f-001.h5",
+    "/compare?t=f-001.h5&t=f-002.h5",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -175,16 +182,18 @@ def axe(tmp_path_factory) -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "/view?t=nowhere.h5"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_stands_in_the_way_of_a_screen_reader(browser, address, axe, scheme, path):
     with visiting(browser, address, color_scheme=scheme) as visit:
         view(visit, path)
         visit.page.evaluate(axe)
-        found = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = [fault for fault in found["violations"] if fault["impact"] in ("serious", "critical")]
-        told = [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in serious]
-        assert not told, json.dumps(told, indent=1)
+        for width in (1300, 390):
+            visit.page.set_viewport_size({"width": width, "height": 800})
+            found = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            serious = [fault for fault in found["violations"] if fault["impact"] in ("serious", "critical")]
+            told = [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in serious]
+            assert not told, json.dumps([width, told], indent=1)
 
 
 def test_the_keyboard_reaches_the_filter_and_the_runs(browser, address):

@@ -1,4 +1,4 @@
-"""Strategies that go on again and again: grown, shrunk, interrupted, changed."""
+"""Strategies that go on again and again: grown, shrunk, interrupted, killed, changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import contextlib
 import os
 import signal
 import tempfile
+import warnings
 from pathlib import Path
 
 import h5py
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import simkit
 from simkit import adaptive, experiment, explore
 
-STOP_AT: dict[str, float] = {}
+STOP_AT: dict[str, int] = {}  # the run that ends its session, and the signal that does it
 
 
 def following(state: float, z: float) -> float:
@@ -56,8 +57,9 @@ def evaluating(evaluate, n=4, state=0.5):
 
 def computed(x, run):
     if run.index == STOP_AT.get("run"):
+        number = STOP_AT["signal"]
         STOP_AT.clear()
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
     return x * x
 
 
@@ -102,12 +104,31 @@ class Continuing(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 2))
     def interrupt_and_go_on(self, after):
-        with h5py.File(self.path) as file:
-            STOP_AT["run"] = len(file["f/runs/status"]) + after
         self.n += 3
+        self.stop_at(after, signal.SIGINT)
         self.go()
         STOP_AT.clear()
         self.go()
+
+    @precondition(lambda self: hasattr(os, "fork"))
+    @rule(after=st.integers(0, 2))
+    def kill_and_go_on(self, after):
+        self.n += 3
+        self.stop_at(after, signal.SIGKILL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads that other tests have left
+            child = os.fork()
+        if not child:
+            self.go()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        STOP_AT.clear()
+        self.go()
+
+    def stop_at(self, after, number):
+        """Have a run that comes so many after the recorded ones end its session."""
+        with h5py.File(self.path) as file:
+            STOP_AT.update(run=len(file["f/runs/status"]) + after, signal=number)
 
     @rule(state=st.sampled_from([0.25, 0.5, 0.75]))
     def change(self, state):
@@ -137,4 +158,4 @@ class Continuing(RuleBasedStateMachine):
 
 
 TestContinuing = Continuing.TestCase
-TestContinuing.settings = settings(max_examples=3, stateful_step_count=4, deadline=None)
+TestContinuing.settings = settings(max_examples=4, stateful_step_count=4, deadline=None)

@@ -224,6 +224,33 @@ def test_a_missing_shard_is_pending_and_made_again(small):
     assert np.array_equal(small.open("study-001")["noise"], before)
 
 
+def test_all_files_of_a_set_are_compared_with_their_checksums(small, capsys):
+    for i in range(3):
+        assert verb(small, "--shard", f"{i}/3", "-n", "0", "-q") == 0
+    shards = [small.path / f"results/study-001.shards/{i:04d}.h5" for i in range(3)]
+    capsys.readouterr()
+    assert verb(small, "verify", "study", "--file") == 0
+    assert capsys.readouterr().out.count(": undamaged, ") == 4
+    octets = bytearray(shards[1].read_bytes())
+    for place in range(4096, len(octets) - 4096, 97):
+        octets[place] ^= 0xFF
+    shards[1].write_bytes(octets)
+    assert verb(small, "verify", "study", "--file") == 1
+    out = capsys.readouterr().out
+    assert out.count(": undamaged, ") == 3
+    assert "0001.h5: " in out
+    assert "damaged block" in out
+    assert "its runs are pending once it is moved away" in out
+    os.truncate(shards[0], shards[0].stat().st_size // 2)
+    assert verb(small, "verify", "study", "--file") == 4
+    told = capsys.readouterr()
+    assert "0000.h5" in told.err
+    assert "0001.h5: " in told.out
+    for shard in shards[:2]:
+        shard.unlink()
+    assert verb(small, "verify", "study", "--file") == 0
+
+
 def test_what_follows_is_called_by_the_task_that_ends_last(small):
     small.file(
         "sim_study.py",

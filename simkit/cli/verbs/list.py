@@ -22,8 +22,7 @@ from simkit.collect.targets import Target
 from simkit.errors import Damaged, NothingToRun, SimkitError, listed, refused, shown_path
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
-from simkit.record.catalogue import bytes_of, experiments
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import bytes_of, experiments, writer_in
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import matched_slot
 from simkit.study.supply import supplied
@@ -250,7 +249,7 @@ def _row(line: Line, mine: Sequence[Line], continued: tuple[Path, str] | None) -
     nbytes = bytes_of(line.path)
     here = continued is not None and continued == (line.path.resolve(), line.name)
     mark = "simkit continues it" if here else ""
-    if writer := writer_of(line.path):
+    if writer := writer_in(line.path):
         mark = f"{writer} is writing it"
     order = sorted(line.counts, key="pending".__eq__)
     runs = ", ".join(f"{line.counts[word]} {word}" for word in order) or "no runs"

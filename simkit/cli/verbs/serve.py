@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simkit.cli.verbs.words import file_at, replay_line
 from simkit.collect.config import find_rootdir, load_settings
-from simkit.errors import shown_path
+from simkit.errors import SimkitError, shown_path
 from simkit.serve.files import Catalogue
 from simkit.serve.reading import Reading
 
@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
+    if options.port is not None and not 0 <= options.port < 65536:
+        raise SimkitError(f"--port {options.port}: a port is a number from 0 (any that is free) to 65535")
     from simkit.serve.server import Listening, serve
 
     catalogue = Catalogue(places(options.places))

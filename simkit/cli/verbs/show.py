@@ -19,7 +19,7 @@ from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, 
 from simkit.errors import SimkitError, shown_path, visible
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import writer_in
 from simkit.record.file.store import left_log
 from simkit.record.recorded import Recorded
 from simkit.values.decode import ABSENT
@@ -151,9 +151,9 @@ def show(file: str, name: str | None, run: int | None) -> int:
     for recorded in experiments_at(file, name):
         head, _, last = str(Trajectory(recorded)).rpartition("\n")
         table = first_rows(Selection(recorded))
-        print("\n".join([head, *([visible(table)] if table else []), last]))
+        print("\n".join([head, *(["", visible(table)] if table else []), last]))
         path = recorded.path
-    if path is not None and (writer := writer_of(path)):
+    if path is not None and (writer := writer_in(path)):
         print(f"{writer} is writing it: this is how far it is now")
     if path is not None and (log := left_log(path)):
         print(log)
@@ -233,12 +233,14 @@ _ROWS, _COLUMNS, _CELL = 5, 8, 24  # of the beginning of a table
 
 def first_rows(selection: Selection) -> str:
     """The beginning of the table of what differs between runs; empty where nothing does."""
-    names = [name for name in default_names(selection) if not selection.recorded.is_constant(name)]
+    names = default_names(selection)
+    constant = [name for name in names if selection.recorded.is_constant(name)]
     n = len(selection)
-    if not names or not n:
+    if len(constant) == len(names) or not n:
         return ""
     unfinished = bool((selection.of_runs("status") != "done").any())
-    rows = dataframe(selection.at(selection.runs[:_ROWS]), names, info=("status",) if unfinished else ())
+    rows = dataframe(selection.at(selection.runs[:_ROWS]), None, info=("status",) if unfinished else ())
+    rows = rows.drop(columns=constant)
     table = rows.to_string(max_cols=_COLUMNS, max_colwidth=_CELL)
     more = f"\n… {n - _ROWS} more" if n > _ROWS else ""
     return "\n".join(f"  {line}".rstrip() for line in f"{table}{more}".splitlines())

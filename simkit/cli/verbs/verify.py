@@ -36,7 +36,7 @@ from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.events import MOST, Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.catalogue import check_formats
-from simkit.record.damage import damage_of, listing
+from simkit.record.damage import damage_of, files_of_set, listing
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> int:
     """Verify, and tell; the exit code."""
     if options.whole_file:
-        return whole_file(Path(file_at(options.file).partition("::")[0]), options.json or None)
+        return whole_files(Path(file_at(options.file).partition("::")[0]), options.json or None)
     allowed = tolerance(options)
     with effects().apart(), closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)
@@ -119,7 +119,20 @@ def verification_facts(result: Verification, recorded: Recorded) -> dict[str, An
     }
 
 
-def whole_file(path: Path, events: Events | None = None) -> int:
+def whole_files(path: Path, events: Events | None = None) -> int:
+    """`whole_file` of a trajectory, and of each file of its set where it is the master of one; the exit code."""
+    code, problems = whole_file(path, events), []
+    for file in files_of_set(path):
+        try:
+            code = max(code, whole_file(file, events, cure="its runs are pending once it is moved away"))
+        except SimkitError as problem:
+            problems.append(f"{problem}")
+    if problems:
+        raise SimkitError("\n".join(problems))
+    return code
+
+
+def whole_file(path: Path, events: Events | None = None, *, cure: str = "") -> int:
     """Compare a file with its checksums, and say what can't be read any more; the exit code."""
     damage = damage_of(path)
     if not damage.places and not check_formats(path) and not damage.is_checked:
@@ -147,7 +160,9 @@ def whole_file(path: Path, events: Events | None = None) -> int:
         print(f"    nothing else can be read: {damage.structure}")
     elif not damage.lost:
         print("    all parameters and results can be read")
-    if damage.lost and not damage.structure:
+    if cure:
+        print(f"    {cure}")
+    elif damage.lost and not damage.structure:
         print(f"computed again, and only these, by:  simkit --into {shlex.quote(shown)}")
     return 1
 

@@ -15,8 +15,7 @@ import numpy as np
 from simkit.analyse.open import recorded_at
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly
-from simkit.record.catalogue import existing, experiments
-from simkit.record.file.locks import writer_of
+from simkit.record.catalogue import bytes_of, existing, experiments, writer_in
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
 from simkit.values.batch import tally
@@ -66,7 +65,6 @@ def facts_of(recorded: Recorded) -> dict[str, Any]:
     """What an object with ``--json`` says of any trajectory."""
     status = recorded.run_column("status")
     counts = {} if status is None else tally(status)
-    parts = (recorded.path, Path(f"{recorded.path}.wal"))
     sessions = recorded.sessions
     return {
         "file": recorded.path.absolute(),
@@ -75,9 +73,9 @@ def facts_of(recorded: Recorded) -> dict[str, Any]:
         "runs": len(recorded),
         "done": counts.get("done", 0),
         "counts": counts,
-        "bytes": sum(part.stat().st_size for part in parts if part.exists()),
+        "bytes": bytes_of(recorded.path),
         "session": sessions[-1].get("ended", sessions[-1]["started"]) if sessions else None,
-        "writer": writer_of(recorded.path),
+        "writer": writer_in(recorded.path),
     }
 
 

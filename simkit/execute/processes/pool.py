@@ -367,7 +367,7 @@ class Pool:
 
 def is_small(batch: Batch) -> bool:
     """Whether all went well, and nothing lies in memory that the worker fills again with its next portion but one."""
-    return batch.nbytes < LARGE and bool((batch.status == Status.DONE).all())
+    return batch.nbytes < LARGE and batch.is_done
 
 
 def _ended(run: int, status: Status, text: str, seconds: float, worker: Worker) -> Batch:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -151,10 +155,29 @@ def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
 def quantity(values: Any, exponents: Dimensions) -> Any:
     """SI numbers of these dimensions: Brian2's `Quantity`, or `Measured` where Brian2 is not installed."""
     try:
-        from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
+        with _any_thread():
+            from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
     except ImportError:
         return measured(values, exponents)
     return Quantity(values, dim=get_or_create_dimension(exponents), force_quantity=True)
+
+
+@contextmanager
+def _any_thread() -> Iterator[None]:
+    """Import Brian2 in whatever thread reads: it handles Ctrl-C itself, which only the main thread may set up."""
+    if "brian2" in sys.modules or threading.current_thread() is threading.main_thread():
+        yield
+        return
+    here, install = threading.current_thread(), signal.signal
+
+    def set_up(number: int, handler: Any) -> Any:
+        return None if threading.current_thread() is here else install(number, handler)
+
+    signal.signal = set_up  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = install
 
 
 def _gather(arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> Array | None:
@@ -179,8 +202,9 @@ def _encode_unit(unit: Any) -> Parts:
 def _decode_unit(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
     value, exponents = parts["values"], tuple(facts["dimensions"])
     try:
-        from brian2.units import allunits
-        from brian2.units.fundamentalunits import Unit, get_or_create_dimension
+        with _any_thread():
+            from brian2.units import allunits
+            from brian2.units.fundamentalunits import Unit, get_or_create_dimension
     except ImportError:
         return measured(value, exponents)
     known = getattr(allunits, facts["name"], None)

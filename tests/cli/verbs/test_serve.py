@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import socket
@@ -40,6 +42,61 @@ def test_it_prints_one_address_that_lets_in_and_the_line_for_a_tunnel(recorded):
         server.send_signal(signal.SIGINT)
         out, err = server.communicate()
     assert (server.returncode, out, err) == (0, "", "")
+
+
+STUDY = """
+    import time
+    from pathlib import Path
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(400))
+    def f(x):
+        while not Path(f"go-{x // 100}").exists():
+            time.sleep(0.01)
+        return {"z": 2 * x, "v": [float(x)] * 100}
+"""
+
+
+def test_a_study_is_told_right_at_each_moment_and_is_unharmed_when_the_page_is_killed(project):
+    project.file("sim_f.py", STUDY)
+    with (
+        project.under_way("-n", "2") as study,
+        project.under_way("serve", "--no-browser", "--port", "0", "results") as server,
+    ):
+        first = printed(server)[1].strip()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.open(first).close()
+
+        def state() -> dict:
+            with browser.open(f"{first.partition('?')[0]}state.json?t=f-001.h5") as answer:
+                return json.load(answer)
+
+        project.until(lambda: project.has("results/f-001.h5"))
+        seen = [state()["done"]]
+        for stage in range(3):
+            project.file(f"go-{stage}")
+            while seen[-1] <= 100 * stage:  # more may be done, in a batch that waits for the next stage
+                told = state()
+                assert told["word"] == "running"
+                assert sum(told["counts"].values()) == told["runs"] == 400
+                seen.append(told["done"])
+                log = project.path / "results" / "f-001.h5.wal"
+                assert not log.exists() or log.stat().st_size < 1_000_000
+        assert seen == sorted(seen)  # what was told as done is done
+        os.kill(server.pid, signal.SIGKILL)
+        project.file("go-3")
+        study.communicate()
+    assert study.returncode == 0
+    assert not project.has("results/f-001.h5.wal")
+    with project.open("f-001") as traj:
+        assert traj["z"].tolist() == list(range(0, 800, 2))
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "x"])
+def test_an_impossible_port_is_refused(recorded, port):
+    result = recorded.simkit("serve", "--no-browser", f"--port={port}")
+    assert (result.code, "--port" in result.err) == (4, True)
 
 
 def test_it_says_when_the_address_is_taken(recorded):

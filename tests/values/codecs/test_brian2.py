@@ -208,3 +208,27 @@ print([x.unit for x in q], q[0], float(q[2]), repr(q[0] * 2))
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "['V', 'A', 's']" in shown
     assert "0.0001" in shown
+
+
+def test_quantities_are_read_in_any_thread_although_brian2_wants_the_main_one(tmp_path):
+    record = "import simkit\ndef f(x):\n    from brian2 import mV\n    return {'v': x * mV}\n"
+    record += "simkit.run(f, simkit.product(x=[1.0, 2.0]), output='f.h5').close()"
+    read = """
+import signal, threading, simkit
+def read():
+    with simkit.open("f.h5") as traj:
+        told.append((repr(traj["v"]), type(traj.runs[1].v).__module__))
+told, install = [], signal.signal
+thread = threading.Thread(target=read)
+thread.start()
+thread.join()
+assert signal.signal is install
+print(told)
+"""
+    for script in (record, read):
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+    assert done.stdout.strip() == "[('array([1., 2.]) * mvolt', 'brian2.units.fundamentalunits')]", (
+        done.stderr
+    )

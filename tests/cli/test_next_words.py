@@ -1,0 +1,119 @@
+"""What a newcomer types next, and reads."""
+
+from __future__ import annotations
+
+import pytest
+
+import simkit
+from simkit import product
+from simkit.cli.main import main
+
+QUEUE = """
+    from simkit import experiment, parameter, product
+
+    @parameter
+    class Server:
+        mu: float = 1.0
+        capacity: int = 100
+
+    @experiment
+    @product(lam=[0.5, 0.8], k=[1, 2]).repeat(2)
+    def queue(lam: float, k: int, server, customers: int = 3):
+        return {"wait": lam / server.mu + k * customers}
+"""
+
+
+@pytest.fixture
+def recorded(study, capsys):
+    study.write("sim_queue.py", QUEUE)
+    assert main(["-n", "0", "-q"]) == 0
+    capsys.readouterr()
+    return study
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "mu=1.5"], "--set mu=1.5: queue does not use 'mu'; did you mean 'server.mu'?"),
+        (["--set", "server=1.5"], "'server' is a group (sim_queue.py:4): give its fields, as in server.mu=1.5"),
+        (["--set", "server=none"], "    fields: server.mu, server.capacity"),
+        (["--set", "server="], "'server' is a group"),
+        (["--explore", "lam=0.1"], "the declared space explores it, and the one that replaces it does not"),
+        (["--sample", "4", "k=1,2"], "experiment queue needs 'lam', but nothing provides it"),
+        (["--product", "lam=0.1", "0.2"], "folder: 0.2\n    several values of a parameter are joined by commas"),
+        (["--product", "lam=0.1,", "0.2,", "3"], "several values of a parameter are joined by commas"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_with_what_was_meant(recorded, capsys, arguments, words):
+    assert main(arguments) == 4
+    assert words in capsys.readouterr().err
+
+
+def test_into_is_named_only_where_it_can_continue_the_file(recorded, capsys):
+    assert main(["--product", "server.mu=1,2", "--co"]) == 0
+    told = capsys.readouterr().out
+    assert "does not continue results/queue-001.h5: begins the next one" in told
+    assert main(["--set", "server.mu=2", "--co"]) == 0
+    assert "this does: simkit --into results/queue-001.h5" in capsys.readouterr().out
+
+
+def test_the_table_of_a_file_has_its_trials_and_stands_apart(recorded, capsys):
+    assert main(["show", "queue"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(i for i, line in enumerate(lines) if "trial" in line)
+    assert (lines[head - 1], lines[head].split()) == ("", ["lam", "k", "trial", "wait"])
+
+
+def test_points_that_are_gone_are_told_in_good_grammar(recorded, capsys):
+    assert main(["-n", "0", "--product", "lam=0.5", "--product", "k=1"]) == 0
+    words = "6 recorded runs are not declared any more, and stay in the file: traj.where(declared=True) leaves them out"
+    assert words in capsys.readouterr().out
+
+
+def test_an_argument_whose_default_hides_a_group_is_set_as_a_whole(study):
+    plan = study.plan(
+        "from simkit import experiment, parameter\n\n@parameter\nclass Server:\n    mu: float = 1.0\n\n"
+        "@experiment\ndef f(server: float = 3.0):\n    return server\n",
+        outside={"server": 1.5},
+    )
+    assert plan.nodes["server"].value == 1.5
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("df", "write trajectory.to_dataframe()"),
+        ("query", "write trajectory.where(…)"),
+        ("keys", "write trajectory.columns"),
+        ("groupby", "a table has it, trajectory.to_dataframe().groupby"),
+        ("loc", "a table has it, trajectory.to_dataframe().loc"),
+        ("z", 'a column is trajectory["z"]'),
+    ],
+)
+def test_words_of_tables_are_answered_with_where_they_are(record, word, answer):
+    traj = record(lambda x: {"z": x}, product(x=[1, 2]))
+    with pytest.raises(AttributeError) as error:
+        getattr(traj, word)
+    assert answer in str(error.value)
+
+
+def test_words_that_no_table_has_and_columns_of_runs(record):
+    traj = record(lambda x: {"z": x}, product(x=[1, 2]))
+    assert not hasattr(traj, "nonsense")
+    with pytest.raises(AttributeError, match=r"a column is traj\['z'\], a run's value traj.runs\[3\].z"):
+        _ = traj.runs.z
+    with pytest.raises(AttributeError, match=r"'Runs' object has no attribute 'nonsense'$"):
+        _ = traj.runs.nonsense
+
+
+def test_a_plot_without_a_name_draws_the_only_number(record):
+    pytest.importorskip("matplotlib").use("agg")
+    axes = record(lambda x: {"z": float(x), "many": [x] * x}, product(x=[1, 2])).plot()
+    assert axes.get_ylabel() == "z"
+    several = record(lambda x: {"a": x, "b": x}, product(x=[1, 2]))
+    with pytest.raises(simkit.SimkitError, match="name a result that is a number per run: a, b"):
+        several.plot()
+
+
+def test_what_is_known_of_a_trajectory_is_shown_in_a_line(record):
+    assert "sessions=(1: …)" in repr(record(lambda x: x, product(x=[1])).info)
