@@ -85,7 +85,7 @@ intersphinx_timeout = 10
 nitpick_ignore = [("py:obj", "simkit")]  # the command, in docstrings
 nitpick_ignore_regex = [(r"py:.*", r"(?!simkit\b).*"), (r"py:.*", r"simkit\.\w+\..*")]
 
-suppress_warnings = ["config.cache", "toc.not_included"]  # a page may be reached by links alone
+suppress_warnings = ["config.cache"]
 
 
 def link_to_examples(app: Any, page: str, source: list[str]) -> None:

@@ -105,7 +105,7 @@ def line(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int =
         _colour_bar(drawn, _mapper(values, theme), second.label, theme)
     elif second is not None:
         items = [LegendItem(label=text, renderers=[curves], index=i) for i, text in enumerate(texts)]
-        drawn.add_layout(_legend(items, plain(second.name), theme))
+        drawn.add_layout(_legend(items, plain(second.name), theme), "right")  # beside the data
     return drawn
 
 
@@ -130,7 +130,8 @@ def _curves(drawn: Any, spread: Spread, across: Scale, texts: list[str], colours
     source = ColumnDataSource(points, name="points")
     if (spreads > 0).any():
         drawn.add_glyph(
-            source, Segment(x0="x", y0="low", x1="x", y1="high", line_color="colour", line_alpha=0.6)
+            source,
+            Segment(x0="x", y0="low", x1="x", y1="high", line_color="colour", line_alpha=0.6, line_width=2),
         )
     curve = MultiLine(xs="xs", ys="ys", line_color="colour", line_width=1.5)
     curves = drawn.add_glyph(ColumnDataSource(lines, name="lines"), curve)

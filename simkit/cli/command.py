@@ -24,6 +24,7 @@ from simkit.collect.config import (
     load_settings,
 )
 from simkit.collect.conversion import convert
+from simkit.collect.effects import effects
 from simkit.collect.targets import PARTS, Shard, Target, parse_target
 from simkit.collect.text import (
     Typed,
@@ -61,6 +62,11 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         from simkit.cli.template import write_study
 
         return write_study(options.targets)
+    with effects().apart():
+        return _command(options, arguments)
+
+
+def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     targets = [parse_target(argument) for argument in options.targets]
     settings = settings_of(options, arguments, targets)
     items, problems = collect(settings)

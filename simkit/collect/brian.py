@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+NAME = "Brian2's device, clock and objects"
 OUTPUT = "output"  # where a standalone device writes unless it is told otherwise
 _HOOK = "_simkit_hook"
 
@@ -110,19 +111,14 @@ def look() -> Any:
     return chosen, list(devices.previous_devices), clocks, used, dict(_preferences()), len(_instances())
 
 
-def fresh() -> Any:
-    """How Brian2 is when it was just imported."""
-    chosen, _, clocks, used, _, number = look()
-    runtime = brian2().runtime_device
-    chosen = (runtime, True, {})
-    return (
-        chosen,
-        [],
-        dict.fromkeys(clocks, 1e-4),
-        used,
-        dict(sys.modules["brian2"].prefs.backup_prefs),
-        number,
-    )
+def used(state: Any) -> Any:
+    """What the devices were told before they run, of a state that `look` gave."""
+    return state[3]
+
+
+def with_used(state: Any, other: Any) -> Any:
+    """A state in which the devices were told what they were told in another one."""
+    return (*state[:3], other[3], *state[4:])
 
 
 def put_back(state: Any) -> None:

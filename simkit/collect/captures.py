@@ -57,6 +57,15 @@ class Captures:
                     else f"{label} is another {shown}"
                 )
 
+    def others(self, owners: Captures) -> list[str]:
+        """Numbers, texts, tables and arrays of modules that are others than in the owner's process, in words."""
+        return [
+            f"{name} ({owners.values[name][1]} in one process, {shown} in another)"
+            for name, (digest, shown) in self.values.items()
+            if "::" in name and name in owners.values and owners.values[name][0] != digest
+            if digest and owners.values[name][0] and (shown == "ndarray" or not shown.isidentifier())
+        ]
+
     @property
     def incomparable(self) -> list[str]:
         """Those that can't be compared: a study that depends on one is never continued."""

@@ -20,6 +20,7 @@ from simkit.collect.code import graph_of, reached
 from simkit.collect.companions import after_plans, strategy_plan
 from simkit.collect.config import Outside, Settings, find_rootdir, load_settings
 from simkit.collect.draws import generators, streams
+from simkit.collect.effects import effects
 from simkit.collect.fields import is_group
 from simkit.collect.graph import NOTEBOOK
 from simkit.collect.listener import read_on_import
@@ -97,6 +98,11 @@ def collect(settings: Settings) -> tuple[list[Item], list[Problem]]:
     NothingToRun
         When there is no experiment.
     """
+    with effects().collecting():
+        return _collected(settings)
+
+
+def _collected(settings: Settings) -> tuple[list[Item], list[Problem]]:
     candidates, hints, problems = _experiments(settings)
     chosen = [item for item in candidates if targets.matches(settings.keyword, item.node_id)]
     if not chosen and not problems:
@@ -249,6 +255,8 @@ def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:
 
 def plan(candidate: Candidate, settings: Settings, *, imported: bool = True) -> Plan:
     """Resolve one experiment among the providers of its folder."""
+    if effects().is_collecting:
+        effects().put_in_place(candidate.path)
     inside = levels(candidate.path, settings.rootdir, candidate.module)
     return resolve(candidate, inside, settings, imported=imported)
 

@@ -46,6 +46,10 @@ def streams(graph: Graph, code: Reached) -> frozenset[str]:
             if use.kind == "reads":
                 found.update(_streams_of(value_of(graph, path, use)))
                 found.update({_package(graph, path, use)}.intersection(LIBRARIES))
+    for function in code.unfiled:
+        names, mentioned = globals_of(function), names_of(function)
+        values = [*carried(function).values(), *(names[name] for name in mentioned & names.keys())]
+        found.update({*mentioned, *map(package_of, values)}.intersection(LIBRARIES))
     return frozenset(found)
 
 

@@ -33,7 +33,10 @@ LISTED = os.sep + "*"  # behind a folder, of which the names count
 _EVENTS = frozenset(
     ("open", "import", "os.listdir", "os.scandir", "subprocess.Popen", "os.posix_spawn", "ctypes.dlopen")
 )
+_NOTICING = os.path.join(os.path.dirname(__file__), "effects.py")  # it executes modules for Python's importer
+_STARTS = ("subprocess.Popen", "os.posix_spawn")
 _WRITING = os.O_WRONLY | os.O_RDWR
+_SCRIPTS = (".py", ".sh", ".r", ".R", ".jl", ".m", ".pl", ".lua", ".js", ".hoc")
 _NO_DATA = (".pyc", ".lock", ".wal", ".new")
 _NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
 _FOR_ITSELF = (
@@ -204,10 +207,13 @@ class Listener:
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         name, is_written = _file_of(event, arguments)
-        if name is None:
-            return
+        for each in (name, *_scripts(event, arguments)):
+            if each is not None:
+                self._hear_of(event, each, is_written=is_written)
+
+    def _hear_of(self, event: str, name: str, *, is_written: bool) -> None:
         readings, path = self.hearing[-1], os.path.abspath(name)
-        if path.endswith(".pyc") and _is_loading(sys._getframe(2)):
+        if path.endswith(".pyc") and _is_loading(sys._getframe(3)):
             path = importlib.util.source_from_cache(path)
         if event in ("os.listdir", "os.scandir"):
             path += LISTED
@@ -217,13 +223,13 @@ class Listener:
         if known is not None and (known.is_written or not is_written):
             return
         if not any(f"{os.sep}{folder}{os.sep}" in path for folder in _NO_FOLDERS):
-            self._note(readings, path, _opener(sys._getframe(2)), is_written=is_written, event=event)
+            self._note(readings, path, _opener(sys._getframe(3), event), is_written=is_written, event=event)
 
     def _note(
         self, readings: OpenedFiles, path: str, opener: FrameType | None, *, is_written: bool, event: str
     ) -> None:
         """Note a file, unless Python or simkit opens it for itself."""
-        frame = sys._getframe(3)
+        frame = sys._getframe(4)
         is_module = event == "open" and is_project_file(path) and _is_loading(frame)
         if opener is None and event != "import" and not is_module:
             return
@@ -273,6 +279,18 @@ def _file_of(event: str, arguments: tuple[Any, ...]) -> tuple[str | None, bool]:
     return name, False
 
 
+def _scripts(event: str, arguments: tuple[Any, ...]) -> Iterator[str]:
+    """The source files among the arguments of a program: an interpreter executes them."""
+    if event not in _STARTS or not isinstance(arguments[1], (list, tuple)):
+        return
+    folder = arguments[2] if event == "subprocess.Popen" and arguments[2] is not None else ""
+    for argument in arguments[1][1:]:
+        if isinstance(argument, (str, bytes, os.PathLike)):
+            name = os.path.join(os.fsdecode(folder), os.fsdecode(argument))
+            if name.endswith(_SCRIPTS) and os.path.isfile(name):
+                yield name
+
+
 def _is_loading(frame: FrameType | None) -> bool:
     """Whether Python opens a file in order to execute it as a module."""
     while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -284,7 +302,7 @@ def _is_loading(frame: FrameType | None) -> bool:
 
 def _is_by_name(frame: FrameType | None) -> bool:
     """Whether it is ``import_module`` that loads a module."""
-    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+    while frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", _NOTICING)):
         frame = frame.f_back
     return frame is not None and frame.f_code.co_name == "import_module"
 
@@ -294,22 +312,30 @@ def _standard_library() -> str:
     return os.path.join(sysconfig.get_paths()["stdlib"], "")
 
 
-def _opener(frame: FrameType | None) -> FrameType | None:
-    """The code outside of the standard library that opens a file; None where that is an import, or simkit."""
+def _opener(frame: FrameType | None, event: str) -> FrameType | None:
+    """The code outside of the standard library that opens a file; None where that is an import, or simkit.
+
+    What simkit starts it starts for a run.
+    """
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or file.endswith(_FOR_ITSELF):
             return None
         is_library = file.startswith(_standard_library()) and "site-packages" not in file
         if not is_library and not file.startswith("<frozen "):
-            return None if is_ours(file) else frame
+            if not is_ours(file):
+                return frame
+            if event not in _STARTS:
+                return None
         frame = frame.f_back
     return None
 
 
 def _importing(frame: FrameType | None) -> FrameType | None:
     """The module of the project that is being imported, and does this."""
-    while frame is not None and not is_ours(frame.f_code.co_filename):
+    while frame is not None and (
+        not is_ours(frame.f_code.co_filename) or frame.f_code.co_filename == _NOTICING
+    ):
         if frame.f_code.co_name == "<module>" and is_project_file(frame.f_code.co_filename):
             return frame
         frame = frame.f_back

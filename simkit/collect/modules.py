@@ -19,6 +19,7 @@ from typing import Any
 import pluggy
 
 from simkit.collect.config import SIMCONF, import_folders, is_below
+from simkit.collect.effects import effects
 from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec, Hooks
@@ -46,8 +47,11 @@ def load(path: Path, rootdir: Path) -> ModuleType:
         nearest = simconfs(path, rootdir)
         if nearest:
             load(nearest[0], rootdir)
+    if effects().is_new(path):
+        effects().put_in_place(path, simconfs(path, rootdir))
     turn_to(path, rootdir)
-    return module or _execute(path, rootdir)
+    with effects().importing(path, module):
+        return module or _execute(path, rootdir)
 
 
 def simconfs(path: Path, rootdir: Path) -> list[Path]:

@@ -166,6 +166,8 @@ class Plan:
         The project's files that it needs, as they were when it was collected.
     readings
         The files that this code read while it was imported, by path.
+    unequal
+        Values of its modules that are others in the owner's process, in words.
     stream_name
         The name by which its random streams derive from the root seed, if not its own.
     over
@@ -195,6 +197,7 @@ class Plan:
     sources: Sources = Sources()
     readings: Mapping[str, OpenedFile] = attrs.field(factory=dict)
     over: Callable[[Space], Plan] | None = None
+    unequal: tuple[str, ...] = ()
     stream_name: str = ""
 
     @property

@@ -49,9 +49,21 @@ class Surrounding:
 State = Mapping[str, Any]  # of each surrounding, by its name
 
 
-def surroundings() -> list[Surrounding]:
-    """All that there are at present."""
-    return [one for one in _ALL if not one.library or sys.modules.get(one.library) is not None]
+def surroundings(done: str = "") -> list[Surrounding]:
+    """All that there are at present.
+
+    Parameters
+    ----------
+    done
+        A module that was executed just now, and counts although its import is not over.
+    """
+    return [one for one in _ALL if not one.library or one.library == done or _is_loaded(one.library)]
+
+
+def _is_loaded(library: str) -> bool:
+    """Whether a module is loaded whole."""
+    module = sys.modules.get(library)
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
 
 
 def look(those: list[Surrounding]) -> dict[str, Any]:
@@ -73,6 +85,29 @@ def put_back(those: list[Surrounding], before: State) -> list[str]:
             moved.append(one.name)
             one.put_back(state)
     return moved
+
+
+def merged(before: Any, after: Any, now: Any) -> Any:
+    """A state with the change from one to another applied to it, where both have the same parts."""
+    if before == after:
+        return now
+    if isinstance(before, dict) and isinstance(after, dict) and isinstance(now, dict):
+        kept = {name: state for name, state in now.items() if name in after or name not in before}
+        moved = [name for name in after if name not in before or before[name] != after[name]]
+        return {**kept, **{n: merged(before.get(n), after[n], now.get(n)) for n in moved}}
+    if (
+        isinstance(before, (tuple, list))
+        and isinstance(after, type(before))
+        and isinstance(now, type(before))
+    ):
+        if len(before) == len(after) == len(now):
+            return type(before)(map(merged, before, after, now))
+        added = [state for state in after if state not in before]
+        remaining = [state for state in now if state in after or state not in before]
+        is_behind = list(after[: len(before)]) == list(before)
+        added = [state for state in added if state not in remaining]
+        return type(before)([*remaining, *added] if is_behind else [*added, *remaining])
+    return after
 
 
 @contextmanager
@@ -186,19 +221,18 @@ def _to_streams(state: tuple[Any, ...]) -> None:
 
 def _logging() -> tuple[Any, ...]:
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
-    told = [
-        (each, each.level, tuple(each.handlers), each.propagate, each.disabled)
+    told = {
+        each: (each.level, tuple(each.handlers), each.propagate, each.disabled)
         for each in (logging.root, *loggers)
         if each.level or each.handlers or each.disabled or not each.propagate
-    ]
+    }
     return logging.root.manager.disable, told
 
 
 def _to_logging(state: tuple[Any, ...]) -> None:
     logging.disable(state[0])
-    known = {id(logger): kept for logger, *kept in state[1]}
-    for logger, *_ in (*_logging()[1], *state[1]):
-        level, handlers, propagate, disabled = known.get(id(logger), (logging.NOTSET, (), True, False))
+    for logger in {**_logging()[1], **state[1]}:
+        level, handlers, propagate, disabled = state[1].get(logger, (logging.NOTSET, (), True, False))
         logger.setLevel(level)
         logger.handlers[:] = handlers
         logger.propagate, logger.disabled = propagate, disabled
@@ -303,5 +337,6 @@ _ALL = (
     Surrounding("open figures", _figures, _to_figures, "matplotlib._pylab_helpers"),
     Surrounding("mpmath's precision", _mpmath, _to_mpmath, "mpmath"),
     Surrounding("scipy's error state", _special, _to_special, "scipy.special"),
-    Surrounding("Brian2's device, clock and objects", brian.look, brian.put_back, "brian2.only"),
+    Surrounding(brian.NAME, brian.look, brian.put_back, "brian2"),
 )
+LIBRARIES = frozenset(one.library for one in _ALL if one.library)  # modules, which have a state of their own

@@ -13,9 +13,11 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
+from simkit.collect.captures import Captures
 from simkit.collect.code import changes
 from simkit.collect.collection import Candidate, resolve
 from simkit.collect.config import Outside, Settings
+from simkit.collect.effects import effects
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, node_id
 from simkit.collect.signatures import levels
@@ -100,10 +102,15 @@ class Recipe:
     rootdir: Path
     function: str
     code: Mapping[str, str]
+    captures: Captures
     payload: bytes  # a job without its plan, the names of the points, and the declared objects
 
     def __call__(self) -> tuple[Job, Declared]:
         """Make the job."""
+        with effects().apart(is_one=True), effects().collecting():
+            return self._made()
+
+    def _made(self) -> tuple[Job, Declared]:
         module = load(self.path, self.rootdir)
         inside = levels(self.path, self.rootdir, module)  # classes of theirs are in the payload
         import dill
@@ -119,7 +126,8 @@ class Recipe:
         if different:
             msg = f"{shown_path(self.path)} changed while the study was starting: {'; '.join(different)}"
             raise SimkitError(msg)
-        plan = attrs.evolve(plan.supplied(suppliers), stream_name=stream)
+        unequal = tuple(plan.captures.others(self.captures))
+        plan = attrs.evolve(plan.supplied(suppliers), stream_name=stream, unequal=unequal)
         return attrs.evolve(job, plan=plan), Declared(declared)
 
 
@@ -171,7 +179,7 @@ def portable(job: Job, declared: Declared) -> Source:
         raise SimkitError(
             f"{plan.node_id}: cannot be sent to a worker process: {error}\n    {cure}"
         ) from None
-    return Recipe(plan.path, plan.rootdir, plan.function.__name__, plan.code, payload)
+    return Recipe(plan.path, plan.rootdir, plan.function.__name__, plan.code, plan.captures, payload)
 
 
 def _is_in_its_file(plan: Plan) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from simkit.collect import surroundings
 from simkit.collect.brian import brian2, device_hook
 from simkit.collect.draws import BRIAN2, NUMPY, generators_in
+from simkit.collect.effects import effects
 from simkit.collect.plan import Plan
 from simkit.declare.forms import Array
 from simkit.inject.generators import Stream, global_streams, load_libraries, stream_of
@@ -49,7 +50,6 @@ class Baseline:
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         self.streams: list[Stream] = []
-        self.around: list[surroundings.Surrounding] = []
         self.before: tuple[list[Any], dict[str, Any]] = ([], {})
         self.words: list[Array] = []
         self.is_as_before = False  # nothing was changed since `note`
@@ -76,9 +76,13 @@ class Baseline:
         begun = time.perf_counter()
         self.is_as_before = False
         self.streams = [*global_streams(), *self.own]
-        self.around = surroundings.surroundings()
-        self.before = [stream.state() for stream in self.streams], surroundings.look(self.around)
+        around = surroundings.look(surroundings.surroundings())
+        self.before = [stream.state() for stream in self.streams], around
         self.cost = time.perf_counter() - begun
+
+    def around(self) -> tuple[list[surroundings.Surrounding], dict[str, Any]]:
+        """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
+        return surroundings.surroundings(), {**effects().fresh, **self.before[1]}
 
     def give(self, seeds: Array | None) -> None:
         """Take the seeds of a batch's runs."""
@@ -112,7 +116,7 @@ class Baseline:
     def end(self) -> None:
         """Put back what a run has changed."""
         if self.cleans_each or self.is_slow:
-            surroundings.put_back(self.around, self.before[1])
+            surroundings.put_back(*self.around())
 
     def drawn(self) -> list[str]:
         """The generators that the last run of the batch drew from."""
@@ -130,7 +134,7 @@ class Baseline:
         """Whether runs without care drew from a generator, or left something behind; then each gets it from now on."""
         states = zip(self.streams, self.before[0], strict=True)
         drew = not self.words and any(stream.state() != state for stream, state in states)
-        left = bool(surroundings.changed(self.around, self.before[1]))
+        left = bool(surroundings.changed(*self.around()))
         self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or left
         self.is_random = self.is_random or drew
         self.is_as_before = not (self.words or drew or left)
@@ -140,7 +144,7 @@ class Baseline:
         """Let everything be as it was before the batch."""
         if self.is_as_before:
             return
-        surroundings.put_back(self.around, self.before[1])
+        surroundings.put_back(*self.around())
         for stream, state in zip(self.streams, self.before[0], strict=True):
             if stream.state() != state:
                 stream.restore(state)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from simkit.collect.effects import effects
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
@@ -150,7 +151,11 @@ class Injector:
         Batch
             The runs that were executed: fewer than asked for when the batch takes long, or shall stop.
         """
-        with listener().to(self.readings), self.hearing.to(beat, has_log=log is not None):
+        with (
+            effects().watching(),
+            listener().to(self.readings),
+            self.hearing.to(beat, has_log=log is not None),
+        ):
             batch = self._batch(portion, beat, log)
         new, heard = self.readings.taken(), self.hearing.taken()
         return attrs.evolve(batch, readings=new, heard=heard) if new or heard else batch

@@ -68,6 +68,7 @@ class Watch:
             *_seeded(drawn),
             *_unseeded(loaded),
             *_mutated(self.changed),
+            *_unequal(self.plan.unequal),
             *_shared(self.files),
             *_moved(self.globals, _globals(self.plan)),
             *_large(results),
@@ -156,6 +157,16 @@ def _seeded(drawn: Sequence[str]) -> Iterable[Warned]:
     """A remark, no warning: nothing is wrong."""
     if drawn:
         yield "", f"seeded for each run from its seed: {', '.join(drawn)}"
+
+
+def _unequal(words: Sequence[str]) -> Iterable[Warned]:
+    if words:
+        which = "; ".join(words[:3])
+        text = (
+            f"importing the code again gave other values: {which}: runs in other workers have others, too; "
+        )
+        cure = "compute them in a @parameter, from rng or seed where they are drawn"
+        yield "unequal_modules", text + cure
 
 
 def _libraries() -> frozenset[str]:

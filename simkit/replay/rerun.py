@@ -16,6 +16,7 @@ import numpy as np
 
 from simkit.collect.collection import Candidate, candidate_of, resolve
 from simkit.collect.config import Outside, Settings, find_rootdir, is_below
+from simkit.collect.effects import effects
 from simkit.collect.modules import load
 from simkit.collect.plan import Plan, experiment_name, given_by_code
 from simkit.collect.program import experiment_of, is_recorded_script, with_code
@@ -75,7 +76,9 @@ def source_of(recorded: Recorded, function: Callable[..., Any] | None = None) ->
         raise _no_file(recorded, file, name)
     _check_import(path)
     rootdir = _rootdir(path, file)
-    module = load(path, rootdir)
+    with effects().collecting():
+        module = load(path, rootdir)
+    effects().put_in_place(path)
     function = _named(module, name)
     if function is None:
         names = [experiment_name(experiment) for experiment, _ in tagged(module, "experiment")]

@@ -17,6 +17,7 @@ from simkit.analyse.stages import Supply
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
+from simkit.collect.effects import effects
 from simkit.collect.listener import OpenedFile, OpenedFiles, listener
 from simkit.collect.modules import hooked_engines, simconfs, turn_to
 from simkit.collect.plan import Plan
@@ -112,8 +113,10 @@ def study(
     file = settings.into or settings.output
     sweep_results(settings.results if file is None else file.parent)
     if item.plan.captures.imported:
+        effects().put_in_place(item.plan.path)
         turn_to(item.plan.path, item.plan.rootdir)
     supply = Supply(settings, slots)
+    supply.remarks.extend(effects().remarks.pop(item.plan.path, ()))
     item = attrs.evolve(item, plan=supplied(item.plan, supply))
     if item.plan.strategy is not None and not _selects(item, settings):
         from simkit.study.strategies import study_adaptively

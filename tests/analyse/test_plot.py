@@ -137,6 +137,11 @@ def test_the_legend_does_not_cover_the_data(record):
     assert legend.x1 <= axes.figure.bbox.x1 + 1
     given = plt.figure().subplots()
     assert traj.plot("result", ax=given).get_legend() is not None
+    bokeh = pytest.importorskip("bokeh.models", reason="an extra: pip install simkit[page]")
+    beside = traj.plot("result", backend="bokeh").right
+    assert [[item.label.value for item in one.items] for one in beside if isinstance(one, bokeh.Legend)] == [
+        ["1", "2"]
+    ]
 
 
 def test_without_matplotlib(tmp_path):

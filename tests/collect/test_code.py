@@ -178,6 +178,11 @@ def f():
         ("import helper", "import helper as h\n    return h.scale(1)"),
         ("import helper\ndef g(call=helper.scale):\n    return call(1)", "return g()"),
         ("import helper\ntable = {'scale': helper.scale}", "return table['scale'](1)"),
+        ("from helper import scale", "return eval('sc' + 'ale')(1)"),
+        ("import helper", "return eval('helper.' + 'scale')(1)"),
+        ("import helper", "exec('r = helper.' + 'scale(1)')"),
+        ("import helper", "return getattr(helper, 'sc' + 'ale')(1)"),
+        ("import helper", "return vars(helper)['sc' + 'ale'](1)"),
         ("import helper\nif True:\n    def g():\n        return helper.scale(1)", "return g()"),
     ],
 )

@@ -414,3 +414,32 @@ def test_a_library_that_looks_for_its_version_reads_no_folder_of_the_project(pro
     project.ok("-n", "0")
     project.file("plot.png", "new")
     assert "nothing to do" in project.ok("-n", "0").out
+
+
+@pytest.mark.parametrize("call", ["run.command", "subprocess.run"])
+def test_a_script_that_another_process_executes_is_an_input(project, call):
+    text = """
+    import subprocess, sys
+    from pathlib import Path
+    from simkit import experiment, product
+
+    MODEL = Path(__file__).parent / "model.py"
+
+    @experiment
+    @product(x=[1, 2])
+    def scripted(x, run):
+        output = CALL([sys.executable, str(MODEL), str(x)]EXTRA).stdout
+        return int(output)
+    """
+    extra = "" if call == "run.command" else ", capture_output=True, text=True, check=True"
+    text = text.replace("CALL", call).replace("EXTRA", extra)
+    model = "import sys\nprint(int(sys.argv[1]) * 2)\n"
+    project.file("model.py", model)
+    project.file("sim_scripted.py", text)
+    project.ok("-n", "0")
+    project.file("model.py", model.replace("* 2", "* 3"))
+    project.file("sim_scripted.py", text.replace("[1, 2]", "[1, 2, 3]"))
+    result = project.ok("-n", "1")
+    assert "model.py" in result.out
+    with project.open("scripted-002") as traj:
+        assert traj["result"].tolist() == [3, 6, 9]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 from itertools import combinations
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +17,13 @@ from simkit.inject.generators import global_streams, seeded, stream_of
 from simkit.inject.seeds import child_words, run_seeds, small_seed, small_seeds
 
 HELPER = """
-import random
+import os, random, signal
 import numpy as np
+
+def killed(x):
+    if x == 6 and os.path.exists("kill"):
+        os.remove("kill")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 STREAM = np.random.default_rng(42)
 
@@ -80,6 +88,7 @@ def varying(x):
 @experiment
 @product(x=range(9))
 def kinds(x, rng, seed, random_state, constant, handed, network, noise, drawn, varying):
+    helper.killed(x)
     return {
         "rng": rng.random(), "state": random_state / 2**32, "own": np.random.default_rng(seed + 1).random(),
         "numpy": np.random.rand(), "python": random.random(), "gauss": random.gauss(0, 1),
@@ -123,7 +132,18 @@ def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
     project.ok("--seed", "8", "--fresh", "sim_kinds.py::kinds[4]", "-n", "1")
     project.ok("--seed", "8", "-n", "2")
     assert columns(project, f"kinds-{len(WAYS) + 1:03}") == first
-    verified = project.simkit("verify", "results/kinds-001.h5")
+    # Begun, killed, and finished later.
+    project.ok("--seed", "8", "--fresh", "sim_kinds.py::kinds[0:4]", "-n", "0")
+    project.file("kill", "")
+    assert project.simkit("-n", "0").code == -signal.SIGKILL
+    project.ok("-n", "2")
+    assert columns(project, f"kinds-{len(WAYS) + 2:03}") == first
+    # In three shards, merged.
+    for shard in range(3):
+        project.ok("--seed", "8", "--shard", f"{shard}/3", "--output", "results/set.h5", "-n", str(shard))
+    project.ok("merge", "results/whole.h5", "results/set.h5")
+    assert columns(project, "whole") == first
+    verified = project.simkit("verify", "results/whole.h5")
     assert verified.code == 0, verified.out
 
 
@@ -244,6 +264,91 @@ def test_compiled_functions_of_numba_are_seeded(project):
     found = [values(project.open(f"compiled-00{n}"), "z") for n in (1, 2)]
     assert found[0] == found[1]
     assert len({value for row in found[0] for value in row[1:]}) == 18
+
+
+class Numbers:
+    """The little of a library's generator that is asked for: a number counted on from a seed."""
+
+    def __init__(self):
+        self.state = 0
+
+    def seed(self, number):
+        assert 0 <= number < 2**63
+        self.state = number
+
+    def draw(self):
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return self.state / 2**64
+
+    def bytes(self):
+        return np.frombuffer(self.state.to_bytes(8, "little"), np.uint8)
+
+    def set_bytes(self, array):
+        self.state = int.from_bytes(bytes(array), "little")
+
+
+def stand_in(name):
+    """A module with the functions of a library's that seed its generator, and one that draws from it."""
+    library, numbers = ModuleType(name), Numbers()
+    library.draw = numbers.draw
+    if name == "torch":
+        library.manual_seed, library.uint8 = numbers.seed, np.uint8
+        library.tensor = np.array
+        library.get_rng_state, library.set_rng_state = numbers.bytes, numbers.set_bytes
+    else:
+        library.random = SimpleNamespace(**{"set_seed" if name == "tensorflow" else "seed": numbers.seed})
+    return library, numbers
+
+
+library = ModuleType("none")
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "cupy"])
+def test_the_global_generators_of_libraries_are_seeded_for_each_run(project, monkeypatch, name):
+    monkeypatch.chdir(project.path)
+    made, numbers = stand_in(name)
+    monkeypatch.setitem(sys.modules, name, made)
+    monkeypatch.setitem(globals(), "library", made)
+    numbers.seed(7)
+
+    def draws(x):
+        return library.draw()
+
+    whole = simkit.run(draws, simkit.explore(x=range(6)), seed=3, output="whole.h5")["result"].tolist()
+    assert len(set(whole)) == 6
+    assert numbers.state == 7 or name != "torch"  # the others can't be asked where they are
+    numbers.seed(8)
+    simkit.run(draws, simkit.explore(x=range(2)), seed=3, output="parts.h5")
+    numbers.seed(9)
+    parts = simkit.run(draws, simkit.explore(x=range(6)), seed=3, output="parts.h5")["result"].tolist()
+    assert parts == whole
+
+
+def test_a_generator_object_of_torch_is_seeded_for_each_run(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    made, _ = stand_in("torch")
+    monkeypatch.setitem(sys.modules, "torch", made)
+    kind = type(
+        "Generator",
+        (Numbers,),
+        {
+            "__module__": "torch",
+            "manual_seed": Numbers.seed,
+            "get_state": Numbers.bytes,
+            "set_state": Numbers.set_bytes,
+        },
+    )
+    own = kind()
+
+    def draws(x):
+        return own.draw()
+
+    first = simkit.run(draws, simkit.explore(x=range(4)), seed=3, output="first.h5")["result"].tolist()
+    assert own.state == 0
+    own.seed(5)
+    again = simkit.run(draws, simkit.explore(x=range(4)), seed=3, output="again.h5")["result"].tolist()
+    assert again == first
+    assert len(set(first)) == 4
 
 
 PROXY = """

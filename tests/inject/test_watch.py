@@ -454,3 +454,27 @@ def test_warnings_of_one_call_count_for_all_of_its_runs(project, most):
     )
     out = project.ok("-n", "0").out
     assert "RuntimeWarning: divide by zero encountered in divide, sim_v.py:8: 12 runs" in out
+
+
+def test_values_of_modules_that_each_process_has_others_of_are_named(project):
+    project.file(
+        "sim_unequal.py",
+        """
+        import os
+        import numpy as np
+        from simkit import experiment, explore
+
+        W = np.random.default_rng().random(3)
+        WHO = f"process {os.getpid()}"
+        SAME = np.random.default_rng(1).random(3)
+
+        @experiment
+        @explore(x=range(4))
+        def unequal(x):
+            return {"w": W.sum() + SAME.sum(), "who": len(WHO)}
+        """,
+    )
+    result = project.ok("-n", "1", "--start-method", "spawn")
+    assert "importing the code again gave other values: sim_unequal.py::W (ndarray in one" in result.out
+    assert "sim_unequal.py::WHO ('process " in result.out
+    assert "SAME" not in result.out

@@ -30,6 +30,7 @@ from simkit.cli.verbs.words import (
     tolerance,
     verify_command,
 )
+from simkit.collect.effects import effects
 from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.events import MOST, Events
@@ -77,7 +78,7 @@ def main(options: argparse.Namespace) -> int:
     if options.whole_file:
         return whole_files(Path(file_at(options.file).partition("::")[0]), options.json or None)
     allowed = tolerance(options)
-    with closing(recorded_at(options.file, options.name)) as recorded:
+    with effects().apart(), closing(recorded_at(options.file, options.name)) as recorded:
         runs = chosen(recorded, options.runs, options.sample)
         workers = 0 if options.pdb else worker_count(options.workers)
         if not options.json:
