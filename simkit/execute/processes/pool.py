@@ -186,10 +186,15 @@ class Pool:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
                 if isinstance(batch, Batch):
-                    settled = agenda.settle(batch)
+                    settled, problem = agenda.settle(batch), None
                     if is_small(batch) and not stop():
-                        self._feed(feed)  # the worker needn't wait until this is recorded
+                        try:
+                            self._feed(feed)  # the worker needn't wait until this is recorded
+                        except Exception as error:  # of a strategy or condition, say
+                            problem = error
                     yield settled
+                    if problem is not None:
+                        raise problem
                 elif batch is not None:
                     yield batch
                     worker.answer(batch)
