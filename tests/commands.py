@@ -15,7 +15,9 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -120,6 +122,8 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     sys.orig_argv[:] = request["words"]
     sys.argv[1:] = request["words"][3:]
     sys.path.insert(0, request["cwd"])
+    time.tzset()
+    tempfile.tempdir = None  # what the environment said was remembered
     sys.modules["numpy.random"].seed()  # Python's own generator does so itself
 
 

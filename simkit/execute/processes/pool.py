@@ -186,15 +186,12 @@ class Pool:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
                 if isinstance(batch, Batch):
-                    settled, problem = agenda.settle(batch), None
-                    if is_small(batch) and not stop():
-                        try:
+                    settled = agenda.settle(batch)
+                    try:
+                        if is_small(batch) and not stop():
                             self._feed(feed)  # the worker needn't wait until this is recorded
-                        except Exception as error:  # of a strategy or condition, say
-                            problem = error
-                    yield settled
-                    if problem is not None:
-                        raise problem
+                    finally:
+                        yield settled  # before an error of the agenda, such as a strategy's
                 elif batch is not None:
                     yield batch
                     worker.answer(batch)
