@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from conftest import Project
+from processes import alive
 
 from simkit.inject.leftovers import SHARED, kept_folders, prefix, run_folder, sweep
 
@@ -29,16 +31,13 @@ WORKING = """
     """
 
 
-def left(temp: Path) -> list[str]:
-    """What stands in the temporary folder, and of simkit's in the shared memory of processes that are dead."""
+def left(temp: Path, processes: Sequence[int]) -> list[str]:
+    """What stands in the temporary folder, and what of these processes in the shared memory."""
     there = [path.name for path in temp.iterdir()]
     shared = os.listdir(SHARED) if SHARED else []
-    dead = [name for name in shared if name.startswith(f"simkit-{HERE}-") and not alive(name)]
-    return there + dead
-
-
-def alive(name: str) -> bool:
-    return os.path.exists(f"/proc/{name.split('-')[2]}")
+    return there + [
+        name for name in shared if name.startswith(tuple(f"simkit-{HERE}-{p}-" for p in processes))
+    ]
 
 
 @pytest.fixture
@@ -58,15 +57,17 @@ def test_a_study_that_was_killed_with_all_its_processes(project: Project, temp, 
     with project.under_way(*way) as process:
         project.until(lambda: project.has("busy") and (project.path / "busy").read_text().count(" "))
         nursery, worker = map(int, (project.path / "busy").read_text().split())
+        started = alive(process.pid, project.path)
         if way != ["-n", "0"]:
             os.kill(nursery, signal.SIGKILL)
         os.kill(process.pid, signal.SIGKILL)
         os.kill(worker, signal.SIGKILL) if worker != process.pid else None
         process.communicate(timeout=600)
-    assert left(temp)
+    assert left(temp, started)
+    project.until(lambda: not alive(process.pid, project.path))
     project.file("go")
     project.ok(*way)
-    assert left(temp) == []
+    assert left(temp, started) == []
     assert sorted(path.name for path in (project.path / "results").iterdir()) == ["working-001.h5"]
 
 
@@ -74,9 +75,10 @@ def test_a_killed_owner_leaves_nothing(project: Project, temp):
     project.file("sim_working.py", WORKING)
     with project.under_way("-n", "2") as process:
         project.until(lambda: project.has("busy"))
+        started = alive(process.pid, project.path)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=600)
-    project.until(lambda: not left(temp))
+    project.until(lambda: not left(temp, started))
 
 
 def test_the_folder_of_a_run_is_kept_and_named_where_its_worker_is_killed(project: Project, temp):
@@ -85,9 +87,9 @@ def test_the_folder_of_a_run_is_kept_and_named_where_its_worker_is_killed(projec
     traj = project.open("working-001")
     folder = traj.error(3).rpartition("is kept: ")[2].rstrip(")")
     assert Path(folder, "state").read_text() == "3"
-    assert left(temp) == [Path(folder).name]
+    assert left(temp, []) == [Path(folder).name]
     sweep()
-    assert left(temp) == [Path(folder).name]
+    assert left(temp, []) == [Path(folder).name]
 
 
 def test_nothing_of_the_living_is_swept(temp):

@@ -55,16 +55,18 @@ HIDDEN = "def gain():\n    return 2.0\n"
 REACHES = """
 from simkit import experiment, product
 
-def ask(text):
-    return eval(text)
+import pickle
 
 import lib
+
+def ask(name):
+    return pickle.loads(name)()
 
 {more}
 @experiment
 @product(x=[1, 2])
 def f(x):
-    return x * ask("lib.gain()")
+    return x * ask(b"clib\\ngain\\n.")
 """
 
 

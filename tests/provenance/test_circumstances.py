@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import threading
 import time
 from importlib import metadata
 
@@ -33,6 +34,7 @@ def test_the_facts_of_a_session(study, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     before = time.time()
+    monkeypatch.setattr(threading, "active_count", lambda: 1)  # whatever other tests have left
     session = last(study.run(SOURCE, seed=5, workers=2))
     assert before <= session["started"] <= session["ended"] <= time.time()
     assert session["outcome"] == "2 done"

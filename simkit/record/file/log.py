@@ -401,9 +401,10 @@ class LoggedView:
             if len(self._blocks) == _MOST_BLOCKS:
                 self._blocks.clear()
             low, high = number * BLOCK, min((number + 1) * BLOCK, self._end)
-            block = self._blocks[number] = memoryview(bytearray(high - low))
+            block = memoryview(bytearray(high - low))
             self._read(block, low)
             self.guard.check(self._read, low, high, block)
+            self._blocks[number] = block
         return block
 
     def _check_present(self) -> None:
