@@ -41,6 +41,8 @@ class Baseline:
         Whether the runs of the last batch took so long that both cost nothing beside them, and are done.
     has_checkpoints
         Whether runs may ask where their generators are.
+    is_for_one
+        Whether this process ends after one run, with all that this has changed.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -55,6 +57,7 @@ class Baseline:
         self.is_as_before = False  # nothing was changed since `note`
         self.position = -1  # of the last run that was seeded
         self.has_checkpoints = False
+        self.is_for_one = False
         self.seeded: list[Any] = []  # the states that it began from
         self.cost = 0.0  # seconds of the care for a run
         self.is_random = bool(plan.streams or plan.generators)
@@ -76,6 +79,8 @@ class Baseline:
         begun = time.perf_counter()
         self.is_as_before = False
         self.streams = [*global_streams(), *self.own]
+        if self.is_for_one:
+            return
         around = surroundings.look(surroundings.surroundings())
         self.before = [stream.state() for stream in self.streams], around
         self.cost = time.perf_counter() - begun
@@ -115,7 +120,7 @@ class Baseline:
 
     def end(self) -> None:
         """Put back what a run has changed."""
-        if self.cleans_each or self.is_slow:
+        if (self.cleans_each or self.is_slow) and not self.is_for_one:
             surroundings.put_back(*self.around())
 
     def drawn(self) -> list[str]:
@@ -132,6 +137,8 @@ class Baseline:
 
     def has_moved(self) -> bool:
         """Whether runs without care drew from a generator, or left something behind; then each gets it from now on."""
+        if self.is_for_one:
+            return False
         states = zip(self.streams, self.before[0], strict=True)
         drew = not self.words and any(stream.state() != state for stream, state in states)
         left = bool(surroundings.changed(*self.around()))
@@ -142,7 +149,7 @@ class Baseline:
 
     def restore(self) -> None:
         """Let everything be as it was before the batch."""
-        if self.is_as_before:
+        if self.is_as_before or self.is_for_one:
             return
         surroundings.put_back(*self.around())
         for stream, state in zip(self.streams, self.before[0], strict=True):

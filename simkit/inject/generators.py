@@ -63,7 +63,7 @@ def global_streams() -> list[Stream]:
 
 def load_libraries(names: frozenset[str]) -> None:
     """Import those of the libraries that the runs would import themselves: else the first run is not seeded."""
-    for name in sorted(names & {*LIBRARIES} - sys.modules.keys()):
+    for name in sorted(name for name in names if name in LIBRARIES and name not in sys.modules):
         try:
             importlib.import_module(name)
         except ImportError:  # the run will say so, if it gets there

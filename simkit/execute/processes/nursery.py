@@ -6,7 +6,6 @@ owner the end of its pipe, says how each one ended, and kills them all when the 
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
@@ -15,6 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,7 @@ from multiprocess import reduction
 from simkit.declare.external import kill_family, kill_group
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
+from simkit.execute.processes.fork import Fork, be_ready, can_fork
 from simkit.execute.processes.groups import STOPPING, ignore_signals, lead_session
 from simkit.execute.processes.worker import Seat, work
 from simkit.execute.resources import limit_threads
@@ -171,7 +172,7 @@ def _serve(
         connection.close()
     lead_session()
     with ignore_signals():
-        is_ready = isolate and sys.platform == "linux"
+        is_ready = isolate and can_fork()
         if is_ready:
             source, method = _ready(source)
         Starter(source, method, owner, orders, news, is_ready=is_ready).serve()
@@ -187,7 +188,7 @@ def _ready(source: Source) -> tuple[Source, Method]:
         made = source()
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise: each worker will say so
         return source, "fork"
-    gc.freeze()
+    be_ready()
     return (lambda: made), "fork"
 
 
@@ -241,10 +242,13 @@ class Starter:
         context = multiprocess.get_context(self.method)
         ours, theirs = context.Pipe()
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
-        args = (theirs, self.source, attrs.evolve(seat, is_limited=self.is_ready), inherited)
-        process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
+        args = (theirs, self.source, attrs.evolve(seat, is_ready=self.is_ready), inherited)
         with _without_main(), signals_blocked(STOPPING):
-            process.start()
+            if self.is_ready:
+                process: Any = Fork(partial(_work, *args))
+            else:
+                process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
+                process.start()
         theirs.close()
         reduction.send_handle(self.orders, ours.fileno(), self.owner)
         ours.close()
@@ -289,7 +293,7 @@ class Starter:
 
 def _sentinel(process: Any) -> int:
     """What is readable once a process has ended; its own is open as long as one of its children holds it."""
-    if hasattr(os, "pidfd_open"):
+    if hasattr(os, "pidfd_open") and not isinstance(process, Fork):
         try:
             return os.pidfd_open(process.pid)
         except OSError:
