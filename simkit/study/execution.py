@@ -306,9 +306,9 @@ class Execution:
         """Record what fixtures printed in the end, which is after the file was closed; a set of shards has no place."""
         if self.target.is_set:
             return
-        with suppress(SimkitError):  # the file is gone, or another session's by now: it is shown all the same
-            with self.target.slot.editing(durable=self.settings.durable) as additions:
-                additions.amend_session({"printed": text})
+        editing = self.target.slot.editing(durable=self.settings.durable)
+        with suppress(SimkitError), editing as additions:  # where the file is gone by now it is shown all the same
+            additions.amend_session({"printed": text})
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
