@@ -307,7 +307,7 @@ class Execution:
         if self.target.is_set:
             return
         editing = self.target.slot.editing(durable=self.settings.durable)
-        with suppress(SimkitError), editing as additions:  # where the file is gone by now it is shown all the same
+        with suppress(SimkitError), editing as additions:  # it is shown in any case
             additions.amend_session({"printed": text})
 
     @contextmanager
