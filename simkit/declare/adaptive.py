@@ -35,10 +35,29 @@ def adaptive(
     start
         A trajectory file of an earlier study: its points are learned before the first one is asked for.
 
+    Returns
+    -------
+    callable
+        The decorator.
+
     Raises
     ------
     SimkitError
         For what is no function, and on an experiment that has a space.
+
+    Examples
+    --------
+    >>> def halve(n=3):
+    ...     x = 8.0
+    ...     for _ in range(n):
+    ...         results = yield explore(x=[x])
+    ...         x /= 2
+    >>> @experiment
+    ... @adaptive(halve)
+    ... def square(x):
+    ...     return {"y": x**2}
+    >>> simkit.run(square)["y"]
+    array([64., 16.,  4.])
     """
     if not inspect.isfunction(strategy) or inspect.iscoroutinefunction(strategy):
         msg = (
