@@ -74,6 +74,8 @@ class Effects:
         What importing a module changed, if anything.
     modules
         Those of the project.
+    present
+        The names of the modules that are imported where everything is as now, and by file those where that alone was.
     is_collecting
         Whether files are imported and planned, rather than run.
     depth
@@ -88,6 +90,8 @@ class Effects:
         self.states: dict[Path, dict[str, Any]] = {}
         self.of_modules: dict[ModuleType, Effect] = {}
         self.modules: dict[ModuleType, None] = {}
+        self.present: frozenset[str] = frozenset()
+        self.presences: dict[Path, frozenset[str]] = {}
         self.is_collecting = False
         self.depth = 0
         self.remarks: dict[Path, list[str]] = {}
@@ -130,7 +134,7 @@ class Effects:
             self.origin = None
             if not is_one:
                 put_back(self._all(), before)
-            for known in (self.states, self.of_modules, self.modules, self.remarks):
+            for known in (self.states, self.presences, self.of_modules, self.modules, self.remarks):
                 known.clear()
 
     @contextmanager
@@ -199,6 +203,9 @@ class Effects:
         self._arrive(module.__name__)
         after = self._look(module.__name__)
         effect = Effect({**{name: self.fresh[name] for name in self.fresh if name in after}, **before}, after)
+        if self.origin is not None:  # a variable that came with its module has changed if it is not as it came
+            came = {each: state for each, state in self.origin[_MODULES].items() if each in after[_MODULES]}
+            effect = attrs.evolve(effect, before={**effect.before, _MODULES: {**came, **before[_MODULES]}})
         if any(name in effect.before and effect.before[name] != state for name, state in after.items()):
             self.of_modules[module] = effect
             return effect
@@ -226,7 +233,9 @@ class Effects:
         """
         path = Path(os.path.abspath(path))
         if self.origin is not None and not self.depth:
-            state = next((self.states[each] for each in (path, *above) if each in self.states), self.origin)
+            base = next((each for each in (path, *above) if each in self.states), path)
+            state = self.states.get(base, self.origin)
+            self.present = self.presences.get(base, frozenset())
             put_back(self._all(), self._without_devices(state, path))
 
     def _without_devices(self, state: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -257,6 +266,7 @@ class Effects:
             self.depth -= 1
         self._arrive("")
         self.states[path] = after = self._look()
+        self.presences[path] = self.present
         for name in _GENERATORS:
             if before[name] != after[name]:
                 self._say(path, _DRAWN.format(shown_path(path), name))
@@ -264,11 +274,24 @@ class Effects:
     def _repeat(self, module: ModuleType | None, path: Path) -> None:
         """Change again what modules had changed when they were imported: those that a file imports, and itself."""
         if not self.of_modules:
+            self.present |= self._reached(path, module)
             return
-        names = _imported(path, getattr(module, "__package__", None) or "")
+        names = self._reached(path, module) - self.present
+        self.present |= names
         for other, effect in list(self.of_modules.items()):
             if other is module or (other.__name__ in names and sys.modules.get(other.__name__) is other):
                 put_back(self._all(), effect.repeated(self._look()))
+
+    def _reached(self, path: Path, module: ModuleType | None) -> frozenset[str]:
+        """The modules that a file imports, with those that the project's among them import."""
+        package = getattr(module, "__package__", None) or ""
+        waiting, names = [(path, package)], set[str]()
+        while waiting:
+            new = _imported(*waiting.pop()) - names
+            names |= new
+            ours = [other for other in self.modules if other.__name__ in new]
+            waiting += [(Path(str(other.__file__)), other.__package__ or "") for other in ours]
+        return frozenset(names)
 
     def _globals(self) -> dict[tuple[ModuleType, str], Any]:
         """The numbers, texts and the like that the project's modules hold."""

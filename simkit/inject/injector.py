@@ -118,7 +118,7 @@ class Injector:
         self.desk = Desk(plan, self.values, self.readings, aside)
 
     def stand_alone(self, *, is_first: bool) -> None:
-        """This process ends after one run: nothing is put back, and the first of all is watched."""
+        """The process ends after one run: nothing is put back, and the first of all is watched."""
         self.baseline.is_for_one, self.watch = True, self.watch if is_first else None
 
     def prepare(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from simkit.collect.surroundings import merged
@@ -242,3 +244,53 @@ def test_what_brians_device_was_told_while_files_were_imported_is_said(project):
 )
 def test_a_change_of_one_state_is_made_in_another(before, after, now, wanted):
     assert merged(before, after, now) == wanted
+
+
+def structure(chance):
+    """Modules that import each other and set each other's variables: by name their statements."""
+    modules = {}
+    for name in ("one", "two", "three", "simconf", "sim_a", "sim_b"):
+        others = [each for each in ("one", "two", "three") if each in modules]
+        imports = [each for each in others if chance.random() < 0.6]
+        sets = [(each, chance.randrange(100)) for each in imports if chance.random() < 0.5]
+        modules[name] = (imports, sets)
+    return modules
+
+
+def in_a_fresh_process(modules, file):
+    """What the variables are when simconf and one file are imported, each module once."""
+    values, loaded = {}, set()
+
+    def load(name):
+        if name not in loaded:
+            loaded.add(name)
+            values[name] = 0
+            imports, sets = modules[name]
+            for other in imports:
+                load(other)
+            values.update(sets)
+
+    load("simconf")
+    load(file)
+    return [values[other] for other in modules[file][0]]
+
+
+def test_variables_of_shared_modules_are_those_of_a_fresh_process(project):
+    chance, structures = random.Random(17), {}
+    for number in range(12):
+        modules = structures[number] = structure(chance)
+        names = {each: each if each[:3] == "sim" else f"{each}_{number}" for each in modules}
+        for name, (imports, sets) in modules.items():
+            lines = ["X = 0", *(f"import {names[each]} as {each}" for each in imports)]
+            lines += [f"{each}.X = {value}" for each, value in sets]
+            seen = ", ".join(f"{each}.X" for each in imports)
+            own = f"def {name}_{number}():\n    return str([{seen}])\n"
+            lines += ["from simkit import experiment", "@experiment", own] if name[:4] == "sim_" else []
+            project.file(f"of{number}/{names[name]}.py", "\n".join(lines))
+    for session, way in enumerate("01"):
+        project.ok("-n", way, "--fresh")
+        for number, modules in structures.items():
+            for file in ("sim_a", "sim_b"):
+                with project.open(f"{file}_{number}-00{session + 1}") as traj:
+                    expected = str(in_a_fresh_process(modules, file))
+                    assert traj["result"][0] == expected, (number, file, modules)

@@ -40,9 +40,8 @@ class Fork:
         """Wait until it has ended, at most so many seconds."""
         if self.exitcode is not None:
             return
-        if timeout is not None:
-            if not wait([self.sentinel], timeout):
-                return
+        if timeout is not None and not wait([self.sentinel], timeout):
+            return
         self.exitcode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.sentinel)
 
