@@ -147,7 +147,7 @@ class Announcer:
             name=progress.target.slot.group, runs=progress.size,
             done=progress.recorded_done + progress.counts.get("done", 0), counts=progress.counts,
             interrupted=progress.interrupted, seconds=time.perf_counter() - progress.started, failures=kinds,
-            warnings=heard, logged=progress.n_logged,
+            warnings=heard, logged=progress.n_logged, printed=clean(progress.printed),
             remarks=[*progress.remarks, *progress.warnings], problems=progress.problems,
             log_left=None if replays else left_log(path) or None,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from rich.filesize import pick_unit_and_suffix
 from simkit.collect.plan import Plan
 from simkit.inform.failures import Failure, FailureKinds
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import WORDS, Batch, Heard, Status
+from simkit.values.batch import WORDS, Batch, Heard, Status, Teardown
 
 
 def size(nbytes: int) -> str:
@@ -130,15 +130,17 @@ class Progress:
     notices: list[str] = attrs.field(factory=list)  # what people want to know while runs are executed
     crew: Callable[[], tuple[int, int]] = lambda: (0, 0)  # workers, and those that have something to do
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
+    printed: str = ""  # by fixtures, when workers tore them down
 
     def take_notices(self) -> list[str]:
         """What was not said yet."""
         notices, self.notices = [notice for notice in self.notices if notice], []
         return notices
 
-    def take_problems(self, problems: list[str]) -> None:
-        """What went wrong outside of the runs."""
-        self.problems.extend(problem for problem in problems if problem)
+    def take_teardown(self, teardown: Teardown) -> None:
+        """What fixtures printed and what went wrong when they were torn down; what many workers say counts once."""
+        self.problems += teardown.problems
+        self.printed = "".join(dict.fromkeys([*filter(None, [self.printed]), *teardown.printed]))
 
     @property
     def path(self) -> Path:

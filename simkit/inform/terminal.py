@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from textwrap import indent
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
@@ -364,6 +365,9 @@ class Report:
                 print(
                     f"{progress.plan.node_id}: {counted(progress.n_logged, 'run')} printed something: {example}"
                 )
+            if progress.printed:
+                print(f"{progress.plan.node_id}: fixtures printed when they were torn down")
+                print(indent(last_lines(clean(progress.printed)), "    "))
 
     def show_durations(self, count: int) -> None:
         """The slowest runs of all."""
