@@ -20,7 +20,7 @@ _HEIGHT = 220
 
 
 @attrs.frozen(eq=False)
-class Numbers:
+class NumberArray:
     """An array of real numbers along one direction or two, and the unit that they are in."""
 
     values: Array
@@ -67,7 +67,7 @@ def picture(value: Any, label: str, theme: Theme, *, height: int = _HEIGHT) -> A
     return drawn
 
 
-def _lines(drawn: Any, arrays: Mapping[str, Numbers], label: str, theme: Theme) -> None:
+def _lines(drawn: Any, arrays: Mapping[str, NumberArray], label: str, theme: Theme) -> None:
     """Each array, or each row of it, over the time or over its own places."""
     from bokeh.models import ColumnDataSource
 
@@ -108,7 +108,7 @@ def _every(n: int) -> Any:
     return slice(None, None, -(-n // _MOST_POINTS) or 1)
 
 
-def _arrays(value: Any) -> dict[str, Numbers]:
+def _arrays(value: Any) -> dict[str, NumberArray]:
     """The arrays of numbers in a value that can be drawn together, by name; empty where there are none."""
     parts = {name: numbers for name, part in _parts(value) if (numbers := _numbers(part)) is not None}
     if "t" in parts and parts["t"].values.ndim == 1:
@@ -137,7 +137,7 @@ def _names(value: Any) -> list[str]:
     return names if hasattr(value, "__getitem__") and all(isinstance(name, str) for name in names) else []
 
 
-def _numbers(value: Any) -> Numbers | None:
+def _numbers(value: Any) -> NumberArray | None:
     """A value as an array of at least two real numbers; what is not finite is missing."""
     if isinstance(value, (str, bytes)) or value is None:
         return None
@@ -153,4 +153,4 @@ def _numbers(value: Any) -> Numbers | None:
         return None
     if array.dtype.kind == "f":
         array = np.where(np.isfinite(array), array, np.nan)
-    return Numbers(array.reshape(-1) if min(array.shape) == 1 else array, unit)
+    return NumberArray(array.reshape(-1) if min(array.shape) == 1 else array, unit)
