@@ -19,6 +19,19 @@ class SimkitError(Exception):
     """Something the user can mend: usage, collection, configuration or a file.
 
     The message says where, what, what was available and how to fix it.
+
+    Attributes
+    ----------
+    exit_code
+        What the command ends with, from 1 to 5.
+
+    Examples
+    --------
+    >>> try:
+    ...     simkit.open("no-such-file.h5")
+    ... except SimkitError as error:
+    ...     print(error, error.exit_code)
+    no such file: no-such-file.h5 4
     """
 
     exit_code = 4

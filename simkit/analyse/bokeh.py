@@ -48,7 +48,7 @@ except ImportError:
     msg = 'Bokeh draws these figures: pip install "simkit[page]"'
     raise SimkitError(msg) from None
 
-MOST_POINTS = 10_000  # of a scatter plot: more are drawn as a sample
+MOST_POINTS = 5_000  # of a scatter plot: more are drawn as a sample
 _TOLD = 2_500  # cells of a heatmap whose own values are told under the mouse, not the mouse's
 _TOOLS = "pan,box_zoom,wheel_zoom,reset"
 
@@ -251,11 +251,8 @@ def scatter(
     noise = np.random.default_rng(0).uniform(-0.2, 0.2, (2, len(chosen)))  # spreads points that share a word
     drawn = styled(theme, title or _part(len(chosen), len(runs)), height, tools=f"{_TOOLS},box_select,tap")
     across, up = _places(x), _places(y)
-    words = {
-        key: [plain(str(text)) for text in column.values[chosen]]
-        for key, column in (("a", x), ("b", y))
-        if not column.is_numeric
-    }
+    by_key = {key: column.values[chosen] for key, column in (("a", x), ("b", y)) if not column.is_numeric}
+    words = {key: [plain(str(text)) for text in values] for key, values in by_key.items()}
     source = ColumnDataSource(
         {
             "x": across[chosen] + noise[0] * (not x.is_numeric),
@@ -388,8 +385,8 @@ def _parallel_axes(drawn: Any, spans: Sequence[Span], names: list[str], theme: T
     drawn.add_glyph(axes, Segment(x0="x", y0="low", x1="x", y1="high", line_color=theme.quiet))
     head = {"text_align": "center", "text_color": theme.ink, "text_font_size": "11px"}
     drawn.add_glyph(axes, Text(x="x", y="top", text="name", **head))
-    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.7}
-    look = {"text_baseline": "middle", "text_color": theme.quiet, "text_font_size": "10px", **ground}
+    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.9}
+    look = {"text_baseline": "middle", "text_color": theme.ink, "text_font_size": "10px", **ground}
     drawn.add_glyph(values, Text(x="x", y="y", text="text", x_offset=5, **look))
 
 

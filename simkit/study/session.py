@@ -287,11 +287,24 @@ def run(
     check
         Raise the first failure; otherwise runs that are not done are a warning.
 
+    Returns
+    -------
+    Trajectory
+        Open for reading.
+
     Raises
     ------
     RunFailed
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
+
+    Examples
+    --------
+    >>> def area(width, height=2.0):
+    ...     return {"area": width * height}
+    >>> with simkit.run(area, product(width=[1.0, 3.0]), set={"height": 4.0}) as traj:
+    ...     traj["area"]
+    array([ 4., 12.])
     """
     options = StudyOptions(workers, seed, output, fresh, into, engine)
     plan, project = plan_of(function, space, outside_of(set))
@@ -411,6 +424,8 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
 
     Parameters
     ----------
+    function
+        An experiment, or any function.
     **values
         Parameters to give by name; the others are resolved as ``simkit`` does. ``seed`` is 0 unless given.
 
@@ -423,6 +438,13 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     ------
     Exception
         Whatever the experiment raises.
+
+    Examples
+    --------
+    >>> def area(width, height=2.0):
+    ...     return {"area": width * height}
+    >>> simkit.call(area, width=3.0)
+    {'area': 6.0}
     """
     given = {name: [value] for name, value in values.items()}
     plan, project = plan_of(function, explore(given), {})
