@@ -146,7 +146,8 @@ class Bars:
     def places(self, column: Labelled) -> Array:
         """Where the values stand: the numbers that are finite, or the places of the words."""
         if not self.words:
-            return column.values[np.isfinite(column.values)].astype(float)
+            numbers: Array = column.values[np.isfinite(column.values)].astype(float)
+            return numbers
         rank = {text: place for place, text in enumerate(self.words)}
         return np.array([rank[str(value)] for value in column.values.tolist()], float)
 

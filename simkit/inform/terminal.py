@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
+from simkit.collect.problems import how_to_explore
 from simkit.errors import location, shown_path
 from simkit.inform.failures import Failure, FailureKind, ranges
 from simkit.inform.progress import (
@@ -216,11 +217,7 @@ class Report:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
             print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
         elif not progress.plan.space.form.names and progress.plan.strategy is None:
-            fed = progress.plan.feeds
-            argument = next((need.argument for need in progress.plan.needs if need.key not in fed), "x")
-            print(
-                f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
-            )
+            print(f"{progress.plan.node_id} has no space, so it is one run; {how_to_explore(progress.plan)}")
         self.meter.begin()
 
     def say_header(self, progress: Progress) -> None:
