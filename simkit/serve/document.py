@@ -14,7 +14,6 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse import bokeh as figures
 from simkit.analyse.bokeh import LIGHT
 from simkit.analyse.spread import MOST_PARTS, averaged
 from simkit.declare.forms import Array
