@@ -203,7 +203,7 @@ class Effects:
         self._arrive(module.__name__)
         after = self._look(module.__name__)
         effect = Effect({**{name: self.fresh[name] for name in self.fresh if name in after}, **before}, after)
-        if self.origin is not None:  # a variable that came with its module has changed if it is not as it came
+        if self.origin is not None:  # a variable that came with its module may have been set since
             came = {each: state for each, state in self.origin[_MODULES].items() if each in after[_MODULES]}
             effect = attrs.evolve(effect, before={**effect.before, _MODULES: {**came, **before[_MODULES]}})
         if any(name in effect.before and effect.before[name] != state for name, state in after.items()):
