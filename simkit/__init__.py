@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from simkit._version import __version__
 
+TYPE_CHECKING = False  # without the module typing: all that is imported here is imported twice by the command
 if TYPE_CHECKING:
+    from typing import Any
+
     from simkit.analyse.open import merge as merge
     from simkit.analyse.open import open as open
     from simkit.analyse.stages import each as each

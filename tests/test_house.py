@@ -56,6 +56,7 @@ LATER = (  # came with features after the house was counted
     *("collect/brian", "collect/draws", "collect/effects", "collect/surroundings"),
     *("inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
+    *("execute/processes/fork", "cli/hashes"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
     *("declare/attachment", "declare/external", "declare/workplace", "inject/desk", "execute/resources"),
     *("record/attachments", "analyse/run_files"),

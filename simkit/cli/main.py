@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import importlib
 import io
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
+from simkit.cli.hashes import fix_hashes
 from simkit.cli.mistakes import check_word, wrong_options
 from simkit.errors import SimkitError, refused, visible
 
@@ -189,8 +191,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     exit_file = os.environ.pop(
         "SIMKIT_EXIT_CODE", ""
     )  # where the launcher that started this loses exit codes
-    if argv is None and not {"-h", "--help", "--version"} & set(arguments):
-        _fix_hashes()
+    if argv is None:
+        fix_hashes()
     with _outlets() as outlets:
         code = _ended(arguments)
         lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)
@@ -223,9 +225,6 @@ def _ended(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         return _bug()
     return code
-
-
-_LAUNCHERS = {"mpi4py.futures", "scoop.bootstrap", "scoop.bootstrap.__main__"}
 
 
 class _Outlet:
@@ -286,22 +285,6 @@ def _have_open(number: int) -> None:
             os.close(opened)
 
 
-def _fix_hashes() -> None:
-    """Begin anew with a fixed PYTHONHASHSEED, or the order of a set of texts differs from session to session.
-
-    It can be set only when an interpreter starts. Not on Windows, where the shell would not wait for it, nor in a
-    process of an MPI job.
-    """
-    is_fixed = os.environ.get("PYTHONHASHSEED", "random") != "random"
-    if is_fixed or sys.platform == "win32" or _LAUNCHERS & {*sys.orig_argv[:4]}:
-        return
-    words = [sys.executable, *sys.orig_argv[1:]]
-    try:
-        os.execve(sys.executable, words, {**os.environ, "PYTHONHASHSEED": "0"})
-    except OSError:  # it is recorded with the session's environment that it is not fixed
-        return
-
-
 def _run(arguments: list[str]) -> int:
     options = _parsed(parser(), arguments)
     if isinstance(options, int):
@@ -315,9 +298,24 @@ def _run(arguments: list[str]) -> int:
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in () if options.init else options.targets:
         check_word(target, (*_VERBS, *_ALIASES))
-    from simkit.cli.command import command
+    with _without_garbage():
+        from simkit.cli.command import command
 
     return command(options, arguments)
+
+
+@contextlib.contextmanager
+def _without_garbage() -> Iterator[None]:
+    """What is imported meanwhile stays: looking for garbage in it takes a fifth of a short study's time."""
+    is_new = gc.isenabled() and "simkit.cli.command" not in sys.modules
+    if is_new:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if is_new:
+            gc.freeze()
+            gc.enable()
 
 
 def _said(options: argparse.Namespace, action: Callable[[], int]) -> int:

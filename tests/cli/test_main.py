@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from simulations import THREE
 
 import simkit
+
+ROOT = Path(simkit.__file__).parent.parent
 
 
 def test_help_version_and_wrong_options(project):
@@ -81,3 +84,19 @@ def test_an_output_of_few_characters_gets_all_that_is_said(project, coding):
     assert project.open("f-001")["µ☃"].tolist() == [1, 2]
     shown = project.simkit("show", "results/f-001.h5", env=environment)
     assert shown.code == 0, shown.err
+
+
+def test_little_is_imported_before_the_process_begins_anew_with_fixed_hashes():
+    code = "import sys, simkit.cli.hashes; print(*sorted(n for n in sys.modules if n[:6] in ('simkit', 'typing')))"
+    done = subprocess.run([sys.executable, "-Sc", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["simkit", "simkit._version", "simkit.cli", "simkit.cli.hashes"]
+
+
+def test_garbage_is_collected_again_once_the_command_is_imported():
+    code = (
+        "import gc\nfrom simkit.cli.main import main\n"
+        "main(['--co', 'nowhere.py'])\nassert gc.isenabled() and gc.get_freeze_count() > 10_000\n"
+        "count = gc.get_freeze_count()\nmain(['--co', 'nowhere.py'])\nassert gc.get_freeze_count() == count"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
