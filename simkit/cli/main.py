@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
-from simkit.errors import SimkitError, nearest, refused, visible
+from simkit.cli.mistakes import check_word, wrong_options
+from simkit.errors import SimkitError, refused, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -302,8 +303,6 @@ def _fix_hashes() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    # self import
-
     options = _parsed(parser(), arguments)
     if isinstance(options, int):
         return options
@@ -315,7 +314,7 @@ def _run(arguments: list[str]) -> int:
 
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in () if options.init else options.targets:
-        _check_word(target)
+        check_word(target, (*_VERBS, *_ALIASES))
     from simkit.cli.command import command
 
     return command(options, arguments)
@@ -359,27 +358,6 @@ def _alone_on_output() -> Iterator[_Outlet]:
             sys.stdout.flush()
         os.dup2(own, 1)
         os.close(own)
-
-
-_MEANT = {  # words that are no verbs
-    **dict.fromkeys(("run", "test", "start"), "simkit itself runs: simkit [FILE…]"),
-    "collect": "simkit --co shows what would run",
-    "plot": "in Python: simkit.open(NAME).plot(RESULT)",
-    "open": "simkit show NAME, or in Python simkit.open(NAME)",
-    "help": "simkit --help",
-    "version": "simkit --version",
-}
-
-
-def _check_word(target: str) -> None:
-    """Say what somebody may have meant by a word that is no file or folder."""
-    if not target.isidentifier() or os.path.exists(target):
-        return
-    verb = target if target in _MEANT else next(iter(nearest(target, (*_VERBS, *_ALIASES), 1)), "")
-    named = f"an experiment is named with its file, FILE::{target}, or by simkit -k {target}"
-    meant = _MEANT.get(verb) or (f"did you mean simkit {verb}?" if verb else named)
-    msg = f"no such file or folder: {target}\n    {meant}"
-    raise SimkitError(msg)
 
 
 # Each has a module of its own here, with its `parser` and its `main`.
@@ -446,9 +424,13 @@ class VisibleText(io.TextIOBase):
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:
     """The options, or the exit code where argparse has had the last word."""
+    said = io.StringIO()
     try:
-        return parser.parse_intermixed_args(arguments)
+        with contextlib.redirect_stderr(said):
+            return parser.parse_intermixed_args(arguments)
     except SystemExit as end:
+        if end.code:
+            print(visible(wrong_options(parser, said.getvalue())), file=sys.stderr)
         return USAGE if end.code else 0
 
 
