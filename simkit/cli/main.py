@@ -24,10 +24,10 @@ exit codes: 0 the selection is complete   1 a selected run failed, or the disk i
 
 on files:   simkit list [NAME]              what is recorded here, how far it is, what would be continued
             simkit show FILE [--run N | --provenance]      simkit repair FILE
-            simkit verify FILE              simkit diff A B
-            simkit restore FILE DIR         simkit merge OUT FILE…
+            simkit serve [FILE…]            a live page         simkit report FILE    one HTML file     simkit watch
+            simkit verify FILE              simkit diff A B     simkit restore FILE DIR    simkit merge OUT FILE…
             simkit rename OLD NEW           what was renamed in the code goes on
-            simkit export FILE OUT.csv|.parquet|.nc|.h5
+            simkit export FILE OUT.csv|.parquet|.nc|.h5|crate/
 """
 
 
@@ -385,10 +385,15 @@ def _verb(name: str, arguments: list[str]) -> int:
         return options
     if name == "watch":  # whose objects are states, as the page has them
         return int(module.main(options))
+    from simkit.cli.verbs.words import on_files
+
+    def act() -> int:
+        return on_files(arguments, lambda: int(module.main(options)))
+
     if name in _LIVE or getattr(options, "pdb", False):
-        return _said(options, lambda: int(module.main(options)))
+        return _said(options, act)
     with contextlib.redirect_stdout(VisibleText(sys.stdout)):
-        return _said(options, lambda: int(module.main(options)))
+        return _said(options, act)
 
 
 _LIVE = ("serve",)  # what it writes to a terminal is not only text
@@ -441,9 +446,6 @@ def _bug() -> int:
     import traceback
 
     traceback.print_exc()
-    print(
-        f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.",
-        file=sys.stderr,
-    )
+    print(f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.", file=sys.stderr)
     print("Please report it with the lines above and the command that you typed.", file=sys.stderr)
     return BUG
