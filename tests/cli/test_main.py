@@ -92,11 +92,13 @@ def test_little_is_imported_before_the_process_begins_anew_with_fixed_hashes():
     assert done.stdout.split() == ["simkit", "simkit._version", "simkit.cli", "simkit.cli.hashes"]
 
 
-def test_garbage_is_collected_again_once_the_command_is_imported():
+def test_garbage_is_collected_again_once_the_command_is_imported(tmp_path):
     code = (
         "import gc\nfrom simkit.cli.main import main\n"
-        "main(['--co', 'nowhere.py'])\nassert gc.isenabled() and gc.get_freeze_count() > 10_000\n"
-        "count = gc.get_freeze_count()\nmain(['--co', 'nowhere.py'])\nassert gc.get_freeze_count() == count"
+        "main(['--co'])\nassert gc.isenabled() and gc.get_freeze_count() > 10_000\n"
+        "count = gc.get_freeze_count()\nmain(['--co'])\nassert gc.get_freeze_count() == count"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
