@@ -20,7 +20,7 @@ SIMCONF = "simconf.py"
 BOOKS = ("git", "sumatra")
 WARNINGS = (
     *("unseeded_random", "mutated_parameter", "large_return", "shared_files", "changed_global"),
-    *("unequal_modules", "dependent_runs", "single_calls"),
+    *("unequal_modules", "unseen_processes", "dependent_runs", "single_calls"),
     *BOOKS,
 )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from simkit.values.compare import digest, same
 
 LARGE = 64 << 20  # bytes of one run's results
 _MANY = 2_000  # entries of a working directory, or bytes of an array, beyond which they are not looked at
-_PLAIN = (bool, int, float, complex, str, bytes, list, dict, set, type(None))
+_SIZED = (str, bytes, list, dict, set, bytearray, deque, defaultdict, OrderedDict, Counter)
+_SINGLE = (bool, int, float, complex, type(None))
 
 
 Warned = tuple[str, str]  # the name that silences it, none for a remark, and the text
@@ -36,10 +39,12 @@ class Watch:
         self.files: Mapping[str, Any] = {}
         self.globals: Mapping[str, str] = {}
         self.libraries: frozenset[str] = frozenset()
+        self.processes: Sequence[str] = ()
 
     def begin(self) -> None:
         """The first run is about to start."""
         self.files, self.globals, self.libraries = _files(), _globals(self.plan), _libraries()
+        self.processes = _processes()
 
     def compare(self, passed: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Parameters that the experiment changed in place: it has copies, so the change is lost.
@@ -71,6 +76,7 @@ class Watch:
             *_unequal(self.plan.unequal),
             *_shared(self.files),
             *_moved(self.globals, _globals(self.plan)),
+            *_hidden(self.processes, _processes()),
             *_large(results),
         )
 
@@ -179,6 +185,21 @@ def _unseeded(names: Sequence[str]) -> Iterable[Warned]:
         yield "unseeded_random", text + "import it at the top of the file"
 
 
+def _processes() -> list[str]:
+    """How many processes were started here through Python's multiprocessing, or dill's."""
+    modules = [sys.modules.get(f"{name}.process") for name in ("multiprocessing", "multiprocess")]
+    return [repr(getattr(module, "_process_counter", "count(1)")).strip("'") for module in modules]
+
+
+def _hidden(before: Sequence[str], after: Sequence[str]) -> Iterable[Warned]:
+    if list(before) != list(after):
+        text = (
+            "a run started processes: files that they read, and modules that they load by name, are not seen "
+        )
+        cure = "as its inputs and code; name such a file by a parameter of type Path"
+        yield "unseen_processes", text + cure
+
+
 def _files() -> dict[str, Any]:
     """The files and folders in the working directory, and when they changed."""
     found: dict[str, Any] = {}
@@ -209,25 +230,47 @@ def _shared(before: Mapping[str, Any]) -> Iterable[Warned]:
 
 
 def _globals(plan: Plan) -> dict[str, str]:
-    """The state of what the modules of the experiment and its providers hold, as far as it is plain data."""
-    modules = {
-        id(names): names
-        for thing in (plan.function, *providers_of(plan.nodes))
-        for names in [globals_of(thing)]
-    }
-    return dict(entry for names in modules.values() for entry in _states(names))
+    """The state of what the modules hold that the experiment needs, as far as it is plain data."""
+    own = [globals_of(thing) for thing in (plan.function, *providers_of(plan.nodes))]
+    files = {os.path.join(plan.rootdir, name) for name in plan.sources.files}
+    others = [vars(m) for m in list(sys.modules.values()) if getattr(m, "__file__", None) in files]
+    modules = {id(names): names for names in (*own, *others)}
+    shown = {str(names.get("__name__", "")) for names in modules.values()}
+    told: set[int] = set()  # objects that several modules hold are one
+    return dict(entry for names in modules.values() for entry in _states(names, shown, told))
 
 
-def _states(names: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _states(names: Mapping[str, Any], modules: Set[str], told: set[int]) -> Iterator[tuple[str, str]]:
     module = names.get("__name__", "")
     for name, value in list(names.items()):
-        small = isinstance(value, np.ndarray) and value.nbytes <= _MANY
-        sized = isinstance(value, (list, dict, set, str, bytes)) and len(value) > _MANY
-        if not name.startswith("_") and (small or (type(value) in _PLAIN and not sized)):
+        if name.startswith("_") or id(value) in told:
+            continue
+        for place, part in _parts(f"{module}.{name}", value, modules):
             try:
-                yield f"{module}.{name}", digest(value)
+                yield place, digest(part)
             except Exception:  # noqa: BLE001 - it holds objects, such as a library's tables: no plain data
                 continue
+            if type(value) not in _SINGLE:
+                told.add(id(value))
+
+
+def _parts(place: str, value: Any, modules: Set[str]) -> Iterator[tuple[str, Any]]:
+    """Plain data that a name holds: itself, or the attributes of a class, function or instance of the project's."""
+    if _is_plain(value):
+        yield place, value
+        return
+    of = value if isinstance(value, (type, FunctionType)) else type(value)
+    if getattr(of, "__module__", None) in modules and isinstance(getattr(value, "__dict__", None), Mapping):
+        for name, part in list(vars(value).items()):
+            if not name.startswith("_") and _is_plain(part):
+                yield f"{place}.{name}", part
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is data of moderate size."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes <= _MANY
+    return type(value) in _SINGLE or (type(value) in _SIZED and len(value) <= _MANY)
 
 
 def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Warned]:

@@ -478,3 +478,69 @@ def test_values_of_modules_that_each_process_has_others_of_are_named(project):
     assert "importing the code again gave other values: sim_unequal.py::W (ndarray in one" in result.out
     assert "sim_unequal.py::WHO ('process " in result.out
     assert "SAME" not in result.out
+
+
+def test_objects_of_modules_that_a_run_changed_in_place_are_named(project):
+    project.file(
+        "lab.py",
+        """
+        from collections import Counter, deque
+
+        class Bench:
+            used = 0
+            def __init__(self):
+                self.count, self._own = 0, 0
+
+        BENCH = Bench()
+        SEEN, CACHE, LEFT, _private = Counter(), deque(), [1], {}
+
+        def helper():
+            helper.calls += 1
+
+        helper.calls = 0
+        """,
+    )
+    project.file(
+        "sim_lab.py",
+        """
+        import lab
+        from lab import BENCH, SEEN
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(3))
+        def state(x):
+            BENCH.count += 1
+            BENCH._own += 1
+            lab.Bench.used += 1
+            SEEN[x] += 1
+            lab.CACHE.append(x)
+            lab.helper()
+            lab._private[x] = x
+        """,
+    )
+    out = project.ok("-n", "1").out
+    changed = "sim_lab.BENCH.count, sim_lab.SEEN, lab.Bench.used, lab.CACHE, lab.helper.calls"
+    assert out.count(f"a run changed {changed}, which later runs of the same worker find changed") == 1, out
+
+
+def test_processes_that_a_run_starts_are_said_to_be_unseen(project):
+    project.file(
+        "sim_pool.py",
+        """
+        import multiprocessing
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=range(2))
+        def pooled(x):
+            child = multiprocessing.get_context("fork").Process(target=int)
+            child.start()
+            child.join()
+            return x
+        """,
+    )
+    out = project.ok("-n", "1").out
+    text = "warning: sim_pool.py::pooled: a run started processes: files that they read, and modules that they load"
+    assert out.count(text) == 1, out
+    assert SILENCE.format("unseen_processes") in out
