@@ -56,7 +56,9 @@ class Checksums:
             first = start // BLOCK
             present = digests(view)
             known = self.sums[first : first + len(present)].tolist()
-            wrong += [first + i for i, (was, now) in enumerate(zip(known, present, strict=True)) if was != now]
+            wrong += [
+                first + i for i, (was, now) in enumerate(zip(known, present, strict=True)) if was != now
+            ]
         return wrong
 
 
@@ -191,7 +193,10 @@ class BlockCheck:
         first, last = start // BLOCK, blocks(stop)
         if start >= stop:
             return
-        low, high = -(-start // BLOCK), last if stop == self.end else stop // BLOCK  # those that are whole in it
+        low, high = (
+            -(-start // BLOCK),
+            last if stop == self.end else stop // BLOCK,
+        )  # those that are whole in it
         number = self.passed.find(0, first, last)
         while number >= 0:
             behind = self.passed.find(1, number, last)
