@@ -18,6 +18,7 @@ from simkit.declare.external import (
     as_arguments,
     as_environment,
     as_timeout,
+    left_at_home,
 )
 from simkit.declare.forms import Index
 from simkit.declare.snapshot import Other, snapshot, unchanged
@@ -84,6 +85,15 @@ class Run:
         The run's number in the trajectory.
     trial
         Which repetition of its point it is, from 0.
+
+    Examples
+    --------
+    >>> def walk(run, steps):
+    ...     run.add(length=float(steps))
+    >>> run = simkit.Run()
+    >>> walk(run, 3)
+    >>> run.results
+    {'length': 3.0}
     """
 
     __slots__ = (
@@ -110,10 +120,22 @@ class Run:
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record results, as returning them does; each name once.
 
+        Parameters
+        ----------
+        results, **named
+            Values by name; dotted names in the mapping, as ``{"spikes.t": times}``.
+
         Raises
         ------
         SimkitError
             When a name was added or appended before.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.add({"spikes.t": [0.1, 0.3]}, rate=2.0)
+        >>> run.results
+        {'spikes.t': [0.1, 0.3], 'rate': 2.0}
         """
         given = {**results, **named} if results else named
         twice = [name for name in given if name in self._results or name in self._series]
@@ -129,6 +151,24 @@ class Run:
         """Record one more row of each of these series.
 
         Rows of one type and shape become one array, others a list.
+
+        Parameters
+        ----------
+        rows, **named
+            A row by the series' name.
+
+        Raises
+        ------
+        SimkitError
+            When a name is a result already.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> for v in (0.0, 0.5, 0.75):
+        ...     run.append(v=v)
+        >>> run.results["v"]
+        array([0.  , 0.5 , 0.75])
         """
         for name, row in {**(rows or {}), **named}.items():
             if name in self._results:
@@ -149,6 +189,13 @@ class Run:
         ------
         Unstorable
             For a state that has no lossless form, with the path to it.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.checkpoint(step=5, x=1.25)
+        >>> run.restore()
+        {'step': 5, 'x': 1.25}
         """
         saved = self._saved or {}
         rows = {name: rows[saved.get(name, 0) :] for name, rows in self._series.items()}
@@ -164,6 +211,29 @@ class Run:
         """The state of the last checkpoint if an earlier attempt of this run made one, else None.
 
         What was added and appended until that checkpoint is there again.
+
+        Returns
+        -------
+        dict of str to object, or None
+            The state by name, generators of random numbers where they were.
+
+        Raises
+        ------
+        Damaged
+            When the file does not hold what was written.
+
+        Examples
+        --------
+        >>> def walk(run, rng):
+        ...     state = run.restore() or {"step": 0, "x": 0.0, "rng": rng}
+        ...     step, x, rng = state["step"], state["x"], state["rng"]
+        ...     while step < 1000:
+        ...         step, x = step + 1, x + rng.normal()
+        ...         if step % 100 == 0:
+        ...             run.checkpoint(step=step, x=x, rng=rng)
+        ...     return {"x": x}
+        >>> sorted(simkit.call(walk))
+        ['x']
         """
         saved = self._kept().find(self.index)
         if saved is None:
@@ -188,6 +258,14 @@ class Run:
         ------
         SimkitError
             For what is no number.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> for epoch, loss in enumerate([0.9, 0.5]):
+        ...     run.report(loss, step=epoch)
+        >>> run.reports
+        [(0, 0.9), (1, 0.5)]
         """
         where = f"run.report(): run {self.index}"
         try:
@@ -207,17 +285,71 @@ class Run:
 
         It is False before the first report, without a strategy that stops runs, and where an engine can't talk back.
         A run that is told to stop returns what it has, and is done.
+
+        Returns
+        -------
+        bool
+            True once the strategy has given this run up.
+
+        Raises
+        ------
+        Exception
+            What a strategy's pruner raises.
+
+        Examples
+        --------
+        >>> def train(run, epochs=3):
+        ...     for epoch in range(epochs):
+        ...         run.report(1 / (epoch + 1), step=epoch)
+        ...         if run.should_stop():
+        ...             break
+        ...     return {"trained": epoch + 1}
+        >>> simkit.call(train)
+        {'trained': 3}
         """
         step = next(reversed(self._reports), None)
         return False if step is None else self._kept().should_stop(self.index, step)
 
     @property
     def reports(self) -> list[tuple[int, float]]:
-        """What was reported so far: ``(step, value)``."""
+        """What was reported so far: ``(step, value)``.
+
+        Returns
+        -------
+        list of tuple of int and float
+            In the order of the reports.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.report(0.5, step=1)
+        >>> run.reports
+        [(1, 0.5)]
+        """
         return list(self._reports.items())
 
     def note(self, text: str = "", /, **named: str) -> None:
-        """Remark something on this run, or on some of its results by name."""
+        """Remark something on this run, or on some of its results by name.
+
+        Parameters
+        ----------
+        text
+            On the run.
+        **named
+            On results, by their name.
+
+        Raises
+        ------
+        TypeError
+            For a second text without a name.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.note("diverged", z="the first second only")
+        >>> run.notes
+        [('', 'diverged'), ('z', 'the first second only')]
+        """
         if text:
             self._notes.append(("", text))
         self._notes.extend(named.items())
@@ -233,7 +365,7 @@ class Run:
         stdout: str | os.PathLike[str] | None = None,
         text: bool = False,
     ) -> Finished:
-        """Run an external program in the run's folder (its ``workdir``), to its end.
+        r"""Run an external program in the run's folder (its ``workdir``), to its end.
 
         What it writes goes to the run's log as it comes. How it ended and how long it took is recorded
         (``traj.commands(i)``). All that it has started ends with it.
@@ -268,6 +400,14 @@ class Run:
             When it takes too long.
         SimkitError
             When it can't be started.
+
+        Examples
+        --------
+        >>> import sys
+        >>> run = simkit.Run()
+        >>> run.command([sys.executable, "-c", "print(6 * 7)"], text=True).stdout
+        42
+        '42\n'
         """
         words, place = as_arguments(arguments), self._place
         folder = place.folder()
@@ -278,9 +418,14 @@ class Run:
             words, folder, as_environment(env), as_timeout(timeout), given,
             None if stdout is None else folder / os.fspath(stdout), text, place.began,
         )  # fmt: skip
-        finished = program.run(self._commands.append)
-        if check and finished.returncode:
-            raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        try:
+            finished = program.run(self._commands.append)
+            if check and finished.returncode:
+                raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        except (CommandFailed, SimkitError) as error:
+            if words_of_home := left_at_home(words, folder, place.home()):
+                error.add_note(words_of_home)
+            raise
         return finished
 
     def attach(self, path: str | os.PathLike[str], *, name: str | None = None) -> list[str]:
@@ -302,6 +447,12 @@ class Run:
         ------
         SimkitError
             When there is no such file, it is a folder, or another one of that name is attached already.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> run.attach("sim_*.py")
+        ['sim_cell.py', 'sim_multiply.py']
         """
         names = []
         self._attached = self._attached or {}
@@ -327,7 +478,7 @@ class Run:
     def template(
         self, source: str | os.PathLike[str], target: str | os.PathLike[str], /, **values: Any
     ) -> Path:
-        """Write a file of parameters into the run's folder: a template, its ``$names`` replaced by values.
+        r"""Write a file of parameters into the run's folder: a template, its ``$names`` replaced by values.
 
         ``$tau`` or ``${neuron.tau}`` is the value of that parameter in this run, ``$$`` a dollar sign, as in
         `string.Template`.
@@ -350,6 +501,14 @@ class Run:
         ------
         SimkitError
             For a name that there is no value for, with the line and the nearest name.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> size = Path("model.in").write_text("tau = $tau ms\n")
+        >>> run = simkit.Run(workdir=".", parameters={"tau": 20.0})
+        >>> run.template(Path("model.in").absolute(), "input.txt").read_text()
+        'tau = 20.0 ms\n'
         """
         place, home = self._place, self._place.home()
         template, file = home / os.fspath(source), place.folder() / os.fspath(target)
@@ -369,29 +528,96 @@ class Run:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What was attached so far: the bytes by name."""
+        """What was attached so far: the bytes by name.
+
+        Returns
+        -------
+        dict of str to bytes
+            Read when it is asked for.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> run.attach("sim_cell.py", name="cell.py")
+        ['cell.py']
+        >>> run.files["cell.py"][:13]
+        b'# sim_cell.py'
+        """
         return {one.name: one.content for one in self.attachments}
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """What was attached so far, for the record."""
+        """What was attached so far, for the record.
+
+        Returns
+        -------
+        tuple of Attachment
+            With ``name``, ``size`` in bytes and ``sha256``.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> names = run.attach("sim_cell.py")
+        >>> [(one.name, one.size > 100) for one in run.attachments]
+        [('sim_cell.py', True)]
+        """
         return tuple(self._attached.values()) if self._attached else ()
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """The programs that were run so far: their arguments, exit codes and times."""
+        """The programs that were run so far: their arguments, exit codes and times.
+
+        Returns
+        -------
+        tuple of Command
+            In the order of their beginnings; ``seconds`` is how long each took.
+
+        Examples
+        --------
+        >>> import sys
+        >>> run = simkit.Run()
+        >>> done = run.command([sys.executable, "-c", "pass"])
+        >>> [command.exit_code for command in run.commands]
+        [0]
+        """
         return tuple(self._commands)
 
     @property
     def results(self) -> dict[str, Any]:
-        """What was added and appended so far, series as arrays."""
+        """What was added and appended so far, series as arrays.
+
+        Returns
+        -------
+        dict of str to object
+            A series of ``n`` rows has shape ``(n, …)``, or is a list where its rows differ in type or shape.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.add(z=6.0)
+        >>> run.results
+        {'z': 6.0}
+        """
         if not self._series:
             return self._results
         return {**self._results, **{name: _series(rows) for name, rows in self._series.items()}}
 
     @property
     def notes(self) -> list[tuple[str, str]]:
-        """The remarks so far: ``(name, text)``, the name empty for the run itself."""
+        """The remarks so far: ``(name, text)``, the name empty for the run itself.
+
+        Returns
+        -------
+        list of tuple of str
+            In the order of the remarks.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.note("diverged")
+        >>> run.notes
+        [('', 'diverged')]
+        """
         return self._notes
 
     def __repr__(self) -> str:
