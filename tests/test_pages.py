@@ -181,11 +181,38 @@ def test_each_example_has_a_page(monkeypatch):
     import example_folders
 
     folders = {folder.name for folder in Path(example_folders.EXAMPLES).iterdir() if folder.is_dir()}
-    assert folders - {"notebook"} == {*example_folders.COMMANDS}
-    for name in folders - {"notebook"}:
+    assert folders == {*example_folders.COMMANDS, "notebook"}
+    for name in folders:
         assert f"](/examples/{name}.md)" in example_folders.index()
     for name in example_folders.COMMANDS:
         text = example_folders.page(example_folders.EXAMPLES / name, "$ simkit .\n", has_picture=False)
         for file in example_folders.sources(example_folders.EXAMPLES / name):
             assert f"### {file.name}" in text
     sys.modules.pop("example_folders")
+    sys.modules.pop("notebook_cells")
+
+
+def test_the_papers_figures_and_examples_are_shown_and_made_by_commands(monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.syspath_prepend(str(DOCS))
+    import pictures
+
+    there = {file.stem for file in pictures.PICTURES.glob("*.png")}
+    assert there == {*pictures.OF_EXAMPLES, "page"}
+    page = text_of("paper.md")
+    for picture in ("_static/pictures/automata.png", "_static/pictures/network.png", "benchmarks.png"):
+        assert f"]({picture})" in page
+        assert (DOCS / picture).stat().st_size > 20_000
+    shown = {*re.findall(r"\]\(\.\./examples/(\w+)\)", page)}
+    assert shown >= {
+        "multiply",
+        "automata",
+        "climb",
+        "brian2_network",
+        "notebook",
+        "hyperparameters",
+        "pipeline",
+    }
+    sys.modules.pop("pictures")
+    sys.modules.pop("example_folders")
+    sys.modules.pop("notebook_cells")
