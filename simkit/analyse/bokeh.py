@@ -38,7 +38,7 @@ except ImportError:
     raise SimkitError(msg) from None
 
 MOST_LINES = 10  # told apart by a legend; more by a colour bar
-MOST_POINTS = 10_000  # of a scatter plot: more are drawn as a sample
+MOST_POINTS = 5_000  # of a scatter plot: more are drawn as a sample
 _BINS = 50
 _TOLD = 2_500  # cells of a heatmap whose own values are told under the mouse, not the mouse's
 _TOOLS = "pan,box_zoom,wheel_zoom,reset"
@@ -377,8 +377,8 @@ def _parallel_axes(drawn: Any, spans: Sequence[Span], names: list[str], theme: T
     drawn.add_glyph(axes, Segment(x0="x", y0="low", x1="x", y1="high", line_color=theme.quiet))
     head = {"text_align": "center", "text_color": theme.ink, "text_font_size": "11px"}
     drawn.add_glyph(axes, Text(x="x", y="top", text="name", **head))
-    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.7}
-    look = {"text_baseline": "middle", "text_color": theme.quiet, "text_font_size": "10px", **ground}
+    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.9}
+    look = {"text_baseline": "middle", "text_color": theme.ink, "text_font_size": "10px", **ground}
     drawn.add_glyph(values, Text(x="x", y="y", text="text", x_offset=5, **look))
 
 

@@ -62,7 +62,7 @@ def adaptive(
     if not inspect.isfunction(strategy) or inspect.iscoroutinefunction(strategy):
         msg = (
             f"{caller()}: @adaptive names the function that chooses the points, as in @adaptive(climb), "
-            f"not {strategy!r}\n    wrap what is none: def strategy(evaluate): …"
+            f"not {strategy!r}\n    wrap what is none: {_wrapped(strategy)}"
         )
         raise SimkitError(msg)
 
@@ -86,3 +86,10 @@ def excluded(function: Any) -> SimkitError:
         "points\n    let the strategy ask for the points of the space first: yield product(…)"
     )
     return SimkitError(msg)
+
+
+def _wrapped(strategy: object) -> str:
+    """The function that makes a strategy of what is none."""
+    if inspect.isclass(strategy):
+        return f"def strategy(): return {strategy.__name__}()"
+    return "def strategy(): return …" if hasattr(strategy, "ask") else "def strategy(evaluate): …"

@@ -22,7 +22,7 @@ from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import assignments
 from simkit.serve.arrays import is_drawable, picture
 from simkit.serve.figures import AT, chosen, drawn
-from simkit.serve.html import environment, told_of
+from simkit.serve.html import described, environment
 from simkit.serve.reading import Field, PageAxis, Reading, number
 from simkit.serve.runs import Replay, failures, value_of_run
 from simkit.serve.sessions import sessions
@@ -50,7 +50,7 @@ def document(reading: Reading, replay: Replay) -> str:
     shown = list(_figures(reading))
     added = additions(reading)
     items = [_item(figure.figure, f"figure-{place}") for place, figure in enumerate(shown)]
-    items += [{**json.loads(each.figure), "target_id": each.id} for each in added if each.figure]
+    items += [{**each.item(LIGHT), "target_id": each.id} for each in added if each.is_figure]
     bokeh = _bokeh() if items else ""
     scripts = [script for script in (bokeh, _BOOT) if items]
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
@@ -70,9 +70,9 @@ def document(reading: Reading, replay: Replay) -> str:
             state=state,
             doc=_paragraphs(state.doc),
             notes=of.notes(),
-            constants=_named(reading, of.constants()),
-            explored=_named(reading, of.explored),
-            results=_named(reading, [name for name in of.names("results") if name not in numbers]),
+            constants=described(reading, of.constants()),
+            explored=described(reading, of.explored),
+            results=described(reading, [name for name in of.names("results") if name not in numbers]),
             figures=shown,
             additions=added,
             numbers=numbers.values(),
@@ -123,10 +123,6 @@ def _item(figure: Any, target: str) -> Any:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
-
-
-def _named(reading: Reading, names: Any) -> list[tuple[Any, str]]:
-    return [(reading.trajectory.describe(name), told_of(reading, name)) for name in names]
 
 
 def _seconds(reading: Reading) -> float:
@@ -261,4 +257,6 @@ def _arrays(reading: Reading) -> Iterator[Drawing]:
 def _array_figure(reading: Reading, run: int, name: str) -> Figure:
     point = {key: value_of_run(reading, run, key) for key in reading.axes}
     words = f": {assignments(point)}" if point else ""
-    return Figure(picture(value_of_run(reading, run, name), name, LIGHT), f"{name} of run {run}{words}.")
+    return Figure(
+        picture(value_of_run(reading, run, name), name, LIGHT, height=340), f"{name} of run {run}{words}."
+    )

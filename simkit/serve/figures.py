@@ -19,6 +19,7 @@ THEMES: Mapping[str, Theme] = {"light": LIGHT, "dark": DARK}
 _MOST_LINES = 60
 _MOST_COORDINATES = 10
 _PRINTED = 200  # values along an axis of a figure in a report
+_TRUTH = ("false", "true")
 AT = "at."  # what begins the key that fixes an axis in an address: ``at.weight=3``
 
 
@@ -183,14 +184,23 @@ def _parallel(reading: Reading, choice: Choice, chosen_runs: Array, theme: Theme
     fields = [reading.field(name) for name in names]
     part, title = _some(chosen_runs, fields, MOST_CURVES)
     spans = [_span(field) for field in fields]
-    columns = [field.at(part) for field in fields]
+    columns = [_worded(field.at(part), field.kind) for field in fields]
     return bokeh.parallel(
         columns, names.index(choice.z) if choice.z in names else -1, theme, spans=spans, title=title
     )
 
 
+def _worded(column: Labelled, kind: str) -> Labelled:
+    """A column without gaps, truth values as words."""
+    if kind != "bool":
+        return column
+    return attrs.evolve(column, values=np.array(_TRUTH, object)[column.values.astype(np.int8)])
+
+
 def _span(field: Field) -> Span:
     """That of all runs, so that an axis stays what it is when runs are chosen."""
+    if field.kind == "bool":
+        return Span(0.0, 1.0, _TRUTH)
     if not field.is_number:
         return Span.of(Labelled(field.name, "", np.array(field.words, object)))
     return Span.of(Labelled(field.name, "", field.values))
@@ -224,7 +234,7 @@ def _used(axis: PageAxis, present: Index, rows: Index) -> tuple[Labelled, Index]
         there[:] = True
     place = np.cumsum(there) - 1
     told = attrs.evolve(axis.told, values=axis.told.values[there])
-    return told, place[axis.codes[rows]]
+    return _worded(told, axis.kind), place[axis.codes[rows]]
 
 
 def _fewer(values: Array, parts: list[tuple[Labelled, Index]]) -> tuple[Array, list[tuple[Labelled, Index]]]:
