@@ -163,6 +163,22 @@ def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
     return list(dict.fromkeys([*fields, *(folded[known] for known in close)]))[:count]
 
 
+def missing(error: BaseException) -> str:
+    """What to do about a name or a module that is not there; nothing about other errors."""
+    name = getattr(error, "name", None) or ""
+    top = name.partition(".")[0]
+    if isinstance(error, NameError) and name == "simkit":
+        return "(write import simkit at the top of the file)"
+    if isinstance(error, NameError) and name in sys.modules["simkit"].__all__:
+        return f"({name} is a word of simkit's: write from simkit import {name} at the top of the file)"
+    if isinstance(error, ModuleNotFoundError) and top and top not in sys.modules:
+        return (
+            f"(simkit runs in {sys.executable}: a package has to be installed there; a module of your own is found\n"
+            " beside its file, in the rootdir, and in the folders of [tool.simkit] pythonpath)"
+        )
+    return ""
+
+
 def listed(name: str, available: Iterable[str], most: int = 20) -> str:
     """All available names in one line, the closest first."""
     names = list(dict.fromkeys(available))

@@ -29,6 +29,7 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/report",
         "cli/verbs/watch",
         "cli/verbs/list",
+        "cli/mistakes",
         "analyse/bokeh",
     ),
     *("declare/feed", "record/upstream", "analyse/stages", "study/supply"),

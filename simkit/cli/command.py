@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
 from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
@@ -36,6 +37,7 @@ from simkit.collect.text import (
     spaced,
     split,
     stretch,
+    unit_inside,
 )
 from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
@@ -115,7 +117,7 @@ def run_all(
     unready = dict.fromkeys(where for where in uncollected if "::" in where)
     code = 0
     try:
-        for item in items:
+        for number, item in enumerate(items, 1):
             node_id = item.plan.node_id
             try:
                 check_ready(item, unready)
@@ -134,6 +136,7 @@ def run_all(
                 settings.most_failures and progress.failed_in_all >= settings.most_failures
             ):
                 code = INTERRUPTED if progress.interrupted else FAILED
+                report.unbegun([left.plan.node_id for left in items[number:]])
                 break
     except SimkitError:
         report.close(durations)
@@ -368,6 +371,8 @@ def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
 def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
     """An axis from the command line, its values of the type that the code has there."""
     kind, source = expected_kind(space, name, kind_of), f"{option} {name}={text}"
+    if is_quantity(kind) and not np.ndim(first_value(space, name)):
+        text = unit_inside(text)
     values = [each for part in parse_axis(text) for each in parts_of(part, name, kind, source)]
     return [convert(value, name, kind, source) for value in values]
 

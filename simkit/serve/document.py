@@ -14,9 +14,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse import bokeh as figures
 from simkit.analyse.bokeh import LIGHT
-from simkit.analyse.spread import averaged
+from simkit.analyse.spread import MOST_PARTS, averaged
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import assignments
@@ -217,8 +216,8 @@ def _of_result(reading: Reading, field: Field, told: Mapping[str, float]) -> lis
     numeric = (name for name in best if axes[name].told.is_numeric and len(axes[name].told.values) > 2)
     across = next(numeric, best[0])
     rest = [name for name in best if name != across]
-    hue = next((name for name in rest if len(axes[name].told.values) <= figures.MOST_LINES), "")
-    up = next((name for name in rest if len(axes[name].told.values) > figures.MOST_LINES), "")
+    hue = next((name for name in rest if len(axes[name].told.values) <= MOST_PARTS), "")
+    up = next((name for name in rest if len(axes[name].told.values) > MOST_PARTS), "")
     up = up or next((name for name in rest if name != hue), "")
     line = partial(_grid_figure, reading, "line", z, (across, hue))
     return [line, partial(_grid_figure, reading, "heatmap", z, (across, up))] if up else [line]

@@ -10,7 +10,7 @@ import numpy as np
 
 from simkit.analyse import bokeh
 from simkit.analyse.bokeh import DARK, LIGHT, Theme
-from simkit.analyse.spread import MOST_CURVES, Labelled, Span, Spread, averaged, sampled
+from simkit.analyse.spread import MOST_CURVES, MOST_PARTS, Labelled, Span, Spread, averaged, sampled
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.serve.reading import Field, PageAxis, Reading
@@ -93,7 +93,7 @@ def chosen(reading: Reading, query: Mapping[str, str]) -> Choice:
     )
     x = _pick(reading, query, "x", list(axes), across[0].name if across else "")
     rest = [axis for axis in across if axis.name != x]
-    few = [axis for axis in rest if 1 < len(axis.told.values) <= bokeh.MOST_LINES]
+    few = [axis for axis in rest if 1 < len(axis.told.values) <= MOST_PARTS]
     words_first = sorted(few, key=lambda axis: (axis.told.is_numeric, len(axis.told.values)))
     hue = _pick(
         reading, query, "hue", [axis.name for axis in rest], words_first[0].name if words_first else ""
@@ -156,7 +156,7 @@ def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme, *, small: b
         return bokeh.scatter(across.at(rows), up.at(rows), rows, theme, title=title)
     rows = np.flatnonzero(chosen_runs)
     if kind == "histogram":
-        return bokeh.histogram(reading.field(choice.z).at(rows), theme)
+        return bokeh.histogram(reading.field(choice.z).at(rows), theme=theme)
     return _parallel(reading, choice, chosen_runs, theme)
 
 

@@ -21,6 +21,7 @@ from simkit.declare.forms import TRIAL, Array, Index, Values, passing
 from simkit.errors import SimkitError
 from simkit.inform.progress import briefly, counted
 from simkit.record.catalogue import version_of
+from simkit.record.damage import alterations
 from simkit.serve.files import Entry
 
 _BUDGET = 40 << 20  # bytes of columns that are kept from one answer to the next
@@ -134,7 +135,7 @@ class Reader:
         """A trajectory while it is open."""
         with self._turn:
             version = version_of(entry.path)
-            with open_alone(entry.path, entry.name) as trajectory:
+            with alterations([entry.path]), open_alone(entry.path, entry.name) as trajectory:
                 yield Reading(trajectory, version, self)
 
     def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.errors import NothingToRun, RunFailed, SimkitError, caller, shown_path
 from simkit.execute.job import Job
 from simkit.inform.failures import raised
 from simkit.inform.notebook import fitting_reporter
@@ -160,6 +161,8 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks += [*remarks, *(plan.space.remarks if target.status is None else target.points.remarks)]
+    if item.runs and chosen is not None and not len(runs):
+        progress.remarks.append(_done_already(target, np.flatnonzero(chosen).tolist()))
     records = len(runs) > 0 and not settings.replay
     bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
     reporter.begin(progress)
@@ -182,6 +185,15 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if plan.afters and not settings.replay and not progress.interrupted:
         _follow(progress, settings, shared, reporter)
     return progress
+
+
+def _done_already(target: Continuation, runs: list[int]) -> str:
+    """What to do about selected runs that are done."""
+    first, path = runs[0], shown_path(target.slot.path)
+    group = "" if target.slot.path.stem.startswith(target.slot.group) else f" {target.slot.group}"
+    what = f"run {first} is" if len(runs) == 1 else f"all {len(runs)} selected runs are"
+    show = f"simkit show {shlex.quote(path)}{group} --run {first} shows run {first}"
+    return f"{what} done; {show}, --pdb executes it again without recording"
 
 
 def _study_set(

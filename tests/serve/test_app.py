@@ -575,3 +575,22 @@ def test_a_quantity_shows_its_unit_once(tmp_path):
 
     simkit.run(f, simkit.product(x=[1, 2]), output=tmp_path / "f.h5").close()
     assert re.search(r"<code>20\. \* msecond</code></td><td></td>", text(client([tmp_path])("/view?t=f.h5")))
+
+
+def test_what_another_program_changed_is_a_page_that_says_so(folder, tmp_path, capsys):
+    (tmp_path / "ring.h5").write_bytes((folder / "ring.h5").read_bytes())
+    with h5py.File(tmp_path / "ring.h5", "r+") as file:
+        del file["ring/runs/status"]
+    ask = client([tmp_path])
+    assert "another program has changed it" in text(ask("/"))
+    for address in (
+        "/view?t=ring.h5",
+        "/run?t=ring.h5&run=1",
+        "/plot?t=ring.h5&kind=line",
+        "/table.csv?t=ring.h5",
+    ):
+        answer = ask(address)
+        assert answer.status_code == 400
+        assert "ring.h5: another program has changed it" in answer.text
+        assert "take the file as it was before" in answer.text
+    assert capsys.readouterr().err == ""
