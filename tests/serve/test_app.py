@@ -347,6 +347,23 @@ def test_html_in_a_file_is_shown_as_text(visit, address):
     assert "onerror=alert(1)>" not in page
 
 
+def test_html_in_names_is_shown_as_text(folder, tmp_path):
+    """An experiment, a result and a file by names that simkit would not give."""
+    hostile = "<img src=x onerror=alert(1)>.h5"
+    (tmp_path / hostile).write_bytes((folder / "ring.h5").read_bytes())
+    with h5py.File(tmp_path / hostile, "r+") as file:
+        file.move("ring/results/rate", f"ring/results/{HOSTILE}")
+        file.move("ring", HOSTILE)
+        file[HOSTILE].attrs["node_id"] = file[HOSTILE].attrs["doc"] = HOSTILE
+    ask = client([tmp_path])
+    t = quote(hostile)
+    for address in ("/", f"/view?t={t}", f"/run?t={t}&run=1", f"/provenance?t={t}", f"/state?t={t}"):
+        page = text(ask(address))
+        assert "&lt;img src=x" in page
+        assert "<img src=x" not in page, address
+    assert HOSTILE in unescape(text(ask(f"/view?t={t}")))
+
+
 def test_html_in_an_address_is_shown_as_text(visit):
     for address in (
         f"/view?t=ring.h5&where={HOSTILE}",
@@ -418,6 +435,24 @@ def test_provenance_tells_the_session_and_shows_its_sources_as_text(visit):
     assert digest, page
     assert "def ring(" in text(visit(f"/source?t=ring.h5&digest={digest[1]}"))
     assert visit("/source?t=ring.h5&digest=ffff").status_code == 400
+
+
+def test_provenance_shows_what_changed_in_the_code_line_by_line(project):
+    source = """
+        from simkit import experiment, product
+        @experiment
+        @product(x=[1.0, 2.0])
+        def f(x):
+            return x + {term}
+    """
+    project.file("sim_f.py", source.format(term=1))
+    project.ok("-n", "0")
+    project.file("sim_f.py", source.format(term="2  # <b>two</b>"))
+    project.ok("-n", "0", "--into", "results/f-001.h5", "--product", "x=1.0,2.0,3.0")
+    page = text(client([project.path / "results"])("/provenance?t=f-001.h5"))
+    assert "What changed since session 1" in page
+    assert re.search(r'<span class="minus">-\s+return x \+ 1</span>', page)
+    assert re.search(r'<span class="plus">\+\s+return x \+ 2  # &lt;b&gt;two&lt;/b&gt;</span>', page)
 
 
 def test_two_files_are_compared_and_more_stand_side_by_side(tmp_path):
