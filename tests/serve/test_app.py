@@ -20,6 +20,9 @@ import pytest
 from pages import HOSTILE, client, ring
 
 import simkit
+from simkit.serve.document import document
+from simkit.serve.files import one_of
+from simkit.serve.reading import Reader
 from simkit.serve.state import state_of
 
 
@@ -629,3 +632,46 @@ def test_what_another_program_changed_is_a_page_that_says_so(folder, tmp_path, c
         assert "ring.h5: another program has changed it" in answer.text
         assert "take the file as it was before" in answer.text
     assert capsys.readouterr().err == ""
+
+
+ODD = {
+    "whole numbers that no float holds": lambda x: {"z": 2**62 + x},
+    "no finite number": lambda x: {"z": [np.nan, np.inf, -np.inf][x % 3]},
+    "complex": lambda x: {"z": complex(x, np.nan)},
+    "texts": lambda x: {"z": f"<b>{x}</b>" + "y" * 5000, "empty": ""},
+    "of many types": lambda x: {"z": [1, "a", None, 2.5][x % 4]},
+    "always the same": lambda x: {"z": 1.0, "flag": True, "none": None},
+    "only failures": lambda x: {"z": 1 // 0},
+    "arrays": lambda x: {"z": np.full((9, 9), np.inf), "e": np.zeros((0, 5)), "table": pd.DataFrame({"a": [1] * 9})},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_whatever_runs_gave_every_figure_that_is_offered_is_drawn(tmp_path, kind):
+    def f(x):
+        return ODD[kind](x)
+
+    simkit.run(f, simkit.product(x=range(6)), output=tmp_path / "f.h5").close()
+    ask = client([tmp_path])
+    pages = [text(ask(f"/{path}?t=f.h5&run=1")) for path in ("view", "run", "state", "provenance")]
+    pages += [
+        text(ask(unescape(address))) for address in re.findall(r'href="(/view[^"]*sort=[^"]*)"', pages[0])
+    ]
+    for address in {address for page in pages for address in re.findall(r'data-plot="([^"]*)"', page)}:
+        json.loads(
+            text(ask(unescape(address))), parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
+        )
+    with Reader().reading(one_of(str(tmp_path / "f.h5"))) as reading:
+        assert len(document(reading, lambda reading, run: "")) < 5_000_000
+
+
+def test_a_file_that_was_replaced_is_another_trajectory(tmp_path):
+    for name, factor in (("f", 1.0), ("g", 100.0)):
+        space = simkit.product(x=[1.0, 2.0, 3.0])
+        simkit.run(lambda x, factor=factor: x * factor, space, output=tmp_path / f"{name}.h5").close()
+    ask = client([tmp_path])
+    assert rows(text(ask("/view?t=f.h5&sort=-result")))[0][3] == "3.0"
+    (tmp_path / "g.h5").replace(tmp_path / "f.h5")
+    page = text(ask("/view?t=f.h5&sort=-result"))
+    assert rows(page)[0][3] == "300.0", rows(page)[0]
+    assert ask("/view?t=g.h5").status_code == 400
