@@ -208,7 +208,7 @@ def _of_result(reading: Reading, field: Field, told: Mapping[str, float], is_fir
     if not best:
         return [partial(_drawn, reading, "histogram", {"z": z}, f"How often {z} occurs.")]
     if not reading.is_grid:
-        dots = [
+        dots: list[Drawing] = [
             partial(_drawn, reading, "scatter", {"z": z, "a": x, "b": z}, f"{z} over {x}, a point per run.")
             for x in best[:2]
         ]
