@@ -46,10 +46,8 @@ from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotRe
 from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.events import Announcer
 from simkit.inform.terminal import Report
-from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
-from simkit.study.session import study, transported
 
 if TYPE_CHECKING:
     import argparse
@@ -97,6 +95,8 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return launched_by_scoop(arguments, settings.workers)
     for problem in problems:
         report.uncollected(problem.where, str(problem.error))
+    from simkit.study.session import transported  # with what executes, which to list needs not
+
     uncollected = [problem.where for problem in problems]
     with transported(settings, [item.plan for item in items]) as settings:
         code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
@@ -112,6 +112,8 @@ def run_all(
     uncollected: Iterable[str] = (),
 ) -> int:
     """Study the experiments one after the other, but those that need the runs of uncollected ones; the exit code."""
+    from simkit.study.session import study
+
     nothing: list[tuple[str, str]] = []
     slots: dict[str, Slot] = {}
     unready = dict.fromkeys(where for where in uncollected if "::" in where)
@@ -247,6 +249,8 @@ def shard(text: str) -> Shard:
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
     import pdb
+
+    from simkit.inject.contact import first_user_frame
 
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)

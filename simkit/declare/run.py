@@ -18,6 +18,7 @@ from simkit.declare.external import (
     as_arguments,
     as_environment,
     as_timeout,
+    left_at_home,
 )
 from simkit.declare.forms import Index
 from simkit.declare.snapshot import Other, snapshot, unchanged
@@ -417,9 +418,14 @@ class Run:
             words, folder, as_environment(env), as_timeout(timeout), given,
             None if stdout is None else folder / os.fspath(stdout), text, place.began,
         )  # fmt: skip
-        finished = program.run(self._commands.append)
-        if check and finished.returncode:
-            raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        try:
+            finished = program.run(self._commands.append)
+            if check and finished.returncode:
+                raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        except (CommandFailed, SimkitError) as error:
+            if words_of_home := left_at_home(words, folder, place.home()):
+                error.add_note(words_of_home)
+            raise
         return finished
 
     def attach(self, path: str | os.PathLike[str], *, name: str | None = None) -> list[str]:

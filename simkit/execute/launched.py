@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from simkit.errors import SimkitError
-from simkit.execute.tasks import execute
 from simkit.execute.transports import Executors, Outcome, Pooled
 
 EXIT_CODE = "SIMKIT_EXIT_CODE"  # the environment variable that names the file for it
@@ -139,6 +138,8 @@ class Scoop:
     def submit(self, task: bytes) -> int:
         """Hand over a task; its ticket."""
         from scoop import futures
+
+        from simkit.execute.tasks import execute
 
         self.count += 1
         self.asked = time.monotonic()

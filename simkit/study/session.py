@@ -39,10 +39,8 @@ from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide
 from simkit.resume.points import path_values, restricted
-from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.sharding import study_shards
 from simkit.study.supply import supplied
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
@@ -50,6 +48,7 @@ from simkit.values.instances import loaded, revived
 
 if TYPE_CHECKING:
     from simkit.execute.transports import Transport
+    from simkit.study.bookkeeping import Bookkeeping
 
 
 @contextmanager
@@ -164,7 +163,7 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     if item.runs and chosen is not None and not len(runs):
         progress.remarks.append(_done_already(target, np.flatnonzero(chosen).tolist()))
     records = len(runs) > 0 and not settings.replay
-    bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
+    bookkeeping = _begun(item.plan, settings, progress) if records else None
     reporter.begin(progress)
     shared, opened = _shared(plan, target) if len(runs) else (target.known, ())
     inputs = Inputs(plan.rootdir, target.slot.path, plan.sources.files)
@@ -187,6 +186,13 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     return progress
 
 
+def _begun(plan: Plan, settings: Settings, progress: Progress) -> Bookkeeping:
+    """What a session begins under; what asks for that is imported where a run is recorded."""
+    from simkit.study.bookkeeping import Bookkeeping
+
+    return Bookkeeping.begin(plan, settings, progress)
+
+
 def _done_already(target: Continuation, runs: list[int]) -> str:
     """What to do about selected runs that are done."""
     first, path = runs[0], shown_path(target.slot.path)
@@ -200,6 +206,8 @@ def _study_set(
     item: Item, target: Continuation, settings: Settings, reporter: Reporter, remarks: Sequence[str]
 ) -> Progress:
     """Execute runs of a set of shards, which other tasks may be writing as well."""
+    from simkit.study.sharding import study_shards
+
     plan = item.plan
     _check_countable(plan)
     plan = plan.with_space(target.points.space)

@@ -216,3 +216,11 @@ def test_a_pipe_is_told_how_far_a_study_is_once_per_count(capsys):
     for done in (0, 0, 1, 1, 1, 2):
         lines.draw(SimpleNamespace(plan=plan, done=done, total=2, percent=50 * done, pace=""))
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1/2", "2/2"]
+
+
+def test_a_group_is_no_column(recorded):
+    with (
+        simkit.open("queue") as traj,
+        pytest.raises(KeyError, match=r"queue has no 'server'; it is a group of server.mu, server.capacity"),
+    ):
+        _ = traj["server"]
