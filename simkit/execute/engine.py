@@ -8,7 +8,6 @@ from typing import Protocol
 
 from simkit.execute.agenda import Agenda, Feed, Pace
 from simkit.execute.job import Job, Method, for_workers, start_method
-from simkit.execute.processes.pool import Pool
 from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.desk import clear, spool
@@ -134,6 +133,8 @@ def processes(
     gpus
         The devices of which each worker sees one, or ``auto``.
     """
+    from simkit.execute.processes.pool import Pool
+
     method = start_method(method)
     source, declared = for_workers(job, method)
     return Pool(

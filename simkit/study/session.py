@@ -14,7 +14,6 @@ import attrs
 import numpy as np
 
 from simkit.analyse.stages import Supply
-from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.effects import effects
@@ -48,6 +47,7 @@ from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
 if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
     from simkit.execute.transports import Transport
 
 
@@ -366,6 +366,8 @@ def opened(progress: Progress, *, check: bool) -> Trajectory:
         raise RunFailed(failed[0])
     if progress.interrupted:
         raise KeyboardInterrupt
+    from simkit.analyse.trajectory import Trajectory
+
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
     return Trajectory(recorded)
