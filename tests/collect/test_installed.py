@@ -92,6 +92,10 @@ def test_packages_that_another_finder_knows_of(monkeypatch):
 
 def test_what_plug_ins_offer(site):
     assert not installed.offers("simkit_of_a_test")
-    install(site, "plug-1.0.dist-info", **{"entry_points.txt": "[console_scripts]\na = b\n[simkit_of_a_test]\nc = d\n"})
+    install(
+        site,
+        "plug-1.0.dist-info",
+        **{"entry_points.txt": "[console_scripts]\na = b\n[simkit_of_a_test]\nc = d\n"},
+    )
     assert installed.offers("simkit_of_a_test")
     assert not installed.offers("simkit_of_a")
