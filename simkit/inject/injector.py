@@ -286,8 +286,10 @@ class Injector:
         begun = now = due = clock()
         deadline = now + PATIENCE
         for run, row in zip(out.runs, rows, strict=False):
+            if beat[STOP]:
+                break
             if now >= due or printed:
-                if beat[STOP] or now > deadline:
+                if now > deadline:
                     break
                 due = take(len(ended), now)
             beat[BEGAN] = now
@@ -303,7 +305,7 @@ class Injector:
                     value = None  # the list alone refers to it
                     results[-1] = snapshot(results[-1], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                position, due = len(ended), now  # no further run may be wanted
+                position = len(ended)
                 results[position:] = [None]
                 goes_on = self.failed(position, error, self.desk.kept, out, beat)
                 self.desk.leave(error)
@@ -454,7 +456,7 @@ def _kept_folder(environment: Mapping[str, Any]) -> str:
 
 
 def _nothing(executed: int, now: float) -> float:
-    """Nobody asks what was written: a look after a millisecond, whether to go on, is enough."""
+    """Nobody asks what was written; when to look at the clock again."""
     return now + 1e-3
 
 

@@ -40,7 +40,6 @@ from simkit.resume.points import path_values, restricted
 from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
-from simkit.study.sharding import study_shards
 from simkit.study.supply import supplied
 from simkit.values.batch import Checkpoints, Portion, Status
 from simkit.values.decode import decode
@@ -197,6 +196,8 @@ def _study_set(
         values, opened = _shared(plan, target)
         known.update(values)
         return values, opened
+
+    from simkit.study.sharding import study_shards
 
     progress = study_shards(attrs.evolve(item, plan=plan), target, settings, reporter, shared, remarks)
     if progress is None:  # another task was faster
