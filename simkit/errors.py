@@ -16,6 +16,19 @@ class SimkitError(Exception):
     """Something the user can mend: usage, collection, configuration or a file.
 
     The message says where, what, what was available and how to fix it.
+
+    Attributes
+    ----------
+    exit_code
+        What the command ends with, from 1 to 5.
+
+    Examples
+    --------
+    >>> try:
+    ...     simkit.open("no-such-file.h5")
+    ... except SimkitError as error:
+    ...     print(error, error.exit_code)
+    no such file: no-such-file.h5 4
     """
 
     exit_code = 4
@@ -149,6 +162,22 @@ def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
 
     close = difflib.get_close_matches(name.lower(), list(folded), count, 0.6)
     return list(dict.fromkeys([*fields, *(folded[known] for known in close)]))[:count]
+
+
+def missing(error: BaseException) -> str:
+    """What to do about a name or a module that is not there; nothing about other errors."""
+    name = getattr(error, "name", None) or ""
+    top = name.partition(".")[0]
+    if isinstance(error, NameError) and name == "simkit":
+        return "(write import simkit at the top of the file)"
+    if isinstance(error, NameError) and name in sys.modules["simkit"].__all__:
+        return f"({name} is a word of simkit's: write from simkit import {name} at the top of the file)"
+    if isinstance(error, ModuleNotFoundError) and top and top not in sys.modules:
+        return (
+            f"(simkit runs in {sys.executable}: a package has to be installed there; a module of your own is found\n"
+            " beside its file, in the rootdir, and in the folders of [tool.simkit] pythonpath)"
+        )
+    return ""
 
 
 def listed(name: str, available: Iterable[str], most: int = 20) -> str:

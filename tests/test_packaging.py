@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import email
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -69,6 +72,29 @@ def test_the_wheel_says_what_it_is(built):
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert "pytest for simulations" in metadata["Summary"]
     assert {"docs", "test", "brian2"} <= {*metadata.get_all("Provides-Extra")}
+
+
+_INSTALLED_AS = {"git": "gitpython", "yaml": "pyyaml", "dask": "distributed"}  # by the name that is imported
+
+
+def imported(text: str) -> set[str]:
+    """The top-level modules that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+def test_each_package_that_is_imported_is_a_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    declared = {re.split(r"[^\w-]", text)[0].lower() for text in [*project["dependencies"], *extras]}
+    for path in (ROOT / "simkit").rglob("*.py"):
+        others = imported(path.read_text("utf-8")) - sys.stdlib_module_names - {"simkit"}
+        assert {_INSTALLED_AS.get(name, name).replace("_", "-") for name in others} <= declared, path
 
 
 def test_the_wheel_runs_where_nothing_else_of_ours_is(built, tmp_path):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from written_pages import DOCS, Page, blocks, text_of
@@ -82,38 +79,6 @@ def test_the_configuration_has_the_keys_that_its_page_says_and_no_others():
         *_KEYS,
         *WARNINGS,
     }
-
-
-def public() -> Iterator[tuple[str, Any]]:
-    """The public names, and the public members of classes, with what makes them."""
-    for name in simkit.__all__:
-        thing = getattr(simkit, name)
-        if not callable(thing):
-            continue
-        yield name, thing
-        for member, value in inspect.getmembers(thing) if inspect.isclass(thing) else ():
-            made = value.fget if isinstance(value, property) else getattr(value, "func", value)
-            if not member.startswith("_") and inspect.isfunction(made):
-                yield f"{name}.{member}", made
-
-
-UNNAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-
-
-def test_each_public_name_says_what_it_does_with_each_argument_and_what_it_returns():
-    lacking = []
-    for name, thing in public():
-        text = inspect.getdoc(thing) or ""
-        if not text or not inspect.isfunction(thing):
-            lacking += [] if text else [f"{name} has no docstring"]
-            continue
-        signature = inspect.signature(thing)
-        if signature.return_annotation is inspect.Signature.empty:
-            lacking.append(f"{name} does not say what it returns")
-        arguments = [each for each in signature.parameters.values() if each.kind not in UNNAMED]
-        unnamed = [each.name for each in arguments if not re.search(rf"\b{each.name}\b", text)]
-        lacking += [f"{name}: {argument} is not described" for argument in unnamed if argument != "self"]
-    assert lacking == []
 
 
 def test_each_public_name_has_an_example_on_the_page_of_the_api():

@@ -8,7 +8,18 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse.spread import MOST_CURVES, MOST_TICKS, Labelled, Scale, Span, Spread, sampled, word
+from simkit.analyse.spread import (
+    MOST_CURVES,
+    MOST_PARTS,
+    MOST_TICKS,
+    Bars,
+    Labelled,
+    Scale,
+    Span,
+    Spread,
+    sampled,
+    word,
+)
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError
 
@@ -37,9 +48,7 @@ except ImportError:
     msg = 'Bokeh draws these figures: pip install "simkit[page]"'
     raise SimkitError(msg) from None
 
-MOST_LINES = 10  # told apart by a legend; more by a colour bar
-MOST_POINTS = 10_000  # of a scatter plot: more are drawn as a sample
-_BINS = 50
+MOST_POINTS = 5_000  # of a scatter plot: more are drawn as a sample
 _TOLD = 2_500  # cells of a heatmap whose own values are told under the mouse, not the mouse's
 _TOOLS = "pan,box_zoom,wheel_zoom,reset"
 
@@ -100,7 +109,7 @@ def line(spread: Spread, theme: Theme = LIGHT, *, title: str = "", height: int =
     curves = _curves(drawn, spread, across, texts, _line_colours(second, theme))
     _label_axis(drawn.xaxis, across)
     drawn.yaxis.axis_label = plain(label)
-    if second is not None and len(texts) > MOST_LINES:
+    if second is not None and len(texts) > MOST_PARTS:
         values = second.values if second.is_numeric else np.arange(len(texts))
         _colour_bar(drawn, _mapper(values, theme), second.label, theme)
     elif second is not None:
@@ -153,7 +162,7 @@ def _line_colours(second: Labelled | None, theme: Theme) -> list[str]:
     if second is None:
         return [theme.lines[0]]
     n = len(second.values)
-    if not second.is_numeric and n <= MOST_LINES:
+    if not second.is_numeric and n <= MOST_PARTS:
         return list(theme.lines[:n])
     values = second.values if second.is_numeric else np.arange(n)
     return _colours(values.astype(float), theme, Scale(second).is_log)
@@ -241,14 +250,15 @@ def scatter(
     chosen = sampled(len(runs), MOST_POINTS)
     noise = np.random.default_rng(0).uniform(-0.2, 0.2, (2, len(chosen)))  # spreads points that share a word
     drawn = styled(theme, title or _part(len(chosen), len(runs)), height, tools=f"{_TOOLS},box_select,tap")
-    (across, words_x), (up, words_y) = (_places(column) for column in (x, y))
+    across, up = _places(x), _places(y)
+    by_key = {key: column.values[chosen] for key, column in (("a", x), ("b", y)) if not column.is_numeric}
+    words = {key: [plain(str(text)) for text in values] for key, values in by_key.items()}
     source = ColumnDataSource(
         {
             "x": across[chosen] + noise[0] * (not x.is_numeric),
             "y": up[chosen] + noise[1] * (not y.is_numeric),
             "run": runs[chosen],
-            **({} if x.is_numeric else {"a": words_x(chosen)}),
-            **({} if y.is_numeric else {"b": words_y(chosen)}),
+            **words,
         },
         name="runs",
     )
@@ -263,49 +273,47 @@ def scatter(
     for axis, column in ((drawn.xaxis, x), (drawn.yaxis, y)):
         axis.axis_label = plain(column.label)
         if not column.is_numeric:
-            _tick(axis, _distinct(column))
+            _tick(axis, [plain(text) for text in Bars.of(column).words])
     return drawn
 
 
-def _distinct(column: Labelled) -> list[str]:
-    """The words of a column, each once, in the order of their first appearance."""
-    return [plain(str(value)) for value in dict.fromkeys(column.values.tolist())]
+def _places(column: Labelled) -> Array:
+    """Where runs stand along an axis."""
+    return column.values.astype(float) if column.is_numeric else Bars.of(column).places(column)
 
 
-def _places(column: Labelled) -> tuple[Array, Any]:
-    """Where runs stand along an axis, and what to call some of these places."""
-    if column.is_numeric:
-        values = column.values.astype(float)
-        return values, lambda chosen: values[chosen]
-    words = _distinct(column)
-    rank = {text: place for place, text in enumerate(words)}
-    shown = [plain(str(value)) for value in column.values.tolist()]
-    places = np.array([rank[text] for text in shown], float)
-    return places, lambda chosen: [shown[i] for i in chosen.tolist()]
-
-
-def histogram(column: Labelled, theme: Theme = LIGHT, *, title: str = "", height: int = 340) -> Any:
-    """How often values occur: in 50 bins, or each word.
+def histogram(
+    column: Labelled,
+    parts: Sequence[tuple[str, Labelled]] = (),
+    by: str | None = None,
+    theme: Theme = LIGHT,
+    *,
+    title: str = "",
+) -> Any:
+    """How often values occur: in bins, or each word; of each of the ``parts``, told apart by a legend called ``by``.
 
     Returns
     -------
     bokeh.plotting.figure
         The drawn bars.
     """
-    drawn = styled(theme, title, height)
+    drawn = styled(theme, title, 340)
     drawn.xaxis.axis_label, drawn.yaxis.axis_label = plain(column.label), "runs"
-    if column.is_numeric:
-        values = column.values[np.isfinite(column.values)].astype(float)
-        count, edges = np.histogram(values, min(_BINS, max(1, len(np.unique(values[:1000])))))
-    else:
-        words = _distinct(column)
-        places = _places(column)[0].astype(np.int64)
-        count, edges = np.bincount(places, minlength=len(words)), np.arange(len(words) + 1) - 0.5
-        _tick(drawn.xaxis, words)
-    source = ColumnDataSource({"left": edges[:-1], "right": edges[1:], "count": count}, name="bins")
-    look = {"fill_color": theme.lines[0], "line_color": theme.paper}
-    drawn.add_glyph(source, Quad(left="left", right="right", top="count", bottom=0, **look))
-    _hover(drawn, [("from", "@left"), ("to", "@right"), ("runs", "@count")])
+    bars, told = Bars.of(column), list(parts) or [("", column)]
+    if bars.words:
+        _tick(drawn.xaxis, [plain(text) for text in bars.words])
+    each = bars.beside([part for _, part in told])
+    which = {"part": [plain(text) for text, _ in told], "colour": theme.lines[: len(told)]}
+    each |= {name: np.repeat(values, len(bars.edges) - 1) for name, values in which.items()}
+    source = ColumnDataSource(each, name="bins")
+    look = {"fill_color": "colour", "line_color": theme.paper}
+    drawn_bars = drawn.add_glyph(source, Quad(left="left", right="right", top="count", bottom=0, **look))
+    tips = [("from", "@low"), ("to", "@high"), ("runs", "@count")]
+    _hover(drawn, tips if by is None else [(by, "@part"), *tips])
+    if by is not None:
+        firsts = enumerate(range(0, len(each["left"]), len(bars.edges) - 1))
+        items = [LegendItem(label=which["part"][i], renderers=[drawn_bars], index=at) for i, at in firsts]
+        drawn.add_layout(_legend(items, plain(by), theme), "right")
     drawn.y_range.start = 0
     return drawn
 
@@ -377,8 +385,8 @@ def _parallel_axes(drawn: Any, spans: Sequence[Span], names: list[str], theme: T
     drawn.add_glyph(axes, Segment(x0="x", y0="low", x1="x", y1="high", line_color=theme.quiet))
     head = {"text_align": "center", "text_color": theme.ink, "text_font_size": "11px"}
     drawn.add_glyph(axes, Text(x="x", y="top", text="name", **head))
-    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.7}
-    look = {"text_baseline": "middle", "text_color": theme.quiet, "text_font_size": "10px", **ground}
+    ground = {"background_fill_color": theme.paper, "background_fill_alpha": 0.9}
+    look = {"text_baseline": "middle", "text_color": theme.ink, "text_font_size": "10px", **ground}
     drawn.add_glyph(values, Text(x="x", y="y", text="text", x_offset=5, **look))
 
 

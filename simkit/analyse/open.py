@@ -58,6 +58,11 @@ def open(
         Only a trajectory with these constants: ``simkit.open("multiply", gamma=0.2)``, and
         ``**{"neuron.tau": 20 * ms}`` for dotted names.
 
+    Returns
+    -------
+    Trajectory
+        Of all runs; nothing is read before it is asked for.
+
     Raises
     ------
     SimkitError
@@ -69,6 +74,14 @@ def open(
     -----
     UserWarning
         When values need a codec of the user's that is not known in the present folder.
+
+    Examples
+    --------
+    >>> traj = simkit.open("results/multiply-001.h5")
+    >>> traj["z"].max()
+    np.float64(32.0)
+    >>> simkit.open("multiply").path == traj.path
+    True
     """
     if mode not in ("r", "r+"):
         msg = f'mode={mode!r}: "r" reads; "r+" adds notes, derived values and links too'
@@ -293,6 +306,14 @@ def merge(
         is done in two of them.
     StorageFailed
         When the disk is full; the target is then as it was.
+
+    Examples
+    --------
+    >>> high = traj.where("x > 2").export("high.h5")
+    >>> low = traj.where("x <= 2").export("low.h5")
+    >>> with simkit.merge("all.h5", "low.h5", "high.h5") as merged:
+    ...     len(merged), merged["z"].sum()
+    (12, np.float64(210.0))
     """
     if not sources or not all(isinstance(source, (str, os.PathLike)) for source in sources):
         msg = f'{caller()}: name the target, then each source: simkit.merge("all.h5", "a.h5", "b.h5")'

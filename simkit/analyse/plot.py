@@ -12,12 +12,16 @@ from simkit.analyse.selection import Selection
 from simkit.analyse.sensitivity import sensitivity
 from simkit.analyse.spread import (
     MOST_CURVES,
+    MOST_PARTS,
+    Bars,
     Labelled,
     Scale,
     Span,
     Spread,
+    cloud,
     free_sizes,
     is_geometric,
+    parts_by,
     run_by_run,
     sampled,
     spread,
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_MOST_LINES = 10  # told apart by a legend; more by a colour bar
 _HOLE = "0.92"
 
 
@@ -49,6 +52,8 @@ class Plot:
     ) -> Any:
         """A result over the parameters that vary: `line`, or `heatmap` where two have many values.
 
+        Points of a sample, which lie on no grid, are a `scatter` over the first parameter.
+
         Parameters
         ----------
         name
@@ -66,8 +71,10 @@ class Plot:
             As `line` and `heatmap` do.
         """
         name = self._only_number() if name is None else name
+        if x is None and by is None and (first := cloud(self.selection)):
+            return self.scatter(first, name, **options)
         sizes = free_sizes(self.selection)
-        if x is None and by is None and len(sizes) == 2 and min(sizes) > _MOST_LINES:
+        if x is None and by is None and len(sizes) == 2 and min(sizes) > MOST_PARTS:
             return self.heatmap(name, **options)
         return self.line(name, x, by=by, **options)
 
@@ -231,7 +238,13 @@ class Plot:
         return axes
 
     def histogram(
-        self, name: str, *, ax: Axes | None = None, backend: str = "matplotlib", **style: Any
+        self,
+        name: str,
+        *,
+        by: str | None = None,
+        ax: Axes | None = None,
+        backend: str = "matplotlib",
+        **style: Any,
     ) -> Any:
         """How often a result's values occur.
 
@@ -239,6 +252,8 @@ class Plot:
         ----------
         name
             A parameter or result that is a number or a word per run.
+        by
+            A name with few values: the runs of each have bars of their own, beside one another.
         ax, backend
             As for `line`.
         **style
@@ -247,16 +262,21 @@ class Plot:
         Raises
         ------
         SimkitError
-            Without matplotlib, or Bokeh.
+            Without matplotlib, or Bokeh, or when ``by`` has too many values.
         """
         column = run_by_run(self.selection, name)
+        parts = [("", column)] if by is None else parts_by(self.selection, column, by)
         if backend != "matplotlib":
-            return _other(backend, ax, style).histogram(column, title=self.selection.recorded.name)
-        axes = _axes(ax, self.selection.recorded.name)
-        there = np.isfinite(column.values) if column.is_numeric else slice(None)
-        axes.hist(column.values[there], **{"bins": 50 if column.is_numeric else None, **style})
+            return _other(backend, ax, style).histogram(column, parts, by, title=self.selection.recorded.name)
+        axes, bars = _axes(ax, self.selection.recorded.name), Bars.of(column)
+        labels = {} if by is None else {"label": [text for text, _ in parts]}
+        axes.hist([bars.places(part) for _, part in parts], **{"bins": bars.edges, **labels, **style})
+        if bars.words:
+            axes.set_xticks(*zip(*bars.ticks(), strict=True))
         axes.set_xlabel(column.label)
         axes.set_ylabel("runs")
+        if by is not None:
+            _legend(axes, by)
         return axes
 
     def hist(self, name: str, **options: Any) -> Any:
@@ -305,19 +325,26 @@ class Plot:
 
 
 def _parallel(axes: Axes, columns: list[Labelled], colour: int, style: dict[str, Any]) -> Axes:
-    from matplotlib import colormaps
-
     spans = [Span.of(column) for column in columns]
     heights = np.stack([span.heights(column) for span, column in zip(spans, columns, strict=True)], 1)
     heights = heights[np.isfinite(heights).all(1)]
     heights = heights[sampled(len(heights), MOST_CURVES)]
-    colours = colormaps["viridis"](heights[:, colour])
+    colours = _viridis()(heights[:, colour])
     for row, look in zip(heights, colours, strict=True):
         axes.plot(row, **{"color": look, "linewidth": 0.8, "alpha": 0.5, **style})
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # above the curves
     for place, span in enumerate(spans):
         axes.axvline(place, color="0.5", linewidth=0.8)
         for height, text in span.ticks():
-            axes.annotate(text, (place, height), (3, 0), textcoords="offset points", fontsize="x-small")
+            axes.annotate(
+                text,
+                (place, height),
+                (3, 0),
+                textcoords="offset points",
+                fontsize="small",
+                va="center",
+                bbox=ground,
+            )
     axes.set_xticks(range(len(columns)), [column.name for column in columns])
     axes.set_yticks([])
     return axes
@@ -352,13 +379,12 @@ class _Lines:
         if second is not None:
             self.looks = [{"label": word(value)} for value in second.values.tolist()]
         if second is not None and second.is_numeric:
-            from matplotlib import colormaps
             from matplotlib.cm import ScalarMappable
             from matplotlib.colors import LogNorm, Normalize
 
             scale = LogNorm if is_geometric(second.values) else Normalize
             limits = (float(second.values[0]), float(second.values[-1]))
-            self.colours = ScalarMappable(scale(*limits), colormaps["viridis"])
+            self.colours = ScalarMappable(scale(*limits), _viridis())
             for look, value in zip(self.looks, second.values, strict=True):
                 look["color"] = self.colours.cmap(self.colours.norm(value))
 
@@ -366,13 +392,25 @@ class _Lines:
         """Say which line is which."""
         if self.second is None:
             return
-        if self.second.is_numeric and len(self.looks) > _MOST_LINES:
+        if self.second.is_numeric and len(self.looks) > MOST_PARTS:
             axes.figure.colorbar(self.colours, ax=axes).set_label(self.second.label)
         else:
-            # Beside the data, where the figure makes room for it.
-            beside = axes.figure.get_layout_engine() is not None
-            place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
-            axes.legend(title=self.second.label, **place)
+            _legend(axes, self.second.label)
+
+
+def _legend(axes: Axes, title: str) -> None:
+    """A legend beside the data, where the figure makes room for it."""
+    beside = axes.figure.get_layout_engine() is not None
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {"loc": "best"}
+    axes.legend(title=title, **place)
+
+
+def _viridis() -> Any:
+    """The colours of numbers that are lines: without the light end, which is hardly seen on white."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))
 
 
 def _draw(axes: Axes, across: Scale, found: Spread, line: int, look: dict[str, Any]) -> None:

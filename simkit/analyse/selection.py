@@ -177,7 +177,8 @@ class Selection:
         if name in self:
             return name
         names = [*self.names, *self.run_names]
-        hint = did_you_mean(name, names)
+        fields = [known for known in names if known.startswith(f"{name}.")]
+        hint = f"; it is a group of {', '.join(fields[:5])}" if fields else did_you_mean(name, names)
         counts = tally(np.asarray(self.recorded.run_column("status")))
         why = (
             ""

@@ -118,6 +118,87 @@ def run_by_run(selection: Selection, name: str) -> Labelled:
     return Labelled(name, label, values)
 
 
+_BINS = 50
+MOST_PARTS = 10  # told apart by a legend
+
+
+@attrs.frozen(eq=False)
+class Bars:
+    """The bars of a histogram: their borders, ascending, and the words under them where they stand for words."""
+
+    edges: Array
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, column: Labelled) -> Bars:
+        """A bar for each word, or for each of few whole numbers, else as many as the values fill."""
+        if not column.is_numeric:
+            words = tuple(dict.fromkeys(map(str, column.values.tolist())))
+            return cls(np.arange(len(words) + 1) - 0.5, words)
+        there = cls(column.values).places(column)
+        if not len(there):
+            return cls(np.array([0.0, 1.0]))
+        low, high = float(there.min()), float(there.max())
+        if high - low < _BINS and (there == np.round(there)).all():
+            return cls(np.arange(low, high + 2) - 0.5)
+        return cls(np.histogram_bin_edges(there, min(_BINS, max(5, int(2 * len(there) ** 0.5)))))
+
+    def places(self, column: Labelled) -> Array:
+        """Where the values stand: the numbers that are finite, or the places of the words."""
+        if not self.words:
+            numbers: Array = column.values[np.isfinite(column.values)].astype(float)
+            return numbers
+        rank = {text: place for place, text in enumerate(self.words)}
+        return np.array([rank[str(value)] for value in column.values.tolist()], float)
+
+    def beside(self, parts: Sequence[Labelled]) -> dict[str, Array]:
+        """Where the bars of each part stand beside those of the others, one part after the other, and their counts."""
+        n, left, width = len(parts), self.edges[:-1], np.diff(self.edges)
+        return {
+            "left": np.concatenate([left + width * (i / n) for i in range(n)]),
+            "right": np.concatenate([left + width * ((i + 1) / n) for i in range(n)]),
+            "count": np.concatenate([np.histogram(self.places(part), self.edges)[0] for part in parts]),
+            "low": np.tile(left, n),
+            "high": np.tile(self.edges[1:], n),
+        }
+
+    def ticks(self) -> list[tuple[int, str]]:
+        """The places of words, and what to write there; where they are too many only some of them."""
+        return [(place, text[:24]) for place, text in enumerate(self.words)][
+            :: -(-len(self.words) // MOST_TICKS)
+        ]
+
+
+def parts_by(selection: Selection, column: Labelled, by: str) -> list[tuple[str, Labelled]]:
+    """What a column holds in the runs of each value of another name, ascending where these are numbers.
+
+    Raises
+    ------
+    SimkitError
+        Where there are too many to be told apart.
+    """
+    other = run_by_run(selection, by)
+    there = other.values[np.isfinite(other.values)] if other.is_numeric else other.values
+    each = list(dict.fromkeys(there.tolist()))
+    if other.is_numeric:
+        each.sort()
+    if len(each) > MOST_PARTS:
+        msg = f"by={by!r} has {len(each)} values: {MOST_PARTS} at most can be told apart; choose some with traj.where"
+        raise SimkitError(msg)
+    return [
+        (_whole(value), attrs.evolve(column, values=column.values[other.values == value])) for value in each
+    ]
+
+
+def _whole(value: Any) -> str:
+    """A value in a legend; columns of whole numbers, some of them absent, are floats."""
+    return (
+        str(int(value))
+        if isinstance(value, float) and value == int(value) and abs(value) < 1e6
+        else word(value)
+    )
+
+
 def numbers(selection: Selection, name: str) -> tuple[Array, str]:
     """A result's numbers, NaN where there is none, and how to label them."""
     values, unit = real_numbers(selection, name, "plotted")
@@ -155,12 +236,29 @@ def _completed(selection: Selection, result: str, over: Sequence[str | None]) ->
 
 def _free(selection: Selection, given: Sequence[str]) -> list[str]:
     """The explored names that vary here, most values first, one for each that move together, but those given."""
+    return [names[0] for names in _moving(selection, given)]
+
+
+def _moving(selection: Selection, given: Sequence[str]) -> list[tuple[str, ...]]:
+    """The explored names that vary here, but those given: those that move together beside each other."""
     chosen = [_coded(selection, name) for name in given]
     left = {name: _coded(selection, name) for name in selection.recorded.explored if name not in given}
     left = {name: c for name, c in left.items() if c.varies and not any(o.determines(c) for o in chosen)}
     groups = together(left)
     # The one with the most values is drawn along the axis.
-    return [names[0] for names in sorted(groups, key=lambda names: -len(groups[names].first))]
+    return sorted(groups, key=lambda names: -len(groups[names].first))
+
+
+def cloud(selection: Selection) -> str:
+    """The first parameter where the points lie on no grid and on no line, as those of a sample do; else nothing."""
+    groups = _moving(selection, [])
+    if len(groups) != 1 or len(groups[0]) < 2:
+        return ""
+    (first, codes), *others = (_labelled(selection, name) for name in groups[0])
+    order = np.argsort(codes, kind="stable")
+    steps = [np.diff(labelled.values[codes][order]) for labelled, codes in others if labelled.is_numeric]
+    lies_apart = any((step > 0).any() and (step < 0).any() for step in steps)
+    return first.name if lies_apart and first.is_numeric else ""
 
 
 def free_sizes(selection: Selection) -> list[int]:

@@ -78,10 +78,22 @@ def each(
     by
         Names of parameters: the runs with the same values are one group. ``by=[]`` makes one group of all.
 
+    Returns
+    -------
+    Space
+        A point per run, or per group; read when it is asked for.
+
     Raises
     ------
     SimkitError
         For what is no experiment. What is wrong with the runs is told when they are needed.
+
+    Examples
+    --------
+    >>> each("multiply", where="z > 20") * product(gain=[0.5, 1.0])
+    <Space of 10 points: x, y, gain>
+    >>> each("multiply", by="x")
+    <Space of 4 points: x>
     """
     at = caller()
     is_experiment = callable(source) and (tag_of(source) or Tag()).kind == "experiment"

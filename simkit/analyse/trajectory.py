@@ -32,18 +32,46 @@ class Trajectory(Overview):
 
     ``traj["z"]`` is a column over the runs, ``traj.runs[3].z`` one run's value, ``traj.parameters.dt`` a
     parameter, ``traj.where("x > 2")`` the trajectory of some runs. Nothing is read before it is asked for.
+
+    Examples
+    --------
+    >>> with simkit.open("results/multiply-001.h5") as traj:
+    ...     print(traj["z"][:4], traj.runs[3].x, len(traj.where("x > 2")))
+    [ 6.  7.  8. 12.] 2.0 6
     """
 
     # Names
 
     @cached_property  # rather than a property, which IPython's tab completion does not look into
     def parameters(self) -> Names:
-        """Parameters by natural naming: a constant is its value, an explored one its column."""
+        """Parameters by natural naming: a constant is its value, an explored one its column.
+
+        Returns
+        -------
+        Names
+            The value of a constant; of others a column, shape ``(n, …)``.
+
+        Examples
+        --------
+        >>> cell.parameters.tau, cell.parameters.drive
+        (20.0, array([ 0.5,  1. , -1. ]))
+        """
         return self._names_in("parameters")
 
     @cached_property
     def results(self) -> Names:
-        """Results by natural naming, each a column."""
+        """Results by natural naming, each a column.
+
+        Returns
+        -------
+        Names
+            Columns, shape ``(n, …)``, as ``traj[name]`` gives them.
+
+        Examples
+        --------
+        >>> traj.results.z[:3]
+        array([6., 7., 8.])
+        """
         return self._names_in("results")
 
     def _names_in(self, section: str) -> Names:
@@ -53,12 +81,38 @@ class Trajectory(Overview):
 
     @property
     def summary(self) -> Names:
-        """What `after` functions and `add` derived from the runs, by natural naming."""
+        """What `after` functions and `add` derived from the runs, by natural naming.
+
+        Returns
+        -------
+        Names
+            A value each.
+
+        Examples
+        --------
+        >>> with simkit.open("multiply", mode="r+") as traj:
+        ...     traj.add(mean=traj["z"].mean())
+        ...     traj.summary.mean
+        np.float64(17.5)
+        """
         return notes.summary(self._selection)
 
     @property
     def links(self) -> Names:
-        """Second names: a run, a selection, or a column."""
+        """Second names: a run, a selection, or a column.
+
+        Returns
+        -------
+        Names
+            For each second name what it stands for: the run, the `Trajectory` of the selection, or the column.
+
+        Examples
+        --------
+        >>> with simkit.open("multiply", mode="r+") as traj:
+        ...     traj.link("best", run=11)
+        ...     traj.links.best.z
+        32.0
+        """
         return Names(list(self._selection.recorded.additions.links()), self._linked, "links")
 
     def _linked(self, name: str) -> Any:
@@ -73,7 +127,20 @@ class Trajectory(Overview):
 
     @property
     def runs(self) -> Runs:
-        """The runs in order."""
+        """The runs in order.
+
+        Returns
+        -------
+        Runs
+            A sequence of runs by natural naming, read when they are touched.
+
+        Examples
+        --------
+        >>> traj.runs[3].x, traj.runs[3].z
+        (2.0, 12.0)
+        >>> [run.z for run in traj.runs[:3]]
+        [6.0, 7.0, 8.0]
+        """
         chosen = self._selection.chosen
         return Runs(self._rows, range(len(self)) if chosen is None else chosen)
 
@@ -89,27 +156,139 @@ class Trajectory(Overview):
         return self.to_dataframe(name) if isinstance(name, list) else self._selection.array(name)
 
     def run(self, run: int) -> Names:
-        """One run by its number in the file."""
+        """One run by its number in the file.
+
+        Parameters
+        ----------
+        run
+            The number, also where the trajectory is a selection of runs.
+
+        Returns
+        -------
+        Names
+            The run's parameters and results.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> traj.where("x > 2").run(6).z
+        18.0
+        """
         return self._rows.run(run)
 
     # One run's texts
 
     def error(self, run: int | str) -> str:
-        """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none."""
+        """The traceback of a run that is not done, the latest attempt's, or of an `after`; empty if there is none.
+
+        Parameters
+        ----------
+        run
+            Its number in the file, negative ones count from the end; or the name of an `after`.
+
+        Returns
+        -------
+        str
+            As Python prints it.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+        SimkitError
+            For a name that no `after` has.
+
+        Examples
+        --------
+        >>> print(cell.error(2))
+        Traceback (most recent call last):
+          ...
+        ValueError: no such drive: -1.0
+        ...
+        >>> cell.error(0)
+        ''
+        """
         if isinstance(run, str):
             return notes.error_of(self._selection.recorded, run)
         return notes.error(self._selection.recorded, self._selection.number(run))
 
     def log(self, run: int) -> str:
-        """What a run wrote to its standard output and error, the latest attempt's."""
+        r"""What a run wrote to its standard output and error, the latest attempt's.
+
+        Parameters
+        ----------
+        run
+            Its number in the file; negative ones count from the end.
+
+        Returns
+        -------
+        str
+            Empty where it wrote nothing.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> cell.log(1)
+        'drive 1.0\nready\n'
+        """
         return notes.log(self._selection.recorded, self._selection.number(run))
 
     def files(self, run: int) -> Files:
-        """What a run attached: ``traj.files(3)["trace.dat"]`` are a file's bytes."""
+        """What a run attached: ``traj.files(3)["trace.dat"]`` are a file's bytes.
+
+        Parameters
+        ----------
+        run
+            Its number in the file; negative ones count from the end.
+
+        Returns
+        -------
+        mapping of str to bytes
+            By the name under which each was attached.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> dict(cell.files(1))
+        {'trace.txt': b'0 1 2'}
+        """
         return Files(self._selection.recorded, self._selection.number(run))
 
     def commands(self, run: int) -> list[Command]:
-        """The programs that a run has run, in order: arguments, exit codes, seconds."""
+        """The programs that a run has run, in order: arguments, exit codes, seconds.
+
+        Parameters
+        ----------
+        run
+            Its number in the file; negative ones count from the end.
+
+        Returns
+        -------
+        list of Command
+            With ``arguments``, ``exit_code`` and ``seconds``.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> [(command.arguments[-1], command.exit_code) for command in cell.commands(1)]
+        [("print('ready')", 0)]
+        """
         return commands(self._selection.recorded, self._selection.number(run))
 
     def notes(self, about: int | str | None = None) -> list[str]:
@@ -117,11 +296,54 @@ class Trajectory(Overview):
 
         A run's remarks on a result begin with its name; among the remarks on a name, those of single runs
         begin with the run.
+
+        Parameters
+        ----------
+        about
+            A run's number, or a name or group.
+
+        Returns
+        -------
+        list of str
+            The oldest first.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+        SimkitError
+            For an unknown name, with the nearest.
+
+        Examples
+        --------
+        >>> cell.notes(0)
+        ['rate: of the first second']
         """
         return notes.notes(self._selection, about)
 
     def reports(self, run: int) -> list[tuple[int, float]]:
-        """What a run reported while it went on by ``run.report``: ``(step, value)``, the last of each step."""
+        """What a run reported while it went on by ``run.report``: ``(step, value)``, the last of each step.
+
+        Parameters
+        ----------
+        run
+            Its number in the file; negative ones count from the end.
+
+        Returns
+        -------
+        list of tuple of int and float
+            By growing steps.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> cell.reports(1)
+        [(1, 1.0)]
+        """
         return notes.reports(self._selection, run)
 
     def replay(self, run: int, function: Callable[..., Any] | None = None) -> dict[str, Any]:
@@ -145,13 +367,41 @@ class Trajectory(Overview):
             When the experiment can't be found, or can't run with what is recorded.
         Exception
             Whatever the experiment raises.
+
+        Examples
+        --------
+        >>> traj.replay(3)
+        {'z': 12.0}
+        >>> traj.replay(3, lambda x, y: {"z": x * y + 0.5})
+        {'z': 12.5}
         """
         from simkit.replay.verify import replayed
 
         return replayed(self._selection.recorded, self._selection.number(run), function)
 
     def source(self, run: int) -> Origin:
-        """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there."""
+        """Where a run was recorded, ``(file, run)``: after `simkit.merge` the source's name and the number there.
+
+        Parameters
+        ----------
+        run
+            Its number in this file; negative ones count from the end.
+
+        Returns
+        -------
+        Origin
+            A named tuple.
+
+        Raises
+        ------
+        IndexError
+            For a number that no run has.
+
+        Examples
+        --------
+        >>> traj.source(3).run
+        3
+        """
         return self._selection.recorded.origin(self._selection.number(run))
 
     # Additions
@@ -162,10 +412,27 @@ class Trajectory(Overview):
         ``traj.note("first try")``, ``traj.note("odd", run=3)``, ``traj.note(z="in mV")``,
         ``traj.note({"neuron.tau": "from the lab"})``; on a selection, a text is a remark on each of its runs.
 
+        Parameters
+        ----------
+        text
+            The remark, or remarks by name.
+        run
+            The number of the run that it is about.
+        **named
+            Remarks by the name of a parameter, result or group.
+
         Raises
         ------
         SimkitError
             For an unknown name, or when the file is open for reading only.
+
+        Examples
+        --------
+        >>> with simkit.open("multiply", mode="r+") as traj:
+        ...     traj.note("first try")
+        ...     traj.note("odd", run=3)
+        ...     traj.notes(), traj.notes(3)
+        (['first try'], ['odd'])
         """
         notes.note(self._selection, text, run, named)
 
@@ -174,11 +441,23 @@ class Trajectory(Overview):
 
         What was added before under a name is replaced; recorded parameters and results can't be.
 
+        Parameters
+        ----------
+        values, **named
+            Values by name, of any type that can be a result.
+
         Raises
         ------
         SimkitError
             For a name that is recorded or given by an `after`, for a value that has no form in the file, or
             when the file is open for reading only.
+
+        Examples
+        --------
+        >>> with simkit.open("multiply", mode="r+") as traj:
+        ...     traj.add(largest=traj["z"].max())
+        >>> simkit.open("multiply").summary.largest
+        np.float64(32.0)
         """
         notes.add(self._selection.recorded, {**(values or {}), **named})
 
@@ -188,10 +467,26 @@ class Trajectory(Overview):
         ``traj.link("best", run=3)``, ``traj.link("fast", traj.where("seconds < 1"))``,
         ``traj.link("rate", "spikes.rate")``: a soft link in the file. An older link of that name is replaced.
 
+        Parameters
+        ----------
+        name
+            The second name.
+        target
+            A selection of this trajectory's runs, or a recorded name.
+        run
+            Or a run's number.
+
         Raises
         ------
         SimkitError
             For a target that is none of these, or when the file is open for reading only.
+
+        Examples
+        --------
+        >>> with simkit.open("multiply", mode="r+") as traj:
+        ...     traj.link("high", traj.where("z > 20"))
+        ...     len(traj.links.high)
+        5
         """
         if isinstance(target, (Trajectory, Runs)):
             target = target.selection if isinstance(target, Runs) else target._selection
@@ -233,6 +528,29 @@ class Trajectory(Overview):
         **equal
             Names that must have these values; ``declared=True`` leaves out
             runs whose points were not declared any more when the last session looked.
+
+        Returns
+        -------
+        Trajectory
+            Of these runs, with their numbers in the file; it reads the same open file.
+
+        Raises
+        ------
+        SimkitError
+            For what is no condition.
+        KeyError
+            For an unknown name, with the nearest.
+
+        Examples
+        --------
+        >>> traj.where("x > 2 and y == 7")["z"]
+        array([21., 28.])
+        >>> traj.where(x=2.0).index
+        array([3, 4, 5])
+        >>> traj.where(traj["z"] > 24)["z"]
+        array([28., 32.])
+        >>> cell.where("status != 'done'").index
+        array([2])
         """
         if isinstance(test, Mapping):
             equal = {**test, **equal}
@@ -262,12 +580,24 @@ class Trajectory(Overview):
         **named
             The same, as in ``traj.sel(p=0.5, method="nearest")``.
 
+        Returns
+        -------
+        Trajectory
+            Of these runs, in their order in the file.
+
         Raises
         ------
         KeyError
             For an unknown name, and where no run has the value; the nearest one is named.
         SimkitError
             For a method that there is none of, or that the values have no order for.
+
+        Examples
+        --------
+        >>> traj.sel(x=2.0, y=slice(7, 8))["z"]
+        array([14., 16.])
+        >>> traj.sel(x=2.2, method="nearest").index
+        array([3, 4, 5])
         """
         from simkit.analyse.coordinates import at_points
 
@@ -286,17 +616,52 @@ class Trajectory(Overview):
         lowest
             The run with the lowest value instead, as of a loss.
 
+        Returns
+        -------
+        Names
+            The run by natural naming.
+
         Raises
         ------
         SimkitError
             For a name that is no number per run, and where no run has one.
+
+        Examples
+        --------
+        >>> best = traj.best("z")
+        >>> best.x, best.y, best.z
+        (4.0, 8.0, 32.0)
         """
         from simkit.analyse.coordinates import best_of
 
         return self.run(best_of(self._selection, name, lowest=lowest))
 
     def head(self, n: int = 5) -> pd.DataFrame:
-        """The first runs as a table; all but the last ones where ``n`` is negative."""
+        """The first runs as a table; all but the last ones where ``n`` is negative.
+
+        Parameters
+        ----------
+        n
+            How many.
+
+        Returns
+        -------
+        DataFrame
+            As `to_dataframe` gives it.
+
+        Raises
+        ------
+        SimkitError
+            Where the file is closed, or damaged at these runs.
+
+        Examples
+        --------
+        >>> traj.head(2)
+               x    y    z
+        run
+        0    1.0  6.0  6.0
+        1    1.0  7.0  7.0
+        """
         return Trajectory(self._selection.recorded, self.index[:n]).to_dataframe()
 
     def to_dataframe(self, names: str | Sequence[str] | None = None, *, info: bool = False) -> pd.DataFrame:
@@ -317,6 +682,18 @@ class Trajectory(Overview):
         DataFrame
             One row per run. Missing integers and booleans have pandas' nullable types. The units stand in
             ``.attrs["units"]``, by name, and what is left out, each with its type, in ``.attrs["left_out"]``.
+
+        Raises
+        ------
+        KeyError
+            For an unknown name, with the nearest.
+
+        Examples
+        --------
+        >>> traj.to_dataframe().shape
+        (12, 3)
+        >>> list(cell.to_dataframe(info=True).columns)
+        ['drive', 'tau', 'rate', 'status', 'seconds', 'started', 'worker', 'seed']
         """
         from simkit.analyse.tables import dataframe
 
@@ -342,6 +719,11 @@ class Trajectory(Overview):
         ------
         SimkitError
             Without xarray: ``pip install "simkit[xarray]"``.
+
+        Examples
+        --------
+        >>> traj.to_xarray()["z"].sel(x=3.0, y=7.0).item()
+        21.0
         """
         from simkit.analyse.xarray import dataset
 
@@ -352,6 +734,27 @@ class Trajectory(Overview):
 
         The values' shape is that of the axes, then of one value; missing as in ``traj[name]``. ``axes`` holds
         the coordinates by name, or just ``run`` where the points are no grid.
+
+        Parameters
+        ----------
+        name
+            A parameter or result.
+
+        Returns
+        -------
+        Grid
+            A named tuple: ``values`` of shape ``(*axes, *shape of one value)``, and ``axes``.
+
+        Raises
+        ------
+        KeyError
+            For an unknown name, with the nearest.
+
+        Examples
+        --------
+        >>> values, axes = traj.grid("z")
+        >>> values.shape, axes["y"]
+        ((4, 3), array([6., 7., 8.]))
         """
         from simkit.analyse.grid import grid
 
@@ -380,6 +783,15 @@ class Trajectory(Overview):
         SimkitError
             Without SALib (``pip install "simkit[sensitivity]"``), without such a design or a complete block,
             and for a result that is no number or the same in all runs.
+
+        Examples
+        --------
+        >>> @experiment
+        ... @saltelli(64, x=(0, 1), y=(0, 1))
+        ... def plane(x, y):
+        ...     return {"z": 3 * x + y}
+        >>> simkit.run(plane).sensitivity("z").table["S1"].round(1).to_dict()
+        {'x': 0.9, 'y': 0.1}
         """
         from simkit.analyse.sensitivity import sensitivity
 
@@ -387,7 +799,24 @@ class Trajectory(Overview):
 
     @property
     def plot(self) -> Plot:
-        """Figures of one or two explored parameters: ``traj.plot.line("z")``, ``traj.plot.heatmap("z")``."""
+        """Figures of one or two explored parameters: ``traj.plot.line("z")``, ``traj.plot.heatmap("z")``.
+
+        Returns
+        -------
+        Plot
+            To be called, or with the verbs ``line`` and ``heatmap``.
+
+        Raises
+        ------
+        SimkitError
+            Without matplotlib: ``pip install "simkit[plot]"``.
+
+        Examples
+        --------
+        >>> ax = traj.plot.line("z", "x", by="y")
+        >>> ax.get_xlabel(), len(ax.lines)
+        ('x', 3)
+        """
         from simkit.analyse.plot import Plot
 
         return Plot(self._selection)
@@ -422,20 +851,58 @@ class Trajectory(Overview):
         ------
         SimkitError
             When the file exists (unless ``force``), or its format can't hold a value, with the names.
+
+        Examples
+        --------
+        >>> written = traj.where("x > 2").export("high.csv")
+        >>> written.path.read_text().splitlines()[0]
+        'run,x,y,z,status,seconds'
         """
         from simkit.analyse.export import export
 
         return export(self._selection, Path(path), names, force=force, safe=safe)
 
     def export_files(self, folder: str | os.PathLike[str]) -> tuple[int, int]:
-        """Write what these runs attached into a new folder, ``3/NAME`` of run 3; how many files and bytes."""
+        """Write what these runs attached into a new folder, ``3/NAME`` of run 3; how many files and bytes.
+
+        Parameters
+        ----------
+        folder
+            A path where nothing is yet.
+
+        Returns
+        -------
+        tuple of int
+            How many files, and bytes.
+
+        Raises
+        ------
+        SimkitError
+            When the folder is there already, a file is damaged, or its name would lead out of the folder.
+
+        Examples
+        --------
+        >>> cell.export_files("traces")
+        (2, 10)
+        """
         return write_files(self._selection, Path(folder))
 
     def __iter__(self) -> Iterator[Names]:
         return iter(self.runs)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file.
+
+        Raises
+        ------
+        StorageFailed
+            When what was added can't be written.
+
+        Examples
+        --------
+        >>> traj = simkit.open("multiply")
+        >>> traj.close()
+        """
         self._selection.recorded.close()
 
     def __enter__(self) -> Trajectory:

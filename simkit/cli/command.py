@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
 
 from simkit.collect.collection import Item, collect, needed
 from simkit.collect.config import (
@@ -36,16 +37,15 @@ from simkit.collect.text import (
     spaced,
     split,
     stretch,
+    unit_inside,
 )
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
 from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.terminal import Report
-from simkit.inject.contact import first_user_frame
 from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
-from simkit.study.session import study, transported
 
 if TYPE_CHECKING:
     import argparse
@@ -91,6 +91,8 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return launched_by_scoop(arguments, settings.workers)
     for problem in problems:
         report.uncollected(problem.where, str(problem.error))
+    from simkit.study.session import transported  # with what executes, which to list needs not
+
     uncollected = [problem.where for problem in problems]
     with transported(settings, [item.plan for item in items]) as settings:
         code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
@@ -115,12 +117,14 @@ def run_all(
     uncollected: Iterable[str] = (),
 ) -> int:
     """Study the experiments one after the other, but those that need the runs of uncollected ones; the exit code."""
+    from simkit.study.session import study
+
     nothing: list[tuple[str, str]] = []
     slots: dict[str, Slot] = {}
     unready = dict.fromkeys(where for where in uncollected if "::" in where)
     code = 0
     try:
-        for item in items:
+        for number, item in enumerate(items, 1):
             node_id = item.plan.node_id
             try:
                 check_ready(item, unready)
@@ -139,6 +143,7 @@ def run_all(
                 settings.most_failures and progress.failed_in_all >= settings.most_failures
             ):
                 code = INTERRUPTED if progress.interrupted else FAILED
+                report.unbegun([left.plan.node_id for left in items[number:]])
                 break
     except SimkitError:
         report.close(durations)
@@ -249,6 +254,8 @@ def shard(text: str) -> Shard:
 def debug(error: BaseException) -> None:
     """Open the debugger where a run failed."""
     import pdb
+
+    from simkit.inject.contact import first_user_frame
 
     print(f"\n{type(error).__name__}: {error}")
     pdb.post_mortem(first_user_frame(error).__traceback__)
@@ -375,6 +382,8 @@ def pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
 def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> list[Any]:
     """An axis from the command line, its values of the type that the code has there."""
     kind, source = expected_kind(space, name, kind_of), f"{option} {name}={text}"
+    if is_quantity(kind) and not np.ndim(first_value(space, name)):
+        text = unit_inside(text)
     values = [each for part in parse_axis(text) for each in parts_of(part, name, kind, source)]
     return [convert(value, name, kind, source) for value in values]
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
-from simkit.errors import SimkitError, nearest, refused, visible
+from simkit.cli.mistakes import check_word, wrong_options
+from simkit.errors import SimkitError, refused, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -24,10 +25,10 @@ exit codes: 0 the selection is complete   1 a selected run failed, or the disk i
 
 on files:   simkit list [NAME]              what is recorded here, how far it is, what would be continued
             simkit show FILE [--run N | --provenance]      simkit repair FILE
-            simkit verify FILE              simkit diff A B
-            simkit restore FILE DIR         simkit merge OUT FILE…
+            simkit serve [FILE…]            a live page         simkit report FILE    one HTML file     simkit watch
+            simkit verify FILE              simkit diff A B     simkit restore FILE DIR    simkit merge OUT FILE…
             simkit rename OLD NEW           what was renamed in the code goes on
-            simkit export FILE OUT.csv|.parquet|.nc|.h5
+            simkit export FILE OUT.csv|.parquet|.nc|.h5|crate/
 """
 
 
@@ -303,8 +304,6 @@ def _fix_hashes() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    # self import
-
     options = _parsed(parser(), arguments)
     if isinstance(options, int):
         return options
@@ -316,7 +315,7 @@ def _run(arguments: list[str]) -> int:
 
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in () if options.init else options.targets:
-        _check_word(target)
+        check_word(target, (*_VERBS, *_ALIASES))
     with _uncollected():
         from simkit.cli.command import command
 
@@ -376,27 +375,6 @@ def _alone_on_output() -> Iterator[_Outlet]:
         os.close(own)
 
 
-_MEANT = {  # words that are no verbs
-    **dict.fromkeys(("run", "test", "start"), "simkit itself runs: simkit [FILE…]"),
-    "collect": "simkit --co shows what would run",
-    "plot": "in Python: simkit.open(NAME).plot(RESULT)",
-    "open": "simkit show NAME, or in Python simkit.open(NAME)",
-    "help": "simkit --help",
-    "version": "simkit --version",
-}
-
-
-def _check_word(target: str) -> None:
-    """Say what somebody may have meant by a word that is no file or folder."""
-    if not target.isidentifier() or os.path.exists(target):
-        return
-    verb = target if target in _MEANT else next(iter(nearest(target, (*_VERBS, *_ALIASES), 1)), "")
-    named = f"an experiment is named with its file, FILE::{target}, or by simkit -k {target}"
-    meant = _MEANT.get(verb) or (f"did you mean simkit {verb}?" if verb else named)
-    msg = f"no such file or folder: {target}\n    {meant}"
-    raise SimkitError(msg)
-
-
 # Each has a module of its own here, with its `parser` and its `main`.
 _VERBS = (
     "show",
@@ -422,10 +400,15 @@ def _verb(name: str, arguments: list[str]) -> int:
         return options
     if name == "watch":  # whose objects are states, as the page has them
         return int(module.main(options))
+    from simkit.cli.verbs.words import on_files
+
+    def act() -> int:
+        return on_files(arguments, lambda: int(module.main(options)))
+
     if name in _LIVE or getattr(options, "pdb", False):
-        return _said(options, lambda: int(module.main(options)))
+        return _said(options, act)
     with contextlib.redirect_stdout(VisibleText(sys.stdout)):
-        return _said(options, lambda: int(module.main(options)))
+        return _said(options, act)
 
 
 _LIVE = ("serve",)  # what it writes to a terminal is not only text
@@ -461,9 +444,13 @@ class VisibleText(io.TextIOBase):
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | int:
     """The options, or the exit code where argparse has had the last word."""
+    said = io.StringIO()
     try:
-        return parser.parse_intermixed_args(arguments)
+        with contextlib.redirect_stderr(said):
+            return parser.parse_intermixed_args(arguments)
     except SystemExit as end:
+        if end.code:
+            print(visible(wrong_options(parser, said.getvalue())), file=sys.stderr)
         return USAGE if end.code else 0
 
 
@@ -474,9 +461,6 @@ def _bug() -> int:
     import traceback
 
     traceback.print_exc()
-    print(
-        f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.",
-        file=sys.stderr,
-    )
+    print(f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.", file=sys.stderr)
     print("Please report it with the lines above and the command that you typed.", file=sys.stderr)
     return BUG

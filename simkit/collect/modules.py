@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +23,7 @@ from simkit.collect.installed import offers
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec
 from simkit.declare.tags import own_attributes
-from simkit.errors import SimkitError, is_ours, shown_path
+from simkit.errors import SimkitError, is_ours, missing, shown_path
 
 USERS = (
     "simkit_user"  # the package of the user's modules that can't have the name that they were written under
@@ -254,7 +255,7 @@ def _users_part(error: BaseException) -> str:
     steps = traceback.TracebackException.from_exception(error)
     kept = [f for f in steps.stack if not (is_ours(f.filename) or f.filename.startswith("<frozen importlib"))]
     steps.stack = traceback.StackSummary.from_list(kept)
-    return "".join("    " + line for line in "".join(steps.format()).splitlines(keepends=True)).rstrip()
+    return indent("\n".join(filter(None, ["".join(steps.format()).rstrip(), missing(error)])), "    ")
 
 
 ENTRY_POINTS = "simkit"

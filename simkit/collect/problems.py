@@ -307,6 +307,18 @@ def _told_results(returned: Any) -> Sequence[str]:
     return [ONE] if is_one_result(returned) and returned not in (object, typing.Any) else ()
 
 
+def how_to_explore(plan: Plan) -> str:
+    """How the first parameter of an experiment would be explored: ``@product(x=[…])``, or a field of a group."""
+    nodes = [(need.argument, plan.nodes[need.key]) for need in plan.needs]
+    for argument, node in nodes:
+        group = node.make if node.kind == "group" else node.value
+        if node.kind == "group" or (node.kind == "constant" and is_group(group)):
+            return f'explore with @product({{"{next(iter(every_field(argument, group)), argument)}": […]}})'
+        if node.kind in ("constant", "derived"):
+            return f"explore with @product({argument}=[…])"
+    return f"to explore, give it an argument: @product(x=[…]) and def {plan.name}(x, …)"
+
+
 _MARKED = re.compile(r"^\s*@(?:simkit\.)?experiment\b", re.MULTILINE)
 _DEFINED = re.compile(r"(?:\A|^(?!@).*\n)def (\w+)", re.MULTILINE)  # without a decorator
 _MOST_FILES = 200  # that are looked into

@@ -228,6 +228,14 @@ def parse_axis(text: str) -> list[Typed]:
     return [Typed(part) for part in parts]
 
 
+def unit_inside(text: str) -> str:
+    """``[0, 5, 10] mV`` as ``0*mV,5*mV,10*mV``: a list of quantities as the values of one axis; else the text."""
+    match = re.fullmatch(r"(\[.*\])\s*([*/].+)", spaced(text), re.DOTALL)
+    if match is None or len(split(text)) > 1:
+        return text
+    return ",".join(f"{item}{match[2]}" for item in split(match[1][1:-1]) if item)
+
+
 _STRETCHES: Mapping[str, Callable[..., Any]] = {
     "linspace": np.linspace,
     "logspace": np.logspace,

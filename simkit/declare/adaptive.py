@@ -35,15 +35,34 @@ def adaptive(
     start
         A trajectory file of an earlier study: its points are learned before the first one is asked for.
 
+    Returns
+    -------
+    callable
+        The decorator.
+
     Raises
     ------
     SimkitError
         For what is no function, and on an experiment that has a space.
+
+    Examples
+    --------
+    >>> def halve(n=3):
+    ...     x = 8.0
+    ...     for _ in range(n):
+    ...         results = yield explore(x=[x])
+    ...         x /= 2
+    >>> @experiment
+    ... @adaptive(halve)
+    ... def square(x):
+    ...     return {"y": x**2}
+    >>> simkit.run(square)["y"]
+    array([64., 16.,  4.])
     """
     if not inspect.isfunction(strategy) or inspect.iscoroutinefunction(strategy):
         msg = (
             f"{caller()}: @adaptive names the function that chooses the points, as in @adaptive(climb), "
-            f"not {strategy!r}\n    wrap what is none: def strategy(evaluate): …"
+            f"not {strategy!r}\n    wrap what is none: {_wrapped(strategy)}"
         )
         raise SimkitError(msg)
 
@@ -67,3 +86,10 @@ def excluded(function: Any) -> SimkitError:
         "points\n    let the strategy ask for the points of the space first: yield product(…)"
     )
     return SimkitError(msg)
+
+
+def _wrapped(strategy: object) -> str:
+    """The function that makes a strategy of what is none."""
+    if inspect.isclass(strategy):
+        return f"def strategy(): return {strategy.__name__}()"
+    return "def strategy(): return …" if hasattr(strategy, "ask") else "def strategy(evaluate): …"

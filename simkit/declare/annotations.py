@@ -18,6 +18,15 @@ class Unit:
     ----------
     symbol
         As it shall be shown on axes and in tables, such as ``"mV"``.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> @experiment
+    ... def rate(tau: Annotated[float, "membrane time constant", Unit("ms")] = 20.0):
+    ...     return {"rate": 1000 / tau}
+    >>> simkit.run(rate).describe("tau").unit
+    'ms'
     """
 
     symbol: str

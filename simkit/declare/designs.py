@@ -53,6 +53,11 @@ def saltelli(
     **axes
         A pair, a list or a distribution for each name, as for `sample`.
 
+    Returns
+    -------
+    Space
+        ``n`` blocks of ``d + 2`` points, or ``2 d + 2`` with ``second_order``.
+
     Raises
     ------
     SimkitError
@@ -69,6 +74,11 @@ def saltelli(
     ----------
     Saltelli et al. (2010), Variance based sensitivity analysis of model output,
     doi:10.1016/j.cpc.2009.09.018.
+
+    Examples
+    --------
+    >>> len(saltelli(256, x=(0, 1), y=(-1, 1)))
+    1024
     """
     blocks, given = count("saltelli", n, "blocks"), marginals("saltelli", points, axes)
     _check_several("saltelli", given)
@@ -109,6 +119,11 @@ def morris(
     **axes
         As for `sample`; a distribution must have ends, for the grid begins and ends there.
 
+    Returns
+    -------
+    Space
+        ``n`` blocks of ``d + 1`` points.
+
     Raises
     ------
     SimkitError
@@ -124,6 +139,11 @@ def morris(
     ----------
     Morris (1991), Factorial sampling plans for preliminary computational experiments,
     doi:10.1080/00401706.1991.10484804.
+
+    Examples
+    --------
+    >>> len(morris(20, x=(0, 1), y=(-1, 1)))
+    60
     """
     blocks, given = count("morris", n, "blocks"), marginals("morris", points, axes)
     _check_several("morris", given)

@@ -187,6 +187,16 @@ def _argument(number: int, value: Any) -> str:
     )
 
 
+def left_at_home(arguments: Sequence[str], folder: Path, home: Path) -> str:
+    """What to say of arguments that name files of the project, and nothing in the folder that a program runs in."""
+    relative = [name for name in arguments if name and not os.path.isabs(name)]
+    names = [name for name in relative if not (folder / name).exists() and (home / name).is_file()]
+    if not names:
+        return ""
+    cure = f"give the whole path, Path(__file__).with_name({names[0].removeprefix('./')!r})"
+    return f"(the program runs in the run's folder, and {', '.join(names)} lies in {home}: {cure})"
+
+
 @attrs.frozen(eq=False)
 class ExternalProgram:
     """A program to be run.

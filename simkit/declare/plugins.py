@@ -68,12 +68,17 @@ class Codec:
 
     Examples
     --------
-    In ``simconf.py`` or an installed plug-in::
+    In ``simconf.py`` or an installed plug-in:
 
-        @hookimpl
-        def simkit_codecs():
-            return [Codec("lab.Spikes", Spikes, lambda s: ({"t": s.t}, {"name": s.name}),
-                          lambda arrays, attributes: Spikes(arrays["t"], attributes["name"]))]
+    >>> class Spikes:
+    ...     def __init__(self, t, name):
+    ...         self.t, self.name = t, name
+    >>> @hookimpl
+    ... def simkit_codecs():
+    ...     return [Codec("lab.Spikes", Spikes, lambda s: ({"t": s.t}, {"name": s.name}),
+    ...                   lambda arrays, attributes: Spikes(arrays["t"], attributes["name"]))]
+    >>> simkit_codecs()[0].encode(Spikes([0.1, 0.3], "inhibitory"))
+    ({'t': [0.1, 0.3]}, {'name': 'inhibitory'})
     """
 
     name: str
@@ -86,7 +91,28 @@ class Codec:
     is_result: bool = attrs.field(default=True, kw_only=True)
 
     def keeps(self, kind: Any) -> bool:
-        """Whether it keeps the direct instances of the class `kind`."""
+        """Whether it keeps the direct instances of the class `kind`.
+
+        Parameters
+        ----------
+        kind
+            A class.
+
+        Returns
+        -------
+        bool
+            False for classes that inherit from one that it keeps.
+
+        Raises
+        ------
+        Exception
+            What a function that is given as ``type`` raises.
+
+        Examples
+        --------
+        >>> Codec("lab.Ratio", complex, vars, vars).keeps(complex)
+        True
+        """
         if isinstance(self.type, tuple):
             return kind in self.type
         return kind is self.type if isinstance(self.type, type) else self.type(kind)

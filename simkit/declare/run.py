@@ -19,6 +19,7 @@ from simkit.declare.external import (
     as_arguments,
     as_environment,
     as_timeout,
+    left_at_home,
 )
 from simkit.declare.forms import Index
 from simkit.declare.snapshot import PLAIN, Other, snapshot, unchanged
@@ -60,6 +61,15 @@ class Run:
         The run's number in the trajectory.
     trial
         Which repetition of its point it is, from 0.
+
+    Examples
+    --------
+    >>> def walk(run, steps):
+    ...     run.add(length=float(steps))
+    >>> run = simkit.Run()
+    >>> walk(run, 3)
+    >>> run.results
+    {'length': 3.0}
     """
 
     __slots__ = ("_keepers", "_kept", "_results", "index", "trial")
@@ -95,10 +105,22 @@ class Run:
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record results, as returning them does; each name once.
 
+        Parameters
+        ----------
+        results, **named
+            Values by name; dotted names in the mapping, as ``{"spikes.t": times}``.
+
         Raises
         ------
         SimkitError
             When a name was added or appended before.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.add({"spikes.t": [0.1, 0.3]}, rate=2.0)
+        >>> run.results
+        {'spikes.t': [0.1, 0.3], 'rate': 2.0}
         """
         is_first = results is None and self._results is None and self._kept is None
         if is_first and PLAIN.issuperset(map(type, named.values())):
@@ -134,6 +156,24 @@ class Run:
         """Record one more row of each of these series.
 
         Rows of one type and shape become one array, others a list.
+
+        Parameters
+        ----------
+        rows, **named
+            A row by the series' name.
+
+        Raises
+        ------
+        SimkitError
+            When a name is a result already.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> for v in (0.0, 0.5, 0.75):
+        ...     run.append(v=v)
+        >>> run.results["v"]
+        array([0.  , 0.5 , 0.75])
         """
         for name, row in {**(rows or {}), **named}.items():
             if name in self._added:
@@ -154,6 +194,13 @@ class Run:
         ------
         Unstorable
             For a state that has no lossless form, with the path to it.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.checkpoint(step=5, x=1.25)
+        >>> run.restore()
+        {'step': 5, 'x': 1.25}
         """
         more = self._more
         saved = more.saved or {}
@@ -173,6 +220,29 @@ class Run:
         """The state of the last checkpoint if an earlier attempt of this run made one, else None.
 
         What was added and appended until that checkpoint is there again.
+
+        Returns
+        -------
+        dict of str to object, or None
+            The state by name, generators of random numbers where they were.
+
+        Raises
+        ------
+        Damaged
+            When the file does not hold what was written.
+
+        Examples
+        --------
+        >>> def walk(run, rng):
+        ...     state = run.restore() or {"step": 0, "x": 0.0, "rng": rng}
+        ...     step, x, rng = state["step"], state["x"], state["rng"]
+        ...     while step < 1000:
+        ...         step, x = step + 1, x + rng.normal()
+        ...         if step % 100 == 0:
+        ...             run.checkpoint(step=step, x=x, rng=rng)
+        ...     return {"x": x}
+        >>> sorted(simkit.call(walk))
+        ['x']
         """
         saved = self._store.find(self.index)
         if saved is None:
@@ -197,6 +267,14 @@ class Run:
         ------
         SimkitError
             For what is no number.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> for epoch, loss in enumerate([0.9, 0.5]):
+        ...     run.report(loss, step=epoch)
+        >>> run.reports
+        [(0, 0.9), (1, 0.5)]
         """
         where = f"run.report(): run {self.index}"
         try:
@@ -216,17 +294,71 @@ class Run:
 
         It is False before the first report, without a strategy that stops runs, and where an engine can't talk back.
         A run that is told to stop returns what it has, and is done.
+
+        Returns
+        -------
+        bool
+            True once the strategy has given this run up.
+
+        Raises
+        ------
+        Exception
+            What a strategy's pruner raises.
+
+        Examples
+        --------
+        >>> def train(run, epochs=3):
+        ...     for epoch in range(epochs):
+        ...         run.report(1 / (epoch + 1), step=epoch)
+        ...         if run.should_stop():
+        ...             break
+        ...     return {"trained": epoch + 1}
+        >>> simkit.call(train)
+        {'trained': 3}
         """
         step = next(reversed(self._more.reports), None)
         return False if step is None else self._store.should_stop(self.index, step)
 
     @property
     def reports(self) -> list[tuple[int, float]]:
-        """What was reported so far: ``(step, value)``."""
+        """What was reported so far: ``(step, value)``.
+
+        Returns
+        -------
+        list of tuple of int and float
+            In the order of the reports.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.report(0.5, step=1)
+        >>> run.reports
+        [(1, 0.5)]
+        """
         return list(self._more.reports.items())
 
     def note(self, text: str = "", /, **named: str) -> None:
-        """Remark something on this run, or on some of its results by name."""
+        """Remark something on this run, or on some of its results by name.
+
+        Parameters
+        ----------
+        text
+            On the run.
+        **named
+            On results, by their name.
+
+        Raises
+        ------
+        TypeError
+            For a second text without a name.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.note("diverged", z="the first second only")
+        >>> run.notes
+        [('', 'diverged'), ('z', 'the first second only')]
+        """
         if text:
             self._more.notes.append(("", text))
         self._more.notes.extend(named.items())
@@ -242,7 +374,7 @@ class Run:
         stdout: str | os.PathLike[str] | None = None,
         text: bool = False,
     ) -> Finished:
-        """Run an external program in the run's folder (its ``workdir``), to its end.
+        r"""Run an external program in the run's folder (its ``workdir``), to its end.
 
         What it writes goes to the run's log as it comes. How it ended and how long it took is recorded
         (``traj.commands(i)``). All that it has started ends with it.
@@ -277,6 +409,14 @@ class Run:
             When it takes too long.
         SimkitError
             When it can't be started.
+
+        Examples
+        --------
+        >>> import sys
+        >>> run = simkit.Run()
+        >>> run.command([sys.executable, "-c", "print(6 * 7)"], text=True).stdout
+        42
+        '42\n'
         """
         words, place = as_arguments(arguments), self._keepers.place
         folder = place.folder()
@@ -287,9 +427,14 @@ class Run:
             words, folder, as_environment(env), as_timeout(timeout), given,
             None if stdout is None else folder / os.fspath(stdout), text, place.began,
         )  # fmt: skip
-        finished = program.run(self._more.commands.append)
-        if check and finished.returncode:
-            raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        try:
+            finished = program.run(self._more.commands.append)
+            if check and finished.returncode:
+                raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
+        except (CommandFailed, SimkitError) as error:
+            if words_of_home := left_at_home(words, folder, place.home()):
+                error.add_note(words_of_home)
+            raise
         return finished
 
     def attach(self, path: str | os.PathLike[str], *, name: str | None = None) -> list[str]:
@@ -311,6 +456,12 @@ class Run:
         ------
         SimkitError
             When there is no such file, it is a folder, or another one of that name is attached already.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> run.attach("sim_*.py")
+        ['sim_cell.py', 'sim_multiply.py']
         """
         names = []
         attached, place = self._more.attached, self._keepers.place
@@ -336,7 +487,7 @@ class Run:
     def template(
         self, source: str | os.PathLike[str], target: str | os.PathLike[str], /, **values: Any
     ) -> Path:
-        """Write a file of parameters into the run's folder: a template, its ``$names`` replaced by values.
+        r"""Write a file of parameters into the run's folder: a template, its ``$names`` replaced by values.
 
         ``$tau`` or ``${neuron.tau}`` is the value of that parameter in this run, ``$$`` a dollar sign, as in
         `string.Template`.
@@ -359,6 +510,14 @@ class Run:
         ------
         SimkitError
             For a name that there is no value for, with the line and the nearest name.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> size = Path("model.in").write_text("tau = $tau ms\n")
+        >>> run = simkit.Run(workdir=".", parameters={"tau": 20.0})
+        >>> run.template(Path("model.in").absolute(), "input.txt").read_text()
+        'tau = 20.0 ms\n'
         """
         place, home = self._keepers.place, self._keepers.place.home()
         template, file = home / os.fspath(source), place.folder() / os.fspath(target)
@@ -378,29 +537,96 @@ class Run:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What was attached so far: the bytes by name."""
+        """What was attached so far: the bytes by name.
+
+        Returns
+        -------
+        dict of str to bytes
+            Read when it is asked for.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> run.attach("sim_cell.py", name="cell.py")
+        ['cell.py']
+        >>> run.files["cell.py"][:13]
+        b'# sim_cell.py'
+        """
         return {one.name: one.content for one in self.attachments}
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """What was attached so far, for the record."""
+        """What was attached so far, for the record.
+
+        Returns
+        -------
+        tuple of Attachment
+            With ``name``, ``size`` in bytes and ``sha256``.
+
+        Examples
+        --------
+        >>> run = simkit.Run(workdir=".")
+        >>> names = run.attach("sim_cell.py")
+        >>> [(one.name, one.size > 100) for one in run.attachments]
+        [('sim_cell.py', True)]
+        """
         return tuple(self._kept.attached.values()) if self._kept else ()
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """The programs that were run so far: their arguments, exit codes and times."""
+        """The programs that were run so far: their arguments, exit codes and times.
+
+        Returns
+        -------
+        tuple of Command
+            In the order of their beginnings; ``seconds`` is how long each took.
+
+        Examples
+        --------
+        >>> import sys
+        >>> run = simkit.Run()
+        >>> done = run.command([sys.executable, "-c", "pass"])
+        >>> [command.exit_code for command in run.commands]
+        [0]
+        """
         return tuple(self._kept.commands) if self._kept else ()
 
     @property
     def results(self) -> dict[str, Any]:
-        """What was added and appended so far, series as arrays."""
+        """What was added and appended so far, series as arrays.
+
+        Returns
+        -------
+        dict of str to object
+            A series of ``n`` rows has shape ``(n, …)``, or is a list where its rows differ in type or shape.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.add(z=6.0)
+        >>> run.results
+        {'z': 6.0}
+        """
         if self._kept is None or not self._kept.series:
             return self._added
         return {**self._added, **{name: _series(rows) for name, rows in self._kept.series.items()}}
 
     @property
     def notes(self) -> list[tuple[str, str]]:
-        """The remarks so far: ``(name, text)``, the name empty for the run itself."""
+        """The remarks so far: ``(name, text)``, the name empty for the run itself.
+
+        Returns
+        -------
+        list of tuple of str
+            In the order of the remarks.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.note("diverged")
+        >>> run.notes
+        [('', 'diverged')]
+        """
         return self._more.notes
 
     @property

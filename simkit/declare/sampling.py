@@ -47,6 +47,11 @@ def sample(
         whose elements are equally likely; or a distribution of SciPy's, frozen (``norm(0, 2)``) or new
         (``Normal(mu=0, sigma=2)``), whose values are floats, or ints where it is discrete.
 
+    Returns
+    -------
+    Space
+        ``n`` points.
+
     Raises
     ------
     SimkitError
@@ -57,6 +62,13 @@ def sample(
     -----
     ``scipy.stats.uniform(2, 5)`` reaches from 2 to 7: its second argument is the width. ``(2, 5)`` and
     ``Uniform(a=2, b=5)`` reach from 2 to 5.
+
+    Examples
+    --------
+    >>> from scipy.stats import norm
+    >>> space = sample(64, x=(0, 1), w=norm(0, 2), k=[1, 2, 4], seed=1)
+    >>> {name: column.shape for name, column in space.columns().items()}
+    {'x': (64,), 'w': (64,), 'k': (64,)}
     """
     size, given = count("sample", n, "points"), marginals("sample", points, axes)
     sequence = Sequence(checked_method(method, size), size, len(given), checked_seed(seed))

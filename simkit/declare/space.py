@@ -50,6 +50,12 @@ class Space:
     A space decorates an experiment, and is a value: ``a * b`` is every point of ``a`` with every point
     of ``b`` (``a`` slowest), ``a + b`` is a's points, then b's. ``len(space)``, ``space[i]`` and
     iteration give points as dictionaries; nothing is listed before it is asked for.
+
+    Examples
+    --------
+    >>> space = product(x=[1, 2], y=["a", "b"]) + explore(x=[9], y=["c"])
+    >>> len(space), space[4]
+    (5, {'x': 9, 'y': 'c'})
     """
 
     __slots__ = ("form",)
@@ -59,17 +65,55 @@ class Space:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The explored names in declaration order; ``trial`` is among them after `repeat`."""
+        """The explored names in declaration order; ``trial`` is among them after `repeat`.
+
+        Returns
+        -------
+        tuple of str
+            Dotted names as they were given.
+
+        Examples
+        --------
+        >>> product({"syn.w": [1, 2]}, dt=[0.1]).names
+        ('syn.w', 'dt')
+        """
         return tuple(name for name in self.form.names if "/" not in name)
 
     @property
     def optional(self) -> frozenset[str]:
-        """The names that some points leave to their normal value."""
+        """The names that some points leave to their normal value.
+
+        Returns
+        -------
+        frozenset of str
+            Empty where each point has each name.
+
+        Examples
+        --------
+        >>> (explore(x=[1]) + explore(x=[2], y=[3])).optional
+        frozenset({'y'})
+        """
         return self.form.optional.intersection(self.names)
 
     @property
     def feeds(self) -> dict[str, Upstream]:
-        """The arguments that are made from runs of other experiments, by name."""
+        """The arguments that are made from runs of other experiments, by name.
+
+        Returns
+        -------
+        dict of str to Upstream
+            Empty for a space without `each`.
+
+        Raises
+        ------
+        SimkitError
+            When an argument is one run at some points, and a group of runs at others.
+
+        Examples
+        --------
+        >>> list(each("multiply", where="z > 20").feeds)
+        ['multiply']
+        """
         found: dict[str, Upstream] = {}
         for feed in (feed for atom in atoms(self.form) for feed in atom.feeds):
             first = found.setdefault(feed.argument, feed)
@@ -82,7 +126,18 @@ class Space:
 
     @property
     def remarks(self) -> list[str]:
-        """What whoever declared it should know, though it is no error."""
+        """What whoever declared it should know, though it is no error.
+
+        Returns
+        -------
+        list of str
+            A sentence each.
+
+        Examples
+        --------
+        >>> sample(100, x=(0, 1)).remarks
+        ['Sobol points fill the space evenly at powers of two: rather than 100, 64 or 128']
+        """
         return [remark for atom in atoms(self.form) for remark in atom.remarks]
 
     def __call__(self, function: F) -> F:
@@ -120,6 +175,23 @@ class Space:
         test
             A condition such as ``"x < y"``, or a function of some of the names, called per point.
             A point that lacks a name in the test does not pass.
+
+        Returns
+        -------
+        Space
+            The points that pass, in the same order.
+
+        Raises
+        ------
+        SimkitError
+            For what is no condition, and, when points are asked for, for a name that the space does not have.
+
+        Examples
+        --------
+        >>> list(product(x=[1, 2], y=[1, 2]).where("x < y"))
+        [{'x': 1, 'y': 2}]
+        >>> len(product(x=range(10)).where(lambda x: x % 3 == 0))
+        4
         """
         _check_known((self.form,))
         return Space(Where(self.form, test, caller()))
@@ -139,10 +211,22 @@ class Space:
         most
             How many trials a point gets at most; needed with ``until``.
 
+        Returns
+        -------
+        Space
+            Trials of a point stand beside each other.
+
         Raises
         ------
         SimkitError
             For a number below one, when the space is repeated already, or for what is no condition.
+
+        Examples
+        --------
+        >>> list(explore(x=[0.5]).repeat(2))
+        [{'x': 0.5, 'trial': 0}, {'x': 0.5, 'trial': 1}]
+        >>> explore(x=[0.5]).repeat(5, until="sem(z) < 0.01", most=100)
+        <Space of 5 points: x, trial; more until sem(z) < 0.01>
         """
         if isinstance(times, bool) or not isinstance(times, (int, np.integer)) or times < 1:
             msg = f"{caller()}: repeat({times!r}): give a whole number of at least 1"
@@ -156,7 +240,28 @@ class Space:
         return Space(until_enough(repeated, until, most, caller()))
 
     def take(self, index: Sequence[int] | Index) -> Space:
-        """The points at the positions in `index`, in this order."""
+        """The points at the positions in `index`, in this order.
+
+        Parameters
+        ----------
+        index
+            Positions, whole numbers of shape ``(n,)``.
+
+        Returns
+        -------
+        Space
+            These ``n`` points.
+
+        Raises
+        ------
+        IndexError
+            When points are asked for, for a position that the space does not have.
+
+        Examples
+        --------
+        >>> list(product(x=[1, 2, 3]).take([2, 0]))
+        [{'x': 3}, {'x': 1}]
+        """
         _check_known((self.form,))
         return Space(Subset(self.form, np.asarray(index, np.int64)))
 
@@ -175,7 +280,28 @@ class Space:
         return (self[i] for i in range(len(self)))
 
     def at(self, index: Index) -> dict[str, Values]:
-        """The declared values at the positions in `index`, ready to become arguments, and the marks of the runs."""
+        """The declared values at the positions in `index`, ready to become arguments, and the marks of the runs.
+
+        Parameters
+        ----------
+        index
+            Positions, whole numbers of shape ``(n,)``.
+
+        Returns
+        -------
+        dict of str to Values
+            For each name ``n`` values as declared, and which of them are present.
+
+        Raises
+        ------
+        IndexError
+            For a position that the space does not have.
+
+        Examples
+        --------
+        >>> product(x=[1, 2, 3]).at(np.array([2, 0]))["x"].elements()
+        [3, 1]
+        """
         return self.form.at(index)
 
     def _named(self, index: Index) -> dict[str, Values]:
@@ -185,17 +311,42 @@ class Space:
     def columns(self, start: int = 0, stop: int | None = None) -> dict[str, Array]:
         """The points ``start`` to ``stop`` as one array per name.
 
+        Parameters
+        ----------
+        start, stop
+            Positions of points, as in a slice; by default all.
+
         Returns
         -------
         dict of str to ndarray
             Shape ``(stop - start,)`` each, longer for array-valued axes; masked where a sum of spaces
             leaves a name to its normal value.
+
+        Examples
+        --------
+        >>> product(x=[1, 2], y=[10, 20]).columns(1, 3)
+        {'x': array([1, 2]), 'y': array([20, 10])}
         """
         first, last, _ = slice(start, stop).indices(len(self))
         return {k: v.shown() for k, v in self._named(np.arange(first, max(first, last))).items()}
 
     def to_dataframe(self) -> pd.DataFrame:
-        """All points as a table, one row per point."""
+        """All points as a table, one row per point.
+
+        Returns
+        -------
+        DataFrame
+            One row per point, one column per name; NaN or NA where a point leaves a name to its normal value.
+
+        Examples
+        --------
+        >>> product(x=[1, 2], y=["a", "b"]).to_dataframe()
+           x  y
+        0  1  a
+        1  1  b
+        2  2  a
+        3  2  b
+        """
         import pandas as pd
 
         columns = self._named(np.arange(len(self)))
@@ -224,10 +375,22 @@ def explore(points: Any = None, /, **axes: Any) -> Space:
     **axes
         One list or array per name, all of the same length.
 
+    Returns
+    -------
+    Space
+        As many points as each list is long: a decorator, and a value.
+
     Raises
     ------
     SimkitError
         For unequal lengths, a name given twice, or something that is no list of values.
+
+    Examples
+    --------
+    >>> list(explore(x=[1, 2], y=[10, 20]))
+    [{'x': 1, 'y': 10}, {'x': 2, 'y': 20}]
+    >>> list(explore([{"x": 1}, {"x": 2, "y": 20}]))
+    [{'x': 1}, {'x': 2, 'y': 20}]
     """
     columns = _columns(points)
     columns.update(_axes("explore", axes, columns))
@@ -251,6 +414,24 @@ def product(points: Mapping[str, Any] | None = None, /, **axes: Any) -> Space:
         A mapping for dotted names: ``product({"syn.w": [1, 2]}, dt=[0.1])``.
     **axes
         One list or array per name.
+
+    Returns
+    -------
+    Space
+        As many points as the product of the lists' lengths: a decorator, and a value.
+
+    Raises
+    ------
+    SimkitError
+        For a name given twice, one that can't name a parameter, or something that is no list of values.
+
+    Examples
+    --------
+    >>> list(product(x=[1, 2], y=["a", "b"]))
+    [{'x': 1, 'y': 'a'}, {'x': 1, 'y': 'b'}, {'x': 2, 'y': 'a'}, {'x': 2, 'y': 'b'}]
+    >>> @experiment
+    ... @product({"cell.tau": [10.0, 20.0]}, dt=[0.1])
+    ... def rate(cell, dt): ...
     """
     given = named("product", points, axes, "[1, 2]")
     columns = {name: declared(name, values) for name, values in given.items()}

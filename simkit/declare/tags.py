@@ -238,6 +238,8 @@ def experiment(
 
     Parameters
     ----------
+    function
+        The function, where the decorator stands alone: ``@experiment``.
     name
         What the experiment, and so its trajectories, are called, if not as the function is.
     timeout
@@ -260,6 +262,27 @@ def experiment(
     vectorized
         Whether one call computes many runs: what differs between them arrives as arrays, and results are arrays,
         the runs first in both. A number says how many runs a call has at most. Limits hold for the call.
+
+    Returns
+    -------
+    callable
+        The function itself, or with arguments the decorator.
+
+    Raises
+    ------
+    SimkitError
+        For a method, a generator, a coroutine or what is no function, and for a limit that is none.
+
+    Examples
+    --------
+    >>> @experiment(timeout="10min", retries=1)
+    ... @product(x=[1.0, 2.0])
+    ... def square(x: float, offset: float = 0.0):
+    ...     return {"y": x**2 + offset}
+    >>> square(3.0)
+    {'y': 9.0}
+    >>> simkit.run(square)["y"]
+    array([1., 4.])
     """
     if function is None:
         allowed = limits(timeout, retries, memory, nice, caller())
@@ -320,11 +343,31 @@ def fixture(function: Any = None, /, *, name: str | None = None, scope: Scope = 
 
     Parameters
     ----------
+    function
+        The function, where the decorator stands alone: ``@fixture``.
     name
         What it provides, if not the function's own name.
     scope
         ``"run"``: made for every run. ``"experiment"``: made once per worker and shared by its runs;
         it may not need ``run``, ``workdir`` or anything explored. After a ``yield`` it tears down.
+
+    Returns
+    -------
+    callable
+        The function itself, or with arguments the decorator.
+
+    Raises
+    ------
+    SimkitError
+        For what is no function, and for another scope.
+
+    Examples
+    --------
+    >>> @fixture(scope="experiment")
+    ... def table():
+    ...     file = open("sim_multiply.py")
+    ...     yield file.read().splitlines()
+    ...     file.close()
     """
     if function is None:
         return lambda f: _fixture(f, name, scope)
@@ -357,8 +400,31 @@ def parameter(thing: Any = None, /, *, name: str | None = None) -> Any:
 
     Parameters
     ----------
+    thing
+        The function or class, where the decorator stands alone: ``@parameter``.
     name
         What it provides, if not that.
+
+    Returns
+    -------
+    callable or type
+        The function itself, or the class as an attrs class; with arguments the decorator.
+
+    Raises
+    ------
+    SimkitError
+        For a generator or what is neither function nor class, and for a field without an annotation.
+
+    Examples
+    --------
+    >>> @parameter
+    ... class Cell:
+    ...     tau: float = 20.0
+    >>> @parameter
+    ... def dt(cell):
+    ...     return cell.tau / 100
+    >>> Cell(tau=10.0)
+    Cell(tau=10.0)
     """
     if thing is None:
         return lambda t: _parameter(t, name)
@@ -412,10 +478,27 @@ def after(experiment: Callable[..., Any], /) -> Callable[[F], F]:
     experiment
         The experiment that it follows, as in ``@after(multiply)``.
 
+    Returns
+    -------
+    callable
+        The decorator.
+
     Raises
     ------
     SimkitError
         When that is no experiment, or what is decorated is no plain function.
+
+    Examples
+    --------
+    >>> @experiment
+    ... @product(x=[1.0, 2.0])
+    ... def square(x):
+    ...     return {"y": x**2}
+    >>> @after(square)
+    ... def mean(trajectory):
+    ...     return {"mean": trajectory["y"].mean()}
+    >>> simkit.run(square).summary.mean
+    np.float64(2.5)
     """
     tag = tag_of(experiment)
     if tag is None or tag.kind != "experiment":
@@ -446,10 +529,27 @@ def report(experiment: Callable[..., Any], /) -> Callable[[F], F]:
     experiment
         The experiment that it is about, as in ``@report(multiply)``.
 
+    Returns
+    -------
+    callable
+        The decorator.
+
     Raises
     ------
     SimkitError
         As `after` does.
+
+    Examples
+    --------
+    >>> @experiment
+    ... @product(x=[1.0, 2.0])
+    ... def square(x):
+    ...     return {"y": x**2}
+    >>> @report(square)
+    ... def largest(trajectory):
+    ...     return f"The largest y is {trajectory['y'].max()}."
+    >>> simkit.run(square).summary.largest
+    'The largest y is 4.0.'
     """
     follows = after(experiment)
 

@@ -12,7 +12,7 @@ from simkit.execute.resources import Gpus, devices_of
 from simkit.inject.contact import STOP, Beat, Save, always, local_beat
 from simkit.inject.desk import clear, spool
 from simkit.inject.injector import OnError
-from simkit.values.batch import Batch, Checkpoint, RunReport
+from simkit.values.batch import Batch, Checkpoint, RunReport, Teardown
 
 
 class Engine(Protocol):
@@ -44,18 +44,13 @@ class Engine(Protocol):
     def halt(self) -> None:
         """Let no further run start; called from a signal handler."""
 
-    def close(self, *, now: bool = False) -> list[str]:
+    def close(self, *, now: bool = False) -> Teardown:
         """Tear down what the runs shared, and end all processes.
 
         Parameters
         ----------
         now
             Give up the runs under way, too.
-
-        Returns
-        -------
-        list of str
-            What went wrong in doing so.
         """
 
 
@@ -112,11 +107,11 @@ class Here:
         """Let no further run start."""
         self.beat[STOP] = 1.0
 
-    def close(self, *, now: bool = False) -> list[str]:
+    def close(self, *, now: bool = False) -> Teardown:
         """Tear down the fixtures."""
         problem = self.injector.close()
         clear(self.aside)
-        return [problem] if problem else []
+        return Teardown((problem,) if problem else ())
 
 
 def processes(

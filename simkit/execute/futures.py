@@ -22,7 +22,7 @@ from simkit.execute.processes.worker import packed
 from simkit.execute.resources import Gpus
 from simkit.execute.tasks import Assignment, Reply, Task, parted, versions_of
 from simkit.execute.transports import Outcome, Transport
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown
 
 TASK = PortionSize(0.25, 250_000, 16 << 20)  # some engines need 6 ms of the owner for each
 _TICK = 0.1
@@ -264,20 +264,20 @@ class Futures:
         """Let no further run start."""
         self.is_halted = True
 
-    def close(self, *, now: bool = False) -> list[str]:
-        """Have the guards tear down what the runs shared; what went wrong in doing so."""
-        problems: list[str] = []
+    def close(self, *, now: bool = False) -> Teardown:
+        """Have the guards tear down what the runs shared."""
+        teardown = Teardown()
         try:
             if now:
                 self.mailbox.halt(now=True)
                 self._recall()
                 self._await(_GIVEN_UP)
-            problems = self._farewell(_GIVEN_UP if now else _TEARDOWN)
+            teardown = self._farewell(_GIVEN_UP if now else _TEARDOWN)
         except SimkitError as error:
-            problems = [] if now else [str(error)]
+            teardown = Teardown(() if now else (str(error),))
         finally:
             self.mailbox.remove()
-        return list(dict.fromkeys(problems))
+        return teardown
 
     def _await(self, seconds: float) -> list[Reply]:
         """What comes back within a time, of what is under way."""
@@ -288,7 +288,7 @@ class Futures:
                     replies.append(parted(outcome))
         return replies
 
-    def _farewell(self, seconds: float) -> list[str]:
+    def _farewell(self, seconds: float) -> Teardown:
         """Tell each guard that was heard of that the study is over.
 
         Who does a task is the transport's choice: a guard that was told already waits a moment, so that others
@@ -296,7 +296,8 @@ class Futures:
         """
         deadline = time.monotonic() + seconds
         awaited = set(self.guards)
-        problems: list[str] = []
+        problems: dict[str, None] = {}
+        printed: list[str] = []
         for _ in range(_ROUNDS):
             self.flights = {
                 self.transport.submit(pickle.dumps(Task(self.study, is_last=True))): Flight(None)
@@ -304,8 +305,9 @@ class Futures:
             }
             for reply in self._await(deadline - time.monotonic()):
                 awaited.discard(reply.guard)
-                problems += reply.remarks
-        return problems
+                problems.update(dict.fromkeys((*reply.remarks, *reply.teardown.problems)))
+                printed += reply.teardown.printed
+        return Teardown(tuple(problems), tuple(printed))
 
 
 def _crashed(flight: Flight, why: str) -> Batch:

@@ -31,7 +31,7 @@ from simkit.execute.job import Source
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.nursery import signal_name
 from simkit.execute.resources import Gpus
-from simkit.values.batch import Checkpoint
+from simkit.values.batch import Checkpoint, Teardown
 
 _FOREIGN = (
     "OMPI_",
@@ -124,6 +124,8 @@ class Reply:
         Of runs that are not done, where they could not be handed over at once.
     remarks
         What went wrong beside the runs.
+    teardown
+        What came of it when the fixtures were torn down.
     """
 
     guard: str = ""
@@ -135,6 +137,7 @@ class Reply:
     seconds: float = 0.0
     checkpoints: tuple[Checkpoint, ...] = ()
     remarks: tuple[str, ...] = ()
+    teardown: Teardown = Teardown()
 
 
 def joined(reply: Reply) -> list[Any]:

@@ -11,7 +11,6 @@ import attrs
 
 from simkit.collect.config import cores
 from simkit.errors import SimkitError
-from simkit.execute.tasks import execute
 
 Outcome = bytes | BaseException  # a pickled reply, or why there is none
 
@@ -160,6 +159,8 @@ class Executors:
 
     def submit(self, task: bytes) -> int:
         """Hand over a task; its ticket."""
+        from simkit.execute.tasks import execute  # with what executes: the command asks only what started it
+
         assert self.pooled is not None
         self.count += 1
         ticket = self.count

@@ -26,7 +26,7 @@ from simkit.execute.processes.worker import LARGE, unpacked
 from simkit.execute.resources import devices_of
 from simkit.execute.tasks import Assignment, Reply, Task, joined, versions_of
 from simkit.inject.leftovers import SHARED, prefix
-from simkit.values.batch import Batch, Checkpoint, Portion, Status, one_batch
+from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown, one_batch
 
 PATIENCE = 1.0  # seconds after which a task is answered although some of its runs are left
 _IDLE = 300.0  # seconds without a task after which what the runs share is torn down
@@ -121,7 +121,7 @@ class Post:
 
     def _done(self, task: Task) -> Reply:
         if task.is_last:
-            return Reply(self.name, remarks=tuple(self.left(task.study)))
+            return Reply(self.name, teardown=self.left(task.study))
         if not task.portion:
             return Reply(self.name)
         if task.study != self.study or self.assignment is None:
@@ -191,17 +191,17 @@ class Post:
             remarks=remarks,
         )
 
-    def left(self, study: str) -> list[str]:
+    def left(self, study: str) -> Teardown:
         """The study is over; who was told already leaves the next such task to others."""
         if study == self.study and self.pool is not None:
             return self.leave()
         time.sleep(_YIELD)
-        return []
+        return Teardown()
 
-    def leave(self, *, now: bool = False) -> list[str]:
-        """Tear down what the present study's runs share; what went wrong in doing so."""
+    def leave(self, *, now: bool = False) -> Teardown:
+        """Tear down what the present study's runs share."""
         pool, self.pool = self.pool, None
-        return [] if pool is None else pool.close(now=now)
+        return Teardown() if pool is None else pool.close(now=now)
 
 
 class Haul:

@@ -147,9 +147,9 @@ class Announcer:
             name=progress.target.slot.group, runs=progress.size,
             done=progress.recorded_done + progress.counts.get("done", 0), counts=progress.counts,
             interrupted=progress.interrupted, seconds=time.perf_counter() - progress.started, failures=kinds,
-            warnings=heard, logged=progress.n_logged,
-            remarks=[*progress.remarks, *progress.warnings], problems=progress.problems,
-            log_left=None if replays else left_log(path) or None,
+            warnings=heard, logged=progress.n_logged, printed=clean(progress.printed),
+            remarks=[*progress.said_at_end(self.settings.most_failures), *progress.warnings],
+            problems=progress.problems, log_left=None if replays else left_log(path) or None,
         )  # fmt: skip
 
     def stage(self, progress: Progress, stage: Stage) -> None:
@@ -165,6 +165,11 @@ class Announcer:
     def unstarted(self, node_id: str, text: str) -> None:
         """An experiment could not begin."""
         self.error(node_id, text)
+
+    def unbegun(self, node_ids: Sequence[str]) -> None:
+        """The session ends before these experiments, after a failure or a signal."""
+        for node_id in node_ids:
+            self.error(node_id, "not begun, the session was stopped before")
 
     def uncollected(self, where: str, text: str) -> None:
         """A file or an experiment could not be collected."""

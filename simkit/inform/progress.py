@@ -15,7 +15,7 @@ from rich.filesize import pick_unit_and_suffix
 from simkit.collect.plan import Plan
 from simkit.inform.failures import Failure, FailureKinds
 from simkit.resume.continuing import Continuation
-from simkit.values.batch import WORDS, Batch, Heard, Status
+from simkit.values.batch import WORDS, Batch, Heard, Status, Teardown
 
 
 def size(nbytes: int) -> str:
@@ -121,6 +121,7 @@ class Progress:
     recorded_done: int = 0
     waiting: dict[str, int] = attrs.field(factory=dict)  # of these counts, since the last commit
     interrupted: bool = False
+    gave_anything: bool = False  # whether a run had a result, a file or a remark
     is_gone: bool = False  # the file is not where it was
     warnings: dict[str, str] = attrs.field(factory=dict)  # by text, the name that silences it
     busy: float = 0.0  # seconds of work in all runs
@@ -130,15 +131,17 @@ class Progress:
     notices: list[str] = attrs.field(factory=list)  # what people want to know while runs are executed
     crew: Callable[[], tuple[int, int]] = lambda: (0, 0)  # workers, and those that have something to do
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
+    printed: str = ""  # by fixtures, when workers tore them down
 
     def take_notices(self) -> list[str]:
         """What was not said yet."""
         notices, self.notices = [notice for notice in self.notices if notice], []
         return notices
 
-    def take_problems(self, problems: list[str]) -> None:
-        """What went wrong outside of the runs."""
-        self.problems.extend(problem for problem in problems if problem)
+    def take_teardown(self, teardown: Teardown) -> None:
+        """What fixtures printed and what went wrong when they were torn down; what many workers say counts once."""
+        self.problems += teardown.problems
+        self.printed = "".join(dict.fromkeys([*filter(None, [self.printed]), *teardown.printed]))
 
     @property
     def path(self) -> Path:
@@ -180,6 +183,26 @@ class Progress:
         """Runs that are not done, and failures of what followed them."""
         return self.failed + sum(bool(stage.text) for stage in self.stages)
 
+    def said_at_end(self, most_failures: int) -> list[str]:
+        """What was done besides, what was left out, and what somebody may have forgotten, for people.
+
+        Parameters
+        ----------
+        most_failures
+            After how many failures no further run was started; 0 for never.
+        """
+        node_id, words = self.plan.node_id, list(self.remarks)
+        if self.counts.get(Status.DONE.word) and not self.gave_anything:
+            give = 'return a number, or a dict such as {"z": z}, or call run.add(z=z)'
+            words.append(
+                f"{node_id}: no run returned anything, so nothing but parameters is recorded: {give}"
+            )
+        if most_failures and self.failed >= most_failures and not self.interrupted:
+            option = "-x" if most_failures == 1 else f"--maxfail {most_failures}"
+            left = f"{self.total - self.done} of {counted(self.total, 'run')} were not executed"
+            words.append(f"{node_id}: stopped after {counted(self.failed, 'failure')} ({option}): {left}")
+        return words
+
     def grow(self, plan: Plan, target: Continuation, runs: int) -> None:
         """Further runs are to be executed, which nobody knew of before; plan and target have their points."""
         self.plan, self.target = plan, target
@@ -213,6 +236,7 @@ class Progress:
         for one, number in batch.heard:
             if one in self.heard or len(self.heard) < _MOST_HEARD:
                 self.heard[one] = self.heard.get(one, 0) + number
+        self.gave_anything |= bool(batch.results or batch.files or batch.commands or batch.notes)
         self.n_logged += len(batch.logs)
         self.logged += list(batch.logs)[: _KEPT - len(self.logged)]
         bar = self.slowest[-1][0] if len(self.slowest) == _KEPT else -1.0

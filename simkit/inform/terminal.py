@@ -9,10 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from textwrap import indent
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
+from simkit.collect.problems import how_to_explore
 from simkit.errors import location, shown_path
 from simkit.inform.failures import Failure, FailureKind, ranges
 from simkit.inform.progress import (
@@ -125,12 +127,17 @@ class Bar:
 
 
 class Lines:
-    """A display in a pipe: a line now and then."""
+    """A display in a pipe: a line now and then, where something happened since."""
 
     first = interval = 10.0
+    last = ("", 0)  # of which experiment it told, and how many runs
 
     def draw(self, progress: Progress) -> None:
         """Print how far it is."""
+        present = (progress.plan.node_id, progress.done)
+        if present == self.last or not progress.done:
+            return
+        self.last = present
         counts = f"{progress.done}/{progress.total}  {progress.percent}%"
         print(f"{progress.plan.node_id}  {counts}  {progress.pace}", flush=True)
 
@@ -189,6 +196,7 @@ class Report:
         self.unstarted_counts: Counter[str] = Counter()
         self.has_header = False
         self.noticed: set[str] = set()
+        self.left_out: list[str] = []
 
     def begin(self, progress: Progress) -> None:
         """Header before the first experiment; then what is special about this one."""
@@ -209,11 +217,7 @@ class Report:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
             print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
         elif not progress.plan.space.form.names and progress.plan.strategy is None:
-            fed = progress.plan.feeds
-            argument = next((need.argument for need in progress.plan.needs if need.key not in fed), "x")
-            print(
-                f"{progress.plan.node_id} has no space, so it is one run; explore with @product({argument}=[…])"
-            )
+            print(f"{progress.plan.node_id} has no space, so it is one run; {how_to_explore(progress.plan)}")
         self.meter.begin()
 
     def say_header(self, progress: Progress) -> None:
@@ -268,6 +272,10 @@ class Report:
         """An experiment could not begin, for what it needs failed."""
         self.problems.append((node_id, text))
         self.unstarted_counts["experiment"] += 1
+
+    def unbegun(self, node_ids: Sequence[str]) -> None:
+        """The session ends before these experiments, after a failure or a signal."""
+        self.left_out += [f"{node_id}: not begun, the session was stopped before" for node_id in node_ids]
 
     def uncollected(self, where: str, text: str) -> None:
         """A file could not be imported, or an experiment not be collected, for what is written there."""
@@ -331,15 +339,16 @@ class Report:
 
     def show_warnings(self) -> None:
         """What the first run of an experiment did behind its author's back."""
-        for text in dict.fromkeys(remark for progress in self.studied for remark in progress.remarks):
-            if not self.quiet:
-                print(text)
+        most = self.settings.most_failures
+        said = [text for progress in self.studied for text in progress.said_at_end(most)]
+        for text in () if self.quiet else dict.fromkeys([*said, *self.left_out]):
+            print(text)
         self.show_heard()
-        said: set[str] = set()  # of git and the like it is enough to hear once
+        heard: set[str] = set()  # of git and the like it is enough to hear once
         for progress in self.studied:
             for text, name in progress.warnings.items():
-                if name not in self.settings.silence and text not in said:
-                    said.update([text] if name in BOOKS else [])
+                if name not in self.settings.silence and text not in heard:
+                    heard.update([text] if name in BOOKS else [])
                     print(f"warning: {progress.plan.node_id}: {text}")
                     print(f'    (silence it in pyproject.toml: [tool.simkit] silence = ["{name}"])')
 
@@ -364,6 +373,9 @@ class Report:
                 print(
                     f"{progress.plan.node_id}: {counted(progress.n_logged, 'run')} printed something: {example}"
                 )
+            if progress.printed:
+                print(f"{progress.plan.node_id}: fixtures printed when they were torn down")
+                print(indent(last_lines(clean(progress.printed)), "    "))
 
     def show_durations(self, count: int) -> None:
         """The slowest runs of all."""

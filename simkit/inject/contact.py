@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from simkit.errors import Unstorable, is_ours
+from simkit.errors import Unstorable, is_ours, missing
 from simkit.inject.generators import stream_of
 from simkit.inject.seeds import RANDOM_STATE
 from simkit.values.batch import Checkpoint, Restored, RunReport
@@ -171,7 +171,9 @@ _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int t
 
 
 def hint(error: BaseException, wants: Collection[str]) -> str:
-    """What to do where an injected value can't be changed, or a library takes no seed as large as ours."""
+    """What to do where a name is missing, an injected value can't be changed, or a seed is too large for a library."""
+    if words := missing(error):
+        return f"\n{words}"
     if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):
         return "\n(arrays that are parameters are read-only, since all runs share them: change a copy, x = x.copy())"
     if isinstance(error, FrozenInstanceError | attrs.exceptions.FrozenInstanceError):

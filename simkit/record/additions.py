@@ -18,7 +18,7 @@ from simkit.declare.forms import Index
 from simkit.inject.provide import Constant
 from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.columns.write import annotate, write_constant, write_single
-from simkit.record.facts import clean, write_notes
+from simkit.record.facts import amend_session, clean, session_groups, write_notes
 from simkit.record.format import ADDED, AFTER, home, names_in, place
 from simkit.values.columns import Column
 
@@ -130,6 +130,10 @@ class Additions:
             return f"{told} failed: traj.error({failed[0]!r}) tells why"
         old = [words[name] for name, state in states.items() if state["runs"] != digest]
         return f"{', '.join(old)}: older than the newest runs" if old else ""
+
+    def amend_session(self, facts: Mapping[str, Any]) -> None:
+        """Add facts to the last session."""
+        amend_session(session_groups(self._root)[-1], facts)
 
     def write_outcome(
         self,

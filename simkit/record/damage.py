@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Index
-from simkit.errors import SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.attachments import FILES, lost_files
 from simkit.record.catalogue import experiments
 from simkit.record.columns.layout import read_rows
@@ -55,6 +55,44 @@ class Damage:
         """The runs of which something can't be read, ascending; a constant costs none."""
         lost = [run for (of, _), runs in self.lost.items() if of == experiment for run in runs]
         return np.unique(np.array(lost, np.int64))
+
+
+@contextmanager
+def alterations(paths: Iterable[Path]) -> Iterator[None]:
+    """Tell what another program did to files that are read here; any other failure goes its way.
+
+    Parameters
+    ----------
+    paths
+        Asked for only when something fails.
+
+    Raises
+    ------
+    Damaged
+        When reading fails in a way of its own, and a file has lost simkit's checksums, as it does when it is changed by
+        another program.
+    """
+    try:
+        yield
+    except SimkitError:
+        raise
+    except Exception as error:
+        altered = [] if isinstance(error, OSError) and error.errno else [*filter(is_altered, paths)]
+        if not altered:
+            raise
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise Damaged(
+            f"{shown_path(altered[0])}: another program has changed it, and its parts do not fit together any more: "
+            f"{what}\n    take the file as it was before, or undo what that program did"
+        ) from error
+
+
+def is_altered(path: Path) -> bool:
+    """Whether another program wrote a file after simkit had: simkit's checksums are gone."""
+    try:
+        return viewed(written_name(path)).checksums is None
+    except (SimkitError, OSError):
+        return False
 
 
 def damage_of(path: Path) -> Damage:

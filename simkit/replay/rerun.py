@@ -276,7 +276,7 @@ class Rerun:
         except BaseException:
             engine.close(now=True)
             raise
-        problems = engine.close()
+        problems = engine.close().problems
         if problems:
             raise SimkitError("\n".join(problems))
 

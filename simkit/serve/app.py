@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import attrs
 
-from simkit.analyse.bokeh import LIGHT
+from simkit.analyse.bokeh import LIGHT, Theme
 from simkit.analyse.diff import diff
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.inform.progress import briefly
@@ -54,7 +54,7 @@ try:
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    from simkit.serve.html import address_query, environment, told_of
+    from simkit.serve.html import DescribedName, address_query, described, environment
 except ImportError:
     msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
     raise SimkitError(msg) from None
@@ -297,7 +297,7 @@ class Page:
         theme = THEMES.get(query.get("theme", ""), LIGHT)
         with self.opened(request) as (_, reading):
             if query.get("kind") == "summary":
-                return Response(_kept_figure(reading, query.get("name", "")), media_type="application/json")
+                return JSONResponse(_kept_figure(reading, query.get("name", ""), theme))
             if query.get("kind") == "array":
                 name, run = query.get("name", ""), _whole(query.get("run", "0"))
                 drawn = picture(value_of_run(reading, run, name), name, theme)
@@ -344,11 +344,11 @@ class _Link:
         return f"/{path}?{address_query(values)}"
 
 
-def _kept_figure(reading: Reading, name: str) -> str:
+def _kept_figure(reading: Reading, name: str, theme: Theme) -> dict[str, Any]:
     """A figure of the summary, as BokehJS takes it."""
     for each in additions(reading):
-        if each.name == name and each.figure:
-            return each.figure
+        if each.name == name and each.is_figure:
+            return each.item(theme)
     msg = f"{reading.name} has no figure {name!r} in its summary"
     raise SimkitError(msg)
 
@@ -400,13 +400,10 @@ def _choice(reading: Reading, query: Mapping[str, str]) -> tuple[figures.Choice,
     return choice, ""
 
 
-def _about(reading: Reading) -> dict[str, list[tuple[str, Any]]]:
+def _about(reading: Reading) -> dict[str, list[DescribedName]]:
     """Each section's names, and what is known of them."""
     of = reading.trajectory
-    return {
-        "parameters": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("parameters")],
-        "results": [(str(told_of(reading, name)), of.describe(name)) for name in of.names("results")],
-    }
+    return {section: described(reading, of.names(section)) for section in ("parameters", "results")}
 
 
 def _constants(reading: Reading) -> dict[str, str]:

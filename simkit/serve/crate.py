@@ -15,11 +15,11 @@ from typing import Any
 
 from simkit._version import __version__
 from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import briefly, has_unit
+from simkit.inform.progress import has_unit
 from simkit.provenance.restore import REQUIREMENTS, check_target, restore
 from simkit.record.catalogue import files_of, writer_in
 from simkit.serve.document import write
-from simkit.serve.html import told_of
+from simkit.serve.html import described
 from simkit.serve.reading import Reading
 from simkit.serve.runs import Replay
 
@@ -302,15 +302,13 @@ def _context(reading: Reading, sessions: Sequence[Mapping[str, Any]]) -> Iterato
 
 
 def _parameter(reading: Reading, name: str) -> Entity:
-    about = reading.trajectory.describe(name)
-    value: Any = told_of(reading, name)
-    if about.constant:
+    (row,) = described(reading, [name])
+    value: Any = row.text
+    if reading.trajectory.describe(name).constant:
         constant = reading.trajectory.parameters[name]
         plain = (
             constant.item() if hasattr(constant, "item") and getattr(constant, "ndim", 1) == 0 else constant
         )
-        value = (
-            plain if type(plain) in (bool, int, float, str) and not has_unit(constant) else briefly(constant)
-        )
+        value = plain if type(plain) in (bool, int, float, str) and not has_unit(constant) else row.text
     entity = {"@id": _parameter_id(name), "@type": "PropertyValue", "name": name, "value": value}
-    return _without_gaps({**entity, "unitText": about.unit, "description": about.comment})
+    return _without_gaps({**entity, "unitText": row.unit, "description": row.comment})

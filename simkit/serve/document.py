@@ -14,15 +14,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.analyse import bokeh as figures
 from simkit.analyse.bokeh import LIGHT
-from simkit.analyse.spread import averaged
+from simkit.analyse.spread import MOST_PARTS, averaged
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import assignments
 from simkit.serve.arrays import is_drawable, picture
 from simkit.serve.figures import AT, chosen, drawn
-from simkit.serve.html import environment, told_of
+from simkit.serve.html import described, environment
 from simkit.serve.reading import Field, PageAxis, Reading, number
 from simkit.serve.runs import Replay, failures, value_of_run
 from simkit.serve.sessions import sessions
@@ -50,7 +49,7 @@ def document(reading: Reading, replay: Replay) -> str:
     shown = list(_figures(reading))
     added = additions(reading)
     items = [_item(figure.figure, f"figure-{place}") for place, figure in enumerate(shown)]
-    items += [{**json.loads(each.figure), "target_id": each.id} for each in added if each.figure]
+    items += [{**each.item(LIGHT), "target_id": each.id} for each in added if each.is_figure]
     bokeh = _bokeh() if items else ""
     scripts = [script for script in (bokeh, _BOOT) if items]
     hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
@@ -70,9 +69,9 @@ def document(reading: Reading, replay: Replay) -> str:
             state=state,
             doc=_paragraphs(state.doc),
             notes=of.notes(),
-            constants=_named(reading, of.constants()),
-            explored=_named(reading, of.explored),
-            results=_named(reading, [name for name in of.names("results") if name not in numbers]),
+            constants=described(reading, of.constants()),
+            explored=described(reading, of.explored),
+            results=described(reading, [name for name in of.names("results") if name not in numbers]),
             figures=shown,
             additions=added,
             numbers=numbers.values(),
@@ -123,10 +122,6 @@ def _item(figure: Any, target: str) -> Any:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
-
-
-def _named(reading: Reading, names: Any) -> list[tuple[Any, str]]:
-    return [(reading.trajectory.describe(name), told_of(reading, name)) for name in names]
 
 
 def _seconds(reading: Reading) -> float:
@@ -221,8 +216,8 @@ def _of_result(reading: Reading, field: Field, told: Mapping[str, float]) -> lis
     numeric = (name for name in best if axes[name].told.is_numeric and len(axes[name].told.values) > 2)
     across = next(numeric, best[0])
     rest = [name for name in best if name != across]
-    hue = next((name for name in rest if len(axes[name].told.values) <= figures.MOST_LINES), "")
-    up = next((name for name in rest if len(axes[name].told.values) > figures.MOST_LINES), "")
+    hue = next((name for name in rest if len(axes[name].told.values) <= MOST_PARTS), "")
+    up = next((name for name in rest if len(axes[name].told.values) > MOST_PARTS), "")
     up = up or next((name for name in rest if name != hue), "")
     line = partial(_grid_figure, reading, "line", z, (across, hue))
     return [line, partial(_grid_figure, reading, "heatmap", z, (across, up))] if up else [line]
@@ -261,4 +256,6 @@ def _arrays(reading: Reading) -> Iterator[Drawing]:
 def _array_figure(reading: Reading, run: int, name: str) -> Figure:
     point = {key: value_of_run(reading, run, key) for key in reading.axes}
     words = f": {assignments(point)}" if point else ""
-    return Figure(picture(value_of_run(reading, run, name), name, LIGHT), f"{name} of run {run}{words}.")
+    return Figure(
+        picture(value_of_run(reading, run, name), name, LIGHT, height=340), f"{name} of run {run}{words}."
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from simkit.analyse import bokeh
 from simkit.analyse.bokeh import DARK, LIGHT, Theme
-from simkit.analyse.spread import MOST_CURVES, Labelled, Span, Spread, averaged, sampled
+from simkit.analyse.spread import MOST_CURVES, MOST_PARTS, Labelled, Span, Spread, averaged, sampled
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.serve.reading import Field, PageAxis, Reading
@@ -19,6 +19,7 @@ THEMES: Mapping[str, Theme] = {"light": LIGHT, "dark": DARK}
 _MOST_LINES = 60
 _MOST_COORDINATES = 10
 _PRINTED = 200  # values along an axis of a figure in a report
+_TRUTH = ("false", "true")
 AT = "at."  # what begins the key that fixes an axis in an address: ``at.weight=3``
 
 
@@ -92,7 +93,7 @@ def chosen(reading: Reading, query: Mapping[str, str]) -> Choice:
     )
     x = _pick(reading, query, "x", list(axes), across[0].name if across else "")
     rest = [axis for axis in across if axis.name != x]
-    few = [axis for axis in rest if 1 < len(axis.told.values) <= bokeh.MOST_LINES]
+    few = [axis for axis in rest if 1 < len(axis.told.values) <= MOST_PARTS]
     words_first = sorted(few, key=lambda axis: (axis.told.is_numeric, len(axis.told.values)))
     hue = _pick(
         reading, query, "hue", [axis.name for axis in rest], words_first[0].name if words_first else ""
@@ -155,7 +156,7 @@ def drawn(reading: Reading, choice: Choice, kind: str, theme: Theme, *, small: b
         return bokeh.scatter(across.at(rows), up.at(rows), rows, theme, title=title)
     rows = np.flatnonzero(chosen_runs)
     if kind == "histogram":
-        return bokeh.histogram(reading.field(choice.z).at(rows), theme)
+        return bokeh.histogram(reading.field(choice.z).at(rows), theme=theme)
     return _parallel(reading, choice, chosen_runs, theme)
 
 
@@ -183,14 +184,23 @@ def _parallel(reading: Reading, choice: Choice, chosen_runs: Array, theme: Theme
     fields = [reading.field(name) for name in names]
     part, title = _some(chosen_runs, fields, MOST_CURVES)
     spans = [_span(field) for field in fields]
-    columns = [field.at(part) for field in fields]
+    columns = [_worded(field.at(part), field.kind) for field in fields]
     return bokeh.parallel(
         columns, names.index(choice.z) if choice.z in names else -1, theme, spans=spans, title=title
     )
 
 
+def _worded(column: Labelled, kind: str) -> Labelled:
+    """A column without gaps, truth values as words."""
+    if kind != "bool":
+        return column
+    return attrs.evolve(column, values=np.array(_TRUTH, object)[column.values.astype(np.int8)])
+
+
 def _span(field: Field) -> Span:
     """That of all runs, so that an axis stays what it is when runs are chosen."""
+    if field.kind == "bool":
+        return Span(0.0, 1.0, _TRUTH)
     if not field.is_number:
         return Span.of(Labelled(field.name, "", np.array(field.words, object)))
     return Span.of(Labelled(field.name, "", field.values))
@@ -224,7 +234,7 @@ def _used(axis: PageAxis, present: Index, rows: Index) -> tuple[Labelled, Index]
         there[:] = True
     place = np.cumsum(there) - 1
     told = attrs.evolve(axis.told, values=axis.told.values[there])
-    return told, place[axis.codes[rows]]
+    return _worded(told, axis.kind), place[axis.codes[rows]]
 
 
 def _fewer(values: Array, parts: list[tuple[Labelled, Index]]) -> tuple[Array, list[tuple[Labelled, Index]]]:

@@ -27,6 +27,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 _TOKEN = "token"
+_KEPT = "private, max-age=31536000, immutable"  # scripts and styles, whose addresses tell their version
 
 
 class Guard:
@@ -62,7 +63,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                headers.setdefault("cache-control", "no-store")
+                is_kept = scope["path"].startswith("/static/") and message["status"] == 200
+                headers.setdefault("cache-control", _KEPT if is_kept else "no-store")
             await send(message)
 
         refusal = self._refusal(scope)

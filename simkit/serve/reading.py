@@ -21,12 +21,14 @@ from simkit.declare.forms import TRIAL, Array, Index, Values, passing
 from simkit.errors import SimkitError
 from simkit.inform.progress import briefly, counted
 from simkit.record.catalogue import version_of
+from simkit.record.damage import alterations
 from simkit.serve.files import Entry
 
 _BUDGET = 40 << 20  # bytes of columns that are kept from one answer to the next
 _BLOCK = 25_000  # rows that are read at once
 _EXACT = 2**53  # floats hold all integers up to here
 _LONGEST = 100  # characters of a word in a table or beside an axis
+_FEW = 30  # values of two names that are put beside each other by hand, in whatever order
 _SPARSEST = 10  # cells of the grid per run: points that fill less are scattered
 
 
@@ -133,7 +135,7 @@ class Reader:
         """A trajectory while it is open."""
         with self._turn:
             version = version_of(entry.path)
-            with open_alone(entry.path, entry.name) as trajectory:
+            with alterations([entry.path]), open_alone(entry.path, entry.name) as trajectory:
                 yield Reading(trajectory, version, self)
 
     def kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
@@ -235,11 +237,13 @@ class Reading:
     def _axes(self) -> dict[str, PageAxis]:
         axes = {name: self._axis(name) for name in self.trajectory.explored}
         axes = {name: axis for name, axis in axes.items() if len(axis.told.values) > 1}
+        if _is_list(axes):
+            return axes
         first: dict[str, PageAxis] = {}
         for name, axis in axes.items():
             if not any(_together(axis, other) for other in first.values()):
                 first[name] = axis
-        return axes if len(first) == 1 else first
+        return first
 
     def _axis(self, name: str) -> PageAxis:
         field = self._field(name)
@@ -259,7 +263,7 @@ class Reading:
         cells = 1.0
         for axis in self.axes.values():
             cells *= len(axis.told.values)
-        is_list = len(self.axes) > 1 and _together(*list(self.axes.values())[:2])
+        is_list = self.kept("is a list", lambda: _is_list(self.axes), fixed=True)
         return bool(self.axes) and not is_list and cells <= max(_SPARSEST * len(self), 64)
 
     @property
@@ -399,9 +403,27 @@ def _small(codes: Index, n: int) -> Index:
     return codes.astype(np.min_scalar_type(-n))
 
 
-def _together(one: PageAxis, other: PageAxis) -> bool:
-    """Whether two names move together: each value of one always comes with the same value of the other."""
-    n, m = len(one.told.values), len(other.told.values)
-    if n != m:
+def _is_list(axes: Mapping[str, PageAxis]) -> bool:
+    """Whether a value of one of several axes tells those of all others: points that were listed, or drawn."""
+    if len(axes) < 2:
         return False
-    return len(np.unique(one.codes.astype(np.int64) * m + other.codes)) == n
+    widest = max(axes.values(), key=lambda axis: len(axis.told.values))
+    return all(_values_told(widest, axis) is not None for axis in axes.values())
+
+
+def _values_told(one: PageAxis, other: PageAxis) -> Index | None:
+    """Which value of an axis comes with each value of another one; None where several do."""
+    told = np.zeros(len(one.told.values), other.codes.dtype)
+    told[one.codes] = other.codes
+    return told if np.array_equal(told[one.codes], other.codes) else None
+
+
+def _together(one: PageAxis, other: PageAxis) -> bool:
+    """Whether two names move together: each value of one comes with the same value of the other, in their order."""
+    n = len(one.told.values)
+    told = _values_told(one, other) if n == len(other.told.values) else None
+    if told is None:
+        return False
+    steps = np.diff(told.astype(np.int64))
+    is_free = n <= _FEW or not (one.told.is_numeric and other.told.is_numeric)
+    return is_free or bool((steps > 0).all() or (steps < 0).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
@@ -151,7 +152,10 @@ def _text(value: Any) -> str:
         return number(float(value))
     if isinstance(value, str):
         return value if len(value) <= 100 else value[:99] + "…"
-    return "" if value is None or str(value) in ("<NA>", "NaT") else briefly(value)
+    is_missing = (
+        value is None or str(value) in ("<NA>", "NaT") or (isinstance(value, complex) and cmath.isnan(value))
+    )
+    return "" if is_missing else briefly(value)
 
 
 @attrs.frozen

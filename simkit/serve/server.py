@@ -14,6 +14,7 @@ import attrs
 from simkit.errors import SimkitError
 from simkit.serve.app import application
 from simkit.serve.files import Catalogue
+from simkit.serve.html import prepare
 from simkit.serve.runs import Replay
 
 try:
@@ -81,6 +82,7 @@ def serve(
         f"ssh -L {number}:127.0.0.1:{number} {getpass.getuser()}@{socket.gethostname()}",
     )
     tell(listening)
+    threading.Thread(target=prepare, daemon=True).start()  # meanwhile the browser starts
     if browse:
         threading.Thread(target=webbrowser.open, args=(listening.address,), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])

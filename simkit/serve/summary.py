@@ -7,7 +7,9 @@ from typing import Any
 
 import attrs
 
+from simkit.analyse.bokeh import Theme
 from simkit.inform.progress import briefly
+from simkit.serve.arrays import is_drawable, picture
 from simkit.serve.reading import Reading, number
 from simkit.values.pictures import Picture
 
@@ -28,7 +30,7 @@ _REFUSED = (
 )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Addition:
     """One name of the summary in the form in which it is shown.
 
@@ -40,6 +42,8 @@ class Addition:
         A picture's ``data:`` address.
     figure
         The JSON that BokehJS draws.
+    array
+        An array, or what else :func:`~simkit.serve.arrays.picture` draws.
     head, rows
         A table's.
     text
@@ -51,10 +55,23 @@ class Addition:
     comment: str
     image: str = ""
     figure: str = ""
+    array: Any = None
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     text: str = ""
     remark: str = ""
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether BokehJS draws it."""
+        return bool(self.figure) or self.array is not None
+
+    def item(self, theme: Theme) -> dict[str, Any]:
+        """What BokehJS takes to draw it: the user's own figure as it is, an array in the colours of a theme."""
+        from bokeh.embed import json_item
+
+        own: dict[str, Any] = json.loads(self.figure) if self.figure else {}
+        return own or dict(json_item(picture(self.array, self.name, theme, height=340)))
 
 
 def additions(reading: Reading) -> tuple[Addition, ...]:
@@ -64,7 +81,7 @@ def additions(reading: Reading) -> tuple[Addition, ...]:
         _shown(f"addition-{place}", name, of.describe(name).comment, of.summary[name])
         for place, name in enumerate(of.names("summary"))
     ]
-    return tuple(sorted(made, key=lambda each: not (each.image or each.figure)))
+    return tuple(sorted(made, key=lambda each: not (each.image or each.is_figure)))
 
 
 def _shown(id: str, name: str, comment: str, value: Any) -> Addition:
@@ -73,6 +90,8 @@ def _shown(id: str, name: str, comment: str, value: Any) -> Addition:
         return _picture(bare, value)
     if hasattr(value, "columns") and hasattr(value, "iloc"):
         return _table(bare, value)
+    if is_drawable(value):
+        return attrs.evolve(bare, array=value)
     return attrs.evolve(bare, text=value if isinstance(value, str) else briefly(value))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -102,7 +102,7 @@ class Execution:
                 if isinstance(batch, Batch):
                     self.progress.take(batch, self.values)
         finally:
-            self.progress.take_problems(engine.close())
+            self.progress.take_teardown(engine.close())
 
     def record(
         self,
@@ -297,9 +297,19 @@ class Execution:
         try:
             yield engine
         except BaseException:
-            self.progress.take_problems(engine.close(now=True))
+            self.progress.take_teardown(engine.close(now=True))
             raise
-        self.progress.take_problems(engine.close(now=interrupt.now))
+        self.progress.take_teardown(engine.close(now=interrupt.now))
+        if self.progress.printed:
+            self.keep_printed(self.progress.printed)
+
+    def keep_printed(self, text: str) -> None:
+        """Record what fixtures printed in the end, which is after the file was closed; a set of shards has no place."""
+        if self.target.is_set:
+            return
+        editing = self.target.slot.editing(durable=self.settings.durable)
+        with suppress(SimkitError), editing as additions:  # it is shown in any case
+            additions.amend_session({"printed": text})
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:

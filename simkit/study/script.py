@@ -123,6 +123,20 @@ def start(
     -------
     ScriptedStudy
         With ``run(space)``.
+
+    Raises
+    ------
+    SimkitError
+        For what `run` refuses: a closure with gaps, a file that is none, a number of workers that is none.
+
+    Examples
+    --------
+    >>> def area(width, height=2.0):
+    ...     return {"area": width * height}
+    >>> with simkit.start(area) as study:
+    ...     first = study.run(explore(width=[1.0]))["area"][0]
+    ...     study.run(explore(width=[first, first + 1]))["area"]
+    array([4., 6.])
     """
     options = StudyOptions(workers, seed, output, fresh, into, engine)
     plan, project = plan_of(function, None, outside_of(set), the_script)
@@ -153,7 +167,7 @@ def script(
     check: bool = False,
     **axes: Any,
 ) -> Trajectory:
-    """Explore a script as it is: it is executed once for each point, with some of its constants replaced.
+    r"""Explore a script as it is: it is executed once for each point, with some of its constants replaced.
 
     ``simkit.script("model.py", T=[1.0, 2.0], results=["m"])``. The numbers, texts, lists and the like that the
     script assigns once, outside of loops, conditions and functions, are parameters; any other name that it assigns
@@ -182,6 +196,13 @@ def script(
     ------
     SimkitError
         For a script that can't be read, and for a name that is no constant of it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> size = Path("model.py").write_text("rate = 0.5\nvalue = 1.0 + rate\n")
+    >>> simkit.script("model.py", rate=[0.0, 1.0], results="value")["value"]
+    array([1., 2.])
     """
     options = StudyOptions(workers, seed, output, fresh, into, engine)
     file = Path(path).absolute()

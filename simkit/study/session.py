@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, RunFailed, SimkitError, caller
+from simkit.errors import NothingToRun, RunFailed, SimkitError, caller, shown_path
 from simkit.execute.job import Job
 from simkit.inform.failures import raised
 from simkit.inform.notebook import fitting_reporter
@@ -37,7 +38,6 @@ from simkit.record.file.store import left_log, sweep_results
 from simkit.record.readings import Inputs
 from simkit.resume.continuing import Continuation, decide
 from simkit.resume.points import path_values, restricted
-from simkit.study.bookkeeping import Bookkeeping
 from simkit.study.execution import Execution
 from simkit.study.rounds import trials_of
 from simkit.study.supply import supplied
@@ -48,6 +48,7 @@ from simkit.values.instances import loaded, revived
 if TYPE_CHECKING:
     from simkit.analyse.trajectory import Trajectory
     from simkit.execute.transports import Transport
+    from simkit.study.bookkeeping import Bookkeeping
 
 
 @contextmanager
@@ -159,8 +160,10 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     runs = restricted(target.points, chosen, again=settings.replay)
     progress = _progress(plan, target, len(runs))
     progress.remarks += [*remarks, *(plan.space.remarks if target.status is None else target.points.remarks)]
+    if item.runs and chosen is not None and not len(runs):
+        progress.remarks.append(_done_already(target, np.flatnonzero(chosen).tolist()))
     records = len(runs) > 0 and not settings.replay
-    bookkeeping = Bookkeeping.begin(item.plan, settings, progress) if records else None
+    bookkeeping = _begun(item.plan, settings, progress) if records else None
     reporter.begin(progress)
     shared, opened = _shared(plan, target) if len(runs) else (target.known, ())
     inputs = Inputs(plan.rootdir, target.slot.path, plan.sources.files)
@@ -183,10 +186,28 @@ def _study_points(item: Item, settings: Settings, reporter: Reporter, remarks: S
     return progress
 
 
+def _begun(plan: Plan, settings: Settings, progress: Progress) -> Bookkeeping:
+    """What a session begins under; what asks for that is imported where a run is recorded."""
+    from simkit.study.bookkeeping import Bookkeeping
+
+    return Bookkeeping.begin(plan, settings, progress)
+
+
+def _done_already(target: Continuation, runs: list[int]) -> str:
+    """What to do about selected runs that are done."""
+    first, path = runs[0], shown_path(target.slot.path)
+    group = "" if target.slot.path.stem.startswith(target.slot.group) else f" {target.slot.group}"
+    what = f"run {first} is" if len(runs) == 1 else f"all {len(runs)} selected runs are"
+    show = f"simkit show {shlex.quote(path)}{group} --run {first} shows run {first}"
+    return f"{what} done; {show}, --pdb executes it again without recording"
+
+
 def _study_set(
     item: Item, target: Continuation, settings: Settings, reporter: Reporter, remarks: Sequence[str]
 ) -> Progress:
     """Execute runs of a set of shards, which other tasks may be writing as well."""
+    from simkit.study.sharding import study_shards
+
     plan = item.plan
     _check_countable(plan)
     plan = plan.with_space(target.points.space)
@@ -196,8 +217,6 @@ def _study_set(
         values, opened = _shared(plan, target)
         known.update(values)
         return values, opened
-
-    from simkit.study.sharding import study_shards
 
     progress = study_shards(attrs.evolve(item, plan=plan), target, settings, reporter, shared, remarks)
     if progress is None:  # another task was faster
@@ -276,11 +295,24 @@ def run(
     check
         Raise the first failure; otherwise runs that are not done are a warning.
 
+    Returns
+    -------
+    Trajectory
+        Open for reading.
+
     Raises
     ------
     RunFailed
         With ``check``, when a run is not done, or what follows the runs failed; the trajectory is recorded
         all the same.
+
+    Examples
+    --------
+    >>> def area(width, height=2.0):
+    ...     return {"area": width * height}
+    >>> with simkit.run(area, product(width=[1.0, 3.0]), set={"height": 4.0}) as traj:
+    ...     traj["area"]
+    array([ 4., 12.])
     """
     options = StudyOptions(workers, seed, output, fresh, into, engine)
     plan, project = plan_of(function, space, outside_of(set))
@@ -402,6 +434,8 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
 
     Parameters
     ----------
+    function
+        An experiment, or any function.
     **values
         Parameters to give by name; the others are resolved as ``simkit`` does. ``seed`` is 0 unless given.
 
@@ -414,6 +448,13 @@ def call(function: Callable[..., Any], /, **values: Any) -> dict[str, Any]:
     ------
     Exception
         Whatever the experiment raises.
+
+    Examples
+    --------
+    >>> def area(width, height=2.0):
+    ...     return {"area": width * height}
+    >>> simkit.call(area, width=3.0)
+    {'area': 6.0}
     """
     given = {name: [value] for name, value in values.items()}
     plan, project = plan_of(function, explore(given), {})

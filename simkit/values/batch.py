@@ -236,6 +236,22 @@ class Checkpoint:
         return self.state.nbytes + sum(column.nbytes for column in self.rows.values())
 
 
+@attrs.frozen
+class Teardown:
+    """What came of it when the fixtures that runs shared were torn down.
+
+    Attributes
+    ----------
+    problems
+        What went wrong.
+    printed
+        What each process printed meanwhile; not in the owner's process, where it is seen at once.
+    """
+
+    problems: tuple[str, ...] = ()
+    printed: tuple[str, ...] = ()
+
+
 @attrs.frozen(eq=False)
 class Restored:
     """Where a new attempt may begin, as columns: pickling values on the way to a worker could change them.

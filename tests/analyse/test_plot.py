@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from simkit import SimkitError, Unit, product
+from simkit import SimkitError, Unit, explore, product, sample
+from simkit.analyse.spread import Bars, Labelled
 
 
 class Rate(NamedTuple):
@@ -128,6 +129,47 @@ def test_plot_chooses_a_heatmap_for_two_parameters_of_many_values(record):
     assert traj.where("b < 3").plot("result").get_ylabel() == "result"
 
 
+def test_points_of_a_sample_are_no_line(record):
+    traj = record(lambda a, b: a * b, sample(16, a=(0, 1), b=(0, 1), seed=1))
+    (dots,) = traj.plot("result").collections
+    np.testing.assert_array_equal(dots.get_offsets(), np.stack([traj["a"], traj["b"] * traj["a"]], 1))
+    assert traj.plot("result", "a").lines  # where it is asked for
+    together = record(lambda a, b: a * b, explore(a=[1.0, 2.0, 3.0], b=[9.0, 8.0, 7.0]))
+    assert together.plot("result").containers  # a line through space
+
+
+def test_a_histogram_of_the_runs_of_each_value(record):
+    traj = record(lambda a, kind, n: a * n, product(a=[0.25, 0.5], kind=["x", "y"], n=[1, 2, 3]))
+    axes = traj.plot.hist("result", by="n")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1", "2", "3"]
+    assert axes.get_legend().get_title().get_text() == "n"
+    heights = [sum(bar.get_height() for bar in bars) for bars in axes.containers]
+    assert heights == [4, 4, 4]
+    words = traj.plot.hist("kind", by="kind")
+    assert [text.get_text() for text in words.get_xticklabels()] == ["x", "y"]
+    assert [[bar.get_height() for bar in bars] for bars in words.containers] == [[6, 0], [0, 6]]
+    many = record(lambda a: a, product(a=np.linspace(0, 1, 11)))
+    with pytest.raises(SimkitError, match="by='a' has 11 values: 10 at most can be told apart"):
+        many.plot.hist("result", by="a")
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        ([1, 2, 2, 4], [0.5, 1.5, 2.5, 3.5, 4.5]),
+        ([1.0, np.nan, 2.0], [0.5, 1.5, 2.5]),
+        ([0.0, 0.5], [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
+        ([np.nan], [0, 1]),
+        ([0, 10**9], np.linspace(0, 1e9, 6)),
+        ([0.1, 1e300], np.linspace(0.1, 1e300, 6)),
+    ],
+)
+def test_where_the_bars_of_a_histogram_stand(values, edges):
+    column = Labelled("x", "x", np.array(values))
+    assert Bars.of(column).edges == pytest.approx(edges)
+    assert np.histogram(Bars.of(column).places(column), edges)[0].sum() == np.isfinite(values).sum()
+
+
 def test_the_legend_does_not_cover_the_data(record):
     traj = record(lambda a, b: a * b, product(a=np.arange(12.0), b=[1.0, 2.0]))
     axes = traj.plot("result")
@@ -199,6 +241,11 @@ def test_the_same_figures_with_bokeh(traj):
     np.testing.assert_array_equal(dots["y"], traj["rate"][dots["run"]])
     bins = sources(traj.plot.histogram("rate", backend="bokeh"))["bins"]
     assert bins["count"].sum() == 20
+    parts = traj.plot.hist("rate", by="y", backend="bokeh")
+    each = sources(parts)["bins"]
+    assert [each["count"][each["part"] == y].sum() for y in ("1", "2")] == [8, 12]
+    assert (each["right"] > each["left"]).all()
+    assert [item.label.value for item in parts.legend[0].items] == ["1", "2"]
     curves = sources(traj.plot.parallel("x", "y", "rate", colour="x", backend="bokeh"))["runs"]
     assert len(curves["x0"]) == 2 * 20
     np.testing.assert_array_equal(curves["height"][::2], done["x"] / 10)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 import simkit
 from simkit import product
 from simkit.cli.main import main
+from simkit.inform.terminal import Lines
 
 QUEUE = """
     from simkit import experiment, parameter, product
@@ -117,3 +123,104 @@ def test_a_plot_without_a_name_draws_the_only_number(record):
 
 def test_what_is_known_of_a_trajectory_is_shown_in_a_line(record):
     assert "sessions=(1: …)" in repr(record(lambda x: x, product(x=[1])).info)
+
+
+NOTHING = """
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=[1, 2, 3])
+    def quiet(x):
+        print(x * x)
+
+    @experiment
+    @product(x=[1, 2, 3, 4])
+    def falls(x):
+        if x == 2:
+            raise ValueError("two")
+        return x
+
+    @experiment
+    def last(x=1):
+        return x
+"""
+
+
+def test_runs_that_gave_nothing_and_those_that_were_left_out_are_told(study, capfd):
+    study.write("sim_a.py", NOTHING)
+    assert main(["-n", "0", "-x"]) == 1
+    told = capfd.readouterr().out
+    give = 'return a number, or a dict such as {"z": z}, or call run.add(z=z)'
+    assert (
+        f"sim_a.py::quiet: no run returned anything, so nothing but parameters is recorded: {give}\n" in told
+    )
+    assert "sim_a.py::falls: stopped after 1 failure (-x): 2 of 4 runs were not executed\n" in told
+    assert "sim_a.py::last: not begun, the session was stopped before\n" in told
+    assert main(["-n", "0", "--maxfail", "1", "-k", "falls", "--json"]) == 1
+    (ended,) = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"ended"' in line]
+    assert ended["remarks"] == [
+        "sim_a.py::falls: stopped after 1 failure (-x): 2 of 3 runs were not executed"
+    ]
+    assert main(["-n", "0", "-k", "falls"]) == 1
+    assert "stopped" not in capfd.readouterr().out
+
+
+def test_a_selected_run_that_is_done_says_how_it_is_seen_and_executed_again(recorded, capsys):
+    assert main(["sim_queue.py::queue[3]"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "run 3 is done; simkit show results/queue-001.h5 --run 3 shows run 3, --pdb executes it again" in told
+    )
+    assert main(["sim_queue.py::queue[2:4]"]) == 0
+    assert "all 2 selected runs are done; simkit show results/queue-001.h5 --run 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("explore(x=[1])", "(explore is a word of simkit's: write from simkit import explore at the top of the file)"),
+        ("simkit.Unit('mV')", "(write import simkit at the top of the file)"),
+        ("import numpi", f"(simkit runs in {sys.executable}: a package has to be installed there"),
+        ("import os.nothing", None),
+        ("nothing(1)", None),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_missing_is_answered_where_it_is_imported_and_in_a_run(study, capsys, line, words):
+    study.write(
+        "sim_top.py", f"from simkit import experiment\n{line}\n\n@experiment\ndef f(x=1):\n    return x\n"
+    )
+    study.write(
+        "sim_run.py", f"from simkit import experiment\n\n@experiment\ndef g(x=1):\n    {line}\n    return x\n"
+    )
+    assert main(["-n", "0"]) == 4
+    told = capsys.readouterr().out
+    assert "NameError" in told or "ModuleNotFoundError" in told
+    if words is None:
+        assert not re.search("simkit runs in|write ", told)
+    else:
+        assert (told.count(f"\n{words}"), told.count(f"    {words}")) == (1, 1)
+
+
+def test_a_list_with_a_unit_behind_it_is_an_axis(study, capsys):
+    pytest.importorskip("brian2")
+    study.write(
+        "sim_v.py",
+        "from brian2 import mV\nfrom simkit import experiment\n\n@experiment\ndef f(v=1*mV):\n    return v\n",
+    )
+    assert main(["--product", "v=[0, 10]*mV", "--co", "-v"]) == 0
+    assert re.findall(r"\[\d\]  v=(.+)", capsys.readouterr().out) == ["0. * volt", "10. * mvolt"]
+
+
+def test_a_pipe_is_told_how_far_a_study_is_once_per_count(capsys):
+    plan, lines = SimpleNamespace(node_id="sim_a.py::f"), Lines()
+    for done in (0, 0, 1, 1, 1, 2):
+        lines.draw(SimpleNamespace(plan=plan, done=done, total=2, percent=50 * done, pace=""))
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["1/2", "2/2"]
+
+
+def test_a_group_is_no_column(recorded):
+    with (
+        simkit.open("queue") as traj,
+        pytest.raises(KeyError, match=r"queue has no 'server'; it is a group of server.mu, server.capacity"),
+    ):
+        _ = traj["server"]

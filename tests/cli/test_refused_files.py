@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -290,3 +291,44 @@ def test_a_trajectory_with_a_long_name_is_opened_by_it(study):
     simkit.run(getattr(study.module("sim_a.py"), LONG), space=simkit.product(x=[1])).close()
     with simkit.open(LONG) as traj:
         assert len(traj) == 1
+
+
+def _replaced(of: str, value: object) -> Callable[[h5py.File], None]:
+    """Another program's change: a dataset or group gives way to a dataset of another kind."""
+
+    def change(file: h5py.File) -> None:
+        del file[of]
+        file[of] = value
+
+    return change
+
+
+ALTERED: dict[str, Callable[[h5py.File], None]] = {
+    "no statuses": lambda file: file.__delitem__("f/runs/status"),
+    "no sessions": lambda file: file.__delitem__("f/info"),
+    "a text for seconds": _replaced("f/runs/seconds", "long"),
+    "too few results": _replaced("f/results/z", np.zeros(1)),
+    "a number for a group": _replaced("f/runs", 3.5),
+    "a renamed result": lambda file: file.move("f/results/z", "f/results/other"),
+    "no node id": lambda file: file["f"].attrs.__delitem__("node_id"),
+}
+READING = [["show", BAD], ["show", BAD, "--run", "0"], ["watch", BAD], ["list"], ["report", BAD, "--force"],
+           ["export", BAD, "out/"], ["export", BAD, "out.csv", "--force"], ["diff", BAD, "whole.h5"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("alteration", ALTERED)
+def test_what_another_program_changed_is_told_as_that(recorded, tmp_path, monkeypatch, capsys, alteration):
+    for name in (BAD, "whole.h5"):
+        shutil.copy(recorded / "whole.h5", tmp_path / name)
+    with h5py.File(tmp_path / BAD, "r+") as file:
+        ALTERED[alteration](file)
+    monkeypatch.chdir(tmp_path)
+    for arguments in READING:
+        shutil.rmtree("out", ignore_errors=True)
+        code = main(arguments)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err, f"{arguments}: {err}"
+        assert code in (0, 1, 4, 5), f"{arguments}: {out}{err}"  # what can still be read is shown
+        if code == 4 and "another program has changed it" in err:
+            assert f"{BAD}: another program" in err
+            assert "take the file as it was before" in err

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from simkit import SimkitError
+from simkit.collect.problems import how_to_explore
 from simkit.errors import ProviderFailed
 
 HEAD = "import attrs\nfrom simkit import experiment, explore, fixture, parameter, product\n"
@@ -323,3 +324,36 @@ def test_a_name_of_the_users_own_is_no_stream(study):
     study.plan(
         HEAD + "@experiment(vectorized=True)\n@product(x=[1])\ndef f(x, rng=3, workdir='a'):\n    return x\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("neuron, table", 'explore with @product({"neuron.tau": […]})'),
+        ("table, rng, half", "explore with @product(half=[…])"),
+        ("rng, table", "to explore, give it an argument: @product(x=[…]) and def f(x, …)"),
+        ("", "to explore, give it an argument: @product(x=[…]) and def f(x, …)"),
+    ],
+)
+def test_how_an_experiment_without_a_space_would_be_explored(study, arguments, words):
+    plan = study.plan(
+        HEAD
+        + f"""
+@parameter
+class Neuron:
+    tau: float = 20.0
+
+@fixture
+def table():
+    return [1, 2]
+
+@parameter
+def half(neuron):
+    return neuron.tau / 2
+
+@experiment
+def f({arguments}):
+    return 1
+"""
+    )
+    assert how_to_explore(plan) == words

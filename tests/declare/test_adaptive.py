@@ -61,3 +61,22 @@ def test_it_excludes_other_spaces(decorate):
 
     with pytest.raises(SimkitError, match=r"test_adaptive.py:\d+: f has a strategy and another space"):
         decorate(f)
+
+
+class Asks:
+    def ask(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("thing", "cure"),
+    [
+        (Asks, "def strategy(): return Asks()"),
+        (Asks(), "def strategy(): return …"),
+        (3, "def strategy(evaluate): …"),
+    ],
+)
+def test_the_message_says_how_to_wrap_what_is_no_function(thing, cure):
+    with pytest.raises(SimkitError, match=r"wrap what is none: ") as error:
+        adaptive(thing)
+    assert str(error.value).endswith(cure)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simkit import Run, SimkitError
-from simkit.declare.external import descendants
+from simkit.declare.external import CommandFailed, descendants
 
 PYTHON = sys.executable
 needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -241,3 +241,24 @@ def test_descendants_are_children_and_theirs():
         assert child in descendants(os.getpid())
         os.kill(child, 9)
         process.wait()
+
+
+@needs_groups
+@pytest.mark.parametrize("arguments", [["sh", "work.sh", "x"], ["./work.sh"]])
+def test_a_file_of_the_project_is_not_in_the_runs_folder(tmp_path, monkeypatch, arguments):
+    (tmp_path / "work.sh").write_text("#!/bin/sh\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((CommandFailed, SimkitError)) as error:
+        Run().command(arguments)
+    (note,) = error.value.__notes__
+    named = next(name for name in arguments if "work" in name)
+    assert note.startswith(f"(the program runs in the run's folder, and {named} lies in {tmp_path}: ")
+    assert note.endswith("Path(__file__).with_name('work.sh'))")
+
+
+@needs_groups
+def test_a_command_that_fails_for_other_reasons_has_no_note(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandFailed) as error:
+        Run().command(["sh", "-c", "exit 3"])
+    assert not hasattr(error.value, "__notes__")

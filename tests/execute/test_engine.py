@@ -24,7 +24,7 @@ from simkit.record.writer import Writer
 from simkit.resume.points import explored_columns
 from simkit.testing import engines
 from simkit.testing.engines import Doubling, executed, job_of, results_of, squares
-from simkit.values.batch import Batch, Checkpoint, Portion, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown
 
 
 class Elsewhere:
@@ -68,8 +68,8 @@ class Elsewhere:
     def halt(self) -> None:
         self.halted = True
 
-    def close(self, *, now: bool = False) -> list[str]:
-        return []
+    def close(self, *, now: bool = False) -> Teardown:
+        return Teardown()
 
 
 MAKERS = {
@@ -117,7 +117,7 @@ def test_a_trajectory_grows_while_runs_are_recorded(tmp_path):
     for batch in executed(engine, agenda, lambda: len(agenda.results) >= 60):
         writer.put(batch)
     writer.commit()
-    assert engine.close() == []
+    assert not engine.close().problems
     store.close(failed=False)
 
     with simkit.open(tmp_path / "squares-001.h5") as traj:
@@ -167,7 +167,7 @@ def test_runs_of_a_lost_portion_are_done_again_and_only_the_culprit_is_blamed():
         status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
         if 37 in batch.errors:
             assert "SIGKILL" in batch.errors[37]
-    assert engine.close() == []
+    assert not engine.close().problems
     assert {run for run, word in status.items() if word != Status.DONE} == {37}
     assert len(status) == 200
 
@@ -189,7 +189,7 @@ def test_large_points_reach_busy_workers(method):
         assert (batch.status == Status.DONE).all(), batch.errors
         values.update(results_of(batch, "y"))
         texts.update(results_of(batch, "text"))
-    assert engine.close() == []
+    assert not engine.close().problems
     assert [values[run] for run in range(60)] == images.sum(1).tolist()
     assert [texts[run] for run in range(60)] == words
 

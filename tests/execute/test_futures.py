@@ -60,7 +60,7 @@ def outcome(engine, n, space, hear=lambda batch: None):
         status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
         errors.update(batch.errors)
         hear(status)
-    assert engine.close() == []
+    assert not engine.close().problems
     return status, errors
 
 
@@ -162,7 +162,7 @@ def test_an_engine_that_never_answers_is_the_culprit(error, words, tmp_path):
     with pytest.raises(SimkitError) as caught:
         list(executed(engine, Worklist(range(2), space.at)))
     assert str(caught.value).startswith(words)
-    assert engine.close(now=True) == []
+    assert not engine.close(now=True).problems
 
 
 def test_other_versions_on_a_worker_are_an_error_that_lists_them(tmp_path, pool):
@@ -200,6 +200,7 @@ STUDY = """
     def tool():
         yield 2
         open("torn-down", "a").write("x")
+        print("tool closed")
 
     @experiment
     @product(x=range(200))
@@ -222,6 +223,7 @@ def test_a_study_is_the_same_by_an_executor_and_on_this_machine(project):
     assert wrong_values(there, here) == []
     assert there.info.sessions[-1]["engine"] == "ours:make"
     assert (project.path / "torn-down").read_text() == "x" * 4
+    assert here.info.sessions[-1]["printed"] == there.info.sessions[-1]["printed"] == "tool closed\n"
 
 
 STAGES = """

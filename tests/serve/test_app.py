@@ -525,3 +525,72 @@ def test_what_looks_like_a_formula_is_drawn_as_text(tmp_path, name):
     simkit.run(f, simkit.product(word=[name, "b"]), output=tmp_path / "f.h5").close()
     told = text(client([tmp_path])("/plot?t=f.h5&kind=scatter&a=word&b=result"))
     assert json.dumps(name)[1:-1] not in told
+
+
+POINTS = {
+    "drawn": simkit.sample(200, a=(0, 1), b=(0, 1), c=["red", "green"], seed=1),
+    "drawn by method": simkit.sample(64, a=(0, 1), b=(0, 1), seed=1) * simkit.product(c=["red", "green"]),
+    "listed": simkit.explore(a=[1.0, 2.0, 3.0], b=[5.0, 2.0, 9.0], c=["red", "green", "red"]),
+    "grid": simkit.product(a=[1.0, 2.0], b=[1.0, 2.0], c=["red", "green"]),
+    "half a grid": simkit.product(a=range(9), b=range(9), c=["red", "green"]).where("a < b"),
+    "zip by method": simkit.explore(a=np.arange(40.0), b=-np.arange(40.0))
+    * simkit.product(c=["red", "green"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("points", "is_grid"), list(zip(POINTS, [False, False, False, True, True, True], strict=True))
+)
+def test_lines_are_drawn_where_points_are_a_grid_and_dots_where_they_are_scattered(tmp_path, points, is_grid):
+    def f(a, b, c):
+        return a * b
+
+    simkit.run(f, POINTS[points], output=tmp_path / "f.h5").close()
+    page = text(client([tmp_path])("/view?t=f.h5"))
+    assert ('id="figure-line"' in page, 'id="figure-scatter"' in page) == (is_grid, True)
+
+
+def test_truth_values_are_words_and_missing_complex_numbers_are_blank(tmp_path):
+    def f(x, on):
+        if x == 2:
+            raise ValueError("no")
+        return {"z": complex(x, 1), "y": float(x), "good": x > 0}
+
+    space = simkit.product(x=[0, 1, 2], on=[True, False])
+    simkit.run(f, space, output=tmp_path / "f.h5").close()
+    ask = client([tmp_path])
+    lines = data(ask("/plot?t=f.h5&kind=line&z=y&x=x&hue=on"))["points"]["line"]
+    assert lines == ["false", "false", "true", "true"]
+    names = rows(text(ask("/view?t=f.h5&sort=-run")))
+    assert names[0] == ["5", "failed", "2", "false", "", "", "", names[0][-1]]
+    assert names[2][4] == "(1+1j)"
+    assert "3 values: 0, 1, 2" in text(ask("/view?t=f.h5"))
+
+
+def test_a_quantity_shows_its_unit_once(tmp_path):
+    brian2 = pytest.importorskip("brian2", reason="in the extra brian2")
+
+    def f(x, tau=20 * brian2.ms):
+        return x
+
+    simkit.run(f, simkit.product(x=[1, 2]), output=tmp_path / "f.h5").close()
+    assert re.search(r"<code>20\. \* msecond</code></td><td></td>", text(client([tmp_path])("/view?t=f.h5")))
+
+
+def test_what_another_program_changed_is_a_page_that_says_so(folder, tmp_path, capsys):
+    (tmp_path / "ring.h5").write_bytes((folder / "ring.h5").read_bytes())
+    with h5py.File(tmp_path / "ring.h5", "r+") as file:
+        del file["ring/runs/status"]
+    ask = client([tmp_path])
+    assert "another program has changed it" in text(ask("/"))
+    for address in (
+        "/view?t=ring.h5",
+        "/run?t=ring.h5&run=1",
+        "/plot?t=ring.h5&kind=line",
+        "/table.csv?t=ring.h5",
+    ):
+        answer = ask(address)
+        assert answer.status_code == 400
+        assert "ring.h5: another program has changed it" in answer.text
+        assert "take the file as it was before" in answer.text
+    assert capsys.readouterr().err == ""

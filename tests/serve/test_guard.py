@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pages import TOKEN, client
 
@@ -67,3 +69,21 @@ def test_every_answer_tells_the_browser_to_load_nothing_from_elsewhere(folder):
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_only_scripts_and_styles_are_kept_by_the_browser_under_an_address_of_their_version(folder):
+    visit = client([folder])
+    page = visit("/view?t=ring.h5")
+    assert page.headers["cache-control"] == "no-store"
+    kept = re.findall(r'(?:src|href)="(/static/[^"]*)"', page.text)
+    assert [address.partition("?v=")[0] for address in kept] == [
+        "/static/page.css",
+        "/static/page.js",
+        "/static/bokeh/bokeh.min.js",
+    ]
+    for address in kept:
+        answer = visit(address)
+        assert (answer.status_code, len(address.partition("?v=")[2])) == (200, 12)
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert visit("/static/nothing.js").headers["cache-control"] == "no-store"
+    assert client([folder], cookie="")(kept[0]).headers["cache-control"] == "no-store"

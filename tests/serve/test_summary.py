@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from pages import client
 
 import simkit
+from simkit.analyse.bokeh import DARK, LIGHT
 
 bokeh = pytest.importorskip("bokeh.plotting", reason="in the extra page")
 
@@ -35,6 +37,17 @@ def test_a_bokeh_figure_is_drawn(with_summary):
     answer = with_summary.ask("/plot?t=f.h5&kind=summary&name=live")
     assert answer.json()["root_id"]
     assert with_summary.ask("/plot?t=f.h5&kind=summary&name=nope").status_code == 400
+
+
+def test_an_array_is_drawn_in_the_colours_of_the_page(with_summary):
+    shown = with_summary(best=np.linspace(0, 1, 30), place=np.array([1.0, 2.0]))
+    assert 'data-plot="/plot?t=f.h5&amp;kind=summary&amp;name=best"' in shown
+    assert "array([1., 2.])" in shown  # two numbers are told
+    light, dark = (
+        with_summary.ask(f"/plot?t=f.h5&kind=summary&name=best&theme={theme}").text
+        for theme in ("light", "dark")
+    )
+    assert ("line 0" in light, LIGHT.ink in light, DARK.paper in dark) == (True, True, True)
 
 
 def test_a_bokeh_figure_that_executes_or_loads_something_is_not(with_summary):

@@ -23,6 +23,7 @@ from simkit.errors import Damaged, NothingToRun, SimkitError, listed, refused, s
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import bytes_of, experiments, writer_in
+from simkit.record.damage import alterations
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import matched_slot
 from simkit.study.supply import supplied
@@ -145,7 +146,7 @@ def _lines(paths: Iterable[Path], problems: list[SimkitError]) -> list[Line]:
             continue
         for name in names:
             try:
-                with closing(Recorded.open(path, name)) as recorded:
+                with alterations([path]), closing(Recorded.open(path, name)) as recorded:
                     lines.append(_line(recorded))
             except SimkitError as error:
                 problems.append(error)

@@ -65,6 +65,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "reason": facts.get("reason"),
         "seed": facts.get("root_seed"),
         "workers": f"{facts['workers']} ({facts['engine']})",
+        "printed": facts.get("printed"),
         "changed": facts.get("changed"),
         "machine": _machine(facts),
         "environment": _pairs(facts.get("environment", {})),

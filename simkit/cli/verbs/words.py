@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from simkit.analyse.open import recorded_at
 from simkit.errors import SimkitError, shown_path
 from simkit.inform.progress import briefly
 from simkit.record.catalogue import bytes_of, existing, experiments, writer_in
+from simkit.record.damage import alterations
 from simkit.record.recorded import Recorded
 from simkit.replay.comparison import Deviation
 from simkit.values.batch import tally
@@ -52,6 +53,26 @@ def file_at(target: str) -> str:
         return target
     with closing(recorded_at(target, codecs=False)) as recorded:
         return shown_path(recorded.path)
+
+
+def on_files(arguments: Sequence[str], action: Callable[[], int]) -> int:
+    """Do what a verb does; what another program changed in the files among its arguments is told.
+
+    Raises
+    ------
+    Damaged
+        When a file can't be read for that.
+    """
+    with alterations(_files_among(arguments)):
+        return action()
+
+
+def _files_among(arguments: Sequence[str]) -> Iterator[Path]:
+    for argument in arguments:
+        with suppress(SimkitError, OSError, ValueError):
+            path = Path(file_at(argument).partition("::")[0])
+            if path.is_file():
+                yield path
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

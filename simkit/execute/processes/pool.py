@@ -32,10 +32,11 @@ from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat,
 from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.inject.output import last_words
-from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status, Teardown
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
 _SHORT = 0.5  # seconds; a worker whose batches are shorter gets the next portion in advance
+_KEPT = 100  # texts that workers print when they tear down their fixtures
 _HALF = 1 << 20  # bytes of a portion that travel beside the message
 # Bytes that a pipe takes although nobody reads yet: a worker may be busy sending, and each would wait for the other.
 _ADVANCE = 65_536 if sys.platform == "linux" else 4_096
@@ -140,7 +141,8 @@ class Pool:
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
         self.show, self.count, self.isolate, self.devices = show, 0, isolate, devices
-        self.problems: list[str] = []  # of workers that ended before the others
+        self.problems: dict[str, None] = {}  # of workers that tore down their fixtures
+        self.printed: list[str] = []  # by them meanwhile
         self.nursery = Nursery(source, method, isolate=isolate)
         self.workers: dict[Any, Worker] = {}
         for slot in range(n):
@@ -255,7 +257,7 @@ class Pool:
         if answer.bug:
             raise RuntimeError(answer.bug)
         if worker.is_over:
-            self.problems.append(answer.problem)
+            self._torn_down(worker, answer.problem)
             return None
         if answer.problem:
             msg = f"a worker could not start\n{answer.problem}"
@@ -332,16 +334,16 @@ class Pool:
             return -1
         return culprit
 
-    def close(self, *, now: bool = False) -> list[str]:
-        """Let the workers tear down their fixtures and end, or kill them; what went wrong in doing so."""
-        problems = self.problems
+    def close(self, *, now: bool = False) -> Teardown:
+        """Let the workers tear down their fixtures and end, or kill them."""
         if not now:
             for worker in self.workers.values():
                 try:
                     worker.sender.send(None)
                 except OSError:
                     pass
-            problems += [self._last_words(worker) for worker in self.workers.values()]
+            for worker in self.workers.values():
+                self._torn_down(worker, self._last_words(worker))
         for worker in self.workers.values():
             worker.connection.close()
             worker.sender.remove()
@@ -353,7 +355,15 @@ class Pool:
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)
         clear(f"{self.beats}-files-")
-        return list(dict.fromkeys(problem for problem in problems if problem))
+        return Teardown(tuple(self.problems), tuple(self.printed))
+
+    def _torn_down(self, worker: Worker, problem: str) -> None:
+        """Keep what a worker said and printed when it tore down its fixtures: of many workers, of the first."""
+        if problem:
+            self.problems[problem] = None
+        if not self.show and len(self.printed) < _KEPT:
+            text = last_words(worker.seat.log, int(worker.beat[LOGGED]))
+            self.printed += [text] if text.strip() else []
 
     def _last_words(self, worker: Worker) -> str:
         try:

@@ -123,6 +123,10 @@ def assemble(file: h5py.File, blueprint: Blueprint, folder: Path, pause: Callabl
             _forget_own(root)
             every = np.arange(first.n)
             _add_origins(root, recorded, folder, every, every, earlier=0)
+    if (
+        "origin" in root["runs"]
+    ):  # an export of some runs: their numbers in the trajectory that it is a part of
+        del root["runs/origin"]
     table = Table(root, explored=agreed.explored, placed=first.n)
     _grow(root, table, len(blueprint.status))
     for name in sorted(agreed.columns):

@@ -4,6 +4,7 @@
 const drawn = new Map(); // a figure's id: its document, view, and address
 const sources = new Map(); // a part's id: what the server sent for it
 const theme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+const bokeh = new Promise((resume) => document.addEventListener("DOMContentLoaded", resume)); // its script stands after this one
 const parts = (root) => root.querySelectorAll("[id^=part-]");
 const SAME = {
   ColumnDataSource: ["data"], FixedTicker: ["ticks"], LinearAxis: ["axis_label", "major_label_overrides"],
@@ -22,7 +23,9 @@ function updated(doc, json) {
 
 async function draw(figure) {
   const canvas = figure.querySelector(".canvas");
-  const answer = await fetch(`${figure.dataset.plot}&theme=${theme()}`);
+  const asked = fetch(`${figure.dataset.plot}&theme=${theme()}`); // while the browser still reads Bokeh's script
+  await bokeh;
+  const answer = await asked;
   if (!answer.ok) {
     const told = new DOMParser().parseFromString(await answer.text(), "text/html");
     canvas.textContent = (told.querySelector("pre") || told.body).textContent;

@@ -182,6 +182,34 @@ def test_fixtures_are_torn_down_in_their_scope_in_every_worker(project):
     assert Path(kept[1], "data").read_text() == "4"
 
 
+def test_what_shared_fixtures_print_is_recorded_and_shown(project):
+    project.file(
+        "sim_table.py",
+        """
+        from simkit import experiment, fixture, product
+
+        @fixture(scope="experiment")
+        def table():
+            print("reading the table")
+            yield [1, 2]
+            print("closing the table")
+
+        @experiment
+        @product(i=[0, 1])
+        def look_up(i, table):
+            return table[i]
+        """,
+    )
+    told = project.ok("-n", "2").out
+    assert "sim_table.py::look_up: fixtures printed when they were torn down\n    closing the table\n" in told
+    assert told.count("closing the table") == 1  # though each worker prints it
+    with project.open("look_up-001") as traj:
+        assert "reading the table" in traj.log(0) + traj.log(1)
+        assert traj.info.sessions[-1]["printed"] == "closing the table\n"
+    provenance = project.ok("show", "look_up", "--provenance").out
+    assert re.search("printed +closing the table\n", provenance)
+
+
 DRAWN = """
     import sys
     from simkit import experiment, explore

@@ -220,6 +220,28 @@ def test_merging_a_merged_file_keeps_the_first_origins(make, merge):
     assert len(merged.info.sessions) == 3
 
 
+@pytest.mark.parametrize(
+    ("target", "sources"),
+    [
+        ("all.h5", ["low.h5", "high.h5"]),
+        ("all.h5", ["high.h5", "low.h5"]),
+        ("all.h5", ["whole.h5", "low.h5"]),
+        ("all.h5", ["low.h5", "middle.h5", "high.h5"]),
+        ("low.h5", ["high.h5"]),  # grows
+    ],
+)
+def test_exported_parts_of_a_trajectory_merge_again(make, merge, target, sources):
+    make("whole.h5", product(x=[1.0, 2.0, 3.0, 4.0]))
+    with simkit.open("whole.h5") as whole:
+        for part, test in (("low", "x < 3"), ("middle", "x > 1 and x < 4"), ("high", "x > 2")):
+            whole.where(test).export(f"{part}.h5")
+        expected = sorted(whole["x"])
+    merged = merge(target, *sources, duplicates="first")
+    assert sorted(merged["x"]) == expected
+    assert merged.source(len(merged) - 1).file == sources[-1 if "whole.h5" not in sources else 0]
+    assert merged.source(0).run == 0
+
+
 def test_other_code_is_remarked(make):
     make("a.h5", explore(x=[1.0]))
     make("b.h5", explore(x=[2.0]), F.replace("x * k", "k * x"))
