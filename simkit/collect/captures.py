@@ -103,7 +103,8 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
         if not is_memo and not (imported and _size(value) > _LARGE):
             label = f"{graph.key(place.path)}::{place.name}"
             values.update(_of_global(label, value, known=bool(graph.units(place))))
-    return Captures({**values, **dict(_outside(graph, code, imported=imported))}, imported)
+    values.update(_outside(graph, code, imported=imported))
+    return Captures(dict(sorted(values.items())), imported)  # sets have no order that stays
 
 
 def _size(value: Any) -> int:
