@@ -112,13 +112,13 @@ class Repository:
     working_tree_dir: str = ""
     interface: git.Git | None = None
 
-    def begin(self, *words: str) -> Command:
+    def begin(self, *words: str) -> GitCommand:
         """Start a command; others may be started before its answer is read."""
         process = subprocess.Popen(
             [_executable(), *words], cwd=self.folder, env={**os.environ, **_ENGLISH, **_QUIET},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        return Command(process)
+        return GitCommand(process)
 
     def told(self, *words: str) -> str:
         """What a command answers."""
@@ -135,7 +135,7 @@ class Repository:
         return self.interface
 
 
-class Command:
+class GitCommand:
     """A git command under way."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
