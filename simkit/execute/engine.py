@@ -128,7 +128,7 @@ def processes(
     gpus
         The devices of which each worker sees one, or ``auto``.
     """
-    from simkit.execute.processes.pool import Pool
+    from simkit.execute.processes.pool import Pool  # with what starts and watches processes
 
     method = start_method(method)
     source, declared = for_workers(job, method)

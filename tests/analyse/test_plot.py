@@ -271,3 +271,25 @@ def test_words_and_what_has_no_value_are_drawn_with_bokeh(record):
     assert sources(traj.plot.histogram("result", backend="bokeh"))["bins"]["count"].sum() == 2
     lines = sources(traj.where("flag == False").plot.line("result", "kind", backend="bokeh"))["points"]
     assert lines["y"].tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "heights"),
+    [
+        ("z", "kind", [[1, 1], [1, 0]]),  # a run failed, another one has no number
+        ("z", "flag", [[1, 1], [1, 0]]),
+        ("z", "status", [[2, 1], [0, 0]]),
+        ("c", "kind", [[2], [1]]),
+        ("w", "kind", [[1, 1, 0], [1, 0, 1]]),
+    ],
+)
+def test_a_histogram_of_what_is_absent_in_some_runs(record, name, by, heights):
+    def f(kind, flag):
+        if kind == "b" and flag:
+            raise ValueError
+        return {"z": (1.0 if flag else 2.0) if kind == "a" else 1.0, "c": 1, "w": "t" if flag else "u"}
+
+    traj = record(f, product(kind=["a", "b"], flag=[True, False]))
+    axes = traj.plot.hist(name, by=by)
+    drawn_bars = [sorted(bar.get_height() for bar in bars) for bars in axes.containers]
+    assert sorted(drawn_bars) == sorted(map(sorted, heights))
