@@ -82,6 +82,10 @@ class Damaged(SimkitError, OSError):
     """
 
 
+class TooMuch(SimkitError):
+    """A value that nobody asked for takes much more memory than its file has bytes."""
+
+
 class NotForEach(SimkitError):
     """What a vectorized call asked for or gave has no meaning for each of its runs."""
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import simkit
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -95,6 +97,26 @@ def test_each_package_that_is_imported_is_a_dependency():
     for path in (ROOT / "simkit").rglob("*.py"):
         others = imported(path.read_text("utf-8")) - sys.stdlib_module_names - {"simkit"}
         assert {_INSTALLED_AS.get(name, name).replace("_", "-") for name in others} <= declared, path
+
+
+def test_the_recipe_of_conda_has_what_the_project_has():
+    """conda-forge calls one package otherwise."""
+    yaml = pytest.importorskip("yaml")
+    recipe = yaml.safe_load((ROOT / "docs/conda/recipe.yaml").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    ours = [
+        re.sub(r"(>=)", r" \1", each).replace("xxhash", "python-xxhash")
+        for each in project["project"]["dependencies"]
+    ]
+    needs = recipe["requirements"]
+    assert needs["run"] == [f"python {project['project']['requires-python']}", *ours]
+    build = [re.sub(r"(>=)", r" \1", each) for each in project["build-system"]["requires"]]
+    assert [*needs["host"]][2:] == build
+    ((name, door),) = project["project"]["scripts"].items()
+    assert recipe["build"]["python"]["entry_points"] == [f"{name} = {door}"]
+    assert recipe["context"]["version"] == simkit.__version__
+    assert recipe["about"]["license"] == project["project"]["license"]
+    assert recipe["about"]["summary"] == project["project"]["description"]
 
 
 def test_the_wheel_runs_where_nothing_else_of_ours_is(built, tmp_path):

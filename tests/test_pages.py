@@ -9,14 +9,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from written_pages import DOCS, Page, blocks, text_of
+from written_pages import DOCS, Page, blocks, commands, text_of
 
 import simkit
 from simkit.cli.main import EPILOG, parser
 from simkit.collect.config import _KEYS, WARNINGS, load_settings
 from simkit.declare.run import Run
 
-# Other pages are carried out by tests of their own (test_reading_page.py …), or by nobody: they show parts.
+# Other pages are carried out by tests of their own: see BY_OTHERS.
 CARRIED_OUT = [
     "index.md",
     "tutorial/index.md",
@@ -26,9 +26,28 @@ CARRIED_OUT = [
     "howto/testing.md",
     "howto/pypet.md",
     "howto/tools.md",
+    "howto/merging.md",
+    "howto/values.md",
+    "howto/verify.md",
+    "howto/provenance.md",
+    "design.md",
+    "reference/json.md",
     "reference/format.md",
     "reference/api.md",
 ]
+BY_OTHERS = {
+    **{f"howto/{name}.md": f"test_{name}_page.py" for name in ("adaptive", "after", "external", "page")},
+    **{f"howto/{name}.md": f"test_{name}_page.py" for name in ("reading", "spaces", "stages", "vectorized")},
+    "howto/brian2.md": "examples/test_brian2_network.py",  # compiles for seconds
+    "howto/cluster.md": "study/test_sharding.py",
+    "howto/engines.md": "execute/test_offers.py",  # and test_dask.py …: clusters are started there
+    "reference/hooks.md": "execute/test_offers.py",
+    "explanation/randomness.md": "inject/test_leftovers.py",
+    "explanation/file.md": "cli/verbs/test_verify_file.py",
+    "benchmarks.md": "benchmarks/test_figure5.py",  # measures for hours
+    "paper.md": "test_pages.py",  # the site's build executes the examples
+    "contributing.md": "test_house.py",  # what CI does
+}
 MADE = ("_build/", "examples/")  # when the site is built
 PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
 WRITTEN = [page for page in PAGES if not page.startswith(MADE)]
@@ -39,6 +58,44 @@ def test_what_a_page_shows_happens(page, tmp_path):
     if page.startswith("howto/tools"):
         pytest.importorskip("optuna")
     assert list(Page(text_of(page), tmp_path).differences()) == []
+
+
+def test_each_page_that_shows_code_is_carried_out():
+    shows = {page for page in WRITTEN if any(blocks(page, kind) for kind in ("console", "pycon", "python"))}
+    assert shows - {*CARRIED_OUT} == {*BY_OTHERS}
+    for page, file in BY_OTHERS.items():
+        text = (DOCS.parent / "tests" / file).read_text("utf-8")
+        assert not file.endswith("_page.py") or Path(page).name in text
+
+
+def test_what_is_printed_stands_on_pages_that_are_carried_out():
+    """Of the others, only tests/*_page.py and the one that needs a damaged disk show what a command prints."""
+    printed = {
+        page
+        for page in WRITTEN
+        for block in blocks(page, "console")
+        if page not in CARRIED_OUT and any(shown.strip() for _, shown in commands(block))
+    }
+    own = {page for page, file in BY_OTHERS.items() if file.endswith("_page.py")}
+    assert printed - own == {"explanation/file.md"}
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "contributing.md", "design.md"])
+def test_files_of_the_house_that_contributors_are_sent_to_are_there(page):
+    root, rooms = (
+        DOCS.parent,
+        "|".join(room.name for room in (DOCS.parent / "simkit").iterdir() if room.is_dir()),
+    )
+    named = {*re.findall(rf"`((?:simkit/)?(?:{rooms})/[\w./]*)`", text_of(page))}
+    named |= {*re.findall(r"`((?:tests|docs|examples)/[\w./-]*\w)`", text_of(page))}
+    assert named or page == "design.md"
+    gone = [name for name in named if not any((root / place / name).exists() for place in (".", "simkit"))]
+    assert [
+        name for name in gone if name != "docs/_build" and not name.startswith("simkit/record/copy")
+    ] == []
+    dotted = {*re.findall(rf"`(?:simkit\.)?((?:{rooms})\.\w+)`", text_of(page))}
+    gone = [name for name in dotted if not [*(root / "simkit").glob(name.replace(".", "/") + "*")]]
+    assert gone == []
 
 
 @pytest.mark.parametrize("page", WRITTEN)
@@ -181,11 +238,38 @@ def test_each_example_has_a_page(monkeypatch):
     import example_folders
 
     folders = {folder.name for folder in Path(example_folders.EXAMPLES).iterdir() if folder.is_dir()}
-    assert folders - {"notebook"} == {*example_folders.COMMANDS}
-    for name in folders - {"notebook"}:
+    assert folders == {*example_folders.COMMANDS, "notebook"}
+    for name in folders:
         assert f"](/examples/{name}.md)" in example_folders.index()
     for name in example_folders.COMMANDS:
         text = example_folders.page(example_folders.EXAMPLES / name, "$ simkit .\n", has_picture=False)
         for file in example_folders.sources(example_folders.EXAMPLES / name):
             assert f"### {file.name}" in text
     sys.modules.pop("example_folders")
+    sys.modules.pop("notebook_cells")
+
+
+def test_the_papers_figures_and_examples_are_shown_and_made_by_commands(monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.syspath_prepend(str(DOCS))
+    import pictures
+
+    there = {file.stem for file in pictures.PICTURES.glob("*.png")}
+    assert there == {*pictures.OF_EXAMPLES, "page"}
+    page = text_of("paper.md")
+    for picture in ("_static/pictures/automata.png", "_static/pictures/network.png", "benchmarks.png"):
+        assert f"]({picture})" in page
+        assert (DOCS / picture).stat().st_size > 20_000
+    shown = {*re.findall(r"\]\(\.\./examples/(\w+)\)", page)}
+    assert shown >= {
+        "multiply",
+        "automata",
+        "climb",
+        "brian2_network",
+        "notebook",
+        "hyperparameters",
+        "pipeline",
+    }
+    sys.modules.pop("pictures")
+    sys.modules.pop("example_folders")
+    sys.modules.pop("notebook_cells")

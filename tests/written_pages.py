@@ -112,10 +112,14 @@ class Page:
         )
         return ended.stdout.replace(str(self.folder), "study")
 
+    def _holds(self, module: object) -> bool:
+        return str(getattr(module, "__file__", None)).startswith(str(self.folder))
+
     def session(self, block: str) -> Iterator[str]:
         """What goes otherwise in a Python session than it is shown."""
         before = os.getcwd()
         os.chdir(self.folder)
+        sys.path.insert(0, str(self.folder))  # as in a session that is begun in that folder
         try:
             self.sessions += 1
             test = doctest.DocTestParser().get_doctest(block, self.names, f"page{self.sessions}", "page", 0)
@@ -128,6 +132,10 @@ class Page:
                 linecache.cache[file] = len(example.source), None, lines, file
         finally:
             os.chdir(before)
+            sys.path.remove(str(self.folder))
+            ours = {name for name, module in sys.modules.items() if self._holds(module)}
+            for name in ours:
+                del sys.modules[name]
         if result.failed:
             yield "".join(said)
 

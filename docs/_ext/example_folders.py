@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import notebook_cells
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMANDS = {
     "multiply": ["simkit . -n 2", "python read.py"],
@@ -30,6 +32,7 @@ COMMANDS = {
     "external": ["simkit . -n 2", "python read.py"],
     "cluster": ["simkit . -n 2"],
 }
+NOTEBOOK = EXAMPLES / "notebook" / "paper.ipynb"
 LANGUAGES = {".py": "python", ".c": "c", ".sh": "bash", ".toml": "toml", ".in": "text"}
 
 
@@ -81,12 +84,16 @@ def output(folder: Path, made: Path) -> str:
     return text.read_text("utf-8")
 
 
+def about(folder: Path) -> str:
+    """What the README of an example says; what it links to is shown below, or another page."""
+    text = (folder / "README.md").read_text("utf-8").rstrip()
+    text = re.sub(r"\]\((?:\.\./)+docs/", "](../", text)
+    return re.sub(r"\[([^]]+)\]\((?!\.\./|https?:)[^)]+\)", r"\1", text)
+
+
 def page(folder: Path, printed: str, has_picture: bool) -> str:
     """The page of one example, as Markdown."""
-    about = (folder / "README.md").read_text("utf-8")
-    about = re.sub(r"\]\((?:\.\./)+docs/", "](../", about)
-    about = re.sub(r"\[([^]]+)\]\((?!\.\./|https?:)[^)]+\)", r"\1", about)  # links to files shown below
-    parts = [about.rstrip()]
+    parts = [about(folder)]
     if has_picture:
         parts.append(f"```{{image}} _made/{folder.name}.png\n:alt: What {folder.name} draws\n```")
     parts.append(f"## What it prints\n\n```console\n{printed.rstrip()}\n```")
@@ -99,9 +106,9 @@ def page(folder: Path, printed: str, has_picture: bool) -> str:
 
 def index() -> str:
     """The page of all examples: what their common README says."""
-    about = (EXAMPLES / "README.md").read_text("utf-8")
-    about = re.sub(r"\]\((\w+)\)", r"](/examples/\1.md)", about)
-    return "\n".join([about, "```{toctree}", ":hidden:", "", *COMMANDS, "```", ""])
+    text = (EXAMPLES / "README.md").read_text("utf-8")
+    text = re.sub(r"\]\((\w+)\)", r"](/examples/\1.md)", text)
+    return "\n".join([text, "```{toctree}", ":hidden:", "", *COMMANDS, "notebook", "```", ""])
 
 
 def write_pages(app: Any) -> None:
@@ -109,10 +116,14 @@ def write_pages(app: Any) -> None:
     target = Path(app.srcdir) / "examples"
     made = target / "_made"
     made.mkdir(parents=True, exist_ok=True)
-    (target / "index.md").write_text(index(), encoding="utf-8")
+    pages = {
+        "index": index(),
+        "notebook": f"{about(NOTEBOOK.parent)}\n\n{notebook_cells.rendered(NOTEBOOK, made)}\n",
+    }
     for name in COMMANDS:
         printed = output(EXAMPLES / name, made)
-        text = page(EXAMPLES / name, printed, (made / f"{name}.png").exists())
+        pages[name] = page(EXAMPLES / name, printed, (made / f"{name}.png").exists())
+    for name, text in pages.items():
         file = target / f"{name}.md"
         if not file.exists() or file.read_text("utf-8") != text:
             file.write_text(text, encoding="utf-8")

@@ -98,8 +98,9 @@ def write(reading: Reading, path: Path, replay: Replay, *, force: bool = False) 
         raise SimkitError(
             f"{shown_path(path)} exists and is no report: choose another name with -o, or say --force"
         )
+    text = document(reading, replay)
     try:
-        path.write_text(document(reading, replay), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SimkitError(f"{shown_path(path)}: cannot be written: {error.strerror or error}") from None
 
@@ -170,7 +171,7 @@ def _figures(reading: Reading) -> Iterator[Figure]:
     """At most a dozen, the most telling first: those of results that the axes explain best, then of arrays."""
     ranked = [_told_by(reading, field) for field in _results(reading)]
     ranked.sort(key=lambda pair: -max(pair[1].values(), default=0))
-    plans = [_of_result(reading, field, told) for field, told in ranked]
+    plans = [_of_result(reading, field, told, place == 0) for place, (field, told) in enumerate(ranked)]
     arrays = list(_arrays(reading))
     best_first = [*(plan[0] for plan in plans), *(drawing for plan in plans for drawing in plan[1:])]
     some = best_first[: max(_MOST - len(arrays), _MOST // 2)]
@@ -201,17 +202,19 @@ def _share(values: Array, axis: PageAxis, there: Array, total: float) -> float:
     return float(np.nansum(weights * (spread.mean - values.mean()) ** 2)) / total
 
 
-def _of_result(reading: Reading, field: Field, told: Mapping[str, float]) -> list[Drawing]:
+def _of_result(reading: Reading, field: Field, told: Mapping[str, float], is_first: bool) -> list[Drawing]:
     """How to draw one result, the most telling way first."""
     best = sorted(told, key=lambda name: -told[name])
     z = field.name
     if not best:
         return [partial(_drawn, reading, "histogram", {"z": z}, f"How often {z} occurs.")]
     if not reading.is_grid:
-        caption = f"{z} over {best[0]}, a point per run."
-        whole = f"All at once, coloured by {z}."
-        scatter = partial(_drawn, reading, "scatter", {"z": z, "a": best[0], "b": z}, caption)
-        return [scatter, partial(_drawn, reading, "parallel", {"z": z}, whole)]
+        dots: list[Drawing] = [
+            partial(_drawn, reading, "scatter", {"z": z, "a": x, "b": z}, f"{z} over {x}, a point per run.")
+            for x in best[:2]
+        ]
+        whole = partial(_drawn, reading, "parallel", {"z": z}, f"All at once, coloured by {z}.")
+        return [dots[0], whole, *dots[1:]] if is_first else dots
     axes = reading.axes
     numeric = (name for name in best if axes[name].told.is_numeric and len(axes[name].told.values) > 2)
     across = next(numeric, best[0])

@@ -52,7 +52,7 @@ class Choice:
 
     def kinds(self, reading: Reading) -> list[str]:
         """The figures that there are, the most telling first."""
-        has_axes = bool(self.z and self.x) and reading.is_grid
+        has_axes = bool(self.z and self.x) and reading.is_grid and reading.field(self.z).is_number
         kinds = ["line"] * has_axes + ["heatmap"] * (has_axes and bool(self.y))
         kinds += ["scatter"] * bool(self.a and self.b and self.a != self.b)
         kinds += ["histogram"] * bool(self.z)

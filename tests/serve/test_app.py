@@ -20,6 +20,9 @@ import pytest
 from pages import HOSTILE, client, ring
 
 import simkit
+from simkit.serve.document import document
+from simkit.serve.files import one_of
+from simkit.serve.reading import Reader
 from simkit.serve.state import state_of
 
 
@@ -347,6 +350,23 @@ def test_html_in_a_file_is_shown_as_text(visit, address):
     assert "onerror=alert(1)>" not in page
 
 
+def test_html_in_names_is_shown_as_text(folder, tmp_path):
+    """An experiment, a result and a file by names that simkit would not give."""
+    hostile = "<img src=x onerror=alert(1)>.h5"
+    (tmp_path / hostile).write_bytes((folder / "ring.h5").read_bytes())
+    with h5py.File(tmp_path / hostile, "r+") as file:
+        file.move("ring/results/rate", f"ring/results/{HOSTILE}")
+        file.move("ring", HOSTILE)
+        file[HOSTILE].attrs["node_id"] = file[HOSTILE].attrs["doc"] = HOSTILE
+    ask = client([tmp_path])
+    t = quote(hostile)
+    for address in ("/", f"/view?t={t}", f"/run?t={t}&run=1", f"/provenance?t={t}", f"/state?t={t}"):
+        page = text(ask(address))
+        assert "&lt;img src=x" in page
+        assert "<img src=x" not in page, address
+    assert HOSTILE in unescape(text(ask(f"/view?t={t}")))
+
+
 def test_html_in_an_address_is_shown_as_text(visit):
     for address in (
         f"/view?t=ring.h5&where={HOSTILE}",
@@ -418,6 +438,24 @@ def test_provenance_tells_the_session_and_shows_its_sources_as_text(visit):
     assert digest, page
     assert "def ring(" in text(visit(f"/source?t=ring.h5&digest={digest[1]}"))
     assert visit("/source?t=ring.h5&digest=ffff").status_code == 400
+
+
+def test_provenance_shows_what_changed_in_the_code_line_by_line(project):
+    source = """
+        from simkit import experiment, product
+        @experiment
+        @product(x=[1.0, 2.0])
+        def f(x):
+            return x + {term}
+    """
+    project.file("sim_f.py", source.format(term=1))
+    project.ok("-n", "0")
+    project.file("sim_f.py", source.format(term="2  # <b>two</b>"))
+    project.ok("-n", "0", "--into", "results/f-001.h5", "--product", "x=1.0,2.0,3.0")
+    page = text(client([project.path / "results"])("/provenance?t=f-001.h5"))
+    assert "What changed since session 1" in page
+    assert re.search(r'<span class="minus">-\s+return x \+ 1</span>', page)
+    assert re.search(r'<span class="plus">\+\s+return x \+ 2  # &lt;b&gt;two&lt;/b&gt;</span>', page)
 
 
 def test_two_files_are_compared_and_more_stand_side_by_side(tmp_path):
@@ -594,3 +632,46 @@ def test_what_another_program_changed_is_a_page_that_says_so(folder, tmp_path, c
         assert "ring.h5: another program has changed it" in answer.text
         assert "take the file as it was before" in answer.text
     assert capsys.readouterr().err == ""
+
+
+ODD = {
+    "whole numbers that no float holds": lambda x: {"z": 2**62 + x},
+    "no finite number": lambda x: {"z": [np.nan, np.inf, -np.inf][x % 3]},
+    "complex": lambda x: {"z": complex(x, np.nan)},
+    "texts": lambda x: {"z": f"<b>{x}</b>" + "y" * 5000, "empty": ""},
+    "of many types": lambda x: {"z": [1, "a", None, 2.5][x % 4]},
+    "always the same": lambda x: {"z": 1.0, "flag": True, "none": None},
+    "only failures": lambda x: {"z": 1 // 0},
+    "arrays": lambda x: {"z": np.full((9, 9), np.inf), "e": np.zeros((0, 5)), "table": pd.DataFrame({"a": [1] * 9})},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_whatever_runs_gave_every_figure_that_is_offered_is_drawn(tmp_path, kind):
+    def f(x):
+        return ODD[kind](x)
+
+    simkit.run(f, simkit.product(x=range(6)), output=tmp_path / "f.h5").close()
+    ask = client([tmp_path])
+    pages = [text(ask(f"/{path}?t=f.h5&run=1")) for path in ("view", "run", "state", "provenance")]
+    pages += [
+        text(ask(unescape(address))) for address in re.findall(r'href="(/view[^"]*sort=[^"]*)"', pages[0])
+    ]
+    for address in {address for page in pages for address in re.findall(r'data-plot="([^"]*)"', page)}:
+        json.loads(
+            text(ask(unescape(address))), parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
+        )
+    with Reader().reading(one_of(str(tmp_path / "f.h5"))) as reading:
+        assert len(document(reading, lambda reading, run: "")) < 5_000_000
+
+
+def test_a_file_that_was_replaced_is_another_trajectory(tmp_path):
+    for name, factor in (("f", 1.0), ("g", 100.0)):
+        space = simkit.product(x=[1.0, 2.0, 3.0])
+        simkit.run(lambda x, factor=factor: x * factor, space, output=tmp_path / f"{name}.h5").close()
+    ask = client([tmp_path])
+    assert rows(text(ask("/view?t=f.h5&sort=-result")))[0][3] == "3.0"
+    (tmp_path / "g.h5").replace(tmp_path / "f.h5")
+    page = text(ask("/view?t=f.h5&sort=-result"))
+    assert rows(page)[0][3] == "300.0", rows(page)[0]
+    assert ask("/view?t=g.h5").status_code == 400

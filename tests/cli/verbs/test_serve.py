@@ -7,10 +7,12 @@ import os
 import re
 import signal
 import socket
+import sys
 import urllib.request
 from urllib.error import HTTPError
 
 import pytest
+from conftest import clean_environment
 
 
 @pytest.fixture
@@ -42,6 +44,19 @@ def test_it_prints_one_address_that_lets_in_and_the_line_for_a_tunnel(recorded):
         server.send_signal(signal.SIGINT)
         out, err = server.communicate()
     assert (server.returncode, out, err) == (0, "", "")
+
+
+def test_it_opens_the_browser_with_the_address_unless_told_not_to(recorded):
+    recorded.file("browser.py", "import sys\nopen('opened', 'w').write(sys.argv[1])\n")
+    browser = f"{sys.executable} {recorded.path / 'browser.py'} %s"
+    with recorded.start(
+        "-m", "simkit", "serve", "--port", "0", env={**clean_environment(), "BROWSER": browser}
+    ) as server:
+        address = printed(server)[1].strip()
+        recorded.until(lambda: recorded.has("opened") and (recorded.path / "opened").read_text() == address)
+        server.send_signal(signal.SIGINT)
+        server.communicate()
+    assert server.returncode == 0
 
 
 STUDY = """
@@ -81,6 +96,8 @@ def test_a_study_is_told_right_at_each_moment_and_is_unharmed_when_the_page_is_k
                 assert told["word"] == "running"
                 assert sum(told["counts"].values()) == told["runs"] == 400
                 seen.append(told["done"])
+                assert told["rate"] > 0
+                assert told["left"] == pytest.approx((400 - told["done"]) / told["rate"])
                 log = project.path / "results" / "f-001.h5.wal"
                 assert not log.exists() or log.stat().st_size < 1_000_000
         assert seen == sorted(seen)  # what was told as done is done

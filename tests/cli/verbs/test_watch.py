@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 
 STUDY = """
     import time
@@ -54,6 +55,13 @@ def test_studies_that_are_over_are_shown_once(project):
     assert "complete" in shown
     assert "5 done" in shown
     assert "1 failed" in shown
+    owner, terminal = os.openpty()
+    assert project.simkit("watch", stdout=terminal).code == 0
+    os.close(terminal)
+    live = os.read(owner, 100_000).decode()
+    os.close(owner)
+    assert "\x1b[" in live  # colours, and the lines that it writes over
+    assert "━" * 10 in live
 
 
 def test_nothing_to_watch(project):
