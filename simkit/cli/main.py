@@ -298,23 +298,22 @@ def _run(arguments: list[str]) -> int:
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in () if options.init else options.targets:
         check_word(target, (*_VERBS, *_ALIASES))
-    with _without_garbage():
+    with _uncollected():
         from simkit.cli.command import command
 
     return command(options, arguments)
 
 
 @contextlib.contextmanager
-def _without_garbage() -> Iterator[None]:
-    """What is imported meanwhile stays: looking for garbage in it takes a fifth of a short study's time."""
-    is_new = gc.isenabled() and "simkit.cli.command" not in sys.modules
-    if is_new:
-        gc.disable()
+def _uncollected() -> Iterator[None]:
+    """What is imported stays: the collector need not look at it, neither now nor ever again."""
+    is_on = gc.isenabled()
+    gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
-        if is_new:
-            gc.freeze()
+        if is_on:
             gc.enable()
 
 

@@ -260,7 +260,7 @@ class Seat:
     beats: str
     show: bool
     device: str = ""
-    is_ready: bool = False  # whether the process that it is forked from has done what it can for it
+    is_limited: bool = False  # whether the process that it is forked from has limited its threads
 
     @property
     def log(self) -> str:
@@ -283,7 +283,7 @@ def work(connection: Any, source: Source, seat: Seat) -> None:
 
 def _work(sender: Sender, source: Source, seat: Seat) -> None:
     try:
-        if not seat.is_ready:
+        if not seat.is_limited:
             limit_threads()
         if seat.device:
             see(seat.device)
@@ -296,8 +296,7 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
             injector.stand_alone(is_first=seat.number == 1)
         limit_memory(job.plan.limits.memory)
         lower_priority(job.plan.limits.nice)
-        if not seat.is_ready:
-            gc.freeze()  # what was imported stays: looking at it again and again can double a run's cost
+        gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
         sender.send(Answer(problem=traceback.format_exc()))
         return
