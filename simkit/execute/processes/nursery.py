@@ -201,6 +201,7 @@ class Starter:
         self, source: Source, method: Method, owner: int, orders: Any, news: Any, *, is_ready: bool = False
     ) -> None:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
+        self.is_ready = is_ready  # to fork workers that have nothing to prepare
         self.is_limited = is_ready or method == "fork"
         self.workers: dict[int, Any] = {}
         self.seats: dict[int, Seat] = {}
