@@ -17,16 +17,17 @@ import numpy as np
 from simkit.analyse.notes import info
 from simkit.analyse.selection import Selection, data_of, mask_of
 from simkit.analyse.tables import as_names, dataframe, magnitude, numbers_of, table_names
-from simkit.errors import SimkitError, shown_path
-from simkit.inform.progress import has_unit
+from simkit.errors import SimkitError, TooMuch, shown_path
+from simkit.inform.progress import has_unit, size
+from simkit.record.catalogue import bytes_of
 from simkit.record.copy import extract, is_whole
+from simkit.record.inspection import PLENTY
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
 
-_MUCH = 64 << 20  # bytes
 _SCALARS = (bool, int, float, complex, str, np.generic, datetime.date, datetime.timedelta)
 
 
@@ -46,7 +47,7 @@ def _is_large_array(selection: Selection, name: str) -> bool:
     """Whether a column takes so much memory that it is not read to see that it does not fit."""
     if name not in selection or selection.is_value(name):
         return False
-    return selection.recorded.row_bytes(name) * len(selection) > _MUCH
+    return selection.recorded.row_bytes(name) * len(selection) > PLENTY
 
 
 def list_problem(selection: Selection, name: str) -> str:
@@ -143,11 +144,33 @@ def export(
         msg = f"{shown_path(path.parent)}: no such folder"
         raise SimkitError(msg)
     chosen = None if names is None else [selection.known(name) for name in as_names(names)]
+    if chosen is None and path.suffix.lower() in (".nc", ".parquet"):
+        _check_unnamed(selection)
     if safe:
         if path.suffix.lower() != ".csv":
             raise SimkitError(f"{shown_path(path)}: only text tables (.csv) need to be safe for spreadsheets")
         return Exported(path, tuple(_csv(selection, path, chosen, safe=True)))
     return Exported(path, tuple(write(selection, path, chosen)))
+
+
+def _check_unnamed(selection: Selection) -> None:
+    """Refuse to take much more memory than the file has bytes, as its compressed values would, where nobody named them.
+
+    Raises
+    ------
+    TooMuch
+        With what takes most.
+    """
+    recorded, names = selection.recorded, _varying(selection)
+    sizes = {name: recorded.row_bytes(name) * len(selection) for name in names if name in selection}
+    total, held = sum(sizes.values()), bytes_of(recorded.path)
+    if total > max(PLENTY, 10 * held):
+        most = max(sizes, key=lambda name: sizes[name])
+        raise TooMuch(
+            f"{shown_path(recorded.path)}: its values take {size(total)}, {total // held} times the file,"
+            f" {most} {size(sizes[most])}\n    name those that are to be written: --names {','.join(names)}"
+            " (names=[…]), or write a smaller trajectory (.h5)"
+        )
 
 
 def _whole_file(path: Path, write: Callable[[Path], None]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from simkit.analyse.selection import Selection, Unknown, holder_of, inside
-from simkit.analyse.show import Caption, aligned, caption_of_run
+from simkit.analyse.show import Caption, aligned, caption_of_run, glanced
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed, visible
 from simkit.record.recorded import Recorded
@@ -197,7 +197,7 @@ class Rows:
             self.names,
             lambda name: self._value_or_error(name, run),
             f"run {run}",
-            caption=lambda name: caption_of_run(self.recorded, name, self.value(name, run)),
+            caption=lambda name: caption_of_run(self.recorded, name, glanced(lambda: self.value(name, run))),
             has=lambda name: self.value(name, run) is not ABSENT,
             why=lambda: self._status_of(run),
         )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from simkit.errors import shown_path, visible
+from simkit.errors import TooMuch, shown_path, visible
 from simkit.inform.progress import briefly, cut, has_unit
+from simkit.record.inspection import unasked
 from simkit.values.batch import tally
 from simkit.values.decode import ABSENT, decode
 
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
 _MOST, _FEW = 12, 5
 _MOST_CELLS = 6
 SECTIONS = ("parameters", "results", "summary")
+
+
+@attrs.frozen
+class Unread:
+    """Stands for a value that was not read, and says why."""
+
+    why: str
+
+    def __repr__(self) -> str:
+        return f"not read: {self.why}"
+
+
+def glanced(read: Callable[[], Any]) -> Any:
+    """A value that nobody asked for by its name, or `Unread` where it takes much more memory than its file."""
+    try:
+        with unasked():
+            return read()
+    except TooMuch as error:
+        return Unread(str(error).partition(":")[0])
 
 
 @attrs.frozen
@@ -83,7 +103,7 @@ def caption_of(recorded: Recorded, name: str) -> Caption:
     about = recorded.about(name)
     if not about.constant:
         return Caption(recorded.kind(name), about.unit, about.comment, about.explored)
-    value = decode(recorded.constant(name))[0]
+    value = glanced(lambda: decode(recorded.constant(name))[0])
     unit = "" if has_unit(value) else about.unit
     return Caption(f"= {briefly(value)}", unit, about.comment)
 
@@ -99,7 +119,7 @@ def _additions(recorded: Recorded) -> list[str]:
 
 def caption_of_derived(recorded: Recorded, name: str) -> Caption:
     """A derived value."""
-    value = decode(recorded.derived(name))[0]
+    value = glanced(lambda: decode(recorded.derived(name))[0])
     is_large = isinstance(value, np.ndarray) and value.size > _MOST_CELLS
     return Caption(briefly(value) if is_large else f"= {briefly(value)}")
 

@@ -20,6 +20,7 @@ from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.columns.write import annotate, write_constant, write_single
 from simkit.record.facts import amend_session, clean, session_groups, write_notes
 from simkit.record.format import ADDED, AFTER, home, names_in, place
+from simkit.record.inspection import Texts
 from simkit.values.columns import Column
 
 _SECTIONS = ("parameters", "results", "summary")
@@ -68,9 +69,9 @@ class Additions:
         group = self._root.get("runs/notes")
         if group is None:
             return []
-        entries = np.flatnonzero(group["name"].asstr()[:] == name)
-        runs, texts = group["run"][:], group["text"].asstr()
-        return [(int(runs[i]), str(texts[i])) for i in entries]
+        entries = np.flatnonzero(Texts(group["name"])[:] == name)
+        runs, texts = group["run"][:][entries], Texts(group["text"])[entries]
+        return [(int(run), str(text)) for run, text in zip(runs, texts, strict=True)]
 
     # Second names
 
@@ -189,7 +190,7 @@ def _read_remarks(group: h5py.Group | None) -> list[tuple[str, str]]:
     """The remarks as ``(name, text)``."""
     if group is None or "name" not in group:
         return []
-    return list(zip(group["name"].asstr()[:].tolist(), group["text"].asstr()[:].tolist(), strict=True))
+    return list(zip(Texts(group["name"])[:].tolist(), Texts(group["text"])[:].tolist(), strict=True))
 
 
 def _links(group: h5py.Group, base: str, prefix: str) -> Iterator[tuple[str, Target]]:

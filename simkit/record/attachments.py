@@ -21,6 +21,7 @@ from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
 from simkit.errors import Damaged
 from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.inspection import Texts
 
 FILES, COMMANDS = "files", "commands"
 _COLUMNS: dict[str, Any] = {"run": "i8", "name": TEXT, "size": "i8", "sha256": "S64", "start": "i8"}
@@ -178,7 +179,7 @@ def _files_at(group: h5py.Group, rows: Index) -> Iterator[RecordedFile]:
         return
     part = slice(int(rows[0]), int(rows[-1]) + 1)
     inside, end = (rows - rows[0]).tolist(), len(group["data"])
-    names, digests = group["name"].asstr()[part], group["sha256"][part]
+    names, digests = Texts(group["name"])[part], group["sha256"][part]
     columns = [group[name][part].tolist() for name in ("run", "size", "start")]
     for row in inside:
         run, size, start = (column[row] for column in columns)

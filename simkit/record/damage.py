@@ -23,6 +23,7 @@ from simkit.record.file.store import viewed
 from simkit.record.recorded import Recorded
 from simkit.record.shards import is_there
 
+_AT_ONCE = 16 << 20  # bytes of values that are read at once
 UNREADABLE = (SimkitError, OSError, RuntimeError, KeyError, ValueError)  # what HDF5 and h5py raise on damage
 
 
@@ -142,12 +143,12 @@ def _unreadable(recorded: Recorded) -> dict[str, list[int]]:
     every = np.arange(len(recorded))
     for section in ("parameters", "results"):
         for name in recorded.names(section):
-            read = partial(_read, recorded, name)
+            read, size = partial(_read, recorded, name), recorded.row_bytes(name)
             if recorded.is_constant(name):
                 lost.update({name: []} if _lost_runs(read, np.zeros(1, np.int64)) else {})
             elif recorded.shards is not None:
                 continue  # in the files of the set, which have their own checksums
-            elif runs := _lost_runs(read, every if recorded.about(name).explored else recorded.done):
+            elif runs := _lost_of_each(read, every if recorded.about(name).explored else recorded.done, size):
                 lost[name] = runs
     for name, dataset in recorded.root["runs"].items():
         if not isinstance(dataset, h5py.Dataset) or name == "status" or recorded.shards is not None:
@@ -165,6 +166,14 @@ def _read(recorded: Recorded, name: str, runs: Index) -> Any:
 
 def _read_column(dataset: h5py.Dataset, runs: Index) -> Any:
     return read_rows(dataset, slice(int(runs[0]), int(runs[-1]) + 1))
+
+
+def _lost_of_each(read: Callable[[Index], Any], runs: Index, size: int) -> list[int]:
+    """The same of some megabytes at a time."""
+    step = max(1, _AT_ONCE // size)
+    return [
+        run for start in range(0, len(runs), step) for run in _lost_runs(read, runs[start : start + step])
+    ]
 
 
 def _lost_runs(read: Callable[[Index], Any], runs: Index) -> list[int]:

@@ -20,6 +20,7 @@ from simkit.errors import SimkitError
 from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
 from simkit.record.columns.write import Sink
 from simkit.record.format import MERGED
+from simkit.record.inspection import Texts, check_amount
 from simkit.values.batch import Checkpoint, Restored, RunReport, Status
 
 
@@ -35,7 +36,7 @@ def read_texts(runs: h5py.Group, kind: str, run: int, column: str = "text") -> l
     if kind not in runs:
         return []
     entries = np.flatnonzero(runs[f"{kind}/run"][:] == run)
-    return [str(runs[f"{kind}/{column}"].asstr()[i]) for i in entries]
+    return [str(text) for text in Texts(runs[f"{kind}/{column}"])[entries]] if len(entries) else []
 
 
 def read_latest_texts(runs: h5py.Group, kind: str, wanted: Index) -> dict[int, str]:
@@ -45,7 +46,7 @@ def read_latest_texts(runs: h5py.Group, kind: str, wanted: Index) -> dict[int, s
     numbers = runs[f"{kind}/run"][:]
     newest = {int(numbers[i]): i for i in np.flatnonzero(np.isin(numbers, wanted)).tolist()}
     entries = sorted(newest.values())
-    texts = runs[f"{kind}/text"].asstr()[entries]
+    texts = Texts(runs[f"{kind}/text"])[entries]
     return {int(numbers[i]): str(text) for i, text in zip(entries, texts, strict=True)}
 
 
@@ -266,6 +267,7 @@ def read_text(info: h5py.Group, digest: str) -> bytes:
         msg = f"{many} {digest!r}\n    there: {few}"
         raise SimkitError(msg)
     dataset = store[matching[0]]
+    check_amount(dataset, dataset.dtype.itemsize)
     text: str = dataset.asstr()[0]
     return text.encode(str(dataset.attrs.get("encoding", "utf-8")))
 

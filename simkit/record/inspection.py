@@ -7,14 +7,22 @@ memory. What simkit records does neither.
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
-from simkit.errors import SimkitError, listed, shown_path
+from simkit.declare.forms import Index
+from simkit.errors import Damaged, SimkitError, TooMuch, listed, shown_path
 from simkit.record.format import MASK, SHARDS
+from simkit.values.compress import inflated, unshuffled
 
 PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
@@ -26,6 +34,10 @@ _INFLATED_HERE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
 _STEP = 1 << 20
 _TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.STRING)
 _MOST_VIRTUAL = 1 << 30  # rows
+_REFERENCE = np.dtype(
+    [("bytes", "<u4"), ("place", "<u8"), ("number", "<u4")]
+)  # how HDF5 keeps a text's place
+_is_unasked: ContextVar[bool] = ContextVar("simkit_unasked", default=False)
 _NO_FILES = ("", ".", "..")
 _COLUMNS = (b"parameters", b"results", b"runs")
 _IN_COLUMNS = (b"parameters/", b"results/")
@@ -100,9 +112,112 @@ def check_amount(dataset: h5py.Dataset, nbytes: int) -> None:
     SimkitError
         For more bytes than are stored, some megabytes and what compressing saves apart.
     """
-    if nbytes > PLENTY and nbytes > _held(dataset.id):
+    if nbytes <= PLENTY:
+        return
+    if nbytes > _held(dataset.id):
         msg = f"{dataset.name} declares {nbytes:,} bytes and holds {dataset.id.get_storage_size():,} of them"
         raise SimkitError(f"{msg}: it is damaged, or was not made by simkit")
+    if _is_unasked.get() and nbytes > _most(dataset.id):
+        raise TooMuch(
+            f"{nbytes:,} bytes, more than {_PLAIN} times the file: {dataset.name} is read only when it is asked for"
+        )
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """Within it values are looked at that nobody named: what takes much more memory than its file is not read.
+
+    A file of 1 MB may hold zeros of 1 GB, and be honest. Whoever names them gets them; whoever only looks at the
+    file has not asked for so much memory. A read raises `TooMuch` then.
+    """
+    token = _is_unasked.set(True)
+    try:
+        yield
+    finally:
+        _is_unasked.reset(token)
+
+
+def check_pieces(place: str, bounds: Index, length: int, size: int) -> None:
+    """Refuse pieces of a flat dataset that lie outside of it, or that are the same many times over.
+
+    Parameters
+    ----------
+    bounds
+        Where the piece of each row starts and stops, shape ``(n, 2)``.
+    length, size
+        How many elements there are, and how many bytes each takes.
+
+    Raises
+    ------
+    Damaged
+        With the place.
+    """
+    counts = bounds[:, 1] - bounds[:, 0]
+    if len(bounds) and (bounds.min() < 0 or counts.min() < 0 or bounds.max() > length):
+        raise Damaged(f"{place} is damaged: pieces of it lie beyond its end")
+    total = int(counts.sum())
+    if total > length and total * size > PLENTY:
+        raise Damaged(f"{place} is damaged, or was not made by simkit: many rows are the same piece of it")
+
+
+class Texts:
+    """Texts of any length in a dataset, as ``dataset.asstr()`` gives them, but not more than the file stands for.
+
+    HDF5 keeps texts on a heap, and any number of elements may name the same megabytes there; simkit's never do.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, rows: Any) -> Any:
+        if self.dataset.shape and not isinstance(rows, int):  # one text can't be longer than its file
+            numbers = np.atleast_1d(np.arange(len(self.dataset))[rows])
+            if not len(numbers):
+                return np.zeros((0, *self.dataset.shape[1:]), object)
+            self._check(np.sort(numbers))
+        return self.dataset.asstr()[rows]
+
+    def _check(self, rows: Index) -> None:
+        width, most = math.prod(self.dataset.shape[1:]), _most(self.dataset.id)
+        if len(rows) * width * most <= _PLAIN * PLENTY:
+            return
+        span = self.dataset.chunks[0] if self.dataset.chunks else 1
+        total = 0
+        for part in np.split(rows, np.flatnonzero(np.diff(rows // span)) + 1):
+            first = int(part[0]) // span * span
+            total += int(self._lengths(first)[part - first].sum())
+            if total > most:
+                msg = f"{self.dataset.name} declares more text than {_PLAIN} times its file"
+                raise Damaged(f"{msg}: it is damaged, or was not made by simkit")
+
+    def _lengths(self, first: int) -> Any:
+        """How many bytes each of the rows has whose chunks begin at this one."""
+        if not self.dataset.chunks:  # as constants have it, of which there are few
+            return np.array(
+                [sum(len(text.encode()) for text in self.dataset.asstr()[first : first + 1].flat)]
+            )
+        beyond = zip(self.dataset.shape[1:], self.dataset.chunks[1:], strict=True)
+        corners = itertools.product([first], *(range(0, extent, size) for extent, size in beyond))
+        return np.sum([self._lengths_at(corner) for corner in corners], axis=0)
+
+    def _lengths_at(self, corner: tuple[int, ...]) -> Any:
+        chunk, plan = self.dataset.chunks, self.dataset.id.get_create_plist()
+        try:
+            mask, data = self.dataset.id.read_direct_chunk(corner)
+            octets, filters = np.frombuffer(data, "u1"), _filters(plan)
+            if filters:
+                if mask or filters not in _INFLATED_HERE:
+                    raise ValueError("simkit stores none so")
+                octets = inflated(octets, math.prod(chunk) * _REFERENCE.itemsize)
+                octets = unshuffled(octets, _REFERENCE.itemsize) if filters[1:] else octets
+            lengths = octets.view(_REFERENCE)["bytes"].astype(np.int64)
+            return lengths.reshape(chunk[0], -1).sum(axis=1)
+        except ValueError as error:
+            raise Damaged(
+                f"{self.dataset.name}: texts are stored in a way that is not read: {error}"
+            ) from None
+        except (OSError, RuntimeError):  # never written: or damaged, which HDF5 says
+            return np.zeros(chunk[0], np.int64)
 
 
 def is_inflated_here(dataset: h5py.h5d.DatasetID, plan: h5py.h5p.PropDCID) -> bool:
@@ -123,8 +238,12 @@ def _filters(plan: h5py.h5p.PropDCID) -> list[int]:
 
 def _most_stored(dataset: h5py.h5d.DatasetID) -> int:
     """How large a compressed chunk may be that can't take ten times as much as the whole file, or some megabytes."""
-    size = int(h5py.h5i.get_file_id(dataset).get_filesize())
-    return max(PLENTY, _PLAIN * size) // _MOST_DEFLATED
+    return _most(dataset) // _MOST_DEFLATED
+
+
+def _most(dataset: h5py.h5d.DatasetID) -> int:
+    """Ten times as many bytes as a dataset's file, or some megabytes."""
+    return max(PLENTY, _PLAIN * int(h5py.h5i.get_file_id(dataset).get_filesize()))
 
 
 def _grows(dataset: h5py.h5d.DatasetID, corner: tuple[int, ...]) -> bool:

@@ -23,7 +23,7 @@ from simkit.record.columns.layout import TEXT, append, create_flat
 from simkit.record.facts import runs_digest
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER
-from simkit.record.inspection import check_physical
+from simkit.record.inspection import Texts, check_physical
 from simkit.record.shards import folder_of, stretches_of
 
 INPUTS = "inputs"
@@ -134,7 +134,7 @@ def read_inputs(info: h5py.Group) -> dict[str, Content]:
     group = info.get(INPUTS)
     if group is None:
         return {}
-    paths, digests = (group[name].asstr()[:].tolist() for name in ("path", "digest"))
+    paths, digests = (Texts(group[name])[:].tolist() for name in ("path", "digest"))
     states = zip(*(group[name][:].tolist() for name in _STATE), strict=True)
     written = {path for path, digest in zip(paths, digests, strict=True) if digest == WRITTEN}
     rows = zip(paths, digests, states, strict=True)

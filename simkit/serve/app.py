@@ -24,6 +24,7 @@ from simkit.analyse.diff import diff
 from simkit.errors import SimkitError, listed, shown_path
 from simkit.inform.progress import briefly
 from simkit.record.catalogue import bytes_of, version_of, writer_in
+from simkit.record.inspection import unasked
 from simkit.serve import figures
 from simkit.serve.arrays import picture
 from simkit.serve.figures import THEMES
@@ -120,6 +121,7 @@ class Page:
     def answer(self, method: Callable[[Request], Response]) -> Callable[[Request], Any]:
         """An address's method, in the page's thread; what a user can mend is told with a 400."""
 
+        @unasked()
         def told(request: Request) -> Response:
             try:
                 return method(request)

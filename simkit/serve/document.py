@@ -98,8 +98,9 @@ def write(reading: Reading, path: Path, replay: Replay, *, force: bool = False) 
         raise SimkitError(
             f"{shown_path(path)} exists and is no report: choose another name with -o, or say --force"
         )
+    text = document(reading, replay)
     try:
-        path.write_text(document(reading, replay), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SimkitError(f"{shown_path(path)}: cannot be written: {error.strerror or error}") from None
 

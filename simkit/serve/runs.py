@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.analyse.show import glanced
 from simkit.declare.forms import TRIAL, Index
 from simkit.errors import SimkitError
 from simkit.inform.failures import raised
@@ -297,7 +298,7 @@ def _values(reading: Reading, run: int, names: Sequence[str]) -> Iterator[Value]
     values = reading.trajectory.runs[run]
     for name in names:
         try:
-            value = values[name]
+            value = glanced(lambda: values[name])  # noqa: B023 - called at once
         except KeyError:  # this run has none
             continue
         about = reading.trajectory.describe(name)
@@ -324,6 +325,6 @@ def value_of_run(reading: Reading, run: int, name: str) -> Any:
         msg = f"{reading.name} has no run {run} with {name!r}"
         raise SimkitError(msg)
     try:
-        return reading.trajectory.runs[run][name]
+        return glanced(lambda: reading.trajectory.runs[run][name])
     except KeyError as error:
         raise SimkitError(str(error)) from None

@@ -24,6 +24,7 @@ from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import bytes_of, experiments, writer_in
 from simkit.record.damage import alterations
+from simkit.record.inspection import unasked
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import matched_slot
 from simkit.study.supply import supplied
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@unasked()
 def main(options: argparse.Namespace) -> int:
     """Print the trajectories that there are; the exit code tells of files that can't be read."""
     settings = load_settings(find_rootdir([]))

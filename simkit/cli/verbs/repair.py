@@ -12,6 +12,7 @@ from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.inform.progress import counted
 from simkit.record.catalogue import check_formats, files_of
 from simkit.record.file.store import repaired
+from simkit.record.inspection import unasked
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@unasked()
 def main(options: argparse.Namespace) -> int:
     """Repair these files."""
     paths = [path for file in options.files for path in files_of(Path(file_at(file)))]

@@ -9,6 +9,7 @@ from simkit.cli.verbs.serve import replayed
 from simkit.cli.verbs.words import FILE, file_at
 from simkit.errors import shown_path
 from simkit.inform.progress import size
+from simkit.record.inspection import unasked
 from simkit.serve.files import one_of
 from simkit.serve.reading import Reader
 
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@unasked()
 def main(options: argparse.Namespace) -> int:
     """Write the report."""
     from simkit.serve.document import write

@@ -21,6 +21,7 @@ from simkit.provenance.restore import (
     restore,
     session_of,
 )
+from simkit.record.inspection import unasked
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@unasked()
 def main(options: argparse.Namespace) -> int:
     """Restore what the options ask for."""
     return restore_file(options.file, options.folder, options.name, options.session, options.git)

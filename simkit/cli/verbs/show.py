@@ -12,7 +12,7 @@ import numpy as np
 
 from simkit.analyse.open import recorded_at
 from simkit.analyse.selection import Selection
-from simkit.analyse.show import caption_of, caption_of_derived
+from simkit.analyse.show import caption_of, caption_of_derived, glanced
 from simkit.analyse.tables import dataframe, default_names
 from simkit.analyse.trajectory import Trajectory
 from simkit.cli.verbs.words import add_file, add_json, aligned, experiments_at, facts_of, replay_line
@@ -21,6 +21,7 @@ from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
 from simkit.record.catalogue import writer_in
 from simkit.record.file.store import left_log
+from simkit.record.inspection import unasked
 from simkit.record.recorded import Recorded
 from simkit.values.decode import ABSENT
 
@@ -133,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@unasked()
 def main(options: argparse.Namespace) -> int:
     """Print what the options ask for."""
     if options.json:
@@ -287,6 +289,6 @@ def _value(trajectory: Trajectory, run: int, name: str) -> str | None:
 
 def _raw(trajectory: Trajectory, run: int, name: str) -> Any:
     try:
-        return trajectory.runs[run][name]
+        return glanced(lambda: trajectory.runs[run][name])
     except KeyError:
         return ABSENT

@@ -13,7 +13,14 @@ import numpy as np
 from simkit.declare.forms import Array, Index
 from simkit.errors import Damaged
 from simkit.record.format import MASK
-from simkit.record.inspection import check_amount, check_physical, is_inflated_here
+from simkit.record.inspection import (
+    MOST_ROWS,
+    Texts,
+    check_amount,
+    check_physical,
+    check_pieces,
+    is_inflated_here,
+)
 from simkit.values.columns import (
     Column,
     Items,
@@ -74,7 +81,7 @@ def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     )
     check_physical(dataset)
     check_amount(dataset, count * row_bytes(dataset))
-    view: Any = dataset.asstr() if text else Inflated(dataset) if _is_inflated_here(dataset) else dataset
+    view: Any = Texts(dataset) if text else Inflated(dataset) if _is_inflated_here(dataset) else dataset
     elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
     if not logical:
         return elements
@@ -358,9 +365,18 @@ def _chunks(dataset: h5py.Dataset, rows: Rows) -> list[Any]:
 
 
 def _ragged(group: h5py.Group, codec: str, rows: Rows) -> Ragged:
-    bounds, flat = read_rows(group["rows"], rows), group["values"]
+    flat = group["values"]
+    bounds = _bounds(group, rows, len(flat), row_bytes(flat))
     shapes = read_rows(group["shapes"], rows) if "shapes" in group else bounds[:, 1:] - bounds[:, :1]
     return Ragged(codec, _pieces(flat, bounds), shapes, compress=flat.compression is not None)
+
+
+def _bounds(group: h5py.Group, rows: Rows, length: int, size: int) -> Array:
+    """Where each row's piece starts and stops among so many elements of this size; a row may be chosen twice."""
+    bounds: Array = read_rows(group["rows"], rows)
+    each = bounds[np.unique(rows, return_index=True)[1]] if isinstance(rows, np.ndarray) else bounds
+    check_pieces(group.name, each, length, size)
+    return bounds
 
 
 def _pieces(dataset: h5py.Dataset, bounds: Index) -> Array:
@@ -388,7 +404,7 @@ def _joined(pieces: list[Array]) -> Array:
 
 
 def _items(group: h5py.Group, codec: str, rows: Rows, *, packed: bool) -> Items:
-    bounds = read_rows(group["rows"], rows)
+    bounds = _bounds(group, rows, _length(group["items"]) if "items" in group else 0, 8)
     counts = bounds[:, 1] - bounds[:, 0]
     used = bounds[counts > 0]
     if not len(used):
@@ -397,6 +413,13 @@ def _items(group: h5py.Group, codec: str, rows: Rows, *, packed: bool) -> Items:
     if (used[1:, 0] != used[:-1, 1]).any():
         wanted = np.concatenate([np.arange(start, end) for start, end in used.tolist()])
     return Items(codec, counts, read(group, "items", wanted, packed=packed))
+
+
+def _length(node: Any) -> int:
+    """How many rows a name's dataset or group has, or could have where nothing is recorded of each."""
+    if isinstance(node, h5py.Dataset):
+        return len(node)
+    return len(node["rows"]) if "rows" in node else max(map(_length, node.values()), default=MOST_ROWS)
 
 
 def is_scalar(node: Any) -> bool:

@@ -115,13 +115,21 @@ def remove_note(path: str | os.PathLike[str], name: str) -> None:
 
 
 def read_at(fd: int, view: memoryview, offset: int) -> int:
-    """Fill a buffer from an offset; how many bytes were there."""
-    if hasattr(os, "preadv"):
-        return os.preadv(fd, [view], offset)
-    os.lseek(fd, offset, os.SEEK_SET)
-    data = os.read(fd, len(view))
-    view[: len(data)] = data
-    return len(data)
+    """Fill a buffer from an offset; how many bytes were there. One call gives at most 2 GB, and may give less."""
+    done = 0
+    while done < len(view):
+        rest = view[done:]
+        if hasattr(os, "preadv"):
+            count = os.preadv(fd, [rest], offset + done)
+        else:
+            os.lseek(fd, offset + done, os.SEEK_SET)
+            data = os.read(fd, len(rest))
+            count = len(data)
+            rest[:count] = data
+        if not count:
+            break
+        done += count
+    return done
 
 
 def copy_at(source: int, target: int, offset: int, count: int) -> int:

@@ -37,6 +37,7 @@ from simkit.record.file.sums import (
     blocks,
     computed,
     digest,
+    digests,
     read_trailer,
     write_trailer,
 )
@@ -211,9 +212,9 @@ class TransactionalFile:
         """Remember the checksums of blocks that were written beyond the committed end, whole ones at once."""
         stop = start + len(view)
         first, last = -(-start // BLOCK), stop // BLOCK
-        for number in range(first, last):
-            low = number * BLOCK - start
-            self._changed[number] = digest(view[low : low + BLOCK])
+        if first < last:
+            whole = digests(view[first * BLOCK - start : last * BLOCK - start])
+            self._changed.update(zip(range(first, last), whole, strict=True))
         for number in {start // BLOCK, last} - set(range(first, last)):
             self._changed[number] = None
 
