@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from simkit.declare.annotations import Unit as Unit
     from simkit.declare.designs import morris as morris
     from simkit.declare.designs import saltelli as saltelli
+    from simkit.declare.hooks import hookimpl as hookimpl
     from simkit.declare.plugins import Codec as Codec
-    from simkit.declare.plugins import hookimpl as hookimpl
     from simkit.declare.run import Run as Run
     from simkit.declare.sampling import sample as sample
     from simkit.declare.space import Space as Space
@@ -50,7 +50,7 @@ _HOME = {
     "Space": "declare.space",
     "Unit": "declare.annotations",
     "Codec": "declare.plugins",
-    "hookimpl": "declare.plugins",
+    "hookimpl": "declare.hooks",
     "Run": "declare.run",
     "SimkitError": "errors",
     "open": "analyse.open",

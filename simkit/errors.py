@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import inspect
 import os
 import re
 import sys
@@ -131,6 +128,8 @@ def location(thing: Any) -> str:
         code = thing if isinstance(thing, CodeType) else getattr(thing, "__code__", None)
         if code is not None:
             return f"{shown_path(code.co_filename)}:{code.co_firstlineno}"
+        import inspect
+
         source = inspect.getsourcefile(thing)
         return f"{shown_path(source or '?')}:{inspect.getsourcelines(thing)[1]}"
     except (TypeError, OSError):
@@ -163,6 +162,8 @@ def nearest(name: str, available: Iterable[str], count: int = 3) -> list[str]:
     names = list(dict.fromkeys(available))
     folded = {known.lower(): known for known in reversed(names)}
     fields = [known for known in names if "." in known and known.rpartition(".")[2].lower() == name.lower()]
+    import difflib
+
     close = difflib.get_close_matches(name.lower(), list(folded), count, 0.6)
     return list(dict.fromkeys([*fields, *(folded[known] for known in close)]))[:count]
 
@@ -209,6 +210,8 @@ def file_stem(name: str) -> str:
     if len(data) <= _LONGEST_STEM:
         return name
     start = data[: _LONGEST_STEM - 13].decode("utf-8", "ignore")
+    import hashlib
+
     return f"{start}-{hashlib.sha256(data).hexdigest()[:12]}"
 
 

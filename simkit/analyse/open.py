@@ -17,7 +17,6 @@ from simkit.collect.modules import know_codecs_of
 from simkit.declare.plugins import OWN
 from simkit.errors import SimkitError, caller, file_stem, listed, shown_path
 from simkit.record.catalogue import existing, experiments, is_trajectory, opened
-from simkit.record.merge import merging
 from simkit.record.recorded import Recorded
 from simkit.values.compare import keys
 from simkit.values.decode import decode
@@ -319,6 +318,8 @@ def merge(
     if not sources or not all(isinstance(source, (str, os.PathLike)) for source in sources):
         msg = f'{caller()}: name the target, then each source: simkit.merge("all.h5", "a.h5", "b.h5")'
         raise SimkitError(msg)
+    from simkit.record.merge import merging
+
     merged = merging.merge(Path(target), sources, duplicates)
     for one in merged:
         for remark in one.remarks:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 import numpy as np
 
-from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import candidate_of
 from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.listener import state_of
@@ -43,6 +42,18 @@ from simkit.resume.points import recorded_values
 from simkit.values.batch import Status, tally
 from simkit.values.compare import keys, mixed
 from simkit.values.instances import loaded
+
+if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
+
+
+def _is_trajectory(source: object) -> TypeGuard[Trajectory]:
+    """Whether it is a trajectory; reading trajectories is imported where there is one."""
+    if isinstance(source, (str, os.PathLike)) or tag_of(source) is not None:
+        return False
+    from simkit.analyse.trajectory import Trajectory
+
+    return isinstance(source, Trajectory)
 
 
 def each(
@@ -86,7 +97,7 @@ def each(
     """
     at = caller()
     is_experiment = callable(source) and (tag_of(source) or Tag()).kind == "experiment"
-    if not is_experiment and not isinstance(source, (str, os.PathLike, Trajectory)):
+    if not is_experiment and not (isinstance(source, (str, os.PathLike)) or _is_trajectory(source)):
         what = getattr(source, "__name__", None) or repr(source)
         cure = "give a function with @experiment, a trajectory, its file, or its experiment's name"
         raise SimkitError(f"{at}: each({what}): that is no experiment\n    {cure}")
@@ -131,7 +142,7 @@ class Each:
     @property
     def title(self) -> str:
         """What is gone over, in a word."""
-        if isinstance(self.source, Trajectory):
+        if _is_trajectory(self.source):
             return repr(shown_path(self.source.path))
         return str(self.source.__name__) if callable(self.source) else repr(shown_path(self.source))
 
@@ -212,7 +223,7 @@ class Each:
 
     def points(self) -> Zip:
         """The points as they are now; of one file they are read again only if it has changed."""
-        path = self.source.path if isinstance(self.source, Trajectory) else self.source
+        path = self.source.path if _is_trajectory(self.source) else self.source
         state = state_of(str(path)) if isinstance(path, Path) else None
         kept = vars(self).get("kept")
         if state is None or kept is None or kept[0] != state:
@@ -248,6 +259,8 @@ class Each:
 
     def matching(self, recorded: Recorded, index: Index | None) -> Index:
         """The done runs that match, by their numbers."""
+        from simkit.analyse.trajectory import Trajectory
+
         trajectory = Trajectory(recorded, _usable(recorded, index))
         if self.test is None:
             return trajectory.index
@@ -359,7 +372,7 @@ class Supply:
             Where there is none.
         """
         source = each.source
-        if isinstance(source, Trajectory):
+        if _is_trajectory(source):
             return Recorded.open(source.path, source.name), source._selection.chosen
         if callable(source):
             candidate, project = candidate_of(source)
@@ -431,6 +444,8 @@ def _lacking(each: Each, recorded: Recorded, index: Index | None) -> str:
     meant &= True if declared is None else declared > 0
     undone = np.flatnonzero(meant & (status != Status.DONE))
     if len(undone) and _is_of_points(each.test, recorded):
+        from simkit.analyse.trajectory import Trajectory
+
         undone = Trajectory(recorded, undone).where(each.test).index
     words = [f"{count} {word}" for word, count in tally(status[undone]).items()]
     if _is_unfinished(recorded):

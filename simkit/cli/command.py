@@ -39,18 +39,18 @@ from simkit.collect.text import (
     stretch,
     unit_inside,
 )
-from simkit.declare.sampling import sample
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
 from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
 from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
-from simkit.inform.events import Announcer
 from simkit.inform.terminal import Report
 from simkit.record.catalogue import Slot, experiments
 from simkit.record.recorded import Recorded
 
 if TYPE_CHECKING:
     import argparse
+
+    from simkit.inform.events import Announcer
 
 
 FAILED, INTERRUPTED, USAGE, NOTHING = 1, 2, 4, 5
@@ -72,11 +72,7 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     items, problems = collect(settings)
     if settings.into is not None:
         items = [item for item in items if item.plan.node_id in recorded_ids(settings.into)] or items
-    report = (
-        Announcer(settings, options.json, again=again(options))
-        if options.json
-        else Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
-    )
+    report = report_of(settings, options)
     if options.parameters or options.collect_only:
         from simkit.cli.listing import list_experiments, list_parameters
 
@@ -86,7 +82,7 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             else list_experiments(items, settings, options)
         )
         for problem in problems:
-            if isinstance(report, Announcer):
+            if not isinstance(report, Report):
                 report.uncollected(problem.where, str(problem.error))
             else:
                 print(f"simkit: {problem.error}", file=sys.stderr)
@@ -101,6 +97,15 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     with transported(settings, [item.plan for item in items]) as settings:
         code = run_all(items, settings, report, durations=options.durations or 0, uncollected=uncollected)
     return USAGE if problems and code != INTERRUPTED else code
+
+
+def report_of(settings: Settings, options: argparse.Namespace) -> Report | Announcer:
+    """Who is told how it goes: people, or with ``--json`` programs."""
+    if not options.json:
+        return Report(settings, verbose=options.verbose, quiet=options.quiet, again=again(options))
+    from simkit.inform.events import Announcer
+
+    return Announcer(settings, options.json, again=again(options))
 
 
 def run_all(
@@ -364,6 +369,8 @@ def sampled_space(space: Space, texts: Sequence[str], kind_of: KindOf) -> Space:
         if kind is int:
             msg = f"{source}: {name} is an int, and a range gives floats: list the values, {name}=1,2,3"
             raise SimkitError(msg)
+    from simkit.declare.sampling import sample
+
     return sample(int(number), axes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import importlib
 import io
 import os
@@ -315,9 +316,23 @@ def _run(arguments: list[str]) -> int:
 def _commanded(options: argparse.Namespace, arguments: list[str]) -> int:
     for target in () if options.init else options.targets:
         check_word(target, (*_VERBS, *_ALIASES))
-    from simkit.cli.command import command
+    with _uncollected():
+        from simkit.cli.command import command
 
     return command(options, arguments)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is imported stays: the collector need not look at it, neither now nor ever again."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _said(options: argparse.Namespace, action: Callable[[], int]) -> int:

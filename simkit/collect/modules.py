@@ -10,20 +10,18 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from importlib import metadata
-from importlib.abc import SourceLoader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
 from typing import Any
 
-import pluggy
-
 from simkit.collect.config import SIMCONF, import_folders, is_below
 from simkit.collect.effects import effects
 from simkit.collect.graph import Graph, home_of, module_file
+from simkit.collect.installed import offers
 from simkit.collect.listener import OpenedFiles, listener
-from simkit.declare.plugins import OWN, Codec, Hooks
+from simkit.declare.plugins import OWN, Codec
 from simkit.declare.tags import own_attributes
 from simkit.errors import SimkitError, is_ours, missing, shown_path
 
@@ -196,7 +194,7 @@ def _file(module: ModuleType) -> Path | None:
 def _execute(path: Path, rootdir: Path) -> ModuleType:
     name = _name(path, rootdir)
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or not isinstance(spec.loader, SourceLoader):
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
         msg = f"{shown_path(path)}: not a Python file"
         raise SimkitError(msg)
     spec.loader_state = USERS
@@ -284,10 +282,19 @@ def know_codecs_of(node_id: str, rootdir: Path) -> None:
     know_codecs(load(file, rootdir) for file in simconfs(path, rootdir))
 
 
+def _entry_points() -> Iterable[Any]:
+    """What installed plug-ins offer."""
+    if not offers(ENTRY_POINTS):
+        return ()
+    from importlib import metadata
+
+    return metadata.entry_points(group=ENTRY_POINTS)
+
+
 @lru_cache(maxsize=1)
 def installed_codecs() -> None:
     """Know the codecs of installed plug-ins; a broken one is a warning."""
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
+    for entry in _entry_points():
         try:
             for codec in _codecs(entry.load(), f"plug-in {entry.name}"):
                 OWN.add(codec)
@@ -305,7 +312,7 @@ def hooked_engines(files: Iterable[Path], rootdir: Path) -> dict[str, Callable[.
         When a hook of the project's fails, or gives anything but functions by name.
     """
     engines: dict[str, Callable[..., Any]] = {}
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
+    for entry in _entry_points():
         try:
             engines.update(_engines(entry.load(), f"plug-in {entry.name}"))
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
@@ -331,6 +338,10 @@ def _hooked(plugin: Any, where: str, hook: str) -> list[Any]:
     """What a module gives for one hook."""
     if not any(own_attributes(thing).get("simkit_impl") for thing in vars(plugin).values()):
         return []
+    import pluggy
+
+    from simkit.declare.hooks import Hooks
+
     manager = pluggy.PluginManager("simkit")
     manager.add_hookspecs(Hooks)
     try:

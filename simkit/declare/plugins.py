@@ -1,12 +1,11 @@
-"""What a ``simconf.py`` or a plug-in may offer: hooks, and codecs for types of its own."""
+"""How are values of the user's own types kept? By a pair of functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
-import pluggy
 
 Arrays: TypeAlias = Mapping[str, Any]
 Facts: TypeAlias = Mapping[str, Any]
@@ -135,24 +134,3 @@ class Codecs:
 
 
 OWN = Codecs()
-
-
-hookspec = pluggy.HookspecMarker("simkit")
-hookimpl = pluggy.HookimplMarker("simkit")
-
-
-class Hooks:
-    """The hooks and their arguments."""
-
-    @hookspec
-    def simkit_codecs(self) -> Sequence[Codec]:
-        """Codecs for types of your own, known before the first run and when a file of yours is opened."""
-        return ()
-
-    @hookspec
-    def simkit_engines(self) -> Mapping[str, Callable[..., Any]]:
-        """Engines by the names that ``--engine`` takes: functions that return an executor.
-
-        Each is called with what the table ``[tool.simkit.engines.NAME]`` says, by keyword.
-        """
-        return {}

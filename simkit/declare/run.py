@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.declare.attachment import Attachment, matching
@@ -21,50 +22,25 @@ from simkit.declare.external import (
     left_at_home,
 )
 from simkit.declare.forms import Index
-from simkit.declare.snapshot import Other, snapshot, unchanged
-from simkit.declare.workplace import OwnWorkplace, Workplace, rendered
+from simkit.declare.snapshot import PLAIN, Other, snapshot, unchanged
+from simkit.declare.workplace import CheckpointStore, Keepers, Memory, OwnWorkplace, Workplace, rendered
 from simkit.errors import NotForEach, SimkitError, did_you_mean
 
 _SCALARS = (bool, int, float, complex, np.generic)
 _IN_MEMORY = 4 << 20  # bytes of its files that a run keeps in memory; larger ones are copied aside
 
 
-class CheckpointStore(Protocol):
-    """Where checkpoints are kept."""
+@attrs.define(eq=False)
+class _Kept:
+    """What a run has besides results: series, remarks, files, what it reported, its checkpoint."""
 
-    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
-        """Commit a checkpoint: the state, and the new rows of each series."""
-
-    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
-        """The state, the added results and the series of the last checkpoint."""
-
-    def report(self, run: int, step: int, value: float) -> None:
-        """Tell how the run gets on."""
-
-    def should_stop(self, run: int, step: int) -> bool:
-        """Whether a run that reported this step last shall stop."""
-
-
-class _Memory:
-    """Keeps nothing beyond this process: for runs that only collect."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] | None = None
-        self.rows: dict[str, list[Any]] = {}
-
-    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
-        self.kept = {"state": dict(state["state"]), "added": dict(state["added"])}
-        for name, new in rows.items():
-            self.rows.setdefault(name, []).extend(new)
-
-    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
-        return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
-
-    def report(self, run: int, step: int, value: float) -> None:
-        pass
-
-    def should_stop(self, run: int, step: int) -> bool:
-        return False
+    series: dict[str, list[Any]] = attrs.field(factory=dict)
+    notes: list[tuple[str, str]] = attrs.field(factory=list)
+    reports: dict[int, float] = attrs.field(factory=dict)
+    attached: dict[str, Attachment] = attrs.field(factory=dict)
+    commands: list[Command] = attrs.field(factory=list)
+    saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
+    store: CheckpointStore | None = None  # where it is the run's own
 
 
 class Run:
@@ -96,26 +72,35 @@ class Run:
     {'length': 3.0}
     """
 
-    __slots__ = (
-        "_attached", "_commands", "_notes", "_other", "_place", "_reports", "_results", "_saved", "_series", "_store",
-        "index", "trial",
-    )  # fmt: skip
+    __slots__ = ("_keepers", "_kept", "_results", "index", "trial")
 
     def __init__(
         self, index: int = 0, trial: int = 0, store: CheckpointStore | None = None, other: Other = unchanged,
         *, place: Workplace | None = None, workdir: str | os.PathLike[str] | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.index, self.trial, self._other = index, trial, other
-        self._store = store  # made when it is asked for, as most runs have no checkpoints
-        self._place = place or OwnWorkplace(workdir, parameters)
-        self._saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
-        self._results: dict[str, Any] = {}
-        self._series: dict[str, list[Any]] = {}
-        self._notes: list[tuple[str, str]] = []
-        self._reports: dict[int, float] = {}
-        self._attached: dict[str, Attachment] | None = None
-        self._commands: list[Command] = []
+        self.index, self.trial = index, trial
+        self._keepers = Keepers(store, other, place or OwnWorkplace(workdir, parameters))
+        self._results: dict[str, Any] | None = None
+        self._kept: _Kept | None = None  # what few runs have
+
+    @classmethod
+    def each(cls, runs: Iterable[int], trials: Iterable[int], keepers: Keepers) -> list[Run]:
+        """Those of these numbers, for each of very many a call less."""
+        handles = []
+        new = cls.__new__
+        for index, trial in zip(runs, trials, strict=False):
+            run = new(cls)
+            run.index, run.trial, run._keepers, run._results, run._kept = index, trial, keepers, None, None
+            handles.append(run)
+        return handles
+
+    @staticmethod
+    def results_of(runs: Iterable[Run]) -> list[dict[str, Any]]:
+        """The results of very many runs."""
+        return [
+            run._results if run._results is not None and run._kept is None else run.results for run in runs
+        ]
 
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record results, as returning them does; each name once.
@@ -137,15 +122,35 @@ class Run:
         >>> run.results
         {'spikes.t': [0.1, 0.3], 'rate': 2.0}
         """
+        is_first = results is None and self._results is None and self._kept is None
+        if is_first and PLAIN.issuperset(map(type, named.values())):
+            self._results = named  # a mapping that nobody else has, of what can't change
+            return
         given = {**results, **named} if results else named
-        twice = [name for name in given if name in self._results or name in self._series]
+        before = self._added
+        series = self._kept.series if self._kept else ()
+        twice = [name for name in given if name in before or name in series]
         if twice:
             msg = (
                 f"run.add(): result {twice[0]!r} was added twice in run {self.index}\n"
                 "    use run.append() for a series"
             )
             raise SimkitError(msg)
-        self._results.update({name: snapshot(value, self._other) for name, value in given.items()})
+        before.update({name: snapshot(value, self._keepers.other) for name, value in given.items()})
+
+    @property
+    def _added(self) -> dict[str, Any]:
+        """What was added, to be added to."""
+        if self._results is None:
+            self._results = {}
+        return self._results
+
+    @property
+    def _more(self) -> _Kept:
+        """What few runs have, made when it is used."""
+        if self._kept is None:
+            self._kept = _Kept()
+        return self._kept
 
     def append(self, rows: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record one more row of each of these series.
@@ -171,10 +176,10 @@ class Run:
         array([0.  , 0.5 , 0.75])
         """
         for name, row in {**(rows or {}), **named}.items():
-            if name in self._results:
+            if name in self._added:
                 msg = f"run.append(): {name!r} is a result of run {self.index} already"
                 raise SimkitError(msg)
-            self._series.setdefault(name, []).append(snapshot(row, self._other))
+            self._more.series.setdefault(name, []).append(snapshot(row, self._keepers.other))
 
     def checkpoint(self, state: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Commit a state, and what was added and appended so far; when this returns, no kill loses them.
@@ -197,15 +202,19 @@ class Run:
         >>> run.restore()
         {'step': 5, 'x': 1.25}
         """
-        saved = self._saved or {}
-        rows = {name: rows[saved.get(name, 0) :] for name, rows in self._series.items()}
-        whole = {"state": {**(state or {}), **named}, "added": self._results}
-        self._kept().save(self.index, whole, rows, first=self._saved is None)
-        self._saved = {name: len(rows) for name, rows in self._series.items()}
+        more = self._more
+        saved = more.saved or {}
+        rows = {name: rows[saved.get(name, 0) :] for name, rows in more.series.items()}
+        whole = {"state": {**(state or {}), **named}, "added": self._added}
+        self._store.save(self.index, whole, rows, first=more.saved is None)
+        more.saved = {name: len(rows) for name, rows in more.series.items()}
 
-    def _kept(self) -> CheckpointStore:
-        self._store = self._store or _Memory()
-        return self._store
+    @property
+    def _store(self) -> CheckpointStore:
+        if self._keepers.store is not None:
+            return self._keepers.store
+        self._more.store = self._more.store or Memory()
+        return self._more.store
 
     def restore(self) -> dict[str, Any] | None:
         """The state of the last checkpoint if an earlier attempt of this run made one, else None.
@@ -235,13 +244,13 @@ class Run:
         >>> sorted(simkit.call(walk))
         ['x']
         """
-        saved = self._kept().find(self.index)
+        saved = self._store.find(self.index)
         if saved is None:
             return None
         state, added, series = saved
         self._results = dict(added)
-        self._series = {name: list(rows) for name, rows in series.items()}
-        self._saved = {name: len(rows) for name, rows in series.items()}
+        self._more.series = {name: list(rows) for name, rows in series.items()}
+        self._more.saved = {name: len(rows) for name, rows in series.items()}
         return state
 
     def report(self, value: float, step: int) -> None:
@@ -276,9 +285,9 @@ class Run:
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
             msg = f"{where} reports at step {step!r}: give a whole number that grows: run.report(loss, step)"
             raise SimkitError(msg)
-        if int(step) not in self._reports:
-            self._reports[int(step)] = number
-            self._kept().report(self.index, int(step), number)
+        if int(step) not in self._more.reports:
+            self._more.reports[int(step)] = number
+            self._store.report(self.index, int(step), number)
 
     def should_stop(self) -> bool:
         """Whether the strategy, by what this run and others reported, has no use for the rest of this run.
@@ -307,8 +316,8 @@ class Run:
         >>> simkit.call(train)
         {'trained': 3}
         """
-        step = next(reversed(self._reports), None)
-        return False if step is None else self._kept().should_stop(self.index, step)
+        step = next(reversed(self._more.reports), None)
+        return False if step is None else self._store.should_stop(self.index, step)
 
     @property
     def reports(self) -> list[tuple[int, float]]:
@@ -326,7 +335,7 @@ class Run:
         >>> run.reports
         [(1, 0.5)]
         """
-        return list(self._reports.items())
+        return list(self._more.reports.items())
 
     def note(self, text: str = "", /, **named: str) -> None:
         """Remark something on this run, or on some of its results by name.
@@ -351,8 +360,8 @@ class Run:
         [('', 'diverged'), ('z', 'the first second only')]
         """
         if text:
-            self._notes.append(("", text))
-        self._notes.extend(named.items())
+            self._more.notes.append(("", text))
+        self._more.notes.extend(named.items())
 
     def command(
         self,
@@ -409,7 +418,7 @@ class Run:
         42
         '42\n'
         """
-        words, place = as_arguments(arguments), self._place
+        words, place = as_arguments(arguments), self._keepers.place
         folder = place.folder()
         given = stdin if stdin is None or isinstance(stdin, bytes) else folder / os.fspath(stdin)
         for path in [folder / words[0], *([given] if isinstance(given, Path) else [])]:
@@ -419,7 +428,7 @@ class Run:
             None if stdout is None else folder / os.fspath(stdout), text, place.began,
         )  # fmt: skip
         try:
-            finished = program.run(self._commands.append)
+            finished = program.run(self._more.commands.append)
             if check and finished.returncode:
                 raise CommandFailed(finished.returncode, finished.args, finished.stdout, finished.stderr)
         except (CommandFailed, SimkitError) as error:
@@ -455,13 +464,13 @@ class Run:
         ['sim_cell.py', 'sim_multiply.py']
         """
         names = []
-        self._attached = self._attached or {}
-        for file, called in matching(path, self._place.folder(), name):
-            self._place.reads(file)
-            before = self._attached.get(called)
-            room = _IN_MEMORY - sum(one.size for one in self._attached.values() if one.data is not None)
+        attached, place = self._more.attached, self._keepers.place
+        for file, called in matching(path, place.folder(), name):
+            place.reads(file)
+            before = attached.get(called)
+            room = _IN_MEMORY - sum(one.size for one in attached.values() if one.data is not None)
             try:
-                one = Attachment.of(file, called, self._place.aside, max(0, room))
+                one = Attachment.of(file, called, place.aside, max(0, room))
             except OSError as error:
                 raise SimkitError(f"run.attach({os.fspath(path)!r}): {file}: {error.strerror}") from None
             if before is not None:
@@ -471,7 +480,7 @@ class Run:
                         f"run.attach({os.fspath(path)!r}): {called!r} is attached already in run {self.index}, with "
                         "another content\n    give it another name: run.attach(path, name='…')"
                     )
-            self._attached.setdefault(called, one)
+            attached.setdefault(called, one)
             names.append(called)
         return names
 
@@ -510,7 +519,7 @@ class Run:
         >>> run.template(Path("model.in").absolute(), "input.txt").read_text()
         'tau = 20.0 ms\n'
         """
-        place, home = self._place, self._place.home()
+        place, home = self._keepers.place, self._keepers.place.home()
         template, file = home / os.fspath(source), place.folder() / os.fspath(target)
         try:
             text = template.read_bytes().decode("utf-8", "surrogateescape")
@@ -561,7 +570,7 @@ class Run:
         >>> [(one.name, one.size > 100) for one in run.attachments]
         [('sim_cell.py', True)]
         """
-        return tuple(self._attached.values()) if self._attached else ()
+        return tuple(self._kept.attached.values()) if self._kept else ()
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -580,7 +589,7 @@ class Run:
         >>> [command.exit_code for command in run.commands]
         [0]
         """
-        return tuple(self._commands)
+        return tuple(self._kept.commands) if self._kept else ()
 
     @property
     def results(self) -> dict[str, Any]:
@@ -598,9 +607,9 @@ class Run:
         >>> run.results
         {'z': 6.0}
         """
-        if not self._series:
-            return self._results
-        return {**self._results, **{name: _series(rows) for name, rows in self._series.items()}}
+        if self._kept is None or not self._kept.series:
+            return self._added
+        return {**self._added, **{name: _series(rows) for name, rows in self._kept.series.items()}}
 
     @property
     def notes(self) -> list[tuple[str, str]]:
@@ -618,7 +627,12 @@ class Run:
         >>> run.notes
         [('', 'diverged')]
         """
-        return self._notes
+        return self._more.notes
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be anything besides results that were added."""
+        return self._kept is not None
 
     def __repr__(self) -> str:
         return f"<Run {self.index}: {', '.join(self.results) or 'no results yet'}>"

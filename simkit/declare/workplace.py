@@ -14,8 +14,10 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+import attrs
 import numpy as np
 
+from simkit.declare.snapshot import Other
 from simkit.errors import SimkitError, did_you_mean, listed
 
 
@@ -145,3 +147,53 @@ def _as_text(value: Any, name: str, where: str) -> str:
         f"{where}: parameter {name!r} is a {type(value).__name__}, of which there are many ways to write it\n"
         f"    say how: run.template(…, {name.rpartition('.')[2]}={hint})"
     )
+
+
+class CheckpointStore(Protocol):
+    """Where checkpoints are kept."""
+
+    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
+        """Commit a checkpoint: the state, and the new rows of each series."""
+
+    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+        """The state, the added results and the series of the last checkpoint."""
+
+    def report(self, run: int, step: int, value: float) -> None:
+        """Tell how the run gets on."""
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Whether a run that reported this step last shall stop."""
+
+
+class Memory:
+    """Keeps nothing beyond this process: for runs that only collect."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] | None = None
+        self.rows: dict[str, list[Any]] = {}
+
+    def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
+        """Keep the state, and further rows."""
+        self.kept = {"state": dict(state["state"]), "added": dict(state["added"])}
+        for name, new in rows.items():
+            self.rows.setdefault(name, []).extend(new)
+
+    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+        """What was kept."""
+        return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
+
+    def report(self, run: int, step: int, value: float) -> None:
+        """Nobody hears it."""
+
+    def should_stop(self, run: int, step: int) -> bool:
+        """Nobody decides that."""
+        return False
+
+
+@attrs.frozen(eq=False)
+class Keepers:
+    """Where runs come from: what keeps their checkpoints, takes their values apart, and gives them folders."""
+
+    store: CheckpointStore | None
+    other: Other
+    place: Workplace

@@ -175,7 +175,7 @@ class PortionSize:
     nbytes: int
 
 
-MESSAGE = PortionSize(0.02, 20_000, 4 << 20)  # to a process of this machine
+MESSAGE = PortionSize(0.05, 65_536, 4 << 20)  # to a process of this machine
 
 
 def next_size(size: int, runs: int, seconds: float, nbytes: int, most: PortionSize = MESSAGE) -> int:

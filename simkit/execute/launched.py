@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simkit.errors import SimkitError
-from simkit.execute.transports import Executors, Outcome, Pooled
+
+if TYPE_CHECKING:
+    from simkit.execute.transports import Executors, Outcome, Pooled
 
 EXIT_CODE = "SIMKIT_EXIT_CODE"  # the environment variable that names the file for it
 _BACKOFF = 0.01  # seconds between two looks for a message, for which mpi4py has no other way
@@ -35,12 +37,16 @@ def mpi(share: int) -> Executors:
         Where there is no such job.
     """
     _check_installed("mpi", "mpi4py")
+    from simkit.execute.transports import Executors
+
     return Executors("mpi", _mpi_pool, share=share, is_renewable=False)
 
 
 def _mpi_pool() -> Pooled:
     from mpi4py import MPI
     from mpi4py.futures import MPIPoolExecutor
+
+    from simkit.execute.transports import Pooled
 
     if launcher() != "mpi4py.futures" or MPI.COMM_WORLD.Get_size() < 2:
         msg = (

@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from threadpoolctl import threadpool_limits
-
 try:
     import resource
 except ImportError:  # Windows
@@ -22,6 +20,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_
 def limit_threads() -> None:
     """One thread of linear algebra for each process, unless the user says otherwise."""
     if not any(name in os.environ for name in _THREADS):
+        from threadpoolctl import threadpool_limits
+
         threadpool_limits(1)
 
 

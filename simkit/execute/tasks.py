@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -163,6 +162,8 @@ def parted(reply: bytes) -> Reply:
 
 def versions_of(packages: Mapping[str, str]) -> dict[str, str]:
     """The versions here of Python, simkit and these packages."""
+    from importlib import metadata
+
     here = {"Python": platform.python_version(), "simkit": __version__}
     for name in packages:
         if name not in here:

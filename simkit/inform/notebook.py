@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import sys
 from importlib import import_module
 from typing import Any
@@ -75,7 +74,9 @@ class Cell:
         display: Any = import_module("IPython.display").display
         text = f"{progress.plan.name}  {progress.done}/{progress.total}  {progress.percent}%  {progress.pace}"
         bar = f'<progress value="{progress.done}" max="{max(1, progress.total)}"></progress>'
-        shown = {"text/html": f"{bar} <code>{html.escape(text)}</code>", "text/plain": text}
+        from html import escape
+
+        shown = {"text/html": f"{bar} <code>{escape(text)}</code>", "text/plain": text}
         if self.handle is None:
             self.handle = display(shown, raw=True, display_id=True)
         else:

@@ -15,10 +15,11 @@ import numpy as np
 
 from simkit.collect.effects import effects
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
-from simkit.collect.plan import Plan
+from simkit.collect.plan import Need, Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
+from simkit.declare.workplace import Keepers
 from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
@@ -34,7 +35,7 @@ from simkit.inject.provide import (
     make_shared,
     own_folder,
 )
-from simkit.inject.seeds import RANDOM_STATE, generators, run_seeds, small_seeds
+from simkit.inject.seeds import RANDOM_STATE, Generators, run_seeds, small_seeds
 from simkit.inject.watch import Hearing, Watch
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
@@ -262,65 +263,67 @@ class Injector:
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
-        numbered = zip(runs.tolist(), trials, strict=False)
-        handles = [Run(run, trial, self.vault, take_apart, place=self.desk) for run, trial in numbered]
+        handles = Run.each(runs.tolist(), trials, Keepers(self.vault, take_apart, self.desk))
         columns["run"] = handles
         return columns, seeds, handles
 
     def generators(self, runs: Index, seeds: Array) -> Iterable[np.random.Generator]:
         """Each run's ``rng``, made when its turn comes; known to the vault where a checkpoint may keep it."""
         if self.vault is None or "run" not in self.wants:
-            return generators(seeds)
-        self.vault.generators = dict(zip(runs.tolist(), generators(seeds), strict=True))
+            return Generators(seeds)
+        self.vault.generators = dict(zip(runs.tolist(), Generators(seeds), strict=True))
         return self.vault.generators.values()
 
     def straight(self, columns: dict[str, Any], out: Outcomes, beat: Beat, output: Output | None) -> None:
-        """The loop for experiments whose arguments need no call: nothing in it but the essentials.
-
-        Each run begins when the one before has ended: the clock is looked at once a run.
-        """
+        """The loop for experiments whose arguments need no call; each run begins when the one before has ended."""
         function, rows = self.called(columns)
-        results, forked, heard = out.results, self.lineage.children, self.hearing.fresh
-        folders = self.desk.folders
+        forked, heard, folders = self.lineage.children, self.hearing.fresh, self.desk.folders
         printed: Sequence[bool] = output.log.printed if output else ()
         take = output.take if output else _nothing
-        started: list[float] = []
+        results: list[Any] = []
         ended: list[float] = []
-        clock = time.perf_counter
-        now = clock()
-        deadline, due = now + PATIENCE, now if output else np.inf
-        for position, (run, row) in enumerate(zip(out.runs, rows, strict=False)):
-            if beat[STOP] or now > deadline:
+        keep, end, clock = results.append, ended.append, time.perf_counter
+        begun = now = due = clock()
+        deadline = now + PATIENCE
+        for run, row in zip(out.runs, rows, strict=False):
+            if beat[STOP]:
                 break
+            if now >= due or printed:
+                if now > deadline:
+                    break
+                due = take(len(ended), now)
             beat[BEGAN] = now
             beat[RUN] = run
-            started.append(now)
             try:
-                results[position] = value = function(*row)
-                if type(value) not in PLAIN:
+                value = function(*row)
+                if type(value) in PLAIN:
+                    keep(value)
+                elif type(value) is dict and PLAIN.issuperset(map(type, value.values())):
+                    keep(dict(value))
+                else:
+                    keep(value)
                     value = None  # the list alone refers to it
-                    results[position] = snapshot(results[position], take_apart, fields_of, is_held=True)
+                    results[-1] = snapshot(results[-1], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                results[position] = None
+                position = len(ended)
+                results[position:] = [None]
                 goes_on = self.failed(position, error, self.desk.kept, out, beat)
                 self.desk.leave(error)
                 if not goes_on:
                     break
             if forked or heard or folders:
                 self.settle()
-            ended.append(now := clock())
-            if printed or now > due:
-                due = take(position + 1, now)
-        out.executed = n = len(ended)
-        take(n, now)
-        out.started[:n] = started[:n]
-        out.seconds[:n] = np.subtract(ended, started[:n])
+            end(now := clock())
+        take(len(ended), now)
+        out.take(results, begun, ended)
 
     def called(self, columns: Mapping[str, Any]) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
         """The experiment, and its arguments run by run."""
         needs = sorted(self.plan.needs, key=lambda need: need.keyword)
-        sources = [self.source(need.key, columns) for need in needs]
-        rows: Iterator[tuple[Any, ...]] = zip(*sources, strict=False) if sources else repeat(())
+        rows, rng = self.rows(needs, columns), columns.get("rng")
+        if isinstance(rng, Generators) and "rng" in (keys := [need.key for need in needs]):
+            place = keys.index("rng")
+            rows = rng.rows(self.rows(needs[:place], columns), self.rows(needs[place + 1 :], columns))
         function, names = self.plan.function, [need.argument for need in needs if need.keyword]
         if not names:
             return function, rows
@@ -330,6 +333,11 @@ class Injector:
             return function(*row[:first], **dict(zip(names, row[first:], strict=True)))
 
         return by_name, rows
+
+    def rows(self, needs: Sequence[Need], columns: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Some arguments, run by run."""
+        sources = [self.source(need.key, columns) for need in needs]
+        return zip(*sources, strict=False) if sources else repeat(())
 
     def is_signal(self, error: BaseException, beat: Beat) -> bool:
         """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
@@ -448,13 +456,13 @@ def _kept_folder(environment: Mapping[str, Any]) -> str:
 
 
 def _nothing(executed: int, now: float) -> float:
-    """Nobody asks what was written."""
-    return now
+    """Nobody asks what was written; when to look at the clock again."""
+    return now + 1e-3
 
 
 def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
     """What the runs said through `Run`, besides results."""
-    numbered = list(zip(runs, handles or (), strict=True)) if handles else []
+    numbered = [(run, handle) for run, handle in zip(runs, handles or (), strict=False) if handle.has_more]
     return {
         "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
         "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),

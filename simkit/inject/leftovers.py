@@ -7,10 +7,10 @@ and the space of process numbers, since containers may share a folder.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import zlib
@@ -37,7 +37,7 @@ def _here() -> str:
         space = os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         space = 0
-    return f"{zlib.crc32(f'{socket.gethostname()}/{space}'.encode()):08x}"
+    return f"{zlib.crc32(f'{platform.node()}/{space}'.encode()):08x}"
 
 
 @cache

@@ -158,6 +158,13 @@ class Outcomes:
 
     executed: int = 0
 
+    def take(self, results: list[Any], begun: float, ended: list[float]) -> None:
+        """Take what runs gave one after the other, from that moment on, and when each of them ended."""
+        self.executed = n = len(ended)
+        self.results = results
+        times = np.array([begun, *ended])
+        self.started[:n], self.seconds[:n] = times[:-1], np.diff(times)
+
     def cut(self) -> None:
         """Leave out the runs that were not executed."""
         n = self.executed
@@ -196,7 +203,7 @@ def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | Non
     """What each run gave, where all have returned dictionaries, or have added all that they gave; else None."""
     if out.errors or kinds not in ({dict}, {type(None)}):
         return None
-    added = [handle.results for handle in out.handles or ()]
+    added = Run.results_of(out.handles or ())
     if kinds == {dict}:
         return None if any(added) else out.results
     return added

@@ -6,9 +6,10 @@ entropies: the same words bit for bit, a hundred times cheaper than one object p
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,12 +85,118 @@ def shared_seed(root: int, name: str, provider: str) -> int:
     return int(sequence.spawn(1)[0].generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def generators(seeds: Array) -> Iterator[np.random.Generator]:
-    """``numpy.random.default_rng(seed)`` for each seed."""
-    generator, bits = np.random.Generator, np.random.PCG64
-    words = zip(seeds.tolist(), _states(seeds), strict=True)
-    ready: Iterator[Any] = (_Ready(seed, state) for seed, state in words)
-    return (generator(bits(sequence)) for sequence in ready)
+class Generators:
+    """``numpy.random.default_rng(seed)`` for each seed, as often as it is gone over."""
+
+    def __init__(self, seeds: Array) -> None:
+        self.seeds = seeds
+
+    def __iter__(self) -> Iterator[np.random.Generator]:
+        words = _states(self.seeds)
+        for row in range(len(words)):
+            yield np.random.Generator(np.random.PCG64(_ready(self.seeds, words, row)))
+
+    def rows(
+        self, before: Iterable[tuple[Any, ...]], after: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The arguments of one call after the other, the generator among them.
+
+        Making one takes ten times as long as a draw. So the last one is filled anew where the run has kept neither it
+        nor a part of it, and where NumPy's generator lies in memory as it is known to.
+
+        Parameters
+        ----------
+        before, after
+            The arguments before and after it, for each call.
+        """
+        words = _states(self.seeds)
+        fills = _memory(_filled(words))
+        generator: Any = None
+        bits: Any = None
+        ready: Any = None
+        place: Any = None
+        is_known, count = _is_known(), sys.getrefcount
+        most, most_bits, most_ready = _ALONE
+        for row, first, last in zip(range(len(words)), before, after, strict=False):
+            is_alone = place and count(generator) <= most and count(bits) <= most_bits
+            if is_alone and count(ready) <= most_ready:
+                ready.row, ready.sequence = row, None
+                place.state[:] = fills[32 * row : 32 * row + 32]
+                place.half[0] = 0
+            else:
+                ready = _ready(self.seeds, words, row)
+                generator = np.random.Generator(bits := np.random.PCG64(ready))
+                place = _Place.of(bits) if is_known else None
+            yield (*first, generator, *last)
+
+
+def _ready(seeds: Array, words: Array, row: int) -> Any:
+    return _Ready(seeds, words, row)  # as NumPy's own stubs know of no seed sequence but theirs
+
+
+def _memory(array: Any) -> memoryview:
+    return memoryview(array).cast("B")
+
+
+class _Place:
+    """Where a PCG64 keeps its state: two numbers of 128 bits, and whether half of a draw is left."""
+
+    def __init__(self, address: int, numbers: int) -> None:
+        import ctypes
+
+        self.state = memoryview((ctypes.c_uint8 * 32).from_address(numbers)).cast("B")
+        self.half = memoryview((ctypes.c_uint64 * 1).from_address(address + 8)).cast("B").cast("Q")
+
+    @classmethod
+    def of(cls, bits: Any) -> _Place | None:
+        """The place, if the object is laid out as it was when this was written: it points to a part of itself."""
+        import ctypes
+
+        address = int(bits.ctypes.state_address)
+        first, last = id(bits), id(bits) + sys.getsizeof(bits)
+        if not first <= address <= last - 16:
+            return None
+        numbers = ctypes.c_uint64.from_address(address).value
+        return cls(address, numbers) if first <= numbers <= last - 32 else None
+
+
+@lru_cache(maxsize=1)
+def _is_known() -> bool:
+    """Whether a generator that is filled anew is what NumPy makes of the same seed, here and with this NumPy."""
+    seeds = np.array([0, 1, 2**32 - 1, 2**63 - 1], np.uint64)
+    bits = np.random.PCG64(5)
+    place = _Place.of(bits) if sys.implementation.name == "cpython" else None
+    if place is None:
+        return False
+    fills = _memory(_filled(_states(seeds)))
+    for row, seed in enumerate(seeds.tolist()):
+        np.random.Generator(bits).random(dtype=np.float32)  # which leaves half of a draw
+        place.state[:] = fills[32 * row : 32 * row + 32]
+        place.half[0] = 0
+        if bits.state != np.random.PCG64(seed).state:
+            return False
+    return True
+
+
+_LOW, _HIGH = np.uint64(4865540595714422341), np.uint64(2549297995355413924)  # of PCG64's multiplier
+
+
+def _filled(words: Array) -> Array:
+    """What the state of a PCG64 and its increment are after seeding: lower and upper half of each, shape ``(n, 4)``."""
+    one, half = np.uint64(1), np.uint64(32)
+    with np.errstate(over="ignore"):
+        increment = [(words[:, 3] << one) | one, (words[:, 2] << one) | (words[:, 3] >> np.uint64(63))]
+        low = increment[0] + words[:, 1]
+        high = increment[1] + words[:, 0] + (low < increment[0])
+        # The upper half of the product of two lower halves, from four products of 32 bits.
+        a, b = low >> half, low & np.uint64(_MASK)
+        c, d = _LOW >> half, _LOW & np.uint64(_MASK)
+        middle = a * d + (b * d >> half)
+        middle_low = b * c + (middle & np.uint64(_MASK))
+        high = high * _LOW + low * _HIGH + a * c + (middle >> half) + (middle_low >> half)
+        low = low * _LOW + increment[0]
+        high = high + increment[1] + (low < increment[0])
+    return np.ascontiguousarray(np.stack([low, high, *increment], -1), "<u8")
 
 
 def _states(seeds: Array) -> Array:
@@ -158,13 +265,18 @@ def _state(pool: Sequence[Array], count: int) -> Array:
 class _Ready(np.random.bit_generator.ISpawnableSeedSequence):
     """A seed sequence whose words are known; a real one is made only when asked for more."""
 
-    def __init__(self, seed: int, words: Array) -> None:
-        self.seed, self.words = seed, words
+    def __init__(self, seeds: Array, words: Array, row: int) -> None:
+        self.seeds, self.words, self.row = seeds, words, row
         self.sequence: np.random.SeedSequence | None = None
+
+    @property
+    def seed(self) -> int:
+        """The one that it is of."""
+        return int(self.seeds[self.row])
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
         if n_words == 4 and np.dtype(dtype) == np.uint64:
-            return self.words
+            return self.words[self.row]
         return np.random.SeedSequence(self.seed).generate_state(n_words, dtype)
 
     def spawn(self, n_children: int) -> Any:
@@ -176,3 +288,29 @@ class _Ready(np.random.bit_generator.ISpawnableSeedSequence):
     def __reduce__(self) -> Any:
         spawned = 0 if self.sequence is None else self.sequence.n_children_spawned
         return partial(np.random.SeedSequence, n_children_spawned=spawned), (self.seed,)
+
+
+def _calibrated() -> tuple[int, int, int]:
+    """How many references there are to a generator that nobody has kept, to its bits and to their seed sequence.
+
+    Asked of the interpreter, in the very way in which runs are given theirs.
+    """
+    counts: list[tuple[int, int, int]] = []
+
+    def given() -> Iterator[tuple[Any, ...]]:
+        ready = _ready(np.zeros(1, np.uint64), np.zeros((1, 4), np.uint64), 0)
+        generator = np.random.Generator(bits := np.random.PCG64(ready))
+        count = sys.getrefcount
+        for _ in range(5):
+            counts.append((count(generator), count(bits), count(ready)))
+            yield (*(), generator, *())
+
+    def run(generator: np.random.Generator) -> None:
+        pass
+
+    for _, row in zip(range(5), given(), strict=False):
+        run(*row)
+    return min(counts[1:])
+
+
+_ALONE = _calibrated()

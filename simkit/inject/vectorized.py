@@ -139,7 +139,7 @@ class VectorInjector(Injector):
                 break
             if len(rows):
                 calls += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
-        beat[RUN], self.hearing.together = -1.0, ()
+        beat[RUN], self.hearing.together = -1.0, together.runs[:0]
         return self.finished(together)
 
     def begun(self, portion: Portion) -> Together:
@@ -180,7 +180,7 @@ class VectorInjector(Injector):
         """Compute these runs by one call; what is left of them to be halved, None where a signal ended it."""
         begun = time.perf_counter()
         beat[BEGAN], beat[RUN] = begun, float(together.runs[rows[0]])
-        self.hearing.together = together.runs[rows].tolist()
+        self.hearing.together = together.runs[rows]
         if self.hearing.fresh:
             self.hearing.forget()
         start = log.position() if log else 0

@@ -13,6 +13,7 @@ import numpy as np
 from simkit.collect.code import globals_of
 from simkit.collect.draws import LIBRARIES
 from simkit.collect.plan import Plan, providers_of
+from simkit.declare.forms import Index
 from simkit.inject.contact import RUN, Beat, local_beat
 from simkit.inject.provide import is_copied
 from simkit.values.batch import Heard
@@ -95,7 +96,7 @@ class Hearing:
     def __init__(self) -> None:
         self.fresh: list[Heard] = []
         self.runs: dict[Heard, set[int]] = {}
-        self.together: Sequence[int] = ()
+        self.together: Index = np.zeros(0, np.int64)
         self.shown: set[Heard] = set()
         self.beat: Beat = local_beat()
         self.has_log = False
@@ -129,7 +130,7 @@ class Hearing:
         if runs is not None and run in runs:
             return
         if runs is not None and run >= 0:
-            runs.update(self.together or (run,))
+            runs.update(self.together.tolist() or (run,))
         self.fresh.append(heard)
         if self.has_log or heard not in self.shown:
             self.shown.add(heard)

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -23,11 +23,17 @@ from simkit.provenance.environment import (
     packages,
     without_credentials,
 )
-from simkit.provenance.git import GitProblem, RepositoryState, described, pathspec, repository, root, state
+from simkit.provenance.git import (
+    GitProblem,
+    Repository,
+    RepositoryState,
+    described,
+    pathspec,
+    repository,
+    root,
+    state,
+)
 from simkit.record.catalogue import Slot
-
-if TYPE_CHECKING:
-    import git
 
 
 def session_facts(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -154,7 +160,7 @@ class _Git:
                 raise
             return {}, [f"git: it could not be understood: {type(error).__name__}: {error}"]
 
-    def _inside(self, repo: git.Repo) -> tuple[dict[str, Any], list[str]]:
+    def _inside(self, repo: Repository) -> tuple[dict[str, Any], list[str]]:
         written = [self.plan.rootdir / "results", self.slot.path, Path(f"{self.slot.path}.lock")]
         where = pathspec(repo, [*written, self.plan.rootdir / ".smt", root(repo) / ".smt"])
         now = state(repo, where)
@@ -172,9 +178,11 @@ class _Git:
         return ({**found, "diff": diff} if diff else found), problems
 
     def _keep(
-        self, repo: git.Repo, now: RepositoryState, where: list[str]
+        self, repo: Repository, now: RepositoryState, where: list[str]
     ) -> tuple[RepositoryState, dict[str, str]]:
         """Do what the mode says."""
+        if self.mode == "record":
+            return now, {}
         from simkit.provenance import git_keep
 
         name = trajectory_name(self.slot)
@@ -197,7 +205,7 @@ class _Git:
         return now, {}
 
     def _snapshot(
-        self, repo: git.Repo, now: RepositoryState, name: str, message: str
+        self, repo: Repository, now: RepositoryState, name: str, message: str
     ) -> tuple[str, str, list[str]]:
         from git.exc import GitError
 

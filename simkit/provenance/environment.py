@@ -9,12 +9,12 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 
 import attrs
+
+from simkit.collect import installed
 
 # The part of a URL that says who asks, as in https://user:token@host, and what follows a question mark.
 _WHO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]*(?:@[^\s/@'\"]*)*@(?=[^\s/])")
@@ -114,15 +114,15 @@ class Packages:
 
 @attrs.frozen
 class _Package:
-    """What its header says of a package: read once, since `importlib.metadata` parses it for each question."""
+    """What its header says of a package."""
 
     name: str
     version: str
     requires: tuple[str, ...]
-    files: metadata.Distribution
+    files: installed.Package
 
     @classmethod
-    def read(cls, files: metadata.Distribution) -> _Package | None:
+    def read(cls, files: installed.Package) -> _Package | None:
         """The package, unless its folder is the rest of one that was removed."""
         text = files.read_text("METADATA") or files.read_text("PKG-INFO") or ""
         fields = _FIELD.findall(text.partition("\n\n")[0])
@@ -138,7 +138,7 @@ class _Package:
     @property
     def key(self) -> str:
         """The name in the one spelling that all others mean."""
-        return _key(self.name)
+        return installed.spelled(self.name)
 
     @property
     def origin(self) -> str:
@@ -161,16 +161,7 @@ def packages(imports: Iterable[str], *, every: bool = False) -> Packages:
     every
         All installed ones instead.
     """
-    return _packages(frozenset(imports), every, _folders())
-
-
-def _folders() -> tuple[tuple[str, int], ...]:
-    """What tells whether something was installed since: the folders to import from, and when they changed."""
-    folders = []
-    for entry in sys.path:
-        with suppress(OSError):
-            folders.append((entry, os.stat(entry or os.curdir).st_mtime_ns))
-    return tuple(folders)
+    return _packages(frozenset(imports), every, installed.place())
 
 
 @lru_cache(maxsize=4)
@@ -186,7 +177,7 @@ def _packages(imports: frozenset[str], every: bool, folders: tuple[tuple[str, in
 
 def _all() -> list[_Package]:
     found: dict[str, _Package] = {}
-    for files in metadata.distributions():
+    for files in installed.every_package():
         package = _Package.read(files)
         if package is not None:
             found.setdefault(package.key, package)  # the first on the path is the one that is imported
@@ -202,17 +193,15 @@ def _needed(imports: Iterable[str]) -> list[_Package]:
         if package is None or package.key in found:
             continue
         found[package.key] = package
-        names = {_key(name) for name in package.requires} - found.keys() - tried
+        names = {installed.spelled(name) for name in package.requires} - found.keys() - tried
         tried |= names
         waiting += [_installed(name) for name in names]
     return list(found.values())
 
 
 def _installed(name: str) -> _Package | None:
-    try:
-        return _Package.read(metadata.distribution(name))
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
+    files = installed.package(name)
+    return None if files is None else _Package.read(files)
 
 
 def _providing(name: str) -> _Package | None:
@@ -221,10 +210,6 @@ def _providing(name: str) -> _Package | None:
     if direct is not None:
         return direct
     own = re.compile(rf"^{re.escape(name)}(/|\.py,|\.[^/]*\.so,|\.pyd,)", re.MULTILINE)
-    owners = (files for files in metadata.distributions() if own.search(files.read_text("RECORD") or ""))
+    owners = (files for files in installed.every_package() if own.search(files.read_text("RECORD") or ""))
     owner = next(owners, None)
     return None if owner is None else _Package.read(owner)
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,8 +80,91 @@ class RepositoryState:
         return self.commit[:7]
 
 
+class GitFailed(Exception):
+    """A git command that ended with an error: what it said."""
+
+    def __init__(self, stderr: str) -> None:
+        super().__init__(stderr)
+        self.stderr = stderr
+
+
+# Neither may git wait for somebody to type a password, nor write the index to be faster next time.
+_QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "0"}
+_ENGLISH = {"LANGUAGE": "C", "LC_ALL": "C"}
+
+
+@attrs.define(eq=False)
+class Repository:
+    """A repository with a working tree, asked through the command git.
+
+    Attributes
+    ----------
+    folder
+        Where the commands work.
+    git_dir
+        Where git keeps the commits.
+    working_tree_dir
+        The top of the working tree.
+    """
+
+    folder: str
+    git_dir: str = ""
+    working_tree_dir: str = ""
+    interface: git.Git | None = None
+
+    def begin(self, *words: str) -> GitCommand:
+        """Start a command; others may be started before its answer is read."""
+        process = subprocess.Popen(
+            [_executable(), *words], cwd=self.folder, env={**os.environ, **_ENGLISH, **_QUIET},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        return GitCommand(process)
+
+    def told(self, *words: str) -> str:
+        """What a command answers."""
+        return self.begin(*words).text()
+
+    @property
+    def git(self) -> git.Git:
+        """GitPython's commands, for whoever changes something: importing it takes as long as a short study."""
+        import git
+
+        if self.interface is None:
+            self.interface = git.Git(self.working_tree_dir)
+            self.interface.update_environment(**_QUIET)
+        return self.interface
+
+
+class GitCommand:
+    """A git command under way."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def output(self) -> bytes:
+        """What it answers, once it has ended.
+
+        Raises
+        ------
+        GitFailed
+            Where it ended with an error.
+        """
+        answer, problem = self.process.communicate()
+        if self.process.returncode:
+            raise GitFailed(problem.decode("utf-8", "surrogateescape"))
+        return answer
+
+    def text(self) -> str:
+        """The same as text."""
+        return self.output().decode("utf-8", "surrogateescape")
+
+
+def _executable() -> str:
+    return os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "git")
+
+
 @contextmanager
-def repository(folder: Path) -> Iterator[git.Repo]:
+def repository(folder: Path) -> Iterator[Repository]:
     """The repository that a folder is in, for this while.
 
     Raises
@@ -87,33 +172,39 @@ def repository(folder: Path) -> Iterator[git.Repo]:
     GitProblem
         When there is none, git is missing or refuses; whatever git says within becomes one, too.
     """
-    if shutil.which(os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "git")) is None:
+    if shutil.which(_executable()) is None:
         raise GitProblem("there is no git on the PATH", expected=True)
-    if not any(map(_is_repository, [folder.resolve(), *folder.resolve().parents])):
-        raise GitProblem(
-            f"{folder} is in no git repository", expected=True
-        )  # known before GitPython is imported
-    import git
-
+    top = next(filter(_is_repository, [folder.resolve(), *folder.resolve().parents]), None)
+    if top is None:
+        raise GitProblem(f"{folder} is in no git repository", expected=True)
     inherited = {name: os.environ.pop(name) for name in _INHERITED if name in os.environ}
-    repo = None
     try:
-        repo = git.Repo(folder, search_parent_directories=True, expand_vars=False)
-        # Neither may git wait for somebody to type a password, nor write the index to be faster next time.
-        repo.git.update_environment(
-            GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", GIT_LITERAL_PATHSPECS="0"
-        )
-        if repo.working_tree_dir is None:
-            raise GitProblem(f"{repo.git_dir} is a bare repository: it has no working tree")
-        yield repo
-    except git.InvalidGitRepositoryError:
-        raise GitProblem(f"{folder} is in no git repository", expected=True) from None
-    except (git.GitError, OSError, ValueError) as error:
-        raise GitProblem(reason(error, folder if repo is None else root(repo))) from None
+        yield _opened(folder, top)
+    except Exception as error:
+        if isinstance(error, (OSError, ValueError, GitFailed, *_foreign_errors())):
+            raise GitProblem(reason(error, top)) from None
+        raise
     finally:
-        if repo is not None:
-            repo.close()
         os.environ.update(inherited)
+
+
+def _opened(folder: Path, top: Path) -> Repository:
+    """The repository, once git has found it, too."""
+    repo = Repository(str(folder))
+    try:
+        places = repo.told("rev-parse", "--absolute-git-dir", "--show-toplevel")
+    except GitFailed:
+        if repo.told("rev-parse", "--is-bare-repository").strip() == "true":
+            raise GitProblem(f"{top} is a bare repository: it has no working tree") from None
+        raise
+    git_dir, _, tree = places.rstrip("\n").partition("\n")
+    return attrs.evolve(repo, folder=tree, git_dir=git_dir, working_tree_dir=tree)
+
+
+def _foreign_errors() -> tuple[type[Exception], ...]:
+    """GitPython's errors, where it was needed."""
+    package = sys.modules.get("git")
+    return () if package is None else (package.GitError,)
 
 
 def _is_repository(folder: Path) -> bool:
@@ -121,9 +212,9 @@ def _is_repository(folder: Path) -> bool:
     return (folder / ".git").exists() or ((folder / "HEAD").exists() and (folder / "objects").exists())
 
 
-def root(repo: git.Repo) -> Path:
+def root(repo: Repository) -> Path:
     """The folder of the working tree."""
-    return Path(str(repo.working_tree_dir or repo.git_dir))
+    return Path(repo.working_tree_dir)
 
 
 def reason(error: Exception, folder: Path) -> str:
@@ -138,7 +229,7 @@ def reason(error: Exception, folder: Path) -> str:
     return without_credentials(re.sub(r"^(fatal|error):\s*", "", (telling or lines[-1:])[0]))
 
 
-def pathspec(repo: git.Repo, left_out: list[Path]) -> list[str]:
+def pathspec(repo: Repository, left_out: list[Path]) -> list[str]:
     """The working tree without simkit's own output."""
     top = Path(os.path.realpath(root(repo)))
     paths = [Path(os.path.realpath(path)) for path in left_out]
@@ -146,12 +237,17 @@ def pathspec(repo: git.Repo, left_out: list[Path]) -> list[str]:
     return ["--", ":(top)", *(f":(top,exclude,literal){path}" for path in inside)]
 
 
-def state(repo: git.Repo, where: list[str]) -> RepositoryState:
+def state(repo: Repository, where: list[str]) -> RepositoryState:
     """The state of the working tree, as far as `where` (a pathspec) goes."""
-    told = repo.git.status(
-        "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=none", *where,
-        strip_newline_in_stdout=False,
-    )  # fmt: skip
+    told = repo.told(
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+        *where,
+    )
     facts: dict[str, Any] = {}
     changed, takes, untracked, inner = {}, [], [], {}
     entries = iter(told.split("\0"))
@@ -178,28 +274,30 @@ def state(repo: git.Repo, where: list[str]) -> RepositoryState:
     )  # fmt: skip
 
 
-def _submodules(repo: git.Repo, differing: dict[str, str]) -> dict[str, str]:
+def _submodules(repo: Repository, differing: dict[str, str]) -> dict[str, str]:
     if not (root(repo) / ".gitmodules").exists():
         return differing
     lines = re.findall(
-        r"^[ +\-U]([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", repo.git.submodule("status"), re.MULTILINE
+        r"^[ +\-U]([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", repo.told("submodule", "status"), re.MULTILINE
     )
     return {path: f"{commit} {differing.get(path, '')}".rstrip() for commit, path in lines}
 
 
-def under_way(repo: git.Repo) -> str:
+def under_way(repo: Repository) -> str:
     """The merge or the like that the user is in the middle of, or nothing."""
     return next((what for name, what in _UNDER_WAY.items() if (Path(repo.git_dir) / name).exists()), "")
 
 
 def described(
-    repo: git.Repo, now: RepositoryState, where: list[str], rootdir: Path
+    repo: Repository, now: RepositoryState, where: list[str], rootdir: Path
 ) -> tuple[dict[str, Any], bytes, str]:
     """What is recorded of a state: facts, the diff to its commit, and what is missing there, if anything."""
+    tags = repo.begin("tag", "--points-at", "HEAD") if now.commit else None
+    remote = _remote(repo, now.branch)
     facts: dict[str, Any] = {"commit": now.commit, "branch": now.branch, "dirty": now.is_dirty}
     optional = {
-        "tags": repo.git.tag("--points-at", "HEAD").split() if now.commit else [],
-        "remote": _remote(repo),
+        "tags": tags.text().split() if tags else [],
+        "remote": remote,
         "folder": os.path.relpath(os.path.realpath(rootdir), os.path.realpath(root(repo))).replace(
             os.sep, "/"
         ),
@@ -221,24 +319,25 @@ def described(
     )
 
 
-def difference(repo: git.Repo, where: list[str]) -> bytes:
+def difference(repo: Repository, where: list[str]) -> bytes:
     """The patch from the commit to the working tree, whatever the user's configuration says of diffs."""
     plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-    told = repo.git.diff(
-        "HEAD", *plain, "--submodule=short", "--ignore-submodules=dirty", *where,
-        strip_newline_in_stdout=False, stdout_as_string=False,
-    )  # fmt: skip
-    return bytes(told)
+    command = repo.begin("diff", "HEAD", *plain, "--submodule=short", "--ignore-submodules=dirty", *where)
+    return command.output()
 
 
-def _remote(repo: git.Repo) -> str:
+def _remote(repo: Repository, branch: str) -> str:
     """The address of the branch's remote, else of ``origin``, else of the first."""
-    names = [remote.name for remote in repo.remotes]
-    if not names:
-        return ""
     try:
-        own = repo.git.config("--get", f"branch.{repo.active_branch.name}.remote")
-    except Exception:  # noqa: BLE001 - detached, or no upstream
-        own = ""
-    name = own if own in names else "origin" if "origin" in names else names[0]
-    return without_credentials(next(iter(repo.remote(name).urls)))
+        told = repo.told("config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$")
+    except GitFailed:  # there is none
+        return ""
+    settings: dict[str, str] = {}
+    for entry in filter(None, told.split("\0")):
+        key, _, value = entry.partition("\n")
+        settings.setdefault(key, value)
+    addresses = {
+        key[len("remote.") : -len(".url")]: value for key, value in settings.items() if key.endswith(".url")
+    }
+    wanted = (settings.get(f"branch.{branch}.remote", ""), "origin", *addresses)
+    return without_credentials(next((addresses[name] for name in wanted if name in addresses), ""))

@@ -13,16 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git.exc import GitCommandError
 
 from simkit.errors import SimkitError, paragraphs
-from simkit.provenance.git import GitProblem, RepositoryState, reason, root, state, under_way
-
-if TYPE_CHECKING:
-    import git
-
+from simkit.provenance.git import GitProblem, Repository, RepositoryState, reason, root, state, under_way
 
 REFS = "refs/simkit/"
 _PATIENCE = (0.1, 0.2, 0.4, 0.8, 0.0)  # seconds between tries, while another git holds the index
@@ -31,7 +26,7 @@ _LARGE = 10 << 20  # bytes from which an untracked file is data rather than code
 _SHOWN = 10
 
 
-def check_clean(repo: git.Repo, now: RepositoryState, needed: list[Path]) -> None:
+def check_clean(repo: Repository, now: RepositoryState, needed: list[Path]) -> None:
     """Refuse a study whose code no commit holds.
 
     Raises
@@ -61,7 +56,7 @@ def _word(marks: str) -> str:
     return next((word for mark, word in words.items() if mark in marks), "changed")
 
 
-def commit(repo: git.Repo, now: RepositoryState, message: str, where: list[str]) -> RepositoryState:
+def commit(repo: Repository, now: RepositoryState, message: str, where: list[str]) -> RepositoryState:
     """Commit the changed tracked files; what is untracked stays alone.
 
     Raises
@@ -87,7 +82,7 @@ def commit(repo: git.Repo, now: RepositoryState, message: str, where: list[str])
     return state(repo, where)
 
 
-def _why(repo: git.Repo, error: GitCommandError) -> str:
+def _why(repo: Repository, error: GitCommandError) -> str:
     if "index.lock" in error.stderr:
         return f"another git is at work; if there is none, remove {Path(repo.git_dir) / 'index.lock'}"
     hook = error.status == 1 and not re.search(r"^\s*(stderr: ')?(fatal|error):", error.stderr, re.MULTILINE)
@@ -95,7 +90,7 @@ def _why(repo: git.Repo, error: GitCommandError) -> str:
 
 
 @contextmanager
-def _identity(repo: git.Repo) -> Iterator[None]:
+def _identity(repo: Repository) -> Iterator[None]:
     """The user's name for commits, or a name of ours where git knows none."""
     try:
         repo.git.var("GIT_AUTHOR_IDENT")
@@ -111,7 +106,7 @@ def _identity(repo: git.Repo) -> Iterator[None]:
 
 
 def snapshot(
-    repo: git.Repo, now: RepositoryState, trajectory: str, message: str
+    repo: Repository, now: RepositoryState, trajectory: str, message: str
 ) -> tuple[str, str, list[str]]:
     """Keep the working tree as a commit that no branch knows of.
 
@@ -146,7 +141,7 @@ def _told_apart(top: Path, untracked: tuple[str, ...]) -> tuple[list[str], list[
     return code, data
 
 
-def _tree(repo: git.Repo, untracked: list[str]) -> str:
+def _tree(repo: Repository, untracked: list[str]) -> str:
     """The working tree as git's object, by way of a copy of the index."""
     with tempfile.TemporaryDirectory(prefix="simkit-", dir=repo.git_dir) as folder:
         index, names = Path(folder) / "index", Path(folder) / "names"
@@ -163,7 +158,7 @@ def _tree(repo: git.Repo, untracked: list[str]) -> str:
             return str(repo.git.write_tree())
 
 
-def _resolved(repo: git.Repo, name: str) -> str:
+def _resolved(repo: Repository, name: str) -> str:
     try:
         return str(repo.git.rev_parse("--verify", "--quiet", name))
     except GitCommandError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,7 +14,9 @@ from simkit.errors import SimkitError
 from simkit.execute.job import start_method
 from simkit.inform.progress import Progress
 from simkit.provenance.circumstances import circumstances, trajectory_name
-from simkit.provenance.labbook import Labbook, NotEntered, labbook, unique_label
+
+if TYPE_CHECKING:
+    from simkit.provenance.labbook import Labbook
 
 
 @attrs.frozen(eq=False)
@@ -46,7 +48,11 @@ class Bookkeeping:
         SimkitError
             When git or Sumatra shall not accept the code as it is.
         """
-        slot, book = progress.target.slot, labbook(plan.rootdir) if settings.sumatra else None
+        slot, book = progress.target.slot, None
+        if settings.sumatra:
+            from simkit.provenance.labbook import NotEntered, labbook, unique_label
+
+            book = labbook(plan.rootdir)
         known = {
             "engine": _engine(settings),
             "workers": settings.workers,
@@ -80,6 +86,8 @@ class Bookkeeping:
 
     def enter(self, book: Labbook) -> None:
         """Let Sumatra record the session; if it fails, that is all that is lost."""
+        from simkit.provenance.labbook import NotEntered
+
         try:
             recorded = self.progress.target.slot.open()
             try:

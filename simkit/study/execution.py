@@ -217,7 +217,8 @@ class Execution:
         batch, self.gathered, self.gathered_bytes = one_batch(self.gathered), [], 0
         put = writer.put(batch)
         writer.inputs(self.inputs.take(batch.readings))
-        self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
+        if self.checkpoints.known:
+            self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
         self.progress.take(put, self.values)
         self.heard(put)
 

@@ -15,7 +15,6 @@ import attrs
 import numpy as np
 
 from simkit.analyse.stages import Supply
-from simkit.analyse.trajectory import Trajectory
 from simkit.collect.collection import Item, plan_of
 from simkit.collect.config import BOOKS, Outside, Settings
 from simkit.collect.effects import effects
@@ -47,6 +46,7 @@ from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
 
 if TYPE_CHECKING:
+    from simkit.analyse.trajectory import Trajectory
     from simkit.execute.transports import Transport
     from simkit.study.bookkeeping import Bookkeeping
 
@@ -399,6 +399,8 @@ def opened(progress: Progress, *, check: bool) -> Trajectory:
         raise RunFailed(failed[0])
     if progress.interrupted:
         raise KeyboardInterrupt
+    from simkit.analyse.trajectory import Trajectory
+
     recorded = progress.target.slot.open()
     recorded.classes = loaded  # the experiment's own module among them
     return Trajectory(recorded)

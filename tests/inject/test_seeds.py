@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
-from simkit.inject.seeds import experiment_key, generators, run_seeds, shared_seed
+from simkit.inject.seeds import Generators, experiment_key, run_seeds, shared_seed
 
 roots = st.integers(0, 2**32) | st.integers(0, 2**200)
 seeds = st.integers(0, 2**63 - 1) | st.integers(0, 2**33)
@@ -42,7 +43,7 @@ def test_other_roots_and_experiments_have_other_seeds(other):
 
 @given(st.lists(seeds, min_size=1, max_size=4))
 def test_generators_equal_default_rng(numbers):
-    made = list(generators(np.array(numbers, np.uint64)))
+    made = list(Generators(np.array(numbers, np.uint64)))
     assert len(made) == len(numbers)
     for seed, rng in zip(numbers, made, strict=True):
         expected = np.random.default_rng(seed)
@@ -51,9 +52,53 @@ def test_generators_equal_default_rng(numbers):
         assert rng.random() == expected.random()
 
 
+def arguments(numbers):
+    """Tuples of the generator and its seed, as runs get them."""
+    return Generators(np.array(numbers, np.uint64)).rows(repeat(()), zip(numbers, strict=True))
+
+
+@given(st.lists(seeds, min_size=1, max_size=20), st.integers(0, 2**20 - 1))
+def test_a_generator_that_is_filled_anew_equals_default_rng(numbers, kept):
+    keep = []
+
+    def run(number, rng, seed):
+        expected = np.random.default_rng(seed)
+        assert rng.bit_generator.state == expected.bit_generator.state
+        assert rng.random(dtype="f4") == expected.random(dtype="f4")  # half of a draw is left
+        assert [one.random() for one in rng.spawn(2)] == [one.random() for one in expected.spawn(2)]
+        bits = rng.bit_generator
+        parts = {0: rng, 1: bits, 2: rng.random, 3: bits.seed_seq, 4: np.random.Generator(bits)}
+        if kept >> number & 1:
+            keep.append((number % 5, parts[number % 5], seed, bits.state))
+
+    for number, row in zip(range(len(numbers)), arguments(numbers), strict=True):
+        run(number, *row)
+    for kind, part, seed, state in keep:  # nobody else has drawn from what a run has kept
+        if kind == 3:
+            assert part.generate_state(4).tolist() == np.random.SeedSequence(seed).generate_state(4).tolist()
+            continue
+        bits = part if kind == 1 else part.__self__.bit_generator if kind == 2 else part.bit_generator
+        assert bits.state == state
+
+
+def test_generators_are_filled_anew_only_where_that_is_known_to_be_the_same(monkeypatch):
+    def made():
+        locks = []  # each has one
+        for _, row in zip(range(50), arguments(list(range(50))), strict=True):
+            locks.append(row[0].bit_generator.lock)
+        return len({id(lock) for lock in locks})
+
+    assert made() == 1
+    monkeypatch.setattr("simkit.inject.seeds._is_known", lambda: False)
+    assert [rng.random() for rng, _ in arguments([3, 4])] == [
+        np.random.default_rng(i).random() for i in (3, 4)
+    ]
+    assert made() == 50
+
+
 @given(seeds)
 def test_spawned_generators_equal_those_of_default_rng(seed):
-    (rng,) = generators(np.array([seed], np.uint64))
+    (rng,) = Generators(np.array([seed], np.uint64))
     expected = np.random.default_rng(seed)
     for _ in range(2):  # spawning counts on
         ours, theirs = rng.spawn(2), expected.spawn(2)
@@ -62,14 +107,14 @@ def test_spawned_generators_equal_those_of_default_rng(seed):
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda rng: pickle.loads(pickle.dumps(rng))])
 def test_a_generator_can_be_copied_in_the_middle_of_its_stream(duplicate):
-    (rng,) = generators(np.array([5], np.uint64))
+    (rng,) = Generators(np.array([5], np.uint64))
     rng.random(3)
     again = duplicate(rng)
     assert again.random(4).tolist() == rng.random(4).tolist()
 
 
 def test_the_seed_sequence_of_a_generator_gives_any_words():
-    (rng,) = generators(np.array([5], np.uint64))
+    (rng,) = Generators(np.array([5], np.uint64))
     sequence = np.random.SeedSequence(5)
     for words, dtype in ((4, np.uint64), (4, np.uint32), (7, np.uint32), (2, np.uint64)):
         np.testing.assert_array_equal(

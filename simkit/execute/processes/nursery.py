@@ -172,6 +172,8 @@ def _serve(
     lead_session()
     with ignore_signals():
         is_ready = isolate and sys.platform == "linux"
+        if method == "fork":
+            limit_threads()  # here, once for all workers: looking for the libraries takes as long as short runs
         if is_ready:
             source, method = _ready(source)
         Starter(source, method, owner, orders, news, is_ready=is_ready).serve()
@@ -198,7 +200,7 @@ class Starter:
         self, source: Source, method: Method, owner: int, orders: Any, news: Any, *, is_ready: bool = False
     ) -> None:
         self.source, self.method, self.owner, self.orders, self.news = source, method, owner, orders, news
-        self.is_ready = is_ready  # to fork workers that have nothing to prepare
+        self.is_limited = is_ready or method == "fork"
         self.workers: dict[int, Any] = {}
         self.seats: dict[int, Seat] = {}
         self.sentinels: dict[int, int] = {}  # by number of the worker: readable when it has ended
@@ -241,7 +243,7 @@ class Starter:
         context = multiprocess.get_context(self.method)
         ours, theirs = context.Pipe()
         inherited = [ours, self.orders, self.news] if self.method == "fork" else []
-        args = (theirs, self.source, attrs.evolve(seat, is_limited=self.is_ready), inherited)
+        args = (theirs, self.source, attrs.evolve(seat, is_limited=self.is_limited), inherited)
         process = context.Process(target=_work, args=args, name=f"simkit-worker-{seat.number}")
         with _without_main(), signals_blocked(STOPPING):
             process.start()

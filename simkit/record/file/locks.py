@@ -8,9 +8,9 @@ itself, which all of its names share.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
-import socket
 import time
 from pathlib import Path
 
@@ -222,7 +222,7 @@ def _text(fd: int) -> str:
 
 
 def _me() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}{_job()}"
+    return f"process {os.getpid()} on {platform.node()}{_job()}"
 
 
 def _job() -> str:
@@ -236,7 +236,7 @@ def _job() -> str:
 def _beats(fd: int) -> bool:
     """Whether the holder is a process of another machine that has shown a sign of life lately."""
     match = re.fullmatch(_HOLDER, _text(fd))
-    elsewhere = match is not None and match[2] != socket.gethostname()
+    elsewhere = match is not None and match[2] != platform.node()
     return elsewhere and time.time() - os.fstat(fd).st_mtime < _STALE
 
 
@@ -266,7 +266,7 @@ def writer_of(path: str | os.PathLike[str]) -> str:
 def _is_dead(holder: str) -> bool:
     """Whether a holder was a process of this machine that is gone."""
     match = re.fullmatch(_HOLDER, holder)
-    return match is not None and match[2] == socket.gethostname() and not _is_alive(int(match[1]))
+    return match is not None and match[2] == platform.node() and not _is_alive(int(match[1]))
 
 
 def _is_alive(process: int) -> bool:
