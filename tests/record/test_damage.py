@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -15,9 +17,11 @@ import pandas as pd
 import pytest
 
 import simkit
+from simkit.cli.main import main
 from simkit.errors import Damaged
 from simkit.record.damage import damage_of
 from simkit.record.file.sums import BLOCK
+from simkit.record.file.system import read_at
 
 RUNS = 60
 
@@ -111,6 +115,41 @@ def test_checksums_of_a_kind_that_is_not_known_here_are_not_passed_over(copy):
         Damaged, match="its checksums stand, is of another kind than this simkit writes: a newer"
     ):
         simkit.open(copy)
+
+
+def test_a_disk_that_fails_is_told_from_a_bug(copy, monkeypatch, capsys):
+    offset, size = chunk(copy, "a")
+    offset += size // 2
+
+    def failing(fd, view, start):
+        if start <= offset < start + len(view):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read_at(fd, view, start)
+
+    monkeypatch.setattr("simkit.record.file.sums.read_at", failing)
+    damage = damage_of(copy)
+    [(start, stop)] = damage.places
+    assert start <= offset < stop
+    assert damage.lost["study", "a"]
+    with simkit.open(copy) as traj, pytest.raises(Damaged, match="or its disk is: Input/output error\n"):
+        traj["a"]
+    for verb in (
+        ["show", str(copy), "--run", "0"],
+        ["export", str(copy), "out.h5"],
+        ["diff", str(copy), str(copy)],
+    ):
+        assert main(verb) == 4
+        assert "look after the disk or the connection to it first" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="reads by another call")
+def test_a_read_that_gives_less_is_gone_on_with(copy, monkeypatch):
+    """As one of more than 2 GB does."""
+    whole_read = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda fd, views, start: whole_read(fd, [views[0][:1000]], start))
+    with simkit.open(copy) as traj:
+        assert traj.runs[RUNS - 1].a.tolist() == [RUNS - 1] * 900
+    assert damage_of(copy).places == []
 
 
 READER = """

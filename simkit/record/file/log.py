@@ -32,6 +32,7 @@ from simkit.record.file.sums import (
     Checksums,
     blocks,
     has_trailer,
+    read_of,
     read_trailer,
     write_trailer,
 )
@@ -419,7 +420,7 @@ class LoggedView:
             )
 
     def _read(self, view: memoryview, start: int) -> int:
-        got = read_at(self._fd, view[: max(0, self._end - start)], start)
+        got = read_of(self._path, self._fd, view[: max(0, self._end - start)], start)
         view[got:] = bytes(len(view) - got)
         overlay(self._pages, view, start, self._end)
         return len(view)

@@ -50,16 +50,40 @@ class Checksums:
         buffer = memoryview(bytearray(64 * BLOCK))
         wrong: list[int] = []
         for start in range(0, self.end, len(buffer)):
-            view = buffer[: min(len(buffer), self.end - start)]
-            got = read(view, start)
-            view[got:] = bytes(len(view) - got)
-            first = start // BLOCK
-            present = digests(view)
-            known = self.sums[first : first + len(present)].tolist()
-            wrong += [
-                first + i for i, (was, now) in enumerate(zip(known, present, strict=True)) if was != now
-            ]
+            wrong += self._wrong_in(read, buffer[: min(len(buffer), self.end - start)], start)
         return wrong
+
+    def _wrong_in(self, read: Read, view: memoryview, start: int) -> list[int]:
+        first = start // BLOCK
+        try:
+            got = read(view, start)
+        except OSError:  # the disk does not give all of it: which blocks?
+            if len(view) <= BLOCK:
+                return [first]
+            parts = range(0, len(view), BLOCK)
+            return [n for at in parts for n in self._wrong_in(read, view[at : at + BLOCK], start + at)]
+        view[got:] = bytes(len(view) - got)
+        present = digests(view)
+        known = self.sums[first : first + len(present)].tolist()
+        return [first + i for i, (was, now) in enumerate(zip(known, present, strict=True)) if was != now]
+
+
+def read_of(path: str, fd: int, view: memoryview, offset: int) -> int:
+    """Fill a buffer from an offset of a file; how many bytes were there.
+
+    Raises
+    ------
+    Damaged
+        When the disk, or the connection to it, fails.
+    """
+    try:
+        return read_at(fd, view, offset)
+    except OSError as error:
+        raise Damaged(
+            f"{shown_path(path)} is damaged near byte {offset:,}, or its disk is: {error.strerror or error}\n"
+            f"    look after the disk or the connection to it first; simkit verify --file {shown_path(path)} says"
+            " what can't be read"
+        ) from None
 
 
 def digest(block: memoryview | bytes) -> int:

@@ -38,6 +38,7 @@ from simkit.record.file.sums import (
     computed,
     digest,
     digests,
+    read_of,
     read_trailer,
     write_trailer,
 )
@@ -167,7 +168,7 @@ class TransactionalFile:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        got = read_at(self._fd, view, start)
+        got = read_of(self.path, self._fd, view, start)
         view[got:] = bytes(size - got)
         overlay(self._pages, view, start, self._committed_end)
         self._check(start, start + size)
@@ -184,7 +185,7 @@ class TransactionalFile:
 
     def _read_committed(self, view: memoryview, start: int) -> int:
         """The bytes that were last committed: what has been written over them since does not count."""
-        got = read_at(self._fd, view, start)
+        got = read_of(self.path, self._fd, view, start)
         view[got:] = bytes(len(view) - got)
         overlay(self._before, view, start, self._committed_end)
         return len(view)
