@@ -631,7 +631,20 @@ class Run:
 
     @property
     def has_more(self) -> bool:
-        """Whether there may be anything besides results that were added."""
+        """Whether there may be anything besides results that were added.
+
+        Returns
+        -------
+        bool
+            False where there is certainly no note, file, command or series.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.add(z=6.0)
+        >>> run.has_more
+        False
+        """
         return self._kept is not None
 
     def __repr__(self) -> str:
