@@ -294,12 +294,12 @@ class Effects:
         return frozenset(names)
 
     def _globals(self) -> dict[tuple[ModuleType, str], Any]:
-        """The numbers, texts and the like that the project's modules hold."""
+        """What the variables of the project's modules are bound to; another module is no value."""
         return {
-            (module, name): value
+            (module, name): value if type(value) in _PLAIN else _Bound(value)
             for module in self.modules
             for name, value in list(vars(module).items())
-            if type(value) in _PLAIN and not name.startswith("__")
+            if not name.startswith("__") and not isinstance(value, ModuleType)
         }
 
     def _all(self, done: str = "") -> list[Surrounding]:
@@ -345,8 +345,24 @@ def _seeded() -> dict[str, Any]:
     return {"random": random.Random(0).getstate(), "numpy.random": numbers}
 
 
+class _Bound:
+    """What a variable is bound to, whatever that answers when it is compared."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Bound and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def _to_globals(values: Mapping[tuple[ModuleType, str], Any]) -> None:
-    for (module, name), value in values.items():
+    for (module, name), state in values.items():
+        value = state.value if type(state) is _Bound else state
         if vars(module).get(name, value) is not value:
             setattr(module, name, value)
 

@@ -281,9 +281,10 @@ def test_variables_of_shared_modules_are_those_of_a_fresh_process(project):
         modules = structures[number] = structure(chance)
         names = {each: each if each[:3] == "sim" else f"{each}_{number}" for each in modules}
         for name, (imports, sets) in modules.items():
-            lines = ["X = 0", *(f"import {names[each]} as {each}" for each in imports)]
-            lines += [f"{each}.X = {value}" for each, value in sets]
-            seen = ", ".join(f"{each}.X" for each in imports)
+            form, at = ("[{}]", "[0]") if number % 2 else ("{}", "")  # objects are bound as numbers are
+            lines = [f"X = {form.format(0)}", *(f"import {names[each]} as {each}" for each in imports)]
+            lines += [f"{each}.X = {form.format(value)}" for each, value in sets]
+            seen = ", ".join(f"{each}.X{at}" for each in imports)
             own = f"def {name}_{number}():\n    return str([{seen}])\n"
             lines += ["from simkit import experiment", "@experiment", own] if name[:4] == "sim_" else []
             project.file(f"of{number}/{names[name]}.py", "\n".join(lines))
