@@ -119,8 +119,10 @@ class Continuing(RuleBasedStateMachine):
             warnings.simplefilter("ignore")  # of threads that other tests have left
             child = os.fork()
         if not child:
-            self.go()
-            os._exit(0)
+            try:
+                self.go()
+            finally:  # else an error would go on in a second process of these tests
+                os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         STOP_AT.clear()
         self.go()
