@@ -104,7 +104,7 @@ class Continuing(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 2))
     def interrupt_and_go_on(self, after):
-        self.n += 3
+        self.n = self.most + 3
         self.stop_at(after, signal.SIGINT)
         self.go()
         STOP_AT.clear()
@@ -113,7 +113,7 @@ class Continuing(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(os, "fork"))
     @rule(after=st.integers(0, 2))
     def kill_and_go_on(self, after):
-        self.n += 3
+        self.n = self.most + 3
         self.stop_at(after, signal.SIGKILL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads that other tests have left
@@ -123,8 +123,8 @@ class Continuing(RuleBasedStateMachine):
                 self.go()
             finally:  # else an error would go on in a second process of these tests
                 os._exit(1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         STOP_AT.clear()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         self.go()
 
     def stop_at(self, after, number):
