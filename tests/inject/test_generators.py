@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import sys
 from itertools import combinations
@@ -379,31 +378,3 @@ def test_an_object_that_answers_to_every_name_is_not_asked(project):
     result = project.ok("-n", "1")
     assert "asked" not in result.out + result.err
     assert "asked" not in project.ok("--co").out
-
-
-STANDALONE = """
-from brian2 import NeuronGroup, device, ms, prefs, run, set_device
-from simkit import experiment, product
-
-@experiment
-@product(x=range(1))
-def compiled(x):
-    prefs.codegen.cpp.extra_compile_args_gcc = ["-w", "-O0"]
-    set_device("cpp_standalone", build_on_run=False)
-    cells = NeuronGroup(2, "v : 1")
-    cells.v = "rand()"
-    run(0.1 * ms)
-    device.build()
-    return list(cells.v[:])
-"""
-
-
-@pytest.mark.skipif(not shutil.which("g++") or not shutil.which("make"), reason="programs are compiled")
-def test_a_compiled_device_that_a_run_sets_draws_that_runs_numbers(project):
-    pytest.importorskip("brian2", reason="it is about Brian2")
-    project.file("sim_compiled.py", STANDALONE)
-    project.ok("-n", "1", "--seed", "5")
-    with project.open("compiled-001") as traj:
-        assert len({float(number) for row in traj["result"] for number in row}) == 2
-    assert not (project.path / "output").exists()
-    assert "1 run the same" in project.ok("verify", "results/compiled-001.h5", "--runs", "1", "-n", "0").out
