@@ -32,7 +32,6 @@ from simkit.errors import shown_path
 _GENERATOR: Any = np.random.normal.__self__  # type: ignore[attr-defined]
 _GENERATORS = ("random", "numpy.random")
 _MODULES = "the project's modules"
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _DEVICES = (
     "what was set up for Brian2's standalone device while files were imported is there for {}, too: set it up in the "
     "run, or run each file by a command of its own"
@@ -293,10 +292,10 @@ class Effects:
             waiting += [(Path(str(other.__file__)), other.__package__ or "") for other in ours]
         return frozenset(names)
 
-    def _globals(self) -> dict[tuple[ModuleType, str], Any]:
+    def _globals(self) -> dict[tuple[ModuleType, str], _Bound]:
         """What the variables of the project's modules are bound to; another module is no value."""
         return {
-            (module, name): value if type(value) in _PLAIN else _Bound(value)
+            (module, name): _Bound(value)
             for module in self.modules
             for name, value in list(vars(module).items())
             if not name.startswith("__") and not isinstance(value, ModuleType)
@@ -360,11 +359,10 @@ class _Bound:
         return id(self.value)
 
 
-def _to_globals(values: Mapping[tuple[ModuleType, str], Any]) -> None:
-    for (module, name), state in values.items():
-        value = state.value if type(state) is _Bound else state
-        if vars(module).get(name, value) is not value:
-            setattr(module, name, value)
+def _to_globals(values: Mapping[tuple[ModuleType, str], _Bound]) -> None:
+    for (module, name), bound in values.items():
+        if vars(module).get(name, bound.value) is not bound.value:
+            setattr(module, name, bound.value)
 
 
 @lru_cache(maxsize=1)

@@ -35,7 +35,15 @@ KILLER = """
             if count == LAST:
                 os.kill(OWNER, signal.SIGKILL)
 
+    PIDS = os.path.abspath("pids")
+
+    def note():
+        with open(PIDS, "a") as file:
+            print(os.getpid(), file=file)
+
     if LAST >= 0:
+        note()
+        os.register_at_fork(after_in_child=note)
         sys.addaudithook(look)
     if LAST == 0:
         @atexit.register
@@ -84,14 +92,14 @@ def test_a_kill_at_any_call_leaves_nothing(project, tmp_path, pytestconfig):
         assert newest.status.tolist() == ["done"] * 6, at
         assert newest["b"].tolist() == list(range(6))
         assert (newest["a"][:, 0] == newest["b"]).all()
-    assert not dead_shares()
+    assert left_shared((project.path / "pids").read_text().split()) == []
 
 
 def beside(temp):
     return [path for path in temp.iterdir() if os.path.exists(f"/proc/{path.name.split('-')[2]}")]
 
 
-def dead_shares():
-    here = prefix("x").split("-")[1]
-    names = [name for name in os.listdir(SHARED) if name.startswith(f"simkit-{here}-")] if SHARED else []
-    return [name for name in names if not os.path.exists(f"/proc/{name.split('-')[2]}")]
+def left_shared(processes):
+    """What these processes, which are dead, have left in the shared memory."""
+    starts = tuple(f"{prefix('x').rsplit('-', 4)[0]}-{process}-" for process in processes)
+    return [name for name in os.listdir(SHARED) if name.startswith(starts)] if SHARED else []
