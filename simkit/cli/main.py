@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
-from simkit.cli.hashes import fix_hashes
 from simkit.cli.mistakes import check_word, wrong_options
 from simkit.errors import SimkitError, refused, visible
 
@@ -191,8 +190,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     exit_file = os.environ.pop(
         "SIMKIT_EXIT_CODE", ""
     )  # where the launcher that started this loses exit codes
-    if argv is None:
-        fix_hashes()
     with _outlets() as outlets:
         code = _ended(arguments)
         lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)
