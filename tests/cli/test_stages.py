@@ -299,6 +299,6 @@ def test_ctrl_c_in_the_first_stage_leaves_the_second_alone(project):
     project.until(lambda: file.exists() and len(recorded_runs(file)) > 2)
     process.send_signal(signal.SIGINT)
     (project.path / "hold-build").unlink()
-    process.communicate()
-    assert process.returncode == 2
+    printed = "".join(process.communicate())
+    assert process.returncode == 2, printed
     assert not project.has("results/use-001.h5")
