@@ -90,7 +90,8 @@ class Baseline:
         return surroundings.surroundings(), {**effects().fresh, **self.before[1]}
 
     def give(self, seeds: Array | None) -> None:
-        """Take the seeds of a batch's runs."""
+        """Take the seeds of a batch's runs; none of them has been seeded."""
+        self.position = -1
         self.words = [] if seeds is None else [child_words(seeds, stream.name) for stream in self.streams]
 
     def begin(self, position: int) -> None:

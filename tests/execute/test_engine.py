@@ -150,6 +150,23 @@ def test_here_a_keyboard_interrupt_is_the_callers_unless_a_signal_is_handled():
     assert status == {0: Status.DONE, 1: Status.DONE, 2: Status.FAILED, 3: Status.DONE}
 
 
+def test_a_batch_that_is_stopped_before_its_first_run_is_empty_and_knows_of_no_other():
+    def drawing(x):
+        return np.random.rand()
+
+    space = product(x=range(6))
+    agenda, beat = Worklist(range(6), space.at), local_beat()
+    injector = job_of(drawing, space).injector()
+    portions = [agenda.take(n) for n in (3, 1, 2)]
+    first = injector.batch(portions[0], beat)
+    beat[STOP] = 1.0
+    stopped = [injector.batch(portion, beat) for portion in portions[1:]]
+    assert [len(batch.runs) for batch in (first, *stopped)] == [3, 0, 0]
+    assert not any(batch.warnings for batch in stopped)
+    beat[STOP] = 0.0
+    assert injector.batch(portions[2], beat).runs.tolist() == [4, 5]
+
+
 # Processes
 
 
