@@ -275,28 +275,34 @@ def test_the_papers_figures_and_examples_are_shown_and_made_by_commands(monkeypa
     sys.modules.pop("notebook_cells")
 
 
-# What a block that names no file takes for granted, and what shows that it works.
+EXPERIMENT = """
+import simkit
+
+@simkit.explore(x=[1, 2, 3])
+def experiment(x):
+    return {"z": 2 * x}
+"""
+
+# What a block that names no file takes for granted; what is asked then, and told.
 SNIPPETS = {
     "howto/engines.md": (
-        "from simkit import explore\n"
-        "@explore(x=[1, 2, 3])\ndef experiment(x):\n    return {'z': 2 * x}\ndef make_executor(): ...\n",
+        f"{EXPERIMENT}\ndef make_executor(): ...",
         "print(traj['z'].tolist(), simkit_engines())",
         "[2, 4, 6] {'house': <function make_executor",
     ),
     "reference/hooks.md": (
-        "def make_executor(): ...\n",
+        "def make_executor(): ...",
         "print(simkit_engines())",
         "{'house': <function make_executor",
     ),
     "explanation/randomness.md": (
-        "import simkit\nfrom simkit import experiment\n",
-        "print(simkit.run(simulate, simkit.explore(x=[1])).status, "
-        "simkit.run(translate, simkit.explore(x=[1])).status)",
+        "import simkit\nfrom simkit import experiment",
+        "print(*(simkit.run(f, simkit.explore(x=[1])).status for f in (simulate, translate)))",
         "['done'] ['done']",
     ),
     "howto/brian2.md": (
-        "from brian2 import prefs\nprefs.codegen.target = 'numpy'\n",
-        "import simkit\nprint(simkit.run(network, workers=0)['rate'].shape)",
+        "import brian2, simkit\nbrian2.prefs.codegen.target = 'numpy'",
+        "print(simkit.run(network, workers=0)['rate'].shape)",
         "(2,)",
     ),
 }
@@ -304,7 +310,7 @@ SNIPPETS = {
 
 @pytest.mark.parametrize("page", SNIPPETS)
 def test_code_that_stands_in_no_file_works(page, project):
-    given, shown, expected = SNIPPETS[page]
-    project.file("snippet.py", "\n".join([given, *blocks(page, "python"), shown]))
+    given, asked, told = SNIPPETS[page]
+    project.file("snippet.py", "\n".join([given, *blocks(page, "python"), asked]))
     result = project.python("snippet.py")
-    assert (result.code, expected in result.out) == (0, True), result.out + result.err
+    assert (result.code, told in result.out) == (0, True), result.out + result.err
