@@ -78,7 +78,8 @@ def _state(value: Any) -> Any:
             value.graph,
         ]
     if kind.__module__.startswith(("scipy.integrate", "scipy.optimize")):
-        return dict(value) if isinstance(value, dict) else dict(vars(value))
+        # attributes are in the order in which they were set, which a copy changes
+        return dict(value) if isinstance(value, dict) else dict(sorted(vars(value).items()))
     return _extended(value) if kind.__module__.startswith("kinds.libraries") else None
 
 

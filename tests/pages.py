@@ -10,7 +10,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 import simkit
-from simkit.serve.app import application
+from simkit.serve.app import Page, application
 from simkit.serve.files import Catalogue
 
 TOKEN = "a-token-for-tests"
@@ -40,9 +40,15 @@ SPACE = simkit.product(drive=[0.0, 1.0, 2.0, 3.0], weight=[1.0, 2.0, 3.0], rule=
 Client = Callable[..., Any]
 
 
-def client(places: list[Path], cookie: str = TOKEN, host: str = "127.0.0.1:8800") -> Client:
+def page_of(places: list[Path]) -> Page:
+    """The page of these files and folders."""
+    return Page(Catalogue(places), lambda reading, run: f"simkit replay {run}")
+
+
+def client(places: list[Path] | Page, cookie: str = TOKEN, host: str = "127.0.0.1:8800") -> Client:
     """A browser that knows the token."""
-    app = application(Catalogue(places), lambda reading, run: f"simkit replay {run}", TOKEN, port=8800)
+    page = places if isinstance(places, Page) else page_of(places)
+    app = application(page, TOKEN, port=8800)
     browser = TestClient(app, base_url=f"http://{host}", follow_redirects=False, raise_server_exceptions=True)
     if cookie:
         browser.cookies.set("simkit-8800", cookie)

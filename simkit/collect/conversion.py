@@ -18,6 +18,7 @@ from typing import Any, Literal, Union
 import numpy as np
 
 from simkit.collect.text import Typed, Unfit, is_quantity, parse, quantity, unquoted
+from simkit.declare.annotations import without_aliases
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.values.instances import Stored, among, revived
 
@@ -55,8 +56,8 @@ def unwrapped(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif hasattr(annotation, "__supertype__"):
             annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
+        elif (meant := without_aliases(annotation)) is not annotation:
+            annotation = meant
         else:
             return annotation
 

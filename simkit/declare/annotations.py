@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import attrs
 
@@ -45,12 +45,14 @@ def note(annotation: Any) -> Note:
     """Read one annotation; ``Annotated`` adds a comment (a string) and a `Unit`."""
     if annotation in (inspect.Parameter.empty, inspect.Signature.empty, None):
         return Note()
+    annotation = without_aliases(annotation)
     if typing.get_origin(annotation) is not Annotated:
         return Note(annotation)
     kind, *extras = typing.get_args(annotation)
-    comment = next((extra for extra in extras if isinstance(extra, str)), "")
-    unit = next((extra.symbol for extra in extras if isinstance(extra, Unit)), "")
-    return Note(kind, comment, unit)
+    inner = note(kind)
+    comment = next((extra for extra in extras if isinstance(extra, str)), inner.comment)
+    unit = next((extra.symbol for extra in extras if isinstance(extra, Unit)), inner.unit)
+    return Note(inner.type, comment, unit)
 
 
 def notes(thing: Any) -> Mapping[str, Note]:
@@ -63,3 +65,21 @@ def notes(thing: Any) -> Mapping[str, Note]:
     except Exception:  # noqa: BLE001 - whatever an annotation's evaluation raises
         annotations = getattr(thing, "__annotations__", {})
     return {name: note(annotation) for name, annotation in annotations.items()}
+
+
+def without_aliases(annotation: Any) -> Any:
+    """The type that a name stands for which ``type Rate = …`` gave it, as in ``NDArray[np.float32]``."""
+    while True:
+        alias, given = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+        if type(alias).__name__ != "TypeAliasType":
+            return annotation
+        annotation = _substituted(alias.__value__, alias.__type_params__, given)
+
+
+def _substituted(kind: Any, parameters: Sequence[Any], given: Sequence[Any]) -> Any:
+    """A type with those given in the place of its parameters; the others have a default."""
+    if not all(isinstance(each, TypeVar) for each in parameters):
+        return typing.get_origin(kind) or kind
+    meant = dict(zip(parameters, given, strict=False))
+    wanted = getattr(kind, "__parameters__", ())
+    return kind[tuple(meant.get(each, each) for each in wanted)] if wanted else meant.get(kind, kind)

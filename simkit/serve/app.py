@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -55,7 +55,7 @@ try:
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    from simkit.serve.html import DescribedName, address_query, described, environment
+    from simkit.serve.html import DescribedName, address_query, described, environment, prepare
 except ImportError:
     msg = 'simkit serve needs a few packages more: pip install "simkit[page]"'
     raise SimkitError(msg) from None
@@ -68,21 +68,16 @@ _BYTES = "application/octet-stream"
 _TABLES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
-def application(
-    catalogue: Catalogue, replay: Replay, token: str, *, hosts: tuple[str, ...] = (), port: int = 0
-) -> Guard:
+def application(page: Page, token: str, *, hosts: tuple[str, ...] = (), port: int = 0) -> Guard:
     """The page of some trajectories, as an ASGI application.
 
     Parameters
     ----------
-    replay
-        Gives the command that replays a run.
     token
         What whoever asks must know.
     hosts, port
         What the server is called besides localhost, and where it listens.
     """
-    page = Page(catalogue, replay)
     routes = [
         Route("/", page.answer(page.everything)),
         Route("/view", page.answer(page.view)),
@@ -110,13 +105,35 @@ Answer = Callable[[Mapping[str, str]], Response]
 
 
 class Page:
-    """Answers by opening a file, reading, and closing it."""
+    """Answers by opening a file, reading, and closing it.
+
+    Parameters
+    ----------
+    replay
+        Gives the command that replays a run.
+    """
 
     def __init__(self, catalogue: Catalogue, replay: Replay) -> None:
         self.catalogue, self.replay, self.reader = catalogue, replay, Reader()
         self.templates = environment()
         self.states: dict[Entry, StudyState] = {}
         self.thread = ThreadPoolExecutor(1, "simkit-page")  # each thread would keep memory of its own
+
+    def prepare(self) -> None:
+        """Begin with what the first visitor will ask for, while the browser starts: the newest file and its figures."""
+        self.thread.submit(self._prepare)
+
+    @unasked()
+    def _prepare(self) -> None:
+        with suppress(Exception):  # whoever asks for it is told
+            prepare()
+            entry = self.catalogue.entries()[0]
+            with self.reader.reading(entry) as reading:
+                self.states[entry] = state_of(reading)
+                choice, _ = _choice(reading, {})
+                self._tables(reading, choice, "", 0)
+                for kind in choice.kinds(reading):
+                    _figure(reading, choice, kind, LIGHT)
 
     def answer(self, method: Callable[[Request], Response]) -> Callable[[Request], Any]:
         """An address's method, in the page's thread; what a user can mend is told with a 400."""
@@ -192,7 +209,6 @@ class Page:
         with self.opened(request) as (entry, reading):
             choice, problem = _choice(reading, query)
             sort, page = query.get("sort", ""), _whole(query.get("page", "0"))
-            runs = table(reading, choice.where, sort, page)
             return self.html(
                 "view.html",
                 entry=entry,
@@ -203,14 +219,19 @@ class Page:
                 kinds=choice.kinds(reading),
                 measures=figures.measures(reading),
                 columns=[*reading.columns, "seconds"],
-                table=runs,
                 sort=sort,
-                failures=failures(reading),
-                additions=reading.kept("additions", lambda: additions(reading)),
-                about=reading.kept("about", lambda: _about(reading)),
+                **self._tables(reading, choice, sort, page),
                 several=len(self.catalogue.entries()) > 1,
                 link=_Link(entry.key, {**choice.query(), "sort": sort}),
             )
+
+    def _tables(self, reading: Reading, choice: figures.Choice, sort: str, page: int) -> dict[str, Any]:
+        return {
+            "table": table(reading, choice.where, sort, page),
+            "failures": failures(reading),
+            "additions": reading.kept("additions", lambda: additions(reading)),
+            "about": reading.kept("about", lambda: _about(reading)),
+        }
 
     def state(self, request: Request) -> Response:
         """How far a trajectory is, as a part of a page."""
@@ -302,10 +323,10 @@ class Page:
                 return JSONResponse(_kept_figure(reading, query.get("name", ""), theme))
             if query.get("kind") == "array":
                 name, run = query.get("name", ""), _whole(query.get("run", "0"))
-                drawn = picture(value_of_run(reading, run, name), name, theme)
+                item = json.dumps(json_item(picture(value_of_run(reading, run, name), name, theme))).encode()
             else:
-                drawn = figures.drawn(reading, figures.chosen(reading, query), query.get("kind", ""), theme)
-            return Response(json.dumps(json_item(drawn)), media_type="application/json")
+                item = _figure(reading, figures.chosen(reading, query), query.get("kind", ""), theme)
+            return Response(item, media_type="application/json")
 
     def brush(self, request: Request) -> Response:
         """The condition that selects the runs in a box."""
@@ -344,6 +365,16 @@ class _Link:
         """An address with some choices changed."""
         values = {"t": self.key, **self.query, **{name: str(value) for name, value in changes.items()}}
         return f"/{path}?{address_query(values)}"
+
+
+def _figure(reading: Reading, choice: figures.Choice, kind: str, theme: Theme) -> bytes:
+    """A figure of the runs, as BokehJS takes it."""
+
+    def made() -> bytes:
+        return json.dumps(json_item(figures.drawn(reading, choice, kind, theme))).encode()
+
+    item: bytes = reading.kept(("figure", *choice.query().items(), kind, theme), made)
+    return item
 
 
 def _kept_figure(reading: Reading, name: str, theme: Theme) -> dict[str, Any]:

@@ -151,7 +151,9 @@ class Reader:
 
 def _nbytes(thing: Any) -> int:
     """About how much memory something takes."""
-    return sum(map(_nbytes, thing.values())) if isinstance(thing, dict) else getattr(thing, "nbytes", 1000)
+    if isinstance(thing, dict):
+        return sum(map(_nbytes, thing.values()))
+    return len(thing) if isinstance(thing, bytes) else getattr(thing, "nbytes", 1000)
 
 
 class Reading:

@@ -12,9 +12,8 @@ from collections.abc import Callable
 import attrs
 
 from simkit.errors import SimkitError
-from simkit.serve.app import application
+from simkit.serve.app import Page, application
 from simkit.serve.files import Catalogue
-from simkit.serve.html import prepare
 from simkit.serve.runs import Replay
 
 try:
@@ -73,8 +72,11 @@ def serve(
     listener = _bound(host, port)
     number = int(listener.getsockname()[1])
     token = secrets.token_urlsafe(24)
-    page = application(catalogue, replay, token, hosts=(host,), port=number)
-    config = uvicorn.Config(page, log_level="warning", access_log=False, server_header=False, lifespan="off")
+    page = Page(catalogue, replay)
+    guarded = application(page, token, hosts=(host,), port=number)
+    config = uvicorn.Config(
+        guarded, log_level="warning", access_log=False, server_header=False, lifespan="off"
+    )
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     shown = f"[{name}]" if ":" in name else name
     listening = Listening(
@@ -82,7 +84,7 @@ def serve(
         f"ssh -L {number}:127.0.0.1:{number} {getpass.getuser()}@{socket.gethostname()}",
     )
     tell(listening)
-    threading.Thread(target=prepare, daemon=True).start()  # meanwhile the browser starts
+    page.prepare()
     if browse:
         threading.Thread(target=webbrowser.open, args=(listening.address,), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])

@@ -18,7 +18,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 import simkit
-from simkit.serve.app import application
+from simkit.serve.app import Page, application
 from simkit.serve.files import Catalogue
 
 RULES = ["hebb", "stdp", "none", "bcm", "oja"]
@@ -54,7 +54,7 @@ def main(runs: int, folder: Path) -> None:
     path = folder / "ring.h5"
     if not path.exists():
         simkit.run(ring, SPACE.repeat(runs // len(SPACE)), output=path, workers=2, seed=1).close()
-    browser = TestClient(application(Catalogue([path]), lambda reading, run: "", "token", port=1))
+    browser = TestClient(application(Page(Catalogue([path]), lambda reading, run: ""), "token", port=1))
     browser.base_url = "http://127.0.0.1"
     browser.cookies.set("simkit-1", "token")
     print(f"{runs:,} runs, {path.stat().st_size / 1e6:.1f} MB")

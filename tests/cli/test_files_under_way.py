@@ -11,6 +11,7 @@ import pytest
 import simkit
 from simkit.cli.verbs.repair import repair
 from simkit.errors import FileGone
+from simkit.execute import agenda
 from simkit.record.catalogue import existing
 
 STUDY = """
@@ -83,6 +84,22 @@ def test_a_script_is_told_as_well(study):
     study.write("do", "os.unlink(FILE)")
     with pytest.raises(FileGone, match="removed"):
         simkit.run(study.module("sim_a.py").f)
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_runs_that_were_done_together_with_the_one_that_saw_it_are_kept(study, monkeypatch, how):
+    """The third run's checkpoint sees that the file has gone; those before it are not handed over yet."""
+    monkeypatch.setattr(agenda, "next_size", lambda *_: 3)
+    study.write("sim_a.py", STUDY)
+    what, _ = GONE[how]
+    study.write("do", what)
+    with pytest.raises(FileGone) as error:
+        simkit.run(study.module("sim_a.py").f, workers=0)
+    names = ("moved.h5", "old/f-001.h5", "results/f-002.h5")
+    (kept,) = (path for path in (study.root / name for name in names) if path.exists())
+    assert os.path.relpath(kept) in str(error.value)
+    with simkit.open(kept) as traj:
+        assert traj.where(status="done")["r"].tolist()[:3] == [10, 20, 30]
 
 
 # What stands in the way of the newest trajectory is told before anything is computed.
@@ -189,3 +206,40 @@ def test_what_another_session_did_meanwhile_is_seen(recorded):
         patch.setattr(session, "decide", late)
         with pytest.raises(simkit.SimkitError, match="was changed by another session"):
             simkit.run(f, space)
+
+
+WRITTEN_INTO = {
+    "cut short": "os.truncate(FILE, 0)",
+    "a zeroed page": "file = open(FILE, 'r+b'); file.seek(4096); file.write(bytes(4096)); file.close()",
+    "noise at its head": "file = open(FILE, 'r+b'); file.write(b'noise' * 4000); file.close()",
+    "an older copy of its first half": (
+        "new = FILE.read_bytes(); old = (ROOT / 'old').read_bytes(); file = open(FILE, 'r+b'); "
+        "file.write(old[: len(old) // 2]); file.close()"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN_INTO)
+def test_what_another_program_wrote_into_a_file_under_way_is_never_taken_for_ours(project, how):
+    project.file("sim_a.py", STUDY.replace("run.checkpoint() ", "run.checkpoint(x=x) "))
+    if how.startswith("an older"):
+        project.ok("-n", "0", "sim_a.py::f[0]")
+        shutil.copy(project.path / "results" / "f-001.h5", project.path / "old")
+    project.file("do", WRITTEN_INTO[how])
+    result = project.simkit("-n", "0")
+    assert result.code == 4
+    assert "f-001.h5 was changed by another program while it was being written, near byte" in result.err
+    for words in (
+        ["list"],
+        ["show", "f"],
+        ["export", "results/f-001.h5", "o.csv"],
+        ["verify", "--file", "results/f-001.h5"],
+    ):
+        again = project.simkit(*words)
+        assert again.code in (0, 1, 4), again.err
+        assert "Traceback" not in again.err
+    if project.has("o.csv"):
+        assert all(
+            float(row.split(",")[2] or 10 * float(row.split(",")[1])) == 10 * float(row.split(",")[1])
+            for row in (project.path / "o.csv").read_text().splitlines()[1:]
+        )

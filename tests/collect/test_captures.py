@@ -51,7 +51,6 @@ MADE = {
     "an item of a global": "P = {'k': 0}\ndef g(x):\n    return {'r': x * P['k']}\ndef f(k):\n    P['k'] = k\n    return g\n",
     "an object at module level": "class Model:\n    k = 0\n    def step(self, x):\n        return x * self.k\nM = Model()\ndef g(x):\n    return {'r': M.step(x)}\ndef f(k):\n    M.k = k\n    return g\n",
     "an object with parts that can't be compared": "class Model:\n    def __init__(self):\n        self.k, self.rows = 0, (i for i in [1])\nM = Model()\ndef g(x):\n    return {'r': x * M.k}\ndef f(k):\n    M.k = k\n    return g\n",
-    "objects that hold each other, a thousand deep": "def f(k):\n    chain = [k]\n    for _ in range(1000):\n        chain = [chain, 0]\n    def g(x):\n        one = chain\n        while len(one) > 1:\n            one = one[0]\n        return {'r': x * one[0]}\n    return g\n",
     "a list of objects": "class Model:\n    k = 0\nM = [Model(), object()]\ndef g(x):\n    return {'r': x * M[0].k}\ndef f(k):\n    M[0].k = k\n    return g\n",
     "an attribute of a class": "class Model:\n    k = 0\ndef g(x):\n    return {'r': x * Model.k}\ndef f(k):\n    Model.k = k\n    return g\n",
     "a function in a table": "T = {}\ndef g(x):\n    return {'r': T['h'](x)}\ndef f(k):\n    T['h'] = lambda x: x * k\n    return g\n",
@@ -116,6 +115,13 @@ def test_what_can_not_be_compared_starts_anew_and_says_so(study):
         assert traj["r"].tolist() == [k, 2 * k]
         traj.close()
     assert files(study) == 2
+
+
+def test_objects_that_hold_each_other_a_thousand_deep_start_anew(study):
+    text = "def f(k):\n    chain = [k]\n    for _ in range(1000):\n        chain = [chain]\n    def g(x):\n        one = chain\n        while type(one) is list:\n            one = one[0]\n        return {'r': x * one}\n    return g\n"  # fmt: skip
+    study.write("sim_a.py", HEAD + text)
+    make = study.module("sim_a.py").f
+    assert [values(make(k)) for k in (3, 5)] == [[3, 6], [5, 10]]
 
 
 def test_a_command_does_not_compare_what_its_import_makes(project):

@@ -8,7 +8,7 @@ import typing
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType, TypeVar
 
 import attrs
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from storable import identical
+from typing_extensions import TypeAliasType  # `type X = …`, before Python 3.12 too
 
 from simkit import SimkitError
 from simkit.collect.conversion import convert, expected
@@ -47,6 +48,10 @@ class Cell:
 
 
 Rate = NewType("Rate", float)
+T, U = TypeVar("T"), TypeVar("U")
+Vector = TypeAliasType("Vector", list[T], type_params=(T,))
+Lookup = TypeAliasType("Lookup", dict[U, T], type_params=(T, U))
+Maybe = TypeAliasType("Maybe", T | None, type_params=(T,))
 DAY = datetime.date(2021, 2, 3)
 NOON = datetime.datetime(2021, 2, 3, 12, 30, tzinfo=datetime.UTC)
 UUID = "12345678-1234-5678-1234-567812345678"
@@ -134,6 +139,12 @@ def test_a_value_that_would_lose_something_is_an_error_with_its_source(value, ki
         ({"a": 1}, Mapping[str, int], {"a": 1}),
         (3, Rate, 3.0),
         (3, Annotated[float, "a rate"], 3.0),
+        ([1], Vector[float], [1.0]),
+        ([[1]], Vector[Vector[float]], [[1.0]]),
+        ([1], Vector, [1]),
+        ({"a": 1}, Lookup[float, str], {"a": 1.0}),
+        (1, Maybe[float], 1.0),
+        ([1], Maybe[Vector[float]], [1.0]),
         ("1.10", decimal.Decimal, decimal.Decimal("1.10")),
         (UUID, uuid.UUID, uuid.UUID(UUID)),
         (Cell(), Cell, Cell()),

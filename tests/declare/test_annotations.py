@@ -1,12 +1,17 @@
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import pytest
+from typing_extensions import TypeAliasType  # `type X = …`, before Python 3.12 too
 
 import simkit
 from simkit import Unit
 from simkit.declare.annotations import Note, note, notes
+
+T = TypeVar("T")
+Rate = TypeAliasType("Rate", Annotated[float, "how often", Unit("Hz")])
+Measured = TypeAliasType("Measured", Annotated[T, "as measured"], type_params=(T,))
 
 
 @pytest.mark.parametrize(
@@ -19,6 +24,11 @@ from simkit.declare.annotations import Note, note, notes
         (Annotated[float, Unit("mV"), "potential"], Note(float, "potential", "mV")),
         (Annotated[float, 3, Unit("s")], Note(float, "", "s")),
         (list[int], Note(list[int])),
+        (Rate, Note(float, "how often", "Hz")),
+        (Measured[float], Note(float, "as measured")),
+        (TypeAliasType("Again", Rate), Note(float, "how often", "Hz")),
+        (Annotated[Measured[int], "again", Unit("s")], Note(int, "again", "s")),
+        (Annotated[Rate, "of spikes"], Note(float, "of spikes", "Hz")),
     ],
 )
 def test_an_annotation_tells_type_comment_and_unit(annotation, expected):

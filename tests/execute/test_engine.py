@@ -280,6 +280,7 @@ def given(batch):
     }
 
 
+@pytest.mark.filterwarnings("default:unruly")
 def test_however_batches_are_cut_and_stopped_each_run_is_as_alone():
     space = product(x=range(24))
     job = job_of(unruly, space)

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from pages import HOSTILE, client, ring
+from pages import HOSTILE, client, page_of, ring
 
 import simkit
 from simkit.serve.document import document
@@ -675,3 +675,34 @@ def test_a_file_that_was_replaced_is_another_trajectory(tmp_path):
     page = text(ask("/view?t=f.h5&sort=-result"))
     assert rows(page)[0][3] == "300.0", rows(page)[0]
     assert ask("/view?t=g.h5").status_code == 400
+
+
+def test_what_the_first_visitor_asks_for_is_there_before_and_drawn_anew_when_the_file_changes(
+    tmp_path, monkeypatch
+):
+    def f(x):
+        return {"z": 2.0 * x}
+
+    def record(*values):
+        simkit.run(f, simkit.explore(x=values), output=tmp_path / "f.h5", workers=0).close()
+
+    record(1, 2, 3)
+    page = page_of([tmp_path])
+    page.prepare()
+    page.thread.submit(int).result()  # the one thread: what was asked before is done
+    visit = client(page)
+    figure = unescape(re.search('data-plot="(.*?)"', text(visit("/view?t=f.h5")))[1]) + "&theme=light"
+    with monkeypatch.context() as patch:
+        patch.setattr("simkit.serve.figures.drawn", None)
+        assert data(visit(figure))["points"]["word"] == ["1", "2", "3"]
+    record(1, 2, 3, 4)
+    assert data(visit(figure))["points"]["word"] == ["1", "2", "3", "4"]
+
+
+def test_a_page_of_files_that_can_not_be_read_is_prepared_as_well(tmp_path):
+    (tmp_path / "torn.h5").write_bytes(b"no HDF5")
+    for folder in (tmp_path, tmp_path / "empty"):
+        folder.mkdir(exist_ok=True)
+        page = page_of([folder])
+        page.prepare()
+        assert "simkit" in text(client(page)("/"))
