@@ -1,12 +1,14 @@
 """How do tests start ``simkit`` many hundred times without importing it each time?
 
-A server that has imported what each command imports, and has done nothing else, forks for each command. It is a process
-of its own, at the head of its own session, with its own folder, environment, streams and end; only its start is spared.
-``pytest --exec`` starts each by exec, as a user's shell does, and so do systems without pidfds.
+A server that has imported what each command imports, and has done nothing else, forks for each command; another one has
+imported pandas as well, for the verbs that do. A command is a process of its own, at the head of its own session, with
+its own folder, environment, streams and end; only its start is spared. ``pytest --exec`` starts each by exec, as a
+user's shell does, and so do systems without pidfds.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -23,23 +25,34 @@ from importlib import import_module
 from typing import Any
 
 IMPORTED = (
+    "simkit.cli.hashes",
     "simkit.cli.main",
+    "simkit.cli.command",
+    "simkit.cli.verbs",
+    "simkit.analyse.open",
     "simkit.analyse.show",
+    "simkit.analyse.trajectory",
+    "simkit.execute.launched",
     "simkit.execute.processes.pool",
+    "simkit.provenance.circumstances",
+    "simkit.provenance.git",
+    "simkit.study.bookkeeping",
     "simkit.study.rounds",
     "simkit.study.session",
     "simkit.record.file.transaction",
 )
+TABLES = ("pandas", "simkit.analyse.tables", "simkit.cli.verbs.show", "simkit.cli.verbs.export")
+MAKE_TABLES = {"show", "export", "report"}
 
 
 class Server:
     """The tests' side of the server."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
         self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lock = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(theirs.fileno())],
+            [sys.executable, "-P", __file__, *modules, str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/",  # pipes, as each command has: Python remembers that they can't seek
             env={**os.environ, "PYTHONHASHSEED": "0"},
@@ -57,9 +70,9 @@ class Server:
 
 
 @cache
-def server() -> Server:
-    """One for each process that executes tests; it ends with that."""
-    return Server()
+def server(*more: str) -> Server:
+    """One that has imported these modules as well, for each process that executes tests; it ends with that."""
+    return Server(*IMPORTED, *more)
 
 
 class Forked(subprocess.Popen[str]):
@@ -68,8 +81,9 @@ class Forked(subprocess.Popen[str]):
     def _execute_child(self, words: list[str], *details: Any) -> None:
         cwd, env = details[4:6]
         streams = details[9], details[12], details[14]  # the child's ends of the pipes
+        self.server = server(*(TABLES if MAKE_TABLES & {*words[3:4]} else ()))
         try:
-            self.pid = server().ask({"words": words, "cwd": str(cwd), "env": env}, streams)
+            self.pid = self.server.ask({"words": words, "cwd": str(cwd), "env": env}, streams)
         finally:
             for stream in streams:
                 os.close(stream)
@@ -80,7 +94,7 @@ class Forked(subprocess.Popen[str]):
             descriptor = os.pidfd_open(self.pid)
             select.select([descriptor], [], [])
             os.close(descriptor)
-        pid, status = server().ask({"reap": self.pid})
+        pid, status = self.server.ask({"reap": self.pid})
         return pid, status
 
     def _internal_poll(self, _deadstate: Any = None) -> int | None:
@@ -127,12 +141,30 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     sys.modules["numpy.random"].seed()  # Python's own generator does so itself
 
 
+def _leave(code: int) -> None:
+    """End as an interpreter does, but for the objects: to give each back would copy the server's memory."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    for module in IMPORTED:
+    line_number = int(sys.argv.pop())
+    for module in sys.argv[1:]:
         import_module(module)
+    del sys.argv[1:]
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=int(sys.argv.pop())) as asked:
+    with socket.socket(fileno=line_number) as asked:
         command = _serve(asked)
     _become(*command)
-    runpy.run_module("simkit", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("simkit", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if type(end.code) is int:
+            _leave(end.code)
+        raise

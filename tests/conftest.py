@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import subprocess
@@ -27,7 +28,8 @@ TIMEOUT = 600  # that a command hangs; how long one takes says more of the load
 Record = Callable[..., simkit.Trajectory]
 
 # How long an example takes says more of the machine's load than of simkit.
-settings.register_profile("simkit", deadline=None)
+settings.register_profile("simkit", deadline=None, max_examples=50)
+settings.register_profile("long", deadline=None, max_examples=500)  # --hypothesis-profile=long
 settings.load_profile("simkit")
 
 # What started the tests may ignore these, as nohup does, and programs inherit that.
@@ -48,17 +50,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("simkit")
     group.addoption("--kills", type=int, default=8, help="how many kill -9 in tests/faults/test_kill.py")
     group.addoption(
-        "--mutations", type=int, default=60, help="how many damaged files in tests/record/test_damage.py"
+        "--mutations", type=int, default=30, help="how many damaged files in tests/record/test_damage.py"
     )
     group.addoption(
         "--exec", action="store_true", help="start each command by exec, and import simkit anew in it"
     )
-    group.addoption("--cuts", type=int, default=60, help="how many power cuts in tests/faults/test_power.py")
+    group.addoption("--cuts", type=int, default=24, help="how many power cuts in tests/faults/test_power.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """How commands are started."""
+    """How commands are started; no process compiles simkit for itself."""
     Project.by_exec = config.getoption("--exec")
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(os.path.dirname(simkit.__file__), quiet=2)
 
 
 @attrs.frozen

@@ -273,3 +273,44 @@ def test_the_papers_figures_and_examples_are_shown_and_made_by_commands(monkeypa
     sys.modules.pop("pictures")
     sys.modules.pop("example_folders")
     sys.modules.pop("notebook_cells")
+
+
+EXPERIMENT = """
+import simkit
+
+@simkit.explore(x=[1, 2, 3])
+def experiment(x):
+    return {"z": 2 * x}
+"""
+
+# What a block that names no file takes for granted; what is asked then, and told.
+SNIPPETS = {
+    "howto/engines.md": (
+        f"{EXPERIMENT}\ndef make_executor(): ...",
+        "print(traj['z'].tolist(), simkit_engines())",
+        "[2, 4, 6] {'house': <function make_executor",
+    ),
+    "reference/hooks.md": (
+        "def make_executor(): ...",
+        "print(simkit_engines())",
+        "{'house': <function make_executor",
+    ),
+    "explanation/randomness.md": (
+        "import simkit\nfrom simkit import experiment",
+        "print(*(simkit.run(f, simkit.explore(x=[1])).status for f in (simulate, translate)))",
+        "['done'] ['done']",
+    ),
+    "howto/brian2.md": (
+        "import brian2, simkit\nbrian2.prefs.codegen.target = 'numpy'",
+        "print(simkit.run(network, workers=0)['rate'].shape)",
+        "(2,)",
+    ),
+}
+
+
+@pytest.mark.parametrize("page", SNIPPETS)
+def test_code_that_stands_in_no_file_works(page, project):
+    given, asked, told = SNIPPETS[page]
+    project.file("snippet.py", "\n".join([given, *blocks(page, "python"), asked]))
+    result = project.python("snippet.py")
+    assert (result.code, told in result.out) == (0, True), result.out + result.err

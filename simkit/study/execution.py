@@ -195,8 +195,7 @@ class Execution:
         except KeyboardInterrupt:  # the second Ctrl-C, within a run of this process
             pass
         finally:
-            if not writer.is_gone:
-                self.put(writer)
+            self.put(writer)  # also into a file that has gone from its place: it is kept elsewhere
 
     def gather(self, batch: Batch, writer: BatchPen) -> None:
         """Keep a small batch of done runs for the next commit, since each one written costs as much as many."""

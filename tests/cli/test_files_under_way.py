@@ -11,6 +11,7 @@ import pytest
 import simkit
 from simkit.cli.verbs.repair import repair
 from simkit.errors import FileGone
+from simkit.execute import agenda
 from simkit.record.catalogue import existing
 
 STUDY = """
@@ -83,6 +84,22 @@ def test_a_script_is_told_as_well(study):
     study.write("do", "os.unlink(FILE)")
     with pytest.raises(FileGone, match="removed"):
         simkit.run(study.module("sim_a.py").f)
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_runs_that_were_done_together_with_the_one_that_saw_it_are_kept(study, monkeypatch, how):
+    """The third run's checkpoint sees that the file has gone; those before it are not handed over yet."""
+    monkeypatch.setattr(agenda, "next_size", lambda *_: 3)
+    study.write("sim_a.py", STUDY)
+    what, _ = GONE[how]
+    study.write("do", what)
+    with pytest.raises(FileGone) as error:
+        simkit.run(study.module("sim_a.py").f, workers=0)
+    names = ("moved.h5", "old/f-001.h5", "results/f-002.h5")
+    (kept,) = (path for path in (study.root / name for name in names) if path.exists())
+    assert os.path.relpath(kept) in str(error.value)
+    with simkit.open(kept) as traj:
+        assert traj.where(status="done")["r"].tolist()[:3] == [10, 20, 30]
 
 
 # What stands in the way of the newest trajectory is told before anything is computed.

@@ -95,7 +95,7 @@ def alone(tmp_path_factory):
     return values
 
 
-@pytest.mark.parametrize("way", [("-n", "0"), ("-n", "1"), ("-n", "2", "--start-method", "spawn")])
+@pytest.mark.parametrize("way", [("-n", "0"), ("-n", "1"), ("-n", "1", "--start-method", "spawn")])
 def test_what_importing_a_file_changes_is_not_there_for_another(project, alone, way):
     project.file("shared.py", SHARED)
     for file, text in FILES.items():
@@ -130,7 +130,7 @@ def test_what_is_drawn_while_a_file_is_imported_is_the_same_in_every_process_and
             return W
         """,
     )
-    result = project.ok("-n", "2", "--start-method", "spawn")
+    result = project.ok("-n", "1", "--start-method", "spawn")
     assert "sim_drawn.py draws from numpy.random, or seeds it, while it is imported" in result.out
     project.ok("-n", "0", "--fresh")
     with project.open("drawn-001") as first, project.open("drawn-002") as second:

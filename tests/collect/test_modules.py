@@ -191,7 +191,7 @@ def test_installed_plug_ins_are_found_and_a_broken_one_is_a_warning(project):
 
 
 RUN = "from simkit import experiment, product\n{}\n@experiment\n@product(x=[1, 2])\ndef {}(x):\n    {}\n"
-WORKERS = [("-n", "0"), ("-n", "2"), ("-n", "2", "--start-method", "spawn")]
+WORKERS = [("-n", "0"), ("-n", "2"), ("-n", "1", "--start-method", "spawn")]
 
 
 def values(project, name):

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import qmc
@@ -65,7 +65,6 @@ def test_growing_keeps_the_first_blocks_and_second_order_adds_points_to_each():
 # Morris' design
 
 
-@settings(deadline=None)
 @given(d=st.integers(2, 6), levels=st.sampled_from([2, 4, 6]), seed=st.integers(0, 99))
 def test_a_block_changes_one_name_after_the_other_by_half_the_levels(d, levels, seed):
     names = [f"x{i}" for i in range(d)]

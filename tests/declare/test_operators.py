@@ -16,7 +16,7 @@ SYMBOLS = {"Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "Floo
 small = st.integers(-(2**7), 2**7 - 1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.sampled_from(sorted(SYMBOLS)),
     st.sampled_from(["i1", "i4", "i8"]),

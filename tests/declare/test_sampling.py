@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import qmc
@@ -193,7 +193,6 @@ def test_samples_are_combined_like_any_space():
     assert column(drawn.where("x < 0.5"), "x") == [x for x in column(drawn, "x") if x < 0.5]
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(1, 40),
     method=st.sampled_from(METHODS),

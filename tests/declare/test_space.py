@@ -351,7 +351,6 @@ def column_of(model, name):
     return [point[name] for point in model if name in point]
 
 
-@settings(deadline=None)
 @given(modelled(depth=3), st.data())
 def test_any_space_has_the_points_of_its_model(pair, data):
     space, model = pair
@@ -370,7 +369,6 @@ def test_any_space_has_the_points_of_its_model(pair, data):
     assert points(pickle.loads(pickle.dumps(space))) == model
 
 
-@settings(deadline=None, max_examples=50)
 @given(modelled("a", plain=True), modelled("bc"), modelled("d", plain=True))
 def test_times_is_associative_and_its_left_side_slowest(one, two, three):
     (a, first), (b, second), (c, third) = one, two, three
@@ -384,7 +382,6 @@ def test_times_is_associative_and_its_left_side_slowest(one, two, three):
     assert len(left) == len(first) * len(second) * len(third)
 
 
-@settings(deadline=None, max_examples=50)
 @given(modelled("ab"), modelled("bc"), modelled("ca"))
 def test_plus_is_associative_and_keeps_the_order(one, two, three):
     (a, first), (b, second), (c, third) = one, two, three
@@ -394,14 +391,12 @@ def test_plus_is_associative_and_keeps_the_order(one, two, three):
     assert len(left) == len(a) + len(b) + len(c)
 
 
-@settings(deadline=None, max_examples=50)
 @given(modelled("ab", plain=True), modelled("b", plain=True), modelled("cd"))
 def test_times_distributes_over_a_sum_on_its_left(one, two, three):
     (a, _), (b, _), (c, _) = one, two, three
     assert points((a + b) * c) == points(a * c + b * c)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(-3, 3), max_size=4),
     st.lists(st.integers(-3, 3), max_size=4),
@@ -416,7 +411,6 @@ def test_where_after_a_product_is_the_filtered_list(x, y, condition):
     assert points(product(x=x, y=y).where(condition)) == expected
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(VALUES, max_size=4), max_size=4))
 def test_a_product_is_that_of_itertools(axes):
     assert points(product(axes)) == [
@@ -424,7 +418,7 @@ def test_a_product_is_that_of_itertools(axes):
     ]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(modelled("ab"), st.integers(1, 3), st.integers(0, 5), st.data())
 def test_trials_until_are_any_trials_of_the_points_of_a_space(pair, times, more, data):
     inner, model = pair

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.declare.space import product
@@ -82,7 +82,6 @@ def test_looking_ahead_loses_no_run():
     assert feed.take(1) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 50), st.integers(0, 3), st.randoms())
 def test_each_run_is_handed_out_once_whatever_comes_back(n, workers, random):
     feed = Feed(Worklist(range(n), SPACE.at, workers=workers))
@@ -99,7 +98,6 @@ def test_each_run_is_handed_out_once_whatever_comes_back(n, workers, random):
     assert sorted(executed) == list(range(n))
 
 
-@settings(deadline=None)
 @given(st.integers(1, MESSAGE.runs), st.integers(0, MESSAGE.runs), st.floats(0, 1e4), st.integers(0, 1 << 40))
 def test_portions_grow_slowly_and_stay_within_time_and_memory(size, runs, seconds, nbytes):
     following = next_size(size, runs, seconds, nbytes)

@@ -103,7 +103,7 @@ def kinds(x, rng, seed, random_state, constant, handed, network, noise, drawn, v
     }
 """
 WAYS = (
-    ["-n", "0"], ["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"],
+    ["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"],
 )  # fmt: skip
 SHARED = ("network", "noise", "constant")
 

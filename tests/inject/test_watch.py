@@ -40,7 +40,7 @@ def deep():
 def test_global_generators_are_seeded_per_run_wherever_it_is_made(project):
     project.file("sim_draw.py", GLOBALS)
     project.file("drawing.py", HELPER)
-    ways = [["-n", "0"], ["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"]]
+    ways = [["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"]]
     found = []
     for way in ways:
         result = project.ok("--fresh", "--seed", "8", *way)
@@ -51,7 +51,7 @@ def test_global_generators_are_seeded_per_run_wherever_it_is_made(project):
     for name, column in found[0].items():
         assert len(set(column)) == 40, f"{name}: two runs drew the same"
     project.ok("--fresh", "--seed", "9", "-n", "0")
-    with project.open("draw-005") as traj:
+    with project.open("draw-004") as traj:
         assert not set(values(traj, "a")) & set(found[0]["a"])
 
 
@@ -431,7 +431,7 @@ def test_the_order_of_a_set_of_texts_is_the_same_in_each_session(project, monkey
             return ",".join({"a", "b", "c", "d", "e", "f", "g"})
         """,
     )
-    for way in (["-n", "0"], ["-n", "1"], ["-n", "2", "--start-method", "spawn"]):
+    for way in (["-n", "0"], ["-n", "1"], ["-n", "1", "--start-method", "spawn"]):
         project.ok("--fresh", *way)
     orders = {order for number in (1, 2, 3) for order in project.open(f"sets-00{number}")["result"]}
     assert len(orders) == 1, orders

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
@@ -60,7 +60,6 @@ def test_numbers_do_not_depend_on_the_process(record):
     assert out.stdout.strip() == str(digests(traj))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=6), st.data())
 def test_a_group_is_told_by_all_its_runs_and_their_order(numbers, data):
     array = np.array(numbers, "u8")

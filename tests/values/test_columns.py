@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
@@ -32,7 +32,6 @@ def test_no_rows_can_be_taken_and_read(kind):
     assert len(as_array(none)) == 0
 
 
-@settings(max_examples=150)
 @given(rows.filter(len), st.data())
 def test_taking_rows_is_taking_values(wanted, data):
     index = data.draw(st.lists(st.integers(0, len(wanted) - 1), max_size=6))
@@ -41,7 +40,6 @@ def test_taking_rows_is_taking_values(wanted, data):
     assert all_identical(decode(taken), [wanted[i] for i in index])
 
 
-@settings(max_examples=100)
 @given(rows.filter(len), st.data())
 def test_spread_values_stand_at_their_rows_and_the_others_are_absent(wanted, data):
     n = len(wanted) + data.draw(st.integers(0, 3))
@@ -54,7 +52,6 @@ def test_spread_values_stand_at_their_rows_and_the_others_are_absent(wanted, dat
     assert column.take(index).present().tolist() == column.present()[::-1].tolist()
 
 
-@settings(max_examples=100)
 @given(rows)
 def test_a_column_knows_its_size_and_can_be_read_as_an_array(wanted):
     column = encode(wanted)
@@ -68,7 +65,6 @@ def test_no_values_are_an_empty_column():
     assert decode(Column(2, ())) == [ABSENT, ABSENT]
 
 
-@settings(max_examples=150)
 @given(st.lists(rows, max_size=4))
 def test_columns_end_to_end_are_their_values_end_to_end(parts):
     columns = [encode(part) if part else Column(0, ()) for part in parts]

@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from storable import EXAMPLES, identical, values
 
@@ -49,7 +49,6 @@ def both_nan(a, b) -> bool:
 
 
 @given(values, values)
-@settings(max_examples=150)
 def test_exactly_identical_values_are_the_same(a, b):
     assert not one(a, copy.deepcopy(a))
     if not one(a, b):
@@ -214,7 +213,6 @@ def test_what_can_not_be_stored_is_compared_by_equality():
         digest(len)
 
 
-@settings(max_examples=150)
 @given(st.tuples(values, values))
 def test_two_values_have_one_digest_exactly_if_they_are_identical(pair):
     one, other = pair

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -86,7 +86,6 @@ def test_compress_is_true_or_false():
 DTYPES = st.sampled_from(["i1", "i4", "f8", "c16", "?", "M8[s]", "f2", ">f8"]).map(np.dtype)
 
 
-@settings(max_examples=60)
 @given(DTYPES.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(max_dims=3, max_side=5))), st.booleans())
 def test_a_packed_array_is_the_array_again(array, tall):
     if tall:

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from storable import EXAMPLES, all_identical, values
 
@@ -32,7 +32,6 @@ def test_each_value_comes_back_from_a_column_of_its_own(kind):
         assert all_identical(decode(encode([value])), [value])
 
 
-@settings(max_examples=250)
 @given(rows)
 def test_any_values_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
@@ -89,7 +88,6 @@ def test_a_list_that_contains_itself_is_refused():
     assert "contains itself" in str(explain(endless, "z"))
 
 
-@settings(max_examples=50)
 @given(values)
 def test_what_can_be_kept_needs_no_explanation(value):
     assert explain(value, "z") is None

@@ -15,7 +15,7 @@ STATUS = {20: "failed", 37: "crashed", 60: "crashed", 90: "crashed", 120: "crash
 STATUS |= {170: "failed"}
 
 
-@pytest.mark.parametrize("way", [["-n", "1"], ["-n", "2"], ["-n", "2", "--start-method", "spawn"]])
+@pytest.mark.parametrize("way", [["-n", "1"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"]])
 def test_a_fault_costs_one_run(project, way):
     project.file("sim_faulty.py", FAULTS)
     result = project.simkit("--seed", "6", "-v", *way)

@@ -7,7 +7,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
@@ -26,7 +26,6 @@ SHAPES = [
 DTYPES = ["f8", ">f4", "i2", ">u4", "?", "c16", "f2", "i1"]
 
 
-@settings(max_examples=60)
 @given(
     st.sampled_from(SHAPES), st.sampled_from(DTYPES), st.booleans(), st.integers(0, 9), st.integers(0, 9),
     st.sampled_from([1, 8, 100_000]), st.booleans(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from storable import EXAMPLES, values
 from written import Written, written
@@ -183,7 +183,6 @@ def sessions(draw):
     return n, [(batch, draw(st.booleans())) for batch in kept]
 
 
-@settings(max_examples=300)
 @given(sessions(), st.data())
 def test_whatever_is_written_comes_back(story, data):
     n, batches = story

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transactional import after_a_kill, content, get, put, waiting
 
@@ -148,7 +148,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60)
 @given(steps)
 def test_any_story_keeps_exactly_what_was_committed(story):
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from identity import all_identical
 from kinds import CHECKS, conform
@@ -25,7 +25,6 @@ def test_each_kind_is_kept(check, kind):
 # Whatever NumPy can make
 
 
-@settings(max_examples=60)
 @given(st.lists(structured(), min_size=1, max_size=3))
 def test_any_structured_arrays_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)

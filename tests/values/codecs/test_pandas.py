@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from identity import all_identical
 from kinds import CHECKS, conform
@@ -22,14 +22,12 @@ def test_each_kind_is_kept(check, kind):
     conform(check, TABLES[kind])
 
 
-@settings(max_examples=60)
 @given(st.lists(frames(), min_size=1, max_size=3))
 def test_any_frames_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
     assert all_identical(decode(encode([snapshot(frame, take_apart) for frame in wanted])), wanted)
 
 
-@settings(max_examples=60)
 @given(st.lists(series() | indices(), min_size=1, max_size=3))
 def test_any_series_and_indices_come_back_as_they_were(wanted):
     assert all_identical(decode(encode(wanted)), wanted)
