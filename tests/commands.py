@@ -24,6 +24,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+SIGNAL_AT = (
+    "TESTS_SIGNAL_AT"  # in a command's environment: "NUMBER@CALL …", moments that no clock finds twice
+)
+
 IMPORTED = (
     "simkit.cli.hashes",
     "simkit.cli.main",
@@ -139,6 +143,27 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     time.tzset()
     tempfile.tempdir = None  # what the environment said was remembered
     sys.modules["numpy.random"].seed()  # Python's own generator does so itself
+    if moments := os.environ.pop(SIGNAL_AT, ""):
+        _arrange(moments)
+
+
+def _arrange(moments: str) -> None:
+    """Have this process signalled at the so-manieth call of a function, but none that it forks."""
+    process, calls = os.getpid(), 0
+    waiting = [tuple(map(int, moment.split("@"))) for moment in moments.split()]
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        if event != "call":
+            return
+        calls += 1
+        if not waiting or os.getpid() != process:
+            sys.setprofile(None)
+        elif calls >= waiting[0][1]:
+            os.killpg(process, waiting.pop(0)[0])  # as Ctrl-C at a terminal reaches all of its processes
+
+    sys.setprofile(count)
+    atexit.register(sys.setprofile, None)  # behind that Python itself ends, and no handler is called any more
 
 
 def _leave(code: int) -> None:

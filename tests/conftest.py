@@ -55,6 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--exec", action="store_true", help="start each command by exec, and import simkit anew in it"
     )
+    group.addoption(
+        "--signals", type=int, default=24, help="how many signals in tests/faults/test_signals.py"
+    )
     group.addoption("--cuts", type=int, default=24, help="how many power cuts in tests/faults/test_power.py")
 
 

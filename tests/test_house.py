@@ -58,6 +58,7 @@ LATER = (  # came with features after the house was counted
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("execute/processes/fork", "cli/hashes"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),
+    "record/file/view",
     *("declare/attachment", "declare/external", "declare/workplace", "inject/desk", "execute/resources"),
     *("record/attachments", "analyse/run_files"),
     *(
@@ -103,7 +104,7 @@ ELSEWHERE = {  # modules whose behaviour is tested through the door that they st
     **dict.fromkeys(["execute/tasks", "execute/warden", "execute/transports"], "execute/test_futures.py"),
     "record/file/sums": "record/test_damage.py",
     "record/readings": "collect/test_listener.py",
-    "record/file/system": "record/file/test_log.py",
+    **dict.fromkeys(["record/file/system", "record/file/view"], "record/file/test_log.py"),
     "values/pictures": "values/codecs/test_figures.py",
     "study/answers": "study/test_strategies.py",
     "study/growth": "study/test_strategies.py",

@@ -212,16 +212,27 @@ def _ended(arguments: list[str]) -> int:
         print(visible(f"simkit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("simkit: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except OSError as error:
         if error.filename is None:
-            return _bug()
+            return _interrupted() if _is_by_interrupt(error) else _bug()
         print(visible(f"simkit: {refused(error)}"), file=sys.stderr)
         return LOST if error.errno in _FULL else USAGE
-    except Exception:  # noqa: BLE001 - whatever it is, it is ours
-        return _bug()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+        return _interrupted() if _is_by_interrupt(error) else _bug()
     return code
+
+
+def _interrupted() -> int:
+    print("simkit: interrupted", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _is_by_interrupt(error: BaseException | None) -> bool:
+    """Whether it is what Ctrl-C left half done that failed, as the end of an interrupted call of another library."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 class _Outlet:

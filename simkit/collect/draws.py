@@ -78,7 +78,10 @@ def _package(graph: Graph, path: Path, use: Use) -> str:
 def package_of(value: Any) -> str:
     """The package that an object is from; it is not asked itself."""
     owner = value if isinstance(value, (FunctionType, type)) else type(value)
-    name = value.__name__ if isinstance(value, ModuleType) else owner.__module__
+    try:
+        name = value.__name__ if isinstance(value, ModuleType) else owner.__module__
+    except Exception:  # noqa: BLE001 - a class of a class that answers as it likes
+        return ""
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 

@@ -206,3 +206,40 @@ def test_what_another_session_did_meanwhile_is_seen(recorded):
         patch.setattr(session, "decide", late)
         with pytest.raises(simkit.SimkitError, match="was changed by another session"):
             simkit.run(f, space)
+
+
+WRITTEN_INTO = {
+    "cut short": "os.truncate(FILE, 0)",
+    "a zeroed page": "file = open(FILE, 'r+b'); file.seek(4096); file.write(bytes(4096)); file.close()",
+    "noise at its head": "file = open(FILE, 'r+b'); file.write(b'noise' * 4000); file.close()",
+    "an older copy of its first half": (
+        "new = FILE.read_bytes(); old = (ROOT / 'old').read_bytes(); file = open(FILE, 'r+b'); "
+        "file.write(old[: len(old) // 2]); file.close()"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN_INTO)
+def test_what_another_program_wrote_into_a_file_under_way_is_never_taken_for_ours(project, how):
+    project.file("sim_a.py", STUDY.replace("run.checkpoint() ", "run.checkpoint(x=x) "))
+    if how.startswith("an older"):
+        project.ok("-n", "0", "sim_a.py::f[0]")
+        shutil.copy(project.path / "results" / "f-001.h5", project.path / "old")
+    project.file("do", WRITTEN_INTO[how])
+    result = project.simkit("-n", "0")
+    assert result.code == 4
+    assert "f-001.h5 was changed by another program while it was being written, near byte" in result.err
+    for words in (
+        ["list"],
+        ["show", "f"],
+        ["export", "results/f-001.h5", "o.csv"],
+        ["verify", "--file", "results/f-001.h5"],
+    ):
+        again = project.simkit(*words)
+        assert again.code in (0, 1, 4), again.err
+        assert "Traceback" not in again.err
+    if project.has("o.csv"):
+        assert all(
+            float(row.split(",")[2] or 10 * float(row.split(",")[1])) == 10 * float(row.split(",")[1])
+            for row in (project.path / "o.csv").read_text().splitlines()[1:]
+        )

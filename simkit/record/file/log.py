@@ -15,9 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import struct
-import weakref
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -25,23 +24,22 @@ import numpy as np
 
 from simkit.errors import Damaged, shown_path
 from simkit.record.file.sums import (
-    BLOCK,
     IDENTITY,
     UNKNOWN,
-    BlockCheck,
     Checksums,
     blocks,
     has_trailer,
-    read_of,
-    read_trailer,
     write_trailer,
 )
-from simkit.record.file.system import READ_WRITE, copy_at, exclusive, read_at, remove, share, unlock, write_at
+from simkit.record.file.system import (
+    READ_WRITE,
+    exclusive,
+    read_at,
+    remove,
+    write_at,
+)
 
 PAGE = 4096
-_STEP = 64 << 20  # bytes that are copied at once
-_SMALL = 4096  # bytes of a read that is served from a block
-_MOST_BLOCKS = 16
 _CURE = "\n    nothing was changed; move it away to read the file as it is without these commits"
 _MAGIC, _FRAME_MAGIC = b"SKWAL2\0\0", b"SKFRAME2"
 _HEAD = struct.Struct(f"<8s{IDENTITY}sIQQQI")
@@ -290,159 +288,3 @@ def _check_fit(path: str, fd: int, log: RedoLog) -> None:
             f" {differs}\n"
             "    both stay as they are; if an older copy was put back, put back its log, too, or move this one away"
         )
-
-
-class LoggedView:
-    """A file as it was last committed: what stands in it, and over that what stands in its log.
-
-    It holds the lock that all HDF5 readers hold, so that a writer leaves both as they are meanwhile. Unlike
-    a plain ``h5py.File`` it is not shared with other readers in this process, and so never out of date.
-    Blocks are compared with their checksums before HDF5 gets to see them: where there are no locks, each time.
-
-    Parameters
-    ----------
-    leave
-        Called with the path when the file is closed, or at the process's end, if there is a log beside it.
-
-    Raises
-    ------
-    BlockingIOError
-        While a writer is applying a commit: try again.
-    Damaged
-        When the file has been cut short, or its log or checksums are damaged.
-    OSError
-        When the file can't be opened.
-    """
-
-    def __init__(self, path: str, leave: Callable[[str], None] | None = None) -> None:
-        self._path, self._fd = path, os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._fd).atexit = False  # the system does it then
-        self._is_locked = share(self._fd)
-        if leave is not None:  # called before the other
-            weakref.finalize(self, _leave, path, self._fd, os.getpid(), leave)
-        log, checksums = _state(path, self._fd)
-        self._pages = {} if log is None else log.pages
-        self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
-        self._position = 0
-        self._blocks: dict[int, memoryview] = {}  # read last, by number: small reads lie near each other
-        self.checksums = checksums
-        beside = "" if log is None else log_path(path)
-        self.guard = BlockCheck(path, checksums, again=not self._is_locked, beside=beside)
-
-    def damaged(self) -> list[tuple[int, int]]:
-        """Compare all blocks with their checksums: the first byte of each damaged one, and the byte behind it."""
-        if self.checksums is None:
-            return []
-        wrong = self.checksums.check(self._read)
-        return [(number * BLOCK, min(self._end, (number + 1) * BLOCK)) for number in wrong]
-
-    def copy_to(self, path: str, pause: Callable[[], None]) -> None:
-        """Write what was last committed into another file.
-
-        Parameters
-        ----------
-        pause
-            Called between two steps: the moment for an interrupt.
-        """
-        fd = os.open(path, READ_WRITE | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            done, count = 0, 1
-            while count and done < self._end:
-                pause()
-                count = copy_at(self._fd, fd, done, min(_STEP, self._end - done))
-                done += count
-            for number, page in self._pages.items():
-                size = max(0, min(len(page), self._end - number * PAGE))
-                write_at(fd, memoryview(page)[:size], number * PAGE)
-            os.ftruncate(fd, self._end)
-            if self.checksums is not None:  # what is damaged here is damaged there
-                write_trailer(fd, self.checksums)
-        finally:
-            os.close(fd)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to an offset from the start, the position or the end."""
-        self._position = offset + (0, self._position, self._end)[whence]
-        return self._position
-
-    def tell(self) -> int:
-        """The present offset."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """The bytes from the position on."""
-        buffer = bytearray(self._end - self._position if size < 0 else size)
-        self.readinto(buffer)
-        return bytes(buffer)
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer from the position on, with zeros beyond the end."""
-        view = memoryview(buffer).cast("B")
-        start, size = self._position, len(view)
-        if size < _SMALL and self._is_locked and (block := self._block(start, start + size)) is not None:
-            first = start % BLOCK
-            view[:] = block[first : first + size]
-            self._position = start + size
-            return size
-        self._read(view, start)
-        try:
-            self.guard.check(self._read, start, start + size, view)
-        except Damaged:
-            self._check_present()
-            raise
-        self._position = start + size
-        return size
-
-    def _block(self, start: int, stop: int) -> memoryview | None:
-        """The checked block that holds these bytes; None where they are in two, or go beyond the end."""
-        number = start // BLOCK
-        if (stop - 1) // BLOCK != number or stop > self._end:
-            return None
-        if (block := self._blocks.get(number)) is None:
-            if len(self._blocks) == _MOST_BLOCKS:
-                self._blocks.clear()
-            low, high = number * BLOCK, min((number + 1) * BLOCK, self._end)
-            block = memoryview(bytearray(high - low))
-            self._read(block, low)
-            self.guard.check(self._read, low, high, block)
-            self._blocks[number] = block
-        return block
-
-    def _check_present(self) -> None:
-        """Without locks nobody holds a writer off: is it damage, or has the file been written since?"""
-        if self._is_locked or self.checksums is None:
-            return
-        now = _state(self._path, self._fd)[1]
-        if now is None or now.end != self.checksums.end or (now.sums != self.checksums.sums).any():
-            raise Damaged(
-                f"{shown_path(self._path)} has been written since it was opened: open it again\n"
-                "    (no file can be locked here, so that readers can't hold a writer off)"
-            )
-
-    def _read(self, view: memoryview, start: int) -> int:
-        got = read_of(self._path, self._fd, view[: max(0, self._end - start)], start)
-        view[got:] = bytes(len(view) - got)
-        overlay(self._pages, view, start, self._end)
-        return len(view)
-
-
-def _leave(path: str, fd: int, owner: int, leave: Callable[[str], None]) -> None:
-    """Hold the writer off no longer; a forked child has no part in it."""
-    if os.getpid() == owner:
-        unlock(fd)
-        if os.path.exists(log_path(path)):
-            leave(path)
-
-
-def _state(path: str, fd: int) -> tuple[RedoLog | None, Checksums | None]:
-    """A file's log and checksums; its writer may begin or end at this very moment."""
-    log = read_log(path, fd)
-    if log is not None:
-        return log, log.checksums
-    try:
-        return None, read_trailer(path, fd)
-    except Damaged:
-        log = read_log(path, fd)
-        if log is None:
-            raise
-        return log, log.checksums

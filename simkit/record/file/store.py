@@ -15,9 +15,10 @@ import h5py
 
 from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, shown_path
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
-from simkit.record.file.log import LoggedView, log_path, recover
+from simkit.record.file.log import log_path, recover
 from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
 from simkit.record.file.transaction import TransactionalFile
+from simkit.record.file.view import LoggedView
 from simkit.record.inspection import check_links
 
 _MAKE_ROOM = (
@@ -305,7 +306,11 @@ def open_for_reading(path: Path, *, links: bool = False) -> h5py.File:
         return file
     except Damaged:
         raise
-    except OSError as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+    ) as error:  # as HDF5 and h5py say that they can't make sense of it
         msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
         raise SimkitError(msg) from None
 
@@ -368,7 +373,7 @@ def repaired(path: Path) -> int:
         raise _not_writable(path, error) from None
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     text = str(error)
     return "it is not an HDF5 file" if "signature not found" in text else text
 

@@ -181,6 +181,14 @@ def _bytes(fd: int, offset: int, size: int) -> bytes:
     return bytes(buffer[:got])
 
 
+def altered(path: str, byte: int) -> Damaged:
+    """The error for a block into which somebody else has written while simkit wrote the file."""
+    return Damaged(
+        f"{shown_path(path)} was changed by another program while it was being written, near byte {byte:,}\n"
+        f"    put a copy back, or see what is left of it: simkit verify --file {shown_path(path)}"
+    )
+
+
 class BlockCheck:
     """Compares blocks with their checksums when they are read for the first time.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 try:
@@ -130,6 +130,11 @@ def read_at(fd: int, view: memoryview, offset: int) -> int:
             break
         done += count
     return done
+
+
+def read_parts(fd: int, views: Sequence[memoryview], offset: int) -> bool:
+    """Fill buffers with what follows one upon the other from an offset; False where that takes several calls."""
+    return hasattr(os, "preadv") and os.preadv(fd, views, offset) == sum(map(len, views))
 
 
 def copy_at(source: int, target: int, offset: int, count: int) -> int:

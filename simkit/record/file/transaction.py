@@ -34,6 +34,7 @@ from simkit.record.file.sums import (
     IDENTITY,
     BlockCheck,
     Checksums,
+    altered,
     blocks,
     computed,
     digest,
@@ -302,15 +303,23 @@ class TransactionalFile:
             changed |= dict.fromkeys(number for number in new if number not in changed)
         buffer = memoryview(bytearray(BLOCK))
         for number in [number for number, checksum in changed.items() if checksum is None]:
-            self._check(number * BLOCK, number * BLOCK + 1)
             block = buffer[: max(0, min(BLOCK, self._end - number * BLOCK))]
             got = read_at(self._fd, block, number * BLOCK)
             block[got:] = bytes(len(block) - got)
+            self._check_committed(number, block[: max(0, self._committed_end - number * BLOCK)])
             overlay(self._pages, block, number * BLOCK, min(self._committed_end, self._end))
             changed[number] = digest(block)
         return {
             n: checksum for n, checksum in changed.items() if checksum is not None and n < blocks(self._end)
         }
+
+    def _check_committed(self, number: int, block: memoryview) -> None:
+        """Compare a block that is about to change: what others wrote into it meanwhile gets no checksum of ours."""
+        if number >= len(self._sums) or self._end < self._committed_end:
+            return
+        overlay(self._before, block, number * BLOCK, self._committed_end)
+        if digest(block) != self._sums[number]:
+            raise altered(self.path, number * BLOCK)
 
     def _complete_last_page(self) -> None:
         """What stands behind the old end in its last page was written straight to the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import random
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from transactional import after_a_kill, get, put
 
 from simkit.errors import Damaged
-from simkit.record.file.log import LoggedView, log_path, recover
+from simkit.record.file.log import log_path, recover
+from simkit.record.file.sums import BLOCK
 from simkit.record.file.transaction import TransactionalFile
+from simkit.record.file.view import LoggedView
 
 
 @pytest.fixture
@@ -173,3 +176,46 @@ def test_recovering_tells_how_many_commits_it_replayed(file, path, reader, tmp_p
     shutil.copy(path, copy)
     shutil.copy(log_path(str(path)), log_path(str(copy)))
     assert recover(str(copy)) == 2
+
+
+# What readers read
+
+
+@pytest.fixture
+def noise(path):
+    """A file of 61 blocks and a bit, and what stands in it."""
+    written = random.Random(1).randbytes(61 * BLOCK + 1234)
+    file = TransactionalFile(str(path), create=True)
+    put(file, 0, written)
+    file.commit()
+    file.close()
+    return written
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096, 8191, BLOCK, BLOCK + 1, 65_536, 65_537, 300_000])
+def test_pieces_of_any_size_are_what_was_written(path, noise, size):
+    view, dice = LoggedView(str(path)), random.Random(size)
+    starts = [*range(100, 20 * size, size), *(dice.randrange(len(noise)) for _ in range(20)), 0]
+    for start in starts:
+        view.seek(start)
+        assert (
+            view.read(size) == (noise + bytes(size))[start : start + size]
+            if start < len(noise)
+            else bytes(size)
+        )
+
+
+@pytest.mark.parametrize("size", [1000, 8192, 40_000, 100_000])
+def test_a_damaged_block_costs_only_what_is_read_of_it(path, noise, size):
+    damaged = 30
+    with path.open("r+b") as file:
+        file.seek(damaged * BLOCK + 77)
+        file.write(b"\0\0\0\0")
+    view = LoggedView(str(path))
+    for start in range(0, len(noise) - size, size):
+        view.seek(start)
+        if start < (damaged + 1) * BLOCK and start + size > damaged * BLOCK:
+            with pytest.raises(Damaged, match="near byte 491,520"):
+                view.read(size)
+        else:
+            assert view.read(size) == noise[start : start + size]
