@@ -294,6 +294,8 @@ class Injector:
         function, rows = self.called(columns)
         forked, heard, folders = self.lineage.children, self.hearing.fresh, self.desk.folders
         printed: Sequence[bool] = output.log.printed if output else ()
+        # What another process says in shared memory takes longer to read than a list: now and then is soon enough.
+        asked = beat if isinstance(beat, list) else [0.0] * (STOP + 1)
         take = output.take if output else _nothing
         results: list[Any] = []
         ended: list[float] = []
@@ -301,13 +303,11 @@ class Injector:
         begun = now = due = clock()
         deadline = now + PATIENCE
         for run, row in zip(out.runs, rows, strict=False):
-            if beat[STOP]:
-                break
-            if now >= due or printed:
-                if now > deadline:
+            if now >= due or printed or asked[STOP]:
+                if now > deadline or beat[STOP]:
                     break
+                beat[BEGAN] = now
                 due = take(len(ended), now)
-            beat[BEGAN] = now
             beat[RUN] = run
             try:
                 value = function(*row)
@@ -322,7 +322,7 @@ class Injector:
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
                 position = len(ended)
                 results[position:] = [None]
-                goes_on = self.failed(position, error, self.desk.kept, out, beat)
+                goes_on, due = self.failed(position, error, self.desk.kept, out, beat), 0.0
                 self.desk.leave(error)
                 if not goes_on:
                     break
