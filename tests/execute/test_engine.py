@@ -263,7 +263,7 @@ def unruly(x):
         warnings.warn("unruly", stacklevel=1)
     if x % 6 == 5:
         raise ValueError(f"at {x}")
-    drawn = vars(numpy.random)["ra" + "nd"]() if x % 4 == 1 else 0.0
+    drawn = vars(numpy.random)["r" + "and"]() if x % 4 == 1 else 0.0
     return {"found": found, "drawn": float(drawn)}
 
 
