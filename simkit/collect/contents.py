@@ -52,18 +52,18 @@ _by_identity = attrs.cmp_using(eq=_same)
 
 
 @attrs.frozen
-class Named:
+class ByName:
     """The entries of a table, the elements of a set, or the attributes of an object: what stands under which key."""
 
     keys: tuple[Any, ...] = attrs.field(eq=_by_identity)
     values: tuple[Any, ...] = attrs.field(eq=_by_identity)
 
-    def changed(self, after: Any, now: Any) -> Named:
+    def changed(self, after: Any, now: Any) -> ByName:
         """The change from this to another applied to a third."""
         old, new = self.entries(), after.entries()
         kept = {key: value for key, value in now.entries().items() if key in new or key not in old}
         kept.update({key: value for key, value in new.items() if old.get(key, _LACKING) is not value})
-        return Named(tuple(kept), tuple(kept.values()))
+        return ByName(tuple(kept), tuple(kept.values()))
 
     def entries(self) -> dict[Any, Any]:
         """All as one table."""
@@ -99,8 +99,8 @@ class Whole:
         return Whole(np.where(before != new, new, old).tobytes())
 
 
-Contents: TypeAlias = Named | InOrder | Whole
-CONTENTS = (Named, InOrder, Whole)
+Contents: TypeAlias = ByName | InOrder | Whole
+CONTENTS = (ByName, InOrder, Whole)
 
 
 def contents(namespaces: Iterable[Mapping[str, Any]], foreign: Set[int]) -> dict[Same, Contents]:
@@ -147,9 +147,9 @@ def _inside(value: Any, modules: Set[str] | None) -> Contents | None:
         return None
     if isinstance(value, dict):
         is_usual = type(value).__setitem__ in _SETS_ITEMS and "__loader__" not in value
-        return Named(tuple(value), tuple(value.values())) if is_usual else None
+        return ByName(tuple(value), tuple(value.values())) if is_usual else None
     if type(value) is set:
-        return Named(tuple(value), (True,) * len(value))
+        return ByName(tuple(value), (True,) * len(value))
     if type(value) in (list, deque):
         return InOrder(tuple(value))
     if type(value) is CellType:
@@ -168,7 +168,7 @@ def _whole(value: Any) -> Whole | None:
     return None if generator is None else Whole(pickle.dumps(generator[0]()), is_state=True)
 
 
-def _of_instance(value: Any, modules: Set[str] | None) -> Named | None:
+def _of_instance(value: Any, modules: Set[str] | None) -> ByName | None:
     """The attributes of a class, function or instance of these modules, or of any."""
     of = value if isinstance(value, type | FunctionType) else type(value)
     is_ours = modules is None or of is SimpleNamespace or getattr(of, "__module__", None) in modules
@@ -195,7 +195,7 @@ def _generator(value: Any) -> tuple[Callable[[], Any], Callable[[Any], object]] 
     return None
 
 
-def _attributes(value: Any) -> Named:
+def _attributes(value: Any) -> ByName:
     """The attributes of a class, function or instance, but those of Python's and simkit's own."""
     try:
         own = vars(value) if isinstance(value, type) else object.__getattribute__(value, "__dict__")
@@ -207,7 +207,7 @@ def _attributes(value: Any) -> Named:
         for slot in filter(_is_users, (slots,) if isinstance(slots, str) else slots):
             with suppress(AttributeError):
                 names[slot] = object.__getattribute__(value, slot)
-    return Named(tuple(names), tuple(names.values()))
+    return ByName(tuple(names), tuple(names.values()))
 
 
 def _is_users(name: Any) -> bool:
@@ -224,12 +224,12 @@ def restore(states: Mapping[Same, Contents]) -> None:
 
 def _put_back(value: Any, state: Contents) -> None:
     if isinstance(value, dict):
-        assert isinstance(state, Named)
+        assert isinstance(state, ByName)
         value.clear()
         for key, entry in zip(state.keys, state.values, strict=True):
             value[key] = entry
     elif isinstance(value, set):
-        assert isinstance(state, Named)
+        assert isinstance(state, ByName)
         value.clear()
         value.update(state.keys)
     elif type(value) is CellType:
@@ -242,7 +242,7 @@ def _put_back(value: Any, state: Contents) -> None:
         value.extend(state.values)
     elif isinstance(state, Whole):
         _put_back_whole(value, state.data)
-    elif isinstance(state, Named):
+    elif isinstance(state, ByName):
         _put_back_attributes(value, state)
 
 
@@ -255,7 +255,7 @@ def _put_back_whole(value: Any, data: bytes) -> None:
         generator[1](pickle.loads(data))
 
 
-def _put_back_attributes(value: Any, state: Named) -> None:
+def _put_back_attributes(value: Any, state: ByName) -> None:
     now = _attributes(value)
     put, remove = (type.__setattr__, type.__delattr__) if isinstance(value, type) else (
         object.__setattr__,
