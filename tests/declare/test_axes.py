@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from simkit import SimkitError, explore, product
+from simkit.declare.axes import declared
 
 
 def line_here(text: str) -> bool:
@@ -87,3 +88,22 @@ def test_a_table_is_no_axis(table):
     with pytest.raises(SimkitError, match=r"x is a Data\w+, and a table is no list of values"):
         product(x=table)
     assert product(x=[table])[0]["x"] is table
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        range(3),
+        range(9, 1, -2),
+        range(0),
+        range(2**63 - 2, 2**63 + 2),
+        range(0, 9, 10**30),
+        range(-(2**63), 2, 2**62),
+    ],
+    ids=str,
+)
+def test_a_range_is_the_list_of_its_numbers(values):
+    given, listed = declared("x", values), declared("x", list(values))
+    assert given.elements() == listed.elements() == list(values)
+    assert {type(element) for element in given.elements()} <= {int}
+    assert (given.array.dtype, given.native) == (listed.array.dtype, listed.native)
