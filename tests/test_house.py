@@ -53,7 +53,7 @@ LATER = (  # came with features after the house was counted
     *("values/pictures", "values/codecs/figures", "values/codecs/networkx", "values/codecs/deap"),
     *("collect/conversion", "inject/output", "collect/installed", "declare/hooks"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
-    *("collect/brian", "collect/draws", "collect/effects", "collect/surroundings"),
+    *("collect/brian", "collect/contents", "collect/draws", "collect/effects", "collect/surroundings"),
     *("inject/baseline", "inject/generators"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("execute/processes/fork", "cli/hashes"),

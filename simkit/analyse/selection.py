@@ -420,6 +420,12 @@ def _equal(columns: _Columns, name: str, wanted: Any, closed: Closed) -> Array:
             msg = f"where: no {name} is called {word!r}{did_you_mean(str(word), closed[name])}\n    there are: {known}"
             raise SimkitError(msg)
     column, present = columns.read(name)
+    if (isinstance(wanted, slice) or callable(wanted)) and column.dtype != object:
+        cure = (
+            f'where("1 <= {name} < 2")' if isinstance(wanted, slice) else f"where(lambda {name}: {name} > 1)"
+        )
+        msg = f"where: {name}={briefly(wanted)} is no value: give one or several, or a condition, as {cure}"
+        raise SimkitError(msg)
     try:
         chosen = matching(column[present], wanted)
     except Exception as error:  # noqa: BLE001 - values of the user's own types may raise anything

@@ -24,6 +24,7 @@ import attrs
 import numpy as np
 
 from simkit.collect import brian
+from simkit.collect.contents import Contents, Same, contents, restore
 from simkit.collect.graph import is_project_file
 from simkit.collect.surroundings import LIBRARIES, State, Surrounding, merged, put_back, surroundings
 from simkit.collect.syntax import parsed
@@ -32,6 +33,7 @@ from simkit.errors import shown_path
 _GENERATOR: Any = np.random.normal.__self__  # type: ignore[attr-defined]
 _GENERATORS = ("random", "numpy.random")
 _MODULES = "the project's modules"
+_CONTENTS = "what the project's modules hold"
 _DEVICES = (
     "what was set up for Brian2's standalone device while files were imported is there for {}, too: set it up in the "
     "run, or run each file by a command of its own"
@@ -73,6 +75,8 @@ class Effects:
         What importing a module changed, if anything.
     modules
         Those of the project.
+    foreign
+        By module the identities of objects that it has from libraries.
     present
         The names of the modules that are imported where everything is as now, and by file those where that alone was.
     is_collecting
@@ -89,6 +93,7 @@ class Effects:
         self.states: dict[Path, dict[str, Any]] = {}
         self.of_modules: dict[ModuleType, Effect] = {}
         self.modules: dict[ModuleType, None] = {}
+        self.foreign: dict[ModuleType, frozenset[int]] = {}
         self.present: frozenset[str] = frozenset()
         self.presences: dict[Path, frozenset[str]] = {}
         self.is_collecting = False
@@ -98,6 +103,7 @@ class Effects:
             Surrounding("random", random.getstate, random.setstate),
             Surrounding("numpy.random", _numpy, _to_numpy),
             Surrounding(_MODULES, self._globals, _to_globals),
+            Surrounding(_CONTENTS, self._contents, restore),
         )
 
     @contextmanager
@@ -133,7 +139,14 @@ class Effects:
             self.origin = None
             if not is_one:
                 put_back(self._all(), before)
-            for known in (self.states, self.presences, self.of_modules, self.modules, self.remarks):
+            for known in (
+                self.states,
+                self.presences,
+                self.of_modules,
+                self.modules,
+                self.foreign,
+                self.remarks,
+            ):
                 known.clear()
 
     @contextmanager
@@ -202,9 +215,11 @@ class Effects:
         self._arrive(module.__name__)
         after = self._look(module.__name__)
         effect = Effect({**{name: self.fresh[name] for name in self.fresh if name in after}, **before}, after)
-        if self.origin is not None:  # a variable that came with its module may have been set since
-            came = {each: state for each, state in self.origin[_MODULES].items() if each in after[_MODULES]}
-            effect = attrs.evolve(effect, before={**effect.before, _MODULES: {**came, **before[_MODULES]}})
+        origin = self.origin or {}
+        for part in origin.keys() & {_MODULES, _CONTENTS}:
+            # A variable that came with its module may have been set since, an object that came may have been changed.
+            came = {each: state for each, state in origin[part].items() if each in after[part]}
+            effect = attrs.evolve(effect, before={**effect.before, part: {**came, **before[part]}})
         if any(name in effect.before and effect.before[name] != state for name, state in after.items()):
             self.of_modules[module] = effect
             return effect
@@ -213,10 +228,10 @@ class Effects:
     def _arrive(self, name: str) -> None:
         """A module was loaded: for the other files it is as its import left it."""
         self.fresh.update({one.name: one.look() for one in surroundings(name) if one.library == name})
-        held = self._globals()
+        now: dict[str, dict[Any, Any]] = {_MODULES: self._globals(), _CONTENTS: self._contents()}
         for state in (self.origin or {}, *self.states.values()):
             state.update({each: self.fresh[each] for each in self.fresh.keys() - state.keys()})
-            state[_MODULES] = {**held, **state.get(_MODULES, {})}
+            state.update({part: {**new, **state.get(part, {})} for part, new in now.items()})
 
     def is_new(self, path: Path) -> bool:
         """Whether it is to be found out how importing a file leaves everything."""
@@ -292,14 +307,30 @@ class Effects:
             waiting += [(Path(str(other.__file__)), other.__package__ or "") for other in ours]
         return frozenset(names)
 
-    def _globals(self) -> dict[tuple[ModuleType, str], _Bound]:
+    def _globals(self) -> dict[tuple[ModuleType, str], Same]:
         """What the variables of the project's modules are bound to; another module is no value."""
         return {
-            (module, name): _Bound(value)
+            (module, name): Same(value)
             for module in self.modules
             for name, value in list(vars(module).items())
             if not name.startswith("__") and not isinstance(value, ModuleType)
         }
+
+    def _contents(self) -> dict[Same, Contents]:
+        """What the objects contain that these variables hold."""
+        return contents(map(vars, self.modules), frozenset().union(*map(self._foreign, self.modules)))
+
+    def _foreign(self, module: ModuleType) -> frozenset[int]:
+        """The identities of what a module may have from the libraries that it imports."""
+        if module not in self.foreign:
+            names = _imported(Path(str(module.__file__)), module.__package__ or "")
+            others = [sys.modules[name] for name in names if name in sys.modules]
+            held = (vars(other).values() for other in others if other not in self.modules)
+            known = frozenset(id(value) for values in held for value in values)
+            if _is_initializing(module):
+                return known
+            self.foreign[module] = known
+        return self.foreign[module]
 
     def _all(self, done: str = "") -> list[Surrounding]:
         return [*surroundings(done), *self.own]
@@ -344,22 +375,11 @@ def _seeded() -> dict[str, Any]:
     return {"random": random.Random(0).getstate(), "numpy.random": numbers}
 
 
-class _Bound:
-    """What a variable is bound to, whatever that answers when it is compared."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is _Bound and other.value is self.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
+def _is_initializing(module: ModuleType) -> bool:
+    return bool(getattr(module.__spec__, "_initializing", False))
 
 
-def _to_globals(values: Mapping[tuple[ModuleType, str], _Bound]) -> None:
+def _to_globals(values: Mapping[tuple[ModuleType, str], Same]) -> None:
     for (module, name), bound in values.items():
         if vars(module).get(name, bound.value) is not bound.value:
             setattr(module, name, bound.value)

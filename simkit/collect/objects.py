@@ -167,7 +167,10 @@ class State:
         self.hasher = hashlib.sha256()
         self.seen: dict[int, tuple[int, Any]] = {}  # kept alive: the id of one that is gone may be another's
         self.is_whole = True
-        self.feed(value)
+        try:
+            self.feed(value)
+        except RecursionError:  # a list of a thousand nodes, each of which holds the next
+            self.is_whole = False
 
     @property
     def digest(self) -> str:

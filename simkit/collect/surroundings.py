@@ -24,6 +24,7 @@ import attrs
 import numpy as np
 
 from simkit.collect import brian
+from simkit.collect.contents import CONTENTS
 
 
 @attrs.frozen(eq=False)
@@ -91,6 +92,10 @@ def merged(before: Any, after: Any, now: Any) -> Any:
     """A state with the change from one to another applied to it, where both have the same parts."""
     if before == after:
         return now
+    if before == now:
+        return after
+    if isinstance(before, CONTENTS) and type(before) is type(after) is type(now):
+        return before.changed(after, now)
     if isinstance(before, dict) and isinstance(after, dict) and isinstance(now, dict):
         kept = {name: state for name, state in now.items() if name in after or name not in before}
         moved = [name for name in after if name not in before or before[name] != after[name]]

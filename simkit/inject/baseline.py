@@ -91,7 +91,7 @@ class Baseline:
 
     def give(self, seeds: Array | None) -> None:
         """Take the seeds of a batch's runs; none of them has been seeded."""
-        self.position = -1
+        self.position, self.seeded = -1, []
         self.words = [] if seeds is None else [child_words(seeds, stream.name) for stream in self.streams]
 
     def begin(self, position: int) -> None:
@@ -150,14 +150,14 @@ class Baseline:
 
     def restore(self) -> None:
         """Let everything be as it was before the batch."""
+        if brian2() is not None:
+            device_hook().folder = device_hook().seed = None
         if self.is_as_before or self.is_for_one:
             return
         surroundings.put_back(*self.around())
         for stream, state in zip(self.streams, self.before[0], strict=True):
             if stream.state() != state:
                 stream.restore(state)
-        if brian2() is not None:
-            device_hook().folder = device_hook().seed = None
 
     def judge(self, seconds: Array) -> None:
         """Care for each run of the next batch where most runs take so long that it does not count."""

@@ -28,6 +28,7 @@ from simkit.values.encode import encode, explain
 Beat: TypeAlias = MutableSequence[float]
 RUN, BEGAN, STOP, LOGGED, PROGRAM = range(5)
 SIZE = 5
+ENOUGH = 2.0  # at STOP: as many runs have failed as are wanted; whoever else stops a batch says 1
 BEAT = 8 * SIZE  # bytes per worker in the shared file
 
 

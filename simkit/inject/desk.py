@@ -52,7 +52,8 @@ class Desk:
         self.teardown = ExitStack()
 
     def begin(self, runs: Sequence[int], points: Mapping[str, Values], beat: Beat) -> None:
-        """A batch begins."""
+        """A batch begins; nothing is left of one that an exception has ended."""
+        self.leave()
         self.runs, self.points, self.beat, self.environment, self.make = runs, points, beat, None, None
 
     def lend(self, environment: MutableMapping[str, Any], make: Callable[[], Path]) -> None:

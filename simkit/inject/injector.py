@@ -21,7 +21,7 @@ from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.declare.workplace import Keepers
 from simkit.inject.baseline import Baseline
-from simkit.inject.contact import BEGAN, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
+from simkit.inject.contact import BEGAN, ENOUGH, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
 from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
@@ -36,7 +36,7 @@ from simkit.inject.provide import (
     own_folder,
 )
 from simkit.inject.seeds import RANDOM_STATE, Generators, run_seeds, small_seeds
-from simkit.inject.watch import Hearing, Watch
+from simkit.inject.watch import Hearing, Warned, Watch
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -106,13 +106,14 @@ class Injector:
         self.baseline = Baseline(plan)
         self.vault = None if save is None else Vault(save, self.baseline)
         self.baseline.has_checkpoints = self.vault is not None and "run" in self.wants
-        self.watch: Watch | None = Watch(plan)  # until the first run is over
         self.lineage = Lineage()
+        self.watch: Watch | None = Watch(plan, self.lineage)  # until the first run is over
         self.hearing = Hearing()
         self.failures = 0
         self.broken: str | None = None
         self.ready = False
         self.said = ""  # by fixtures that the runs share, before the first of these
+        self.warned: list[Warned] = []  # what the runs of a batch did that their author may not know of
         self.readings = OpenedFiles(plan.rootdir)
         if plan.sources.loads_by_name:  # another experiment of this process may have loaded them already
             self.readings.new.update(loaded_by_name())
@@ -124,7 +125,7 @@ class Injector:
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""
-        self.ready = True
+        given_before = dict(self.values)
         try:
             for supplier in self.plan.suppliers.values():
                 self.teardown.callback(supplier.close)
@@ -133,6 +134,12 @@ class Injector:
                     self.values[key] = make_shared(node, self.plan, self.values, self.root, self.teardown)
         except Exception as error:  # noqa: BLE001 - whatever the user's fixture raises
             self.broken = str(error)
+        except KeyboardInterrupt:  # they are made anew for the next batch, if there is one
+            self.close()
+            self.values.clear()
+            self.values.update(given_before)
+            raise
+        self.ready = True
         self.baseline.share(self.values)
 
     def close(self) -> str:
@@ -171,6 +178,7 @@ class Injector:
             self.prepare()
             self.said = log.text(position, log.position()) if log else ""
         self.baseline.note()
+        self.warned = []
         if self.watch:
             self.watch.begin()
         failures = self.failures
@@ -179,6 +187,9 @@ class Injector:
             if self.baseline.has_moved():
                 self.baseline.restore()
                 self.failures = failures
+                self.hearing.taken()
+                if beat[STOP] == ENOUGH:  # those failures don't count
+                    beat[STOP] = 0.0
                 discard(batch)
                 batch = self.executed(portion, beat, log)
             return self.with_preface(batch)
@@ -226,12 +237,12 @@ class Injector:
         out.started += epoch
         results = result_columns(self.names, out)
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
-        warnings = self.watch.warnings(results, drawn) if self.watch and out.executed else ()
+        self.warned += self.watch.warnings(results, drawn) if self.watch and out.executed else ()
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, output.texts if output else {}, warnings=warnings, **_said(out.handles, out.runs),
+            out.errors, output.texts if output else {}, warnings=tuple(self.warned), **_said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
@@ -360,7 +371,7 @@ class Injector:
         out.fail(position, user_traceback(error) + hint(error, self.wants) + more)
         self.failures += 1
         if self.failures == self.most_failures:  # the last one that is wanted
-            beat[STOP] = 1.0
+            beat[STOP] = ENOUGH
         if self.on_error:
             self.on_error(error)
         return True

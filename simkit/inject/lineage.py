@@ -38,11 +38,14 @@ class Lineage:
         Pipes that a child must not hold open, or use.
     children
         The child's process number, in a child; empty in the process itself.
+    forks
+        How many children were forked from it.
     """
 
     handlers: Mapping[int, tuple[Handler, Handler]] = attrs.field(factory=dict)
     descriptors: tuple[int, ...] = ()
     children: list[int] = attrs.field(factory=list)
+    forks: int = 0
 
     def __attrs_post_init__(self) -> None:
         _ALIVE.add(self)
@@ -114,6 +117,12 @@ def _unblock() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
 
 
+def _stay_parent() -> None:
+    _unblock()
+    for lineage in list(_ALIVE):
+        lineage.forks += 1
+
+
 def _begin_child() -> None:
     for lineage in list(_ALIVE):
         lineage.leave_behind()
@@ -121,4 +130,4 @@ def _begin_child() -> None:
 
 
 if _FORKS:
-    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_begin_child)
+    os.register_at_fork(before=_block, after_in_parent=_stay_parent, after_in_child=_begin_child)

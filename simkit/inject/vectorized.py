@@ -106,7 +106,6 @@ class VectorInjector(Injector):
         super().__init__(plan, root, shared, **options)
         self.is_unchecked = True  # no run was computed alone so far
         self.is_single = False  # each run is a call of its own, since it draws from global generators
-        self.warned: list[Warned] = []
         # Explored names that some points lack: there they have a constant, and belong to another call.
         self.optional = {
             node.key: node.needs[0].key
@@ -126,8 +125,6 @@ class VectorInjector(Injector):
         """Execute these runs from where everything is now."""
         if self.broken is not None:
             return super().executed(portion, beat, log)
-        if not self.baseline.seeds_each:
-            self.warned = []
         together = self.begun(portion)
         calls, deadline = self.calls(together), time.perf_counter() + PATIENCE
         while calls:

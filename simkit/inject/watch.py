@@ -17,6 +17,7 @@ from simkit.collect.draws import LIBRARIES
 from simkit.collect.plan import Plan, providers_of
 from simkit.declare.forms import Index
 from simkit.inject.contact import RUN, Beat, local_beat
+from simkit.inject.lineage import Lineage
 from simkit.inject.provide import is_copied
 from simkit.values.batch import Heard
 from simkit.values.columns import Column
@@ -34,8 +35,8 @@ Warned = tuple[str, str]  # the name that silences it, none for a remark, and th
 class Watch:
     """Compares what the first run was given, and what is around it, with what it left."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, lineage: Lineage) -> None:
+        self.plan, self.lineage = plan, lineage
         self.changed: dict[str, None] = {}  # the parameters that a run changed in place
         self.files: Mapping[str, Any] = {}
         self.globals: Mapping[str, str] = {}
@@ -45,7 +46,13 @@ class Watch:
     def begin(self) -> None:
         """The first run is about to start."""
         self.files, self.globals, self.libraries = _files(), _globals(self.plan), _libraries()
-        self.processes = _processes()
+        self.processes = self.started()
+
+    def started(self) -> list[str]:
+        """How many processes were forked here, or started through Python's multiprocessing, or dill's."""
+        modules = [sys.modules.get(f"{name}.process") for name in ("multiprocessing", "multiprocess")]
+        counts = [repr(getattr(module, "_process_counter", "count(1)")).strip("'") for module in modules]
+        return [*counts, str(self.lineage.forks)]
 
     def compare(self, passed: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Parameters that the experiment changed in place: it has copies, so the change is lost.
@@ -77,7 +84,7 @@ class Watch:
             *_unequal(self.plan.unequal),
             *_shared(self.files),
             *_moved(self.globals, _globals(self.plan)),
-            *_hidden(self.processes, _processes()),
+            *_hidden(self.processes, self.started()),
             *_large(results),
         )
 
@@ -184,12 +191,6 @@ def _unseeded(names: Sequence[str]) -> Iterable[Warned]:
     if names:
         text = f"a run imported {', '.join(names)}, too late to seed the generator there for this run: "
         yield "unseeded_random", text + "import it at the top of the file"
-
-
-def _processes() -> list[str]:
-    """How many processes were started here through Python's multiprocessing, or dill's."""
-    modules = [sys.modules.get(f"{name}.process") for name in ("multiprocessing", "multiprocess")]
-    return [repr(getattr(module, "_process_counter", "count(1)")).strip("'") for module in modules]
 
 
 def _hidden(before: Sequence[str], after: Sequence[str]) -> Iterable[Warned]:

@@ -185,6 +185,14 @@ def test_where_a_value_is_absent_floats_are_nan_times_nat_and_the_rest_masked(ma
 # where
 
 
+@pytest.mark.parametrize("wanted", [slice(1, 2), lambda x: x > 1, max])
+def test_what_is_no_value_can_be_no_runs(typed, wanted):
+    with pytest.raises(
+        SimkitError, match=r"^where: x=.* is no value: give one or several, or a condition, as where"
+    ):
+        typed.where(x=wanted)
+
+
 def test_where_by_text_function_and_keywords_chained(typed, many):
     chosen = typed.where("x > 0 and name == 'b'")
     assert isinstance(chosen, simkit.Trajectory)

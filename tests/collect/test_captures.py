@@ -117,6 +117,13 @@ def test_what_can_not_be_compared_starts_anew_and_says_so(study):
     assert files(study) == 2
 
 
+def test_objects_that_hold_each_other_a_thousand_deep_start_anew(study):
+    text = "def f(k):\n    chain = [k]\n    for _ in range(1000):\n        chain = [chain]\n    def g(x):\n        one = chain\n        while type(one) is list:\n            one = one[0]\n        return {'r': x * one}\n    return g\n"  # fmt: skip
+    study.write("sim_a.py", HEAD + text)
+    make = study.module("sim_a.py").f
+    assert [values(make(k)) for k in (3, 5)] == [[3, 6], [5, 10]]
+
+
 def test_a_command_does_not_compare_what_its_import_makes(project):
     """A time or a folder at module level differs in each process; what the code says of it is the same."""
     project.file(

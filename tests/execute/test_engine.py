@@ -18,7 +18,7 @@ from simkit.execute.agenda import Agenda, Feed, Worklist
 from simkit.execute.engine import Here, processes
 from simkit.execute.job import Declared, Job, portable
 from simkit.execute.processes.worker import packed, unpacked
-from simkit.inject.contact import STOP, local_beat
+from simkit.inject.contact import STOP, always, local_beat
 from simkit.record.file.store import Store
 from simkit.record.writer import Writer
 from simkit.resume.points import explored_columns
@@ -247,3 +247,107 @@ def test_runs_that_become_slow_in_a_batch_are_shared_with_the_other_worker(proje
         out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(60)]
+
+
+def unruly(x):
+    """Draws unseen, leaves things behind, warns, fails: whatever a run may do to the next one."""
+    import os
+    import warnings
+
+    import numpy
+
+    found = os.environ.get("LEFT_BEHIND", "nothing")
+    if x % 7 == 3:
+        os.environ["LEFT_BEHIND"] = str(x)
+    if x % 5 == 2:
+        warnings.warn("unruly", stacklevel=1)
+    if x % 6 == 5:
+        raise ValueError(f"at {x}")
+    drawn = vars(numpy.random)["r" + "and"]() if x % 4 == 1 else 0.0
+    return {"found": found, "drawn": float(drawn)}
+
+
+def given(batch):
+    """What the runs of a batch gave, by number: status, error, results."""
+    columns = {name: results_of(batch, name) for name in batch.results}
+    return {
+        run: (
+            status,
+            batch.errors.get(run, "").splitlines()[-1:],
+            {n: c[run] for n, c in columns.items() if status == Status.DONE},
+        )
+        for run, status in zip(batch.runs.tolist(), batch.status.tolist(), strict=True)
+    }
+
+
+@pytest.mark.filterwarnings("default:unruly")
+def test_however_batches_are_cut_and_stopped_each_run_is_as_alone():
+    space = product(x=range(24))
+    job = job_of(unruly, space)
+    alone = {}
+    for run in range(24):
+        portion = Worklist(np.array([run]), space.at).take(1)
+        alone |= given(job.injector().batch(portion, local_beat()))
+    assert [status for status, _, _ in alone.values()].count(Status.FAILED) == 4
+    assert len({results["drawn"] for _, _, results in alone.values() if results}) > 3
+    chance = random.Random(17)
+    for _ in range(30):
+        injector, beat, feed, seen = job.injector(), local_beat(), Feed(Worklist(range(24), space.at)), {}
+        while (portion := feed.take(chance.randrange(1, 9))) is not None:
+            beat[STOP] = float(chance.random() < 0.3)
+            batch = injector.batch(portion, beat)
+            assert not (beat[STOP] and len(batch.runs))
+            feed.put_back(portion, len(batch.runs))
+            seen |= given(batch)
+            assert sum(count for _, count in batch.heard) == sum(run % 5 == 2 for run in batch.runs.tolist())
+        assert seen == alone
+
+
+def test_the_failure_that_ends_a_study_is_kept_where_its_batch_is_done_again():
+    def leaving(x):
+        import os
+
+        os.environ["LEFT_BEHIND"] = "1"
+        raise ValueError("told")
+
+    injector, beat = job_of(leaving, product(x=range(5)), most_failures=1).injector(), local_beat()
+    batch = injector.batch(Worklist(range(5), product(x=range(5)).at).take(5), beat)
+    assert [*batch.errors] == [0]
+    assert beat[STOP]
+
+
+COUNTS = []
+
+
+def test_what_the_first_run_is_told_of_is_kept_where_its_batch_is_done_again():
+    def leaving(x):
+        import os
+
+        os.environ["LEFT_BEHIND"] = "1"
+        COUNTS.append(x)
+
+    batch = (
+        job_of(leaving, product(x=range(3)))
+        .injector()
+        .batch(Worklist(range(3), product(x=range(3)).at).take(1), local_beat())
+    )
+    assert "changed_global" in dict(batch.warnings)
+
+
+def test_after_ctrl_c_in_a_run_the_next_has_a_folder_of_its_own():
+    space, folders = product(x=range(3)), []
+
+    def working(x, run):
+        run.command(["true"])
+        folders.append(run.command(["pwd"]).stdout.strip())
+        if len(folders) == 2:
+            raise KeyboardInterrupt
+
+    injector = job_of(working, space).injector(is_interrupt=always)
+    agenda = Worklist(range(3), space.at)
+    injector.batch(agenda.take(1), local_beat())
+    with pytest.raises(KeyboardInterrupt):
+        injector.batch(agenda.take(1), local_beat())
+    injector.batch(agenda.take(1), local_beat())
+    assert len(set(folders)) == 3
+    assert not os.path.exists(folders[2])

@@ -378,3 +378,39 @@ def test_an_object_that_answers_to_every_name_is_not_asked(project):
     result = project.ok("-n", "1")
     assert "asked" not in result.out + result.err
     assert "asked" not in project.ok("--co").out
+
+
+STANDALONE = """
+import re
+from pathlib import Path
+from brian2 import NeuronGroup, device, ms, run, set_device
+from simkit import experiment, product
+
+@experiment
+@product(x=range(2))
+def generated(x):
+    set_device("cpp_standalone", build_on_run=False)
+    cells = NeuronGroup(2, "v : 1")
+    cells.v = "rand()"
+    run(0.1 * ms)
+    device.build(compile=False, run=False)
+    program = Path(device.project_dir, "main.cpp").read_text()
+    return {"seeds": " ".join(re.findall(r"seed\\((\\d+)", program)), "folder": str(device.project_dir)}
+"""
+
+
+def test_the_program_of_a_device_that_a_run_sets_has_that_runs_seed(project):
+    """What is generated tells it: to compile two of them takes a minute."""
+    pytest.importorskip("brian2", reason="it is about Brian2")
+    project.file("sim_generated.py", STANDALONE)
+    project.ok("-n", "1", "--seed", "5")
+    project.ok("-n", "0", "--seed", "5", "--fresh")
+    seeds = []
+    for number in (1, 2):
+        with project.open(f"generated-00{number}") as traj:
+            seeds.append(traj["seeds"].tolist())
+            assert len(set(traj["folder"].tolist())) == 2
+    assert seeds[0] == seeds[1]
+    assert "" not in seeds[0]
+    assert len(set(seeds[0])) == 2
+    assert not (project.path / "output").exists()

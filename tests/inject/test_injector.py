@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from injected import HEAD
 
+import simkit
 from simkit.errors import ProviderFailed
 
 # Parameters
@@ -91,3 +93,32 @@ def f(x, run, trial):
     assert traj["i"].tolist() == [0, 1, 2, 3]
     assert traj["t"].tolist() == traj["trial"].tolist() == [0, 1, 0, 1]
     assert traj["same"].all()
+
+
+def test_fixtures_that_ctrl_c_left_half_made_are_made_anew(study):
+    text = """
+@fixture(scope="experiment")
+def first():
+    events.append("made")
+    yield len(events)
+    events.append("gone")
+
+@fixture(scope="experiment")
+def second(first):
+    if len(events) < 3:
+        raise KeyboardInterrupt
+    return first
+
+@experiment
+@explore(x=[1, 2])
+def f(x, second):
+    return second
+"""
+    study.write("sim_a.py", HEAD + text)
+    module = study.module("sim_a.py")
+    with simkit.start(module.f, output=study.root / "f.h5") as session:
+        assert "result" not in session.run(simkit.explore(x=[1, 2]))
+        assert module.events == ["made", "gone"]
+        results = session.run(simkit.explore(x=[1, 2]))
+    assert module.events == ["made", "gone", "made", "gone"]
+    assert results["result"].tolist() == [3, 3]

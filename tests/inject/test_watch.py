@@ -528,7 +528,7 @@ def test_processes_that_a_run_starts_are_said_to_be_unseen(project):
     project.file(
         "sim_pool.py",
         """
-        import multiprocessing
+        import multiprocessing, os
         from simkit import experiment, product
 
         @experiment
@@ -538,9 +538,21 @@ def test_processes_that_a_run_starts_are_said_to_be_unseen(project):
             child.start()
             child.join()
             return x
+
+        @experiment
+        @product(x=range(2))
+        def forked(x):
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+            return x
         """,
     )
     out = project.ok("-n", "1").out
-    text = "warning: sim_pool.py::pooled: a run started processes: files that they read, and modules that they load"
-    assert out.count(text) == 1, out
+    for name in ("pooled", "forked"):
+        text = (
+            f"warning: sim_pool.py::{name}: a run started processes: files that they read, and modules that"
+        )
+        assert out.count(text) == 1, out
     assert SILENCE.format("unseen_processes") in out
