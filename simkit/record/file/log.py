@@ -131,7 +131,8 @@ def overlay(pages: Mapping[int, bytes | bytearray], view: memoryview, start: int
         page = pages.get(number)
         if page is not None:
             low, high = max(start, number * PAGE), min(start + size, number * PAGE + len(page), end)
-            view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+            if low < high:  # a page that was the file's last one may end before the bytes
+                view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
 
 
 def read_log(path: str, fd: int) -> RedoLog | None:

@@ -11,7 +11,7 @@ import pytest
 from transactional import after_a_kill, get, put
 
 from simkit.errors import Damaged
-from simkit.record.file.log import log_path, recover
+from simkit.record.file.log import log_path, overlay, recover
 from simkit.record.file.sums import BLOCK
 from simkit.record.file.transaction import TransactionalFile
 from simkit.record.file.view import LoggedView
@@ -219,3 +219,12 @@ def test_a_damaged_block_costs_only_what_is_read_of_it(path, noise, size):
                 view.read(size)
         else:
             assert view.read(size) == noise[start : start + size]
+
+
+def test_a_short_page_covers_only_its_own_bytes():
+    """The file has grown behind it since, in the same page."""
+    view = memoryview(bytearray(b"x" * 3000))
+    overlay({0: b"p" * 500}, view, 1000, 4096)
+    assert bytes(view) == b"x" * 3000
+    overlay({0: b"p" * 1500}, view, 1000, 4096)
+    assert bytes(view) == b"p" * 500 + b"x" * 2500
