@@ -21,9 +21,10 @@ function updated(doc, json) {
   return true;
 }
 
-async function draw(figure) {
+const ask = (figure) => fetch(`${figure.dataset.plot}&theme=${theme()}`);
+
+async function draw(figure, asked) {
   const canvas = figure.querySelector(".canvas");
-  const asked = fetch(`${figure.dataset.plot}&theme=${theme()}`); // while the browser still reads Bokeh's script
   await bokeh;
   const answer = await asked;
   if (!answer.ok) {
@@ -58,8 +59,14 @@ async function brushed(figure, view, box) {
   }
 }
 
+// All are asked for while the browser still reads Bokeh's script; what stands first is seen first.
 async function drawAll(root = document) {
-  await Promise.all([...root.querySelectorAll("[data-plot]")].map(draw));
+  const asked = [...root.querySelectorAll("[data-plot]")].map((figure) => [figure, ask(figure)]);
+  Promise.allSettled(asked.map(([, answer]) => answer)); // one that fails is told when its turn comes
+  for (const [figure, answer] of asked) {
+    await draw(figure, answer);
+    await new Promise((resume) => setTimeout(resume)); // it is painted
+  }
   document.body.dataset.drawn = Number(document.body.dataset.drawn || 0) + 1;
 }
 
