@@ -68,7 +68,15 @@ def project_file(namespace: Mapping[str, Any]) -> Path | None:
     file: Any = namespace.get("__file__")
     if file is None and cells_of(namespace) is not None:
         return Path(NOTEBOOK)
-    return Path(os.path.abspath(file)) if is_project_file(file) else None
+    if not is_project_file(file):
+        return None
+    return _path(file) if os.path.isabs(file) else Path(os.path.abspath(file))
+
+
+@lru_cache(maxsize=10_000)
+def _path(file: str) -> Path:
+    """Each file of the project is asked for once per file that is collected."""
+    return Path(os.path.abspath(file))
 
 
 @attrs.frozen(eq=False)

@@ -68,7 +68,13 @@ def turn_to(path: Path, rootdir: Path) -> None:
     is put aside, and comes back when it is their turn again.
     """
     users, own = _users(), _folders(path, rootdir)
-    loaded = [(name, module, _file(module)) for name, module in _importable({*users.folders, *map(str, own)})]
+    if users.own != own:
+        users.own, users.meant = own, {}
+    users.meant.pop(path.stem, None)
+    loaded = [
+        (name, module, _file(module))
+        for name, module in _importable({*users.folders, *map(str, own)}, users.meant)
+    ]
     kept = [entry for entry in sys.path if entry not in users.folders or Path(entry) in own]
     new = [str(folder) for folder in own if str(folder) not in kept]
     users.folders.update(new)
@@ -78,6 +84,8 @@ def turn_to(path: Path, rootdir: Path) -> None:
         if meant != file and not (is_collected(module) and meant in (None, path)):
             names = [each for each in sys.modules if each == name or each.startswith(f"{name}.")]
             users.aside[name, file] = {each: sys.modules.pop(each) for each in names}
+        elif meant in (None, file):
+            users.meant[name] = module
     for name in {name for name, _ in users.aside} - sys.modules.keys():
         meant = _meant(name, own)
         sys.modules.update(users.aside.pop((name, meant), {}))
@@ -132,6 +140,8 @@ class _Users(ModuleType):
         The folders that were put on the path.
     aside
         Modules by their name and file, each with those below it, that have no place in ``sys.modules`` now.
+    own, meant
+        The folders of the file whose turn it is, and the modules that are what their names mean there.
     """
 
     def __init__(self) -> None:
@@ -139,6 +149,8 @@ class _Users(ModuleType):
         self.__path__: list[str] = []
         self.folders: set[str] = set()
         self.aside: dict[tuple[str, Path | None], dict[str, ModuleType]] = {}
+        self.own: list[Path] = []
+        self.meant: dict[str, ModuleType] = {}
 
 
 def _users() -> _Users:
@@ -159,12 +171,12 @@ def _above_package(path: Path) -> Path:
     return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
 
 
-def _importable(folders: set[str]) -> list[tuple[str, ModuleType]]:
-    """The top-level modules that lie in these folders."""
+def _importable(folders: set[str], known: Mapping[str, ModuleType]) -> list[tuple[str, ModuleType]]:
+    """The top-level modules that lie in these folders, but for those that are known."""
     tops = [
         (n, m)
         for n, m in list(sys.modules.items())
-        if "." not in n and n not in (USERS, "__main__", "simconf")
+        if "." not in n and n not in (USERS, "__main__", "simconf") and known.get(n) is not m
     ]
     return [(name, module) for name, module in tops if str(home_of(module)) in folders]
 
