@@ -184,7 +184,10 @@ def _captured(value: Any, *, known: bool = False) -> tuple[str, str]:
     """The fingerprint of a value; of one whose definition is known, of as much as can be compared."""
     state = State(value)
     simple = isinstance(value, (str, int, float, complex, tuple, list, dict))
-    shown = reprlib.repr(value) if simple else type(value).__name__
+    try:
+        shown = reprlib.repr(value) if simple else type(value).__name__
+    except ValueError:  # an integer of more than 4,300 digits
+        shown = type(value).__name__
     return state.digest if state.is_whole or known else "", shown
 
 

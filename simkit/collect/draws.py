@@ -19,7 +19,7 @@ from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place, project_file
 from simkit.collect.objects import attributes, carried, names_of
 from simkit.collect.scopes import Use
-from simkit.declare.tags import own_attributes
+from simkit.declare.tags import own_attributes, pretends
 
 RANDOM, NUMPY = "random", "numpy.random"
 BRIAN2, NUMBA, TORCH = "brian2", "numba", "torch"
@@ -129,7 +129,7 @@ def generators_in(value: Any, label: str, given: Sequence[Any] = ()) -> Iterator
     waiting, seen = [(label, value)], set[int]()
     while waiting and len(seen) < _MOST:
         name, one = waiting.pop(0)
-        if isinstance(one, _PLAIN) or id(one) in seen:
+        if pretends(one) or isinstance(one, _PLAIN) or id(one) in seen:
             continue
         seen.add(id(one))
         if isinstance(one, _KINDS) or _is_torchs(one):

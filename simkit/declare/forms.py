@@ -458,5 +458,8 @@ _SHOWN = 6  # values of an axis that is written out
 def _word(value: Any) -> str:
     """A value in some characters, the same in each process."""
     with np.printoptions(legacy="1.25", threshold=_SHOWN, edgeitems=2):  # 2.0 rather than np.float64(2.0)
-        text = " ".join(repr(value).split())
+        try:
+            text = " ".join(repr(value).split())
+        except ValueError:  # an integer of more than 4,300 digits
+            return f"<{type(value).__name__}>"
     return text if len(text) <= 60 and " at 0x" not in text else f"<{type(value).__name__}>"

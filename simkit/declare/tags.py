@@ -137,6 +137,14 @@ def own_attributes(thing: Any) -> Mapping[str, Any]:
     return attributes if isinstance(attributes, Mapping) else {}
 
 
+def pretends(thing: Any) -> bool:
+    """Whether an object says that it is of another class, as proxies and mocks with a specification do."""
+    try:
+        return thing.__class__ is not type(thing)
+    except Exception:  # noqa: BLE001 - one whose object is gone
+        return True
+
+
 def mark(thing: Any, **changes: Any) -> None:
     """Change what an object's tag says; it can be of one kind only."""
     tag = tag_of(thing) or Tag()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections.abc
 import os
 import unittest.mock
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -199,7 +201,12 @@ class Unreadable(collections.abc.Mapping):
 
 
 @pytest.mark.parametrize(
-    "make", [Opaque, Silent, Failing, Unreadable, unittest.mock.MagicMock, lambda: Opaque]
+    "make",
+    [
+        *[Opaque, Silent, Failing, Unreadable, unittest.mock.MagicMock, lambda: Opaque],
+        *[partial(unittest.mock.MagicMock, spec=kind) for kind in (dict, list, np.ndarray)],
+        *[lambda: weakref.proxy(Opaque), lambda: 10**5000],
+    ],
 )
 def test_a_value_that_can_not_be_kept_costs_no_other(make, tmp_path):
     def f(x, run):
@@ -219,6 +226,39 @@ def test_a_value_that_can_not_be_kept_costs_no_other(make, tmp_path):
         assert "result bad: cannot store" in traj.error(1)
         assert "result nested.lost: cannot store" in traj.error(2)
         assert "simkit.Codec" in traj.error(1)
+
+
+STRANGE = """
+    import weakref
+    from unittest.mock import MagicMock, Mock
+    import numpy as np
+    from simkit import experiment, explore
+
+    ANYTHING = Mock(), MagicMock()
+    PRETENDING = MagicMock(spec=dict)
+    LIKE_A_LIST = MagicMock(spec=list)
+    LIKE_AN_ARRAY = MagicMock(spec=np.ndarray)
+    PROXY = weakref.proxy(Mock)
+    HUGE = 10**5000
+
+    @experiment
+    @explore(x=[1, 2])
+    def uses(x):
+        known = [ANYTHING, PRETENDING, LIKE_A_LIST, LIKE_AN_ARRAY, PROXY]
+        return len(known) * x + HUGE - HUGE
+    """
+
+
+def test_what_pretends_to_be_of_another_class_may_stand_in_a_module(project):
+    project.file("sim_strange.py", STRANGE)
+    project.ok("-n", "0")
+    assert project.open("uses-001")["result"].tolist() == [5, 10]
+    project.file("sim_axis.py", STRANGE.replace("x=[1, 2]", "x=[1, HUGE]").replace("uses", "axis"))
+    refused = project.simkit("sim_axis.py")
+    assert (refused.code, "parameter x: cannot store an integer of thousands of digits" in refused.err) == (
+        4,
+        True,
+    )
 
 
 def test_what_a_failed_run_gave_is_replaced_by_its_next_attempt(tmp_path, monkeypatch):
