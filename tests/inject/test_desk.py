@@ -208,5 +208,5 @@ def test_functions_of_a_script_name_their_templates_from_its_folder(tmp_path, mo
     def local(x, run):
         return run.template(tmp_path / "in.txt", "out.txt").read_text()
 
-    traj = simkit.run(local, product(x=np.array([0.5, 1.5])))
+    traj = simkit.run(local, product(x=np.array([0.5, 1.5])), output="local.h5")
     assert traj["result"].tolist() == ["0.5", "1.5"]

@@ -229,7 +229,7 @@ def test_the_callers_generators_are_put_back(project, monkeypatch):
     def draws(x):
         return random.random() + np.random.rand()
 
-    simkit.run(draws, simkit.explore(x=[1, 2, 3]), workers=0)
+    simkit.run(draws, simkit.explore(x=[1, 2, 3]), output="draws.h5", workers=0)
     assert (random.random(), np.random.rand()) == expected
 
 
