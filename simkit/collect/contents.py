@@ -226,7 +226,7 @@ def _put_back(value: Any, state: Contents) -> None:
     if isinstance(value, dict):
         assert isinstance(state, ByName)
         value.clear()
-        for key, entry in zip(state.keys, state.values, strict=True):
+        for key, entry in state.entries().items():  # a Counter's update adds
             value[key] = entry
     elif isinstance(value, set):
         assert isinstance(state, ByName)
@@ -256,13 +256,11 @@ def _put_back_whole(value: Any, data: bytes) -> None:
 
 
 def _put_back_attributes(value: Any, state: ByName) -> None:
-    now = _attributes(value)
     put, remove = (type.__setattr__, type.__delattr__) if isinstance(value, type) else (
         object.__setattr__,
         object.__delattr__,
     )  # fmt: skip
-    before = dict(zip(state.keys, state.values, strict=True))
-    held = dict(zip(now.keys, now.values, strict=True))
+    before, held = state.entries(), _attributes(value).entries()
     for name in held.keys() - before.keys():
         remove(value, name)
     for name, entry in before.items():

@@ -25,6 +25,7 @@ from simkit.collect.graph import project_file
 from simkit.collect.syntax import normal_form
 from simkit.declare.tags import Tag, own_attributes, pretends
 from simkit.values.compare import digest
+from simkit.values.encode import LONG
 
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), BuiltinFunctionType, Tag, type(...))
 _MOST = 5_000  # objects that are looked at: a table of functions is small, and a table of numbers holds none
@@ -143,7 +144,6 @@ def _bytecode(code: CodeType) -> str:
     return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
 
 
-_LONG = 14_000  # bits: Python makes no decimals of more than 4,300 digits
 _SIMPLE = (str, bytes, int, float, complex, bool, type(None), type(...), enum.Enum, os.PathLike)
 # What is seeded for each run, or has no state that a result could depend on: that there is one is what counts.
 _STATELESS = (
@@ -188,7 +188,7 @@ class State:
         self.note(kind.__module__, kind.__qualname__)
         if pretends(value):
             self.is_whole = False
-        elif kind is int and value.bit_length() > _LONG:
+        elif kind is int and value.bit_length() > LONG:
             self.note(hex(value))
         elif isinstance(value, _SIMPLE):
             self.note(str(value) if isinstance(value, os.PathLike) else value)

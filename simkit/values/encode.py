@@ -19,7 +19,7 @@ from simkit.values.registry import codec_named, codec_of, is_numpy_scalar
 
 # Arrays of this size stay apart, so that each can become a chunk of its own without another copy.
 BIG = 65_536
-_LONG = 14_000  # bits: Python makes no decimals of more than 4,300 digits
+LONG = 14_000  # bits: Python makes no decimals of more than 4,300 digits
 
 
 Part = tuple[Index | None, Node]
@@ -58,7 +58,7 @@ def integers(values: Sequence[Any]) -> list[Part]:
     try:
         return [(None, Leaf("int", np.array(values, "i8")))]
     except OverflowError:
-        if max(map(int.bit_length, values)) > _LONG:
+        if max(map(int.bit_length, values)) > LONG:
             raise Unstorable("", "an integer of thousands of digits") from None
         parts: list[Part] = []
         for at, group in split(values, lambda v: -(2**63) <= v < 2**63):
