@@ -194,6 +194,8 @@ class Steady:
 
     def listen(self, report: RunReport) -> None:
         """Tell the sampler what a run under way reports; answer for it whether that run shall stop."""
+        if report.run not in self.under_way:
+            return  # a task that was given up, and its run done again, goes on elsewhere
         report.asked, report.told = self.asked, self.conversation.told
         report.stop = self.reported(report)
 
