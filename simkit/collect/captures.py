@@ -18,7 +18,7 @@ import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place
-from simkit.collect.objects import State, attributes, carried, held, named, names_of, source_of
+from simkit.collect.objects import State, attributes, carried, held, is_made, named, names_of, source_of
 from simkit.collect.scopes import uses
 
 _PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
@@ -124,7 +124,8 @@ def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
                 if name in memos and _may_be_memo(value):
                     continue
                 if isinstance(value, (FunctionType, type)) and name != "__wrapped__":
-                    yield f"{function.__qualname__}: {name}", (State(named(value)).digest, value.__qualname__)
+                    state = State(value if isinstance(value, type) and is_made(value) else named(value))
+                    yield f"{function.__qualname__}: {name}", (state.digest, value.__qualname__)
                 elif name not in own and not _is_code(value):
                     yield f"{function.__qualname__}: {name}", _captured(value)
 

@@ -65,6 +65,14 @@ def attributes(kind: type) -> dict[str, Any]:
     return {name: value for name, value in vars(kind).items() if not name.startswith("__")}
 
 
+def is_made(kind: type) -> bool:
+    """Whether no module has a class under its name: a function made it, with values that no source tells."""
+    place: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        place = vars(place).get(name) if isinstance(place, ModuleType | type) else None
+    return place is not kind
+
+
 def carried(function: FunctionType) -> dict[str, Any]:
     """What a function carries with it, by name: closed-over values, defaults, attributes."""
     values = dict(getattr(function, "__dict__", {}))
@@ -218,13 +226,24 @@ class State:
                 self.all(item for pair in sorted(carried(value).items()) for item in pair)
             case type():
                 self.note(value.__module__, value.__qualname__)
+                self.made(value)
             case _ if isinstance(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
                 self.feed(own_attributes(value)["py_func"])
             case _:
+                self.made(type(value))
                 try:
                     self.note(digest(value))
                 except Exception:  # noqa: BLE001 - it can't be stored, and its class may raise anything
                     self.parts(value)
+
+    def made(self, kind: type) -> None:
+        """Let count the data of a class that was made while code ran; the others' are in the code."""
+        if is_made(kind):
+            data = vars(kind) if kind.__module__ == "types" else attributes(kind)  # that of make_dataclass
+            plain = {
+                n: part for n, part in data.items() if n[0] != "_" and not hasattr(type(part), "__get__")
+            }
+            self.all(item for pair in sorted(plain.items()) for item in pair)
 
     def parts(self, value: Any) -> None:
         """Let count the items or attributes of an object that can't be stored."""
