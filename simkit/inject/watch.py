@@ -16,6 +16,7 @@ from simkit.collect.code import globals_of
 from simkit.collect.draws import LIBRARIES
 from simkit.collect.plan import Plan, providers_of
 from simkit.declare.forms import Index
+from simkit.declare.reflection import is_a, is_one_of, module_of, own_attributes
 from simkit.inject.contact import RUN, Beat, local_beat
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import is_copied
@@ -235,7 +236,8 @@ def _globals(plan: Plan) -> dict[str, str]:
     """The state of what the modules hold that the experiment needs, as far as it is plain data."""
     own = [globals_of(thing) for thing in (plan.function, *providers_of(plan.nodes))]
     files = {os.path.join(plan.rootdir, name) for name in plan.sources.files}
-    others = [vars(m) for m in list(sys.modules.values()) if getattr(m, "__file__", None) in files]
+    loaded = map(own_attributes, list(sys.modules.values()))
+    others = [names for names in loaded if type(names.get("__file__")) is str and names["__file__"] in files]
     modules = {id(names): names for names in (*own, *others)}
     shown = {str(names.get("__name__", "")) for names in modules.values()}
     told: set[int] = set()  # objects that several modules hold are one
@@ -252,7 +254,7 @@ def _states(names: Mapping[str, Any], modules: Set[str], told: set[int]) -> Iter
                 yield place, digest(part)
             except Exception:  # noqa: BLE001 - it holds objects, such as a library's tables: no plain data
                 continue
-            if type(value) not in _SINGLE:
+            if not is_one_of(type(value), *_SINGLE):
                 told.add(id(value))
 
 
@@ -261,18 +263,19 @@ def _parts(place: str, value: Any, modules: Set[str]) -> Iterator[tuple[str, Any
     if _is_plain(value):
         yield place, value
         return
-    of = value if isinstance(value, (type, FunctionType)) else type(value)
-    if getattr(of, "__module__", None) in modules and isinstance(getattr(value, "__dict__", None), Mapping):
-        for name, part in list(vars(value).items()):
+    of = value if is_a(value, type, FunctionType) else type(value)
+    if module_of(of) in modules:
+        for name, part in list(own_attributes(value).items()):
             if not name.startswith("_") and _is_plain(part):
                 yield f"{place}.{name}", part
 
 
 def _is_plain(value: Any) -> bool:
     """Whether it is data of moderate size."""
-    if issubclass(type(value), np.ndarray):  # a mock may only say that it is one
-        return bool(value.nbytes <= _MANY)
-    return type(value) in _SINGLE or (type(value) in _SIZED and len(value) <= _MANY)
+    if is_a(value, np.ndarray):
+        return bool(np.ndarray.view(value, np.ndarray).nbytes <= _MANY)
+    kind = type(value)  # which may not be hashed: its own class may raise anything
+    return is_one_of(kind, *_SINGLE) or (is_one_of(kind, *_SIZED) and len(value) <= _MANY)
 
 
 def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Warned]:

@@ -185,6 +185,26 @@ def sync_folder(folder: os.PathLike[str]) -> None:
         os.close(fd)
 
 
+CLOSED = (
+    "a run closed it, as os.closerange() does\n    let runs be processes of their own: -n 1, or more of them"
+)
+
+
+def identity_of(fd: int) -> tuple[int, int]:
+    """What tells an open file from others; nothing that is equal to one where it is not open."""
+    try:
+        there = os.fstat(fd)
+    except OSError:
+        return (-1, -1)
+    return there.st_dev, there.st_ino
+
+
+def close_own(fd: int, identity: tuple[int, int]) -> None:
+    """Close a file, unless a run has closed it: its number may be another file's by now."""
+    if identity_of(fd) == identity:
+        os.close(fd)
+
+
 def is_at(fd: int, path: str) -> bool:
     """Whether a path still leads to an open file. Some network file systems number files anew now and then."""
     mine = os.fstat(fd)

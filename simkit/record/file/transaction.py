@@ -17,6 +17,7 @@ error is kept, further writes stay in memory, and `commit` raises it.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -44,9 +45,12 @@ from simkit.record.file.sums import (
     write_trailer,
 )
 from simkit.record.file.system import (
+    CLOSED,
     PATIENCE,
     READ_WRITE,
+    close_own,
     exclusive,
+    identity_of,
     read_at,
     remove,
     sync,
@@ -87,7 +91,7 @@ class TransactionalFile:
         self._position = 0
         self._error: OSError | None = None
         self._truncate_to: int | None = None
-        self._log = -1
+        self._log, self._own = -1, {self._fd: identity_of(self._fd)}
         try:
             log = None if create or uncommitted else fitting_log(path, self._fd)
             self._begin(log, create=create, uncommitted=uncommitted)
@@ -169,6 +173,10 @@ class TransactionalFile:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
+        try:
+            self._check_own()
+        except OSError as error:
+            self._give_up(error)
         got = read_of(self.path, self._fd, view, start)
         view[got:] = bytes(size - got)
         overlay(self._pages, view, start, self._committed_end)
@@ -201,6 +209,7 @@ class TransactionalFile:
         if inside < size:
             try:
                 self._check(start + inside, start + size)
+                self._check_own()
                 write_at(self._fd, view[inside:], start + inside)
                 self._note(view[inside:], start + inside)
             except OSError as error:
@@ -244,6 +253,22 @@ class TransactionalFile:
         self._pages[number] = page
         return page
 
+    def _check_own(self) -> None:
+        """See that no run has closed our files: their numbers may be those of files of its own by now."""
+        if self._is_whole():
+            return
+        mine = self._own.pop(self._fd)
+        self._own.clear()
+        fd = os.open(self.path, READ_WRITE)  # so that HDF5 can read what it needs to close
+        if identity_of(fd) == mine:
+            self._fd, self._own = fd, {fd: mine}
+        else:
+            os.close(fd)
+        raise OSError(errno.EBADF, CLOSED)
+
+    def _is_whole(self) -> bool:
+        return all(identity_of(fd) == identity for fd, identity in self._own.items())
+
     def _give_up(self, error: OSError) -> None:
         if self._error is None:
             self._error, self._truncate_to = error, self._committed_end
@@ -268,6 +293,7 @@ class TransactionalFile:
         if self._error is not None:
             raise self._error
         try:
+            self._check_own()
             self._commit()
         except OSError as error:
             self._give_up(error)
@@ -432,8 +458,9 @@ class TransactionalFile:
             if self.durable:
                 sync_folder(Path(path).parent)
         if self._log >= 0:
-            os.close(self._log)
+            close_own(self._log, self._own.pop(self._log))
         self._log = fd
+        self._own[fd] = identity_of(fd)
 
     @property
     def number(self) -> int:
@@ -460,11 +487,11 @@ class TransactionalFile:
     def close(self) -> None:
         """Close the file; a log that could not be applied stays for the next one to open it."""
         end = self._committed_end if self._truncate_to is None else self._truncate_to
-        applied = not self._waits
+        applied = not self._waits and self._fd in self._own and self._is_whole()
         if applied:
             applied = self._write_trailer(end)
-        os.close(self._fd)
-        os.close(self._log)
+        for fd, identity in self._own.items():
+            close_own(fd, identity)
         if applied:
             remove(log_path(self.path))
 
