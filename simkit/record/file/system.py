@@ -185,9 +185,47 @@ def sync_folder(folder: os.PathLike[str]) -> None:
         os.close(fd)
 
 
-CLOSED = (
-    "a run closed it, as os.closerange() does\n    let runs be processes of their own: -n 1, or more of them"
-)
+class Owned:
+    """The files that this process opened for itself; a run may close them, and their numbers be another file's."""
+
+    def __init__(self) -> None:
+        self.identities: dict[int, tuple[int, int]] = {}
+
+    def add(self, fd: int) -> int:
+        """Remember which file a descriptor is of."""
+        self.identities[fd] = identity_of(fd)
+        return fd
+
+    def are_open(self) -> bool:
+        """Whether all descriptors are those of the files that were opened."""
+        return all(identity_of(fd) == identity for fd, identity in self.identities.items())
+
+    def again(self, fd: int, path: str) -> int:
+        """A file that was closed, opened once more for what has to be read of it; the others are left alone."""
+        identity = self.identities[fd]
+        self.identities.clear()
+        try:
+            new = os.open(path, READ_WRITE)
+        except OSError:  # it has gone from its place
+            return -1
+        if identity_of(new) == identity:
+            self.identities[new] = identity
+            return new
+        os.close(new)
+        return -1
+
+    def close(self, *fds: int) -> None:
+        """Close these, or all, but those that were closed already."""
+        for fd in fds or tuple(self.identities):
+            identity = self.identities.pop(fd)
+            if identity_of(fd) == identity:
+                os.close(fd)
+
+
+def closed_by_run() -> OSError:
+    """What is said when runs have closed a file of ours."""
+    cure = "let runs be processes of their own: -n 1, or more of them"
+    return OSError(errno.EBADF, f"a run closed it, as os.closerange() does\n    {cure}")
 
 
 def identity_of(fd: int) -> tuple[int, int]:
@@ -197,12 +235,6 @@ def identity_of(fd: int) -> tuple[int, int]:
     except OSError:
         return (-1, -1)
     return there.st_dev, there.st_ino
-
-
-def close_own(fd: int, identity: tuple[int, int]) -> None:
-    """Close a file, unless a run has closed it: its number may be another file's by now."""
-    if identity_of(fd) == identity:
-        os.close(fd)
 
 
 def is_at(fd: int, path: str) -> bool:

@@ -17,7 +17,6 @@ error is kept, further writes stay in memory, and `commit` raises it.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -45,12 +44,11 @@ from simkit.record.file.sums import (
     write_trailer,
 )
 from simkit.record.file.system import (
-    CLOSED,
     PATIENCE,
     READ_WRITE,
-    close_own,
+    Owned,
+    closed_by_run,
     exclusive,
-    identity_of,
     read_at,
     remove,
     sync,
@@ -84,22 +82,21 @@ class TransactionalFile:
     ) -> None:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(path, flags, 0o644)
+        self._owned = Owned()
+        self._fd = self._owned.add(os.open(path, flags, 0o644))
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
         self._position = 0
         self._error: OSError | None = None
         self._truncate_to: int | None = None
-        self._log, self._own = -1, {self._fd: identity_of(self._fd)}
+        self._log = -1
         try:
             log = None if create or uncommitted else fitting_log(path, self._fd)
             self._begin(log, create=create, uncommitted=uncommitted)
             self._apply(final=False)
         except OSError:  # no room: the checksums stay where they are
-            for fd in (self._fd, self._log):
-                if fd >= 0:
-                    os.close(fd)
+            self._owned.close()
             raise
 
     def _begin(self, log: RedoLog | None, *, create: bool, uncommitted: bool) -> None:
@@ -173,10 +170,7 @@ class TransactionalFile:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        try:
-            self._check_own()
-        except OSError as error:
-            self._give_up(error)
+        self._check_own()
         got = read_of(self.path, self._fd, view, start)
         view[got:] = bytes(size - got)
         overlay(self._pages, view, start, self._committed_end)
@@ -201,6 +195,7 @@ class TransactionalFile:
 
     def write(self, buffer: Any) -> int:
         """Write at the position; never fails, see the module."""
+        self._check_own()
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
         inside = max(0, min(size, self._committed_end - start))
@@ -209,7 +204,6 @@ class TransactionalFile:
         if inside < size:
             try:
                 self._check(start + inside, start + size)
-                self._check_own()
                 write_at(self._fd, view[inside:], start + inside)
                 self._note(view[inside:], start + inside)
             except OSError as error:
@@ -254,20 +248,10 @@ class TransactionalFile:
         return page
 
     def _check_own(self) -> None:
-        """See that no run has closed our files: their numbers may be those of files of its own by now."""
-        if self._is_whole():
-            return
-        mine = self._own.pop(self._fd)
-        self._own.clear()
-        fd = os.open(self.path, READ_WRITE)  # so that HDF5 can read what it needs to close
-        if identity_of(fd) == mine:
-            self._fd, self._own = fd, {fd: mine}
-        else:
-            os.close(fd)
-        raise OSError(errno.EBADF, CLOSED)
-
-    def _is_whole(self) -> bool:
-        return all(identity_of(fd) == identity for fd, identity in self._own.items())
+        """Write nothing more once a run has closed our files: their numbers may be those of files of its own."""
+        if not self._owned.are_open():
+            self._fd = self._owned.again(self._fd, self.path)
+            self._give_up(closed_by_run())
 
     def _give_up(self, error: OSError) -> None:
         if self._error is None:
@@ -290,10 +274,10 @@ class TransactionalFile:
             When the disk is full, or a write failed since the last commit; nothing of this transaction
             counts then.
         """
+        self._check_own()
         if self._error is not None:
             raise self._error
         try:
-            self._check_own()
             self._commit()
         except OSError as error:
             self._give_up(error)
@@ -458,9 +442,8 @@ class TransactionalFile:
             if self.durable:
                 sync_folder(Path(path).parent)
         if self._log >= 0:
-            close_own(self._log, self._own.pop(self._log))
-        self._log = fd
-        self._own[fd] = identity_of(fd)
+            self._owned.close(self._log)
+        self._log = self._owned.add(fd)
 
     @property
     def number(self) -> int:
@@ -487,11 +470,10 @@ class TransactionalFile:
     def close(self) -> None:
         """Close the file; a log that could not be applied stays for the next one to open it."""
         end = self._committed_end if self._truncate_to is None else self._truncate_to
-        applied = not self._waits and self._fd in self._own and self._is_whole()
+        applied = not self._waits and self._fd >= 0 and self._owned.are_open()
         if applied:
             applied = self._write_trailer(end)
-        for fd, identity in self._own.items():
-            close_own(fd, identity)
+        self._owned.close()
         if applied:
             remove(log_path(self.path))
 
