@@ -92,6 +92,7 @@ class Project:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.opened: list[simkit.Trajectory] = []
+        self.started: list[subprocess.Popen[str]] = []
 
     def file(self, name: str, source: str = "") -> Path:
         """Write a file below the project; the source is dedented."""
@@ -106,7 +107,8 @@ class Project:
         settings = {"cwd": self.path, "env": clean_environment(), **streams, **options}
         is_plain = command[:2] == ("-m", "simkit") and options.keys() <= {"cwd"} and hasattr(os, "pidfd_open")
         kind = Forked if is_plain and not self.by_exec else subprocess.Popen
-        return kind([sys.executable, *command], text=True, start_new_session=True, **settings)
+        self.started.append(kind([sys.executable, *command], text=True, start_new_session=True, **settings))
+        return self.started[-1]
 
     @contextmanager
     def under_way(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -149,6 +151,14 @@ class Project:
         while self.opened:
             self.opened.pop().close()
 
+    def end(self) -> None:
+        """Close what was opened, and kill what a test that failed has left running."""
+        self.close()
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
     def until(self, happened: Callable[[], Any], patience: float = 300) -> Any:
         """Poll until something true comes, and return it; after ``patience`` seconds the test fails."""
         deadline = time.monotonic() + patience
@@ -168,7 +178,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project named ``study``."""
     made = Project(tmp_path / "study")
     yield made
-    made.close()
+    made.end()
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +186,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """One project for all tests of a module, for those that only read."""
     made = Project(tmp_path_factory.mktemp("shared") / "study")
     yield made
-    made.close()
+    made.end()
 
 
 @pytest.fixture

@@ -74,7 +74,8 @@ class Page:
             )
             (programs / name).chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1"}
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
+        self.environment = {**inherited, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1"}
         self.names: dict[str, object] = {"__name__": "__main__"}
         self.sessions = 0
 

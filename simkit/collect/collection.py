@@ -35,6 +35,7 @@ from simkit.collect.problems import (
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Level, every_field, imported, kind_of, levels, tagged
 from simkit.collect.sources import sources
+from simkit.collect.surroundings import suspicion
 from simkit.collect.targets import Selector, Target, files
 from simkit.declare.forms import times
 from simkit.declare.space import Space, explore, outline
@@ -338,6 +339,7 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         module=candidate.module.__name__,
         code=code.code,
         streams=streams(graph, code),
+        suspicion=suspicion(graph, code),
         generators=generators(graph, code, things, candidate.path),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),

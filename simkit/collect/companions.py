@@ -14,6 +14,7 @@ from simkit.collect.draws import generators, streams
 from simkit.collect.plan import Node, Plan, node_id, ordered, providers_of
 from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Requester, requests
+from simkit.collect.surroundings import suspicion
 from simkit.declare.space import explore
 from simkit.errors import SimkitError, did_you_mean, location, paragraphs
 
@@ -101,6 +102,7 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
         module=function.__module__,
         code=code.code,
         streams=streams(graph, code),
+        suspicion=suspicion(graph, code),
         generators=generators(graph, code, things, plan.path),
     )
 

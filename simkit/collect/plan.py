@@ -14,6 +14,7 @@ from simkit.collect.fields import assembled, inner_comments, is_group_class, is_
 from simkit.collect.listener import OpenedFile
 from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources
+from simkit.collect.surroundings import Suspicion
 from simkit.declare.annotations import Note, notes
 from simkit.declare.space import Space
 from simkit.declare.tags import Limits, tag_of
@@ -148,6 +149,8 @@ class Plan:
         The source of each piece of the project's code that the runs reach, by ``file::name``.
     captures
         The values that this code carries with it.
+    suspicion
+        What this code may leave behind for the next run.
     streams
         The global random generators that this code may draw from.
     generators
@@ -199,6 +202,7 @@ class Plan:
     over: Callable[[Space], Plan] | None = None
     unequal: tuple[str, ...] = ()
     stream_name: str = ""
+    suspicion: Suspicion = Suspicion()
 
     @property
     def stream(self) -> str:

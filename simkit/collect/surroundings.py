@@ -18,13 +18,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
 import numpy as np
 
 from simkit.collect import brian
+from simkit.collect.code import Reached
 from simkit.collect.contents import CONTENTS
+from simkit.collect.graph import Graph, project_file
+from simkit.collect.objects import names_of
+from simkit.collect.scopes import Use
 
 
 @attrs.frozen(eq=False)
@@ -86,6 +92,75 @@ def put_back(those: list[Surrounding], before: State) -> list[str]:
             moved.append(one.name)
             one.put_back(state)
     return moved
+
+
+_CHANGING = frozenset(
+    {
+        *("chdir", "putenv", "unsetenv", "environ", "setlocale", "seterr", "seterrcall", "set_printoptions"),
+        *("simplefilter", "filterwarnings", "resetwarnings", "getcontext", "setcontext", "setrecursionlimit"),
+        *(
+            "set_int_max_str_digits",
+            "signal",
+            "alarm",
+            "setitimer",
+            "basicConfig",
+            "addHandler",
+            "removeHandler",
+        ),
+        *("setLevel", "rcParams", "rc", "rcdefaults", "mp"),
+    }
+)  # what is called, or of what parts are set
+_PARTS = (
+    ("sys", "path"),
+    ("sys", "stdin"),
+    ("sys", "stdout"),
+    ("sys", "stderr"),
+    ("warnings", "filters"),
+    ("logging", "root"),
+)
+
+
+@attrs.frozen
+class Suspicion:
+    """What the source of runs says that they may leave behind: asked before any of them is executed.
+
+    Attributes
+    ----------
+    of_surroundings
+        Whether it names what changes a surrounding of all runs.
+    of_variables
+        Whether its functions set variables of modules, or may change what these hold.
+    """
+
+    of_surroundings: bool = False
+    of_variables: bool = False
+
+
+def suspicion(graph: Graph, code: Reached) -> Suspicion:
+    """What these pieces of code may leave behind; what is executed when a file is imported does not count."""
+    uses = [
+        (path, use) for path, unit in code.units for use in unit.uses if use.later and use.kind != "reads"
+    ]
+    words = {word for function in code.unfiled for word in names_of(function)}
+    return Suspicion(
+        bool(words & _CHANGING) or any(_changes_surroundings(use) for _, use in uses),
+        any(_changes_variable(graph, path, use) for path, use in uses),
+    )
+
+
+def _changes_surroundings(use: Use) -> bool:
+    if use.kind == "calls":
+        return use.chain[-1] in _CHANGING
+    return not _CHANGING.isdisjoint(use.chain) or use.chain[:2] in _PARTS
+
+
+def _changes_variable(graph: Graph, path: Path, use: Use) -> bool:
+    if use.kind != "changes" or use.bindings:
+        return use.kind == "binds"
+    holder = graph.namespaces.get(path, {}).get(use.chain[0])
+    if holder is None or (callable(holder) and len(use.chain) == 1):  # it is called
+        return False
+    return not isinstance(holder, ModuleType) or project_file(vars(holder)) is not None
 
 
 def merged(before: Any, after: Any, now: Any) -> Any:

@@ -24,6 +24,8 @@ from simkit.inject.generators import Stream, global_streams, load_libraries, str
 from simkit.inject.seeds import child_words
 
 _SHARE = 30  # runs that take so many times as long as the care for one are always cared for
+_FIRST = 64  # runs of a process that are always cared for
+_PAUSE = 50  # looks among short runs are so many times as rare as they are long
 
 
 class Baseline:
@@ -43,11 +45,16 @@ class Baseline:
         Whether runs may ask where their generators are.
     is_for_one
         Whether this process ends after one run, with all that this has changed.
+    left
+        What a batch of runs without care was found to have left.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.seeds_each = bool(plan.streams or plan.generators or plan.isolate)
-        self.cleans_each = plan.isolate
+        self.cleans_each = plan.isolate or plan.suspicion.of_surroundings
+        self.cared = 0  # runs that were cared for
+        self.left: list[str] = []
+        self.pause = self.due = 0.0  # seconds between looks, and when the next one is due
         self.is_slow = False
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
@@ -82,6 +89,7 @@ class Baseline:
         if self.is_for_one:
             return
         around = surroundings.look(surroundings.surroundings())
+        self.pause = _PAUSE * (time.perf_counter() - begun)
         self.before = [stream.state() for stream in self.streams], around
         self.cost = time.perf_counter() - begun
 
@@ -119,10 +127,29 @@ class Baseline:
         if brian2() is not None:
             device_hook().folder = folder
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether there is something to do before or after each run."""
+        return self.seeds_each or self.cleans_each or self.is_slow or self.is_young
+
+    @property
+    def is_young(self) -> bool:
+        """Whether these are the first runs of the process: what one of them leaves others may, too."""
+        return self.cared < _FIRST and not self.is_for_one
+
     def end(self) -> None:
         """Put back what a run has changed."""
-        if (self.cleans_each or self.is_slow) and not self.is_for_one:
-            surroundings.put_back(*self.around())
+        if (self.cleans_each or self.is_slow or self.is_young) and not self.is_for_one:
+            moved = surroundings.put_back(*self.around())
+            self.cleans_each = self.cleans_each or bool(moved)
+            self.cared += 1
+
+    def has_left(self, now: float) -> bool:
+        """Whether runs without care have left something behind, if it is time to look."""
+        if now < self.due or self.cleans_each or self.is_slow or self.is_young or self.is_for_one:
+            return False
+        self.due = now + self.pause
+        return bool(surroundings.changed(*self.around()))
 
     def drawn(self) -> list[str]:
         """The generators that the last run of the batch drew from."""
@@ -142,11 +169,11 @@ class Baseline:
             return False
         states = zip(self.streams, self.before[0], strict=True)
         drew = not self.words and any(stream.state() != state for stream, state in states)
-        left = bool(surroundings.changed(*self.around()))
-        self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or left
+        self.left = left = surroundings.changed(*self.around())
+        self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or bool(left)
         self.is_random = self.is_random or drew
         self.is_as_before = not (self.words or drew or left)
-        return drew or left
+        return drew or bool(left)
 
     def restore(self) -> None:
         """Let everything be as it was before the batch."""

@@ -24,7 +24,7 @@ from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, ENOUGH, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
-from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns
+from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns, said
 from simkit.inject.output import Log, Output
 from simkit.inject.provide import (
     Step,
@@ -36,7 +36,7 @@ from simkit.inject.provide import (
     own_folder,
 )
 from simkit.inject.seeds import RANDOM_STATE, Generators, run_seeds, small_seeds
-from simkit.inject.watch import Hearing, Warned, Watch
+from simkit.inject.watch import Hearing, Variables, Warned, Watch, left_behind
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
 from simkit.values.decode import ABSENT
@@ -107,9 +107,12 @@ class Injector:
         self.vault = None if save is None else Vault(save, self.baseline)
         self.baseline.has_checkpoints = self.vault is not None and "run" in self.wants
         self.lineage = Lineage()
-        self.watch: Watch | None = Watch(plan, self.lineage)  # until the first run is over
+        self.variables = Variables(plan)
+        self.watch: Watch | None = Watch(plan, self.lineage, self.variables)  # until the first run is over
         self.hearing = Hearing()
         self.failures = 0
+        self.look = 0.0  # when to look next at what runs have left
+        self.unseen = 0  # runs that were looked at together with others only
         self.broken: str | None = None
         self.ready = False
         self.said = ""  # by fixtures that the runs share, before the first of these
@@ -181,7 +184,7 @@ class Injector:
         self.warned = []
         if self.watch:
             self.watch.begin()
-        failures = self.failures
+        failures, cared = self.failures, self.baseline.cared
         try:
             batch = self.executed(portion, beat, log)
             if self.baseline.has_moved():
@@ -191,8 +194,14 @@ class Injector:
                 if beat[STOP] == ENOUGH:  # those failures don't count
                     beat[STOP] = 0.0
                 discard(batch)
+                self.warned += left_behind(self.baseline.left, self.unseen)
+                cared = self.baseline.cared
                 batch = self.executed(portion, beat, log)
-            return self.with_preface(batch)
+            self.warned += self.variables.warnings()
+            self.unseen += max(0, len(batch.runs) - (self.baseline.cared - cared))
+            return self.with_preface(
+                attrs.evolve(batch, warnings=tuple(self.warned)) if self.warned else batch
+            )
         finally:
             self.baseline.restore()
 
@@ -242,14 +251,13 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, output.texts if output else {}, warnings=tuple(self.warned), **_said(out.handles, out.runs),
+            out.errors, output.texts if output else {}, warnings=tuple(self.warned), **said(out.handles, out.runs),
         )  # fmt: skip
 
     @property
     def is_careful(self) -> bool:
         """Whether there is more to do for each run than to call the experiment."""
-        careful = self.baseline.seeds_each or self.baseline.cleans_each or self.baseline.is_slow
-        return bool(careful or self.watch or self.on_error)
+        return bool(self.baseline.is_careful or self.watch or self.on_error)
 
     @property
     def has_stream(self) -> bool:
@@ -304,10 +312,10 @@ class Injector:
         deadline = now + PATIENCE
         for run, row in zip(out.runs, rows, strict=False):
             if now >= due or printed or asked[STOP]:
-                if now > deadline or beat[STOP]:
+                if now > deadline or beat[STOP] or self.has_left(now):
                     break
                 beat[BEGAN] = now
-                due = take(len(ended), now)
+                due = min(take(len(ended), now), self.look)
             beat[RUN] = run
             try:
                 value = function(*row)
@@ -376,6 +384,15 @@ class Injector:
             self.on_error(error)
         return True
 
+    def has_left(self, now: float) -> bool:
+        """Whether a run has left behind what can be put back, if it is time to look; of what can't it is told."""
+        if now < self.look:
+            return False
+        self.warned += self.variables.warnings()
+        is_each = self.variables.is_each or self.baseline.is_young
+        self.look = 0.0 if is_each else now + self.baseline.pause
+        return self.baseline.has_left(now)
+
     def settle(self) -> None:
         """After a run: a process that it forked ends, its folder goes, and it may be warned of the same again."""
         if self.lineage.children:
@@ -401,7 +418,7 @@ class Injector:
         deadline = time.perf_counter() + PATIENCE
         for position, run in enumerate(out.runs):
             begun = time.perf_counter()
-            if beat[STOP] or begun > deadline:
+            if beat[STOP] or begun > deadline or self.has_left(begun):
                 break
             beat[BEGAN], beat[RUN] = begun, run
             out.started[position] = begun
@@ -473,13 +490,3 @@ def _kept_folder(environment: Mapping[str, Any]) -> str:
 def _nothing(executed: int, now: float) -> float:
     """Nobody asks what was written; when to look at the clock again."""
     return now + 1e-3
-
-
-def _said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
-    """What the runs said through `Run`, besides results."""
-    numbered = [(run, handle) for run, handle in zip(runs, handles or (), strict=False) if handle.has_more]
-    return {
-        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
-        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
-        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
-    }

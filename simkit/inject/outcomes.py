@@ -232,3 +232,13 @@ def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         return {ONE: encode(out.results)}
     except (Unstorable, RecursionError):
         return as_columns([{ONE: value} for value in out.results], out.fail)
+
+
+def said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+    """What the runs said through `Run`, besides results."""
+    numbered = [(run, handle) for run, handle in zip(runs, handles or (), strict=False) if handle.has_more]
+    return {
+        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+    }

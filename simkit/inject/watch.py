@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from types import FunctionType
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.collect.code import globals_of
@@ -35,17 +36,17 @@ Warned = tuple[str, str]  # the name that silences it, none for a remark, and th
 class Watch:
     """Compares what the first run was given, and what is around it, with what it left."""
 
-    def __init__(self, plan: Plan, lineage: Lineage) -> None:
-        self.plan, self.lineage = plan, lineage
+    def __init__(self, plan: Plan, lineage: Lineage, variables: Variables) -> None:
+        self.plan, self.lineage, self.variables = plan, lineage, variables
         self.changed: dict[str, None] = {}  # the parameters that a run changed in place
         self.files: Mapping[str, Any] = {}
-        self.globals: Mapping[str, str] = {}
         self.libraries: frozenset[str] = frozenset()
         self.processes: Sequence[str] = ()
 
     def begin(self) -> None:
         """The first run is about to start."""
-        self.files, self.globals, self.libraries = _files(), _globals(self.plan), _libraries()
+        self.files, self.libraries = _files(), _libraries()
+        self.variables.note()
         self.processes = self.started()
 
     def started(self) -> list[str]:
@@ -83,12 +84,70 @@ class Watch:
             *_mutated(self.changed),
             *_unequal(self.plan.unequal),
             *_shared(self.files),
-            *_moved(self.globals, _globals(self.plan)),
+            *self.variables.warnings(),
             *_hidden(self.processes, self.started()),
             *_large(results),
         )
 
 
+class Variables:
+    """The plain data in the modules of an experiment, as it was before the first run of this process.
+
+    A change of it can't be undone, since only its author knows what else would have to be; so it is said.
+
+    Attributes
+    ----------
+    is_each
+        Whether it pays to look after each run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.before: Mapping[str, str] = {}
+        self.marks: Sequence[_Mark] = ()
+        self.misses = 0  # how often a quick look found what the slow one did not
+        self.is_each = plan.suspicion.of_variables
+
+    def note(self) -> None:
+        """Note how it is now."""
+        modules = _modules(self.plan)
+        self.before = _globals(modules)
+        self.marks = list(_marks(modules))
+
+    def warnings(self) -> Iterable[Warned]:
+        """What has changed, once; a quick look comes before the one that takes as long as many runs."""
+        if not any(mark.is_off() for mark in self.marks):
+            return
+        after = _globals(_modules(self.plan))
+        names = [name for name, state in after.items() if name in self.before and self.before[name] != state]
+        self.misses += not names
+        self.marks = list(_marks(_modules(self.plan))) if not names and self.misses < _MISSES else ()
+        self.is_each = self.is_each and bool(self.marks)
+        if names:
+            text = f"a run changed {', '.join(names)}, which later runs of the same worker find changed: "
+            cure = "keep it in a fixture, or give each run a process of its own: @experiment(isolate=True)"
+            yield "changed_global", text + cure
+
+
+@attrs.frozen
+class _Mark:
+    """Tells at a glance whether a variable is bound to something else, or that has changed in place."""
+
+    space: Mapping[str, Any]
+    name: str
+    value: Any
+    inside: Any
+
+    def is_off(self) -> bool:
+        """Whether it differs, or nobody knows."""
+        try:
+            return self.space.get(self.name) is not self.value or bool(_inside(self.value) != self.inside)
+        except Exception:  # noqa: BLE001 - another array stands in it, which has no one truth: the slow look tells
+            return True
+
+
+_SMALL = 100  # entries that a glance compares; of what is larger only how many there are
+_MISSES = 10
 _MOST_HEARD = 1000  # warnings with different words in one batch
 
 
@@ -161,6 +220,20 @@ class Hearing:
         return tuple((heard, len(numbers)) for heard, numbers in runs.items() if numbers)
 
 
+def left_behind(names: Sequence[str], unseen: int) -> Iterable[Warned]:
+    """What is to be said where runs are cared for from now on, and so many before it were not.
+
+    Parameters
+    ----------
+    names
+        What a run was found to have left.
+    """
+    if names and unseen:
+        text = f"a run left {', '.join(names)} changed; each run begins afresh from now on, but of those before it "
+        cure = "some may have found it changed, and put it back unseen: --fresh and @experiment(isolate=True)"
+        yield "left_behind", text + cure
+
+
 def _mutated(names: Iterable[str]) -> Iterable[Warned]:
     for name in names:
         text = f"a run changed its parameter {name!r} in place; each run has its own copy, "
@@ -231,41 +304,70 @@ def _shared(before: Mapping[str, Any]) -> Iterable[Warned]:
         )
 
 
-def _globals(plan: Plan) -> dict[str, str]:
-    """The state of what the modules hold that the experiment needs, as far as it is plain data."""
+def _modules(plan: Plan) -> list[Mapping[str, Any]]:
+    """What the modules hold that the experiment needs."""
     own = [globals_of(thing) for thing in (plan.function, *providers_of(plan.nodes))]
     files = {os.path.join(plan.rootdir, name) for name in plan.sources.files}
     others = [vars(m) for m in list(sys.modules.values()) if getattr(m, "__file__", None) in files]
-    modules = {id(names): names for names in (*own, *others)}
-    shown = {str(names.get("__name__", "")) for names in modules.values()}
-    told: set[int] = set()  # objects that several modules hold are one
-    return dict(entry for names in modules.values() for entry in _states(names, shown, told))
+    return list({id(names): names for names in (*own, *others)}.values())
 
 
-def _states(names: Mapping[str, Any], modules: Set[str], told: set[int]) -> Iterator[tuple[str, str]]:
-    module = names.get("__name__", "")
-    for name, value in list(names.items()):
-        if name.startswith("_") or id(value) in told:
+def _globals(modules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The state of the plain data that modules hold."""
+    states: dict[str, str] = {}
+    for place, _, _, value in _plain(modules):
+        try:
+            states[place] = digest(value)
+        except Exception:  # noqa: BLE001 - it holds objects, such as a library's tables: no plain data
             continue
-        for place, part in _parts(f"{module}.{name}", value, modules):
-            try:
-                yield place, digest(part)
-            except Exception:  # noqa: BLE001 - it holds objects, such as a library's tables: no plain data
+    return states
+
+
+def _marks(modules: Iterable[Mapping[str, Any]]) -> Iterator[_Mark]:
+    for _, space, name, value in _plain(modules):
+        yield _Mark(space, name, value, _inside(value))
+
+
+def _inside(value: Any) -> Any:
+    """What a glance sees of a value's inside."""
+    kind = type(value)
+    if kind in _SINGLE or kind in (str, bytes):
+        return None
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if len(value) > _SMALL:
+        return len(value)
+    return dict(value) if isinstance(value, dict) else set(value) if kind is set else list(value)
+
+
+_Plain = tuple[str, Mapping[str, Any], str, Any]  # a name for people, where it is bound, to what
+
+
+def _plain(modules: Iterable[Mapping[str, Any]]) -> Iterator[_Plain]:
+    """The plain data that modules hold: objects that several of them hold are one."""
+    spaces, seen = list(modules), set[int]()
+    own = {str(space.get("__name__", "")) for space in spaces}
+    for space in spaces:
+        for name, value in list(space.items()):
+            if name.startswith("_") or id(value) in seen:
                 continue
-            if type(value) not in _SINGLE:
-                told.add(id(value))
+            parts = list(_parts(space, name, value, own))
+            if parts and type(value) not in _SINGLE:
+                seen.add(id(value))
+            yield from parts
 
 
-def _parts(place: str, value: Any, modules: Set[str]) -> Iterator[tuple[str, Any]]:
+def _parts(space: Mapping[str, Any], name: str, value: Any, modules: Set[str]) -> Iterator[_Plain]:
     """Plain data that a name holds: itself, or the attributes of a class, function or instance of the project's."""
+    place = f"{space.get('__name__', '')}.{name}"
     if _is_plain(value):
-        yield place, value
+        yield place, space, name, value
         return
     of = value if isinstance(value, (type, FunctionType)) else type(value)
     if getattr(of, "__module__", None) in modules and isinstance(getattr(value, "__dict__", None), Mapping):
-        for name, part in list(vars(value).items()):
-            if not name.startswith("_") and _is_plain(part):
-                yield f"{place}.{name}", part
+        for attribute, part in list(vars(value).items()):
+            if not attribute.startswith("_") and _is_plain(part):
+                yield f"{place}.{attribute}", vars(value), attribute, part
 
 
 def _is_plain(value: Any) -> bool:
@@ -273,14 +375,6 @@ def _is_plain(value: Any) -> bool:
     if issubclass(type(value), np.ndarray):  # a mock may only say that it is one
         return bool(value.nbytes <= _MANY)
     return type(value) in _SINGLE or (type(value) in _SIZED and len(value) <= _MANY)
-
-
-def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Warned]:
-    names = [name for name, state in after.items() if name in before and before[name] != state]
-    if names:
-        text = f"a run changed {', '.join(names)}, which later runs of the same worker find changed: "
-        cure = "keep it in a fixture, or give each run a process of its own: @experiment(isolate=True)"
-        yield "changed_global", text + cure
 
 
 def _large(columns: Mapping[str, Column]) -> Iterable[Warned]:

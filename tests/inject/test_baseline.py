@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import decimal
+import os
+import sys
+import warnings
+from functools import cache
+
+import attrs
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from simkit import explore
+from simkit import explore, product
 from simkit.collect.collection import plan_of
+from simkit.collect.surroundings import Suspicion, kept
+from simkit.execute.agenda import Worklist
+from simkit.execute.engine import Here
 from simkit.inject.baseline import Baseline
+from simkit.testing.engines import executed, job_of
+from simkit.values.decode import decode
 
 STUDY = """
 import decimal, locale, logging, os, signal, sys, time, warnings
@@ -158,3 +172,182 @@ def test_one_run_that_the_machine_halted_does_not_make_the_others_slow(seconds, 
         baseline.judge(np.array(before, "f4"))
         baseline.judge(np.array(seconds, "f4"))
         assert baseline.is_slow is is_slow
+
+
+# What one run sets, and the next one reads and puts back: at both ends of a batch everything is as it was.
+KIND, SETTING = [""], set[int]()
+
+
+def _filters():
+    return warnings.filters[0][0] == "error"
+
+
+def toggles(x):
+    match KIND[0]:
+        case "seterr":
+            seen = np.geterr()["divide"] == "raise"
+            np.seterr(divide="warn" if seen else "raise" if x in SETTING else None)
+        case "decimal":
+            seen = decimal.getcontext().prec == 5
+            decimal.getcontext().prec = 28 if seen or x not in SETTING else 5
+        case "environment":
+            seen = os.environ.pop("LEFT_HERE", None) == "1"
+            os.environ.update({"LEFT_HERE": "1"} if x in SETTING and not seen else {})
+        case "filters":
+            if (seen := _filters()) or x not in SETTING:
+                warnings.filters[:] = warnings.filters[seen:]
+            else:
+                warnings.simplefilter("error")
+        case "path":
+            seen = sys.path[0] == "left"
+            sys.path[: seen or 0] = ["left"] if x in SETTING and not seen else []
+    return bool(seen)
+
+
+def hidden(x):
+    seen = np.geterr()["divide"] == "raise"
+    np.seterr(divide="warn" if seen else "raise" if x in SETTING else None)
+    return seen
+
+
+@cache
+def study_of(function, is_shown):
+    space = product(x=range(200))
+    job = job_of(function, space)
+    shown = job.plan.suspicion if is_shown else Suspicion()
+    return space, attrs.evolve(job, plan=attrs.evolve(job.plan, suspicion=shown))
+
+
+def executed_here(function, *, is_shown=True):
+    """What runs return in this process, in portions as an engine makes them; and what is said of them."""
+    space, job = study_of(function, is_shown)
+    with kept():
+        engine = Here(job)
+        batches = list(executed(engine, Worklist(range(200), space.at)))
+        engine.close()
+    values = [bool(value) for batch in batches for value in decode(batch.results["result"])]
+    return values, dict(warned for batch in batches for warned in batch.warnings)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(["seterr", "decimal", "environment", "filters", "path"]), st.sets(st.integers(0, 199)))
+@example("seterr", {150})
+@example("environment", {0, 63, 64, 199})
+def test_each_run_is_as_the_run_alone_whatever_those_before_set_and_put_back(kind, setting):
+    KIND[0] = kind
+    SETTING.clear()
+    SETTING.update(setting)
+    seen, _ = executed_here(toggles)
+    assert len(seen) == 200
+    assert not any(seen)
+
+
+@settings(max_examples=10)
+@given(st.sets(st.integers(0, 63), min_size=1), st.sets(st.integers(64, 199)))
+def test_what_code_does_not_show_is_seen_in_the_first_runs(early, late):
+    SETTING.clear()
+    SETTING.update(early | late)
+    seen, said = executed_here(hidden, is_shown=False)
+    assert not any(seen)
+    assert "left_behind" not in said
+
+
+def test_what_is_found_late_is_said():
+    SETTING.clear()
+    SETTING.update({199})
+    seen, said = executed_here(hidden, is_shown=False)
+    assert not any(seen)
+    assert "a run left numpy's error state changed; each run begins afresh from now on" in said["left_behind"]
+
+
+def test_short_runs_are_looked_at_in_pauses():
+    baseline = Baseline(study_of(hidden, is_shown=False)[1].plan)
+    with kept():
+        baseline.note()
+        baseline.cared = 1000
+        assert not baseline.has_left(100.0)
+        np.seterr(divide="raise")
+        assert not baseline.has_left(100.0 + baseline.pause / 2)
+        assert baseline.has_left(100.0 + baseline.pause)
+
+
+class Bench:
+    used = 0
+
+
+COUNT, TABLE, SEEN, ARRAY = 0, {"n": 0}, [0], np.zeros(2)
+
+
+def rebinds(x):
+    global COUNT  # noqa: PLW0603 - what the test is about
+    COUNT = int(x in SETTING)
+    return False
+
+
+def fills(x):
+    TABLE["n"] = int(x in SETTING)
+    return False
+
+
+def appends(x):
+    if x in SETTING:
+        SEEN.append(x)
+    elif len(SEEN) > 1:
+        SEEN.pop()
+    return False
+
+
+def marks(x):
+    Bench.used = int(x in SETTING)
+    return False
+
+
+def adds(x):
+    ARRAY[0] = x in SETTING
+    return False
+
+
+@pytest.mark.parametrize("function", [rebinds, fills, appends, marks, adds])
+@pytest.mark.parametrize("run", [0, 5, 150])
+def test_a_variable_that_any_run_changes_is_told_once(function, run):
+    SETTING.clear()
+    SETTING.update({run})
+    _, said = executed_here(function)
+    assert list(said) == ["changed_global"]
+    SETTING.clear()
+    _, said = executed_here(function)
+    assert not said
+
+
+def asks(x):
+    print(os.environ.get("HOME"), sys.path[0], np.geterr(), len(STUDY))
+    with np.errstate(all="raise"), decimal.localcontext():
+        return [x].pop()
+
+
+def sets_environment(x):
+    os.environ["A_B"] = str(x)
+
+
+def redirects(x):
+    sys.stdout = None
+
+
+def filters(x):
+    del warnings.filters[0]
+
+
+def limits(x):
+    from sys import setrecursionlimit
+
+    setrecursionlimit(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "is_named"),
+    [(asks, False), (sets_environment, True), (redirects, True), (filters, True), (limits, True)],
+)
+def test_what_the_code_names_is_cared_for_from_the_first_run(function, is_named):
+    plan = plan_of(function, explore(x=[1]), {})[0]
+    assert plan.suspicion == Suspicion(of_surroundings=is_named)
+    assert Baseline(plan).cleans_each is is_named

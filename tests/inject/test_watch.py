@@ -178,7 +178,7 @@ def test_silence_knows_its_names(project):
     assert result.code == 4
     assert "silence knows no warning 'large_retrun'; did you mean 'large_return'?" in result.err
     assert (
-        "there are: unseeded_random, mutated_parameter, large_return, shared_files, changed_global"
+        "there are: unseeded_random, mutated_parameter, large_return, shared_files, changed_global, left_behind"
         in result.err
     )
 

@@ -31,7 +31,7 @@ def exclusive(fd: int, *, patience: float, otherwise: bool) -> Iterator[bool]:
     """
     deadline = time.monotonic() + patience
     while (locked := try_lock(fd)) is False and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.002)  # who reads again and again leaves short gaps
     if not locked:
         yield otherwise if locked is None else False
         return
