@@ -23,6 +23,9 @@ class Agenda(Protocol):
         """Hear what became of runs; the batch that is returned says which of them will be tried again."""
 
 
+_LEAST = 50  # the smallest portion as a part of the largest: a message costs as much as a millisecond of work
+
+
 class Worklist:
     """An agenda of runs that are known from the start, in order; no object per run is kept.
 
@@ -37,7 +40,8 @@ class Worklist:
     restorable
         The latest checkpoints by run number; may change while the runs are executed.
     workers
-        How many processes share the runs: none of them takes more than half of its share of what is left.
+        How many processes share the runs: none of them takes more than half of its share of what is left, unless
+        that is hardly worth a message.
     memory
         How many bytes a run may have; None is no limit.
     memory_on_retry
@@ -78,7 +82,7 @@ class Worklist:
         left = len(self.runs) - self.next
         if not left:
             return None
-        count = min(count, self._share(left)) if self.workers else count
+        count = min(count, max(self._share(left), count // _LEAST)) if self.workers else count
         runs = self.runs[self.next : self.next + count]
         self.next += len(runs)
         return self._portion(np.arange(runs.start, runs.stop) if isinstance(runs, range) else runs)

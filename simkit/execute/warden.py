@@ -258,7 +258,9 @@ def _pickled(batch: Batch) -> tuple[pickle.PickleBuffer, ...]:
         arrays.append(raw.tobytes())
         return False
 
-    data = pickle.dumps(attrs.evolve(batch, files=files) if files else batch, 5, buffer_callback=beside)
+    measured: Any = attrs.NOTHING  # anew
+    whole = attrs.evolve(batch, files=files, nbytes=measured) if files else batch
+    data = pickle.dumps(whole, 5, buffer_callback=beside)
     return tuple(map(pickle.PickleBuffer, (data, *arrays)))
 
 

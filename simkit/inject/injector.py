@@ -211,7 +211,8 @@ class Injector:
             return batch
         first, said = int(batch.runs[0]), self.said
         self.said = ""
-        return attrs.evolve(batch, logs={**batch.logs, first: said + batch.logs.get(first, "")})
+        logs = {**batch.logs, first: said + batch.logs.get(first, "")}
+        return attrs.evolve(batch, logs=logs, nbytes=batch.nbytes + len(said))
 
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""

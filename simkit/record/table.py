@@ -46,6 +46,7 @@ class Table:
     def __init__(self, root: h5py.Group, *, explored: tuple[str, ...] = (), placed: int = 0) -> None:
         self.root, self.placed, self.explored = root, placed, set(explored)
         self._status: h5py.Dataset = root["runs/status"]
+        self._stored = self._status.dtype
         self.status: Array = self._status[:]
         self.about: dict[Key, tuple[Note, str, bool]] = {}
         self.per_session: set[str] = set()
@@ -87,7 +88,7 @@ class Table:
         status = np.where(is_refused, np.uint8(Status.FAILED), batch.status)
         self._put_section("results", sections["results"], rows, status == Status.DONE)
         self._put_section("parameters", sections["parameters"], rows, status != Status.PENDING)
-        put(self._status, rows, status)
+        put(self._status, rows, status, self._stored)
         self.status[rows] = status
         self.placed = max(self.placed, int(rows[-1]) + 1)
         return refused

@@ -104,6 +104,7 @@ class RunColumns:
         self.known: dict[str, h5py.Dataset | None] = {
             name: column for name, column in group.items() if isinstance(column, h5py.Dataset)
         }
+        self.types: dict[str, np.dtype[Any]] = {}
 
     def get(self, name: str) -> h5py.Dataset | None:
         """A column, or None where it was not used so far; only `made` makes one."""
@@ -125,6 +126,13 @@ class RunColumns:
             blank = MARKS.get(f"runs/{name}")
             column = self.known[name] = create_column(self.group, name, self.n, np.dtype(dtype), blank=blank)
         return column
+
+    def put(self, name: str, dtype: Any, rows: Index, values: Any) -> None:
+        """Write values at ascending rows of a column, made if it was not used so far."""
+        column = self.made(name, dtype)
+        if name not in self.types:
+            self.types[name] = column.dtype
+        put(column, rows, np.asarray(values, self.types[name]), self.types[name])
 
 
 INTERVAL = 0.25  # seconds between commits while runs keep coming
@@ -158,6 +166,8 @@ class Writer:
         self.runs = RunColumns(self.root["runs"], self.table.n)
         self.grow(n)
         self.files: FileTable | None = None  # once a run has attached any
+        self.has_checkpoints = "checkpoint" in self.runs.group
+        self.feeds = json.loads(self.root.attrs.get(FEEDS, "{}"))
         self.session_number = 1
         self.last = time.perf_counter()
         self.waiting = 0
@@ -188,6 +198,7 @@ class Writer:
         """Say what the experiment is."""
         fresh = {} if "created" in self.root.attrs else {"simkit_format": FORMAT, "created": time.time()}
         self.root.attrs.update({**fresh, **attributes})
+        self.feeds = json.loads(attributes.get(FEEDS, "null")) or self.feeds
 
     def constants(self, constants: Mapping[str, Constant]) -> None:
         """Parameters that do not vary, by name; one that earlier runs did not have is a column, see `vary`."""
@@ -250,7 +261,7 @@ class Writer:
             column = columns[name]
             mark = self.runs.made(name.removeprefix("runs/"), "i8")
             mark[start : start + column.n] = _leaf_rows(column)
-        fed = tuple(f"{name}." for name in json.loads(self.root.attrs.get(FEEDS, "{}")))
+        fed = tuple(f"{name}." for name in self.feeds)
         values = {name: column for name, column in columns.items() if name not in MARKS}
         self.table.points(start, values, [name for name in values if name.startswith(fed)])
 
@@ -273,7 +284,7 @@ class Writer:
 
     def mark(self, name: str, runs: Index, values: Any) -> None:
         """What is known of some runs besides values, in a column such as ``runs/told``."""
-        put(self.runs.made(name.removeprefix("runs/"), "i8"), runs, values)
+        self.runs.put(name.removeprefix("runs/"), "i8", runs, values)
 
     def inputs(self, inputs: Mapping[str, Content]) -> None:
         """Files that the session's runs read; counts with the next `commit`."""
@@ -295,10 +306,13 @@ class Writer:
             As it was recorded: a run whose results stand in the way of other runs' is a failed one.
         """
         self._put_facts(batch, batch.runs)
-        forget(self.root["runs"], batch.runs[self.table.status[batch.runs] != Status.PENDING])
+        runs, again = self.runs.group, self.table.status[batch.runs] != Status.PENDING
+        if again.any():
+            forget(runs, batch.runs[again])
         refused = self.table.put(batch)
-        status, runs = self.table.status[batch.runs], self.runs.group
-        forget_checkpoints(runs, batch.runs[status == Status.DONE])
+        status = self.table.status[batch.runs]
+        if self.has_checkpoints:
+            forget_checkpoints(runs, batch.runs[status == Status.DONE])
         errors = {**batch.errors, **refused}
         write_texts(runs, "error", refused)
         write_texts(runs, "error", batch.errors)
@@ -320,21 +334,21 @@ class Writer:
     def _put_facts(self, batch: Batch, rows: Index) -> None:
         """When, how long, where, and in which session and attempt."""
         runs = self.runs
-        put(runs.made("started", "f8"), rows, batch.started)
-        put(runs.made("seconds", "f4"), rows, batch.seconds)
-        put(runs.made("worker", "i2"), rows, np.full(len(rows), batch.worker, "i2"))
+        runs.put("started", "f8", rows, batch.started)
+        runs.put("seconds", "f4", rows, batch.seconds)
+        runs.put("worker", "i2", rows, np.full(len(rows), batch.worker, "i2"))
         if self.session_number > 1:
-            put(runs.made("session", "u2"), rows, np.full(len(rows), self.session_number, "u2"))
+            runs.put("session", "u2", rows, np.full(len(rows), self.session_number, "u2"))
         self._count_attempts(rows)
-        merged = runs.get("source")
-        if merged is not None:  # a merged run that is tried again was made here
-            put(merged, rows, np.zeros(len(rows), "u4"))
+        if runs.get("source") is not None:  # a merged run that is tried again was made here
+            runs.put("source", "u4", rows, np.zeros(len(rows), "u4"))
         if batch.seeds is not None:
-            put(runs.made("seed", "u8"), rows, batch.seeds)
+            runs.put("seed", "u8", rows, batch.seeds)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a run's state and new rows; they count with the next `commit`."""
-        write_checkpoint(self.root["runs"], checkpoint)
+        write_checkpoint(self.runs.group, checkpoint)
+        self.has_checkpoints = True
         self.waiting += checkpoint.nbytes
 
     def reports(self, reports: Sequence[RunReport]) -> None:

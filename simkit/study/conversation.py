@@ -119,7 +119,7 @@ class Conversation:
         new = np.arange(self.growth.n, self.growth.n + len(space) - len(rows))
         runs = np.concatenate([rows, new])
         if len(rows):
-            self.growth.mark(GENERATION, rows, np.full(len(rows), self.generation))
+            self.growth.mark(GENERATION, rows.tolist(), [self.generation] * len(rows))
         self.generation += 1
         return runs, rows
 
@@ -146,7 +146,7 @@ class Conversation:
         """Other points are asked for than were recorded: these runs stay recorded."""
         gone = self.history.forget(run)
         for name in (ASKED, TOLD, GENERATION):
-            self.growth.mark(name, gone, np.full(len(gone), -1))
+            self.growth.mark(name, gone.tolist(), [-1] * len(gone))
         self.growth.progress.remarks.append(
             f"{where} does not repeat itself: instead of the point of run {run} it asks for "
             f"{assignments(point)}; what was recorded from there on stays, and is not asked for any more"
@@ -179,7 +179,7 @@ class Conversation:
                 self.growth.pen.commit()
         if (status == Status.PENDING).any():
             self.check_stop()
-        self.growth.mark(TOLD, runs, np.arange(self.told, self.told + len(runs)))
+        self.growth.mark(TOLD, runs.tolist(), range(self.told, self.told + len(runs)))
         self.told += len(runs)
         return self.gathered(space, runs, status, parts)
 
@@ -195,8 +195,8 @@ class Conversation:
         """Record the new points, and what is known of the runs so far, before they are executed."""
         growth = self.growth
         growth.n += len(new)
-        growth.mark(ASKED, new, np.full(len(new), self.told))
-        growth.mark(GENERATION, new, np.full(len(new), self.generation - 1))
+        growth.mark(ASKED, new.tolist(), [self.told] * len(new))
+        growth.mark(GENERATION, new.tolist(), [self.generation - 1] * len(new))
         growth.write_points(space, runs, new)
         growth.write_marks()
         growth.pen.commit()

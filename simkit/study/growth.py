@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from simkit.collect.config import Settings
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.plan import Plan
-from simkit.declare.forms import MARKS, TRIAL, Array, Index, plus
+from simkit.declare.forms import MARKS, TRIAL, Index, plus
 from simkit.declare.space import Space, outline
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError
@@ -49,7 +49,7 @@ class Growth:
     n
         How many runs there are.
     unwritten
-        Marks of runs that are not in the file yet: name, run numbers, values.
+        Marks of runs that are not in the file yet: their values by run number, by name.
     reports
         What runs that are not done were answered, as in `Execution`.
     """
@@ -64,7 +64,7 @@ class Growth:
     inputs: Inputs
     begun: Mapping[str, Content]
     n: int
-    unwritten: list[tuple[str, Index, Any]] = attrs.field(factory=list)
+    unwritten: dict[str, dict[int, int]] = attrs.field(factory=dict)
     reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
     stack: ExitStack = attrs.field(factory=ExitStack)
     execution: Execution | None = None
@@ -217,10 +217,10 @@ class Growth:
 
     def write_points(self, space: Space, runs: Index, new: Index) -> None:
         """Record the last points of these as new runs; all of them are executed next."""
-        writer = self.pen
+        writer, plan = self.pen, self.plan.with_space(space)
         if len(new):
             first = len(runs) - len(new)
-            columns = explored_columns(self.plan.with_space(space), self.shared, np.arange(first, len(runs)))
+            columns = explored_columns(plan, self.shared, np.arange(first, len(runs)))
             with listener().to(OpenedFiles(self.plan.rootdir)) as opened:
                 opened.name(path_values(space))
             writer.inputs(self.inputs.take(opened.taken()))
@@ -232,27 +232,22 @@ class Growth:
                 writer.describe({"explored": json.dumps(self.explored)})
             self.progress.size = int(new[-1]) + 1
         if self.target.changed or writer.table.per_session:
-            fixed = constants(self.plan.with_space(space), self.shared)
+            fixed = constants(plan, self.shared)
             values = {name: constant[0] for name, constant in fixed.items()}
             writer.vary(values, runs, changed=bool(self.target.changed))
         names = (*self.explored, *([TRIAL] if TRIAL in space.names else []))
         points = Space(RecordedPoints(self.target.slot, names, self.progress.size))
         self.under_way.plan = self.progress.plan = self.plan.with_space(points)
 
-    def mark(self, name: str, runs: Index, values: Array) -> None:
+    def mark(self, name: str, runs: Iterable[int], values: Iterable[int]) -> None:
         """Remember what is known of some runs, to be recorded with the next commit."""
-        self.unwritten.append((name, runs, values))
+        self.unwritten.setdefault(name, {}).update(zip(runs, values, strict=True))
 
     def write_marks(self) -> None:
-        """Record what was remembered, of runs with several values the last one."""
-        for name in dict.fromkeys(name for name, _, _ in self.unwritten):
-            parts = [(runs, values) for other, runs, values in self.unwritten if other == name]
-            latest = {
-                run: row for row, run in enumerate(np.concatenate([runs for runs, _ in parts]).tolist())
-            }
-            runs = np.array(sorted(latest), np.int64)
-            values = np.concatenate([values for _, values in parts])[[latest[run] for run in runs.tolist()]]
-            self.pen.mark(name, runs, values)
+        """Record what was remembered."""
+        for name, marks in self.unwritten.items():
+            runs = np.array(sorted(marks), np.int64)
+            self.pen.mark(name, runs, np.array([marks[run] for run in runs.tolist()], np.int64))
         self.unwritten.clear()
 
     # The end

@@ -178,7 +178,7 @@ class Steady:
         run = self.growth.n
         self.growth.n += 1
         self.growth.progress.total += 1
-        self.growth.mark(ASKED, np.array([run]), np.array([self.heard]))
+        self.growth.mark(ASKED, [run], [self.heard])
         self.unwritten.append((run, point))
         self.under_way[run] = point
         self.waiting.append(run)
@@ -188,12 +188,14 @@ class Steady:
     def tell(self, run: int, results: Results) -> None:
         """Tell the sampler what a point gave, and remember the how many-th answer it is."""
         point = self.under_way.pop(run)
-        self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
+        self.growth.mark(TOLD, [run], [self.conversation.told])
         self.conversation.told += 1
         self.theirs(self.sampler.tell, point, results)
 
     def listen(self, report: RunReport) -> None:
         """Tell the sampler what a run under way reports; answer for it whether that run shall stop."""
+        if report.run not in self.under_way:
+            return  # a task that was given up, and its run done again, goes on elsewhere
         report.asked, report.told = self.asked, self.conversation.told
         report.stop = self.reported(report)
 
@@ -342,7 +344,7 @@ class Steady:
         for run in runs.tolist() if learn is not None else ():
             point, results = heard[run]
             if results is not None and run not in self.stopped:
-                self.growth.mark(TOLD, np.array([run]), np.array([self.conversation.told]))
+                self.growth.mark(TOLD, [run], [self.conversation.told])
                 self.conversation.told += 1
                 self.theirs(learn, point, results)
                 self.check_mistake()

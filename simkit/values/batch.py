@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ class Heard(NamedTuple):
     line: int
 
 
-_DONE = np.uint8(Status.DONE)  # to look a member up costs more than to compare a few runs
+_DONE = bytes([Status.DONE])  # of few runs, as they mostly are, bytes are compared sooner than arrays
 
 
 @attrs.frozen(eq=False)
@@ -112,7 +113,7 @@ class Batch:
     warnings: tuple[tuple[str, str], ...] = ()
     heard: tuple[tuple[Heard, int], ...] = ()
     readings: tuple[Any, ...] = ()
-    nbytes: int = attrs.field(init=False)
+    nbytes: int = attrs.field()
 
     @nbytes.default
     def _measured(self) -> int:
@@ -121,16 +122,22 @@ class Batch:
         files = sum(one.data.nbytes for _, one in self.files if one.data is not None) if self.files else 0
         return 24 * len(self.runs) + sum(column.nbytes for column in columns) + texts + files
 
+    def __reduce__(self) -> Any:
+        return Batch, _fields(self)
+
     @property
     def is_done(self) -> bool:
         """Whether all of its runs are done."""
-        return bool((self.status == _DONE).all())
+        return self.status.tobytes().count(_DONE) == len(self.status)
 
     @property
     def largest(self) -> int:
         """No array of it has more bytes than this."""
         columns = (*self.parameters.values(), *self.results.values())
         return max(8 * len(self.runs), *(column.nbytes for column in columns), 0)
+
+
+_fields = operator.attrgetter(*(field.name for field in attrs.fields(Batch)))
 
 
 def discard(batch: Batch) -> None:
@@ -154,6 +161,8 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
 
     def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
         names = dict.fromkeys(name for batch in batches for name in of(batch))
+        if not names:
+            return {}
         nothing = [Column(len(batch.runs), ()) for batch in batches]
         return {
             name: one_column([of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)])
@@ -163,8 +172,16 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
     def texts(of: Callable[[Batch], Mapping[int, str]]) -> dict[int, str]:
         return {run: text for batch in batches for run, text in of(batch).items()}
 
+    def workers() -> Array:
+        if all(len(batch.runs) == 1 for batch in batches):
+            return ordered([np.array([int(batch.worker) for batch in batches])])
+        return ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches])
+
     seeds = [batch.seeds for batch in batches if batch.seeds is not None]
-    lists = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
+    names = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
+    lists: dict[str, Any] = {
+        name: tuple(one for batch in batches for one in getattr(batch, name)) for name in names
+    }
     return Batch(
         ordered([runs]),
         ordered([batch.status for batch in batches]),
@@ -175,8 +192,8 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         ordered(seeds) if len(seeds) == len(batches) else None,
         texts(lambda batch: batch.errors),
         texts(lambda batch: batch.logs),
-        worker=ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches]),
-        **{name: tuple(one for batch in batches for one in getattr(batch, name)) for name in lists},
+        worker=workers(),
+        **lists,
     )
 
 

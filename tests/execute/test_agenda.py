@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,16 @@ def test_a_list_ends():
 
 def test_no_worker_takes_more_than_half_of_its_share():
     worklist = Worklist(range(40), SPACE.at, workers=2)
-    assert [len(worklist.take(1000)) for _ in range(4)] == [10, 7, 5, 4]
+    assert [len(worklist.take(50)) for _ in range(4)] == [10, 7, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(50, [10, 7, 5, 4, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1]), (400, [10, 8, 8, 8, 6]), (5000, [40])],
+)
+def test_what_is_left_is_cut_up_no_further_than_is_worth_a_message(count, sizes):
+    worklist = Worklist(range(40), SPACE.at, workers=2)
+    assert [len(portion) for portion in iter(lambda: worklist.take(count), None)] == sizes
 
 
 def test_a_failed_run_is_tried_again_first_and_alone_and_no_more_often_than_allowed():

@@ -34,6 +34,36 @@ def test_declared_objects_travel_as_numbers():
     assert back.runs.tolist() == [0, 1, 2, 4]
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1.5]), np.array(3), np.empty((0, 2), "f4"), np.arange(6, dtype="q").reshape(2, 3),
+        np.arange(6).reshape(2, 3).T, np.arange(3, dtype=">i2"), np.array([True]), np.array([1j]),
+        np.array(["ab"]), np.array(["2026-01-01"], "M8[D]"), np.array([(1, 2.0)], "i4,f8"),
+        np.zeros(600), np.zeros(99)[::3],
+        np.array([object, None, 1]), np.array([1.0], np.longdouble), np.array([1], np.dtype("i4", metadata={"of": 1})),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.shape}",
+)  # fmt: skip
+@pytest.mark.parametrize("elements", [(), (Odd(),)])
+def test_arrays_arrive_as_they_are(array, elements):
+    locked = array.copy()
+    locked.flags.writeable = False
+    declared = Declared(elements)
+    back, still = declared.loads(declared.dumps([array, locked]))
+    assert (back.dtype, back.dtype.char, back.shape) == (array.dtype, array.dtype.char, array.shape)
+    assert back.tolist() == array.tolist()
+    assert back.flags.writeable
+    assert still.flags.writeable == pickle.loads(pickle.dumps(locked, 5)).flags.writeable
+
+
+def test_a_subclass_of_arrays_arrives_as_one():
+    masked = np.ma.MaskedArray([1.0, 2.0], [False, True])
+    back = Declared().loads(Declared().dumps({"z": masked}))["z"]
+    assert type(back) is np.ma.MaskedArray
+    assert back.mask.tolist() == [False, True]
+
+
 def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
     space = product(x=np.linspace(0, 1, 1000), label=[str(i) for i in range(1000)])
     job = job_of(squares, space)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 import simkit
 from simkit import adaptive, experiment
 from simkit.errors import RunFailed
+from simkit.study.steady import Steady
+from simkit.values.batch import RunReport
 
 
 class Walk:
@@ -341,3 +344,21 @@ def _is_done(project, count):
         return False
     with simkit.open(path) as traj:
         return (traj.status == "done").sum() >= count
+
+
+@pytest.mark.parametrize("report", [RunReport(3, 0, 1.5), RunReport(3, 0), RunReport(0, 9)])
+def test_a_report_of_a_run_that_is_over_is_nobodys(report):
+    """A task that an engine gave up may go on somewhere, while its run was done again."""
+    log = []
+
+    class Deaf(Walk):
+        def report(self, *said):
+            log.append(said)
+
+        def should_stop(self, point):
+            log.append(point)
+            return True
+
+    steady = Steady(Deaf(3), SimpleNamespace(told=4), "here", 1, under_way={7: {"x": 1.0}})
+    steady.listen(report)
+    assert (log, report.stop) == ([], False)

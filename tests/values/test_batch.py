@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import attrs
 import numpy as np
 import pytest
 
@@ -103,3 +106,26 @@ def test_no_array_of_a_batch_is_larger_than_it_says(values):
     assert encode(values).nbytes <= few.largest < few.nbytes / 10
     many = done(list(range(10_000)), 1, z=[True] * 10_000)
     assert many.largest >= many.runs.nbytes
+
+
+def test_a_batch_travels_whole_and_is_not_measured_again():
+    batch = Batch(
+        np.array([3, 5]), np.array([1, 2], "u1"), np.array([7.0, 8.0]), np.array([0.5, 0.25], "f4"),
+        {"p": encode([1, 2])}, {"z": encode([[1.0], [2.0, 3.0]])}, np.array([1, 2], "u8"), {5: "Error"}, {3: "log"},
+        ((3, "", "note"),), worker=4, again=(5,), warnings=(("name", "text"),),
+    )  # fmt: skip
+    back = pickle.loads(pickle.dumps(batch, 5))
+    for field in attrs.fields(Batch):
+        before, after = getattr(batch, field.name), getattr(back, field.name)
+        if isinstance(before, np.ndarray):
+            assert (after.dtype, after.tolist()) == (before.dtype, before.tolist())
+        elif field.name in ("parameters", "results"):
+            assert {n: decode(c) for n, c in after.items()} == {n: decode(c) for n, c in before.items()}
+        else:
+            assert after == before
+
+
+def test_a_batch_is_done_when_all_of_its_runs_are():
+    for status, is_done in (([], True), ([1], True), ([1, 1], True), ([1, 2], False), ([0], False)):
+        n = len(status)
+        assert Batch(np.arange(n), np.array(status, "u1"), np.zeros(n), np.zeros(n)).is_done == is_done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import sys
 import tempfile
 import time
@@ -99,6 +100,33 @@ class Worker:
             pass  # it died; its connection says so next
 
 
+class Ears:
+    """Which of some connections have something to say; they are registered once, which costs more than to wait."""
+
+    def __init__(self) -> None:
+        self.connections: dict[Connection, None] = {}
+        has_poll = hasattr(selectors, "PollSelector")  # not where pipes aren't files
+        self.selector: selectors.BaseSelector | None = selectors.PollSelector() if has_poll else None
+
+    def add(self, connection: Connection) -> None:
+        """Listen to one more."""
+        self.connections[connection] = None
+        if self.selector is not None:
+            self.selector.register(connection, selectors.EVENT_READ)
+
+    def remove(self, connection: Connection) -> None:
+        """Listen to one no more; before it is closed."""
+        del self.connections[connection]
+        if self.selector is not None:
+            self.selector.unregister(connection)
+
+    def ready(self, seconds: float) -> list[Any]:
+        """Those that have something to say, or are gone; none where that takes longer than some seconds."""
+        if self.selector is None:
+            return wait(list(self.connections), seconds)
+        return [key.fileobj for key, _ in self.selector.select(seconds)]
+
+
 class Pool:
     """An engine of ``n`` workers on this machine.
 
@@ -145,6 +173,7 @@ class Pool:
         self.printed: list[str] = []  # by them meanwhile
         self.nursery = Nursery(source, method, isolate=isolate)
         self.workers: dict[Any, Worker] = {}
+        self.ears = Ears()
         for slot in range(n):
             self._start(slot)
 
@@ -160,6 +189,7 @@ class Pool:
             Receiver(connection, Declared(), copies=False),
         )
         pace = Pace(self.together)
+        self.ears.add(connection)
         self.workers[connection] = Worker(seat, sender, receiver, beat, pace, is_single=self.isolate)
 
     def run(
@@ -183,7 +213,7 @@ class Pool:
                 stop() or not feed.has_more(self.first)
             ):
                 return
-            ready = wait(list(self.workers), tick)
+            ready = self.ears.ready(tick)
             for connection in ready:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
@@ -225,6 +255,8 @@ class Pool:
 
     def _replace(self, feed: Feed) -> None:
         """Start workers for those that died, if there is work for them."""
+        if len(self.workers) == self.n:
+            return
         taken = {worker.seat.slot for worker in self.workers.values()}
         free = set(range(self.n)) - taken
         for slot in free if free and feed.has_more(self.first) else ():
@@ -288,6 +320,7 @@ class Pool:
     def _lost(self, worker: Worker, feed: Feed) -> Batch | None:
         """A worker died: its beat names the run that killed it; the others of its portions are done again."""
         del self.workers[worker.connection]
+        self.ears.remove(worker.connection)
         worker.connection.close()
         worker.sender.remove()
         if worker.is_over:

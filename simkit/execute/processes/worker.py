@@ -250,6 +250,10 @@ class Answer:
     said: Checkpoint | RunReport | None = None
     process: int = 0
 
+    def __reduce__(self) -> Any:
+        rest = (self.problem, self.bug, self.said, self.process)
+        return Answer, (self.batch, self.seconds, self.nbytes, *(rest if any(rest) else ()))
+
 
 @attrs.frozen
 class Seat:

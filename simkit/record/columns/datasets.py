@@ -71,7 +71,14 @@ class LeafHeld:
         elif _is_packed(leaf.rows):
             put(self.dataset, rows, to_stored(np.stack([np.asarray(row) for row in leaf.rows])))
         else:
-            put(self.dataset, rows, to_stored(np.asarray(leaf.rows) if leaf.dtype != "str" else leaf.rows))
+            elements = to_stored(np.asarray(leaf.rows) if leaf.dtype != "str" else leaf.rows)
+            put(self.dataset, rows, elements, self.stored)
+
+    @cached_property
+    def stored(self) -> np.dtype[Any]:
+        """The dataset's type."""
+        dtype: np.dtype[Any] = self.dataset.dtype
+        return dtype
 
     @cached_property
     def is_chunk_each(self) -> bool:

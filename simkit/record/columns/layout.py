@@ -157,8 +157,15 @@ def stretches(rows: Index, size: int) -> list[Index]:
     size
         Bytes of a row.
     """
-    breaks = np.diff(rows) > max(1, _GAP_BYTES // size)
-    breaks |= np.diff(rows // max(1, BLOCK_BYTES // size)) > 0
+    gap, block = max(1, _GAP_BYTES // size), max(1, BLOCK_BYTES // size)
+    if (
+        len(rows)
+        and (last := int(rows[-1])) - (first := int(rows[0])) <= gap
+        and first // block == last // block
+    ):
+        return [rows]
+    breaks = np.diff(rows) > gap
+    breaks |= np.diff(rows // block) > 0
     return np.split(rows, np.flatnonzero(breaks) + 1)
 
 
@@ -219,9 +226,15 @@ def append(dataset: h5py.Dataset, values: Any) -> int:
     return start
 
 
-def put(dataset: h5py.Dataset, rows: Index, values: Any) -> None:
-    """Write values at ascending row numbers: in few calls, however many gaps there are."""
-    stored = dataset.dtype
+def put(dataset: h5py.Dataset, rows: Index, values: Any, stored: np.dtype[Any] | None = None) -> None:
+    """Write values at ascending row numbers: in few calls, however many gaps there are.
+
+    Parameters
+    ----------
+    stored
+        The dataset's type, from those who write often: h5py makes it anew for each who asks.
+    """
+    stored = dataset.dtype if stored is None else stored
     if isinstance(values, np.ndarray) and values.dtype == stored and stored.kind in "iufcb":
         _put_numbers(dataset, rows, values.view(stored))  # with the file's words for some of them
         return
