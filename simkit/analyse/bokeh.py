@@ -358,7 +358,7 @@ def parallel(
     }
     source = ColumnDataSource(curves, name="runs")
     scale = LinearColorMapper(theme.scale, low=0, high=1)
-    alpha = float(np.clip(150 / max(1, len(heights)), 0.12, 0.8))
+    alpha = float(np.clip(180 / max(1, len(heights)), 0.15, 0.8))
     look = {"line_color": {"field": "height", "transform": scale}, "line_alpha": alpha}
     curve = MultiLine(xs="xs", ys="ys", line_width=1, **look)  # thicker lines take a browser thrice as long
     drawn.add_glyph(source, curve, nonselection_glyph=None)
