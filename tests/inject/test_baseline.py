@@ -320,9 +320,8 @@ def test_a_variable_that_any_run_changes_is_told_once(function, run):
 
 
 def asks(x):
-    print(os.environ.get("HOME"), sys.path[0], np.geterr(), len(STUDY))
     with np.errstate(all="raise"), decimal.localcontext():
-        return [x].pop()
+        return str([os.environ.get("HOME"), sys.path[0], np.geterr(), [x].pop()])
 
 
 def sets_environment(x):
