@@ -54,7 +54,7 @@ LATER = (  # came with features after the house was counted
     *("collect/conversion", "inject/output", "collect/installed", "declare/hooks"),
     *("collect/captures", "collect/graph", "collect/objects", "collect/scopes", "collect/syntax"),
     *("collect/brian", "collect/contents", "collect/draws", "collect/effects", "collect/surroundings"),
-    *("inject/baseline", "inject/generators"),
+    *("inject/baseline", "inject/generators", "declare/reflection"),
     *("inject/leftovers", "inject/lineage", "execute/processes/groups", "record/inspection"),
     *("execute/processes/fork", "cli/hashes"),
     *("record/damage", "record/salvage", "record/file/sums", "record/file/system", "record/file/locks"),

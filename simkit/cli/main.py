@@ -218,9 +218,22 @@ def _ended(arguments: list[str]) -> int:
             return _interrupted() if _is_by_interrupt(error) else _bug()
         print(visible(f"simkit: {refused(error)}"), file=sys.stderr)
         return LOST if error.errno in _FULL else USAGE
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-        return _interrupted() if _is_by_interrupt(error) else _bug()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is ours, or an object's that raises anything
+        return _interrupted() if _is_by_interrupt(error) else _raised(error)
     return code
+
+
+def _raised(error: BaseException) -> int:
+    """Say what went wrong: in an object of the user's that simkit looked at, else in simkit."""
+    from simkit.inject.contact import raised_by
+
+    words = raised_by(error)
+    if not words and not isinstance(error, Exception):
+        raise error
+    if not words:
+        return _bug()
+    print(visible(f"simkit: {words}"), file=sys.stderr)
+    return USAGE
 
 
 def _interrupted() -> int:

@@ -20,6 +20,7 @@ from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place
 from simkit.collect.objects import State, attributes, carried, held, is_made, named, names_of, source_of
 from simkit.collect.scopes import uses
+from simkit.declare.reflection import answered, is_a, is_declared, package_of, qualname_of
 
 _PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
 _LARGE = 16 << 20  # bytes of an array that a command would look through each time it is typed
@@ -109,23 +110,25 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
 
 def _size(value: Any) -> int:
     """Bytes of an array; an object that answers to every name is not asked."""
-    size = getattr(value, "nbytes", 0) if hasattr(type(value), "nbytes") else 0
-    return size if isinstance(size, int) else 0
+    if not is_declared(type(value), "nbytes"):
+        return 0
+    size = answered(lambda: value.nbytes, 0)
+    return size if type(size) is int else 0
 
 
 def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
     """What a function closes over, and what the functions that it holds carry; its own defaults are parameters."""
     for function in held(thing):
-        if isinstance(function, FunctionType) and is_users(function):
+        if is_a(function, FunctionType) and is_users(function):
             names = carried(function)
             own = {} if function is not thing else dict.fromkeys(function.__code__.co_varnames)
             memos = _memos_of(function)
             for name, value in names.items():
                 if name in memos and _may_be_memo(value):
                     continue
-                if isinstance(value, (FunctionType, type)) and name != "__wrapped__":
-                    state = State(value if isinstance(value, type) and is_made(value) else named(value))
-                    yield f"{function.__qualname__}: {name}", (state.digest, value.__qualname__)
+                if is_a(value, FunctionType, type) and name != "__wrapped__":
+                    state = State(value if is_a(value, type) and is_made(value) else named(value))
+                    yield f"{function.__qualname__}: {name}", (state.digest, qualname_of(value))
                 elif name not in own and not _is_code(value):
                     yield f"{function.__qualname__}: {name}", _captured(value)
 
@@ -145,7 +148,7 @@ def _memos_of(function: FunctionType) -> set[str]:
 
 def _may_be_memo(value: Any) -> bool:
     """Whether a value is of a kind that runs fill: a table of what is known, a counter."""
-    return value is None or isinstance(value, _PLAIN)
+    return value is None or is_a(value, *_PLAIN)
 
 
 def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:
@@ -164,10 +167,10 @@ def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:
 
 def _of_global(label: str, value: Any, *, known: bool) -> Iterator[tuple[str, tuple[str, str]]]:
     """What a module's name stands for, if it is no code; what can't be compared is told by its definition."""
-    if isinstance(value, FunctionType):
+    if is_a(value, FunctionType):
         for name, one in _of_function(value):
             yield f"{label.rpartition('::')[0]}::{name}", one
-    elif isinstance(value, type):
+    elif is_a(value, type):
         for name, one in attributes(value).items():
             if not _is_code(one):
                 yield f"{label}.{name}", _captured(one, known=known)
@@ -178,17 +181,15 @@ def _of_global(label: str, value: Any, *, known: bool) -> Iterator[tuple[str, tu
 def _is_code(value: Any) -> bool:
     """Whether a value is code, and compared as such; so are simkit's own objects."""
     kinds = (FunctionType, type, ModuleType, classmethod, staticmethod, property)
-    return isinstance(value, kinds) or type(value).__module__.partition(".")[0] == "simkit"
+    return is_a(value, *kinds) or package_of(type(value)) == "simkit"
 
 
 def _captured(value: Any, *, known: bool = False) -> tuple[str, str]:
     """The fingerprint of a value; of one whose definition is known, of as much as can be compared."""
     state = State(value)
-    simple = isinstance(value, (str, int, float, complex, tuple, list, dict))
-    try:
-        shown = reprlib.repr(value) if simple else type(value).__name__
-    except ValueError:  # an integer of more than 4,300 digits
-        shown = type(value).__name__
+    shown = qualname_of(type(value)).rpartition(".")[2]
+    if is_a(value, str, int, float, complex, tuple, list, dict):
+        shown = answered(lambda: reprlib.repr(value), shown)  # not an integer of more than 4,300 digits
     return state.digest if state.is_whole or known else "", shown
 
 

@@ -21,6 +21,7 @@ from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, proj
 from simkit.collect.objects import held, names_of, source_of
 from simkit.collect.scopes import Use, names_in
 from simkit.collect.syntax import CodeUnit, normal_form
+from simkit.declare.reflection import answered, is_a, module_of, own_attributes, qualname_of
 from simkit.errors import is_ours
 
 _NAMESPACES = (("globals",), ("locals",), ("vars",), ("eval",), ("exec",))  # they reach every name of a file
@@ -103,13 +104,13 @@ def _unfiled(graph: Graph, thing: Any, known: Mapping[str, str]) -> Iterator[tup
     waiting, seen = [thing], set()
     while waiting:
         one = waiting.pop()
-        if not hasattr(one, "__qualname__"):  # a module that is mentioned, such as NumPy
+        if is_a(one, ModuleType):  # that is mentioned, such as NumPy
             continue
-        key = f"{label}::{one.__qualname__}"
+        key = f"{label}::{qualname_of(one)}"
         if id(one) in seen or key in known or globals_of(one) is not globals_of(thing):
             continue
         seen.add(id(one))
-        if isinstance(one, FunctionType) and not _is_generated(one.__code__.co_filename):
+        if is_a(one, FunctionType) and not _is_generated(one.__code__.co_filename):
             yield key, one
         waiting += held(one)
         waiting += [f for name in names_of(one) for f in held(globals_of(one).get(name))]
@@ -128,12 +129,9 @@ def is_users(function: FunctionType) -> bool:
 
 def globals_of(thing: Any) -> Mapping[str, Any]:
     """The globals of the module that defines a function or class."""
-    names = None if isinstance(thing, type) else getattr(thing, "__globals__", None)
-    return (
-        vars(sys.modules[thing.__module__])
-        if names is None and thing.__module__ in sys.modules
-        else names or {}
-    )
+    if is_a(thing, FunctionType):
+        return thing.__globals__
+    return own_attributes(sys.modules.get(module_of(thing)))
 
 
 def _text(graph: Graph, path: Path, unit: CodeUnit) -> str:
@@ -146,7 +144,7 @@ def _decorators(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[tuple[ast.
     from simkit.declare.space import Space
 
     for decorator, uses in unit.uses_of_decorators:
-        if not isinstance(graph.value(Place(path, names_in(decorator)[-1])), Space):
+        if not is_a(graph.value(Place(path, names_in(decorator)[-1])), Space):
             yield decorator, uses
 
 
@@ -170,7 +168,7 @@ def _subclasses(graph: Graph, path: Path, use: Use) -> Iterator[Place]:
     classes = [graph.value(place) for place in graph.places(path, use.chain[:-1], use.bindings)]
     while classes:
         one = classes.pop()
-        if isinstance(one, type) and one is not type:
+        if is_a(one, type) and one is not type:
             yield from _place_of(graph, one)
             classes += type.__subclasses__(one)
 
@@ -183,15 +181,15 @@ def _held(graph: Graph, value: Any) -> Iterator[Place]:
 
 def _place_of(graph: Graph, one: FunctionType | type | ModuleType) -> Iterator[Place]:
     """Where a function, class or module of the project is defined; nothing for what no import leads to."""
-    path = project_file(vars(one) if isinstance(one, ModuleType) else globals_of(one))
-    if isinstance(one, ModuleType):
+    path = project_file(own_attributes(one) if is_a(one, ModuleType) else globals_of(one))
+    if is_a(one, ModuleType):
         place = None if path is None else Place(path, EVERYTHING)
-    elif isinstance(one, FunctionType) and is_project_file(one.__code__.co_filename):
+    elif is_a(one, FunctionType) and is_project_file(one.__code__.co_filename):
         path = Path(one.__code__.co_filename)
         unit = graph.files[path].at(one.__code__.co_firstlineno) if path in graph.files else None
         place = Place(path, unit.names[0]) if unit is not None and unit.names else None
     else:
-        place = None if path is None else Place(path, one.__qualname__.partition(".")[0])
+        place = None if path is None else Place(path, qualname_of(one).partition(".")[0])
     if place is not None and place.path in graph.files:
         yield place
 
@@ -223,7 +221,12 @@ def value_of(graph: Graph, path: Path, use: Use) -> Any:
     value = graph.namespaces.get(path, {}).get(use.chain[0])
     for binding in use.bindings:
         value = sys.modules.get(binding.module)
-        value = value if binding.name is None else getattr(value, binding.name, None)
+        value = value if binding.name is None else _attribute(value, binding.name)
     for name in use.chain[1:]:
-        value = vars(value).get(name) if isinstance(value, ModuleType) else None
+        value = own_attributes(value).get(name) if is_a(value, ModuleType) else None
     return value
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """What an import of a name gives, of a module that may be any object."""
+    return answered(lambda: getattr(value, name, None), None)

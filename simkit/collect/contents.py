@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 
+from simkit.declare.reflection import is_a, module_of, own_attributes, slots_of
+
 _MOST = 20_000  # entries of one object, beyond which it is not looked at
 _BYTES = 1 << 20  # the same for arrays
 _LACKING = object()
@@ -118,17 +120,20 @@ def contents(namespaces: Iterable[Mapping[str, Any]], foreign: Set[int]) -> dict
     waiting = [value for space in spaces for name, value in list(space.items()) if not name.startswith("__")]
     while waiting:
         value = waiting.pop()
-        if type(value) in _PLAIN or id(value) in seen:
+        try:
+            if type(value) in _PLAIN or id(value) in seen:
+                continue
+            seen.add(id(value))
+            if type(value) is tuple:
+                waiting += value if len(value) <= _MOST else ()
+                continue
+            inside = _inside(value, modules)
+            if inside is not None:
+                known[Same(value)] = inside
+            if not isinstance(inside, Whole | None) and not _PLAIN.issuperset(map(type, inside.values)):
+                waiting += inside.values
+        except Exception:  # noqa: BLE001 - its class may raise anything
             continue
-        seen.add(id(value))
-        if type(value) is tuple:
-            waiting += value if len(value) <= _MOST else ()
-            continue
-        inside = _inside(value, modules)
-        if inside is not None:
-            known[Same(value)] = inside
-        if not isinstance(inside, Whole | None) and not _PLAIN.issuperset(map(type, inside.values)):
-            waiting += inside.values
         if type(value) is FunctionType:
             waiting += (
                 *(value.__defaults__ or ()),
@@ -143,9 +148,9 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), ModuleTyp
 
 def _inside(value: Any, modules: Set[str] | None) -> Contents | None:
     """What one object contains, if that can be put back: of instances those of the classes in these modules, or all."""
-    if isinstance(value, dict | list | set | deque | bytearray) and len(value) > _MOST:
+    if is_a(value, dict, list, set, deque, bytearray) and len(value) > _MOST:
         return None
-    if isinstance(value, dict):
+    if is_a(value, dict):
         is_usual = type(value).__setitem__ in _SETS_ITEMS and "__loader__" not in value
         return ByName(tuple(value), tuple(value.values())) if is_usual else None
     if type(value) is set:
@@ -161,7 +166,7 @@ def _whole(value: Any) -> Whole | None:
     """The bytes of an array that is not too large, the state of a generator."""
     if type(value) is bytearray:
         return Whole(bytes(value))
-    if isinstance(value, np.ndarray):
+    if is_a(value, np.ndarray):
         is_usual = value.flags.writeable and not value.dtype.hasobject and value.nbytes <= _BYTES
         return Whole(value.tobytes()) if is_usual else None
     generator = _generator(value)
@@ -170,9 +175,9 @@ def _whole(value: Any) -> Whole | None:
 
 def _of_instance(value: Any, modules: Set[str] | None) -> ByName | None:
     """The attributes of a class, function or instance of these modules, or of any."""
-    of = value if isinstance(value, type | FunctionType) else type(value)
-    is_ours = modules is None or of is SimpleNamespace or getattr(of, "__module__", None) in modules
-    return _attributes(value) if is_ours and not isinstance(value, np.ndarray) else None
+    of = value if is_a(value, type, FunctionType) else type(value)
+    is_ours = modules is None or of is SimpleNamespace or module_of(of) in modules
+    return _attributes(value) if is_ours and not is_a(value, np.ndarray) else None
 
 
 def _of_cell(cell: CellType) -> tuple[Any, ...]:
@@ -185,11 +190,11 @@ def _of_cell(cell: CellType) -> tuple[Any, ...]:
 
 def _generator(value: Any) -> tuple[Callable[[], Any], Callable[[Any], object]] | None:
     """How the state of a generator of random numbers is asked for, and set."""
-    if isinstance(value, random.Random):
+    if is_a(value, random.Random):
         return value.getstate, value.setstate
-    if isinstance(value, np.random.RandomState):
+    if is_a(value, np.random.RandomState):
         return value.get_state, value.set_state
-    if isinstance(value, np.random.Generator):
+    if is_a(value, np.random.Generator):
         bits: Any = value.bit_generator
         return lambda: bits.state, lambda state: setattr(bits, "state", state)
     return None
@@ -197,38 +202,30 @@ def _generator(value: Any) -> tuple[Callable[[], Any], Callable[[Any], object]] 
 
 def _attributes(value: Any) -> ByName:
     """The attributes of a class, function or instance, but those of Python's and simkit's own."""
-    try:
-        own = vars(value) if isinstance(value, type) else object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        own = {}
-    names = {name: held for name, held in own.items() if _is_users(name)}
-    for each in () if isinstance(value, type) else type(value).__mro__:
-        slots = vars(each).get("__slots__", ())
-        for slot in filter(_is_users, (slots,) if isinstance(slots, str) else slots):
-            with suppress(AttributeError):
-                names[slot] = object.__getattribute__(value, slot)
+    slots = {} if is_a(value, type) else slots_of(value)
+    names = {name: held for name, held in {**own_attributes(value), **slots}.items() if _is_users(name)}
     return ByName(tuple(names), tuple(names.values()))
 
 
 def _is_users(name: Any) -> bool:
-    return isinstance(name, str) and not name.startswith("__") and name != "_abc_impl"
+    return type(name) is str and not name.startswith("__") and name != "_abc_impl"
 
 
 def restore(states: Mapping[Same, Contents]) -> None:
     """Let objects contain again what was noted."""
     for one, state in states.items():
-        if _inside(one.value, None) != state:
-            with suppress(AttributeError, TypeError, ValueError):  # it can't be changed any more
+        with suppress(Exception):  # it can't be changed any more, or its class raises anything
+            if _inside(one.value, None) != state:
                 _put_back(one.value, state)
 
 
 def _put_back(value: Any, state: Contents) -> None:
-    if isinstance(value, dict):
+    if is_a(value, dict):
         assert isinstance(state, ByName)
         value.clear()
         for key, entry in state.entries().items():  # a Counter's update adds
             value[key] = entry
-    elif isinstance(value, set):
+    elif is_a(value, set):
         assert isinstance(state, ByName)
         value.clear()
         value.update(state.keys)
@@ -236,7 +233,7 @@ def _put_back(value: Any, state: Contents) -> None:
         assert isinstance(state, InOrder)
         if state.values:
             value.cell_contents = state.values[0]
-    elif isinstance(value, list | deque):
+    elif is_a(value, list, deque):
         assert isinstance(state, InOrder)
         value.clear()
         value.extend(state.values)
@@ -247,16 +244,16 @@ def _put_back(value: Any, state: Contents) -> None:
 
 
 def _put_back_whole(value: Any, data: bytes) -> None:
-    if isinstance(value, bytearray):
+    if is_a(value, bytearray):
         value[:] = data
-    elif isinstance(value, np.ndarray):
+    elif is_a(value, np.ndarray):
         value[...] = np.frombuffer(data, value.dtype).reshape(value.shape)
     elif (generator := _generator(value)) is not None:
         generator[1](pickle.loads(data))
 
 
 def _put_back_attributes(value: Any, state: ByName) -> None:
-    put, remove = (type.__setattr__, type.__delattr__) if isinstance(value, type) else (
+    put, remove = (type.__setattr__, type.__delattr__) if is_a(value, type) else (
         object.__setattr__,
         object.__delattr__,
     )  # fmt: skip

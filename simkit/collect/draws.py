@@ -17,9 +17,9 @@ import numpy as np
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place, project_file
-from simkit.collect.objects import attributes, carried, names_of
+from simkit.collect.objects import attributes, carried, cells, names_of
 from simkit.collect.scopes import Use
-from simkit.declare.tags import own_attributes, pretends
+from simkit.declare.reflection import is_a, is_one_of, own_attributes, package_of, pretends, qualname_of
 
 RANDOM, NUMPY = "random", "numpy.random"
 BRIAN2, NUMBA, TORCH = "brian2", "numba", "torch"
@@ -61,7 +61,7 @@ def _uses_brian2(namespace: Mapping[str, Any]) -> bool:
 def _streams_of(value: Any) -> Iterator[str]:
     if value is np.random.seed:
         yield NUMPY
-    owner = getattr(value, "__self__", None) if isinstance(value, (BuiltinFunctionType, MethodType)) else None
+    owner = value.__self__ if is_a(value, BuiltinFunctionType, MethodType) else None
     if owner is _GLOBAL[0]:
         yield RANDOM
     elif owner is _GLOBAL[1]:
@@ -73,16 +73,6 @@ def _package(graph: Graph, path: Path, use: Use) -> str:
     for binding in use.bindings:
         return binding.module.partition(".")[0]
     return package_of(graph.namespaces.get(path, {}).get(use.chain[0]))
-
-
-def package_of(value: Any) -> str:
-    """The package that an object is from; it is not asked itself."""
-    owner = value if isinstance(value, (FunctionType, type)) else type(value)
-    try:
-        name = value.__name__ if isinstance(value, ModuleType) else owner.__module__
-    except Exception:  # noqa: BLE001 - a class of a class that answers as it likes
-        return ""
-    return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def generators(graph: Graph, code: Reached, things: Sequence[Any], own: Path) -> dict[str, Any]:
@@ -129,24 +119,24 @@ def generators_in(value: Any, label: str, given: Sequence[Any] = ()) -> Iterator
     waiting, seen = [(label, value)], set[int]()
     while waiting and len(seen) < _MOST:
         name, one = waiting.pop(0)
-        if pretends(one) or isinstance(one, _PLAIN) or id(one) in seen:
+        if pretends(one) or is_a(one, *_PLAIN) or id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, _KINDS) or _is_torchs(one):
-            if not isinstance(one, random.SystemRandom):
+        if is_a(one, *_KINDS) or _is_torchs(one):
+            if not is_a(one, random.SystemRandom):
                 yield name, one
         else:
             waiting += [(f"{name}.{part}", inner) for part, inner in _inside(one, given)]
 
 
 def _is_torchs(one: Any) -> bool:
-    return type(one).__module__.partition(".")[0] == TORCH and type(one).__name__ == "Generator"
+    return package_of(type(one)) == TORCH and qualname_of(type(one)) == "Generator"
 
 
 def _inside(one: Any, given: Sequence[Any]) -> Iterable[tuple[object, Any]]:
     """What an object holds, with names that are the same in each process."""
-    if isinstance(one, np.ndarray):
-        one = one.ravel()[:_MOST].tolist() if one.dtype == object else []
+    if is_a(one, np.ndarray):
+        one = cells(one)
     match one:
         case ModuleType():
             return _of_module(one)
@@ -158,7 +148,9 @@ def _inside(one: Any, given: Sequence[Any]) -> Iterable[tuple[object, Any]]:
             return [("self", one.__self__)]
         case dict():
             items = enumerate(dict.items(one))  # not by methods that its class may have overwritten
-            return [(key if isinstance(key, (str, int)) else number, part) for number, (key, part) in items]
+            return [
+                (key if is_one_of(type(key), str, int) else number, part) for number, (key, part) in items
+            ]
         case list():
             return enumerate(list.__iter__(one))
         case tuple():
@@ -168,7 +160,7 @@ def _inside(one: Any, given: Sequence[Any]) -> Iterable[tuple[object, Any]]:
 
 def _of_instance(one: Any) -> Iterable[tuple[object, Any]]:
     """The attributes of an object, or what the garbage collector knows of it; nothing is asked of itself."""
-    if type(one).__module__.partition(".")[0] in _WITHOUT:
+    if package_of(type(one)) in _WITHOUT:
         return ()
     inner = own_attributes(one)
     parts = inner.items() if inner else enumerate(gc.get_referents(one))
@@ -185,11 +177,11 @@ def _of_function(function: FunctionType, given: Sequence[Any]) -> Iterable[tuple
 
 def _of_module(module: ModuleType) -> Iterable[tuple[str, Any]]:
     """The generators that a library's module has; the project's own are reached by the names that are used."""
-    top = module.__name__.partition(".")[0]
+    names, top = own_attributes(module), package_of(module)
     if (
-        project_file(vars(module)) is not None
+        project_file(names) is not None
         or top in sys.stdlib_module_names
         or top in ("numpy", "scipy", "simkit")
     ):
         return ()
-    return [(name, value) for name, value in vars(module).items() if isinstance(value, _KINDS)]
+    return [(name, value) for name, value in names.items() if is_a(value, *_KINDS)]

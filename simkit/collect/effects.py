@@ -28,6 +28,7 @@ from simkit.collect.contents import Contents, Same, contents, restore
 from simkit.collect.graph import is_project_file
 from simkit.collect.surroundings import LIBRARIES, State, Surrounding, merged, put_back, surroundings
 from simkit.collect.syntax import parsed
+from simkit.declare.reflection import is_a, own_attributes
 from simkit.errors import shown_path
 
 _GENERATOR: Any = np.random.normal.__self__  # type: ignore[attr-defined]
@@ -313,7 +314,7 @@ class Effects:
             (module, name): Same(value)
             for module in self.modules
             for name, value in list(vars(module).items())
-            if not name.startswith("__") and not isinstance(value, ModuleType)
+            if not name.startswith("__") and not is_a(value, ModuleType)
         }
 
     def _contents(self) -> dict[Same, Contents]:
@@ -325,7 +326,7 @@ class Effects:
         if module not in self.foreign:
             names = _imported(Path(str(module.__file__)), module.__package__ or "")
             others = [sys.modules[name] for name in names if name in sys.modules]
-            held = (vars(other).values() for other in others if other not in self.modules)
+            held = (own_attributes(other).values() for other in others if other not in self.modules)
             known = frozenset(id(value) for values in held for value in values)
             if _is_initializing(module):
                 return known

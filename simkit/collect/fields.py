@@ -15,11 +15,12 @@ import attrs
 
 from simkit.collect.conversion import unwrapped
 from simkit.declare.annotations import Note, notes
+from simkit.declare.reflection import is_a, is_declared, own_attributes
 from simkit.declare.tags import tag_of
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.values.compare import same
 from simkit.values.instances import BASES
-from simkit.values.registry import codec_of, is_declared
+from simkit.values.registry import codec_of
 
 NOTHING: Final = attrs.NOTHING
 
@@ -55,14 +56,14 @@ class Namespace(SimpleNamespace):
 def is_parameter_class(kind: Any) -> bool:
     """Whether a class is marked with ``@parameter``."""
     tag = tag_of(kind)
-    return isinstance(kind, type) and tag is not None and tag.kind == "parameter"
+    return is_a(kind, type) and tag is not None and tag.kind == "parameter"
 
 
 def is_group_class(kind: Any) -> bool:
     """Whether the instances of a class are groups: not those that have a codec of their own, or no fields."""
     if is_parameter_class(kind) or kind is Namespace:
         return True
-    if not isinstance(kind, type) or issubclass(kind, tuple(BASES)):
+    if not is_a(kind, type) or issubclass(kind, tuple(BASES)):
         return False
     declared = is_declared(kind, "__attrs_attrs__") or is_declared(kind, "__dataclass_fields__")
     if not declared or not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
@@ -75,7 +76,7 @@ def is_group(value: Any) -> bool:
     """Whether a value is a group; an instance that has attributes besides its fields would lose them."""
     if not is_group_class(type(value)):
         return False
-    return is_parameter(value) or {*getattr(value, "__dict__", ())} <= {*group_fields(value)}
+    return is_parameter(value) or {*own_attributes(value)} <= {*group_fields(value)}
 
 
 def is_parameter(value: Any) -> bool:

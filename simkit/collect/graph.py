@@ -23,6 +23,7 @@ import attrs
 from simkit.collect.config import SIMCONF
 from simkit.collect.scopes import Binding, Chain, Use
 from simkit.collect.syntax import CodeUnit, ParsedFile, parsed, parsed_cells
+from simkit.declare.reflection import is_a, own_attributes
 from simkit.errors import is_ours
 
 NOTEBOOK = "notebook"  # stands for the file in node ids
@@ -103,7 +104,7 @@ class Graph:
     @classmethod
     def of(cls, starts: Iterable[Path], namespaces: Iterable[Mapping[str, Any]], rootdir: Path) -> Graph:
         """The graph of these files, and of those that these globals belong to, with all that they import."""
-        loaded = [vars(module) for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        loaded = [own_attributes(module) for module in list(sys.modules.values()) if is_a(module, ModuleType)]
         known = {path: names for names in loaded if (path := project_file(names)) is not None}
         own = {path: names for names in namespaces if (path := project_file(names)) is not None}
         graph = cls(rootdir, {}, set(), {**known, **own})
@@ -251,7 +252,7 @@ class Graph:
     def _current(self, place: Place, units: tuple[CodeUnit, ...]) -> tuple[CodeUnit, ...]:
         """Of several definitions of one function, that of the present one."""
         value = self.value(place)
-        code = value.__code__ if isinstance(value, FunctionType) else None
+        code = value.__code__ if is_a(value, FunctionType) else None
         if code is not None and code.co_filename.startswith("<string"):
             return ()  # made by exec
         if len(units) < 2 or code is None or code.co_filename != str(place.path):
@@ -301,7 +302,7 @@ class Graph:
             return True
         value = self.namespaces.get(path, {}).get(name)
         origins = (self.find(star, path) for star in file.stars)
-        return (value is not None and not isinstance(value, ModuleType)) or any(
+        return (value is not None and not is_a(value, ModuleType)) or any(
             self._has(origin, name, seen | {(path, name)}) for origin in origins if origin is not None
         )
 
@@ -342,7 +343,7 @@ class Graph:
 
 def _is_changeable(value: Any) -> bool:
     """Whether a function that is given an object may change it."""
-    return not callable(value) and not isinstance(value, (str, bytes, int, float, complex, tuple, frozenset))
+    return not callable(value) and not is_a(value, str, bytes, int, float, complex, tuple, frozenset)
 
 
 def module_file(base: Path, parts: Sequence[str]) -> Path | None:

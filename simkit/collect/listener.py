@@ -24,6 +24,7 @@ import attrs
 
 from simkit.collect.graph import Graph, is_project_file
 from simkit.collect.syntax import CodeUnit
+from simkit.declare.reflection import is_a
 from simkit.errors import is_ours
 
 FileState = tuple[int, int, int, int]  # size, when its content and when anything changed, its number
@@ -163,15 +164,18 @@ class OpenedFiles:
 
 def named_files(value: Any) -> Iterator[str]:
     """The files that exist and are named by a `Path`, or by those in a list, tuple or dictionary."""
-    if isinstance(value, PurePath):
+    if is_a(value, PurePath):
         path = os.path.abspath(value)
         if os.path.isfile(path):
             yield path
-    elif isinstance(value, (list, tuple)):
-        for item in value if any(isinstance(item, (PurePath, list, tuple, dict)) for item in value) else ():
+    elif is_a(value, list, tuple):
+        items = (
+            list.__iter__(value) if is_a(value, list) else tuple.__iter__(value)
+        )  # not by methods of its class
+        for item in [item for item in items if is_a(item, PurePath, list, tuple, dict)]:
             yield from named_files(item)
-    elif isinstance(value, dict):
-        yield from named_files(list(value.values()))
+    elif is_a(value, dict):
+        yield from named_files(list(dict.values(value)))
 
 
 class Listener:

@@ -22,7 +22,7 @@ from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.installed import offers
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec
-from simkit.declare.tags import own_attributes
+from simkit.declare.reflection import own_attributes
 from simkit.errors import SimkitError, is_ours, missing, shown_path
 
 USERS = (
@@ -190,8 +190,9 @@ def _loaded(path: Path) -> ModuleType | None:
     """The module that was imported from a file, under whatever name."""
     aside = (module for modules in _users().aside.values() for module in modules.values())
     for module in (*list(sys.modules.values()), *aside):
-        is_main = getattr(module, "__name__", "") == "__main__"
-        if str(getattr(module, "__file__", "")).endswith(path.name) and _file(module) == path and not is_main:
+        names = own_attributes(module)
+        file, is_main = names.get("__file__"), names.get("__name__") == "__main__"
+        if type(file) is str and file.endswith(path.name) and _file(module) == path and not is_main:
             return module
     return None
 

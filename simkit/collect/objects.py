@@ -9,13 +9,13 @@ import hashlib
 import io
 import linecache
 import logging
-import os
 import random
 import sys
 import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
+from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -23,7 +23,16 @@ import numpy as np
 
 from simkit.collect.graph import project_file
 from simkit.collect.syntax import normal_form
-from simkit.declare.tags import Tag, own_attributes, pretends
+from simkit.declare.reflection import (
+    answered,
+    is_a,
+    module_of,
+    own_attributes,
+    pretends,
+    qualname_of,
+    slots_of,
+)
+from simkit.declare.tags import Tag
 from simkit.values.compare import digest
 from simkit.values.encode import LONG
 
@@ -31,7 +40,7 @@ _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), BuiltinF
 _MOST = 5_000  # objects that are looked at: a table of functions is small, and a table of numbers holds none
 
 
-def held(value: Any) -> Iterator[FunctionType | type | ModuleType]:
+def held(value: Any) -> Iterator[Any]:
     """The functions, classes and modules that an object is, or holds at any depth.
 
     Of functions that is what they close over, their defaults and attributes, among them what they wrap; of classes
@@ -42,34 +51,40 @@ def held(value: Any) -> Iterator[FunctionType | type | ModuleType]:
     seen: set[int] = set()
     while waiting and len(seen) < _MOST:
         one = waiting.pop()
-        if isinstance(one, _PLAIN) or id(one) in seen:
+        if is_a(one, *_PLAIN) or id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, FunctionType | type | ModuleType):
+        if is_a(one, FunctionType, type, ModuleType):
             yield one
-        if isinstance(one, FunctionType):
+        if is_a(one, FunctionType):
             waiting += carried(one).values()
-        elif isinstance(one, type):
+        elif is_a(one, type):
             waiting += attributes(one).values()
-        elif isinstance(one, np.ndarray):
-            waiting += one.ravel()[:_MOST].tolist() if one.dtype == object else []
-        elif not isinstance(one, ModuleType):
+        elif is_a(one, np.ndarray):
+            waiting += cells(one)
+        elif not is_a(one, ModuleType):
             waiting += [type(one), *gc.get_referents(one)]
+
+
+def cells(array: Any) -> list[Any]:
+    """The first objects that an array of them holds."""
+    plain = np.ndarray.view(array, np.ndarray)  # a subclass may do anything when it is asked
+    return plain.ravel()[:_MOST].tolist() if plain.dtype == object else []
 
 
 def attributes(kind: type) -> dict[str, Any]:
     """The attributes of a class of the user's, those that Python gives aside."""
-    module = sys.modules.get(kind.__module__)
-    if module is None or (project_file(vars(module)) is None and module.__name__ != "__main__"):
+    names = own_attributes(sys.modules.get(module_of(kind)))
+    if project_file(names) is None and names.get("__name__") != "__main__":
         return {}
-    return {name: value for name, value in vars(kind).items() if not name.startswith("__")}
+    return {name: value for name, value in own_attributes(kind).items() if not name.startswith("__")}
 
 
 def is_made(kind: type) -> bool:
     """Whether no module has a class under its name: a function made it, with values that no source tells."""
-    place: Any = sys.modules.get(kind.__module__)
-    for name in kind.__qualname__.split("."):
-        place = vars(place).get(name) if isinstance(place, ModuleType | type) else None
+    place: Any = sys.modules.get(module_of(kind))
+    for name in qualname_of(kind).split("."):
+        place = own_attributes(place).get(name)
     return place is not kind
 
 
@@ -93,8 +108,8 @@ def names_of(one: FunctionType | type) -> set[str]:
     """The names that a function, or the methods of a class, may look up in their module."""
     functions = (
         [one]
-        if isinstance(one, FunctionType)
-        else [f for f in vars(one).values() if isinstance(f, FunctionType)]
+        if is_a(one, FunctionType)
+        else [f for f in own_attributes(one).values() if is_a(f, FunctionType)]
     )
     return {name for function in functions for code in _codes(function.__code__) for name in code.co_names}
 
@@ -109,8 +124,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def named(one: FunctionType | type) -> str:
     """What tells a function or class from others: its name, of one within another its source too."""
-    inner = isinstance(one, FunctionType) and "<" in one.__qualname__
-    return f"{one.__module__}.{one.__qualname__}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
+    inner = is_a(one, FunctionType) and "<" in one.__qualname__
+    return f"{module_of(one)}.{qualname_of(one)}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
 
 
 def source_of(function: FunctionType) -> str:
@@ -152,7 +167,7 @@ def _bytecode(code: CodeType) -> str:
     return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
 
 
-_SIMPLE = (str, bytes, int, float, complex, bool, type(None), type(...), enum.Enum, os.PathLike)
+_SIMPLE = (str, bytes, int, float, complex, bool, type(None), type(...), enum.Enum, PurePath)
 # What is seeded for each run, or has no state that a result could depend on: that there is one is what counts.
 _STATELESS = (
     np.random.Generator,
@@ -192,19 +207,27 @@ class State:
 
     def feed(self, value: Any) -> None:
         """Let a value count, and all that it holds."""
+        try:
+            self._feed(value)
+        except (RecursionError, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001 - its class may raise anything
+            self.is_whole = False
+
+    def _feed(self, value: Any) -> None:
         kind = type(value)
-        self.note(kind.__module__, kind.__qualname__)
+        self.note(module_of(kind), qualname_of(kind))
         if pretends(value):
             self.is_whole = False
         elif kind is int and value.bit_length() > LONG:
             self.note(hex(value))
-        elif isinstance(value, _SIMPLE):
-            self.note(str(value) if isinstance(value, os.PathLike) else value)
+        elif is_a(value, *_SIMPLE):
+            self.note(str(value) if is_a(value, PurePath) else value)
         elif id(value) in self.seen:
             self.note(self.seen[id(value)][0])
         elif len(self.seen) >= _MOST:
             self.is_whole = False
-        elif not isinstance(value, _STATELESS):
+        elif not is_a(value, *_STATELESS):
             self.seen[id(value)] = len(self.seen), value
             self.inside(value)
 
@@ -225,9 +248,9 @@ class State:
                 self.note(named(value))
                 self.all(item for pair in sorted(carried(value).items()) for item in pair)
             case type():
-                self.note(value.__module__, value.__qualname__)
+                self.note(module_of(value), qualname_of(value))
                 self.made(value)
-            case _ if isinstance(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
+            case _ if is_a(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
                 self.feed(own_attributes(value)["py_func"])
             case _:
                 self.made(type(value))
@@ -239,9 +262,12 @@ class State:
     def made(self, kind: type) -> None:
         """Let count the data of a class that was made while code ran; the others' are in the code."""
         if is_made(kind):
-            data = vars(kind) if kind.__module__ == "types" else attributes(kind)  # that of make_dataclass
+            is_dataclass = module_of(kind) == "types"  # of make_dataclass
+            data = own_attributes(kind) if is_dataclass else attributes(kind)
             plain = {
-                n: part for n, part in data.items() if n[0] != "_" and not hasattr(type(part), "__get__")
+                n: part
+                for n, part in data.items()
+                if not n.startswith("_") and not hasattr(type(part), "__get__")
             }
             self.all(item for pair in sorted(plain.items()) for item in pair)
 
@@ -256,25 +282,22 @@ class State:
                 self.all(tuple.__iter__(value))
             case set() | frozenset():
                 self.note(sorted(State(item).digest for item in value))
-            case np.ndarray(dtype=np.dtype(kind="O")):
+            case np.ndarray() if value.dtype.kind == "O":
                 self.all(value.ravel().tolist())
             case BaseException():
-                self.all([value.args, *(item for pair in vars(value).items() for item in pair)])
+                self.all([value.args, *(item for pair in own_attributes(value).items() for item in pair)])
             case partial():
                 self.all([value.func, value.args, value.keywords])
             case _:
-                slots = (name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))
-                names = {name: getattr(value, name, None) for name in slots if not name.startswith("__")}
-                names.update(own_attributes(value))
+                names = {**slots_of(value), **own_attributes(value)}
                 self.all(item for pair in names.items() for item in pair)
-                if isinstance(value, BaseException) or not (names or type(value) is object):
+                if not (names or type(value) is object):
                     self.pickled(value)
 
     def pickled(self, value: Any) -> None:
         """Let count what an object of a compiled type would be pickled as, such as ``operator.itemgetter``."""
-        try:
-            form = value.__reduce_ex__(4)
-        except Exception:  # noqa: BLE001 - it can't be pickled, and its class may raise anything
+        form = answered(lambda: value.__reduce_ex__(4), None)
+        if form is None:  # it can't be pickled
             self.is_whole = False
             return
         self.all(

@@ -22,6 +22,7 @@ from simkit.declare.external import (
     left_at_home,
 )
 from simkit.declare.forms import Index
+from simkit.declare.reflection import is_a, qualname_of
 from simkit.declare.snapshot import PLAIN, Other, snapshot, unchanged
 from simkit.declare.workplace import CheckpointStore, Keepers, Memory, OwnWorkplace, Workplace, rendered
 from simkit.errors import NotForEach, SimkitError, did_you_mean
@@ -350,7 +351,7 @@ class Run:
         Raises
         ------
         TypeError
-            For a second text without a name.
+            For a second text without a name, and for what is no text.
 
         Examples
         --------
@@ -359,9 +360,11 @@ class Run:
         >>> run.notes
         [('', 'diverged'), ('z', 'the first second only')]
         """
-        if text:
-            self._more.notes.append(("", text))
-        self._more.notes.extend(named.items())
+        remark = _text(text)
+        texts = {name: _text(one) for name, one in named.items()}
+        if remark:
+            self._more.notes.append(("", remark))
+        self._more.notes.extend(texts.items())
 
     def command(
         self,
@@ -649,6 +652,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.index}: {', '.join(self.results) or 'no results yet'}>"
+
+
+def _text(remark: Any) -> str:
+    """A remark as Python's own text: that of a class of the user's may answer as it likes."""
+    if not is_a(remark, str):
+        msg = (
+            f"run.note() takes text, not a value of type {qualname_of(type(remark))}: run.note(f'{{value}}')"
+        )
+        raise TypeError(msg)
+    return str.__str__(remark)
 
 
 class ManyRuns:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, dataclass_transform, overload
 import attrs
 
 from simkit.declare.forms import Form
+from simkit.declare.reflection import own_attributes
 from simkit.errors import SimkitError, caller, location
 
 _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -125,24 +126,7 @@ def _remade(fields: dict[str, Any]) -> Tag:
 def tag_of(thing: Any) -> Tag | None:
     """The tag of a function or class; a subclass does not inherit one."""
     tag = own_attributes(thing).get(_ATTRIBUTE)
-    return tag if isinstance(tag, Tag) else None
-
-
-def own_attributes(thing: Any) -> Mapping[str, Any]:
-    """What an object's ``__dict__`` holds; its ``__getattr__``, which may answer to every name, is not asked."""
-    try:
-        attributes = object.__getattribute__(thing, "__dict__")
-    except AttributeError:
-        return {}
-    return attributes if isinstance(attributes, Mapping) else {}
-
-
-def pretends(thing: Any) -> bool:
-    """Whether an object says that it is of another class, as proxies and mocks with a specification do."""
-    try:
-        return thing.__class__ is not type(thing)
-    except Exception:  # noqa: BLE001 - one whose object is gone
-        return True
+    return tag if type(tag) is Tag else None
 
 
 def mark(thing: Any, **changes: Any) -> None:

@@ -11,14 +11,17 @@ import contextlib
 import mmap
 import re
 import traceback
-from collections.abc import Callable, Collection, Mapping, MutableSequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence
 from dataclasses import FrozenInstanceError
 from itertools import dropwhile
+from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from simkit.errors import Unstorable, is_ours, missing
+from simkit.collect.graph import is_project_file
+from simkit.declare.reflection import answered
+from simkit.errors import Unstorable, is_ours, missing, shown_path
 from simkit.inject.generators import stream_of
 from simkit.inject.seeds import RANDOM_STATE
 from simkit.values.batch import Checkpoint, Restored, RunReport
@@ -159,6 +162,31 @@ def user_traceback(error: BaseException) -> str:
     return "".join(report.format()).rstrip()
 
 
+def raised_by(error: BaseException) -> str:
+    """Which object of the project's raised this while simkit looked at it, in words; nothing if it is simkit's own."""
+    frames = [(trace.tb_frame, trace.tb_lineno) for trace in _traces(error.__traceback__)]
+    last = max((i for i, (frame, _) in enumerate(frames) if is_ours(frame.f_code.co_filename)), default=-1)
+    theirs = [
+        (frame, line) for frame, line in frames[last + 1 :] if is_project_file(frame.f_code.co_filename)
+    ]
+    told = traceback.format_exception_only(error)[-1].strip()
+    if last < 0 or not (theirs or type(error) is ReferenceError):
+        return ""
+    if not theirs:
+        return f"an object is gone that a weakref.proxy stands for ({told}): keep the object itself as well"
+    frame, line = theirs[0]
+    return (
+        f"{shown_path(frame.f_code.co_filename)}:{line}: {frame.f_code.co_qualname} raised {told}\n"
+        "    when simkit looked at the object; let it not raise there, or make the object in a fixture"
+    )
+
+
+def _traces(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
 def first_user_frame(error: BaseException) -> BaseException:
     """The same error with simkit's frames cut off the top, for a debugger."""
     trace = error.__traceback__
@@ -173,6 +201,10 @@ _TOO_LARGE = re.compile(r"2 ?\*\* ?32|4294967295|too large to convert to C|int t
 
 def hint(error: BaseException, wants: Collection[str]) -> str:
     """What to do where a name is missing, an injected value can't be changed, or a seed is too large for a library."""
+    return answered(lambda: _hint(error, wants), "")  # what the error holds may raise when it is shown
+
+
+def _hint(error: BaseException, wants: Collection[str]) -> str:
     if words := missing(error):
         return f"\n{words}"
     if isinstance(error, ValueError) and _READ_ONLY.search(str(error)):

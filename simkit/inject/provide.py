@@ -23,6 +23,7 @@ from simkit.collect.surroundings import kept
 from simkit.declare.annotations import Note
 from simkit.declare.feed import DIGEST, column
 from simkit.declare.plugins import OWN
+from simkit.declare.reflection import is_a
 from simkit.errors import ProviderFailed, SimkitError, location
 from simkit.inject.contact import user_traceback
 from simkit.inject.generators import global_streams, seeded, stream_of
@@ -39,7 +40,7 @@ _PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 def protected(value: Any) -> Any:
     """The value with its arrays read-only; a group's array fields too."""
-    if isinstance(value, np.ndarray) and value.flags.writeable:
+    if is_a(value, np.ndarray) and value.flags.writeable:
         view = value.view()
         view.flags.writeable = False
         return view
@@ -61,9 +62,9 @@ def is_copied(value: Any) -> bool:
         return False
     if kind in OWN.by_type:
         return is_mutable(kind)
-    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+    if is_a(value, np.ndarray) and not is_a(value, np.ma.MaskedArray):
         return bool(value.dtype.hasobject)
-    if isinstance(value, (tuple, frozenset)):
+    if is_a(value, tuple, frozenset):
         return _holds_mutable(value)
     if kind is Stored:
         return _holds_mutable(stored_parts(value).fields.values())
@@ -73,7 +74,7 @@ def is_copied(value: Any) -> bool:
 
 
 def _holds_mutable(items: Iterable[Any]) -> bool:
-    return any(isinstance(item, np.ndarray) or is_copied(item) for item in items)
+    return any(is_a(item, np.ndarray) or is_copied(item) for item in items)
 
 
 def given(value: Any) -> Any:

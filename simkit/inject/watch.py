@@ -17,6 +17,7 @@ from simkit.collect.code import globals_of
 from simkit.collect.draws import LIBRARIES
 from simkit.collect.plan import Plan, providers_of
 from simkit.declare.forms import Index
+from simkit.declare.reflection import is_a, is_one_of, module_of, own_attributes
 from simkit.inject.contact import RUN, Beat, local_beat
 from simkit.inject.lineage import Lineage
 from simkit.inject.provide import is_copied
@@ -308,7 +309,8 @@ def _modules(plan: Plan) -> list[Mapping[str, Any]]:
     """What the modules hold that the experiment needs."""
     own = [globals_of(thing) for thing in (plan.function, *providers_of(plan.nodes))]
     files = {os.path.join(plan.rootdir, name) for name in plan.sources.files}
-    others = [vars(m) for m in list(sys.modules.values()) if getattr(m, "__file__", None) in files]
+    loaded = map(own_attributes, list(sys.modules.values()))
+    others = [names for names in loaded if type(names.get("__file__")) is str and names["__file__"] in files]
     return list({id(names): names for names in (*own, *others)}.values())
 
 
@@ -331,10 +333,10 @@ def _marks(modules: Iterable[Mapping[str, Any]]) -> Iterator[_Mark]:
 def _inside(value: Any) -> Any:
     """What a glance sees of a value's inside."""
     kind = type(value)
+    if is_a(value, np.ndarray):
+        return np.ndarray.tobytes(value)
     if kind in _SINGLE or kind in (str, bytes):
         return None
-    if isinstance(value, np.ndarray):
-        return value.tobytes()
     if len(value) > _SMALL:
         return len(value)
     return dict(value) if isinstance(value, dict) else set(value) if kind is set else list(value)
@@ -352,7 +354,7 @@ def _plain(modules: Iterable[Mapping[str, Any]]) -> Iterator[_Plain]:
             if name.startswith("_") or id(value) in seen:
                 continue
             parts = list(_parts(space, name, value, own))
-            if parts and type(value) not in _SINGLE:
+            if parts and not is_one_of(type(value), *_SINGLE):
                 seen.add(id(value))
             yield from parts
 
@@ -363,18 +365,19 @@ def _parts(space: Mapping[str, Any], name: str, value: Any, modules: Set[str]) -
     if _is_plain(value):
         yield place, space, name, value
         return
-    of = value if isinstance(value, (type, FunctionType)) else type(value)
-    if getattr(of, "__module__", None) in modules and isinstance(getattr(value, "__dict__", None), Mapping):
-        for attribute, part in list(vars(value).items()):
+    of, attributes = value if is_a(value, type, FunctionType) else type(value), own_attributes(value)
+    if module_of(of) in modules:
+        for attribute, part in list(attributes.items()):
             if not attribute.startswith("_") and _is_plain(part):
-                yield f"{place}.{attribute}", vars(value), attribute, part
+                yield f"{place}.{attribute}", attributes, attribute, part
 
 
 def _is_plain(value: Any) -> bool:
     """Whether it is data of moderate size."""
-    if issubclass(type(value), np.ndarray):  # a mock may only say that it is one
-        return bool(value.nbytes <= _MANY)
-    return type(value) in _SINGLE or (type(value) in _SIZED and len(value) <= _MANY)
+    if is_a(value, np.ndarray):
+        return bool(np.ndarray.view(value, np.ndarray).nbytes <= _MANY)
+    kind = type(value)  # which may not be hashed: its own class may raise anything
+    return is_one_of(kind, *_SINGLE) or (is_one_of(kind, *_SIZED) and len(value) <= _MANY)
 
 
 def _large(columns: Mapping[str, Column]) -> Iterable[Warned]:

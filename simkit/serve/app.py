@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import math
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote
@@ -51,7 +52,7 @@ try:
     from starlette.exceptions import HTTPException
     from starlette.middleware.gzip import GZipMiddleware
     from starlette.requests import Request
-    from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+    from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
@@ -61,7 +62,7 @@ except ImportError:
     raise SimkitError(msg) from None
 
 _HERE = Path(__file__).parent
-_SCRIPTS = Path(bokeh.server.__file__).parent / "static" / "js"
+_BOKEH = Path(bokeh.server.__file__).parent / "static" / "js" / "bokeh.min.js"
 _MOST_COMPARED = 8
 _BLOCK = 1 << 20  # bytes of a download that are sent at once
 _BYTES = "application/octet-stream"
@@ -93,7 +94,7 @@ def application(page: Page, token: str, *, hosts: tuple[str, ...] = (), port: in
         Route("/compare", page.answer(page.compare)),
         Route("/table.{ending}", page.answer(page.download)),
         Route("/favicon.ico", page.icon),
-        Mount("/static/bokeh", StaticFiles(directory=_SCRIPTS)),
+        Route(f"/static/bokeh/{_BOKEH.name}", page.bokeh),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
     handlers: Any = {404: page.missing}
@@ -127,6 +128,7 @@ class Page:
     def _prepare(self) -> None:
         with suppress(Exception):  # whoever asks for it is told
             prepare()
+            _compressed()
             entry = self.catalogue.entries()[0]
             with self.reader.reading(entry) as reading:
                 self.states[entry] = state_of(reading)
@@ -164,6 +166,13 @@ class Page:
     async def missing(self, request: Request, error: HTTPException) -> Response:
         """No such address."""
         return self.refused(f"there is no {request.url.path}", 404)
+
+    async def bokeh(self, request: Request) -> Response:
+        """The script that draws figures; a figure is waited for no shorter than this is."""
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(_BOKEH)
+        headers = {"content-encoding": "gzip", "vary": "accept-encoding"}
+        return Response(_compressed(), media_type="text/javascript", headers=headers)
 
     async def icon(self, request: Request) -> Response:
         """No picture, and no error in the console for it."""
@@ -384,6 +393,12 @@ def _kept_figure(reading: Reading, name: str, theme: Theme) -> dict[str, Any]:
             return each.item(theme)
     msg = f"{reading.name} has no figure {name!r} in its summary"
     raise SimkitError(msg)
+
+
+@cache
+def _compressed() -> bytes:
+    """Bokeh's script as it is sent: compressed once, not for each visitor."""
+    return gzip.compress(_BOKEH.read_bytes(), 6)
 
 
 def _download(data: IO[bytes], name: str, kind: str) -> Response:

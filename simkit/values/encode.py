@@ -13,6 +13,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index, Values
 from simkit.declare.plugins import OWN, Codec, Parts
+from simkit.declare.reflection import is_declared, module_of, qualname_of
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.registry import codec_named, codec_of, is_numpy_scalar
@@ -142,6 +143,16 @@ def encode(values: Sequence[Any]) -> Column:
     Unstorable
         For a value that has no lossless form; `explain` finds the path to it.
     """
+    try:
+        return _encoded(values)
+    except (Unstorable, RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        msg = f"a value that raises when it is looked at: {type(error).__name__}: {error}"
+        raise Unstorable("", msg) from error
+
+
+def _encoded(values: Sequence[Any]) -> Column:
     n = len(values)
     kinds = dict.fromkeys(map(type, values))
     if len(kinds) == 1:
@@ -401,9 +412,9 @@ def described(value: Any) -> str:
     for simple, words in _SIMPLE:
         if issubclass(kind, simple):
             return words
-    if hasattr(kind, "fileno") and hasattr(kind, "read"):
+    if is_declared(kind, "fileno") and is_declared(kind, "read"):
         return "an open file"
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = qualname_of(kind) if module_of(kind) == "builtins" else f"{module_of(kind)}.{qualname_of(kind)}"
     return f"a value of type {name}"
 
 
@@ -434,6 +445,7 @@ def _fields_inside(value: Any) -> Mapping[str, Any]:
 
 
 def _cells(array: Any, path: str) -> list[tuple[str, Any]]:
+    array = np.ndarray.view(array, np.ndarray)  # a subclass may do anything when it is asked
     if array.dtype != object:
         return []
     indices = [", ".join(map(str, index)) for index in np.ndindex(array.shape)]

@@ -14,6 +14,7 @@ import numpy as np
 
 from simkit.declare.forms import objects
 from simkit.declare.plugins import Parts
+from simkit.declare.reflection import bases_of
 from simkit.errors import did_you_mean, listed
 from simkit.values.encode import ENCODERS, Part, encode, parts_encoded
 from simkit.values.registry import codec_named, path_of
@@ -160,7 +161,7 @@ BASES: dict[Any, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
 
 def base_of(kind: type) -> Any:
     """The type of Python's or NumPy's own that a class extends."""
-    return next(base for base in kind.__mro__ if base in BASES)
+    return next(base for base in bases_of(kind) if any(base is own for own in BASES))
 
 
 def _filled(base: Any, kind: Any, value: Any) -> Any:

@@ -17,6 +17,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.plugins import OWN, Codec, Parts
+from simkit.declare.reflection import module_of, qualname_of
 from simkit.errors import SimkitError, Unstorable
 
 # Modules with a tuple ``CODECS``; the first codec of these that keeps a type is the type's.
@@ -50,7 +51,7 @@ def codec_of(kind: Any) -> Codec | None:
 def _simkits_codec_of(kind: type) -> Codec | None:
     if is_numpy_scalar(kind):
         return None
-    library = kind.__module__.removeprefix(_HERE).partition(".")[0]
+    library = module_of(kind).removeprefix(_HERE).partition(".")[0]
     return next((codec for codec in _codecs(library) if codec.keeps(kind)), None)
 
 
@@ -119,14 +120,9 @@ def _checked(codec: Codec) -> Codec:
     return attrs.evolve(codec, encode=encode, decode=decode)
 
 
-def is_declared(kind: type, name: str) -> bool:
-    """Whether a class or one of its bases has an attribute, without asking a metaclass that answers to every name."""
-    return any(name in vars(base) for base in kind.__mro__)
-
-
 def path_of(kind: type) -> str:
     """How a class is named in a file: ``module.Class``."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{module_of(kind)}.{qualname_of(kind)}"
 
 
 def attributes_of(**facts: Any) -> str:

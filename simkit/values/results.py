@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 
 from simkit.declare.plugins import OWN, Parts
+from simkit.declare.reflection import is_declared
 from simkit.declare.snapshot import Fields, held
 from simkit.values.instances import Stored, stored_parts
-from simkit.values.registry import codec_of, is_declared, is_mutable
+from simkit.values.registry import codec_of, is_mutable
 
 ONE = "result"  # the name of a value that has no fields
 

@@ -247,8 +247,9 @@ def test_the_same_figures_with_bokeh(traj):
     assert (each["right"] > each["left"]).all()
     assert [item.label.value for item in parts.legend[0].items] == ["1", "2"]
     curves = sources(traj.plot.parallel("x", "y", "rate", colour="x", backend="bokeh"))["runs"]
-    assert len(curves["x0"]) == 2 * 20
-    np.testing.assert_array_equal(curves["height"][::2], done["x"] / 10)
+    assert curves["xs"] == [[0, 1, 2]] * 20
+    np.testing.assert_array_equal([ys[0] for ys in curves["ys"]], done["x"] / 10)
+    np.testing.assert_array_equal(curves["height"], done["x"] / 10)
     with pytest.raises(SimkitError, match='backend="bokeh" takes no color'):
         traj.plot.scatter("x", "rate", backend="bokeh", color="red")
     with pytest.raises(SimkitError, match='backend=\'plotly\': choose "matplotlib" or "bokeh"'):

@@ -49,11 +49,17 @@ def ring(seed: Any, drive: Any, weight: Any, rule: Any) -> dict[str, Any]:
     return {"rate": rate, "sync": 1 / (1 + np.exp(-weight * drive)) + draw, "converged": rate < 40}
 
 
-def main(runs: int, folder: Path) -> None:
-    """Record, ask, print."""
+def recorded(runs: int, folder: Path) -> Path:
+    """The trajectory that is looked at."""
     path = folder / "ring.h5"
     if not path.exists():
         simkit.run(ring, SPACE.repeat(runs // len(SPACE)), output=path, workers=2, seed=1).close()
+    return path
+
+
+def main(runs: int, folder: Path) -> None:
+    """Record, ask, print."""
+    path = recorded(runs, folder)
     browser = TestClient(application(Page(Catalogue([path]), lambda reading, run: ""), "token", port=1))
     browser.base_url = "http://127.0.0.1"
     browser.cookies.set("simkit-1", "token")

@@ -85,5 +85,9 @@ def test_only_scripts_and_styles_are_kept_by_the_browser_under_an_address_of_the
         answer = visit(address)
         assert (answer.status_code, len(address.partition("?v=")[2])) == (200, 12)
         assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert kept[-1] in visit("/").text  # the list has it fetched
+    plain = visit(kept[-1], **{"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert (answer.headers["content-encoding"], answer.content) == ("gzip", plain.content)
     assert visit("/static/nothing.js").headers["cache-control"] == "no-store"
     assert client([folder], cookie="")(kept[0]).headers["cache-control"] == "no-store"

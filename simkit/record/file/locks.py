@@ -15,7 +15,15 @@ import time
 from pathlib import Path
 
 from simkit.errors import BeingWritten, Damaged, SimkitError, shown_path
-from simkit.record.file.system import add_note, is_same_file, note_of, remove, remove_note, try_lock
+from simkit.record.file.system import (
+    add_note,
+    identity_of,
+    is_same_file,
+    note_of,
+    remove,
+    remove_note,
+    try_lock,
+)
 
 try:
     import fcntl
@@ -130,7 +138,7 @@ class WriterLock:
             os.close(fd)
             return holder
         if is_mine if locked is None else locked and is_same_file(self.file, os.fstat(fd)):
-            self.fd = fd
+            self.fd, self.identity = fd, identity_of(fd)
             return ""
         holder = _text(fd) or "another process"
         os.close(fd)
@@ -207,6 +215,8 @@ class WriterLock:
 
     def release(self) -> None:
         """Let others write; removing comes first, so that nobody locks a file about to vanish."""
+        if identity_of(self.fd) != self.identity:  # a run closed it, and somebody else may have it
+            return
         if not os.path.exists(f"{self.path}.wal") and note_of(self.path, _NOTE) == str(self.path):
             remove_note(self.path, _NOTE)
         if fcntl is not None:

@@ -219,8 +219,9 @@ class Store:
     def _failed(self, error: OSError) -> SimkitError:
         if isinstance(error, Damaged):
             return error
+        cure = "" if error.errno == errno.EBADF else _MAKE_ROOM
         return StorageFailed(
-            f"{shown_path(self.path)}: could not be written: {error.strerror or error}{_MAKE_ROOM}"
+            f"{shown_path(self.path)}: could not be written: {error.strerror or error}{cure}"
         )
 
     def close(self, *, failed: bool = False) -> None:

@@ -235,17 +235,28 @@ class BlockCheck:
             behind = last if behind < 0 else behind
             if view is not None and low <= number < high:
                 behind = min(behind, high)
-                self._compare(number, view[number * BLOCK - start : min(behind * BLOCK, stop) - start])
+                self.compare(
+                    number, digests(view[number * BLOCK - start : min(behind * BLOCK, stop) - start])
+                )
             else:
                 behind = number + 1
                 block = memoryview(bytearray(min(behind * BLOCK, self.end) - number * BLOCK))
                 read(block, number * BLOCK)
-                self._compare(number, block)
+                self.compare(number, digests(block))
             number = self.passed.find(0, behind, last)
 
-    def _compare(self, first: int, view: memoryview) -> None:
-        """Compare whole blocks, from this one on."""
-        present = digests(view)
+    def is_new(self, low: int, high: int) -> bool:
+        """Whether all blocks between two of their boundaries are still to be compared."""
+        return high <= self.end and self.passed.find(1, low // BLOCK, high // BLOCK) < 0
+
+    def compare(self, first: int, present: list[int]) -> None:
+        """Compare the checksums of blocks as they are, from this one on.
+
+        Raises
+        ------
+        Damaged
+            For blocks that are not what was written.
+        """
         known = self.sums[first : first + len(present)].tolist()
         if present != known:
             same = [was == now for was, now in zip(known, present, strict=True)]

@@ -185,6 +185,58 @@ def sync_folder(folder: os.PathLike[str]) -> None:
         os.close(fd)
 
 
+class Owned:
+    """The files that this process opened for itself; a run may close them, and their numbers be another file's."""
+
+    def __init__(self) -> None:
+        self.identities: dict[int, tuple[int, int]] = {}
+
+    def add(self, fd: int) -> int:
+        """Remember which file a descriptor is of."""
+        self.identities[fd] = identity_of(fd)
+        return fd
+
+    def are_open(self) -> bool:
+        """Whether all descriptors are those of the files that were opened."""
+        return all(identity_of(fd) == identity for fd, identity in self.identities.items())
+
+    def again(self, fd: int, path: str) -> int:
+        """A file that was closed, opened once more for what has to be read of it; the others are left alone."""
+        identity = self.identities[fd]
+        self.identities.clear()
+        try:
+            new = os.open(path, READ_WRITE)
+        except OSError:  # it has gone from its place
+            return -1
+        if identity_of(new) == identity:
+            self.identities[new] = identity
+            return new
+        os.close(new)
+        return -1
+
+    def close(self, *fds: int) -> None:
+        """Close these, or all, but those that were closed already."""
+        for fd in fds or tuple(self.identities):
+            identity = self.identities.pop(fd)
+            if identity_of(fd) == identity:
+                os.close(fd)
+
+
+def closed_by_run() -> OSError:
+    """What is said when runs have closed a file of ours."""
+    cure = "let runs be processes of their own: -n 1, or more of them"
+    return OSError(errno.EBADF, f"a run closed it, as os.closerange() does\n    {cure}")
+
+
+def identity_of(fd: int) -> tuple[int, int]:
+    """What tells an open file from others; nothing that is equal to one where it is not open."""
+    try:
+        there = os.fstat(fd)
+    except OSError:
+        return (-1, -1)
+    return there.st_dev, there.st_ino
+
+
 def is_at(fd: int, path: str) -> bool:
     """Whether a path still leads to an open file. Some network file systems number files anew now and then."""
     mine = os.fstat(fd)

@@ -46,6 +46,8 @@ from simkit.record.file.sums import (
 from simkit.record.file.system import (
     PATIENCE,
     READ_WRITE,
+    Owned,
+    closed_by_run,
     exclusive,
     read_at,
     remove,
@@ -80,7 +82,8 @@ class TransactionalFile:
     ) -> None:
         self.path, self.durable = path, durable
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if create else 0) | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(path, flags, 0o644)
+        self._owned = Owned()
+        self._fd = self._owned.add(os.open(path, flags, 0o644))
         self._pages: dict[int, bytearray] = {}  # changed since the last commit, and not yet applied
         self._before: dict[int, bytes] = {}  # those pages as they were committed
         self._unapplied: dict[int, bytes] = {}
@@ -93,9 +96,7 @@ class TransactionalFile:
             self._begin(log, create=create, uncommitted=uncommitted)
             self._apply(final=False)
         except OSError:  # no room: the checksums stay where they are
-            for fd in (self._fd, self._log):
-                if fd >= 0:
-                    os.close(fd)
+            self._owned.close()
             raise
 
     def _begin(self, log: RedoLog | None, *, create: bool, uncommitted: bool) -> None:
@@ -169,6 +170,7 @@ class TransactionalFile:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
+        self._check_own()
         got = read_of(self.path, self._fd, view, start)
         view[got:] = bytes(size - got)
         overlay(self._pages, view, start, self._committed_end)
@@ -193,6 +195,7 @@ class TransactionalFile:
 
     def write(self, buffer: Any) -> int:
         """Write at the position; never fails, see the module."""
+        self._check_own()
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
         inside = max(0, min(size, self._committed_end - start))
@@ -244,6 +247,12 @@ class TransactionalFile:
         self._pages[number] = page
         return page
 
+    def _check_own(self) -> None:
+        """Write nothing more once a run has closed our files: their numbers may be those of files of its own."""
+        if not self._owned.are_open():
+            self._fd = self._owned.again(self._fd, self.path)
+            self._give_up(closed_by_run())
+
     def _give_up(self, error: OSError) -> None:
         if self._error is None:
             self._error, self._truncate_to = error, self._committed_end
@@ -265,6 +274,7 @@ class TransactionalFile:
             When the disk is full, or a write failed since the last commit; nothing of this transaction
             counts then.
         """
+        self._check_own()
         if self._error is not None:
             raise self._error
         try:
@@ -432,8 +442,8 @@ class TransactionalFile:
             if self.durable:
                 sync_folder(Path(path).parent)
         if self._log >= 0:
-            os.close(self._log)
-        self._log = fd
+            self._owned.close(self._log)
+        self._log = self._owned.add(fd)
 
     @property
     def number(self) -> int:
@@ -460,11 +470,10 @@ class TransactionalFile:
     def close(self) -> None:
         """Close the file; a log that could not be applied stays for the next one to open it."""
         end = self._committed_end if self._truncate_to is None else self._truncate_to
-        applied = not self._waits
+        applied = not self._waits and self._fd >= 0 and self._owned.are_open()
         if applied:
             applied = self._write_trailer(end)
-        os.close(self._fd)
-        os.close(self._log)
+        self._owned.close()
         if applied:
             remove(log_path(self.path))
 

@@ -19,6 +19,7 @@ from simkit.record.file.sums import (
     Checksums,
     Read,
     blocks,
+    digests,
     read_of,
     read_trailer,
     write_trailer,
@@ -27,6 +28,8 @@ from simkit.record.file.system import READ_WRITE, copy_at, read_parts, share, un
 
 _STEP = 64 << 20  # bytes that are copied at once
 _SMALL = 65_536  # bytes of a read that is served from blocks
+_LARGE = 262_144  # bytes of a read that is looked at in strides
+_STRIDE = 131_072
 _AHEAD = 8  # blocks that are read at once where one is read after the other
 _MOST_BLOCKS = 32
 
@@ -118,12 +121,37 @@ class LoggedView:
         """Fill the buffer from the position on, with zeros beyond the end."""
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
-        if size <= _SMALL and self._is_locked and start + size <= self._end:
+        if not self._is_locked or start + size > self._end:
+            self._read_checked(view, start)
+        elif size <= _SMALL:
             self._copy(view, start)
-        else:
+        elif size < _LARGE or not self._read_large(view, start):
             self._read_checked(view, start)
         self._position = start + size
         return size
+
+    def _read_large(self, view: memoryview, start: int) -> bool:
+        """Fill a large buffer bit by bit, each of which is looked at before it leaves the processor's cache.
+
+        False where pages of the log have to be put over it, or it can't be read at once.
+        """
+        stop = start + len(view)
+        low, high = -(-start // BLOCK) * BLOCK, stop // BLOCK * BLOCK
+        sums: list[int] = []
+        if self._pages or not self.guard.is_new(low, high):
+            return False
+        for offset in range(low, high, _STRIDE):
+            piece = view[offset - start : min(offset + _STRIDE, high) - start]
+            try:
+                if not read_parts(self._fd, (piece,), offset):
+                    return False
+            except OSError:  # the slow way says which bytes
+                return False
+            sums += digests(piece)
+        self.guard.compare(low // BLOCK, sums)
+        self._copy(view[: low - start], start)
+        self._copy(view[high - start :], high)
+        return True
 
     def _copy(self, view: memoryview, start: int) -> None:
         """Fill a small buffer from blocks, which are read together with those behind them."""

@@ -40,6 +40,7 @@ async function draw(figure, asked) {
   const view = [...views][0];
   while (canvas.children.length > 1) canvas.firstElementChild.remove();
   drawn.set(figure.id, { canvas, view, theme: theme() });
+  figure.dataset.drawn = theme();
   view.model.on_event("selectiongeometry", (event) => event.final && brushed(figure, view, event.geometry));
 }
 

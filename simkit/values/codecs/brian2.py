@@ -14,6 +14,7 @@ import numpy as np
 
 from simkit.declare.forms import Array
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import module_of
 from simkit.errors import Unstorable
 from simkit.values.instances import Stored
 from simkit.values.registry import attributes_of
@@ -90,15 +91,15 @@ def _is_quantity(kind: type) -> bool:
 
 
 def _is_unit_class(kind: type, name: str) -> bool:
-    return kind.__module__.startswith("brian2.units") and kind.__name__ == name
+    return module_of(kind).startswith("brian2.units") and kind.__name__ == name
 
 
 def _is_monitor(kind: type) -> bool:
-    return kind.__module__.startswith("brian2.monitors") and kind.__name__ in _MONITORS
+    return module_of(kind).startswith("brian2.monitors") and kind.__name__ in _MONITORS
 
 
 def _is_of_brian1(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == "brian"
+    return module_of(kind).partition(".")[0] == "brian"
 
 
 def _refuse(value: Any) -> Parts:

@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import is_declared, own_attributes, slots_of
 from simkit.errors import Unstorable
 from simkit.values.instances import BASES, Stored, base_of
-from simkit.values.registry import attributes_of, is_declared, path_of
+from simkit.values.registry import attributes_of, path_of
 
 
 def is_extended(kind: type) -> bool:
@@ -25,16 +26,9 @@ def _extended(value: Any) -> Parts:
     """The list, dictionary or number itself, and the attributes that the instance has besides."""
     kind = type(value)
     base = base_of(kind)
-    slots = [name for each in kind.__mro__ for name in _slots(each) if hasattr(value, name)]
-    more = {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
+    more = {**slots_of(value), **own_attributes(value)}
     parts = {"value": BASES[base][0](value), **({"attributes": more} if more else {})}
     return Parts(parts, attributes_of(**{"class": path_of(kind)}), {"class": path_of(kind)})
-
-
-def _slots(kind: type) -> tuple[str, ...]:
-    slots = vars(kind).get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
 
 def _gathered(arrays: Mapping[str, Any], _: Mapping[str, Any]) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import is_declared
 from simkit.values.instances import Stored
-from simkit.values.registry import attributes_of, is_declared, path_of
+from simkit.values.registry import attributes_of, path_of
 
 
 def _is_fitness(kind: type) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import module_of
 from simkit.values.pictures import Picture
 from simkit.values.registry import attributes_of
 
@@ -63,11 +64,11 @@ def _back(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Picture:
 CODECS = (
     Codec(
         "matplotlib.Figure",
-        lambda kind: kind.__module__.startswith("matplotlib") and _is_matplotlib(kind),
+        lambda kind: module_of(kind).startswith("matplotlib") and _is_matplotlib(kind),
         _of_matplotlib,
         _back,
     ),
     Codec(
-        "bokeh.Figure", lambda kind: kind.__module__.startswith("bokeh") and _is_bokeh(kind), _of_bokeh, _back
+        "bokeh.Figure", lambda kind: module_of(kind).startswith("bokeh") and _is_bokeh(kind), _of_bokeh, _back
     ),
 )

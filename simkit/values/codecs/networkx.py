@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import module_of
 from simkit.values.registry import attributes_of
 
 _KINDS = ("Graph", "DiGraph", "MultiGraph", "MultiDiGraph")
 
 
 def _is_graph(kind: type) -> bool:
-    return kind.__module__.startswith("networkx.classes.") and kind.__name__ in _KINDS
+    return module_of(kind).startswith("networkx.classes.") and kind.__name__ in _KINDS
 
 
 def _encode(graph: Any) -> Parts:

@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, objects
 from simkit.declare.plugins import Codec, Facts, Parts
+from simkit.declare.reflection import module_of
 from simkit.errors import Unstorable
 from simkit.values.encode import STORED_KINDS
 from simkit.values.registry import attributes_of
@@ -205,7 +206,7 @@ def _gathered(arrays: Mapping[str, Array], facts: Facts) -> Array | None:
 
 # Arrays of the plain class come to their codec by their dtype: `simkit.values.encode.array_codec`.
 def _is_polynomial(kind: type) -> bool:
-    return kind.__module__.startswith("numpy.polynomial.") and hasattr(np.polynomial, kind.__name__)
+    return module_of(kind).startswith("numpy.polynomial.") and hasattr(np.polynomial, kind.__name__)
 
 
 def _polynomial(value: Any) -> Parts:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.declare.plugins import Codec, Facts, Parts
+from simkit.declare.reflection import module_of
 from simkit.errors import Unstorable
 from simkit.values.codecs.python import zone_facts, zone_of
 from simkit.values.registry import attributes_of
@@ -372,7 +373,7 @@ def _column(values: Any, index: pd.Index) -> Any:
 
 
 def _is_index(kind: type) -> bool:
-    return issubclass(kind, pd.Index) and kind.__module__.startswith("pandas")
+    return issubclass(kind, pd.Index) and module_of(kind).startswith("pandas")
 
 
 def _is_array(kind: type) -> bool:

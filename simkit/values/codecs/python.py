@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from simkit.declare.plugins import Codec, Facts, Parts
+from simkit.declare.reflection import module_of
 from simkit.errors import Unstorable
 from simkit.values.compare import digest
 from simkit.values.registry import attributes_of
@@ -26,7 +27,7 @@ from simkit.values.registry import attributes_of
 
 def _is_path(kind: type) -> bool:
     """Paths of this platform count as paths."""
-    return issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib")
+    return issubclass(kind, pathlib.PurePath) and module_of(kind).startswith("pathlib")
 
 
 def _members(value: Any) -> Parts:
@@ -89,7 +90,7 @@ def zone_facts(zone: datetime.tzinfo | None) -> dict[str, Any]:
         return {"offset": seconds, **({} if zone is datetime.UTC else {"name": zone.tzname(None)})}
     kind = type(zone)
     raise Unstorable(
-        "", f"a time in a zone of type {kind.__module__}.{kind.__qualname__} (zoneinfo's are kept)"
+        "", f"a time in a zone of type {module_of(kind)}.{kind.__qualname__} (zoneinfo's are kept)"
     )
 
 

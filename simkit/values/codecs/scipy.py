@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from simkit.declare.plugins import Codec, Parts
+from simkit.declare.reflection import bases_of, is_declared, module_of
 from simkit.errors import Unstorable
 from simkit.values.instances import Stored
-from simkit.values.registry import attributes_of, is_declared, path_of
+from simkit.values.registry import attributes_of, path_of
 
 _COMPRESSED = ("data", "indices", "indptr")
 _PARTS = {"csr": _COMPRESSED, "csc": _COMPRESSED, "bsr": _COMPRESSED, "dia": ("data", "offsets")}
@@ -63,7 +64,7 @@ def _decode(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
 
 def _is_result(kind: type) -> bool:
     return issubclass(kind, dict) and any(
-        base.__name__ in ("OptimizeResult", "_RichResult") for base in kind.__mro__
+        base.__name__ in ("OptimizeResult", "_RichResult") for base in bases_of(kind)
     )
 
 
@@ -81,9 +82,9 @@ def _result_back(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
 
 def _is_test(kind: type) -> bool:
     """What a statistical test returns: a tuple of some fields, and further attributes, or an object of them."""
-    return kind.__module__.startswith("scipy.stats") and (
+    return module_of(kind).startswith("scipy.stats") and (
         (issubclass(kind, tuple) and is_declared(kind, "_fields"))
-        or any(base.__name__ == "TtestResultBase" for base in kind.__mro__)
+        or any(base.__name__ == "TtestResultBase" for base in bases_of(kind))
     )
 
 
@@ -141,7 +142,7 @@ def _solution_back(parts: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
 
 
 def _is_called(name: str) -> Callable[[type], bool]:
-    return lambda kind: kind.__name__ == name and kind.__module__.startswith("scipy.")
+    return lambda kind: kind.__name__ == name and module_of(kind).startswith("scipy.")
 
 
 CODECS = (

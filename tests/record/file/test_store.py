@@ -289,3 +289,43 @@ def test_writing_goes_on_from_a_log_while_somebody_reads_the_file(left, path):
     assert whole(path)
     with h5py.File(path) as seen:
         assert seen["session1"][()] + seen["session2"][()] == 3
+
+
+CLOSING = {
+    "all": "os.closerange(3, 1000)",
+    "the file": "[os.close(number) for number in ours()]",
+    "for another file": "[os.dup2(os.open('mine.txt', os.O_CREAT | os.O_RDWR), number) for number in ours()]",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are found in /proc")
+@pytest.mark.parametrize("how", CLOSING)
+def test_a_run_that_closes_our_files_is_told_and_harms_none(project, how):
+    project.file(
+        "sim_closing.py",
+        f"""
+        import os
+        from simkit import experiment, product
+
+        def ours():
+            there = {{number: f"/proc/self/fd/{{number}}" for number in range(3, 100)}}
+            return [number for number, link in there.items() if os.path.exists(link) and ".h5" in os.readlink(link)]
+
+        @experiment
+        @product(x=range(4))
+        def study(x):
+            if x == 2 and os.path.exists("close"):
+                {CLOSING[how]}
+            return x
+        """,
+    )
+    project.file("close", "")
+    ended = project.simkit("-n", "0")
+    assert ended.code == 1, ended.err
+    assert "could not be written: a run closed it" in ended.err
+    assert "-n 1" in ended.err
+    assert not (project.path / "mine.txt").exists() or not (project.path / "mine.txt").read_bytes()
+    project.ok("verify", "--file", "results/study-001.h5")
+    (project.path / "close").unlink()
+    project.ok("-n", "0")
+    assert project.open("study-001")["result"].tolist() == [0, 1, 2, 3]

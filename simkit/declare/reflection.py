@@ -1,0 +1,115 @@
+"""What is an object, whatever it says of itself?
+
+Objects of users may answer anything, or raise when they are asked: mocks, proxies whose object is gone, classes of
+metaclasses of their own. So this reads Python's records of an object and of its class, and calls nothing of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import Any, TypeGuard, TypeVar, overload
+
+_OF_CLASSES = {
+    name: type.__dict__[name].__get__ for name in ("__dict__", "__mro__", "__module__", "__qualname__")
+}
+
+_OF_MODULES: Any = vars(ModuleType)["__dict__"].__get__
+T = TypeVar("T")
+
+
+@overload
+def is_a(thing: Any, kind: type[T], /) -> TypeGuard[T]: ...
+@overload
+def is_a(thing: Any, *kinds: type) -> bool: ...
+def is_a(thing: Any, *kinds: type) -> bool:
+    """Whether an object's class is one of these, or below one: ``isinstance`` believes what an object says."""
+    return issubclass(type(thing), kinds)
+
+
+def is_one_of(kind: type, *kinds: type) -> bool:
+    """Whether a class is exactly one of these; a metaclass may make classes that compare, or hash, as they like."""
+    return any(kind is each for each in kinds)
+
+
+def own_attributes(thing: Any) -> Mapping[str, Any]:
+    """What an object's ``__dict__`` holds; its ``__getattr__``, which may answer to every name, is not asked."""
+    try:
+        if is_a(thing, type):
+            return _OF_CLASSES["__dict__"](thing)  # type: ignore[no-any-return]
+        if is_a(thing, ModuleType):
+            return _OF_MODULES(thing)  # type: ignore[no-any-return]
+        attributes = object.__getattribute__(thing, "__dict__")
+    except Exception:  # noqa: BLE001 - it has none, or a property of that name
+        return {}
+    return attributes if type(attributes) is dict else {}
+
+
+def slots_of(thing: Any) -> dict[str, Any]:
+    """The values of an instance's ``__slots__``, those of Python's aside, as far as they are set."""
+    values = {}
+    for kind in bases_of(type(thing)):
+        for name in _slots(own_attributes(kind)):
+            if type(name) is str and not name.startswith("__"):
+                with suppress(Exception):  # it is not set
+                    values[name] = object.__getattribute__(thing, name)
+    return values
+
+
+def _slots(attributes: Mapping[str, Any]) -> Iterable[Any]:
+    """The names in the ``__slots__`` of a class."""
+    names = attributes.get("__slots__", ())
+    if type(names) in (str, tuple, list, dict, set, frozenset):
+        return (names,) if type(names) is str else names
+    return [
+        name for name, one in attributes.items() if type(one) is MemberDescriptorType
+    ]  # it was an iterator
+
+
+def bases_of(kind: type) -> tuple[type, ...]:
+    """A class and those that it is below, the nearest first."""
+    return _OF_CLASSES["__mro__"](kind)  # type: ignore[no-any-return]
+
+
+def is_declared(kind: type, name: str) -> bool:
+    """Whether a class or one of its bases has an attribute."""
+    return any(name in own_attributes(base) for base in bases_of(kind))
+
+
+def module_of(thing: Any) -> str:
+    """The name of the module that defines a function or class; nothing where it is no text."""
+    try:
+        name = thing.__module__ if is_a(thing, FunctionType) else _OF_CLASSES["__module__"](thing)
+    except (AttributeError, TypeError):
+        return ""
+    return name if type(name) is str else ""
+
+
+def package_of(thing: Any) -> str:
+    """The package that an object is from, or that defines its class."""
+    if is_a(thing, ModuleType):
+        name = own_attributes(thing).get("__name__")
+    else:
+        name = module_of(thing if is_a(thing, FunctionType, type) else type(thing))
+    return name.partition(".")[0] if type(name) is str else ""
+
+
+def qualname_of(thing: Any) -> str:
+    """The qualified name of a function or class."""
+    return str(thing.__qualname__ if is_a(thing, FunctionType) else _OF_CLASSES["__qualname__"](thing))
+
+
+def pretends(thing: Any) -> bool:
+    """Whether an object says that it is of another class, as proxies and mocks with a specification do."""
+    return answered(lambda: thing.__class__ is not type(thing), True)
+
+
+def answered(question: Callable[[], T], otherwise: T) -> T:
+    """What an object answers by code of its own, or something else where that raises anything but Ctrl-C."""
+    try:
+        return question()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a proxy's object may be gone, and a class may raise anything
+        return otherwise

@@ -1,0 +1,261 @@
+"""What is an object, whatever it says of itself? No study is held up by one that raises at every question."""
+
+from __future__ import annotations
+
+import weakref
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from simkit.declare.reflection import (
+    bases_of,
+    is_a,
+    is_declared,
+    module_of,
+    own_attributes,
+    package_of,
+    pretends,
+    qualname_of,
+    slots_of,
+)
+
+HOSTILE = """
+    import functools, types, weakref
+    from unittest.mock import MagicMock
+    import numpy as np
+
+    NAMES = '''repr str format lt le eq ne gt ge hash bool getattribute getattr dir len iter next contains getitem
+    call enter exit copy deepcopy reduce reduce_ex array array_ufunc array_function index int float fspath
+    instancecheck subclasscheck get'''.split()
+
+    class Worse(BaseException):
+        pass
+
+    def raising(error):
+        def answer(*_, **__):
+            raise error("asked")
+        return {f"__{name}__": answer for name in NAMES}
+
+    def of_class(error):
+        def answer(self):
+            raise error("asked")
+        return property(answer)
+
+    def kind(error, *bases):
+        return type("Hostile", bases, {**raising(error), "__class__": of_class(error)})
+
+    Meta = type("Meta", (type,), raising(RuntimeError))
+    OfMeta = type.__new__(Meta, "OfMeta", (), {})
+
+    class Named(type):
+        @property
+        def __module__(cls):
+            raise RuntimeError("module")
+        @property
+        def __dict__(cls):
+            raise RuntimeError("dict")
+
+    class NoModule:
+        pass
+    NoModule.__module__ = None
+
+    def gone():
+        class Gone:
+            pass
+        return weakref.proxy(Gone())
+
+    def cells(one):
+        array = np.empty(1, object)
+        array[0] = one
+        return array
+
+    def lying(told):
+        return type("Lying", (), {"__class__": property(lambda self: told)})()
+
+    def hostile():
+        errors = (RuntimeError, OSError, RecursionError, MemoryError, KeyError, SystemExit, Worse)
+        told = (dict, list, str, type, np.ndarray, types.FunctionType, types.ModuleType)
+        empty = [kind(RuntimeError, base)() for base in (dict, list, tuple, str, int, float, set, bytes, ValueError)]
+        return [
+            *(kind(error)() for error in errors), *map(lying, told), *empty, gone(), OfMeta, object.__new__(OfMeta),
+            Named("OfNamed", (), {}), Named("OfNamed", (), {})(), NoModule, NoModule(), MagicMock(spec=dict),
+            kind(RuntimeError, types.ModuleType)("m"), functools.partial(gone, gone()), {"a": [gone()]},
+            (OfMeta, gone()), cells(kind(RuntimeError)()), types.SimpleNamespace(a=gone(), b=OfMeta),
+        ]
+    """
+
+AROUND = """
+    from hostile import hostile
+    from simkit import experiment, explore
+
+    ALL = hostile()
+    TABLE = {number: one for number, one in enumerate(ALL)}
+    (
+        A0, A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, A11, A12, A13, A14, A15, A16, A17, A18, A19, A20, A21, A22, A23,
+        A24, A25, A26, A27, A28, A29, A30, A31, *REST,
+    ) = ALL
+
+    class Holder:
+        held = ALL
+        def __init__(self):
+            self.ones = ALL
+
+    HOLDER = Holder()
+
+    def helper(one=A0, *, other=A30, third=A24):
+        return 1
+
+    def closing(ones):
+        def inner():
+            return len(ones) > 30
+        return inner
+
+    CLOSED = closing(ALL)
+    helper.more = A26
+
+    @experiment
+    @explore(x=[1, 2])
+    def study(x):
+        TABLE[x] = ALL[x + 10]
+        HOLDER.last = ALL[x]
+        used = [
+            A0, A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, A11, A12, A13, A14, A15, A16, A17, A18, A19, A20, A21, A22,
+            A23, A24, A25, A26, A27, A28, A29, A30, A31, REST,
+        ]
+        return {"z": x * helper() * CLOSED()}
+    """
+
+
+def test_objects_that_raise_at_every_question_may_stand_around_a_study(project):
+    project.file("hostile.py", HOSTILE)
+    project.file("sim_around.py", AROUND)
+    for workers in ("0", "1"):
+        project.ok("-n", workers, "--fresh")
+    assert project.open("study-002")["z"].tolist() == [1, 2]
+    project.ok("-n", "0")  # looked at again, and compared
+
+
+GIVEN = """
+    from hostile import hostile
+    from simkit import experiment, product
+
+    @experiment
+    @product(i=range(len(hostile())), way=["returned", "named", "added", "appended", "noted", "raised", "held"])
+    def study(i, way, run):
+        one = hostile()[i]
+        run.note("here")
+        match way:
+            case "returned":
+                return one
+            case "named":
+                return {"z": i, "one": one}
+            case "added":
+                run.add(one=one)
+            case "appended":
+                run.append(one=one)
+            case "noted":
+                run.note(z=one)
+            case "raised":
+                raise ValueError(one)
+            case "held":
+                return {"z": {"one": [one, {i: one}]}}
+    """
+
+
+def test_objects_that_raise_at_every_question_cost_the_runs_that_give_them(project):
+    project.file("hostile.py", HOSTILE)
+    project.file("sim_given.py", GIVEN)
+    ended = project.simkit("-n", "0", "-q")
+    assert ended.code == 1, ended.err
+    assert "bug in simkit" not in ended.err
+    traj = project.open("study-001")
+    assert set(traj.status) <= {"done", "failed"}
+    failed = traj.where("status == 'failed'")
+    assert len(failed) > 150
+    assert all(failed.error(int(number)) for number in failed.index)
+
+
+def test_a_remark_is_text(project):
+    project.file(
+        "sim_remark.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[0, 1, 2, 3])
+        def study(x, run):
+            run.note(*[["fine"], [5], [], [b"x"]][x], **[{}, {}, {"z": None}, {}][x])
+            return x
+        """,
+    )
+    ended = project.simkit("-n", "0")
+    assert (ended.code, "bug in simkit" in ended.err) == (1, False)
+    assert "run.note() takes text, not a value of type int" in ended.out
+    assert project.open("study-001").notes(0) == ["fine"]
+
+
+class Strange:
+    __slots__ = ("a", "b")
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
+class Text(str):
+    pass
+
+
+class Described:
+    __slots__ = {"a": "its meaning"}
+
+
+class Meta(type):
+    @property
+    def __module__(cls):
+        raise RuntimeError
+
+    def __getattribute__(cls, name):
+        raise RuntimeError(name)
+
+    def __hash__(cls):
+        raise RuntimeError
+
+
+class OfMeta(metaclass=Meta):
+    inner = 1
+
+
+def test_a_class_is_what_python_made_it():
+    assert is_a(True, int)
+    assert not is_a(Mock(spec=dict), dict, list)
+    assert pretends(Mock(spec=dict))
+    assert not pretends(Mock)
+    assert is_a(OfMeta, type)
+    assert bases_of(OfMeta) == (OfMeta, object) or len(bases_of(OfMeta)) == 2
+    assert is_declared(OfMeta, "inner")
+    assert not is_declared(OfMeta, "outer")
+    assert (module_of(OfMeta), qualname_of(OfMeta)) == (__name__, "OfMeta")
+
+
+def test_what_is_gone_is_no_error():
+    proxy = weakref.proxy(Text("gone"))
+    assert pretends(proxy)
+    assert dict(own_attributes(proxy)) == {}
+    assert package_of(proxy) == "weakref"
+
+
+def test_packages_are_those_of_the_definition():
+    assert [package_of(one) for one in (np, np.array, np.zeros(1), Mock(), 3, pytest.raises)] == [
+        *("numpy", "builtins", "numpy", "unittest", "builtins", "_pytest"),
+    ]
+
+
+def test_slots_are_read_without_the_object():
+    strange = Strange()
+    object.__setattr__(strange, "b", 2)
+    assert slots_of(strange) == {"b": 2}
+    described = Described()
+    described.a = 5
+    assert slots_of(described) == {"a": 5}
+    assert slots_of(3) == {}
