@@ -14,7 +14,7 @@ import numpy as np
 from simkit.collect.config import Settings
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.collect.plan import Plan
-from simkit.declare.forms import MARKS, TRIAL, Index, plus
+from simkit.declare.forms import MARKS, TRIAL, Index, axes, plus
 from simkit.declare.space import Space, outline
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError
@@ -101,7 +101,18 @@ class Growth:
         if not self.fits(space):
             wanted = dict.fromkeys((*known.names, *(name for name in space.names if name != TRIAL)))
             self.replan(outline(wanted, {*known.optional, *space.optional, *lacking}), where)
+        self.check(space, where)
         return Space(plus(space.form, outline(lacking, lacking).form)) if lacking else space
+
+    def check(self, space: Space, where: str) -> None:
+        """Find values that can't be recorded before anything is; numbers always can."""
+        if not any(values.array.dtype == object for _, values in axes(space.form)):
+            return
+        try:
+            explored_columns(self.plan.with_space(space), self.shared, np.arange(len(space)))
+        except SimkitError as problem:
+            msg = f"{where} asks for points of {', '.join(space.names)}\n{problem}"
+            raise SimkitError(msg) from None
 
     def fits(self, space: Space) -> bool:
         """Whether the plan explores these names, and lets points lack the others."""

@@ -13,7 +13,7 @@ from simkit.collect.plan import Plan
 from simkit.declare.axes import from_list
 from simkit.declare.forms import ASKED, TOLD, Array, Index, Values
 from simkit.declare.space import Space, explore
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, caller
 from simkit.record.facts import read_reports, read_stops
 from simkit.record.recorded import Recorded
 from simkit.study.answers import owned
@@ -25,6 +25,7 @@ from simkit.values.instances import loaded, revived
 
 Point = Mapping[str, Any]
 Results = Mapping[str, Any] | None
+_PLAIN = {float, int, bool, str, np.float64, np.int64}
 
 
 class Sampler(Protocol):
@@ -133,7 +134,7 @@ class Steady:
         """Whether the plan explores the names of a point."""
         plan, names = self.growth.plan, tuple(point)
         if self.fitting is None or self.fitting[0] is not plan or self.fitting[1] != names:
-            if not self.growth.fits(space_of([point])):
+            if not self.growth.fits(self.space_of([point])):
                 return False
             self.fitting = plan, names, {*names} == {*plan.space.names}
         return True
@@ -142,7 +143,7 @@ class Steady:
         """A point's value, or none, for each explored name."""
         if self.fits(point) and self.fitting is not None and self.fitting[2]:
             return {name: from_list([value]) for name, value in point.items()}
-        return self.growth.fitted(space_of([point]), self.where).at(np.arange(1))
+        return self.growth.fitted(self.space_of([point]), self.where).at(np.arange(1))
 
     def ask(self) -> Point | None:
         """The sampler's next point, or None at its end."""
@@ -157,8 +158,23 @@ class Steady:
             msg = f"{self.where}: ask() gave {what}\n    give a point as a dictionary of values by name, or None"
             self.mistake = SimkitError(msg)
             return None
+        elif not self.is_plain(point):
+            try:
+                self.growth.check(self.space_of([point]), self.where)
+            except SimkitError as problem:
+                self.mistake = problem
+                return None
         self.asked += point is not None
         return point  # type: ignore[no-any-return]
+
+    def is_plain(self, point: Point) -> bool:
+        """Whether a point has the names of the last one that fitted, and values that can be recorded in any case."""
+        known = () if self.fitting is None else self.fitting[1]
+        return tuple(point) == known and all(type(value) in _PLAIN for value in point.values())
+
+    def space_of(self, points: Sequence[Point]) -> Space:
+        """Points as a space."""
+        return space_of(points, self.where)
 
     def theirs(self, method: Callable[..., Any], *arguments: Any) -> Any:
         """Call the sampler; what it raises is its own mistake, and counts once the runs are recorded."""
@@ -239,7 +255,7 @@ class Steady:
         """Record the new points, and what is known of them."""
         if self.unwritten:
             runs = np.array([run for run, _ in self.unwritten])
-            space = self.growth.fitted(space_of([point for _, point in self.unwritten]), self.where)
+            space = self.growth.fitted(self.space_of([point for _, point in self.unwritten]), self.where)
             self.unwritten = []
             self.growth.write_points(space, runs, runs)
         self.growth.write_marks()
@@ -273,13 +289,18 @@ class Steady:
         self.fill()
         if self.unfitting is not None and not self.under_way:
             point, self.unfitting = self.unfitting, None
-            self.growth.fitted(space_of([point]), self.where)
+            self.growth.fitted(self.space_of([point]), self.where)
             self.add(point)
         if not self.waiting:
             self.check_mistake()
             return False
-        first = space_of([self.under_way[self.waiting[0]]])
-        self.growth.begin(self.growth.fitted(first, self.where), 0)
+        first = self.space_of([self.under_way[self.waiting[0]]])
+        fitted = self.growth.fitted(first, self.where)
+        try:
+            self.growth.begin(fitted, 0)
+        except Exception as error:
+            self.conversation.broken = error
+            raise
         return True
 
     def replay(self) -> None:
@@ -300,7 +321,7 @@ class Steady:
             self.check_mistake()
             if point is None:
                 break
-            space = growth.fitted(space_of([point]), self.where)
+            space = growth.fitted(self.space_of([point]), self.where)
             if not self.conversation.matching(np.array([run]), space)[0]:
                 self.conversation.diverge(run, space[0], self.where)
                 self.hear(past, heard, len(past.order), run)
@@ -350,9 +371,32 @@ class Steady:
                 self.check_mistake()
 
 
-def space_of(points: Sequence[Point]) -> Space:
-    """Points as a space."""
-    return explore([dict(point) for point in points])
+def space_of(points: Sequence[Any], where: str) -> Space:
+    """What a sampler asks for as a space.
+
+    Parameters
+    ----------
+    where
+        The strategy, and where it stands, for messages.
+
+    Raises
+    ------
+    SimkitError
+        For what is no point, and for names that no parameter can have.
+    """
+    if not points:
+        msg = f"{where}: ask() gave an empty list\n    give None at the end"
+        raise SimkitError(msg)
+    for point in points:
+        if not isinstance(point, Mapping):
+            msg = f"{where}: ask() gave {point!r} as a point\n    give a dictionary of values by name"
+            raise SimkitError(msg)
+    try:
+        return explore([dict(point) for point in points])
+    except SimkitError as problem:
+        # It was not asked for where simkit was called.
+        msg = f"{where}: ask() gave a wrong point: {str(problem).removeprefix(f'{caller()}: ')}"
+        raise SimkitError(msg) from None
 
 
 class Past:

@@ -30,7 +30,7 @@ from simkit.study.answers import Answers, History
 from simkit.study.conversation import Conversation
 from simkit.study.growth import Growth
 from simkit.study.interrupt import Interrupt, surroundings
-from simkit.study.steady import Steady, learn_from
+from simkit.study.steady import Steady, learn_from, space_of
 from simkit.values.batch import Status
 
 
@@ -234,7 +234,10 @@ class Asker:
     def by_generations(self, sampler: Any, points: list[Any] | None) -> None:
         """Compute the points of each list before the next is asked for."""
         while points is not None:
-            answers = self.ask(explore([dict(point) for point in points]))
+            if not isinstance(points, list | tuple):
+                msg = f"{self.where}: ask() gave {points!r} after a list\n    give a list of points, or None"
+                raise SimkitError(msg)
+            answers = self.ask(space_of(points, self.where))
             explored = {name for point in points for name in point}
             for row, point in enumerate(points):
                 results = {name: _single(answers[name][row]) for name in answers if name not in explored}

@@ -12,7 +12,8 @@ import pytest
 
 import simkit
 from simkit import adaptive, experiment
-from simkit.errors import RunFailed
+from simkit.errors import RunFailed, SimkitError
+from simkit.study.growth import Growth
 from simkit.study.steady import Steady
 from simkit.values.batch import RunReport
 
@@ -274,6 +275,57 @@ def test_a_sampler_that_fails_is_told_and_what_is_done_is_kept(go, tmp_path, how
     with simkit.open(tmp_path / "f.h5") as traj:
         assert (traj.status == "done").sum() >= 1
         assert set(traj.status) <= {"done", "pending"}
+
+
+@pytest.mark.parametrize(
+    ("given", "done", "text"),
+    [
+        ([{"x": 1.0}, {"x": object()}], 1, "strategy walk asks for points of x\n"),
+        ([{"x": object()}], 0, "explored x: cannot store a value of type object"),
+        ([{"x": 1.0}, {"1x": 2.0}], 1, "ask() gave a wrong point: '1x' cannot name a parameter"),
+        ([{"x": 1.0}, {"q": 2.0}], 1, "strategy walk asks for points of x, q"),
+        ([[]], 0, "ask() gave an empty list\n    give None at the end"),
+        ([[{"x": 1.0}], []], 1, "ask() gave an empty list"),
+        ([[{"x": 1.0}, 3]], 0, "ask() gave 3 as a point\n    give a dictionary of values by name"),
+        ([[{"x": 1.0}], {"x": 2.0}], 1, "ask() gave {'x': 2.0} after a list"),
+        ([[{"x": 1.0}, {"x": len}]], 0, "explored x: cannot store a"),
+        ([[{"x": 1.0}], [{"trial": 1}]], 1, "ask() gave a wrong point: 'trial' is the number that repeat() counts"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_what_is_no_point_is_told_with_the_strategys_line_and_what_is_done_is_kept(
+    go, tmp_path, given, done, text
+):
+    class Given(Walk):
+        def ask(self):
+            return given.pop(0) if given else None
+
+    given = list(given)
+    with pytest.raises(RunFailed) as error:
+        go(adapted(Given)[0])
+    message = str(error.value)
+    assert text in message
+    assert "test_steady.py:" in message
+    assert "strategy walk failed; all runs are kept" in message
+    assert (tmp_path / "f.h5").exists() == bool(done)
+    if done:
+        with simkit.open(tmp_path / "f.h5") as traj:
+            assert traj.status.tolist() == ["done"] * done
+
+
+@pytest.mark.parametrize("kind", ["ask", "yield"])
+def test_what_keeps_workers_from_starting_is_no_mistake_of_the_strategy(go, monkeypatch, kind):
+    def begin(*_):
+        raise SimkitError("there are no workers today")
+
+    def ask():
+        yield simkit.explore(x=[1.0])
+
+    monkeypatch.setattr(Growth, "begin", begin)
+    function = adapted()[0] if kind == "ask" else experiment(adaptive(ask)(lambda x: x))
+    with pytest.raises(SimkitError) as error:
+        go(function)
+    assert str(error.value) == "there are no workers today"
 
 
 SIM = """
