@@ -41,6 +41,7 @@ def load(path: Path, rootdir: Path) -> ModuleType:
         When the import fails, with the traceback from the user's first line on.
     """
     path = Path(os.path.abspath(path))
+    _check_name(path, rootdir)
     module = _loaded(path)
     if module is None:
         nearest = simconfs(path, rootdir)
@@ -51,6 +52,17 @@ def load(path: Path, rootdir: Path) -> ModuleType:
     turn_to(path, rootdir)
     with effects().importing(path, module):
         return module or _execute(path, rootdir)
+
+
+def _check_name(path: Path, rootdir: Path) -> None:
+    """What is recorded names files as text; the folders above the rootdir may be called as they like."""
+    name = os.path.relpath(path, rootdir)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        msg = f"{shown}: this name is no text in UTF-8, and can't be recorded: give the file or folder another one"
+        raise SimkitError(msg) from None
 
 
 def simconfs(path: Path, rootdir: Path) -> list[Path]:

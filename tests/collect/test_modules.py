@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
 import statistics
 import sys
 
@@ -337,3 +339,16 @@ def test_a_model_outside_of_the_root_counts(project, tmp_path, where):
     assert f"{'model/core.py' if where == 'package' else 'model.py'}::go changed" in result.out
     assert values(project, "f-002") == [5, 10]
     assert {"model/core.py", "model.py"} & set(project.open("f-002").info.sessions[0]["sources"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("name", [b"sim_\xff.py", b"\xfe/sim_b.py"])
+def test_a_file_whose_name_is_no_text_is_told(project, name):
+    project.file("sim_a.py", "from simkit import experiment\n\n@experiment\ndef study(x=1):\n    return x\n")
+    path = os.path.join(os.fsencode(project.path), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    shutil.copy(project.path / "sim_a.py", path)
+    ended = project.simkit("-n", "0")
+    assert ended.code == 4
+    assert "this name is no text in UTF-8, and can't be recorded" in ended.out + ended.err
+    assert project.open("study-001")["result"].tolist() == [1]

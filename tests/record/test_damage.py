@@ -251,3 +251,33 @@ def mutated(data, chance):
         case "cut":
             del mutant[at:]
     return bytes(mutant)
+
+
+def test_each_stretch_of_a_large_array_is_compared(tmp_path):
+    """Reads of more than a quarter of a megabyte are compared in strides, what juts out at both ends by itself."""
+    path, long = tmp_path / "long.h5", np.arange(200_000.0)
+    simkit.run(lambda x: long + x, simkit.explore(x=range(3)), output=path).close()
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        chunk = large_column(file).id.get_chunk_info(1)
+        start, size = chunk.byte_offset, chunk.size
+    assert size == long.nbytes
+    with simkit.open(path) as traj:
+        assert (traj["result"][1] == long + 1).all()
+    for at in (0, 1, 16_384, 131_071, 131_072, 777_777, size - 16_384, size - 1):
+        broken = bytearray(whole)
+        broken[start + at] ^= 4
+        path.write_bytes(broken)
+        with pytest.raises(Damaged, match="is damaged near byte"), simkit.open(path) as traj:
+            traj["result"][1]
+
+
+def large_column(file):
+    """The only dataset of large arrays."""
+    arrays = []
+    file.visititems(
+        lambda _, each: (
+            arrays.append(each) if getattr(each, "ndim", 0) == 2 and each.shape[1] > 1000 else None
+        )
+    )
+    return arrays[0]

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 
@@ -329,3 +330,24 @@ def test_a_run_that_closes_our_files_is_told_and_harms_none(project, how):
     (project.path / "close").unlink()
     project.ok("-n", "0")
     assert project.open("study-001")["result"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link"])
+def test_no_file_is_put_in_the_place_of_a_pipe_or_a_device(project, kind):
+    """Of a device at worst: a superuser's ``--output /dev/null`` would leave the machine without one."""
+    project.file("sim_s.py", "from simkit import experiment\n\n@experiment\ndef study(x=1):\n    return x\n")
+    project.ok("-n", "0")
+    for name in ("o.h5", "o.csv"):
+        there = project.path / name
+        if kind == "socket":
+            os.mknod(there, stat.S_IFSOCK | 0o600)
+        else:
+            os.mkfifo(project.path / f"pipe-{name}" if kind == "link" else there)
+        if kind == "link":
+            there.symlink_to(f"pipe-{name}")
+        verb = ["-n", "0", "--output", name] if name.endswith("h5") else ["export", "study", name, "--force"]
+        refused = project.simkit(*verb)
+        assert refused.code == 4
+        assert f"{name} is a device, a pipe or a socket, and no file: give another place" in refused.err
+        assert not there.is_file()
