@@ -18,7 +18,7 @@ import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
 from simkit.collect.graph import Graph, Place
-from simkit.collect.objects import State, attributes, carried, held, named, names_of, source_of
+from simkit.collect.objects import State, attributes, carried, held, is_made, named, names_of, source_of
 from simkit.collect.scopes import uses
 from simkit.declare.reflection import answered, is_a, is_declared, package_of, qualname_of
 
@@ -127,7 +127,8 @@ def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
                 if name in memos and _may_be_memo(value):
                     continue
                 if is_a(value, FunctionType, type) and name != "__wrapped__":
-                    yield f"{function.__qualname__}: {name}", (State(named(value)).digest, qualname_of(value))
+                    state = State(value if is_a(value, type) and is_made(value) else named(value))
+                    yield f"{function.__qualname__}: {name}", (state.digest, qualname_of(value))
                 elif name not in own and not _is_code(value):
                     yield f"{function.__qualname__}: {name}", _captured(value)
 

@@ -80,6 +80,14 @@ def attributes(kind: type) -> dict[str, Any]:
     return {name: value for name, value in own_attributes(kind).items() if not name.startswith("__")}
 
 
+def is_made(kind: type) -> bool:
+    """Whether no module has a class under its name: a function made it, with values that no source tells."""
+    place: Any = sys.modules.get(module_of(kind))
+    for name in qualname_of(kind).split("."):
+        place = own_attributes(place).get(name)
+    return place is not kind
+
+
 def carried(function: FunctionType) -> dict[str, Any]:
     """What a function carries with it, by name: closed-over values, defaults, attributes."""
     values = dict(getattr(function, "__dict__", {}))
@@ -241,13 +249,27 @@ class State:
                 self.all(item for pair in sorted(carried(value).items()) for item in pair)
             case type():
                 self.note(module_of(value), qualname_of(value))
+                self.made(value)
             case _ if is_a(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
                 self.feed(own_attributes(value)["py_func"])
             case _:
+                self.made(type(value))
                 try:
                     self.note(digest(value))
                 except Exception:  # noqa: BLE001 - it can't be stored, and its class may raise anything
                     self.parts(value)
+
+    def made(self, kind: type) -> None:
+        """Let count the data of a class that was made while code ran; the others' are in the code."""
+        if is_made(kind):
+            is_dataclass = module_of(kind) == "types"  # of make_dataclass
+            data = own_attributes(kind) if is_dataclass else attributes(kind)
+            plain = {
+                n: part
+                for n, part in data.items()
+                if not n.startswith("_") and not hasattr(type(part), "__get__")
+            }
+            self.all(item for pair in sorted(plain.items()) for item in pair)
 
     def parts(self, value: Any) -> None:
         """Let count the items or attributes of an object that can't be stored."""
