@@ -355,7 +355,7 @@ def module_file(base: Path, parts: Sequence[str]) -> Path | None:
 
 def home_of(module: ModuleType) -> Path | None:
     """The folder from which a top-level module of the project was imported."""
-    file = getattr(module, "__file__", None)
+    file = own_attributes(module).get("__file__")
     if is_project_file(file):
         path = Path(os.path.abspath(str(file)))
         return path.parent.parent if path.name == "__init__.py" else path.parent

@@ -212,7 +212,8 @@ class Plan:
     @property
     def doc(self) -> str:
         """The experiment's docstring."""
-        return inspect.getdoc(self.function) or ""
+        told = self.function.__doc__
+        return inspect.cleandoc(told) if type(told) is str else ""
 
     @property
     def parameters(self) -> dict[str, Node]:

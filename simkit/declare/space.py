@@ -32,6 +32,7 @@ from simkit.declare.forms import (
     plus,
     times,
 )
+from simkit.declare.reflection import is_a, qualname_of
 from simkit.declare.tags import Tag, mark, tag_of
 from simkit.declare.trials import Until
 from simkit.declare.trials import until as until_enough
@@ -193,6 +194,10 @@ class Space:
         >>> len(product(x=range(10)).where(lambda x: x % 3 == 0))
         4
         """
+        if not (is_a(test, str) or callable(test)):
+            told = f"where() takes a condition as text, or a function of the names, not a {qualname_of(type(test))}"
+            msg = f"{caller()}: {told}: where('x < 3')"
+            raise SimkitError(msg)
         _check_known((self.form,))
         return Space(Where(self.form, test, caller()))
 

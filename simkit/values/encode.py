@@ -13,7 +13,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index, Values
 from simkit.declare.plugins import OWN, Codec, Parts
-from simkit.declare.reflection import is_declared, module_of, qualname_of
+from simkit.declare.reflection import answered, is_declared, module_of, qualname_of
 from simkit.errors import Unstorable
 from simkit.values.columns import Column, Items, Leaf, Node, Nothing, Ragged, Record, whole_column
 from simkit.values.registry import codec_named, codec_of, is_numpy_scalar
@@ -423,7 +423,11 @@ def inside(value: Any, path: str) -> list[tuple[str, Any]]:
     if type(value) in (list, tuple):
         return [(f"{path}[{i}]", item) for i, item in enumerate(value)]
     if type(value) is dict:
-        return [(f"{path}.{k}" if isinstance(k, str) else f"{path}[{k!r}]", v) for k, v in value.items()]
+        keys = [
+            (f".{k}" if type(k) is str else f"[{answered(partial(repr, k), '…')}]", v)
+            for k, v in value.items()
+        ]
+        return [(path + key, item) for key, item in keys]
     if issubclass(type(value), np.ndarray):
         return _cells(value, path)
     return [

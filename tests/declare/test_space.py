@@ -433,3 +433,11 @@ def test_trials_until_are_any_trials_of_the_points_of_a_space(pair, times, more,
     for combine in (lambda: space * explore(c=[1]), lambda: space + inner, lambda: space.where("trial == 0")):
         with pytest.raises(SimkitError, match="comes last"):
             combine()
+
+
+@pytest.mark.parametrize("condition", [5, None, ["x < 3"], object(), np.array([True])])
+def test_what_is_no_condition_is_refused_where_it_is_written(condition):
+    with pytest.raises(
+        simkit.SimkitError, match=r"test_space.py:\d+: where\(\) takes a condition as text, or a function"
+    ):
+        product(x=[1, 2]).where(condition)

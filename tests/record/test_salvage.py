@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import string
 import warnings
 
 import h5py
@@ -29,7 +30,7 @@ def study(x, rng, run, k: float = 2.0):
         "z": k * x,
         "a": np.full(900, x),
         "r": np.arange(x % 5),
-        "s": "wörd" * (x % 600),
+        "s": "ö" + "".join(random.Random(x).choices(string.printable, k=25 * x)),
         "d": {"n": [1, "a" * (x % 3)]},
         "g": rng.normal(),
     }
@@ -81,8 +82,8 @@ def damage_values(path, place):
     """Flip a bit in a chunk of a dataset that lies in no block with what says which runs there are."""
     with h5py.File(path) as file:
         dataset = file[place].id
-        places = [dataset.get_chunk_info(number).byte_offset for number in range(dataset.get_num_chunks())]
-    for at in reversed(places):
+        chunks = [dataset.get_chunk_info(number) for number in range(dataset.get_num_chunks())]
+    for at in [chunk.byte_offset + chunk.size // 2 for chunk in reversed(chunks)]:
         flip(path, at)
         damage = damage_of(path)
         if not damage.structure:
