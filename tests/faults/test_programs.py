@@ -16,7 +16,7 @@ STUDY = """
     from pathlib import Path
     from simkit import experiment, product
 
-    HANG = "sleep 1000 & echo $$ $! > {home}/pids-$1.new; mv {home}/pids-$1.new {home}/pids-$1; exec sleep 1000"
+    HANG = "sleep 1000 & echo $$ $! > {home}/pids-$1; echo up >&2; exec sleep 1000"
 
     @experiment{limits}
     @product(x=range(3))
@@ -47,8 +47,8 @@ def is_alive(process):
 def hanging(project, workers, limits=""):
     """A study whose second run hangs in a program with a child; the study, and the numbers of both."""
     project.file("sim_study.py", STUDY.format(home=project.path, limits=limits))
-    process = project.start("-m", "simkit", "-n", workers)
-    project.until(lambda: project.has("pids-1"))
+    process = project.start("-m", "simkit", "-s", "-n", workers)
+    assert process.stderr.readline() == "up\n"  # what is shown of it comes once its process group is noted
     return process, list(map(int, (project.path / "pids-1").read_text().split()))
 
 
