@@ -170,7 +170,7 @@ def opened(slot: Slot) -> Recorded | None:
     Raises
     ------
     SimkitError
-        Where it can't be read, and may hold runs.
+        Where it can't be read, and may hold runs; `Damaged` where that is why.
     """
     try:
         return slot.open()
@@ -186,7 +186,7 @@ def opened(slot: Slot) -> Recorded | None:
             f"    see whether it can be mended: simkit repair {shlex.quote(shown_path(slot.path))}\n"
             "    go on without it: move it away, or begin the next trajectory with simkit --fresh"
         )
-        raise SimkitError(msg) from None
+        raise (Damaged if isinstance(error, Damaged) else SimkitError)(msg) from None
 
 
 def following(folder: Path, name: str, output: Path | None = None, *, shards: bool = False) -> Slot:

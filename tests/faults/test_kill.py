@@ -1,6 +1,6 @@
 """``kill -9`` of everything at random moments: what was done stays done, and typing `simkit` again completes it.
 
-``pytest tests/faults/test_kill.py --kills 300 -rP`` is the long version.
+``pytest tests/faults/test_kill.py --kills 300 --timeout 0 -rP`` is the long version.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Power loss with ``durable = true``: a disk that keeps or drops every page that was not synced.
 
 The real session runs in this process; its writes are noted down, and replayed up to a random moment on a
-disk that loses what no fdatasync had asked for. ``pytest tests/faults/test_power.py --cuts 300 -rP``.
+disk that loses what no fdatasync had asked for. ``pytest tests/faults/test_power.py --cuts 300 --timeout 0 -rP``.
 """
 
 from __future__ import annotations

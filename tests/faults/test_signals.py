@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP at random moments of every kind of study: never "a bug in simkit", and nothing is lost.
 
-``pytest tests/faults/test_signals.py --signals 600`` is the long version.
+``pytest tests/faults/test_signals.py --signals 600 --timeout 0`` is the long version.
 """
 
 from __future__ import annotations

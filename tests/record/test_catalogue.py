@@ -6,6 +6,8 @@ import pytest
 
 import simkit
 from simkit import explore
+from simkit.errors import Damaged
+from simkit.record.catalogue import Slot, opened
 
 
 def test_several_experiments_stand_in_one_file(tmp_path):
@@ -30,3 +32,17 @@ def test_the_next_trajectory_in_one_file_is_numbered(tmp_path):
         simkit.run(f, space, output=tmp_path / "all.h5").close()
     assert len(simkit.open(tmp_path / "all.h5", "f")) == 2
     assert len(simkit.open(tmp_path / "all.h5", "f-002")) == 1
+
+
+def test_what_is_damaged_and_may_hold_the_newest_runs_is_not_passed_over(tmp_path):
+    def f(x):
+        return x
+
+    path = tmp_path / "f-001.h5"
+    simkit.run(f, explore(x=[1]), output=path).close()
+    assert opened(Slot(path, "g")) is None
+    data = bytearray(path.read_bytes())
+    data[100] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(Damaged, match=r"(?s)f-001\.h5 is damaged.*it may hold the newest runs of f, so"):
+        opened(Slot(path, "f"))
