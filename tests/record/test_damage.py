@@ -196,7 +196,7 @@ def recorded(path, kind):
 
 @pytest.mark.parametrize("kind", ["plain", "compressed", "merged", "under way"])
 def test_no_mutation_is_read_as_another_value(kind, tmp_path, monkeypatch, request):
-    """Bits, runs of bytes, pages zeroed, swapped and doubled, cut: ``--mutations 1000 --timeout 0`` for the long form."""
+    """Bits, runs of bytes, pages zeroed, swapped, doubled, cut; the long form: ``--mutations 1000 --timeout 0``."""
     monkeypatch.chdir(tmp_path)
     path, chance = tmp_path / "study-001.h5", random.Random(5)
     whole = recorded(path, kind)
