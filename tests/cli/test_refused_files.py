@@ -129,7 +129,7 @@ OTHERS = {
     ("watch", "a pipe"): 5,
     ("list", "a folder"): 5,
     **{("verify the file", kind): 1 for kind in (*DAMAGED, "without its first page")},
-    **{("go on", kind): 0 for kind in ("cut to nothing", "not there", "a pipe", "another program's")},
+    **{("go on", kind): 0 for kind in ("cut to nothing", "not there", "another program's")},
     **{("go on", kind): 0 for kind in ("a link to nothing", "a link to itself")},
 }  # fmt: skip
 
