@@ -88,7 +88,7 @@ def executed(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
     plan, _ = plan_of(function, product(x=[float(i) for i in range(runs)], y=[1.0]), {})
     injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
     space = plan.space
-    for first in (np.arange(2), np.arange(100)):  # the first is watched, and what the first dozens leave is looked at
+    for first in (np.arange(2), np.arange(100)):  # one run is watched, and dozens are looked at one by one
         injector.batch(Portion(first, space.at(first)), local_beat())
     injector.baseline.is_slow = False  # that depends on the clock
     rows = np.arange(runs)
