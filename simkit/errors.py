@@ -201,7 +201,7 @@ def refused(error: OSError) -> str:
     return f"{shown_path(os.fsdecode(name))}: {error.strerror or error}"
 
 
-def check_place(path: str | os.PathLike[str]) -> None:
+def check_replaceable(path: str | os.PathLike[str]) -> None:
     """Refuse to put a file in the place of a device, a pipe or a socket, which would be gone then."""
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         msg = f"{shown_path(path)} is a device, a pipe or a socket, and no file: give another place"

@@ -17,7 +17,7 @@ import numpy as np
 from simkit.analyse.notes import info
 from simkit.analyse.selection import Selection, data_of, mask_of
 from simkit.analyse.tables import as_names, dataframe, magnitude, numbers_of, table_names
-from simkit.errors import SimkitError, TooMuch, check_place, shown_path
+from simkit.errors import SimkitError, TooMuch, check_replaceable, shown_path
 from simkit.inform.progress import has_unit, size
 from simkit.record.catalogue import bytes_of
 from simkit.record.copy import extract, is_whole
@@ -175,7 +175,7 @@ def _check_unnamed(selection: Selection) -> None:
 
 def _whole_file(path: Path, write: Callable[[Path], None]) -> None:
     """Write beside the file first, so that it is never there in part."""
-    check_place(path)
+    check_replaceable(path)
     aside = path.with_name(f".{path.name}.part")
     try:
         write(aside)

@@ -19,15 +19,8 @@ CONFIG = "pyproject.toml"
 SIMCONF = "simconf.py"
 BOOKS = ("git", "sumatra")
 WARNINGS = (
-    *(
-        "unseeded_random",
-        "mutated_parameter",
-        "large_return",
-        "shared_files",
-        "changed_global",
-        "left_behind",
-    ),
-    *("unequal_modules", "unseen_processes", "dependent_runs", "single_calls"),
+    *("unseeded_random", "mutated_parameter", "large_return", "shared_files", "changed_global"),
+    *("left_behind", "unequal_modules", "unseen_processes", "dependent_runs", "single_calls"),
     *BOOKS,
 )
 

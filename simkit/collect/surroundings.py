@@ -94,22 +94,13 @@ def put_back(those: list[Surrounding], before: State) -> list[str]:
     return moved
 
 
-_CHANGING = frozenset(
-    {
-        *("chdir", "putenv", "unsetenv", "environ", "setlocale", "seterr", "seterrcall", "set_printoptions"),
-        *("simplefilter", "filterwarnings", "resetwarnings", "getcontext", "setcontext", "setrecursionlimit"),
-        *(
-            "set_int_max_str_digits",
-            "signal",
-            "alarm",
-            "setitimer",
-            "basicConfig",
-            "addHandler",
-            "removeHandler",
-        ),
-        *("setLevel", "rcParams", "rc", "rcdefaults", "mp"),
-    }
-)  # what is called, or of what parts are set
+# What is called, or of what parts are set.
+_CHANGING = frozenset((
+    "chdir", "putenv", "unsetenv", "environ", "setlocale", "seterr", "seterrcall", "set_printoptions", "simplefilter",
+    "filterwarnings", "resetwarnings", "getcontext", "setcontext", "setrecursionlimit", "set_int_max_str_digits",
+    "signal", "alarm", "setitimer", "basicConfig", "addHandler", "removeHandler", "setLevel", "rcParams", "rc",
+    "rcdefaults", "mp",
+))  # fmt: skip
 _PARTS = (
     ("sys", "path"),
     ("sys", "stdin"),

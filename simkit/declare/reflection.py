@@ -62,9 +62,8 @@ def _slots(attributes: Mapping[str, Any]) -> Iterable[Any]:
     names = attributes.get("__slots__", ())
     if type(names) in (str, tuple, list, dict, set, frozenset):
         return (names,) if type(names) is str else names
-    return [
-        name for name, one in attributes.items() if type(one) is MemberDescriptorType
-    ]  # it was an iterator
+    # It was an iterator.
+    return [name for name, one in attributes.items() if type(one) is MemberDescriptorType]
 
 
 def bases_of(kind: type) -> tuple[type, ...]:

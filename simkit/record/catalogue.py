@@ -13,7 +13,7 @@ import attrs
 import h5py
 import xxhash
 
-from simkit.errors import Damaged, SimkitError, file_stem, shown_path
+from simkit.errors import Damaged, SimkitError, check_replaceable, file_stem, shown_path
 from simkit.record.additions import Additions
 from simkit.record.file.locks import WriterLock, writer_of
 from simkit.record.file.store import Store, open_for_reading
@@ -202,6 +202,7 @@ def following(folder: Path, name: str, output: Path | None = None, *, shards: bo
         msg = f"{where}: a set of shards needs a file of its own, this one holds others"
         raise SimkitError(msg)
     if output is not None:
+        check_replaceable(output)
         taken = [_number(slot.group, name) or 1 for slot in existing(folder, name, output)]
         return Slot(output, name if not taken else f"{name}-{max(taken) + 1:03d}")
     stem = file_stem(name)

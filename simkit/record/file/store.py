@@ -13,7 +13,7 @@ from typing import Any
 
 import h5py
 
-from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, check_place, shown_path
+from simkit.errors import Damaged, FileGone, SimkitError, StorageFailed, check_replaceable, shown_path
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.log import log_path, recover
 from simkit.record.file.system import exclusive, is_at, present_name, sync_folder
@@ -103,7 +103,7 @@ class Store:
         pause: Callable[[], None] = lambda: None,
         beating: bool = False,
     ) -> None:
-        check_place(path)
+        check_replaceable(path)
         self.path = written_name(path)
         self.hidden: Path | None = None
         self.is_gone = False

@@ -350,4 +350,5 @@ def test_no_file_is_put_in_the_place_of_a_pipe_or_a_device(project, kind):
         refused = project.simkit(*verb)
         assert refused.code == 4
         assert f"{name} is a device, a pipe or a socket, and no file: give another place" in refused.err
+        assert "nothing to do" not in refused.out
         assert not there.is_file()
