@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.config import find_rootdir, load_settings
@@ -43,8 +43,9 @@ def open(
     Parameters
     ----------
     path
-        A file; or the name of an experiment, of which the trajectory in the project's ``results`` that was
-        written last is opened; or nothing, for the one written last of all.
+        A file, by its path or by its name in the project's ``results`` (``"multiply-001"``); or the name of an
+        experiment, of which the trajectory there that was written last is opened; or nothing, for the one
+        written last of all.
     name
         Which of several experiments in the file.
     mode
@@ -97,7 +98,7 @@ def open(
         recorded = _recorded(path, name, constants)
     if hearing is not None and recorded.path.exists():  # by a provider, or in a run: it is an input
         hearing.add(str(recorded.path))
-        if path is None or not os.path.isfile(path):
+        if path is None or _is_name(path):
             hearing.add(str(recorded.path.with_name(f"{file_stem(recorded.name)}-*.h5" if path else "*.h5")))
     if mode == "r+":
         recorded.close()
@@ -140,9 +141,9 @@ def _know_codecs(recorded: Recorded) -> None:
 def _recorded(
     path: str | os.PathLike[str] | None, name: str | None, constants: Mapping[str, Any] | None = None
 ) -> Recorded:
-    if isinstance(path, str) and path.isidentifier() and not os.path.isfile(path):
+    if _is_name(path):
         return _by_name(path, constants or {})
-    file = _newest(_results()) if path is None else Path(path)
+    file = _newest(_results()) if path is None else _file(path)
     if path is not None and file.is_dir():
         msg = f"{os.path.abspath(file)} is a folder: give a file in it, or the name of an experiment"
         raise SimkitError(msg)
@@ -151,6 +152,27 @@ def _recorded(
         with closing(recorded):
             raise _no_such_constants(recorded.name, constants, [recorded])
     return recorded
+
+
+def _is_name(path: str | os.PathLike[str] | None) -> TypeGuard[str]:
+    """Whether an experiment is named, not a file."""
+    return isinstance(path, str) and path.isidentifier() and not os.path.isfile(path)
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    """A file by its path, or among the results by its name: ``swing-001`` is ``results/swing-001.h5``."""
+    file = Path(path)
+    if os.path.lexists(file) or len(file.parts) > 1:
+        return file
+    name = file.name.removesuffix(".h5")
+    found = (folder := _results()) / f"{name}.h5"
+    if not found.is_file():
+        there = listed(name, [other.stem for other in _files(folder)])
+        msg = (
+            f"no such file: {shown_path(file)}, nor one of that name in {_folder(folder)}\n    there: {there}"
+        )
+        raise SimkitError(msg)
+    return found
 
 
 def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) -> Recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import h5py
 import pytest
@@ -52,6 +53,23 @@ def test_by_path_name_or_nothing(here):
         simkit.open("alhpa")
     assert "no trajectory of 'alhpa' in results" in str(caught.value)
     assert "there: alpha, beta" in str(caught.value)
+
+
+def test_a_file_is_also_known_by_its_name_among_the_results(here):
+    here.file("sim_a.py", MULTIPLY.format(name="alpha"))
+    here.ok()
+    here.ok("--fresh")
+    for name in ("alpha-001", "alpha-001.h5"):
+        with simkit.open(name) as traj:
+            assert traj.path.name == "alpha-001.h5"
+    assert "2 runs, 2 done" in here.ok("show", "alpha-001").out
+    Path("alpha-001").write_bytes(Path("results/alpha-002.h5").read_bytes())
+    with simkit.open("alpha-001") as traj:  # a file that is there comes first
+        assert traj.path.name == "alpha-001"
+    with pytest.raises(simkit.SimkitError) as caught:
+        simkit.open("alpha-003")
+    expected = "no such file: alpha-003, nor one of that name in results\n    there: alpha-002, alpha-001"
+    assert str(caught.value) == expected
 
 
 def test_from_a_folder_below_the_rootdir(project, monkeypatch):
