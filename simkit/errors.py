@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from types import CodeType
@@ -202,8 +204,16 @@ def refused(error: OSError) -> str:
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:
-    """Refuse to put a file in the place of a device, a pipe or a socket, which would be gone then."""
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+    """Refuse to put a file in the place of a device, a pipe, a socket or a link to itself, which would be gone then."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:  # nothing is there, or nobody knows: what then writes the file will say so
+        if error.errno == errno.ELOOP:
+            raise SimkitError(
+                f"{shown_path(path)} is a link that leads to itself: give another place"
+            ) from None
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         msg = f"{shown_path(path)} is a device, a pipe or a socket, and no file: give another place"
         raise SimkitError(msg)
 

@@ -174,8 +174,9 @@ def _check_unnamed(selection: Selection) -> None:
 
 
 def _whole_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the file first, so that it is never there in part."""
+    """Write beside the file first, so that it is never there in part; a link to one stays a link."""
     check_replaceable(path)
+    path = Path(os.path.realpath(path))
     aside = path.with_name(f".{path.name}.part")
     try:
         write(aside)

@@ -412,15 +412,36 @@ def kill_group(leader: int) -> None:
 def descendants(process: int) -> list[int]:
     """Children and theirs, whatever group they are in; none where the system does not tell."""
     children: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError):
-            children[int(entry.read_text("latin-1").rpartition(")")[2].split()[1])].append(
-                int(entry.parent.name)
-            )
+    for number, (parent, _, _) in _processes().items():
+        children[parent].append(number)
     family = list(children.get(process, ()))
     for member in family:
         family.extend(children.get(member, ()))
     return family
+
+
+def kill_orphans(session: int) -> None:
+    """Kill what leads a process group in a session that the process that started it has left, and its descendants.
+
+    So ends a program whose starter was killed before it could note the group. A program that leads a session of its
+    own, as a service does, is not meant. Nothing is done where the system does not tell.
+    """
+    processes = _processes()
+    inside = {number for number, (_, _, its_session) in processes.items() if its_session == session}
+    for number in inside - {session}:
+        parent, group, _ = processes[number]
+        if group == number and parent not in inside:
+            kill_family(number)
+
+
+def _processes() -> dict[int, tuple[int, int, int]]:
+    """By number the parent, group and session of each process; none where the system does not tell."""
+    processes = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            _, parent, group, session, *_ = entry.read_text("latin-1").rpartition(")")[2].split()
+            processes[int(entry.parent.name)] = (int(parent), int(group), int(session))
+    return processes
 
 
 def as_timeout(timeout: Any) -> float | None:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import ASKED, MARKS, TOLD, Index
-from simkit.errors import shown_path
+from simkit.errors import check_replaceable, shown_path
 from simkit.record.attachments import FILES, copy_files, forget
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.facts import session_groups
@@ -229,6 +229,8 @@ def extract(
     StorageFailed
         When the disk is full.
     """
+    check_replaceable(path)
+    path = Path(os.path.realpath(path))  # a link stays a link
     aside = path.with_name(f".{path.name}.part")
     store = Store(aside)
     try:

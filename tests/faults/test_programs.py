@@ -82,6 +82,48 @@ def test_a_worker_that_dies_takes_its_program_with_it(project, number):
         assert traj.status.tolist() == ["done", "crashed", "done"]
 
 
+UNNOTED = """
+    import os, signal
+    from pathlib import Path
+    from simkit import experiment, product
+    from simkit.inject.desk import Desk
+
+    HOME = Path("{home}")
+    HANG = "sleep 1000 & echo $$ $! > {home}/pids.new; mv {home}/pids.new {home}/pids; exec sleep 1000"
+
+    def killed(desk, group):
+        if group:
+            while not (HOME / "pids").exists():
+                pass
+            (HOME / "began").touch()
+            os.kill(os.getppid() if END == "nursery" else os.getpid(), signal.SIGKILL)
+            signal.pause()
+
+    @experiment{limits}
+    @product(x=range(3))
+    def study(x, run):
+        if x == 1 and not (HOME / "began").exists():
+            Desk.began = killed
+            run.command(["sh", "-c", HANG])
+        return x
+"""
+
+
+@pytest.mark.parametrize("end", ["worker", "isolated worker", "nursery"])
+def test_a_program_whose_group_nobody_has_noted_ends_with_its_worker(project, end):
+    """Whoever kills a worker may do so just after a program was started."""
+    limits = "(isolate=True)" if end == "isolated worker" else ""
+    source = UNNOTED.format(home=project.path, limits=limits).replace("END", repr(end))
+    project.file("sim_study.py", source)
+    ended = project.simkit("-n", "1")
+    assert ended.code == (4 if end == "nursery" else 1), ended.out + ended.err
+    programs = list(map(int, (project.path / "pids").read_text().split()))
+    assert gone(programs)
+    with project.open("study-001") as traj:
+        assert traj.status[0] == "done"
+        assert traj.status[1] in ("crashed", "pending")  # whose death is seen first
+
+
 def test_an_owner_that_is_killed_takes_them_with_it(project):
     process, programs = hanging(project, "2")
     os.kill(process.pid, signal.SIGKILL)

@@ -24,7 +24,7 @@ import attrs
 import multiprocess
 from multiprocess import reduction
 
-from simkit.declare.external import kill_family, kill_group
+from simkit.declare.external import kill_family, kill_group, kill_orphans
 from simkit.errors import SimkitError
 from simkit.execute.job import Method, Source
 from simkit.execute.processes.fork import Fork, be_ready, can_fork
@@ -267,6 +267,7 @@ class Starter:
             self.bereft = True
             kill_group(process.pid)
             self.end_program(self.seats[number])
+            kill_orphans(os.getpid())
         del self.seats[number]
         self.news.send_bytes(pickle.dumps(End(number, process.exitcode)))
 
@@ -289,6 +290,7 @@ class Starter:
             self.end_program(seat)
             clear(seat.aside)
         if self.bereft:
+            kill_orphans(os.getpid())
             sweep()
         for file in self.files:
             Path(file).unlink(missing_ok=True)

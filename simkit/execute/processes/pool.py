@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.external import kill_family, kill_group
+from simkit.declare.external import kill_family, kill_group, kill_orphans
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Agenda, Feed, Pace
@@ -384,6 +384,7 @@ class Pool:
         if self.nursery.was_killed:
             for worker in self.workers.values():
                 worker.end_family()
+            kill_orphans(self.nursery.process.pid)
         Path(self.beats).unlink(missing_ok=True)
         for slot in range(self.n):
             Path(f"{self.beats}-{slot}.log").unlink(missing_ok=True)

@@ -333,22 +333,52 @@ def test_a_run_that_closes_our_files_is_told_and_harms_none(project, how):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-@pytest.mark.parametrize("kind", ["pipe", "socket", "link"])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link", "link to itself", "links in a circle"])
 def test_no_file_is_put_in_the_place_of_a_pipe_or_a_device(project, kind):
     """Of a device at worst: a superuser's ``--output /dev/null`` would leave the machine without one."""
     project.file("sim_s.py", "from simkit import experiment\n\n@experiment\ndef study(x=1):\n    return x\n")
     project.ok("-n", "0")
-    for name in ("o.h5", "o.csv"):
+    to_itself = kind.startswith("link") and kind != "link"
+    told = "a link that leads to itself" if to_itself else "a device, a pipe or a socket, and no file"
+    for verb in (
+        ["-n", "0", "--output", "o.h5"],
+        *(["export", "study", f"e{end}"] for end in (".h5", ".csv")),
+    ):
+        name = verb[-1]
         there = project.path / name
         if kind == "socket":
             os.mknod(there, stat.S_IFSOCK | 0o600)
-        else:
+        elif not to_itself:
             os.mkfifo(project.path / f"pipe-{name}" if kind == "link" else there)
-        if kind == "link":
-            there.symlink_to(f"pipe-{name}")
-        verb = ["-n", "0", "--output", name] if name.endswith("h5") else ["export", "study", name, "--force"]
-        refused = project.simkit(*verb)
+        if kind.startswith("link"):
+            there.symlink_to(name if kind == "link to itself" else f"pipe-{name}")
+        if kind == "links in a circle":
+            (project.path / f"pipe-{name}").symlink_to(name)
+        refused = project.simkit(*verb, *(["--force"] if name == "e.csv" else []))
         assert refused.code == 4
-        assert f"{name} is a device, a pipe or a socket, and no file: give another place" in refused.err
+        exists = name == "e.h5" and not to_itself  # which is refused whatever it is
+        assert (f"{name} exists" if exists else f"{name} is {told}: give another place") in refused.err
         assert "nothing to do" not in refused.out
         assert not there.is_file()
+        assert there.is_symlink() == kind.startswith("link")
+
+
+@pytest.mark.parametrize("leads", ["to nothing", "to nothing in a folder to come", "to a file"])
+def test_what_is_written_to_a_link_goes_where_it_leads(project, leads):
+    project.file("sim_s.py", "from simkit import experiment\n\n@experiment\ndef study(x=1):\n    return x\n")
+    project.ok("-n", "0")
+    folder = project.path / ("later" if leads.endswith("come") else ".")
+    for verb in (
+        ["-n", "0", "--output", "o.h5"],
+        *(["export", "study", f"e{end}"] for end in (".h5", ".csv", ".nc")),
+    ):
+        name = verb[-1]
+        there, target = project.path / name, folder / f"target-{name}"
+        if leads == "to a file":
+            target.write_bytes(b"")
+        there.symlink_to(target)
+        ended = project.simkit(*verb, *(["--force"] if name not in ("o.h5", "e.h5") else []))
+        refused = leads == "to a file" and name == "e.h5"  # no trajectory is replaced
+        assert ended.code == (4 if refused else 0), ended.err
+        assert there.is_symlink()
+        assert target.stat().st_size > 0 or refused
