@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 import attrs
 import numpy as np
@@ -50,7 +51,7 @@ class Space:
 
     A space decorates an experiment, and is a value: ``a * b`` is every point of ``a`` with every point
     of ``b`` (``a`` slowest), ``a + b`` is a's points, then b's. ``len(space)``, ``space[i]`` and
-    iteration give points as dictionaries; nothing is listed before it is asked for.
+    iteration give points as dictionaries, ``space[a:b]`` a space; nothing is listed before it is asked for.
 
     Examples
     --------
@@ -273,12 +274,24 @@ class Space:
     def __len__(self) -> int:
         return len(self.form)
 
-    def __getitem__(self, i: int) -> dict[str, Any]:
+    @overload
+    def __getitem__(self, i: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, i: slice) -> Space: ...
+    def __getitem__(self, i: SupportsIndex | slice) -> dict[str, Any] | Space:
         n = len(self)
-        if not -n <= i < n:
-            msg = f"point {i} of a space with {n} points"
+        if isinstance(i, slice):
+            return self.take(np.arange(*i.indices(n)))
+        try:
+            position = operator.index(i)
+        except TypeError:
+            told = f"space[{i!r}]: a position is a whole number or a slice; space.take([0, 2]) takes several"
+            msg = f"{caller()}: {told}"
+            raise SimkitError(msg) from None
+        if not -n <= position < n:
+            msg = f"point {position} of a space with {n} points"
             raise IndexError(msg)
-        values = self._named(np.array([i % n]))
+        values = self._named(np.array([position % n]))
         return {k: v.elements()[0] for k, v in values.items() if v.present is None or v.present[0]}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

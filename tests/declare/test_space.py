@@ -359,6 +359,9 @@ def test_any_space_has_the_points_of_its_model(pair, data):
     assert space.optional >= {name for name in space.names if any(name not in point for point in model)}
     start, stop = (data.draw(st.integers(-2, len(model) + 2)) for _ in range(2))
     part, columns = model[start:stop], space.columns(start, stop)
+    assert list(space[start:stop]) == part
+    step = data.draw(st.sampled_from([-2, -1, 2]))
+    assert list(space[start:stop:step]) == model[start:stop:step]
     assert tuple(columns) == space.names
     for name in space.names:
         shown = np.ma.asarray(columns[name])
@@ -367,6 +370,21 @@ def test_any_space_has_the_points_of_its_model(pair, data):
         present = [value for value, gone in zip(shown.data.tolist(), absent, strict=True) if not gone]
         assert present == column_of(part, name)
     assert points(pickle.loads(pickle.dumps(space))) == model
+
+
+def test_a_slice_of_a_space_is_a_space():
+    space = product(x=range(1000), y=range(1000))[999_998:1_000_003] * explore(z=[0])
+    assert isinstance(space, simkit.Space)
+    assert list(space) == [{"x": 999, "y": 998, "z": 0}, {"x": 999, "y": 999, "z": 0}]
+
+
+@pytest.mark.parametrize("position", [1.0, "x", [0, 2], None, np.array([True, False])])
+def test_what_is_no_position_is_refused_where_it_is_written(position):
+    told = (
+        r"test_space\.py:\d+: space\[.*\]: a position is a whole number or a slice; space\.take\(\[0, 2\]\)"
+    )
+    with pytest.raises(SimkitError, match=told):
+        product(x=[1, 2, 3])[position]
 
 
 @given(modelled("a", plain=True), modelled("bc"), modelled("d", plain=True))
