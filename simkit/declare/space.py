@@ -285,9 +285,8 @@ class Space:
         try:
             position = operator.index(i)
         except TypeError:
-            told = f"space[{i!r}]: a position is a whole number or a slice; space.take([0, 2]) takes several"
-            msg = f"{caller()}: {told}"
-            raise SimkitError(msg) from None
+            msg = f"space[{i!r}]: a position is a whole number or a slice; space.take([0, 2]) takes several"
+            raise TypeError(msg) from None
         if not -n <= position < n:
             msg = f"point {position} of a space with {n} points"
             raise IndexError(msg)
