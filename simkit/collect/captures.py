@@ -17,12 +17,32 @@ from typing import Any
 import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
-from simkit.collect.graph import Graph, Place
-from simkit.collect.objects import State, attributes, carried, held, is_made, named, names_of, source_of
+from simkit.collect.graph import Graph, Place, project_file
+from simkit.collect.objects import (
+    State,
+    attributes,
+    carried,
+    held,
+    is_loose,
+    is_made,
+    is_of_module,
+    named,
+    names_of,
+    source_of,
+)
 from simkit.collect.scopes import uses
-from simkit.declare.reflection import answered, is_a, is_declared, package_of, qualname_of
+from simkit.declare.reflection import (
+    answered,
+    is_a,
+    is_declared,
+    is_one_of,
+    own_attributes,
+    package_of,
+    qualname_of,
+)
 
 _PLAIN = (dict, list, set, str, int, float, complex, tuple, bytes)
+_SCALARS = (bool, int, float, complex, str, bytes, tuple)
 _LARGE = 16 << 20  # bytes of an array that a command would look through each time it is typed
 
 
@@ -103,7 +123,8 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
         is_memo = place in memos and _may_be_memo(value)
         if not is_memo and not (imported and _size(value) > _LARGE):
             label = f"{graph.key(place.path)}::{place.name}"
-            values.update(_of_global(label, value, known=bool(graph.units(place))))
+            known = bool(graph.units(place)) and (imported or not _is_bound_later(graph, place))
+            values.update(_of_global(label, value, known=known))
     values.update(_outside(graph, code, imported=imported))
     return Captures(dict(sorted(values.items())), imported)  # sets have no order that stays
 
@@ -127,10 +148,21 @@ def _of_function(thing: Any) -> Iterator[tuple[str, tuple[str, str]]]:
                 if name in memos and _may_be_memo(value):
                     continue
                 if is_a(value, FunctionType, type) and name != "__wrapped__":
-                    state = State(value if is_a(value, type) and is_made(value) else named(value))
-                    yield f"{function.__qualname__}: {name}", (state.digest, qualname_of(value))
+                    yield f"{function.__qualname__}: {name}", _of_code(value)
                 elif name not in own and not _is_code(value):
                     yield f"{function.__qualname__}: {name}", _captured(value)
+
+
+def _of_code(value: FunctionType | type) -> tuple[str, str]:
+    """The fingerprint of a function or class that is held; what those carry that a file tells of, counts by itself."""
+    if is_a(value, type):
+        state = State(value if is_made(value) else named(value))
+        return state.digest if state.is_whole else "", qualname_of(value)
+    if is_a(value, FunctionType) and is_made(value) and not (is_users(value) and is_of_module(value)):
+        state = State(value)
+        if state.is_whole:
+            return state.digest, qualname_of(value)
+    return State(named(value)).digest, qualname_of(value)
 
 
 def _memos_of(function: FunctionType) -> set[str]:
@@ -165,6 +197,14 @@ def _changed_by_runs(graph: Graph, code: Reached) -> set[Place]:
     }
 
 
+def _is_bound_later(graph: Graph, place: Place) -> bool:
+    """Whether a function of its file binds a name, so that the statement that defines it does not tell what it is."""
+    units = graph.files[place.path].units if place.path in graph.files else ()
+    return any(
+        use.later and use.kind == "binds" and use.chain[0] == place.name for u in units for use in u.uses
+    )
+
+
 def _of_global(label: str, value: Any, *, known: bool) -> Iterator[tuple[str, tuple[str, str]]]:
     """What a module's name stands for, if it is no code; what can't be compared is told by its definition."""
     if is_a(value, FunctionType):
@@ -180,7 +220,9 @@ def _of_global(label: str, value: Any, *, known: bool) -> Iterator[tuple[str, tu
 
 def _is_code(value: Any) -> bool:
     """Whether a value is code, and compared as such; so are simkit's own objects."""
-    kinds = (FunctionType, type, ModuleType, classmethod, staticmethod, property)
+    if is_a(value, ModuleType):
+        return not is_loose(value)
+    kinds = (FunctionType, type, classmethod, staticmethod, property)
     return is_a(value, *kinds) or package_of(type(value)) == "simkit"
 
 
@@ -210,3 +252,7 @@ def _outside(graph: Graph, code: Reached, *, imported: bool) -> Iterator[tuple[s
                 )
             elif not imported and value_of(graph, path, use) is sys.argv:
                 yield "sys.argv", _captured(sys.argv[1:])
+            elif not imported and is_a(owner, ModuleType) and project_file(own_attributes(owner)) is None:
+                value = own_attributes(owner).get(use.chain[-1])  # which a script may set
+                if is_one_of(type(value), *_SCALARS) and use.chain[-1][:1] != "_":
+                    yield f"{'.'.join(use.chain)}", _captured(value)

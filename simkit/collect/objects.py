@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import ast
+import copyreg
 import enum
 import gc
 import hashlib
 import io
 import linecache
 import logging
+import mmap
+import os
 import random
+import stat
 import sys
 import textwrap
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -25,7 +38,9 @@ from simkit.collect.graph import project_file
 from simkit.collect.syntax import normal_form
 from simkit.declare.reflection import (
     answered,
+    bases_of,
     is_a,
+    is_one_of,
     module_of,
     own_attributes,
     pretends,
@@ -44,8 +59,9 @@ def held(value: Any) -> Iterator[Any]:
     """The functions, classes and modules that an object is, or holds at any depth.
 
     Of functions that is what they close over, their defaults and attributes, among them what they wrap; of classes
-    their attributes; of any other object what the garbage collector knows of it, so that functions in objects
-    of compiled types are seen: ``functools.partial``, ``numpy.frompyfunc``.
+    their attributes and methods; of a module that was made while code ran what it holds; of any other object what the
+    garbage collector knows of it, so that functions in objects of compiled types are seen: ``functools.partial``,
+    ``numpy.frompyfunc``.
     """
     waiting = [value]
     seen: set[int] = set()
@@ -59,10 +75,12 @@ def held(value: Any) -> Iterator[Any]:
         if is_a(one, FunctionType):
             waiting += carried(one).values()
         elif is_a(one, type):
-            waiting += attributes(one).values()
+            waiting += [type(one), *attributes(one).values(), *_written(one)]
         elif is_a(one, np.ndarray):
             waiting += cells(one)
-        elif not is_a(one, ModuleType):
+        elif is_a(one, ModuleType):
+            waiting += variables(one).values() if is_loose(one) else ()
+        else:
             waiting += [type(one), *gc.get_referents(one)]
 
 
@@ -80,8 +98,40 @@ def attributes(kind: type) -> dict[str, Any]:
     return {name: value for name, value in own_attributes(kind).items() if not name.startswith("__")}
 
 
-def is_made(kind: type) -> bool:
-    """Whether no module has a class under its name: a function made it, with values that no source tells."""
+def _written(kind: type) -> list[Any]:
+    """The methods of the user's that Python calls by itself, such as ``__call__``, but those that a library wrote."""
+    special = [one for name, one in own_attributes(kind).items() if name.startswith("__")]
+    return [
+        one for one in special if is_a(one, FunctionType) and not one.__code__.co_filename.startswith("<")
+    ]
+
+
+def is_loose(module: ModuleType) -> bool:
+    """Whether a module was made while code ran: it is none that an import gives, whose file tells what it holds."""
+    names = own_attributes(module)
+    name = names.get("__name__")
+    if type(name) is not str or sys.modules.get(name) is not module:
+        return True
+    if name == "__main__" or names.get("__spec__") is not None:
+        return False
+    package = own_attributes(sys.modules.get(name.partition(".")[0]))  # which may have made it for itself
+    return package is names or package.get("__spec__") is None
+
+
+def variables(module: ModuleType) -> dict[str, Any]:
+    """What a module holds under names of its own."""
+    names = own_attributes(module)
+    return {name: one for name, one in names.items() if not name.startswith("__") or name == "__getattr__"}
+
+
+def is_of_module(function: FunctionType) -> bool:
+    """Whether the globals of a function are those of a module that is loaded."""
+    names = function.__globals__
+    return own_attributes(sys.modules.get(str(names.get("__name__")))) is names
+
+
+def is_made(kind: type | FunctionType) -> bool:
+    """Whether no module has it under its name: a function made it, with values that no source tells."""
     place: Any = sys.modules.get(module_of(kind))
     for name in qualname_of(kind).split("."):
         place = own_attributes(place).get(name)
@@ -123,8 +173,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def named(one: FunctionType | type) -> str:
-    """What tells a function or class from others: its name, of one within another its source too."""
-    inner = is_a(one, FunctionType) and "<" in one.__qualname__
+    """What tells a function or class from others: its name, of one that was made while code ran its source too."""
+    inner = is_a(one, FunctionType) and ("<" in one.__qualname__ or one.__code__.co_filename.startswith("<"))
     return f"{module_of(one)}.{qualname_of(one)}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
 
 
@@ -167,7 +217,10 @@ def _bytecode(code: CodeType) -> str:
     return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
 
 
-_SIMPLE = (str, bytes, int, float, complex, bool, type(None), type(...), enum.Enum, PurePath)
+_REPRS: Mapping[type, Callable[[Any], str]] = {
+    kind: kind.__repr__ for kind in (str, bytes, int, float, complex)
+}
+_SIMPLE = (*_REPRS, bool, type(None), type(...), enum.Enum, PurePath)
 # What is seeded for each run, or has no state that a result could depend on: that there is one is what counts.
 _STATELESS = (
     np.random.Generator,
@@ -176,6 +229,13 @@ _STATELESS = (
     type(threading.Lock()),
     type(threading.RLock()),
 )
+_OF_PYTHON = {  # what a class or member has beside what its author gave it
+    *("__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"),
+    *("_abc_impl", "__attrs_base_of_slotted__", "_value_", "_name_", "_sort_order_", "__objclass__"),
+    *("__slotnames__", "_inverted_", "gauss_next"),
+}
+_METHODS = (*(FunctionType, property, classmethod, staticmethod, MemberDescriptorType, GetSetDescriptorType),)
+_MOST_BYTES = 16 << 20  # of a file that is open
 
 
 class State:
@@ -219,17 +279,40 @@ class State:
         self.note(module_of(kind), qualname_of(kind))
         if pretends(value):
             self.is_whole = False
-        elif kind is int and value.bit_length() > LONG:
-            self.note(hex(value))
         elif is_a(value, *_SIMPLE):
-            self.note(str(value) if is_a(value, PurePath) else value)
+            self.simple(value)
         elif id(value) in self.seen:
             self.note(self.seen[id(value)][0])
         elif len(self.seen) >= _MOST:
             self.is_whole = False
-        elif not is_a(value, *_STATELESS):
+        elif is_a(value, *_STATELESS):
+            self.given(own_attributes(value))
+            if is_a(value, type(threading.Lock())):
+                self.note(value.locked())
+        else:
             self.seen[id(value)] = len(self.seen), value
             self.inside(value)
+
+    def simple(self, value: Any) -> None:
+        """Let count a value that is one text, whatever its class shows of it, and what it was given beside."""
+        kind = type(value)
+        if is_a(value, int) and value.bit_length() > LONG:
+            self.note(int.__format__(value, "#x"))
+        elif is_a(value, PurePath):
+            self.note(str(value))
+        elif is_a(value, enum.Enum):
+            self.feed(own_attributes(value).get("_value_"))
+        else:
+            text = next((each for each in _REPRS if is_a(value, each) and kind is not bool), kind)
+            self.note(value) if text is kind else self.note(_REPRS[text](value))
+        if not is_one_of(kind, *_SIMPLE):
+            self.feed_made(kind)
+            self.given(own_attributes(value) if is_a(value, PurePath) else _attributes(value))
+
+    def given(self, names: Mapping[str, Any]) -> None:
+        """Let count these attributes, but those that Python gives itself."""
+        own = sorted((n, one) for n, one in names.items() if type(n) is str and n not in _OF_PYTHON)
+        self.all(item for pair in own for item in pair)
 
     def all(self, values: Iterable[Any]) -> None:
         """Let these values count, in this order."""
@@ -239,37 +322,66 @@ class State:
     def inside(self, value: Any) -> None:
         """Let count what an object holds: as it would be stored, else part by part."""
         match value:
-            case ModuleType() | logging.Logger() | io.IOBase():
-                self.note(getattr(value, "__name__", None) or getattr(value, "name", None))
+            case ModuleType():
+                self.note(own_attributes(value).get("__name__"))
+                self.given(variables(value) if is_loose(value) else {})
+            case logging.Logger():
+                self.note(value.name)
+            case io.IOBase():
+                self.file(value)
+            case memoryview() | mmap.mmap():
+                self.note(getattr(value, "format", None), getattr(value, "shape", None))
+                self.note(hashlib.sha256(value).hexdigest())
+            case CodeType():
+                self.note(_bytecode(value))
+            case MappingProxyType():
+                self.all(gc.get_referents(value))
             case MethodType() | BuiltinFunctionType():
                 self.note(value.__name__)
                 self.feed(value.__self__)
             case FunctionType():
                 self.note(named(value))
-                self.all(item for pair in sorted(carried(value).items()) for item in pair)
+                self.given(carried(value))
+                self.given(_looked_up(value))
             case type():
                 self.note(module_of(value), qualname_of(value))
                 self.made(value)
             case _ if is_a(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
                 self.feed(own_attributes(value)["py_func"])
             case _:
-                self.made(type(value))
+                self.feed_made(type(value))
                 try:
                     self.note(digest(value))
                 except Exception:  # noqa: BLE001 - it can't be stored, and its class may raise anything
                     self.parts(value)
 
-    def made(self, kind: type) -> None:
-        """Let count the data of a class that was made while code ran; the others' are in the code."""
+    def feed_made(self, kind: type) -> None:
+        """Let count a class that was made while code ran."""
         if is_made(kind):
-            is_dataclass = module_of(kind) == "types"  # of make_dataclass
-            data = own_attributes(kind) if is_dataclass else attributes(kind)
-            plain = {
-                n: part
-                for n, part in data.items()
-                if not n.startswith("_") and not hasattr(type(part), "__get__")
-            }
-            self.all(item for pair in sorted(plain.items()) for item in pair)
+            self.feed(kind)
+
+    def made(self, kind: type) -> None:
+        """Let count the data of a class that was made while code ran, and of its bases; others' are in the code."""
+        if is_made(kind):
+            data = own_attributes(kind).items()
+            self.given({name: one for name, one in data if not is_a(one, *_METHODS)})
+            for each in (type(kind), *bases_of(kind)[1:]):
+                self.feed_made(each)
+
+    def file(self, value: Any) -> None:
+        """Let count what reading from an open file gives; one that is only written to is no input."""
+        self.given(own_attributes(value))
+        if is_a(value, io.StringIO, io.BytesIO):
+            self.note(value.getvalue(), value.tell())
+            return
+        self.note(getattr(value, "name", None))
+        if value.closed or not value.readable():
+            return
+        about = os.fstat(value.fileno())
+        if value.writable() or not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
+            self.is_whole = False  # what was written may be on its way, and a pipe is read only once
+        else:
+            self.note(hashlib.sha256(os.pread(value.fileno(), _MOST_BYTES, 0)).hexdigest(), value.tell())
 
     def parts(self, value: Any) -> None:
         """Let count the items or attributes of an object that can't be stored."""
@@ -289,17 +401,29 @@ class State:
             case partial():
                 self.all([value.func, value.args, value.keywords])
             case _:
-                names = {**slots_of(value), **own_attributes(value)}
+                names = _attributes(value)
                 self.all(item for pair in names.items() for item in pair)
                 if not (names or type(value) is object):
                     self.pickled(value)
 
     def pickled(self, value: Any) -> None:
         """Let count what an object of a compiled type would be pickled as, such as ``operator.itemgetter``."""
-        form = answered(lambda: value.__reduce_ex__(4), None)
+        known = copyreg.dispatch_table.get(type(value)) if not is_a(value, np.ufunc) else None
+        form = answered(lambda: value.__reduce_ex__(4) if known is None else known(value), None)
         if form is None:  # it can't be pickled
             self.is_whole = False
             return
         self.all(
             [form] if isinstance(form, str) else [list(p) if isinstance(p, Iterator) else p for p in form]
         )
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """The attributes of an instance."""
+    return {**slots_of(value), **own_attributes(value)}
+
+
+def _looked_up(function: FunctionType) -> dict[str, Any]:
+    """The globals that a function reads, if no module has them: what they are, no file tells."""
+    names = function.__globals__
+    return {} if is_of_module(function) else {n: names[n] for n in names_of(function) & names.keys()}
