@@ -215,7 +215,7 @@ def _ended(arguments: list[str]) -> int:
         return _interrupted()
     except OSError as error:
         if error.filename is None:
-            return _interrupted() if _is_by_interrupt(error) else _bug()
+            return _interrupted() if _is_by_interrupt(error) else _raised(error)
         print(visible(f"simkit: {refused(error)}"), file=sys.stderr)
         return LOST if error.errno in _FULL else USAGE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is ours, or an object's that raises anything
@@ -231,7 +231,7 @@ def _raised(error: BaseException) -> int:
     if not words and not isinstance(error, Exception):
         raise error
     if not words:
-        return _bug()
+        return _bug(error)
     print(visible(f"simkit: {words}"), file=sys.stderr)
     return USAGE
 
@@ -460,10 +460,12 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-def _bug() -> int:
+def _bug(error: BaseException) -> int:
     import traceback
 
-    traceback.print_exc()
+    from simkit.declare.reflection import formatted
+
+    print(formatted(error, traceback.format_exc), file=sys.stderr)
     print(f"\nsimkit {__version__}: this is a bug in simkit; what was committed is safe.", file=sys.stderr)
     print("Please report it with the lines above and the command that you typed.", file=sys.stderr)
     return BUG

@@ -19,6 +19,7 @@ import numpy as np
 
 from simkit.collect.text import Typed, Unfit, is_quantity, parse, quantity, unquoted
 from simkit.declare.annotations import without_aliases
+from simkit.declare.reflection import is_a
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.values.instances import Stored, among, revived
 
@@ -44,7 +45,7 @@ def expected(annotation: Any, default: Any) -> Any:
     origin = typing.get_origin(plain)
     if origin in _UNIONS or origin is Literal or origin is kind:
         return plain
-    if plain in (float, complex) and kind in (int, float):
+    if (plain is float or plain is complex) and kind in (int, float):
         return plain
     return np.ndarray[Any, default.dtype] if kind is np.ndarray else kind
 
@@ -54,7 +55,7 @@ def unwrapped(annotation: Any) -> Any:
     while True:
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
-        elif hasattr(annotation, "__supertype__"):
+        elif is_a(annotation, typing.NewType):
             annotation = annotation.__supertype__
         elif (meant := without_aliases(annotation)) is not annotation:
             annotation = meant

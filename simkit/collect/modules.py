@@ -22,7 +22,7 @@ from simkit.collect.graph import Graph, home_of, module_file
 from simkit.collect.installed import offers
 from simkit.collect.listener import OpenedFiles, listener
 from simkit.declare.plugins import OWN, Codec
-from simkit.declare.reflection import own_attributes
+from simkit.declare.reflection import formatted, own_attributes
 from simkit.errors import SimkitError, is_ours, missing, shown_path
 
 USERS = (
@@ -236,8 +236,10 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
     except SimkitError:
         sys.modules.pop(name, None)
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's file raises
+    except BaseException as error:
         sys.modules.pop(name, None)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise SimkitError(f"{shown_path(path)}: cannot be imported\n{_users_part(error)}") from None
     return module
 
@@ -277,10 +279,14 @@ def _settle(name: str, module: ModuleType) -> None:
 
 
 def _users_part(error: BaseException) -> str:
+    return indent(formatted(error, lambda: _reported(error)), "    ")
+
+
+def _reported(error: BaseException) -> str:
     steps = traceback.TracebackException.from_exception(error)
     kept = [f for f in steps.stack if not (is_ours(f.filename) or f.filename.startswith("<frozen importlib"))]
     steps.stack = traceback.StackSummary.from_list(kept)
-    return indent("\n".join(filter(None, ["".join(steps.format()).rstrip(), missing(error)])), "    ")
+    return "\n".join(filter(None, ["".join(steps.format()).rstrip(), missing(error)]))
 
 
 ENTRY_POINTS = "simkit"

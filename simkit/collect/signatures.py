@@ -66,11 +66,19 @@ class Requester:
 
 def requests(function: Callable[..., Any]) -> list[Request]:
     """The injectable arguments of a function, in order; ``*args`` and ``**kwargs`` receive nothing."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (AttributeError, TypeError, ValueError) as error:
+        msg = (
+            f"{location(function)}: nobody can tell which arguments it takes: {error}\n"
+            "    take away its __signature__ or __wrapped__, or have it lead to a function"
+        )
+        raise SimkitError(msg) from None
     known = notes(function)
     kinds = inspect.Parameter
     return [
         Request(p.name, p.default, known.get(p.name, Note()), p.kind is kinds.KEYWORD_ONLY)
-        for p in inspect.signature(function).parameters.values()
+        for p in parameters
         if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
     ]
 

@@ -9,6 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 import attrs
 
+from simkit.declare.reflection import is_a, shown
+from simkit.errors import SimkitError, caller
+
 
 @attrs.frozen
 class Unit:
@@ -29,7 +32,13 @@ class Unit:
     'ms'
     """
 
-    symbol: str
+    symbol: str = attrs.field()
+
+    @symbol.validator
+    def _check(self, attribute: Any, symbol: Any) -> None:
+        if not is_a(symbol, str):
+            msg = f"{caller()}: a unit's symbol is text, as in Unit('mV'), not {shown(symbol)}"
+            raise SimkitError(msg)
 
 
 @attrs.frozen
@@ -43,15 +52,15 @@ class Note:
 
 def note(annotation: Any) -> Note:
     """Read one annotation; ``Annotated`` adds a comment (a string) and a `Unit`."""
-    if annotation in (inspect.Parameter.empty, inspect.Signature.empty, None):
+    if annotation is None or annotation is inspect.Parameter.empty:  # which a signature's is, too
         return Note()
     annotation = without_aliases(annotation)
     if typing.get_origin(annotation) is not Annotated:
         return Note(annotation)
     kind, *extras = typing.get_args(annotation)
     inner = note(kind)
-    comment = next((extra for extra in extras if isinstance(extra, str)), inner.comment)
-    unit = next((extra.symbol for extra in extras if isinstance(extra, Unit)), inner.unit)
+    comment = next((extra for extra in extras if is_a(extra, str)), inner.comment)
+    unit = next((extra.symbol for extra in extras if is_a(extra, Unit)), inner.unit)
     return Note(inner.type, comment, unit)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from simkit.declare.expressions import evaluate
 from simkit.declare.feed import Upstream
+from simkit.declare.reflection import is_a, shown
 from simkit.errors import SimkitError, caller
 
 Index: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -392,13 +393,10 @@ def passing(
 
 def _verdict(answer: Any, where: str) -> bool:
     """What a function says of a point; a number that it forgot to compare is no answer."""
-    if isinstance(answer, (bool, np.bool_)):
+    is_bools = is_a(answer, np.ndarray) and answer.dtype == bool
+    if is_a(answer, bool, np.bool_) or (is_bools and answer.ndim == 0):
         return bool(answer)
-    if isinstance(answer, np.ndarray) and answer.dtype == bool and answer.ndim == 0:
-        return bool(answer)
-    cure = "compare it, as in where(lambda x: x.max() > 1)"
-    if isinstance(answer, np.ndarray) and answer.dtype == bool:
-        cure = "say .all() or .any() of it"
+    cure = "say .all() or .any() of it" if is_bools else "compare it, as in where(lambda x: x.max() > 1)"
     msg = f"{where}: the function answers {_word(answer)} (a {type(answer).__name__}), not true or false: {cure}"
     raise SimkitError(msg)
 
@@ -411,7 +409,11 @@ def _and_present(passed: Array, used: list[Values]) -> Array:
 
 
 def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
-    parameters = inspect.signature(test).parameters.values()
+    try:
+        parameters = inspect.signature(test).parameters.values()
+    except (TypeError, ValueError):
+        msg = f"{where}: where() takes a condition as text, or a function of the names, not {_word(test)}"
+        raise SimkitError(msg) from None
     empty = inspect.Parameter.empty  # `lambda x, k=k: x < k` brings a value of its own
     wanted = [p.name for p in parameters if p.default is empty or p.name in names]
     for name in wanted:
@@ -461,8 +463,5 @@ _SHOWN = 6  # values of an axis that is written out
 def _word(value: Any) -> str:
     """A value in some characters, the same in each process."""
     with np.printoptions(legacy="1.25", threshold=_SHOWN, edgeitems=2):  # 2.0 rather than np.float64(2.0)
-        try:
-            text = " ".join(repr(value).split())
-        except ValueError:  # an integer of more than 4,300 digits
-            return f"<{type(value).__name__}>"
+        text = " ".join(shown(value).split())  # an integer of more than 4,300 digits has none
     return text if len(text) <= 60 and " at 0x" not in text else f"<{type(value).__name__}>"

@@ -6,6 +6,7 @@ metaclasses of their own. So this reads Python's records of an object and of its
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import FunctionType, MemberDescriptorType, ModuleType
@@ -102,6 +103,20 @@ def qualname_of(thing: Any) -> str:
 def pretends(thing: Any) -> bool:
     """Whether an object says that it is of another class, as proxies and mocks with a specification do."""
     return answered(lambda: thing.__class__ is not type(thing), True)
+
+
+def shown(thing: Any) -> str:
+    """An object's ``repr``, or its class where that raises or is no text."""
+    return answered(lambda: repr(thing), f"<{qualname_of(type(thing))}>")
+
+
+def formatted(error: BaseException, report: Callable[[], str]) -> str:
+    """A report of an error, or its class and frames where what it holds raises when it is shown."""
+    if text := answered(report, ""):
+        return text
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    told = f"{qualname_of(type(error))}: what it says of itself can't be shown"
+    return f"Traceback (most recent call last):\n{frames}{told}"
 
 
 def answered(question: Callable[[], T], otherwise: T) -> T:

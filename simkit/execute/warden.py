@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from simkit.declare.reflection import formatted
 from simkit.errors import SimkitError
 from simkit.execute.job import Declared, start_method
 from simkit.execute.mailbox import Mailbox, Withheld
@@ -116,8 +117,8 @@ class Post:
             return Reply(self.name, problem=str(error))
         except EOFError:
             raise
-        except Exception:  # noqa: BLE001 - the owner raises it
-            return Reply(self.name, bug=traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - the owner raises it
+            return Reply(self.name, bug=formatted(error, traceback.format_exc))
 
     def _done(self, task: Task) -> Reply:
         if task.is_last:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence
@@ -20,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from simkit.collect.graph import is_project_file
-from simkit.declare.reflection import answered
+from simkit.declare.reflection import answered, formatted
 from simkit.errors import Unstorable, is_ours, missing, shown_path
 from simkit.inject.generators import stream_of
 from simkit.inject.seeds import RANDOM_STATE
@@ -153,6 +154,10 @@ _SCAFFOLD = (contextlib.__file__,)  # what stands between simkit and a fixture's
 
 def user_traceback(error: BaseException) -> str:
     """The formatted traceback without simkit's own frames."""
+    return formatted(error, lambda: _user_traceback(error))
+
+
+def _user_traceback(error: BaseException) -> str:
     report = traceback.TracebackException.from_exception(error)
     inner: traceback.TracebackException | None = report
     while inner is not None:
@@ -163,22 +168,44 @@ def user_traceback(error: BaseException) -> str:
 
 
 def raised_by(error: BaseException) -> str:
-    """Which object of the project's raised this while simkit looked at it, in words; nothing if it is simkit's own."""
-    frames = [(trace.tb_frame, trace.tb_lineno) for trace in _traces(error.__traceback__)]
-    last = max((i for i, (frame, _) in enumerate(frames) if is_ours(frame.f_code.co_filename)), default=-1)
-    theirs = [
-        (frame, line) for frame, line in frames[last + 1 :] if is_project_file(frame.f_code.co_filename)
-    ]
-    told = traceback.format_exception_only(error)[-1].strip()
-    if last < 0 or not (theirs or type(error) is ReferenceError):
-        return ""
-    if not theirs:
+    """Which object of the user's raised this while simkit looked at it, in words; nothing if it is simkit's own."""
+    frames = [(trace.tb_frame.f_code, trace.tb_lineno) for trace in _traces(error.__traceback__)]
+    last = max((i for i, (code, _) in enumerate(frames) if is_ours(code.co_filename)), default=-1)
+    told = formatted(error, lambda: traceback.format_exception_only(error)[-1]).strip().rpartition("\n")[2]
+    if last >= 0 and type(error) is ReferenceError:
         return f"an object is gone that a weakref.proxy stands for ({told}): keep the object itself as well"
-    frame, line = theirs[0]
-    return (
-        f"{shown_path(frame.f_code.co_filename)}:{line}: {frame.f_code.co_qualname} raised {told}\n"
-        "    when simkit looked at the object; let it not raise there, or make the object in a fixture"
-    )
+    has_library = False
+    for code, line in frames[last + 1 :] if last >= 0 else ():
+        package = _package_at(code.co_filename)
+        if is_project_file(code.co_filename) or (
+            package and package not in LIBRARIES and (_SPECIAL.fullmatch(code.co_name) or not has_library)
+        ):
+            return (
+                f"{shown_path(code.co_filename)}:{line}: {code.co_qualname} raised {told}\n"
+                "    when simkit looked at the object; let it not raise there, or make the object in a fixture"
+            )
+        has_library |= package in LIBRARIES
+    return ""
+
+
+# What simkit calls itself; what they call in turn for it raises because of simkit, too.
+LIBRARIES = (
+    "SALib", "attr", "attrs", "bokeh", "brian2", "dask", "dask_jobqueue", "dill", "distributed", "git",
+    "gitdb", "h5netcdf", "h5py", "jinja2", "matplotlib", "mpi4py", "multiprocess", "numpy", "optuna",
+    "packaging", "pandas", "pluggy", "pyarrow", "rich", "scipy", "scoop", "starlette", "sumatra",
+    "threadpoolctl", "uvicorn", "xarray", "xxhash", "yaml",
+)  # fmt: skip
+_SPECIAL = re.compile("__[a-z]+__")  # an object's own methods, which Python calls
+_MOCK = os.path.join("unittest", "mock.py")
+
+
+def _package_at(file: str) -> str:
+    """The installed package that a file is of, or Python's mocks, which are objects of anybody's; else nothing."""
+    if file.endswith(_MOCK):
+        return "unittest.mock"
+    parts = file.split(os.sep)
+    folder = next((name for name in ("site-packages", "dist-packages") if name in parts), None)
+    return "" if folder is None else parts[parts.index(folder) + 1].removesuffix(".py")
 
 
 def _traces(trace: TracebackType | None) -> Iterator[TracebackType]:

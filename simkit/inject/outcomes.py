@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Array
+from simkit.declare.reflection import is_a, shown
 from simkit.declare.run import Run
 from simkit.errors import Unstorable
 from simkit.values.batch import Status
@@ -64,8 +65,9 @@ class ResultNames:
 
     def problem(self, name: Any, leaves: Container[str], groups: Mapping[str, str]) -> str:
         """Why this is no name for a result beside those that are there, or nothing."""
-        if not isinstance(name, str):
-            return f"results are named by strings, not by {name!r}; return {{'table': …}} for a mapping as one result"
+        if not is_a(name, str):
+            mapping = "return {'table': …} for a mapping as one result"
+            return f"results are named by strings, not by {shown(name)}; {mapping}"
         if not all(name.split(".")) or not is_plain(name) or "/" in name or "@" in name:
             return f"{name!r} cannot name a result: use identifiers, joined by dots for groups"
         if len(name.encode()) > _LONGEST:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from types import GeneratorType, TracebackType
 from typing import Any
 
 import attrs
@@ -170,7 +169,7 @@ def arguments(node: Node, plan: Plan, values: Mapping[str, Any]) -> dict[str, An
 
 def entered(made: Any, teardown: ExitStack, node: Node) -> Any:
     """A fixture's value; a generator is resumed after its ``yield`` when the stack closes."""
-    if not inspect.isgenerator(made):
+    if not is_a(made, GeneratorType):
         return made
     try:
         value = next(made)

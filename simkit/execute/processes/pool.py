@@ -292,7 +292,7 @@ class Pool:
             self._torn_down(worker, answer.problem)
             return None
         if answer.problem:
-            msg = f"a worker could not start\n{answer.problem}"
+            msg = answer.problem if worker.process else f"a worker could not start\n{answer.problem}"
             raise SimkitError(msg)
         if answer.said is not None:
             return answer.said

@@ -24,10 +24,11 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import Index
+from simkit.declare.reflection import formatted
 from simkit.execute.job import Declared, Source
 from simkit.execute.processes.groups import ignore_signals, lead_group
 from simkit.execute.resources import limit_memory, limit_threads, lower_priority, see
-from simkit.inject.contact import LOGGED, Beat, open_beats
+from simkit.inject.contact import LOGGED, Beat, open_beats, raised_by
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
@@ -301,8 +302,8 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
         limit_memory(job.plan.limits.memory)
         lower_priority(job.plan.limits.nice)
         gc.freeze()  # what was imported stays: looking at all of it again and again can double a run's cost
-    except BaseException:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
-        sender.send(Answer(problem=traceback.format_exc()))
+    except BaseException as error:  # noqa: BLE001 - whatever the user's modules raise; the owner reports it
+        sender.send(Answer(problem=formatted(error, traceback.format_exc)))
         return
     sender.send(Answer(process=os.getpid()))
     try:
@@ -310,8 +311,9 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
         sender.send(Answer(problem=injector.close()))
     except (EOFError, OSError):
         injector.close()  # the owner is gone
-    except Exception:  # noqa: BLE001 - runs' errors are recorded: what arrives here is simkit's own
-        sender.send(Answer(bug=traceback.format_exc()))
+    except BaseException as error:  # noqa: BLE001 - runs' errors are recorded: this is simkit's, or an object's
+        words = raised_by(error)
+        sender.send(Answer(problem=words) if words else Answer(bug=formatted(error, traceback.format_exc)))
 
 
 def _serve(
