@@ -36,7 +36,7 @@ _BROKEN = 3  # times that an engine may break without any reply in between
 _UNABLE = (ImportError, AttributeError, pickle.PickleError, TypeError, NameError, SyntaxError)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Flight:
     """A task under way; without runs it asks whether somebody is there."""
 
@@ -96,6 +96,7 @@ class Futures:
         self.silent = self.broken = self.generation = 0  # losses, and ends of the transport, since a reply
         self.is_halted = False
         transport.start()
+        self.mailbox.open()
         self._send(Flight(None))  # before the trajectory is opened: processes may be forked for it
 
     def crew(self) -> tuple[int, int]:
@@ -135,7 +136,7 @@ class Futures:
 
     def _submit(self, feed: Feed) -> None:
         """Have as many tasks under way as there are workers, and one that waits for each."""
-        while not any(flight.is_alone for flight in self.flights.values()) and self._has_room():
+        while self._has_room():
             portion = feed.take(max(self.workers, self.pace.size))
             if portion is None:
                 break
@@ -147,16 +148,21 @@ class Futures:
             self._send(Flight(self.suspects.pop(0), is_alone=True))
 
     def _has_room(self) -> bool:
-        waiting = sum(flight.nbytes for flight in self.flights.values())
-        return len(self.flights) < 2 * self.transport.width() and (not waiting or waiting < _FLIGHT)
+        waiting, under_way = 0, 0
+        for flight in self.flights.values():
+            if flight.is_alone:
+                return False
+            waiting += flight.nbytes
+            under_way += 1
+        return waiting < _FLIGHT and under_way < 2 * self.transport.width()
 
     def _send(self, flight: Flight) -> None:
         assignment = self.assignment if flight.is_unknown or len(self.assignment) <= _SMALL else b""
         portion = b"" if flight.portion is None else self.declared.dumps(packed(flight.portion))
         task = pickle.dumps(Task(self.study, assignment, portion), 5)
         runs = 0 if flight.portion is None else len(flight.portion)
-        sent = attrs.evolve(flight, nbytes=len(task) + int(self.run_bytes * runs), generation=self.generation)
-        self.flights[self.transport.submit(task)] = sent
+        flight.nbytes, flight.generation = len(task) + int(self.run_bytes * runs), self.generation
+        self.flights[self.transport.submit(task)] = flight
 
     def _recall(self) -> None:
         """Take back what has not begun; where that can't be told, guards look into the mailbox before they begin."""
@@ -183,7 +189,8 @@ class Futures:
         if flight.accused is not None:
             yield flight.accused
         if reply.is_unknown:
-            self._send(attrs.evolve(flight, is_unknown=True))
+            flight.is_unknown = True
+            self._send(flight)
             return
         yield from reply.checkpoints
         if flight.portion is not None:

@@ -2,7 +2,8 @@
 
 An engine carries a task there and a report back, and nothing between. What can't wait are checkpoints, whose run goes
 on when they are committed, and that nothing more shall be executed. Where the folder can't be reached, checkpoints
-come with the report.
+come with the report. What need not go through the engine are large replies of guards on the owner's machine: they lie
+in a folder in memory, and only their names are carried.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import pickle
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -19,7 +21,7 @@ from pathlib import Path
 import attrs
 
 from simkit.errors import shown_path
-from simkit.inject.leftovers import prefix
+from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Checkpoint
 
 _ANSWER = 60.0  # seconds within which the owner takes a checkpoint; else it does not see the folder
@@ -34,19 +36,29 @@ class Mailbox:
     ----------
     path
         Beside the trajectory.
+    memory
+        In the memory of the owner's machine: only guards of this machine see it.
     problem
         Why checkpoints can't be handed over.
     """
 
     path: Path
+    memory: Path
     problem: str = ""
 
     @classmethod
     def beside(cls, folder: Path) -> Mailbox:
         """A new one."""
-        return cls(folder / f".{prefix('mail')}{secrets.token_hex(4)}")
+        key = secrets.token_hex(4)
+        memory = Path(SHARED or tempfile.gettempdir(), f"{prefix('replies')}{key}")
+        return cls(folder / f".{prefix('mail')}{key}", memory)
 
     # The owner's side
+
+    def open(self) -> None:
+        """Let guards of this machine leave large replies in its memory, where there is such a folder."""
+        with suppress(OSError):
+            self.memory.mkdir(0o700)
 
     def halt(self, *, now: bool = False) -> None:
         """Let no further run start; give up those under way, too."""
@@ -56,7 +68,11 @@ class Mailbox:
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """What runs handed over; each is taken when the next is asked for."""
-        for file in sorted(self.path.glob(f"*{_ENDING}")):
+        try:
+            names = os.listdir(self.path)  # asked after each task
+        except OSError:
+            return
+        for file in [self.path / name for name in sorted(names) if name.endswith(_ENDING)]:
             try:
                 checkpoint: Checkpoint = pickle.loads(file.read_bytes())
             except OSError:
@@ -66,7 +82,8 @@ class Mailbox:
 
     def remove(self) -> None:
         """Leave nothing behind."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in (self.path, self.memory):
+            shutil.rmtree(folder, ignore_errors=True)
 
     # The guards' side
 

@@ -7,11 +7,13 @@ exec and without what tells a process of its MPI job; it is kept between tasks a
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import platform
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -22,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 
 from simkit._version import __version__
 from simkit.declare.tags import Limits
@@ -40,6 +41,9 @@ _FOREIGN = (
     "MPI4PY_",
     "PRTE_",
 )  # what tells a process that it is part of an MPI job
+
+
+_NUMBER = struct.Struct("<q")  # how many parts a reply has, and how large each is
 
 
 @attrs.frozen(eq=False)
@@ -145,19 +149,36 @@ def joined(reply: Reply) -> list[Any]:
     beside: list[pickle.PickleBuffer] = []
     head = pickle.dumps(reply, 5, buffer_callback=beside.append)
     parts = [memoryview(head), *(buffer.raw() for buffer in beside)]
-    sizes = np.array([len(parts), *(part.nbytes for part in parts)], np.int64)
-    return [sizes.tobytes(), *parts]
+    numbers = [len(parts), *(part.nbytes for part in parts)]
+    return [b"".join(map(_NUMBER.pack, numbers)), *parts]
+
+
+def elsewhere(path: str) -> bytes:
+    """What is sent instead of a reply that lies in a file on the owner's machine."""
+    return bytes(_NUMBER.size) + os.fsencode(path)
 
 
 def parted(reply: bytes) -> Reply:
-    """The reply in these bytes; its large arrays lie in them, and can't be written to."""
-    count = int(np.frombuffer(reply, np.int64, 1)[0])
-    sizes = np.frombuffer(reply, np.int64, count, 8)
-    ends = 8 * (count + 1) + np.cumsum(sizes)
-    head, *beside = [
-        memoryview(reply)[end - size : end] for size, end in zip(sizes.tolist(), ends.tolist(), strict=True)
-    ]
-    return pickle.loads(head, buffers=beside)  # type: ignore[no-any-return]
+    """The reply in these bytes, or in the file that they name; its large arrays lie there, and can't be written to."""
+    view, (count,) = memoryview(reply), _NUMBER.unpack_from(reply)
+    if not count:
+        try:
+            view = _mapped(Path(os.fsdecode(reply[_NUMBER.size :])))
+        except OSError as error:
+            return Reply(lost=f"its reply can't be read: {error}")
+        (count,) = _NUMBER.unpack_from(view)
+    parts, end = [], _NUMBER.size * (count + 1)
+    for (size,) in _NUMBER.iter_unpack(view[_NUMBER.size : end]):
+        parts.append(view[end : end + size])
+        end += size
+    return pickle.loads(parts[0], buffers=parts[1:])  # type: ignore[no-any-return]
+
+
+def _mapped(file: Path) -> memoryview:
+    """A file's bytes; its name is gone, and its memory when nobody looks at them any more."""
+    with file.open("rb") as handle:
+        file.unlink()
+        return memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def versions_of(packages: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,7 +26,7 @@ from simkit.execute.processes.groups import ignore_signals, lead_session
 from simkit.execute.processes.pool import Pool
 from simkit.execute.processes.worker import LARGE, unpacked
 from simkit.execute.resources import devices_of
-from simkit.execute.tasks import Assignment, Reply, Task, joined, versions_of
+from simkit.execute.tasks import Assignment, Reply, Task, elsewhere, joined, versions_of
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown, one_batch
 
@@ -33,6 +34,7 @@ PATIENCE = 1.0  # seconds after which a task is answered although some of its ru
 _IDLE = 300.0  # seconds without a task after which what the runs share is torn down
 _LOOK = 0.2  # seconds between two looks into the mailbox
 _BESIDE = 1 << 20  # bytes of a reply from which on it goes through a file
+_ARENA = 20 << 20  # bytes: of a task's results
 _YIELD = 0.05  # seconds in which others take a task
 
 
@@ -53,7 +55,8 @@ def serve(descriptor: int) -> None:
         try:
             while True:
                 if connection.poll(_IDLE):
-                    answer(connection, joined(post.done(pickle.loads(connection.recv_bytes()))))
+                    parts = joined(post.done(pickle.loads(connection.recv_bytes())))
+                    answer(connection, parts, post.memory)
                 else:
                     post.leave()
         except (EOFError, OSError):
@@ -62,17 +65,27 @@ def serve(descriptor: int) -> None:
             post.leave()
 
 
-def answer(connection: Connection, parts: Sequence[Any]) -> None:
-    """Send a reply: the name of the file that it is in, since a pipe is slow, or nothing and itself."""
-    path = aside(parts) if sum(map(len, parts)) >= _BESIDE else ""
+def answer(connection: Connection, parts: Sequence[Any], memory: Path | None) -> None:
+    """Send a reply: the name of the file that it is in, since a pipe is slow, or nothing and itself.
+
+    Parameters
+    ----------
+    memory
+        The owner's folder: what can be left there needs no engine to carry it.
+    """
+    path, is_large = "", sum(map(len, parts)) >= _BESIDE
+    if is_large and memory is not None and (left := aside(parts, memory)):
+        parts = [elsewhere(left)]
+    elif is_large:
+        path = aside(parts)
     connection.send_bytes(os.fsencode(path))
     connection.send_bytes(b"" if path else b"".join(parts))
 
 
-def aside(parts: Sequence[Any]) -> str:
-    """Write these bytes to a file in memory; nothing where there is no room."""
+def aside(parts: Sequence[Any], folder: Path | None = None) -> str:
+    """Write these bytes to a file in memory; nothing where there is no room, or no such folder."""
     try:
-        handle, path = tempfile.mkstemp(prefix=prefix("reply"), dir=SHARED)
+        handle, path = tempfile.mkstemp(prefix=prefix("reply"), dir=folder or SHARED)
     except OSError:
         return ""
     try:
@@ -107,6 +120,12 @@ class Post:
         self.assignment: Assignment | None = None
         self.declared = Declared()
         self.pool: Pool | None = None
+        self.arena = Arena()
+
+    @property
+    def memory(self) -> Path | None:
+        """The owner's folder in memory."""
+        return None if self.assignment is None else self.assignment.mailbox.memory
 
     def done(self, task: Task) -> Reply:
         """Do a task."""
@@ -168,7 +187,7 @@ class Post:
         if mailbox.is_halted():
             return Reply(self.name)
         agenda = Share(portion, assignment.workers)
-        lookout, haul = Lookout(self.connection, mailbox), Haul()
+        lookout, haul = Lookout(self.connection, mailbox), Haul(self.arena)
         pool.resume(0 if assignment.together is None else len(portion))
         for batch in pool.run(agenda, lookout.is_over):
             if isinstance(batch, Checkpoint):
@@ -205,8 +224,28 @@ class Post:
         return Teardown() if pool is None else pool.close(now=now)
 
 
+class Arena:
+    """Memory for the arrays of one task after the other: new memory costs more than copying into it."""
+
+    def __init__(self) -> None:
+        self.room, self.used = memoryview(bytearray(_ARENA)), 0
+
+    def copied(self, buffer: memoryview) -> memoryview | bytes:
+        """A copy of a buffer; it lasts until the next task."""
+        start, stop = self.used, self.used + buffer.nbytes
+        if stop > len(self.room):
+            return buffer.tobytes()
+        self.room[start:stop], self.used = buffer, stop
+        return self.room[start:stop]
+
+
 class Haul:
     """What a task's runs gave, on its way to the owner.
+
+    Parameters
+    ----------
+    arena
+        Where it lies meanwhile; what lay there before is gone.
 
     Attributes
     ----------
@@ -220,7 +259,8 @@ class Haul:
         When the first run began and the last one ended, in seconds since the epoch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arena: Arena) -> None:
+        self.arena, arena.used = arena, 0
         self.batches: list[tuple[pickle.PickleBuffer, ...]] = []
         self.small: dict[tuple[int, bool], list[Batch]] = {}
         self.done: set[int] = set()
@@ -232,14 +272,14 @@ class Haul:
             key = int(np.max(batch.worker)), batch.seeds is None  # a run that died has no seed to tell
             self.small.setdefault(key, []).append(batch)
         else:
-            self.batches.append(_pickled(batch))
+            self.batches.append(_pickled(batch, self.arena))
         self.done.update(batch.runs[batch.status == Status.DONE].tolist())
         self.start = min(self.start, float(np.nanmin(batch.started)))
         self.end = max(self.end, float(np.nanmax(batch.started + batch.seconds)))
 
     def whole(self) -> tuple[tuple[pickle.PickleBuffer, ...], ...]:
         """All batches, as in `Reply`."""
-        return (*self.batches, *(_pickled(one_batch(batches)) for batches in self.small.values()))
+        return (*self.batches, *(_pickled(one_batch(each), self.arena) for each in self.small.values()))
 
     @property
     def seconds(self) -> float:
@@ -247,16 +287,16 @@ class Haul:
         return max(0.0, self.end - self.start)
 
 
-def _pickled(batch: Batch) -> tuple[pickle.PickleBuffer, ...]:
+def _pickled(batch: Batch, arena: Arena) -> tuple[pickle.PickleBuffer, ...]:
     """A batch, and copies of its large arrays beside it."""
     files = tuple((run, file.whole()) for run, file in batch.files)
-    arrays: list[bytes] = []
+    arrays: list[memoryview | bytes] = []
 
     def beside(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
         if raw.nbytes < LARGE:
             return True
-        arrays.append(raw.tobytes())
+        arrays.append(arena.copied(raw))
         return False
 
     measured: Any = attrs.NOTHING  # anew

@@ -17,6 +17,7 @@ from simkit.declare.space import product
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Worklist
 from simkit.execute.futures import Futures
+from simkit.execute.mailbox import Mailbox
 from simkit.execute.tasks import Reply, Task, execute, parted
 from simkit.execute.transports import Executors, Pooled
 from simkit.testing import engines
@@ -51,6 +52,36 @@ def renewable(folder):
         return Pooled.of(pools[-1], "test", is_ours=True)
 
     return Executors("pool", make), pools
+
+
+def images(x):
+    return {"y": np.full((300, 1000), float(x))}
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_what_the_owners_machine_gives_needs_no_engine_to_carry_it(is_here, pool, tmp_path, monkeypatch):
+    """Replies of a guard elsewhere come through the engine; the arrays are the same, and nothing is left behind."""
+    if not is_here:
+        monkeypatch.setattr(Mailbox, "open", lambda self: None)
+    transport = Executors("pool", lambda: Pooled.of(pool, "test", is_ours=False))
+    carried, take = [], transport.finished
+    monkeypatch.setattr(transport, "finished", lambda seconds: [*map(noted, take(seconds))])
+
+    def noted(outcome):
+        carried.append(len(outcome[1]))
+        return outcome
+
+    space = product(x=range(30))
+    engine = Futures(job_of(images, space), transport, folder=tmp_path)
+    sums = {}
+    for batch in executed(engine, Worklist(range(30), space.at)):
+        sums.update({run: float(y.sum()) for run, y in engines.results_of(batch, "y").items()})
+    memory = engine.mailbox.memory
+    assert memory.exists() == is_here
+    assert not engine.close().problems
+    assert not memory.exists()
+    assert sums == {run: run * 300_000.0 for run in range(30)}
+    assert (sum(carried) < 100_000) == is_here, carried
 
 
 def outcome(engine, n, space, hear=lambda batch: None):

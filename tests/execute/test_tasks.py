@@ -6,6 +6,7 @@ import pickle
 from multiprocessing import Pipe
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import simkit
 from simkit.execute import warden
+from simkit.execute.mailbox import Mailbox
 from simkit.execute.tasks import Reply, joined, parted
 
 
@@ -30,7 +32,7 @@ def test_a_reply_comes_back_with_all_that_lies_beside_it(batches, remark):
 def test_a_large_reply_goes_through_a_file_where_there_is_room(tmp_path, monkeypatch, size):
     ours, theirs = Pipe()
     monkeypatch.setattr(warden, "SHARED", str(tmp_path))
-    warden.answer(theirs, [b"ab", bytes(size)])
+    warden.answer(theirs, [b"ab", bytes(size)], None)
     path, reply = Path(ours.recv_bytes().decode()), ours.recv_bytes()
     if size == 10:
         assert reply == b"ab" + bytes(size)
@@ -40,6 +42,39 @@ def test_a_large_reply_goes_through_a_file_where_there_is_room(tmp_path, monkeyp
     assert warden.aside([b"no room"]) != ""
     monkeypatch.setattr(warden, "SHARED", str(tmp_path / "gone"))
     assert warden.aside([b"no room"]) == ""
+
+
+def test_a_large_reply_is_left_in_the_owners_memory_where_that_is_seen(tmp_path):
+    ours, theirs = Pipe()
+    mailbox, array = attrs.evolve(Mailbox.beside(tmp_path), memory=tmp_path / "memory"), np.arange(300_000.0)
+    reply = Reply("here:1", batches=((pickle.PickleBuffer(b"data"), pickle.PickleBuffer(array)),))
+    mailbox.open()
+    warden.answer(theirs, joined(reply), mailbox.memory)
+    path, carried = ours.recv_bytes(), ours.recv_bytes()
+    assert (path, len(carried) < 1000, len(list(mailbox.memory.iterdir()))) == (b"", True, 1)
+    again = parted(carried)
+    assert list(mailbox.memory.iterdir()) == []
+    values = np.frombuffer(again.batches[0][1])
+    assert (bytes(again.batches[0][0]), values.flags.writeable) == (b"data", False)
+    assert np.array_equal(values, array)
+    lost = parted(carried)  # nobody takes it twice
+    assert lost.lost.startswith("its reply can't be read: ")
+    mailbox.remove()
+    assert not mailbox.memory.exists()
+    warden.answer(theirs, joined(reply), mailbox.memory)  # another machine, or the owner is gone
+    file = Path(ours.recv_bytes().decode())
+    assert (ours.recv_bytes(), file.stat().st_size > array.nbytes) == (b"", True)
+    file.unlink()
+
+
+def test_what_a_task_gave_lies_in_memory_that_is_used_again(monkeypatch):
+    monkeypatch.setattr(warden, "_ARENA", 20_000)
+    arena, arrays = warden.Arena(), [np.full(1000, float(i)) for i in range(5)]
+    for _ in range(2):  # there is room for two of them; others have memory of their own
+        arena.used = 0
+        copies = [arena.copied(memoryview(array).cast("B")) for array in arrays]
+        assert [type(copy) for copy in copies] == [memoryview] * 2 + [bytes] * 3
+        assert [np.frombuffer(copy).tolist() for copy in copies] == [array.tolist() for array in arrays]
 
 
 def arrays(x, size):
