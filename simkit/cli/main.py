@@ -433,8 +433,9 @@ class VisibleText(io.TextIOBase):
         return self.stream.write(visible(text))
 
     def flush(self) -> None:
-        """Hand on what waits."""
-        self.stream.flush()
+        """Hand on what waits; Python does so once more when nobody holds this any longer."""
+        if not self.stream.closed:
+            self.stream.flush()
 
     def fileno(self) -> int:
         """As of the stream behind it."""

@@ -48,12 +48,19 @@ def spelled(name: str) -> str:
 def place() -> tuple[tuple[str, int], ...]:
     """What tells whether something was installed since: the folders to import from, and when they changed."""
     folders = []
-    for entry in sys.path:
+    for entry in _entries():
         try:
             folders.append((entry, os.stat(entry or os.curdir).st_mtime_ns))
         except OSError:
             continue
     return tuple(folders)
+
+
+def _entries() -> list[str]:
+    """The path, but for folders that a package brings for itself: setuptools puts its ``_vendor`` on it."""
+    above = [os.path.dirname(os.path.abspath(entry)) for entry in sys.path]
+    inside = [os.path.isfile(os.path.join(folder, "__init__.py")) for folder in above]
+    return [entry for entry, is_inside in zip(sys.path, inside, strict=True) if not is_inside]
 
 
 def every_package() -> Iterator[Package]:
@@ -63,7 +70,7 @@ def every_package() -> Iterator[Package]:
         return
     from importlib import metadata
 
-    yield from metadata.distributions()
+    yield from metadata.distributions(path=_entries())
 
 
 def package(name: str) -> Package | None:
@@ -72,10 +79,8 @@ def package(name: str) -> Package | None:
         return _by_name(place()).get(spelled(name))
     from importlib import metadata
 
-    try:
-        return metadata.distribution(name)
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
+    found = metadata.distributions(name=name, path=_entries()) if name else ()
+    return next(iter(found), None)
 
 
 def offers(group: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from simulations import THREE
 
 import simkit
+from simkit.cli.main import VisibleText
 
 
 def test_help_version_and_wrong_options(project):
@@ -92,3 +94,13 @@ def test_garbage_is_collected_again_once_the_command_is_imported(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_stream_that_is_closed_is_not_flushed():
+    """Python flushes a stream that nobody holds any longer, from 3.13 on not in silence."""
+    behind = io.StringIO()
+    stream = VisibleText(behind)
+    stream.write("\x1b[31m")
+    assert behind.getvalue() == r"\x1b[31m"
+    behind.close()
+    stream.flush()

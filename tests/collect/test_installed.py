@@ -25,7 +25,8 @@ def install(folder, name, **files):
 
 
 def test_every_package_is_the_one_that_metadata_knows():
-    names = {installed.spelled(dist.metadata["Name"]) for dist in metadata.distributions()}
+    path = [entry for entry in sys.path if not entry.endswith("_vendor")]
+    names = {installed.spelled(dist.metadata["Name"]) for dist in metadata.distributions(path=path)}
     assert len(names) > 10
     for name in sorted(names)[::12]:
         package = installed.package(name)
@@ -54,6 +55,20 @@ def test_the_first_on_the_path_counts_and_what_is_installed_later_is_seen(site):
     install(site, "numpy-0.1.dist-info", METADATA="first")
     assert installed.package("numpy").read_text("METADATA") == "first"
     assert installed.package("numpy").read_text("RECORD") is None
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_what_a_package_brings_for_itself_is_not_installed(site, plain, monkeypatch):
+    """setuptools appends its ``_vendor`` to the path when it is imported, in whatever process does."""
+    (site / "tools" / "_vendor").mkdir(parents=True)
+    (site / "tools" / "__init__.py").touch()
+    install(site / "tools" / "_vendor", "brought-1.0.dist-info", METADATA="Name: brought\n")
+    install(site, "numpy-0.1.dist-info", METADATA="Name: numpy\n")
+    monkeypatch.setattr(sys, "path", [str(site / "tools" / "_vendor"), str(site)])
+    monkeypatch.setattr(installed, "_is_plain", lambda: plain)
+    assert [package.read_text("METADATA") for package in installed.every_package()] == ["Name: numpy\n"]
+    assert installed.package("brought") is None
+    assert installed.package("numpy").read_text("METADATA") == "Name: numpy\n"
 
 
 def test_packages_in_an_archive(tmp_path, monkeypatch):
