@@ -93,7 +93,8 @@ def _time(column: Any, text: str) -> Any:
 def _of_numpy(first: Any, text: str) -> Any:
     """A time as NumPy reads it, a duration as pandas does: ``1h``, ``2 days``."""
     if isinstance(first, np.datetime64):
-        return np.datetime64(text)
+        is_missing = text.lower() in ("nat", "")
+        return np.datetime64("NaT", "s") if is_missing else np.datetime64(text)  # without a unit: deprecated
     from pandas import Timedelta
 
     return Timedelta(text).to_timedelta64()
@@ -205,12 +206,14 @@ def _several(wanted: Any) -> list[Any] | None:
 
 def _rows(column: Array, wanted: Any) -> Array:
     """Which rows equal one value, as a whole."""
+    is_single = column.ndim == 1 and _several(wanted) is None and not isinstance(wanted, dict)
+    if is_single:
+        wanted = _as_times(column, wanted)[1]
     if column.ndim == 1 and column.dtype != object:
         if _is_missing(wanted) and column.dtype.kind in "fcmM":
             return np.asarray(np.isnan(column) if column.dtype.kind in "fc" else np.isnat(column), bool)
         return np.asarray(equal(column, wanted), bool)
-    if _several(wanted) is None and not isinstance(wanted, dict) and column.ndim == 1:
-        wanted = _as_times(column, wanted)[1]
+    if is_single:
         _check_kinds(column, wanted)
     return np.array([_same(value, wanted) for value in column], bool)
 
