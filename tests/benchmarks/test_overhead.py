@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # What was counted, in iterations of a plain loop. Lower it when a change makes runs cheaper.
-COUNTED = {"returned": 7.0, "mapping": 19.0, "added": 35.0, "drawn": 12.0, "vectorized": 0.01}
+COUNTED = {"returned": 6.2, "mapping": 10.7, "added": 17.0, "drawn": 13.5, "vectorized": 0.01}
 SLOWER = """
 import simkit.inject.injector as injector
 
