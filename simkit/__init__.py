@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from simkit.declare.tags import parameter as parameter
     from simkit.declare.tags import report as report
     from simkit.errors import SimkitError as SimkitError
+    from simkit.errors import SimkitWarning as SimkitWarning
     from simkit.study.script import script as script
     from simkit.study.script import start as start
     from simkit.study.session import call as call
@@ -55,6 +56,7 @@ _HOME = {
     "hookimpl": "declare.hooks",
     "Run": "declare.run",
     "SimkitError": "errors",
+    "SimkitWarning": "errors",
     "open": "analyse.open",
     "merge": "analyse.open",
     "Trajectory": "analyse.trajectory",

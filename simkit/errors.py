@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from types import CodeType
 from typing import Any
@@ -34,6 +35,24 @@ class SimkitError(Exception):
     """
 
     exit_code = 4
+
+
+class SimkitWarning(UserWarning):
+    """What a script or notebook is told of a study that goes on all the same.
+
+    The command says the same at its end. ``[tool.simkit] silence`` leaves out kinds of it, Python's filters all.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> seen = []
+    >>> def noisy(x):
+    ...     seen.append(x)
+    ...     return x
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", simkit.SimkitWarning)
+    ...     simkit.run(noisy, explore(x=[1, 0])).close()
+    """
 
 
 def together(errors: Sequence[SimkitError]) -> SimkitError:
@@ -146,6 +165,14 @@ def caller() -> str:
     if frame.f_code.co_filename.startswith("<frozen") or _is_command(frame.f_code.co_filename):
         return "the command line"
     return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def warn(words: str) -> None:
+    """Say it once, as a `SimkitWarning` of the nearest line outside simkit."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(words, SimkitWarning, stacklevel=level)
 
 
 def _is_command(filename: str) -> bool:

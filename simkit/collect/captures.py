@@ -10,7 +10,7 @@ import ast
 import os
 import reprlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -61,12 +61,12 @@ class Captures:
     values: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     imported: bool = True
 
-    def changes(self, known: Mapping[str, Any]) -> Iterator[str]:
-        """What differs from recorded ones, in words."""
+    def changes(self, known: Mapping[str, Any], told: Container[str] = ()) -> Iterator[str]:
+        """What differs from recorded ones, in words; those aside whose definition is told to differ."""
         follows = self.imported and known.get("imported", True)
         for name, (digest, shown) in self.values.items():
             before = known.get("captured", {}).get(name)
-            if before is None or (follows and "::" in name):
+            if before is None or (follows and "::" in name) or name in told:
                 continue
             label = _label(name)
             if not digest or not before[0]:

@@ -164,6 +164,11 @@ class Settings:
     every_package: bool = False
 
     @property
+    def is_typed(self) -> bool:
+        """Whether a command was typed, rather than a script asked for the study."""
+        return not self.argv or self.argv[0] == "simkit"
+
+    @property
     def width(self) -> int:
         """How many runs are executed at once, as far as is known; 0 in the owner."""
         if self.transport is None or not self.workers:

@@ -113,10 +113,10 @@ def difference(plan: Plan, recorded: Recorded, seed: int | None) -> Mismatch:
     root = int(recorded.attributes["root_seed"])
     other = (f"seed {root}, now {seed}",) if seed is not None and seed != root else ()
     changed = tuple(_changed_constants(plan, recorded, known["constants"], now["constants"]))
-    captured = tuple(plan.captures.changes(known))
     inputs = tuple(in_words(*each) for each in differences(recorded.inputs, plan.rootdir))
     code = tuple(changes(recorded.code, plan.code, _valued(plan)))
     code = () if code and is_same_but_for_names(plan, recorded, _valued(plan)) else code
+    captured = tuple(plan.captures.changes(known, {words.partition(" ")[0] for words in code}))
     return Mismatch(other, changed, code, captured, inputs)
 
 
@@ -325,7 +325,7 @@ def _beside(plan: Plan, settings: Settings, match: Match, slot: Slot, renaming: 
         *(f"    keep its done runs and go on:  {command}" for command in renaming.commands(slot)),
     ]
     if settings.on_change == "stop" or (settings.on_change is None and seconds > _WORTH_ASKING):
-        raise SimkitError("\n".join([*lines, "    begin the next trajectory:     simkit --fresh"]))
+        raise SimkitError("\n".join([*lines, _ways(slot, settings)[1]]))
     return attrs.evolve(_next(plan, settings, match.empty, None), remarks=("\n".join(lines),))
 
 
@@ -339,7 +339,7 @@ def _next(
     slot = following(settings.results, plan.name, settings.output, shards=is_set)
     if empty is not None and settings.output is None and not is_set and discard(empty):
         slot = empty
-    remarks = () if differing is None else (_remark(*differing[:2]),)
+    remarks = () if differing is None else _remarks(*differing[:2], settings)
     return Continuation(
         slot, _root(plan, settings), fresh_points(plan.space), {}, remarks=remarks, is_set=is_set
     )
@@ -380,21 +380,33 @@ def _seconds(recorded: Recorded) -> float:
 
 def _check_change(slot: Slot, found: Mismatch, seconds: float, settings: Settings) -> None:
     modules = [words for words in found.inputs if words.partition(" ")[0].endswith(".py")]
-    only_code = found.words == [*modules, *found.code]
+    is_all = len(modules) == len(found.inputs) and not (found.constants or found.other)
+    only_code = bool(modules or found.code) and is_all  # values that the code carries may follow from it
     stops = settings.on_change == "stop" or (
         settings.on_change is None and only_code and seconds > _WORTH_ASKING
     )
     if stops and found.is_bridgeable:
-        msg = (
-            f"{_remark(slot, found)}\n"
-            f"    keep its done runs and go on:  simkit --into {shlex.quote(shown_path(slot.path))}\n"
-            "    begin the next trajectory:     simkit --fresh"
-        )
-        raise SimkitError(msg)
+        raise SimkitError("\n".join([_remark(slot, found), *_ways(slot, settings)]))
 
 
 def _remark(slot: Slot, found: Mismatch) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
+
+
+def _remarks(slot: Slot, found: Mismatch, settings: Settings) -> tuple[str, ...]:
+    """Why it is not continued, and what would; a script is not told what it gave itself."""
+    if not (settings.is_typed or found.code or found.inputs):
+        return ()
+    return ("\n".join([_remark(slot, found), *_ways(slot, settings)[: found.is_bridgeable]]),)
+
+
+def _ways(slot: Slot, settings: Settings) -> tuple[str, str]:
+    """How to go on with the recorded runs, and how anew."""
+    path = shown_path(slot.path)
+    keep, anew = (f"simkit --into {shlex.quote(path)}", "simkit --fresh") if settings.is_typed else (
+        f"into={path!r}", "fresh=True"
+    )  # fmt: skip
+    return f"    keep its done runs and go on:  {keep}", f"    begin the next trajectory:     {anew}"
 
 
 def _continued(

@@ -202,11 +202,12 @@ def _uses(before: Mapping[str, str], plan: Plan, old_id: str, valued: Collection
 def _left(
     before: Mapping[str, str], now: Mapping[str, str], matched: Mapping[str, str], valued: Collection[str]
 ) -> dict[str, str]:
-    """A piece of code that none is the same as by its name, and one that is the same but for that."""
+    """A piece of code that none is the same as by its name and file, and one that is the same but for these."""
     for old in sorted(before.keys() - matched.keys()):
         for new in sorted(now.keys() - {*matched.values()}):
             own = ("free", old.rpartition("::")[2], new.rpartition("::")[2])
-            if own in (_differing_names(before[old], now[new], defaults=new not in valued) or ()):
+            names = _differing_names(before[old], now[new], defaults=new not in valued)
+            if names is not None and (own in names or own[1] == own[2]):
                 return {old: new}
     return {}
 

@@ -23,7 +23,7 @@ from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
 from simkit.study.answers import Answers
 from simkit.study.conversation import Conversation
-from simkit.study.session import StudyOptions, outside_of, studied, transported
+from simkit.study.session import StudyOptions, outside_of, studied, tell, transported
 from simkit.study.strategies import prepared
 from simkit.study.supply import supplied
 
@@ -88,6 +88,7 @@ class ScriptedStudy:
                 recorded.close()
             growth.progress.target = attrs.evolve(growth.target, points=points)
             call_afters(growth.plan, growth.progress, growth.settings, growth.shared, growth.reporter)
+            tell(growth.progress, growth.settings)
 
 
 def the_script() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from simkit.collect.plan import Plan
 from simkit.collect.targets import selected
 from simkit.declare.space import Space, explore
 from simkit.declare.trials import Until
-from simkit.errors import NothingToRun, RunFailed, SimkitError, caller, shown_path
+from simkit.errors import NothingToRun, RunFailed, SimkitError, caller, shown_path, warn
 from simkit.execute.job import Job
 from simkit.inform.failures import raised
 from simkit.inform.notebook import fitting_reporter
@@ -362,25 +361,30 @@ def outside_of(values: Mapping[str, Any] | None) -> dict[str, Outside]:
 
 
 def studied(plan: Plan, settings: Settings, *, check: bool) -> Trajectory:
-    """The trajectory of a study that was asked for in a script, two calls further up."""
+    """The trajectory of a study that was asked for in a script."""
     if plan.captures.incomparable:
         what = ", ".join(plan.captures.incomparable)
         words = f"{plan.name} depends on what can't be compared with earlier sessions, so none is continued: {what}"
-        warnings.warn(words, stacklevel=3)
+        warn(words)
     with transported(settings, [plan], f"engine={settings.engine!r}") as ready:
         progress = study(Item(plan), ready, fitting_reporter())
-    for problem in problems_of(progress, settings, check=check):
-        warnings.warn(problem, stacklevel=3)
+    tell(progress, settings, check=check)
     return opened(progress, check=check)
 
 
-def problems_of(progress: Progress, settings: Settings, *, check: bool) -> list[str]:
-    """What is to be said of a study in a script, where nothing is raised for it."""
-    books = {*BOOKS} - {*settings.silence}
-    unkept = [text for text, name in progress.warnings.items() if name in books]
-    left = [words for words in (progress.target.damage, left_log(progress.path)) if words]
-    more = () if check else [*_not_done(progress), *_failed(progress, "after")]
-    return [*progress.problems, *unkept, *left, *more]
+def tell(progress: Progress, settings: Settings, *, check: bool = False) -> None:
+    """Warn a script of all that is to be known of its study, where nothing is raised for it."""
+    name, path = progress.plan.name, shown_path(progress.path)
+    for remark in progress.target.remarks:
+        first, *more = remark.split("\n")
+        warn("\n".join([f"{first}; starting {path}", *more]))
+    for text, kind in progress.warnings.items():
+        if kind not in settings.silence:
+            warn(text if kind in BOOKS else f"{name}: {text}")
+    failed = [] if check else [*_not_done(progress), *_failed(progress, "after")]
+    for words in (*progress.problems, progress.target.damage, left_log(progress.path), *failed):
+        if words:
+            warn(words)
 
 
 def opened(progress: Progress, *, check: bool) -> Trajectory:

@@ -164,7 +164,8 @@ def test_other_code_or_constants_begin_the_next_file(study, old, new, words):
     result = study.ok("-n", "0")
     assert "results/study-001.h5 is not continued: " in result.out
     assert words in result.out
-    assert "starting results/study-002.h5" in result.out
+    assert "starting results/study-002.h5\n" in result.out
+    assert "    keep its done runs and go on:  simkit --into results/study-001.h5\n" in result.out
     assert files(study) == ["study-001.h5", "study-002.h5"]
     assert content(study) == before
 

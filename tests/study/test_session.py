@@ -1,7 +1,10 @@
-"""``simkit.call``: one injected run without a file."""
+"""``simkit.call``: one injected run without a file; what a script is told of its study."""
 
 from __future__ import annotations
 
+import warnings
+
+import h5py
 import numpy as np
 import pytest
 
@@ -138,3 +141,109 @@ def test_added_results_are_returned():
 
     result = simkit.call(f)
     assert (result["a"], result["b"], result["s"].tolist()) == (1, 0, [2.0])
+
+
+# What the first run does behind its author's back, and the words of it.
+WATCHED = {
+    "changed_global": ("N = [0]\ndef f(x):\n    N[0] += x\n    return x\n", r"f: a run changed sim_a\.N, "),
+    "mutated_parameter": (
+        "def f(x, a=[1]):\n    a.append(x)\n    return x\n", "f: a run changed its parameter 'a' in place"
+    ),
+    "shared_files": (
+        "def f(x):\n    with open('v.dat', 'w') as file:\n        file.write(str(x))\n    return x\n",
+        r"f: a run wrote .*: v\.dat; ",
+    ),
+    "unseen_processes": (
+        "import os\ndef f(x):\n    os.waitpid(os.fork() or os._exit(0), 0)\n    return x\n",
+        "f: a run started processes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WATCHED)
+def test_a_script_is_told_at_its_own_line_what_the_command_says(study, monkeypatch, kind):
+    monkeypatch.chdir(study.root)
+    text, words = WATCHED[kind]
+    study.write("sim_a.py", text)
+    function = study.module("sim_a.py").f
+    with pytest.warns(simkit.SimkitWarning, match=words) as caught:
+        simkit.run(function, product(x=[1, 2, 3])).close()
+    assert [warning.filename for warning in caught] == [__file__]
+    study.write("pyproject.toml", f"[tool.simkit]\nsilence = ['{kind}']\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simkit.run(function, product(x=[1, 2, 3]), fresh=True).close()
+
+
+def test_a_loop_of_a_script_s_own_is_told_where_it_ends(study, monkeypatch):
+    def steps():
+        with simkit.start(function) as under_way:
+            under_way.run(product(x=[1, 0]))
+            under_way.run(product(x=[2]))
+
+    monkeypatch.chdir(study.root)
+    study.write("sim_a.py", "N = [0]\ndef f(x):\n    N[0] += x\n    return 1 / x\n")
+    function = study.module("sim_a.py").f
+    with pytest.warns(simkit.SimkitWarning) as caught:
+        steps()
+    assert [warning.filename for warning in caught] == [__file__] * 2
+    changed, failed = (str(warning.message) for warning in caught)
+    assert changed.startswith("f: a run changed sim_a.N, ")
+    assert failed.startswith("f: 1 of 3 runs not done, ")
+
+
+CODE = "K = {k}\ndef f(x, gain=1):\n    return x * gain * K\n"
+SCRIPT = """
+import simkit, sim_a
+from simkit import product
+
+def results(**options):
+    space = options.pop("space", product(x=[1, 2]))
+    with simkit.run(sim_a.f, space, **options) as traj:
+        return print(traj.path.name, traj["result"].tolist())
+
+{calls}
+"""
+
+
+def scripted(project, k, calls="results()"):
+    """What a script prints with this constant in the code."""
+    project.file("sim_a.py", CODE.format(k=k))
+    project.file("script.py", SCRIPT.format(calls=calls))
+    return project.python("script.py")
+
+
+def test_a_script_is_told_that_its_changed_code_begins_anew_and_how_it_would_not(project):
+    assert scripted(project, 3).err == ""
+    told = scripted(project, 50)
+    assert told.out == "f-002.h5 [50, 100]\n"
+    assert (
+        "script.py:7: SimkitWarning: results/f-001.h5 is not continued: sim_a.py::K changed; "
+        "starting results/f-002.h5\n    keep its done runs and go on:  into='results/f-001.h5'\n"
+    ) in told.err
+    into = scripted(project, 700, "results(space=product(x=[1, 2, 3]), into='results/f-001.h5')")
+    assert (into.out, into.err) == ("f-001.h5 [3, 6, 2100]\n", "")
+
+
+def test_a_script_is_not_told_what_it_gave_itself(project):
+    calls = "for gain in (1, 2, 1):\n    results(set={'gain': gain})\nresults(space=product(gain=[1, 2]), set={'x': 1})"
+    told = scripted(project, 3, calls)
+    assert told.out.splitlines() == [
+        "f-001.h5 [3, 6]",
+        "f-002.h5 [6, 12]",
+        "f-001.h5 [3, 6]",
+        "f-003.h5 [3, 6]",
+    ]
+    assert told.err == ""
+
+
+def test_more_than_a_minute_of_a_script_s_runs_is_not_set_aside_for_a_change_of_code(project):
+    scripted(project, 3)
+    with h5py.File(project.path / "results/f-001.h5", "r+") as file:
+        file["f/runs/seconds"][:] = 31
+    calls = "try:\n    results()\nexcept simkit.SimkitError as error:\n    print(error)"
+    assert scripted(project, 50, calls).out == (
+        "results/f-001.h5 is not continued: sim_a.py::K changed\n"
+        "    keep its done runs and go on:  into='results/f-001.h5'\n"
+        "    begin the next trajectory:     fresh=True\n"
+    )

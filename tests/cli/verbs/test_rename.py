@@ -112,6 +112,51 @@ def test_a_renamed_study_is_recognised_and_goes_on_by_the_command_that_is_said(p
     assert "3 runs the same" in project.ok("verify", path.stem.partition("-")[0], "-n", "0").out
 
 
+HELPED = (
+    "from lib import scaled\n"
+    """
+from simkit import experiment, product
+
+@experiment
+@product(x=[1, 2])
+def f(x):
+    return scaled(x)
+"""
+)
+HELPER = "FACTOR = 3\n\ndef scaled(x):\n    return x * FACTOR\n"
+
+
+def test_a_file_that_is_moved_with_its_helper_is_recognised(project):
+    project.file("sim_a.py", HELPED)
+    project.file("lib.py", HELPER)
+    project.ok("-n", "0")
+    for name in ("sim_a.py", "lib.py"):
+        project.path.joinpath(name).unlink()
+    project.file("model/sim_b.py", HELPED.replace("from lib", "from parts"))
+    project.file("model/parts.py", HELPER)
+    out = project.simkit("-n", "0").out
+    command = "rename sim_a.py::f model/sim_b.py::f results/f-001.h5"
+    assert f"    keep its done runs and go on:  simkit {command}\n" in out
+    project.path.joinpath("results/f-002.h5").unlink()
+    project.ok(*command.split())
+    assert "nothing to do" in project.ok("-n", "0").out
+    project.file("model/parts.py", HELPER.replace("3", "4"))
+    assert "model/parts.py::FACTOR" in project.ok("-n", "0").out.partition("; starting")[0]
+
+
+def test_a_moved_helper_with_other_code_is_no_renaming(project):
+    project.file("sim_a.py", HELPED)
+    project.file("lib.py", HELPER)
+    project.ok("-n", "0")
+    for name in ("sim_a.py", "lib.py"):
+        project.path.joinpath(name).unlink()
+    project.file("model/sim_a.py", HELPED)
+    project.file("model/lib.py", HELPER.replace("3", "4"))
+    assert "is called" not in project.ok("-n", "0").out
+    with project.open("f-002") as traj:
+        assert traj["result"].tolist() == [4, 8]
+
+
 def test_in_less_than_a_minute_the_next_trajectory_begins_and_the_command_is_said(project, recorded):
     project.file("results/f-001.h5").write_bytes(recorded[0])
     project.file("sim_a.py", renamed(SOURCE, ("gain", "boost")))
