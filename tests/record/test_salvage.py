@@ -29,7 +29,7 @@ def study(x, rng, run, k: float = 2.0):
     return {
         "z": k * x,
         "a": np.full(900, x),
-        "r": np.arange(x % 5),
+        "r": np.arange(100 * (x % 5)),
         "s": "ö" + "".join(random.Random(x).choices(string.printable, k=25 * x)),
         "d": {"n": [1, "a" * (x % 3)]},
         "g": rng.normal(),
@@ -79,11 +79,15 @@ def flip(path, *places):
 
 
 def damage_values(path, place):
-    """Flip a bit in a chunk of a dataset that lies in no block with what says which runs there are."""
+    """Flip a bit in the values of a dataset that lies in no block with what says which runs there are."""
     with h5py.File(path) as file:
-        dataset = file[place].id
-        chunks = [dataset.get_chunk_info(number) for number in range(dataset.get_num_chunks())]
-    for at in [chunk.byte_offset + chunk.size // 2 for chunk in reversed(chunks)]:
+        dataset = file[place]
+        chunks = [dataset.id.get_chunk_info(number) for number in range(dataset.id.get_num_chunks())]
+        texts = dataset[:] if dataset.dtype == object else []
+    candidates = [chunk.byte_offset + chunk.size // 2 for chunk in reversed(chunks)]
+    # Chunks of text are short: what they point to is longer than a block.
+    candidates += [path.read_bytes().index(text) + len(text) // 2 for text in texts[-8:]]
+    for at in candidates:
         flip(path, at)
         damage = damage_of(path)
         if not damage.structure:
