@@ -31,6 +31,7 @@ from simkit.declare.forms import (
     objects,
     times,
 )
+from simkit.declare.reflection import is_a, pretends, shown
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import SimkitError, SourceNotReady, caller, location, shown_path
@@ -101,6 +102,8 @@ def each(
         what = getattr(source, "__name__", None) or repr(source)
         cure = "give a function with @experiment, a trajectory, its file, or its experiment's name"
         raise SimkitError(f"{at}: each({what}): that is no experiment\n    {cure}")
+    if where is not None and pretends(where):
+        raise SimkitError(f"{at}: each(): where= is a condition as text, or a function, not {shown(where)}")
     names = None if by is None else (by,) if isinstance(by, str) else tuple(by)
     if isinstance(source, (str, os.PathLike)) and os.path.exists(source):
         source = Path(os.path.abspath(source))
@@ -135,7 +138,9 @@ class Each:
     @property
     def words(self) -> str:
         """How it could be written."""
-        more = [f"where={self.test!r}"] if isinstance(self.test, str) else ["where=…"] if self.test else []
+        more = (
+            [f"where={self.test!r}"] if is_a(self.test, str) else ["where=…"] if self.test is not None else []
+        )
         more += [] if self.by is None else [f"by={list(self.by)!r}"]
         return f"each({', '.join([self.title, *more])})"
 

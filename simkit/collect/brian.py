@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from simkit.declare.reflection import own_attributes
+
 NAME = "Brian2's device, clock and objects"
 OUTPUT = "output"  # where a standalone device writes unless it is told otherwise
 _HOOK = "_simkit_hook"
@@ -18,8 +20,8 @@ _HOOK = "_simkit_hook"
 
 def brian2() -> Any:
     """The module ``brian2.devices.device``, once Brian2 is loaded whole."""
-    whole = sys.modules.get("brian2")
-    return sys.modules.get("brian2.devices.device") if hasattr(whole, "seed") else None
+    is_whole = "seed" in own_attributes(sys.modules.get("brian2"))
+    return sys.modules.get("brian2.devices.device") if is_whole else None
 
 
 class DeviceHook:

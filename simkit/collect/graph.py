@@ -23,7 +23,7 @@ import attrs
 from simkit.collect.config import SIMCONF
 from simkit.collect.scopes import Binding, Chain, Use
 from simkit.collect.syntax import CodeUnit, ParsedFile, parsed, parsed_cells
-from simkit.declare.reflection import is_a, own_attributes
+from simkit.declare.reflection import answered, is_a, own_attributes
 from simkit.errors import is_ours
 
 NOTEBOOK = "notebook"  # stands for the file in node ids
@@ -58,7 +58,7 @@ def _not_the_projects() -> tuple[str, ...]:
 
 def is_project_file(file: Any) -> bool:
     """Whether a module's ``__file__`` is Python source of the project's, and no installed package's or simkit's."""
-    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_not_the_projects()):
+    if not is_a(file, str) or not file.endswith(".py") or file.startswith(_not_the_projects()):
         return False
     parts = file.split(os.sep)
     return "site-packages" not in parts and "dist-packages" not in parts
@@ -353,13 +353,19 @@ def module_file(base: Path, parts: Sequence[str]) -> Path | None:
     return next((file for file in candidates if file.is_file()), path if path.is_dir() else None)
 
 
+def folders_of(module: ModuleType) -> list[str]:
+    """The folders of a package."""
+    folders: list[Any] = answered(lambda: list(own_attributes(module).get("__path__", ())), [])
+    return [folder for folder in folders if is_a(folder, str)]
+
+
 def home_of(module: ModuleType) -> Path | None:
     """The folder from which a top-level module of the project was imported."""
     file = own_attributes(module).get("__file__")
     if is_project_file(file):
         path = Path(os.path.abspath(str(file)))
         return path.parent.parent if path.name == "__init__.py" else path.parent
-    folders = [os.path.abspath(entry) for entry in getattr(module, "__path__", [])] if file is None else []
+    folders = map(os.path.abspath, folders_of(module)) if file is None else ()
     return next((Path(f).parent for f in folders if is_project_file(os.path.join(f, "x.py"))), None)
 
 

@@ -58,9 +58,10 @@ def place() -> tuple[tuple[str, int], ...]:
 
 def _entries() -> list[str]:
     """The path, but for folders that a package brings for itself: setuptools puts its ``_vendor`` on it."""
-    above = [os.path.dirname(os.path.abspath(entry)) for entry in sys.path]
+    entries = [entry for entry in sys.path if type(entry) is str]  # Python passes over anything else
+    above = [os.path.dirname(os.path.abspath(entry)) for entry in entries]
     inside = [os.path.isfile(os.path.join(folder, "__init__.py")) for folder in above]
-    return [entry for entry, is_inside in zip(sys.path, inside, strict=True) if not is_inside]
+    return [entry for entry, is_inside in zip(entries, inside, strict=True) if not is_inside]
 
 
 def every_package() -> Iterator[Package]:
@@ -92,7 +93,7 @@ def _is_plain() -> bool:
     """Whether packages lie in folders only: none in archives, and none that another finder knows of."""
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
     is_usual = all(getattr(finder, "__name__", "") == "PathFinder" for finder in finders)
-    return is_usual and not any(entry.endswith(".egg") or os.path.isfile(entry) for entry in sys.path)
+    return is_usual and not any(entry.endswith(".egg") or os.path.isfile(entry) for entry in _entries())
 
 
 @lru_cache(maxsize=2)

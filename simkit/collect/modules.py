@@ -18,11 +18,12 @@ from typing import Any
 
 from simkit.collect.config import SIMCONF, import_folders, is_below
 from simkit.collect.effects import effects
-from simkit.collect.graph import Graph, home_of, module_file
+from simkit.collect.graph import Graph, folders_of, home_of, module_file
 from simkit.collect.installed import offers
 from simkit.collect.listener import OpenedFiles, listener
+from simkit.collect.surroundings import usable
 from simkit.declare.plugins import OWN, Codec
-from simkit.declare.reflection import formatted, own_attributes
+from simkit.declare.reflection import formatted, is_a, own_attributes, shown, told
 from simkit.errors import SimkitError, is_ours, missing, shown_path
 
 USERS = (
@@ -87,7 +88,11 @@ def turn_to(path: Path, rootdir: Path) -> None:
         (name, module, _file(module))
         for name, module in _importable({*users.folders, *map(str, own)}, users.meant)
     ]
-    kept = [entry for entry in sys.path if entry not in users.folders or Path(entry) in own]
+    kept = [
+        entry
+        for entry in sys.path
+        if not is_a(entry, str) or entry not in users.folders or Path(entry) in own
+    ]
     new = [str(folder) for folder in own if str(folder) not in kept]
     users.folders.update(new)
     sys.path[:] = [*new, *kept]
@@ -188,7 +193,7 @@ def _importable(folders: set[str], known: Mapping[str, ModuleType]) -> list[tupl
     tops = [
         (n, m)
         for n, m in list(sys.modules.items())
-        if "." not in n and n not in (USERS, "__main__", "simconf") and known.get(n) is not m
+        if is_a(n, str) and "." not in n and n not in (USERS, "__main__", "simconf") and known.get(n) is not m
     ]
     return [(name, module) for name, module in tops if str(home_of(module)) in folders]
 
@@ -211,8 +216,8 @@ def _loaded(path: Path) -> ModuleType | None:
 
 def _file(module: ModuleType) -> Path | None:
     """A module's file, or the folder of a package without one."""
-    file = getattr(module, "__file__", None)
-    places = [file] if isinstance(file, str) else list(getattr(module, "__path__", None) or [])
+    file = own_attributes(module).get("__file__")
+    places = [file] if is_a(file, str) else [each for each in folders_of(module) if is_a(each, str)]
     return Path(os.path.abspath(places[0])) if places else None
 
 
@@ -231,7 +236,7 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
         # From the source, never from a cached .pyc: that of a file which was changed within a second, and
         # kept its size, is the old code.
         code = spec.loader.source_to_code(spec.loader.get_data(str(path)), str(path))
-        with listener().to(OpenedFiles(rootdir)):
+        with listener().to(OpenedFiles(rootdir)), usable(shown_path(path)):
             exec(code, vars(module))
     except SimkitError:
         sys.modules.pop(name, None)
@@ -302,7 +307,7 @@ def know_codecs(modules: Iterable[ModuleType]) -> None:
     """
     installed_codecs()
     for module in modules:
-        for codec in _codecs(module, shown_path(getattr(module, "__file__", None) or module.__name__)):
+        for codec in _codecs(module, shown_path(_file(module) or shown(module))):
             OWN.add(codec)
 
 
@@ -379,16 +384,20 @@ def _hooked(plugin: Any, where: str, hook: str) -> list[Any]:
         manager.register(plugin)
         manager.check_pending()
         return list(getattr(manager.hook, hook)())
-    except Exception as error:
-        msg = f"{where}: {hook}: {type(error).__name__}: {error}"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        msg = f"{where}: {hook}: {told(error)}"
         raise SimkitError(msg) from error
 
 
 def _codecs(plugin: Any, where: str) -> list[Codec]:
-    found = [codec for codecs in _hooked(plugin, where, "simkit_codecs") for codec in codecs]
+    given = _hooked(plugin, where, "simkit_codecs")
+    found = [each for answer in given for each in (answer if is_a(answer, list, tuple) else [answer])]
     for codec in found:
-        if not isinstance(codec, Codec):
-            msg = f"{where}: simkit_codecs gives {codec!r}: give a list of simkit.Codec(name, type, encode, decode)"
+        if not is_a(codec, Codec):
+            cure = "give a list of simkit.Codec(name, type, encode, decode)"
+            msg = f"{where}: simkit_codecs gives {shown(codec)}: {cure}"
             raise SimkitError(msg)
         if not codec.name or "." not in codec.name or "/" in codec.name:
             msg = f"{where}: a codec is named with its project, as in 'lab.Spikes', not {codec.name!r}"

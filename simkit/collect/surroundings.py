@@ -31,6 +31,8 @@ from simkit.collect.contents import CONTENTS
 from simkit.collect.graph import Graph, project_file
 from simkit.collect.objects import names_of
 from simkit.collect.scopes import Use
+from simkit.declare.reflection import answered, is_a, own_attributes, qualname_of
+from simkit.errors import SimkitError
 
 
 @attrs.frozen(eq=False)
@@ -70,7 +72,9 @@ def surroundings(done: str = "") -> list[Surrounding]:
 def _is_loaded(library: str) -> bool:
     """Whether a module is loaded whole."""
     module = sys.modules.get(library)
-    return module is not None and not getattr(module.__spec__, "_initializing", False)
+    return is_a(module, ModuleType) and not getattr(
+        own_attributes(module).get("__spec__"), "_initializing", False
+    )
 
 
 def look(those: list[Surrounding]) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def look(those: list[Surrounding]) -> dict[str, Any]:
 
 def changed(those: list[Surrounding], before: State) -> list[str]:
     """The names of those that are not as they were."""
-    return [one.name for one in those if one.name in before and one.look() != before[one.name]]
+    return [one.name for one in those if one.name in before and _differ(one.look(), before[one.name])]
 
 
 def put_back(those: list[Surrounding], before: State) -> list[str]:
@@ -88,10 +92,68 @@ def put_back(those: list[Surrounding], before: State) -> list[str]:
     moved = []
     for one in those:
         state = before.get(one.name, one)
-        if state is not one and one.look() != state:
+        if state is not one and _differ(one.look(), state):
             moved.append(one.name)
             one.put_back(state)
     return moved
+
+
+def _differ(now: Any, before: Any) -> bool:
+    """Whether a surrounding has changed; what users put there may compare as it likes."""
+    try:
+        return bool(now != before)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - then it is no longer what it was
+        return True
+
+
+_NEEDED = (
+    (sys, "stdout", ("write", "flush", "isatty")),
+    (sys, "stderr", ("write", "flush")),
+    (os, "environ", ()),
+    (sys, "path", ()),
+    (sys, "modules", ()),
+)
+
+
+@contextmanager
+def usable(where: str) -> Iterator[None]:
+    """Once a file is imported there is still what simkit itself needs: streams to write to, the environment.
+
+    Parameters
+    ----------
+    where
+        The file, for the message.
+
+    Raises
+    ------
+    SimkitError
+        Where something else stands in the place of one of them; they are as before then.
+    """
+    before = [getattr(holder, name) for holder, name, _ in _NEEDED]
+    yield
+    for (holder, name, verbs), was in zip(_NEEDED, before, strict=True):
+        now = getattr(holder, name)
+        if now is was or (_does(now, verbs) if verbs else is_a(now, type(was))):
+            continue
+        for (each, its_name, _), thing in zip(_NEEDED, before, strict=True):
+            setattr(each, its_name, thing)
+        cure = f"give it {', '.join(verbs)}, as a file has them" if verbs else "change what is in it instead"
+        kind = qualname_of(type(now))
+        msg = f"{where}: it puts an object of class {kind} in the place of {holder.__name__}.{name}: {cure}"
+        raise SimkitError(msg)
+
+
+def _does(stream: Any, verbs: tuple[str, ...]) -> bool:
+    """Whether a stream takes text, and does what else is asked of it."""
+
+    def tried() -> bool:
+        for verb in verbs:
+            getattr(stream, verb)(*([""] if verb == "write" else []))
+        return True
+
+    return answered(tried, False)
 
 
 # What is called, or of what parts are set.
@@ -204,11 +266,13 @@ def _to_folder(folder: str | None) -> None:
         os.chdir(folder)
 
 
-def _environment() -> dict[Any, Any]:
-    return dict(vars(os.environ)["_data"]) if "_data" in vars(os.environ) else dict(os.environ)
+def _environment() -> tuple[Any, dict[Any, Any]]:
+    values = own_attributes(os.environ).get("_data")
+    return os.environ, dict(values) if type(values) is dict else {}
 
 
-def _to_environment(values: Mapping[Any, Any]) -> None:
+def _to_environment(state: tuple[Any, Mapping[Any, Any]]) -> None:
+    os.environ, values = state  # a run may have put another one there
     plain = vars(os.environ).get("decodevalue", str), vars(os.environ).get("decodekey", str)
     wanted = {plain[1](key): plain[0](value) for key, value in values.items()}
     zone = os.environ.get("TZ")

@@ -110,13 +110,19 @@ def shown(thing: Any) -> str:
     return answered(lambda: repr(thing), f"<{qualname_of(type(thing))}>")
 
 
+def told(error: BaseException) -> str:
+    """An error's class and what it says, where that can be shown."""
+    kind = qualname_of(type(error))
+    return answered(lambda: f"{kind}: {error}", kind)
+
+
 def formatted(error: BaseException, report: Callable[[], str]) -> str:
     """A report of an error, or its class and frames where what it holds raises when it is shown."""
     if text := answered(report, ""):
         return text
     frames = "".join(traceback.format_tb(error.__traceback__))
-    told = f"{qualname_of(type(error))}: what it says of itself can't be shown"
-    return f"Traceback (most recent call last):\n{frames}{told}"
+    last = f"{qualname_of(type(error))}: what it says of itself can't be shown"
+    return f"Traceback (most recent call last):\n{frames}{last}"
 
 
 def answered(question: Callable[[], T], otherwise: T) -> T:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, dataclass_transform, overload
 import attrs
 
 from simkit.declare.forms import Form
-from simkit.declare.reflection import own_attributes
+from simkit.declare.reflection import is_a, own_attributes, shown
 from simkit.errors import SimkitError, caller, location
 
 _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -370,9 +370,10 @@ def _fixture(function: Any, name: str | None, scope: Scope) -> Any:
     if not inspect.isfunction(function):
         msg = f"{caller()}: @fixture marks a function, not {function!r}"
         raise SimkitError(msg)
-    if scope not in ("run", "experiment"):
-        msg = f"{location(function)}: fixture scope {scope!r}: choose 'run' or 'experiment'"
+    if not (is_a(scope, str) and scope in ("run", "experiment")):
+        msg = f"{location(function)}: fixture scope {shown(scope)}: choose 'run' or 'experiment'"
         raise SimkitError(msg)
+    _check_name(name)
     mark(function, kind="fixture", name=name or function.__name__, scope=scope)
     return function
 
@@ -423,7 +424,13 @@ def parameter(thing: Any = None, /, *, name: str | None = None) -> Any:
     return _parameter(thing, name)
 
 
+def _check_name(name: Any) -> None:
+    if name is not None and not is_a(name, str):
+        raise SimkitError(f"{caller()}: name={shown(name)}: give a name as text")
+
+
 def _parameter(thing: Any, name: str | None) -> Any:
+    _check_name(name)
     if inspect.isclass(thing):
         if "__attrs_attrs__" not in vars(thing):
             _check_fields(thing)

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -19,6 +20,7 @@ import numpy as np
 from simkit.collect.brian import device_hook
 from simkit.collect.draws import LIBRARIES, NUMBA, NUMPY, RANDOM
 from simkit.declare.forms import Array
+from simkit.declare.reflection import is_a
 from simkit.inject.seeds import child_words
 
 
@@ -57,7 +59,8 @@ class Stream:
 def global_streams() -> list[Stream]:
     """The global generators of Python, NumPy, and of those libraries that are loaded."""
     # Brian2's runtime device seeds NumPy's generator, which is seeded after it.
-    loaded = [name for name in LIBRARIES if sys.modules.get(name) is not None]  # None where it is blocked
+    # None where it is blocked; any other object where somebody does without the library.
+    loaded = [name for name in LIBRARIES if is_a(sys.modules.get(name), ModuleType)]
     return [*(_of_library(name) for name in loaded), stream_of(RANDOM, random.random.__self__), _numpy()]  # type: ignore[attr-defined]
 
 

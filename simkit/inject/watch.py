@@ -348,7 +348,7 @@ _Plain = tuple[str, Mapping[str, Any], str, Any]  # a name for people, where it 
 def _plain(modules: Iterable[Mapping[str, Any]]) -> Iterator[_Plain]:
     """The plain data that modules hold: objects that several of them hold are one."""
     spaces, seen = list(modules), set[int]()
-    own = {str(space.get("__name__", "")) for space in spaces}
+    own = {name for space in spaces if is_a(name := space.get("__name__"), str)}
     for space in spaces:
         for name, value in list(space.items()):
             if name.startswith("_") or id(value) in seen:

@@ -20,6 +20,7 @@ from simkit.collect.graph import project_file
 from simkit.collect.plan import Plan, given_by_code, providers_of, source_key
 from simkit.declare.feed import DIGEST
 from simkit.declare.forms import TRIAL, Array, atoms
+from simkit.declare.reflection import shown
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
@@ -64,7 +65,7 @@ def _digest(value: Any) -> str:
     try:
         return digest(value)
     except Unstorable:
-        return repr(value)
+        return shown(value)
 
 
 @attrs.frozen

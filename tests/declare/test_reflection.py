@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import weakref
+from textwrap import dedent
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from commands import IMPORTED
 
 from simkit.declare.reflection import (
     bases_of,
@@ -174,6 +178,74 @@ def test_objects_that_raise_at_every_question_cost_the_runs_that_give_them(proje
     failed = traj.where("status == 'failed'")
     assert len(failed) > 150
     assert all(failed.error(int(number)) for number in failed.index)
+
+
+INSTALLED = """
+    from lab import hostile
+    import os, sys, typing
+    from simkit import Unit, adaptive, each, experiment, explore, fixture, hookimpl, parameter, product
+
+    H = hostile()[int(os.environ["WHICH"])]
+    PLACE
+    """
+PLACES = {
+    "the answer of a condition": "@experiment\n@(product(x=[1, 2]).where(lambda x: H))\ndef f(x): return x",
+    "the condition": "@experiment\n@(product(x=[1, 2]).where(H))\ndef f(x): return x",
+    "an annotation": "@experiment\ndef f(x: H = 1) -> H: return x",
+    "a note": "@experiment\ndef f(x: typing.Annotated[int, H] = 1): return x",
+    "a unit": "@experiment\ndef f(x: typing.Annotated[int, Unit(H)] = 1): return x",
+    "a signature": "def f(x=1): return x\nf.__signature__ = H\nf = experiment(f)",
+    "what a function wraps": "def f(x=1): return x\nf.__wrapped__ = H\nf = experiment(f)",
+    "a name": "@parameter(name=H)\ndef a(): return 1\n@experiment\ndef f(x=1): return x",
+    "the name of a result": "@experiment\ndef f(x=1): return {H: x}",
+    "a module": "sys.modules.update(strange=H, torch=H, brian2=H)\n@experiment\ndef f(x=1): return x",
+    "the name of a module": "try: sys.modules[H] = sys\nexcept BaseException: pass\n@experiment\ndef f(x=1): return x",
+    "the path": "sys.path.append(H)\n@experiment\ndef f(x=1): return x",
+    "standard output": "sys.stdout = H\n@experiment\ndef f(x=1): return x",
+    "standard error": "sys.stderr = H\n@experiment\ndef f(x=1): return x",
+    "the environment": "os.environ = H\n@experiment\ndef f(x=1): return x",
+    "a run's streams": "@experiment\n@product(x=[1, 2])\ndef f(x): sys.stdin = sys.stdout = H; return x",
+    "a run's environment": "@experiment\n@product(x=[1, 2])\ndef f(x): os.environ = H; return x",
+    "a line of a syntax error": "raise SyntaxError('no', (H, H, H, H))",
+    "a remark on an error": "@experiment\ndef f(x=1): e = ValueError(1); e.__notes__ = H; raise e",
+    "runs of an experiment": "@experiment\ndef f(x=1): return x\n@experiment\n@each(f, where=H)\ndef g(f): return 1",
+    "codecs": "@hookimpl\ndef simkit_codecs(): return H\n@experiment\ndef f(x=1): return x",
+}
+KINDS = (0, 6, 9, 17, 24)  # of `hostile`: they differ in what they break
+COMMANDS = """
+import importlib, os, sys
+for name in {modules}:
+    importlib.import_module(name)
+from simkit.cli.main import main
+sys.path.append("site-packages")
+codes = {{}}
+for place in range({places}):
+    for which in {kinds}:
+        os.environ["WHICH"] = str(which)
+        child = os.fork()
+        if not child:
+            code = 99
+            try:
+                code = main(["-n", "0", f"sim_{{place}}.py", "--output", f"{{place}}-{{which}}.h5"])
+            finally:
+                os._exit(code)
+        codes[place, which] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(codes)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_objects_of_installed_packages_are_no_bugs_wherever_they_stand(project):
+    """The last frames of what they raise are an installed package's, or Python itself raises in simkit's."""
+    project.file("site-packages/lab.py", HOSTILE)
+    for number, source in enumerate(PLACES.values()):
+        project.file(f"sim_{number}.py", dedent(INSTALLED).replace("PLACE", source))
+    commands = COMMANDS.format(modules=IMPORTED, places=len(PLACES), kinds=KINDS)
+    ended = project.python("-c", commands)
+    codes = ast.literal_eval(ended.out.splitlines()[-1])
+    assert len(codes) == len(PLACES) * len(KINDS)
+    wrong = {pair: code for pair, code in codes.items() if code not in (0, 1, 4)}
+    assert not wrong, ([[*PLACES][place] for place, _ in wrong], wrong, ended.err[-3000:])
 
 
 def test_a_remark_is_text(project):
