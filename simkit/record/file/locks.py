@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import secrets
 import time
 from pathlib import Path
 
@@ -34,8 +33,9 @@ _NOTE = "user.simkit.written_as"
 _BRIEFLY = " for a moment"  # stands behind a holder that is soon done
 _PATIENCE = 60.0  # seconds to wait for such a holder
 _STEP = 0.02
-_HOLDER = r"process (\d+) on (\S+)( .*)?"
+_HOLDER = r"process (\d+) on (\S+)( .*)?(?:\nborn (\d+))?"
 _BEAT = 10.0  # seconds between signs of life
+_AT_WORK = 10.0  # seconds after which who was to take a lock file away is gone itself
 _STALE = 300.0  # seconds without one after which a process of another machine counts as gone
 
 
@@ -116,8 +116,8 @@ class WriterLock:
             self.file = Path(f"{self.path}.lock")
             holder = self._take()
             if holder:
-                if not holder.endswith(_BRIEFLY) or time.monotonic() >= deadline:
-                    raise self._refused(holder.removesuffix(_BRIEFLY))
+                if not _first_line(holder).endswith(_BRIEFLY) or time.monotonic() >= deadline:
+                    raise self._refused(_first_line(holder).removesuffix(_BRIEFLY))
                 time.sleep(_STEP)
             elif self.fd >= 0:
                 self._sign(_BRIEFLY if briefly else "")
@@ -168,14 +168,21 @@ class WriterLock:
             return True
         if not (_is_dead(holder) or (self.beating and not _beats_at(self.file))):
             return False
-        aside = f"{self.file}.{secrets.token_hex(4)}"
+        guard = Path(f"{self.file}.gone")
         try:
-            os.rename(self.file, aside)
-            if Path(aside).read_text(errors="replace").strip() != holder:  # another process was faster
-                os.link(aside, self.file)
-            os.unlink(aside)
+            os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:  # another one is about to do the same, and must not meet the lock of a third
+            time.sleep(_STEP)
+            if _age(guard) > _AT_WORK:
+                remove(str(guard))
+            return True
+        try:
+            if self.file.read_text(errors="replace").strip() == holder:  # or another process was faster
+                os.unlink(self.file)
         except OSError:
-            pass  # another one does the same
+            pass  # it has gone
+        finally:
+            remove(str(guard))
         return True
 
     def beat(self) -> None:
@@ -190,7 +197,7 @@ class WriterLock:
     def _sign(self, more: str) -> None:
         try:
             os.ftruncate(self.fd, 0)
-            os.write(self.fd, f"{_me()}{more}\n".encode())
+            os.write(self.fd, f"{_me()}{more}\nborn {_born(os.getpid())}\n".encode())
         except OSError:
             pass  # no room to say who: the lock holds all the same
 
@@ -219,16 +226,38 @@ class WriterLock:
             return
         if not os.path.exists(f"{self.path}.wal") and note_of(self.path, _NOTE) == str(self.path):
             remove_note(self.path, _NOTE)
-        if fcntl is not None:
+        is_mine = is_same_file(self.file, os.fstat(self.fd))  # unless it was taken away by hand
+        if fcntl is not None and is_mine:
             remove(str(self.file))
         os.close(self.fd)
-        if fcntl is None:
+        if fcntl is None and is_mine:
             remove(str(self.file))
 
 
 def _text(fd: int) -> str:
     os.lseek(fd, 0, os.SEEK_SET)
     return os.read(fd, 200).decode(errors="replace").strip()
+
+
+def _first_line(holder: str) -> str:
+    """Who holds a lock, without what tells that process from a later one of its number."""
+    return holder.partition("\n")[0]
+
+
+def _born(process: int) -> str:
+    """When a process began, in the system's own count, which no clock changes; nothing where Linux does not tell."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("latin-1").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _age(file: Path) -> float:
+    """Seconds since a file was written; 0 where there is none."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _me() -> str:
@@ -270,13 +299,16 @@ def writer_of(path: str | os.PathLike[str]) -> str:
         holder = Path(f"{written_name(path)}.lock").read_text(errors="replace").strip()
     except OSError:
         return ""
-    return "" if _is_dead(holder) else holder.removesuffix(_BRIEFLY)
+    return "" if _is_dead(holder) else _first_line(holder).removesuffix(_BRIEFLY)
 
 
 def _is_dead(holder: str) -> bool:
     """Whether a holder was a process of this machine that is gone."""
     match = re.fullmatch(_HOLDER, holder)
-    return match is not None and match[2] == platform.node() and not _is_alive(int(match[1]))
+    if match is None or match[2] != platform.node():
+        return False
+    born = match[4] and _born(int(match[1]))  # the number may be another process's by now
+    return bool(born and born != match[4]) or not _is_alive(int(match[1]))
 
 
 def _is_alive(process: int) -> bool:

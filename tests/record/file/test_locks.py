@@ -17,7 +17,7 @@ import pytest
 import simkit
 from simkit import SimkitError
 from simkit.errors import Damaged
-from simkit.record.file import system
+from simkit.record.file import locks, system
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.store import Store, left_log, open_for_reading
 
@@ -240,6 +240,77 @@ def test_without_flock_a_plain_lock_file_keeps_others_out(no_flock, path, gone):
     with pytest.raises(SimkitError, match="is being written by another process: wait"):
         Store(path)
     assert lock.exists()
+
+
+def test_without_flock_the_lock_of_a_living_process_is_never_away(no_flock, path, gone, monkeypatch):
+    """Two sessions find the lock of a killed one; the slower one must not open the door to a third."""
+    lock = path.with_name("f-001.h5.lock")
+    lock.write_text(f"process {gone} on {socket.gethostname()}\n")
+    faster = []
+    is_dead = locks._is_dead
+
+    def late(holder):
+        if not faster:
+            faster.append(None)
+            faster[:] = [WriterLock(path)]
+        return is_dead(holder)
+
+    def watched(action):
+        def act(*places, **options):
+            action(*places, **options)
+            assert faster == [None] or lock.exists()
+
+        return act
+
+    monkeypatch.setattr(locks, "_is_dead", late)
+    for name in ("rename", "replace", "unlink"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    with pytest.raises(SimkitError, match=rf"is being written by {HERE} \(this one\)"):
+        WriterLock(path)
+    monkeypatch.undo()
+    faster[0].release()
+    assert os.listdir(path.parent) == []
+
+
+def test_without_flock_who_was_killed_while_taking_a_lock_away_holds_nobody_up(no_flock, path, gone):
+    path.with_name("f-001.h5.lock").write_text(f"process {gone} on {socket.gethostname()}\n")
+    guard = path.with_name("f-001.h5.lock.gone")
+    guard.touch()
+    os.utime(guard, (0, 0))
+    Store(path).close()
+    assert not guard.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_without_flock_a_number_that_another_process_has_by_now_locks_nothing(no_flock, path):
+    lock, parent = path.with_name("f-001.h5.lock"), os.getppid()
+    lock.write_text(f"process {parent} on {socket.gethostname()}\nborn 1\n")
+    assert writer_of(path) == ""
+    with_birth = f"process {parent} on {socket.gethostname()}\nborn {locks._born(parent)}\n"
+    Store(path).close()
+    lock.write_text(with_birth)
+    assert writer_of(path) == f"process {parent} on {socket.gethostname()}"
+    with pytest.raises(SimkitError, match=rf"is being written by process {parent} on \S+: wait"):
+        Store(path)
+
+
+@pytest.mark.parametrize("has_flock", [True, False])
+def test_a_lock_that_was_taken_away_by_hand_is_not_given_back_for_another_process(
+    path, monkeypatch, has_flock
+):
+    if not has_flock:
+        monkeypatch.setattr(system, "try_lock", lambda fd, *, shared=False: None)
+        monkeypatch.setattr(locks, "try_lock", lambda fd, *, shared=False: None)
+    first = WriterLock(path)
+    lock = path.with_name("f-001.h5.lock")
+    lock.unlink()
+    second = WriterLock(path)
+    first.release()
+    assert lock.exists()
+    with pytest.raises(SimkitError, match="is being written by"):
+        WriterLock(path)
+    second.release()
+    assert not lock.exists()
 
 
 def test_without_flock_readers_keep_their_snapshot_until_the_writer_ends(no_flock, recorded):
