@@ -35,7 +35,10 @@ class Values:
     present: Array | None = None
 
     def __reduce__(self) -> Any:  # half the time of attrs' own way, which messages to workers are full of
-        return Values, (self.array, self.native, self.present)
+        array = self.array
+        if self.native and array.shape == (1,) and array.dtype in _NATIVE and self.present is None:
+            return _single, (array.item(),)
+        return Values, (array, self.native, self.present)
 
     def __len__(self) -> int:
         return len(self.array)
@@ -64,6 +67,11 @@ class Values:
     def shown(self) -> Array:
         """The values as an array, masked where the name is absent."""
         return self.array if self.present is None else np.ma.MaskedArray(self.array, ~self.present)
+
+
+def _single(element: float) -> Values:
+    """One number of Python's, which travels to a worker sooner than an array does."""
+    return Values(np.array([element]), native=True)
 
 
 def objects(elements: Sequence[Any]) -> Array:
@@ -457,6 +465,7 @@ def axes(form: Form) -> Iterator[tuple[str, Values]]:
         yield from atom.axes().items()
 
 
+_NATIVE = {np.array([kind()]).dtype for kind in (float, int, bool)}
 _SHOWN = 6  # values of an axis that is written out
 
 

@@ -274,6 +274,8 @@ def _pair_problem(name: str, given: tuple[Any, ...]) -> str:
     if is_point:
         return f"has equal ends\n    a value that does not vary needs no axis: --set {name}=…, or a default"
     if not is_finite:
+        if np.isfinite(np.asarray(low)) and np.isfinite(np.asarray(high)):
+            return "is too wide: high - low overflows\n    give ends whose difference is a finite number"
         law = "scipy.stats.Normal(mu=0, sigma=1)"
         return f"is not finite\n    give finite ends, or a distribution such as {name}={law}"
     return "" if rises else f"has its ends the wrong way round: write {name}={_one_line((high, low))}"

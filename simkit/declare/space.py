@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 import attrs
@@ -556,8 +557,8 @@ def _of_table(table: Any) -> dict[str, Values]:
 
 
 def _from_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
-    names = dict.fromkeys(checked(name) for point in points for name in point)
-    return {name: _column(name, points) for name in names}
+    names = dict.fromkeys(chain.from_iterable(points))
+    return {checked(name): _column(name, points) for name in names}
 
 
 def _column(name: str, points: Sequence[Mapping[str, Any]]) -> Values:

@@ -135,6 +135,8 @@ class Progress:
 
     def take_notices(self) -> list[str]:
         """What was not said yet."""
+        if not self.notices:  # it is asked for each message of a worker
+            return self.notices
         notices, self.notices = [notice for notice in self.notices if notice], []
         return notices
 

@@ -203,7 +203,10 @@ class Execution:
             self.put(writer)
         self.gathered.append(batch)
         self.gathered_bytes += batch.nbytes
-        if batch.largest >= _SMALL or batch.files or not batch.is_done:
+        is_large = (
+            batch.nbytes >= _SMALL and batch.largest >= _SMALL
+        )  # few are; the one is known, the other counted
+        if is_large or batch.files or not batch.is_done:
             self.put(writer)
 
     def put(self, writer: BatchPen) -> None:

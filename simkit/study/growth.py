@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -64,7 +65,7 @@ class Growth:
     inputs: Inputs
     begun: Mapping[str, Content]
     n: int
-    unwritten: dict[str, dict[int, int]] = attrs.field(factory=dict)
+    unwritten: dict[str, dict[int, int]] = attrs.field(factory=lambda: defaultdict(dict))
     reports: dict[int, dict[tuple[int, bool], bool]] = attrs.field(factory=dict)
     stack: ExitStack = attrs.field(factory=ExitStack)
     execution: Execution | None = None
@@ -252,7 +253,7 @@ class Growth:
 
     def mark(self, name: str, runs: Iterable[int], values: Iterable[int]) -> None:
         """Remember what is known of some runs, to be recorded with the next commit."""
-        self.unwritten.setdefault(name, {}).update(zip(runs, values, strict=True))
+        self.unwritten[name].update(zip(runs, values, strict=True))
 
     def write_marks(self) -> None:
         """Record what was remembered."""

@@ -191,10 +191,11 @@ class Steady:
 
     def add(self, point: Point) -> None:
         """Have a new run at this point; it is recorded before its results are."""
-        run = self.growth.n
-        self.growth.n += 1
-        self.growth.progress.total += 1
-        self.growth.mark(ASKED, [run], [self.heard])
+        growth = self.growth
+        run = growth.n
+        growth.n += 1
+        growth.progress.total += 1
+        growth.unwritten[ASKED][run] = self.heard
         self.unwritten.append((run, point))
         self.under_way[run] = point
         self.waiting.append(run)
@@ -204,7 +205,7 @@ class Steady:
     def tell(self, run: int, results: Results) -> None:
         """Tell the sampler what a point gave, and remember the how many-th answer it is."""
         point = self.under_way.pop(run)
-        self.growth.mark(TOLD, [run], [self.conversation.told])
+        self.growth.unwritten[TOLD][run] = self.conversation.told
         self.conversation.told += 1
         self.theirs(self.sampler.tell, point, results)
 
@@ -365,7 +366,7 @@ class Steady:
         for run in runs.tolist() if learn is not None else ():
             point, results = heard[run]
             if results is not None and run not in self.stopped:
-                self.growth.mark(TOLD, [run], [self.conversation.told])
+                self.growth.unwritten[TOLD][run] = self.conversation.told
                 self.conversation.told += 1
                 self.theirs(learn, point, results)
                 self.check_mistake()
@@ -430,9 +431,14 @@ def _results(batch: Batch) -> list[dict[str, Any]]:
     columns = {**batch.parameters, **batch.results}
     values = {name: decode(owned(column)) for name, column in columns.items()}
     return [
-        {name: revived(v[row], loaded) for name, v in values.items() if v[row] is not ABSENT}
+        {name: _alive(v[row]) for name, v in values.items() if v[row] is not ABSENT}
         for row in range(len(batch.runs))
     ]
+
+
+def _alive(value: Any) -> Any:
+    """A value as the run gave it."""
+    return value if type(value) in _PLAIN else revived(value, loaded)
 
 
 def learn_from(recorded: Recorded, learn: Callable[[Any, Any], None]) -> int:

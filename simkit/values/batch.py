@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import attrs
@@ -137,7 +138,8 @@ class Batch:
         return max(8 * len(self.runs), *(column.nbytes for column in columns), 0)
 
 
-_fields = operator.attrgetter(*(field.name for field in attrs.fields(Batch)))
+_NAMES = tuple(field.name for field in attrs.fields(Batch))
+_fields = operator.attrgetter(*_NAMES)
 
 
 def discard(batch: Batch) -> None:
@@ -159,40 +161,40 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
     def one_column(parts: Sequence[Column]) -> Column:
         return concatenated(parts) if order is None else concatenated(parts).take(order)
 
-    def columns(of: Callable[[Batch], Mapping[str, Column]]) -> dict[str, Column]:
-        names = dict.fromkeys(name for batch in batches for name in of(batch))
-        if not names:
-            return {}
+    def columns(each: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
+        names = dict.fromkeys(chain.from_iterable(each))
+        if len({*map(frozenset, each)}) == 1:
+            return {name: one_column([one[name] for one in each]) for name in names}
         nothing = [Column(len(batch.runs), ()) for batch in batches]
         return {
-            name: one_column([of(b).get(name, none) for b, none in zip(batches, nothing, strict=True)])
+            name: one_column([one.get(name, none) for one, none in zip(each, nothing, strict=True)])
             for name in names
         }
 
-    def texts(of: Callable[[Batch], Mapping[int, str]]) -> dict[int, str]:
-        return {run: text for batch in batches for run, text in of(batch).items()}
+    def texts(each: Sequence[Mapping[int, str]]) -> dict[int, str]:
+        return {run: text for one in each if one for run, text in one.items()}
 
     def workers() -> Array:
-        if all(len(batch.runs) == 1 for batch in batches):
+        if len(runs) == len(batches):
             return ordered([np.array([int(batch.worker) for batch in batches])])
         return ordered([np.broadcast_to(batch.worker, len(batch.runs)) for batch in batches])
 
-    seeds = [batch.seeds for batch in batches if batch.seeds is not None]
+    each = dict(zip(_NAMES, zip(*map(_fields, batches), strict=True), strict=True))
+    seeds = [one for one in each["seeds"] if one is not None]
     names = ("notes", "files", "commands", "again", "warnings", "heard", "readings")
-    lists: dict[str, Any] = {
-        name: tuple(one for batch in batches for one in getattr(batch, name)) for name in names
-    }
+    lists: dict[str, Any] = {name: tuple(chain.from_iterable(each[name])) for name in names}
     return Batch(
         ordered([runs]),
-        ordered([batch.status for batch in batches]),
-        ordered([batch.started for batch in batches]),
-        ordered([batch.seconds for batch in batches]),
-        columns(lambda batch: batch.parameters),
-        columns(lambda batch: batch.results),
+        ordered(each["status"]),
+        ordered(each["started"]),
+        ordered(each["seconds"]),
+        columns(each["parameters"]),
+        columns(each["results"]),
         ordered(seeds) if len(seeds) == len(batches) else None,
-        texts(lambda batch: batch.errors),
-        texts(lambda batch: batch.logs),
+        texts(each["errors"]),
+        texts(each["logs"]),
         worker=workers(),
+        nbytes=sum(each["nbytes"]),
         **lists,
     )
 

@@ -325,6 +325,8 @@ def concatenated(columns: Sequence[Column]) -> Column:
     """The rows of all columns, one column's after the other's; values of one type lie together."""
     wholes = [column.whole for column in columns if column.n]
     nodes = [node for node in wholes if node is not None]
+    if len(nodes) == len(wholes) and (arrays := _numbers(nodes)):
+        return whole_column(Leaf(nodes[0].type, np.concatenate(arrays, dtype=arrays[0].dtype)))
     if len(nodes) == len(wholes) and len(set(map(_kind, nodes))) == 1:
         return whole_column(_end_to_end(nodes))
     starts = np.cumsum([0, *(column.n for column in columns)])
@@ -358,6 +360,18 @@ def united(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:
         order = np.argsort(rows)
         rows, column = rows[order], column.take(order)
     return column if len(rows) == n else column.spread(n, rows)
+
+
+_NUMBERS = {"bool", "int", "float", "complex"}
+
+
+def _numbers(nodes: Sequence[Node]) -> list[Array]:
+    """The arrays of nodes that hold numbers of one type, as those of many short runs do; else none."""
+    leaves = [node for node in nodes if isinstance(node, Leaf)]
+    arrays = [leaf.rows for leaf in leaves if isinstance(leaf.rows, np.ndarray)]
+    kinds = {leaf.type for leaf in leaves}
+    is_one = len(kinds) == len({array.dtype for array in arrays}) == 1 and kinds <= _NUMBERS
+    return arrays if is_one and len(arrays) == len(nodes) else []
 
 
 def _kind(node: Node) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import owner
 
 import simkit.inject.baseline
 import simkit.inject.injector
@@ -117,7 +118,7 @@ def main() -> None:
     costs = {}
     for function in (returned, mapping, added, drawn, vectorized):
         costs[function.__name__] = round(between(partial(executed, function)) / per_run, 2)
-    print(json.dumps(costs))
+    print(json.dumps({**costs, "asked": round(owner.cost(counted) / per_run, 2)}))
 
 
 if __name__ == "__main__":

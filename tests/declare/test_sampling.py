@@ -251,6 +251,11 @@ def error(make) -> str:
             """x=(0, inf) is not finite
     give finite ends, or a distribution such as x=scipy.stats.Normal(mu=0, sigma=1)""",
         ),
+        (
+            (-1e308, 1e308),
+            """x=(-1e+308, 1e+308) is too wide: high - low overflows
+    give ends whose difference is a finite number""",
+        ),
         ([], "x=[] leaves nothing to choose from"),
         (stats.Normal, "x=Normal is a class of distributions: give one of them, as in x=Normal(…)"),
         (stats.norm(0, -1), "x=norm(0, -1) can't be drawn from: its median is nan"),

@@ -59,29 +59,32 @@ class Worker:
     doomed: tuple[float, float] | None = None  # run and start of the one that took too long
     is_over: bool = False  # it was told to end
     is_single: bool = False  # it executes one run
+    capacity: int = 0  # how many portions it may hold
 
     @property
     def connection(self) -> Connection:
         """The pipe to it."""
         return self.receiver.connection  # type: ignore[no-any-return]
 
-    @property
-    def capacity(self) -> int:
-        """How many portions it may hold: a second one only where waiting for it would cost."""
+    def measure(self) -> None:
+        """Find how many portions it may hold now: a second one only where waiting for it would cost."""
         most = 2 if self.seconds < _SHORT and not self.is_single else 1
-        return most if self.process and not self.is_over else 0
+        self.capacity = most if self.process and not self.is_over else 0
 
     def give(self, portion: Portion) -> None:
         """Hand it a portion, at once or when it has nothing else to do."""
         self.flight.append(portion)
-        self.unsent = self.sender.frames(packed(portion), shared=True)
-        if len(self.flight) == 1 or sum(map(len, self.unsent)) <= _ADVANCE:
-            self.send()
+        frames = self.sender.frames(packed(portion), shared=True)
+        if len(self.flight) == 1 or sum(map(len, frames)) <= _ADVANCE:
+            self._send(frames)
+        else:
+            self.unsent = frames
 
     def send(self) -> None:
         """Send what is not sent yet."""
-        self._send(self.unsent)
-        self.unsent = ()
+        if self.unsent:
+            self._send(self.unsent)
+            self.unsent = ()
 
     def answer(self, said: Checkpoint | RunReport) -> None:
         """Say that a checkpoint is committed, or whether a run shall stop: it waits for that."""
@@ -264,12 +267,15 @@ class Pool:
 
     def _feed(self, feed: Feed) -> None:
         """Hand out portions as long as some worker takes one, first to whoever will need it first."""
-        while hungry := [w for w in self.workers.values() if len(w.flight) < w.capacity]:
-            worker = min(hungry, key=lambda w: (len(w.flight), w.beat[BEGAN]))
+        hungry = [worker for worker in self.workers.values() if len(worker.flight) < worker.capacity]
+        while hungry:
+            worker = hungry[0] if len(hungry) == 1 else min(hungry, key=_need)
             portion = feed.take(worker.pace.size)
             if portion is None:
                 return
             worker.give(portion)
+            if len(worker.flight) == worker.capacity:
+                hungry.remove(worker)
 
     def _stop_slow(self) -> None:
         """Kill workers whose run takes too long; `_lost` finds out which run it was in when it died."""
@@ -283,9 +289,11 @@ class Pool:
 
     def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | RunReport | None:
         try:
-            answer: Answer = worker.receiver.receive()
+            answer: Answer | tuple[Batch, float] = worker.receiver.receive()
         except (EOFError, OSError):
             return self._lost(worker, feed)
+        if isinstance(answer, tuple):
+            return self._take(worker, feed, *answer)
         if answer.bug:
             raise RuntimeError(answer.bug)
         if worker.is_over:
@@ -296,22 +304,27 @@ class Pool:
             raise SimkitError(msg)
         if answer.said is not None:
             return answer.said
-        if answer.batch is None:
-            worker.process = answer.process
-            return None
+        worker.process = answer.process
+        worker.measure()
+        return None
+
+    def _take(self, worker: Worker, feed: Feed, batch: Batch, seconds: float) -> Batch | None:
+        """A worker has come to the end of its first portion."""
         worker.send()
-        executed = len(answer.batch.runs)
+        executed = len(batch.runs)
         feed.put_back(worker.flight.pop(0), executed)
-        worker.seconds = answer.seconds
+        worker.seconds = seconds
+        worker.measure()
         if self.isolate:
             self._dismiss(worker)
         else:
-            worker.pace.heard(executed, answer.seconds, answer.nbytes)
-        return answer.batch if executed else None
+            worker.pace.heard(executed, seconds, batch.nbytes)
+        return batch if executed else None
 
     def _dismiss(self, worker: Worker) -> None:
         """Let a worker end; its connection closes when it has torn down its fixtures."""
         worker.is_over = True
+        worker.measure()
         try:
             worker.sender.send(None)
         except OSError:
@@ -403,12 +416,19 @@ class Pool:
         try:
             while worker.connection.poll(_TEARDOWN):
                 answer = worker.receiver.receive()
-                if answer.batch is None and answer.said is None and worker.process:
-                    return str(answer.problem)
+                if not isinstance(answer, Answer) or answer.said is not None:
+                    continue  # of a run that was still under way
+                if worker.process:
+                    return answer.problem
                 worker.process = answer.process
         except (EOFError, OSError):
             pass
         return ""
+
+
+def _need(worker: Worker) -> tuple[int, float]:
+    """Whoever has the least is the first to need more."""
+    return len(worker.flight), worker.beat[BEGAN]
 
 
 def is_small(batch: Batch) -> bool:

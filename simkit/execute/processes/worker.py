@@ -11,6 +11,7 @@ import gc
 import mmap
 import os
 import pickle
+import struct
 import sys
 import tempfile
 import time
@@ -226,11 +227,14 @@ def unpacked(message: Any) -> Portion:
     return Portion(_unpack_runs(runs), points, restorable, memory, stops)
 
 
+_CONSECUTIVE = struct.Struct("=3q")
+
+
 def _pack_runs(runs: Index) -> bytes:
     """Run numbers, short where they are consecutive."""
     first, last = int(runs[0]), int(runs[-1])
     if last - first + 1 == len(runs):
-        return np.array([1, first, last + 1], np.int64).tobytes()
+        return _CONSECUTIVE.pack(1, first, last + 1)
     return np.concatenate([[0], runs]).astype(np.int64).tobytes()
 
 
@@ -241,19 +245,12 @@ def _unpack_runs(data: bytes) -> Index:
 
 @attrs.frozen
 class Answer:
-    """A worker's message: that it has started, a batch and how long it took, what a run said, or what went wrong."""
+    """A worker's message beside a batch and its seconds: that it has started, what a run said, or what went wrong."""
 
-    batch: Any = None
-    seconds: float = 0.0
-    nbytes: int = 0
     problem: str = ""
     bug: str = ""
     said: Checkpoint | RunReport | None = None
     process: int = 0
-
-    def __reduce__(self) -> Any:
-        rest = (self.problem, self.bug, self.said, self.process)
-        return Answer, (self.batch, self.seconds, self.nbytes, *(rest if any(rest) else ()))
 
 
 @attrs.frozen
@@ -327,7 +324,7 @@ def _serve(
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()
-        sender.send(Answer(batch, time.perf_counter() - start, batch.nbytes), shared=True)
+        sender.send((batch, time.perf_counter() - start), shared=True)
 
 
 def _close_input() -> None:

@@ -195,9 +195,10 @@ class TransactionalFile:
 
     def write(self, buffer: Any) -> int:
         """Write at the position; never fails, see the module."""
-        self._check_own()
         view = memoryview(buffer).cast("B")
         start, size = self._position, len(view)
+        if start + size > self._committed_end:  # what lies before stays in memory until the commit
+            self._check_own()
         inside = max(0, min(size, self._committed_end - start))
         if inside:
             self._write_pages(view[:inside], start)
@@ -209,8 +210,7 @@ class TransactionalFile:
             except OSError as error:
                 self._give_up(error)
                 self._write_pages(view[inside:], start + inside)
-        self._position = start + size
-        self._end = max(self._end, self._position)
+        self._position, self._end = start + size, max(self._end, start + size)
         return size
 
     def _note(self, view: memoryview, start: int) -> None:
@@ -235,6 +235,7 @@ class TransactionalFile:
             offset += count
 
     def _page_from_file(self, number: int) -> bytearray:
+        self._check_own()
         try:
             self._check(number * PAGE, (number + 1) * PAGE)
         except Damaged:
@@ -243,8 +244,7 @@ class TransactionalFile:
         page = bytearray(PAGE)
         got = read_at(self._fd, memoryview(page)[:known], number * PAGE)
         page[got:known] = bytes(known - got)
-        self._before[number] = bytes(page)
-        self._pages[number] = page
+        self._before[number], self._pages[number] = bytes(page), page
         return page
 
     def _check_own(self) -> None:

@@ -9,6 +9,14 @@ import numpy as np
 import pytest
 from faulty import FAULTS
 
+from simkit import explore, fixture
+from simkit.collect.collection import plan_of
+from simkit.execute.agenda import Worklist
+from simkit.execute.engine import processes
+from simkit.execute.job import Job
+from simkit.inject.provide import shared_values
+from simkit.values.batch import Batch
+
 STATUS = {20: "failed", 37: "crashed", 60: "crashed", 90: "crashed", 120: "crashed", 150: "failed"}
 
 
@@ -90,3 +98,24 @@ def test_two_workers_run_at_the_same_time(project):
     traj = project.open("pair-001")
     assert len(set(traj["result"])) == 2
     assert len({os.getpid(), *traj["result"].tolist()}) == 3
+
+
+@fixture(scope="experiment")
+def stuck():
+    yield 1.0
+    raise ValueError("it does not open")
+
+
+def held(x, stuck):
+    return x * stuck
+
+
+def test_what_goes_wrong_in_the_end_is_told_although_a_batch_came_that_nobody_waited_for():
+    plan, _ = plan_of(held, explore(x=[1.0, 2.0]), {})
+    engine = processes(Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)), 1)
+    batches = engine.run(Worklist(range(2), plan.space.at), lambda: False)
+    first = next(batch for batch in batches if isinstance(batch, Batch))
+    assert first.runs.tolist() == [0]  # the worker has the second run by now
+    batches.close()
+    (problem,) = engine.close().problems
+    assert "ValueError: it does not open" in problem
