@@ -58,6 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--signals", type=int, default=24, help="how many signals in tests/faults/test_signals.py"
     )
+    group.addoption(
+        "--deaths", type=int, default=3, help="how many processes of engines are killed in tests/execute"
+    )
     group.addoption("--cuts", type=int, default=24, help="how many power cuts in tests/faults/test_power.py")
 
 

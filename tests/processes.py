@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,24 @@ def wrong_values(trajectory: simkit.Trajectory, reference: simkit.Trajectory) ->
     if trajectory.seeds is not None and reference.seeds is not None and done:
         wrong += [f"seed[{i}]" for i in done if trajectory.seeds[i] != reference.seeds[i]]
     return wrong
+
+
+def kill_all(processes: Sequence[int]) -> None:
+    """Kill these processes, those that end meanwhile included."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def guards_below(processes: Sequence[int]) -> list[int]:
+    """The guarded children that these processes started."""
+    own = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
+            words = (entry / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if parent in processes and any("simkit.execute.warden" in word for word in words):
+            own.append(int(entry.name))
+    return own

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from processes import alive, wrong_values
+from processes import alive, guards_below, kill_all, wrong_values
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
+from simkit.declare.external import descendants
 from simkit.declare.space import product
 from simkit.errors import SimkitError
 from simkit.execute import dask
@@ -37,8 +37,11 @@ def test_a_cluster_on_this_machine_passes_the_public_checks(check, cluster, tmp_
     check(lambda job: Futures(job, cluster, folder=tmp_path))
 
 
-def test_dasks_processes_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_path):
-    """Workers in one study, the scheduler in the next, whose workers follow; then nothing."""
+def test_dasks_processes_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_path, pytestconfig):
+    """A worker in one study, a pool in the next, then the scheduler, whose workers follow; then nothing.
+
+    ``--deaths 60`` is the long version: 20 rounds.
+    """
 
     def slow(x):
         import time
@@ -47,26 +50,32 @@ def test_dasks_processes_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_pa
         return x
 
     space = product(x=range(200))
-    for victim in ("worker", "scheduler", "nobody"):
+    rounds = max(1, pytestconfig.getoption("--deaths") // 3)
+    for victim in (*("worker", "pool", "scheduler") * rounds, "nobody"):
         status, errors, killed = {}, {}, []
         engine = Futures(job_of(slow, space), cluster, folder=tmp_path)
         for batch in executed(engine, Worklist(range(200), space.at)):
             status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
             errors.update(batch.errors)
             if len(status) > 50 and not killed and victim != "nobody":
-                killed.append(one_of(victim, cluster))
-                os.kill(killed[0], signal.SIGKILL)
+                killed += processes_of(victim, cluster)
+                kill_all(killed)
         assert not engine.close().problems
+        assert (victim == "nobody") != bool(killed)
         assert errors == {}
         assert status == dict.fromkeys(range(200), Status.DONE)
 
 
-def one_of(victim, cluster):
-    """The process number of a Dask worker, or of the scheduler's process."""
+def processes_of(victim, cluster):
+    """The process of a Dask worker, all those of a guarded child, or the scheduler's."""
     client = cluster.pooled.executor._client
+    if victim == "scheduler":
+        return [client.run_on_scheduler(os.getpid)]
+    workers = list(client.run(os.getpid).values())
     if victim == "worker":
-        return next(iter(client.run(os.getpid).values()))
-    return client.run_on_scheduler(os.getpid)
+        return workers[:1]
+    guard = guards_below(workers)[0]
+    return [guard, *descendants(guard)]
 
 
 STUDY = """

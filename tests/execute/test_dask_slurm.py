@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tomllib
 from importlib.util import find_spec
 
 import pytest
 from processes import wrong_values
+
+from simkit.execute import dask
+from simkit.execute.futures import Futures
+from simkit.testing import engines
 
 
 def slurm(*command):
@@ -48,6 +53,20 @@ CONFIG = """
     job_name = "simkit-test"
     jobs = 2
 """
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jobs")
+    table = {**tomllib.loads(CONFIG)["tool"]["simkit"]["engines"]["slurm"], "job_name": "simkit-checks"}
+    transport = dask.scheduled("slurm", 1, table, folder)
+    yield transport
+    transport.close()
+
+
+@pytest.mark.parametrize("check", [*engines.CHECKS, *engines.SUPERVISED])
+def test_jobs_pass_the_public_checks(check, cluster, tmp_path):
+    check(lambda job: Futures(job, cluster, folder=tmp_path))
 
 
 def test_jobs_execute_a_study_and_one_that_is_cancelled_costs_no_run(project):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import wrong_values
+from processes import guards_below, kill_all, wrong_values
 
 import simkit
+from simkit.declare.external import descendants
 from simkit.declare.space import product
 from simkit.errors import SimkitError
 from simkit.execute.agenda import Worklist
@@ -95,23 +96,9 @@ def outcome(engine, n, space, hear=lambda batch: None):
     return status, errors
 
 
-def guards_below(process):
-    """The guarded children that a process and its children started."""
-    own = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
-            words = (entry / "cmdline").read_text().split("\0")
-        except OSError:
-            continue
-        if parent in process and any("simkit.execute.warden" in word for word in words):
-            own.append(int(entry.name))
-    return own
-
-
-@pytest.mark.parametrize("victim", ["guard", "worker"])
-def test_a_killed_guard_or_worker_costs_no_run(victim, tmp_path):
-    """Each time at another moment."""
+@pytest.mark.parametrize("victim", ["guard", "pool", "worker"])
+def test_a_killed_guard_pool_or_worker_costs_no_run(victim, tmp_path, pytestconfig):
+    """Each time at another moment, three times a study; ``--deaths 20`` is the long version: seven studies."""
 
     def slow(x):
         import time
@@ -120,24 +107,27 @@ def test_a_killed_guard_or_worker_costs_no_run(victim, tmp_path):
         return x
 
     transport, pools = renewable(tmp_path)
-    space, killed = product(x=range(300)), []
+    space, killed, before = product(x=range(300)), [], 0
 
     def kill(status):
-        if len(status) > 60 * (len(killed) + 1) and len(killed) < 3:
+        number = len(killed) - before
+        if len(status) > 60 * (number + 1) and number < 3:
             workers = list(pools[-1]._processes)
-            victims = guards_below(workers) if victim == "guard" else workers
+            victims = workers if victim == "worker" else guards_below(workers)
             if victims:
-                os.kill(victims[0], signal.SIGKILL)
                 killed.append(victims[0])
+                kill_all([victims[0], *(descendants(victims[0]) if victim == "pool" else ())])
 
     try:
-        status, errors = outcome(Futures(job_of(slow, space), transport, folder=tmp_path), 300, space, kill)
+        for before in range(0, pytestconfig.getoption("--deaths"), 3):
+            engine = Futures(job_of(slow, space), transport, folder=tmp_path)
+            status, errors = outcome(engine, 300, space, kill)
+            assert len(killed) == before + 3
+            assert errors == {}
+            assert status == dict.fromkeys(range(300), Status.DONE)
     finally:
         transport.close()
-    assert len(killed) == 3
-    assert errors == {}
-    assert status == dict.fromkeys(range(300), Status.DONE)
-    assert len(pools) == (1 if victim == "guard" else 4)
+    assert len(pools) == (1 + len(killed) if victim == "worker" else 1)
 
 
 def test_a_run_that_kills_its_guard_is_found(tmp_path, pool):
