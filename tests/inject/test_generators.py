@@ -21,7 +21,7 @@ import os, random, signal
 import numpy as np
 
 def killed(x):
-    if x == 6 and os.path.exists("kill"):
+    if x == 8 and os.path.exists("kill"):
         os.remove("kill")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,6 +54,7 @@ import random
 import numpy as np
 import helper
 from helper import Noise, draw, stepped
+from scipy import stats
 from simkit import experiment, fixture, parameter, product
 
 R = np.random.default_rng(42)
@@ -85,11 +86,17 @@ def drawn():
 def varying(x):
     return np.random.rand()
 
+FROZEN = stats.norm(0, 2)
+OWN = stats.expon(scale=2)
+OWN.random_state = np.random.default_rng(9)
+
 @experiment
-@product(x=range(9))
-def kinds(x, rng, seed, random_state, constant, handed, network, noise, drawn, varying):
+@(product(x=range(4)).repeat(2) + product(x=[8]))
+def kinds(x, run, rng, seed, random_state, constant, handed, network, noise, drawn, varying):
     helper.killed(x)
     return {
+        "scipy": stats.gamma(2).rvs(), "frozen": FROZEN.rvs(), "owned": OWN.rvs(),
+        "given": stats.uniform.rvs(random_state=R), "small": stats.uniform.rvs(random_state=random_state),
         "rng": rng.random(), "state": random_state / 2**32, "own": np.random.default_rng(seed + 1).random(),
         "numpy": np.random.rand(), "python": random.random(), "gauss": random.gauss(0, 1),
         "normal": np.random.normal(), "module": R.random(), "unseeded": UNSEEDED.random(),
@@ -102,6 +109,38 @@ def kinds(x, rng, seed, random_state, constant, handed, network, noise, drawn, v
         "network": network, "noise": noise,
     }
 """
+SPIKING = """
+import helper
+from brian2 import Network, NeuronGroup, PoissonGroup, Hz, StateMonitor, ms, prefs, rand
+from simkit import experiment, product
+
+prefs.codegen.target = "numpy"
+
+@experiment
+@product(x=range(9))
+def kinds(x):
+    helper.killed(x)
+    still = NeuronGroup(3, "v : 1")
+    still.v = "rand()"
+    noisy = NeuronGroup(3, "dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1", method="euler")
+    Network(still, noisy).run(0.2 * ms)
+    return {**{f"initial{i}": still.v[i] for i in range(3)}, "noise": noisy.v[0], "function": float(rand())}
+"""
+TOGETHER = """
+import helper
+import numpy as np
+from simkit import experiment, product
+
+@experiment(vectorized=2)
+@product(x=range(9))
+def kinds(x, seed, random_state):
+    for one in x:
+        helper.killed(one)
+    return {
+        "own": np.array([np.random.default_rng(one).random() for one in seed]),
+        "legacy": np.array([np.random.RandomState(one).rand() for one in random_state]),
+    }
+"""
 WAYS = (
     ["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"],
 )  # fmt: skip
@@ -109,25 +148,20 @@ SHARED = ("network", "noise", "constant")
 
 
 def columns(project, name):
+    """All that was drawn, by name."""
     with project.open(name) as traj:
-        constant = {"constant": traj.parameters.constant.tolist(), "varying": values(traj, "varying")}
-        return {key: values(traj, key) for key in traj.results} | constant
+        names = [key for key in (*traj.results, *traj.parameters) if key not in traj.explored]
+        return {key: np.asarray(traj[key]).tolist() for key in names}
 
 
-def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
-    project.file("helper.py", HELPER)
-    project.file("sim_kinds.py", KINDS)
+def drawn_everywhere(project):
+    """What the study ``kinds`` drew, the same wherever and in whichever parts its nine runs are executed."""
     for way in WAYS:
         result = project.ok("--fresh", "--seed", "8", *way)
         assert "warning" not in result.out, result.out
     first = columns(project, "kinds-001")
-    assert "seeded for each run from its seed: " in result.out
     for number in range(1, len(WAYS)):
         assert columns(project, f"kinds-{number + 1:03}") == first, WAYS[number]
-    own = {name: column for name, column in first.items() if name not in SHARED}
-    drawn = [value for column in own.values() for value in column]
-    assert len(set(drawn)) == len(drawn), "two generators, or two runs, drew the same"
-    assert not set(np.ravel(first["constant"])) & set(drawn)
     # In parts, one run alone, and the rest later: the same numbers.
     project.ok("--seed", "8", "--fresh", "sim_kinds.py::kinds[4]", "-n", "1")
     project.ok("--seed", "8", "-n", "2")
@@ -145,6 +179,28 @@ def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
     assert columns(project, "whole") == first
     verified = project.simkit("verify", "results/whole.h5")
     assert verified.code == 0, verified.out
+    assert "9 runs the same" in verified.out
+    return first, result.out
+
+
+def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
+    project.file("helper.py", HELPER)
+    project.file("sim_kinds.py", KINDS)
+    first, out = drawn_everywhere(project)
+    assert "seeded for each run from its seed: " in out
+    own = {name: column for name, column in first.items() if name not in SHARED}
+    drawn = [value for column in own.values() for value in column]
+    assert len(set(drawn)) == len(drawn), "two generators, or two runs, drew the same"
+    assert not set(np.ravel(first["constant"])) & set(drawn)
+
+
+@pytest.mark.parametrize("text", [SPIKING, TOGETHER], ids=["brian2", "vectorized"])
+def test_other_libraries_and_calls_draw_the_same_everywhere_and_nothing_twice(project, text):
+    project.file("helper.py", HELPER)
+    project.file("sim_kinds.py", text)
+    first, _ = drawn_everywhere(project)
+    drawn = [value for column in first.values() for value in column]
+    assert len(set(drawn)) == len(drawn) >= 18
 
 
 DRAWS = """
