@@ -28,10 +28,10 @@ class SimkitError(Exception):
     Examples
     --------
     >>> try:
-    ...     simkit.open("no-such-file.h5")
+    ...     simkit.open("results/no-such-file.h5")
     ... except SimkitError as error:
     ...     print(error, error.exit_code)
-    no such file: no-such-file.h5 4
+    no such file: results/no-such-file.h5 4
     """
 
     exit_code = 4

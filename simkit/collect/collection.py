@@ -420,7 +420,8 @@ def candidate_of(function: Callable[..., Any]) -> tuple[Candidate, Settings]:
     if not inspect.isfunction(function):
         msg = f"{caller()}: an experiment is a function, not {function!r}"
         raise SimkitError(msg)
-    module = sys.modules.get(function.__module__) or ModuleType(function.__module__)
+    name = str(function.__module__)  # None where it was made by exec with names of its own
+    module = sys.modules.get(name) or ModuleType(name)
     file = function.__globals__.get("__file__")
     path = Path(os.path.abspath(file)) if isinstance(file, str) else Path.cwd() / NOTEBOOK
     settings = load_settings(find_rootdir([path if path.exists() else Path.cwd()]))

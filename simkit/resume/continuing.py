@@ -340,7 +340,7 @@ def _next(
     slot = following(settings.results, plan.name, settings.output, shards=is_set)
     if empty is not None and settings.output is None and not is_set and discard(empty):
         slot = empty
-    remarks = () if differing is None else _remarks(*differing[:2], settings)
+    remarks = () if differing is None else _remarks(plan, *differing[:2], settings)
     return Continuation(
         slot, _root(plan, settings), fresh_points(plan.space), {}, remarks=remarks, is_set=is_set
     )
@@ -394,9 +394,11 @@ def _remark(slot: Slot, found: Mismatch) -> str:
     return f"{shown_path(slot.path)} is not continued: {'; '.join(found.words)}"
 
 
-def _remarks(slot: Slot, found: Mismatch, settings: Settings) -> tuple[str, ...]:
-    """Why it is not continued, and what would; a script is not told what it gave itself."""
-    if not (settings.is_typed or found.code or found.inputs):
+def _remarks(plan: Plan, slot: Slot, found: Mismatch, settings: Settings) -> tuple[str, ...]:
+    """Why it is not continued, and what would; a script is not told what it gave itself, such as another lambda."""
+    function = plan.function
+    is_made = "<" in function.__qualname__ or function.__code__.co_filename == "<string>"  # by exec
+    if not settings.is_typed and (is_made or not (found.code or found.inputs)):
         return ()
     return ("\n".join([_remark(slot, found), *_ways(slot, settings)[: found.is_bridgeable]]),)
 

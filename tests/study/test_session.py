@@ -247,3 +247,22 @@ def test_more_than_a_minute_of_a_script_s_runs_is_not_set_aside_for_a_change_of_
         "    keep its done runs and go on:  into='results/f-001.h5'\n"
         "    begin the next trajectory:     fresh=True\n"
     )
+
+
+def test_a_script_is_not_told_of_functions_that_it_made_itself(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+
+    def factory(k):
+        return lambda x: k * x
+
+    def executed(code):
+        exec(code, names := {})
+        return names["other"]
+
+    codes = "def other(x): return x", "def other(x): return 2 * x"
+    pairs = [map(executed, codes), map(factory, (1, 2)), (lambda x: x, lambda x: 2 * x)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pair in pairs:
+            columns = [simkit.run(each, product(x=[1, 2]))["result"].tolist() for each in pair]
+            assert columns == [[1, 2], [2, 4]]
