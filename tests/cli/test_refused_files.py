@@ -129,8 +129,7 @@ OTHERS = {
     ("watch", "a pipe"): 5,
     ("list", "a folder"): 5,
     **{("verify the file", kind): 1 for kind in (*DAMAGED, "without its first page")},
-    **{("go on", kind): 0 for kind in ("cut to nothing", "not there", "another program's")},
-    **{("go on", kind): 0 for kind in ("a link to nothing", "a link to itself")},
+    **{("go on", kind): 0 for kind in ("cut to nothing", "not there", "another program's", "a link to nothing")},
 }  # fmt: skip
 
 

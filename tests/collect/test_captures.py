@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -26,6 +27,27 @@ def values(function):
     found = traj["r"].tolist()
     traj.close()
     return found
+
+
+@pytest.fixture
+def load(study):
+    """Load a file of a study; what it opens is closed at the end, or another test would be told of it."""
+    modules = []
+
+    def loaded(source):
+        study.write("sim_a.py", HEAD + source)
+        modules.append(study.module("sim_a.py"))
+        return modules[-1]
+
+    yield loaded
+    for module in modules:
+        kept = getattr(vars(module).get("f"), "__defaults__", None) or ()
+        for one in [
+            *vars(module).values(),
+            *(item for each in kept if isinstance(each, list) for item in each),
+        ]:
+            if isinstance(one, io.IOBase):
+                one.close()
 
 
 def files(study):
@@ -94,20 +116,18 @@ MADE = {
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_each_gets_its_own_results(study, monkeypatch, kind):
+def test_each_gets_its_own_results(load, monkeypatch, kind):
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.setenv("K", "0")
-    study.write("sim_a.py", HEAD + MADE[kind])
-    make = study.module("sim_a.py").f
+    make = load(MADE[kind]).f
     assert [values(make(k)) for k in (3, 5, 3)] == [[3, 6], [5, 10], [3, 6]]
 
 
 @pytest.mark.parametrize("kind", [k for k in MADE if k != "executed text"])
-def test_the_same_value_continues_its_file(study, monkeypatch, kind):
+def test_the_same_value_continues_its_file(study, load, monkeypatch, kind):
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.setenv("K", "0")
-    study.write("sim_a.py", HEAD + MADE[kind])
-    make = study.module("sim_a.py").f
+    make = load(MADE[kind]).f
     assert [values(make(3)) for _ in range(2)] == [[3, 6], [3, 6]]
     assert files(study) == 1
 
@@ -132,9 +152,8 @@ NO_INPUT = {
 
 
 @pytest.mark.parametrize("kind", NO_INPUT)
-def test_what_runs_themselves_leave_is_no_input(study, kind):
-    study.write("sim_a.py", HEAD + NO_INPUT[kind])
-    module = study.module("sim_a.py")
+def test_what_runs_themselves_leave_is_no_input(study, load, kind):
+    module = load(NO_INPUT[kind])
     assert [values(module.g) for _ in range(2)] == [[1, 2], [1, 2]]
     module.k = 7
     assert values(module.g) == [1, 2]
@@ -152,9 +171,8 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
-def test_what_can_not_be_compared_starts_anew_and_says_so(study, kind):
-    study.write("sim_a.py", HEAD + UNKNOWN[kind])
-    make, what = study.module("sim_a.py").f, re.escape(kind.partition(",")[0])
+def test_what_can_not_be_compared_starts_anew_and_says_so(study, load, kind):
+    make, what = load(UNKNOWN[kind]).f, re.escape(kind.partition(",")[0])
     for k in (3, 5):
         with pytest.warns(UserWarning, match=f"g depends on what can't be compared.*: {what}"):
             traj = simkit.run(make(k), explore(x=[1, 2]))
@@ -163,10 +181,9 @@ def test_what_can_not_be_compared_starts_anew_and_says_so(study, kind):
     assert files(study) == 2
 
 
-def test_objects_that_hold_each_other_a_thousand_deep_start_anew(study):
+def test_objects_that_hold_each_other_a_thousand_deep_start_anew(load):
     text = "def f(k):\n    chain = [k]\n    for _ in range(1000):\n        chain = [chain]\n    def g(x):\n        one = chain\n        while type(one) is list:\n            one = one[0]\n        return {'r': x * one}\n    return g\n"  # fmt: skip
-    study.write("sim_a.py", HEAD + text)
-    make = study.module("sim_a.py").f
+    make = load(text).f
     assert [values(make(k)) for k in (3, 5)] == [[3, 6], [5, 10]]
 
 
