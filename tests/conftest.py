@@ -175,6 +175,10 @@ class Project:
         """Whether all these files are there."""
         return all((self.path / name).exists() for name in names)
 
+    def text(self, name: str) -> str:
+        """What a file says; nothing as long as nobody has written it, though it may be there."""
+        return (self.path / name).read_text() if self.has(name) else ""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:

@@ -55,8 +55,8 @@ def temp(tmp_path, monkeypatch):
 def test_a_study_that_was_killed_with_all_its_processes(project: Project, temp, way):
     project.file("sim_working.py", WORKING)
     with project.under_way(*way) as process:
-        project.until(lambda: project.has("busy") and (project.path / "busy").read_text().count(" "))
-        nursery, worker = map(int, (project.path / "busy").read_text().split())
+        project.until(lambda: " " in project.text("busy"))
+        nursery, worker = map(int, project.text("busy").split())
         started = alive(process.pid, project.path)
         if way != ["-n", "0"]:
             os.kill(nursery, signal.SIGKILL)

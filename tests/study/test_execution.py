@@ -59,10 +59,10 @@ def test_one_signal_finishes_what_runs_and_the_next_session_completes(project, w
 def test_the_second_signal_stops_at_once_and_keeps_what_is_done(project, workers):
     project.file("sim_waiting.py", WAITING)
     with project.under_way("-n", workers) as process:
-        project.until(lambda: project.has("pid-3"))
+        project.until(lambda: project.text("pid-3"))
         if workers == "2":  # the other worker may still be in one of the three that end
             project.until(lambda: recorded_done(project, "waiting-001") == 3)
-        pid = int((project.path / "pid-3").read_text().split()[0])
+        pid = int(project.text("pid-3").split()[0])
         os.killpg(process.pid, signal.SIGINT)
         heard(process)
         os.killpg(process.pid, signal.SIGINT)
@@ -126,12 +126,12 @@ def test_ctrl_c_ends_a_replay_for_the_debugger(project):
         """,
     )
     with project.under_way("sim_wait.py::wait[1]", "--pdb") as process:
-        project.until(lambda: project.has("begun"))
+        project.until(lambda: project.text("begun"))
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=600)
     assert process.returncode == 2, err
     assert "simkit: interrupted" in err
-    assert (project.path / "begun").read_text() == "x"
+    assert project.text("begun") == "x"
 
 
 MOVED = """

@@ -47,8 +47,8 @@ def test_the_owner_is_killed(project, way):
 def test_a_killed_nursery_is_no_hang(project):
     project.file("sim_waiting.py", WAITING)
     with project.under_way("-n", "1") as process:
-        project.until(lambda: project.has("pid-3"))
-        worker, nursery = map(int, (project.path / "pid-3").read_text().split())
+        project.until(lambda: project.text("pid-3"))
+        worker, nursery = map(int, project.text("pid-3").split())
         assert nursery != process.pid
         os.kill(nursery, signal.SIGKILL)
         os.kill(worker, signal.SIGKILL)
