@@ -198,10 +198,15 @@ class Executors:
         return [(ticket, BrokenExecutor("its scheduler is gone")) for ticket in lost]
 
     def renew(self) -> bool:
-        """Make another executor."""
+        """Make another executor; what the one before still owes is lost, as it may never say so."""
         if not self.is_renewable or self.pooled is None:
             return False
         self.close()
+        owed, self.futures = list(self.futures), {}
+        for ticket in owed:
+            lost: Future[bytes] = Future()
+            lost.set_exception(BrokenExecutor("what should have executed it has broken"))
+            self.done.put((ticket, lost))
         self.start()
         return True
 
