@@ -20,6 +20,7 @@ _MASK = 0xFFFFFFFF
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED
 _MIX_L, _MIX_R = 0xCA01F9DD, 0x4973F715
 _POOL = 4
+_FEW = 12  # runs for which NumPy is asked one by one: 15 µs each; all together cost as much as some dozens
 RANDOM_STATE = "random_state"
 
 
@@ -39,7 +40,12 @@ def run_seeds(root: int, name: str, runs: Index) -> Array:
     ndarray of uint64
         Shape ``(len(runs),)``, each below 2**63.
     """
-    entropy = [*_padded(root), np.uint32(experiment_key(name)), np.asarray(runs).astype(np.uint32)]
+    key = experiment_key(name)
+    if len(runs) <= _FEW:
+        return _asked([np.random.SeedSequence(root, spawn_key=(key, int(i))) for i in runs], 1)[
+            :, 0
+        ] >> np.uint64(1)
+    entropy = [*_padded(root), np.uint32(key), np.asarray(runs).astype(np.uint32)]
     words: Array = _state(_mixed(entropy), 2).view("<u8")[:, 0]
     return words >> np.uint64(1)
 
@@ -60,10 +66,10 @@ def child_words(seeds: Array, name: str) -> Array:
     ndarray of uint64
         Shape ``(len(seeds), 4)``.
     """
-    zero = np.uint32(0)
-    words: Array = _state(_mixed([*_halves(seeds), zero, zero, np.uint32(experiment_key(name))]), 8).view(
-        "<u8"
-    )
+    zero, key = np.uint32(0), experiment_key(name)
+    if len(seeds) <= _FEW:
+        return _asked([np.random.SeedSequence(int(seed), spawn_key=(key,)) for seed in seeds], 4)
+    words: Array = _state(_mixed([*_halves(seeds), zero, zero, np.uint32(key)]), 8).view("<u8")
     return words
 
 
@@ -199,8 +205,16 @@ def _filled(words: Array) -> Array:
     return np.ascontiguousarray(np.stack([low, high, *increment], -1), "<u8")
 
 
+def _asked(sequences: Sequence[np.random.SeedSequence], count: int) -> Array:
+    """Words of 64 bits of each sequence."""
+    rows = [sequence.generate_state(count, np.uint64) for sequence in sequences]
+    return np.array(rows, "<u8").reshape(-1, count)
+
+
 def _states(seeds: Array) -> Array:
     """What ``PCG64(seed)`` is filled with: ``SeedSequence(seed).generate_state(4, "u8")``."""
+    if len(seeds) <= _FEW:
+        return _asked([np.random.SeedSequence(int(seed)) for seed in seeds], 4)
     words: Array = _state(_mixed(_halves(seeds)), 8).view("<u8")
     return words
 

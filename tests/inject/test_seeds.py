@@ -12,20 +12,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
-from simkit.inject.seeds import Generators, experiment_key, run_seeds, shared_seed
+from simkit.inject.seeds import Generators, child_words, experiment_key, run_seeds, shared_seed
 
 roots = st.integers(0, 2**32) | st.integers(0, 2**200)
 seeds = st.integers(0, 2**63 - 1) | st.integers(0, 2**33)
 
 
-@given(roots, st.text(min_size=1, max_size=9), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5))
-def test_run_seeds_equal_those_of_a_seed_sequence(root, name, runs):
+# Of a few runs NumPy is asked itself; of more, all are computed together.
+many = pytest.mark.parametrize("times", [1, 13])
+
+
+@many
+@given(
+    root=roots,
+    name=st.text(min_size=1, max_size=9),
+    runs=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5),
+)
+def test_run_seeds_equal_those_of_a_seed_sequence(times, root, name, runs):
     expected = [
         int(np.random.SeedSequence(root, spawn_key=(experiment_key(name), i)).generate_state(1, np.uint64)[0])
         >> 1
         for i in runs
     ]
-    assert run_seeds(root, name, np.array(runs)).tolist() == expected
+    assert run_seeds(root, name, np.array(runs * times)).tolist() == expected * times
+
+
+@many
+@given(numbers=st.lists(seeds, min_size=1, max_size=5), name=st.text(min_size=1, max_size=9))
+def test_words_of_a_named_generator_equal_those_of_a_seed_sequence(times, numbers, name):
+    key = (experiment_key(name),)
+    expected = [
+        np.random.SeedSequence(seed, spawn_key=key).generate_state(4, np.uint64).tolist() for seed in numbers
+    ]
+    words = child_words(np.array(numbers * times, np.uint64), name)
+    assert words.dtype == np.uint64
+    assert words.tolist() == expected * times
 
 
 def test_run_seeds_do_not_depend_on_the_batch():
@@ -41,8 +62,10 @@ def test_other_roots_and_experiments_have_other_seeds(other):
     assert not np.isin(run_seeds(7, "f", np.arange(100)), run_seeds(*other, np.arange(100))).any()
 
 
-@given(st.lists(seeds, min_size=1, max_size=4))
-def test_generators_equal_default_rng(numbers):
+@many
+@given(drawn=st.lists(seeds, min_size=1, max_size=4))
+def test_generators_equal_default_rng(times, drawn):
+    numbers = drawn * times
     made = list(Generators(np.array(numbers, np.uint64)))
     assert len(made) == len(numbers)
     for seed, rng in zip(numbers, made, strict=True):
