@@ -12,7 +12,6 @@ from simkit.errors import SimkitError, caller
 
 # Lists of one of these types fit an array that gives back the very same objects.
 _NATIVE = {float: "f", int: "i", bool: "b", complex: "c"}
-_FLOATS = {float}
 
 
 def _frozen(element: Any) -> Any:
@@ -26,8 +25,6 @@ def _frozen(element: Any) -> Any:
 def from_list(elements: list[Any]) -> Values:
     """Values that give back these very elements; compact where one type allows it."""
     kinds = set(map(type, elements))
-    if kinds == _FLOATS:
-        return Values(np.array(elements), native=True)
     kind = _NATIVE.get(next(iter(kinds))) if len(kinds) == 1 else None
     if kind is not None:
         array = np.array(elements)

@@ -203,9 +203,8 @@ class Execution:
             self.put(writer)
         self.gathered.append(batch)
         self.gathered_bytes += batch.nbytes
-        is_large = (
-            batch.nbytes >= _SMALL and batch.largest >= _SMALL
-        )  # few are; the one is known, the other counted
+        # The sum is known; the largest value is looked for only where the sum allows for one.
+        is_large = batch.nbytes >= _SMALL and batch.largest >= _SMALL
         if is_large or batch.files or not batch.is_done:
             self.put(writer)
 

@@ -126,16 +126,22 @@ def f(x):
 HELPER = "FACTOR = 3\n\ndef scaled(x):\n    return x * FACTOR\n"
 
 
-def test_a_file_that_is_moved_with_its_helper_is_recognised(project):
+def recorded_and_gone(project):
+    """A trajectory whose file and helper are no longer where they were."""
     project.file("sim_a.py", HELPED)
     project.file("lib.py", HELPER)
     project.ok("-n", "0")
     for name in ("sim_a.py", "lib.py"):
         project.path.joinpath(name).unlink()
+
+
+def test_a_file_that_is_moved_with_its_helper_is_recognised(project):
+    recorded_and_gone(project)
     project.file("model/sim_b.py", HELPED.replace("from lib", "from parts"))
     project.file("model/parts.py", HELPER)
     out = project.simkit("-n", "0").out
     command = "rename sim_a.py::f model/sim_b.py::f results/f-001.h5"
+    assert "sim_a.py::f is called model/sim_b.py::f now" in out
     assert f"    keep its done runs and go on:  simkit {command}\n" in out
     project.path.joinpath("results/f-002.h5").unlink()
     project.ok(*command.split())
@@ -145,11 +151,7 @@ def test_a_file_that_is_moved_with_its_helper_is_recognised(project):
 
 
 def test_a_moved_helper_with_other_code_is_no_renaming(project):
-    project.file("sim_a.py", HELPED)
-    project.file("lib.py", HELPER)
-    project.ok("-n", "0")
-    for name in ("sim_a.py", "lib.py"):
-        project.path.joinpath(name).unlink()
+    recorded_and_gone(project)
     project.file("model/sim_a.py", HELPED)
     project.file("model/lib.py", HELPER.replace("3", "4"))
     assert "is called" not in project.ok("-n", "0").out
