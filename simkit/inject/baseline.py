@@ -20,6 +20,7 @@ from simkit.collect.draws import BRIAN2, NUMPY, generators_in
 from simkit.collect.effects import effects
 from simkit.collect.plan import Plan
 from simkit.declare.forms import Array
+from simkit.declare.plugins import OWN
 from simkit.inject.generators import Stream, global_streams, load_libraries, stream_of
 from simkit.inject.seeds import child_words
 
@@ -45,6 +46,12 @@ class Baseline:
         Whether runs may ask where their generators are.
     is_for_one
         Whether this process ends after one run, with all that this has changed.
+    is_alone
+        Whether this process executes nothing but these runs: then everything stays as it was after a batch.
+    is_clean
+        Whether nothing was executed since everything was seen to be as before the batch.
+    is_noted
+        Whether nothing had to be put back since that was noted: what is put back may be like it, not the same.
     left
         What a batch of runs without care was found to have left.
     """
@@ -64,9 +71,9 @@ class Baseline:
         self.is_as_before = False  # nothing was changed since `note`
         self.position = -1  # of the last run that was seeded
         self.has_checkpoints = False
-        self.is_for_one = False
+        self.is_for_one = self.is_alone = self.is_clean = self.is_noted = False
         self.seeded: list[Any] = []  # the states that it began from
-        self.cost = 0.0  # seconds of the care for a run
+        self.cost = self.spent = 0.0  # seconds of the care for a run, and of what comes before it
         self.is_random = bool(plan.streams or plan.generators)
 
     def share(self, values: Mapping[str, Any]) -> None:
@@ -85,13 +92,15 @@ class Baseline:
         """Note how everything is before a batch."""
         begun = time.perf_counter()
         self.is_as_before = False
-        self.streams = [*global_streams(), *self.own]
-        if self.is_for_one:
+        streams, self.streams = self.streams, [*global_streams(), *self.own]
+        those = surroundings.surroundings()
+        is_same = len(those) == len(self.before[1]) and len(streams) == len(self.streams)
+        if self.is_for_one or (self.is_alone and self.is_clean and self.is_noted and is_same):
             return
-        around = surroundings.look(surroundings.surroundings())
+        around = surroundings.look(those)
         self.pause = _PAUSE * (time.perf_counter() - begun)
         self.before = [stream.state() for stream in self.streams], around
-        self.cost = time.perf_counter() - begun
+        self.cost, self.is_noted = 2 * (time.perf_counter() - begun), True
 
     def around(self) -> tuple[list[surroundings.Surrounding], dict[str, Any]]:
         """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
@@ -99,22 +108,23 @@ class Baseline:
 
     def give(self, seeds: Array | None) -> None:
         """Take the seeds of a batch's runs; none of them has been seeded."""
-        self.position, self.seeded = -1, []
+        self.position, self.seeded, self.is_clean = -1, [], False
         self.words = [] if seeds is None else [child_words(seeds, stream.name) for stream in self.streams]
 
     def begin(self, position: int) -> None:
         """Seed the generators for a run of the batch."""
+        begun = time.perf_counter()
         for stream, words in zip(self.streams, self.words, strict=False):
             stream.seed(words[position])
-        self.position = position
-        self.seeded = (
-            [stream.state() for stream in self.streams] if self.words and self.has_checkpoints else []
-        )
+        self.position, self.is_clean = position, False
+        is_asked = self.words and (self.has_checkpoints or position + 1 == len(self.words[0]))
+        self.seeded = [stream.state() for stream in self.streams] if is_asked else []
+        self.spent = time.perf_counter() - begun
 
     def moved(self) -> dict[str, Any]:
         """By name the generators that the run drew from so far, for its checkpoint."""
         states = zip(self.streams, self.seeded, strict=False)
-        return {stream.name: stream.kept() for stream, state in states if stream.state() != state}
+        return {stream.name: stream.kept() for stream, state in states if stream.has_left(state)}
 
     def resume(self, kept: Mapping[str, Any]) -> None:
         """Let the run draw what it would have drawn after its checkpoint."""
@@ -140,9 +150,12 @@ class Baseline:
     def end(self) -> None:
         """Put back what a run has changed."""
         if (self.cleans_each or self.is_slow or self.is_young) and not self.is_for_one:
+            begun = time.perf_counter()
             moved = surroundings.put_back(*self.around())
-            self.cleans_each = self.cleans_each or bool(moved)
+            self.cleans_each, self.is_noted = self.cleans_each or bool(moved), self.is_noted and not moved
             self.cared += 1
+            self.is_clean = not OWN.by_type  # a codec of the user's own is executed, too
+            self.cost = min(self.cost, self.spent + time.perf_counter() - begun)
 
     def has_left(self, now: float) -> bool:
         """Whether runs without care have left something behind, if it is time to look."""
@@ -155,20 +168,23 @@ class Baseline:
         """The generators that the last run of the batch drew from."""
         if not self.words or self.position < 0:
             return []
-        after = [stream.state() for stream in self.streams]
-        self.begin(self.position)
-        states = zip(self.streams, after, strict=True)
-        names = [stream.name for stream, state in states if stream.state() != state]
+        if self.seeded:
+            moved = [stream.has_left(state) for stream, state in zip(self.streams, self.seeded, strict=True)]
+        else:
+            after = [stream.state() for stream in self.streams]
+            self.begin(self.position)
+            moved = [stream.has_left(state) for stream, state in zip(self.streams, after, strict=True)]
+        names = [stream.name for stream, has_moved in zip(self.streams, moved, strict=True) if has_moved]
         self.is_random = self.is_random or bool(names)
         # Brian2 draws NumPy's numbers in advance.
         return [name for name in names if not (name == BRIAN2 and NUMPY in names)]
 
     def has_moved(self) -> bool:
         """Whether runs without care drew from a generator, or left something behind; then each gets it from now on."""
-        if self.is_for_one:
+        if self.is_for_one or (self.is_clean and self.words):
             return False
         states = zip(self.streams, self.before[0], strict=True)
-        drew = not self.words and any(stream.state() != state for stream, state in states)
+        drew = not self.words and any(stream.has_left(state) for stream, state in states)
         self.left = left = surroundings.changed(*self.around())
         self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or bool(left)
         self.is_random = self.is_random or drew
@@ -179,16 +195,18 @@ class Baseline:
         """Let everything be as it was before the batch."""
         if brian2() is not None:
             device_hook().folder = device_hook().seed = None
-        if self.is_as_before or self.is_for_one:
+        if self.is_for_one:
             return
-        surroundings.put_back(*self.around())
-        for stream, state in zip(self.streams, self.before[0], strict=True):
-            if stream.state() != state:
+        if not (self.is_as_before or self.is_clean):
+            moved = surroundings.put_back(*self.around())
+            self.is_noted = self.is_noted and not moved
+        for stream, state in zip(self.streams, () if self.is_as_before else self.before[0], strict=False):
+            if stream.has_left(state):
                 stream.restore(state)
+        self.is_clean = True
 
     def judge(self, seconds: Array) -> None:
         """Care for each run of the next batch where most runs take so long that it does not count."""
         middle = len(seconds) // 2
-        self.is_slow = (
-            bool(len(seconds)) and float(np.partition(seconds, middle)[middle]) > _SHARE * self.cost
-        )
+        typical = np.partition(seconds, middle)[middle] if middle else max(seconds, default=0.0)
+        self.is_slow = bool(typical > _SHARE * self.cost)

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -38,14 +39,20 @@ class Stream:
         Where it is: comparable, and what `restore` takes.
     generator
         The object, where there is one.
+    differs
+        Whether it is elsewhere than in a state, where that is found sooner than the state that it is in.
     """
 
     name: str
     seed: Callable[[Array], object]
     state: Callable[[], Any]
     restore: Callable[[Any], object]
-    is_global: bool = True
     generator: Any = None
+    differs: Callable[[Any], bool] | None = None
+
+    def has_left(self, state: Any) -> bool:
+        """Whether it is elsewhere than in a state."""
+        return bool(self.state() != state) if self.differs is None else self.differs(state)
 
     def kept(self) -> Any:
         """What a checkpoint keeps of it: a generator has a codec."""
@@ -61,7 +68,14 @@ def global_streams() -> list[Stream]:
     # Brian2's runtime device seeds NumPy's generator, which is seeded after it.
     # None where it is blocked; any other object where somebody does without the library.
     loaded = [name for name in LIBRARIES if is_a(sys.modules.get(name), ModuleType)]
-    return [*(_of_library(name) for name in loaded), stream_of(RANDOM, random.random.__self__), _numpy()]  # type: ignore[attr-defined]
+    pythons, numpys = random.random.__self__, np.random.normal.__self__  # type: ignore[attr-defined]
+    return [*map(_of_library, loaded), _lasting_stream(RANDOM, pythons), _lasting_stream(NUMPY, numpys)]
+
+
+@lru_cache(maxsize=4)
+def _lasting_stream(name: str, generator: Any) -> Stream:
+    """That of a global generator."""
+    return stream_of(name, generator)
 
 
 def load_libraries(names: frozenset[str]) -> None:
@@ -76,12 +90,10 @@ def load_libraries(names: frozenset[str]) -> None:
 def stream_of(name: str, generator: Any) -> Stream:
     """The stream of a generator object."""
     if isinstance(generator, random.Random):
-        return Stream(
-            name, lambda words: generator.seed(_number(words)), generator.getstate, generator.setstate,
-            generator=generator,
-        )  # fmt: skip
+        return _pythons(name, generator)
     if isinstance(generator, np.random.RandomState):
-        return _legacy(name, generator)
+        legacy = _Legacy(generator)
+        return Stream(name, legacy.seed, legacy.state, legacy.restore, generator, legacy.differs)
     if isinstance(generator, np.random.SeedSequence):
         return _sequence(name, generator)
     if isinstance(generator, (np.random.Generator, np.random.BitGenerator)):
@@ -98,25 +110,128 @@ def _number(words: Array) -> int:
     return int.from_bytes(words.astype("<u8").tobytes(), "little")
 
 
-def _numpy() -> Stream:
-    return _legacy(NUMPY, np.random.normal.__self__)  # type: ignore[attr-defined]
+_WORDS = 624
+_SIZE = 4 * (_WORDS + 1)  # bytes of a Mersenne twister: its words, and its place among them
 
 
-def _legacy(name: str, generator: Any) -> Stream:
-    """A RandomState, with the number that its Gaussian method keeps."""
+def _twister(address: int) -> memoryview:
+    """The numbers of a Mersenne twister where they are: what reads them otherwise makes an object of each of them."""
+    import ctypes
+
+    return memoryview((ctypes.c_uint8 * _SIZE).from_address(address)).cast("B")
+
+
+def _address(generator: random.Random) -> int:
+    return id(generator) + object.__basicsize__
+
+
+@lru_cache(maxsize=1)
+def _is_pythons_known() -> bool:
+    """Whether Python's generator lies in memory as it did when this was written."""
+    generator = random.Random(5)
+    if sys.implementation.name != "cpython" or type(generator).__basicsize__ < object.__basicsize__ + _SIZE:
+        return False
+    generator.random()
+    *words, place = generator.getstate()[1]
+    return _twister(_address(generator)).tobytes() == np.array([place, *words], np.uint32).tobytes()
+
+
+def _pythons(name: str, generator: random.Random) -> Stream:
+    """One of Python's, with the number that its Gaussian method keeps."""
 
     def seed(words: Array) -> None:
-        bits = generator._bit_generator
+        generator.seed(_number(words))
+
+    if type(generator) is not random.Random or not _is_pythons_known():
+        return Stream(name, seed, generator.getstate, generator.setstate, generator)
+    numbers, whole = _twister(_address(generator)), vars(generator)
+
+    def restore(state: tuple[bytes, float | None]) -> None:
+        numbers[:], whole["gauss_next"] = state
+
+    return Stream(name, seed, lambda: (numbers.tobytes(), generator.gauss_next), restore, generator)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1)
+def _is_numpys_known() -> bool:
+    """Whether NumPy's legacy generator lies in memory as it did when this was written."""
+    bits = np.random.MT19937(5)
+    bits.random_raw()
+    state: Any = bits.state["state"]
+    expected: bytes = state["key"].astype(np.uint32).tobytes() + np.int32(state["pos"]).tobytes()
+    return _twister(bits.ctypes.state_address).tobytes() == expected
+
+
+class _Legacy:
+    """A RandomState, with the number that its Gaussian method keeps.
+
+    Attributes
+    ----------
+    bits
+        Its source of bits, where the numbers of that are known to lie in memory.
+    without
+        These numbers, when it was seen to keep none: it keeps none as long as they are the same.
+    """
+
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+        self.bits: Any = None
+        self.view = memoryview(b"")
+        self.without = b""
+
+    def numbers(self) -> bytes:
+        """Those of its source, or nothing where it isn't known how they lie in memory."""
+        bits = self.generator._bit_generator
+        if bits is not self.bits:
+            is_known = type(bits) is np.random.MT19937 and _is_numpys_known()
+            self.bits, self.without = bits, b""
+            self.view = _twister(bits.ctypes.state_address) if is_known else memoryview(b"")
+        return self.view.tobytes()
+
+    def seed(self, words: Array) -> None:
+        """Begin anew with these words."""
+        bits = self.generator._bit_generator
         if type(bits) is np.random.MT19937:
-            generator.seed(words.view("<u4"))
+            self.generator.seed(words.view("<u4"))
+            self.without = self.numbers()
         else:
             _begin(bits, words)
-            generator.set_state({**generator.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})
+            state = self.generator.get_state(legacy=False)
+            self.generator.set_state({**state, "has_gauss": 0, "gauss": 0.0})
 
-    return Stream(
-        name, seed, lambda: _Frozen(generator.get_state(legacy=False)),
-        lambda state: generator.set_state(state.state), generator=generator,
-    )  # fmt: skip
+    def state(self) -> Any:
+        """Where it is."""
+        numbers = self.numbers()
+        if numbers and numbers == self.without:
+            return numbers, None
+        state = _Frozen(self.generator.get_state(legacy=False))
+        if not numbers or state.state["has_gauss"]:
+            return numbers, state
+        self.without = numbers
+        return numbers, None
+
+    def differs(self, state: Any) -> bool:
+        """Whether it is elsewhere."""
+        return self.numbers() != state[0] or bool(self.state() != state)
+
+    def restore(self, state: Any) -> None:
+        """Go back to a state."""
+        numbers, whole = state
+        if whole is not None:
+            self.generator.set_state(whole.state)
+            self.without = b""
+        elif now := self.numbers():
+            if now != self.without:
+                self.generator.seed(0)  # forgets the number that the Gaussian method keeps
+            self.view[:] = self.without = numbers
+        else:  # another source was put in its place
+            place = {
+                "key": np.frombuffer(numbers[:-4], "u4"),
+                "pos": int(np.frombuffer(numbers[-4:], "i4")[0]),
+            }
+            self.generator.set_state(
+                {"bit_generator": "MT19937", "state": place, "has_gauss": 0, "gauss": 0.0}
+            )
 
 
 def _modern(name: str, bits: Any) -> Stream:

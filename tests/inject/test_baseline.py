@@ -15,12 +15,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simkit import explore, product
+from simkit.collect import surroundings
 from simkit.collect.collection import plan_of
-from simkit.collect.surroundings import Suspicion, kept
+from simkit.collect.surroundings import Surrounding, Suspicion, kept
 from simkit.execute.agenda import Worklist
 from simkit.execute.engine import Here
 from simkit.inject.baseline import Baseline
+from simkit.inject.contact import local_beat
 from simkit.testing.engines import executed, job_of
+from simkit.values.batch import Portion
 from simkit.values.decode import decode
 
 STUDY = """
@@ -218,11 +221,15 @@ def study_of(function, is_shown):
     return space, attrs.evolve(job, plan=attrs.evolve(job.plan, suspicion=shown))
 
 
-def executed_here(function, *, is_shown=True, parts=(range(200),)):
-    """What runs return in this process, in portions as an engine makes them; and what is said of them."""
+def executed_here(function, *, is_shown=True, is_alone=False, parts=(range(200),)):
+    """What runs return in this process, in portions as an engine makes them; and what is said of them.
+
+    ``is_alone``: as in a worker, where nothing is looked at between batches.
+    """
     space, job = study_of(function, is_shown)
     with kept():
         engine = Here(job)
+        engine.injector.baseline.is_alone = is_alone
         batches = [batch for part in parts for batch in executed(engine, Worklist(part, space.at))]
         engine.close()
     values = [bool(value) for batch in batches for value in decode(batch.results["result"])]
@@ -230,14 +237,21 @@ def executed_here(function, *, is_shown=True, parts=(range(200),)):
 
 
 @settings(max_examples=20)
-@given(st.sampled_from(["seterr", "decimal", "environment", "filters", "path"]), st.sets(st.integers(0, 199)))
-@example("seterr", {150})
-@example("environment", {0, 63, 64, 199})
-def test_each_run_is_as_the_run_alone_whatever_those_before_set_and_put_back(kind, setting):
+@given(
+    st.sampled_from(["seterr", "decimal", "environment", "filters", "path"]),
+    st.sets(st.integers(0, 199)),
+    st.booleans(),
+    st.sampled_from([1, 7, 200]),
+)
+@example("seterr", {150}, False, 200)
+@example("environment", {0, 63, 64, 199}, False, 200)
+@example("path", {3, 4, 150}, True, 1)
+def test_each_run_is_as_the_run_alone_whatever_those_before_set_and_put_back(kind, setting, is_alone, size):
     KIND[0] = kind
     SETTING.clear()
     SETTING.update(setting)
-    seen, _ = executed_here(toggles)
+    parts = [range(start, min(start + size, 200)) for start in range(0, 200, size)]
+    seen, _ = executed_here(toggles, is_alone=is_alone, parts=parts)
     assert len(seen) == 200
     assert not any(seen)
 
@@ -269,6 +283,22 @@ def test_short_runs_are_looked_at_in_pauses():
         np.seterr(divide="raise")
         assert not baseline.has_left(100.0 + baseline.pause / 2)
         assert baseline.has_left(100.0 + baseline.pause)
+
+
+@pytest.mark.parametrize(("is_alone", "looks"), [(True, 20), (False, 40)])
+def test_each_batch_of_one_run_is_looked_at_once_in_a_worker(monkeypatch, is_alone, looks):
+    counted = []
+    one = Surrounding("counted", lambda: counted.append(0), lambda state: None)
+    monkeypatch.setattr(surroundings, "_ALL", (one,))
+    space, job = study_of(asks, True)
+    injector = job.injector()
+    injector.baseline.is_alone = is_alone
+    portions = [Portion(np.array([run]), space.at(np.array([run]))) for run in range(21)]
+    injector.batch(portions[0], local_beat())
+    counted.clear()
+    for portion in portions[1:]:
+        injector.batch(portion, local_beat())
+    assert len(counted) == looks
 
 
 class Bench:

@@ -13,6 +13,7 @@ import pytest
 from processes import values
 
 import simkit
+from simkit.inject import generators
 from simkit.inject.generators import global_streams, seeded, stream_of
 from simkit.inject.seeds import child_words, run_seeds, small_seed, small_seeds
 
@@ -434,6 +435,73 @@ def test_an_object_that_answers_to_every_name_is_not_asked(project):
     result = project.ok("-n", "1")
     assert "asked" not in result.out + result.err
     assert "asked" not in project.ok("--co").out
+
+
+class Own(random.Random):
+    pass
+
+
+TWISTERS = {
+    "python": (lambda: random.Random(3), lambda one: one.gauss(0, 1)),
+    "a class of its own": (lambda: Own(3), lambda one: one.gauss(0, 1)),
+    "legacy": (lambda: np.random.RandomState(3), np.random.RandomState.normal),
+    "other bits": (lambda: np.random.RandomState(np.random.PCG64(3)), np.random.RandomState.normal),
+}
+
+
+@pytest.mark.parametrize("kind", TWISTERS)
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(("before", "between"), [(0, 1), (1, 1), (1, 2), (2, 5), (3, 0)])
+def test_a_state_holds_the_number_that_the_gaussian_method_keeps(
+    monkeypatch, kind, is_known, before, between
+):
+    """How the numbers lie in memory may not be known: then the generators' own ways are taken."""
+    if not is_known:
+        for name in ("_is_pythons_known", "_is_numpys_known"):
+            monkeypatch.setattr(generators, name, lambda: False)
+    make, normal = TWISTERS[kind]
+    generator, twin = make(), make()
+    stream = stream_of("one", generator)
+    for _ in range(before):
+        assert normal(generator) == normal(twin)
+    state = stream.state()
+    assert not stream.has_left(state)
+    for _ in range(between):
+        normal(generator)
+    assert stream.has_left(state) is bool(between)
+    stream.restore(state)
+    assert not stream.has_left(state)
+    assert stream.state() == state
+    assert [normal(generator) for _ in range(2000)] == [normal(twin) for _ in range(2000)]
+    stream.seed(child_words(np.array([5], np.uint64), "one")[0])
+    state, first = stream.state(), normal(generator)
+    assert stream.has_left(state)
+    stream.restore(state)
+    assert normal(generator) == first
+
+
+def test_it_is_known_how_generators_lie_in_memory():
+    assert generators._is_pythons_known()
+    assert generators._is_numpys_known()
+
+
+def test_another_source_of_bits_may_take_the_place_of_a_generators():
+    before = np.random.get_bit_generator()
+    stream = next(stream for stream in global_streams() if stream.name == "numpy.random")
+    state = stream.state()
+    try:
+        np.random.set_bit_generator(np.random.MT19937(8))
+        assert stream.has_left(state)
+        stream.restore(state)
+        assert stream.state() == state
+        np.random.set_bit_generator(np.random.PCG64(8))
+        other = stream.state()
+        drawn = np.random.normal()
+        assert stream.has_left(other)
+        stream.restore(other)
+        assert np.random.normal() == drawn
+    finally:
+        np.random.set_bit_generator(before)
 
 
 STANDALONE = """

@@ -294,6 +294,7 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
         injector = job.injector(save=inbox.save, aside=seat.aside)
+        injector.baseline.is_alone = True
         if job.plan.isolate:
             injector.stand_alone(is_first=seat.number == 1)
         limit_memory(job.plan.limits.memory)
