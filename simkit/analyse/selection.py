@@ -11,7 +11,7 @@ import numpy as np
 
 from simkit.declare.expressions import compared_floats
 from simkit.declare.forms import Array, Closed, Index, Test, Values, objects, passing
-from simkit.declare.operators import is_near, matching
+from simkit.declare.operators import is_near, matching, several
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.inform.progress import briefly
 from simkit.record.book import About
@@ -414,7 +414,8 @@ def _equal(columns: _Columns, name: str, wanted: Any, closed: Closed) -> Array:
         names = columns.names
         msg = f"where: unknown name {name!r}{did_you_mean(name, names)}\n    available: {listed(name, names)}"
         raise SimkitError(msg)
-    for word in (wanted,) if isinstance(wanted, str) or name not in closed else wanted:
+    words = several(wanted)
+    for word in (wanted,) if words is None else words:
         if name in closed and word not in closed[name]:
             known = ", ".join(closed[name])
             msg = f"where: no {name} is called {word!r}{did_you_mean(str(word), closed[name])}\n    there are: {known}"

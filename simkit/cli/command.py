@@ -24,7 +24,7 @@ from simkit.collect.config import (
     flattened,
     load_settings,
 )
-from simkit.collect.conversion import convert
+from simkit.collect.conversion import convert, expected
 from simkit.collect.effects import effects
 from simkit.collect.targets import PARTS, Shard, Target, parse_target
 from simkit.collect.text import (
@@ -384,25 +384,30 @@ def axis(space: Space, name: str, text: str, kind_of: KindOf, option: str) -> li
     kind, source = expected_kind(space, name, kind_of), f"{option} {name}={text}"
     if is_quantity(kind) and not np.ndim(first_value(space, name)):
         text = unit_inside(text)
-    values = [each for part in parse_axis(text) for each in parts_of(part, name, kind, source)]
-    return [convert(value, name, kind, source) for value in values]
-
-
-def parts_of(part: Typed, name: str, kind: Any, source: str) -> Sequence[Any]:
-    """The values that one part of an axis stands for: several where it is a range, ``0:1:11``."""
-    if isinstance(kind, type) and issubclass(kind, (str, bytes, datetime.time, datetime.datetime)):
-        return [part]
     try:
-        return (quantity_stretch(part, name) if is_quantity(kind) else stretch(part)) or [part]
+        values = [each for part in parse_axis(text) for each in parts_of(part, name, kind)]
     except Unfit as problem:
         msg = f"{source}: {problem}"
         raise SimkitError(msg) from None
+    return [convert(value, name, kind, source) for value in values]
+
+
+def parts_of(part: Typed, name: str, kind: Any) -> Sequence[Any]:
+    """The values that one part of an axis stands for: several where it is a range, ``0:1:11``.
+
+    Raises
+    ------
+    Unfit
+        For a range that has no such values.
+    """
+    if isinstance(kind, type) and issubclass(kind, (str, bytes, datetime.time, datetime.datetime)):
+        return [part]
+    return (quantity_stretch(part, name) if is_quantity(kind) else stretch(part)) or [part]
 
 
 def expected_kind(space: Space, name: str, kind_of: KindOf) -> Any:
-    """The type of a name's declared values, else of what the code has there."""
-    example = first_value(space, name)
-    return type(example) if example is not None else kind_of(name)
+    """The type of a name's declared values, or what the code says more of it."""
+    return expected(kind_of(name), first_value(space, name))
 
 
 def again(options: argparse.Namespace) -> list[str]:

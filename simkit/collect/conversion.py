@@ -7,6 +7,7 @@ import decimal
 import enum
 import fractions
 import inspect
+import math
 import pathlib
 import types
 import typing
@@ -19,6 +20,7 @@ import numpy as np
 
 from simkit.collect.text import Typed, Unfit, is_quantity, parse, quantity, unquoted
 from simkit.declare.annotations import without_aliases
+from simkit.declare.operators import moment
 from simkit.declare.reflection import is_a
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.values.instances import Stored, among, revived
@@ -199,9 +201,17 @@ def _number(value: Any, kind: Any, name: str) -> Any:
         return kind(value)
     if kind is complex and type(value) is float:
         return complex(value)
-    if kind is int and type(value) is float and value.is_integer():
+    if kind is int and type(value) is float and _is_whole(value):
         return int(value)
     raise _unfit(value, name, _called(kind))
+
+
+def _is_whole(value: float) -> bool:
+    """Whether a float is the whole number that was written: 1e22 is, 1e23 and 123456789012345678.0 are not."""
+    if abs(value) < 2**53 or not math.isfinite(value):
+        return float(value).is_integer()
+    written = decimal.Decimal(repr(float(value))).normalize()
+    return len(written.as_tuple().digits) <= 15 and written == int(value)
 
 
 def _is_exact(value: int, kind: Callable[[int], float]) -> bool:
@@ -211,7 +221,14 @@ def _is_exact(value: int, kind: Callable[[int], float]) -> bool:
         return False
 
 
+# Of these Python's spelling may be another than what somebody wrote: 1.10, true.
+_RESPELT = (bool, float, complex, np.inexact, np.bool_, *_TIMES)
+
+
 def _text(value: Any, kind: Any, name: str) -> Any:
+    if isinstance(value, _RESPELT):
+        msg = f"{name} is {_called(kind)}, and {value!r} is {_called(type(value))}: write it in quotes"
+        raise Unfit(msg)
     if isinstance(value, (list, tuple, dict, set, frozenset, np.ndarray, type(None), bytes)):
         raise _unfit(value, name, _called(kind))
     return kind(value)
@@ -298,12 +315,11 @@ def _array(value: Any, kind: Any, name: str) -> Any:
         told = np.dtype(scalar) if inspect.isclass(scalar) and scalar is not np.generic else None
     if not isinstance(value, (list, tuple, np.ndarray)):
         raise _unfit(value, name, "an array")
-    if not isinstance(told, np.dtype):
-        return np.asarray(value)
     try:
-        return _of_dtype(value, told)
+        return _of_dtype(value, told) if isinstance(told, np.dtype) else _alike(value)
     except (ValueError, TypeError):
-        msg = f"{name} is an array of {told}, and {value!r} has other values"
+        what = f"an array of {told}" if isinstance(told, np.dtype) else "an array of values of one type"
+        msg = f"{name} is {what}, and {value!r} has other values"
         raise Unfit(msg) from None
 
 
@@ -315,9 +331,9 @@ def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     """The same numbers, times or texts in an array of a type; ValueError where they are others there."""
     if dtype.kind == "O":
         return np.asarray(value, dtype)
-    if dtype.kind == "M" and all(isinstance(each, (str, datetime.date)) for each in np.ravel(value)):
-        return np.array(value, dtype)
-    array = np.asarray(value)
+    array = _alike(value)
+    if dtype.kind == "M" and array.dtype.kind in "OU":
+        array = np.reshape([moment(each) for each in array.flat], array.shape)
     if dtype.kind in "US" and array.dtype.kind == dtype.kind:
         return array  # of any width
     if array.size and array.dtype.kind not in _EXACT_FROM.get(dtype.kind, dtype.kind):
@@ -327,10 +343,30 @@ def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
         if dtype.kind in "fc" and array.dtype.kind in "fc":  # a narrower float has fewer digits, no more
             is_same = (np.isfinite(cast) == np.isfinite(array)) & ((cast == 0) == (array == 0))
         else:
-            is_same = cast.astype(array.dtype) == array
+            is_same = (cast.astype(array.dtype) == array) | (cast != cast)  # noqa: PLR0124 - NaT
+        if dtype.kind in "iu" and array.dtype.kind == "f":
+            is_same &= np.reshape([_is_whole(each) for each in array.flat], array.shape)
     if not np.all(is_same):
         raise ValueError
     return cast
+
+
+def _alike(value: Any) -> Any:
+    """An array of what is of one type; ValueError where NumPy would make text of numbers, or round integers."""
+    array = np.asarray(value)
+    if isinstance(value, np.ndarray) or array.dtype == object:
+        return array
+    each = list(np.asarray(value, object).flat)
+    are_numbers = [
+        isinstance(one, (int, float, complex, np.number)) and type(one) is not bool for one in each
+    ]
+    if not all(are_numbers) and len({type(one) for one in each}) > 1:
+        raise ValueError
+    if array.dtype.kind in "fc" and any(
+        one != part for one, part in zip(each, array.ravel().tolist(), strict=True) if type(one) is int
+    ):
+        raise ValueError
+    return array
 
 
 def _scalar(value: Any, kind: Any, name: str) -> Any:
@@ -342,7 +378,7 @@ def _scalar(value: Any, kind: Any, name: str) -> Any:
             allowed: Any = {np.str_: str, np.bytes_: bytes}.get(kind, (kind, str, datetime.date))
             if not isinstance(value, allowed):
                 raise TypeError
-            return kind(value)
+            return moment(value) if kind is np.datetime64 else kind(value)
         return _of_dtype(value, np.dtype(kind))[()]
     except (ValueError, TypeError, OverflowError):
         raise _unfit(value, name, _called(kind)) from None

@@ -179,11 +179,12 @@ def parse(text: str) -> Any:
     Raises
     ------
     Unfit
-        For a number that no float holds, such as 1e999 or 1e-999.
+        For a number that no float holds, such as 1e999 or 1e-999, and for a key that stands there twice.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval")
         _check_range(tree, text.strip())
+        _check_keys(tree)
         return ast.literal_eval(_Words().visit(tree).body)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return _WORDS.get(text.strip().lower(), str(text))
@@ -198,6 +199,16 @@ def _check_range(tree: ast.AST, text: str) -> None:
         size = abs(node.value)
         if math.isinf(size) or (size == 0 and re.search("[1-9]", re.split("[eE]", written)[0])):
             msg = f"{written} is beyond what a float can hold"
+            raise Unfit(msg)
+
+
+def _check_keys(tree: ast.AST) -> None:
+    """Of a key that is given twice Python takes the last value, without a word."""
+    for node in ast.walk(tree):
+        keys = [ast.unparse(key) for key in node.keys if key] if isinstance(node, ast.Dict) else []
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            msg = f"{ast.unparse(node)} has {twice} twice"
             raise Unfit(msg)
 
 
@@ -220,11 +231,21 @@ def split(text: str, separator: str = ",") -> list[str]:
 
 
 def parse_axis(text: str) -> list[Typed]:
-    """``1,2,3`` or ``[1, 2, 3]`` as the values of one axis."""
+    """``1,2,3`` or ``[1, 2, 3]`` as the values of one axis.
+
+    Raises
+    ------
+    Unfit
+        For a comma without a value.
+    """
     inside = text.strip()
     parts = split(inside)
     if len(parts) == 1 and inside[:1] == "[" and inside[-1:] == "]":
-        parts = [part for part in split(inside[1:-1]) if part]
+        parts = split(inside[1:-1].rstrip().removesuffix(","))
+        parts = [] if parts == [""] else parts
+    if "" in parts and len(parts) > 1:
+        msg = f"there is no value between or behind commas of {text}; an empty text is written ''"
+        raise Unfit(msg)
     return [Typed(part) for part in parts]
 
 
@@ -271,7 +292,10 @@ def stretch(text: str) -> list[Any]:
     try:
         if len(numbers) not in ((1, 2, 3) if name == "arange" else (3,)):
             raise ValueError
-        values: list[Any] = _STRETCHES[name](*numbers).tolist()
+        with np.errstate(all="ignore"):
+            values: list[Any] = _STRETCHES[name](*numbers).tolist()
+        if not np.all(np.isfinite(values)):
+            raise ValueError
     except (TypeError, ValueError, MemoryError, ZeroDivisionError):
         msg = f"{text} is no range: write FROM:TO:NUMBER, as in 0:1:11, or linspace, logspace, geomspace (…, …, NUMBER)"
         raise Unfit(msg) from None

@@ -199,7 +199,12 @@ def evaluate(
             raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, tuple(known))}")
         return column(name)
 
-    words = Vocabulary(OF_COLUMNS, named, lambda value: value, problem, list, functions)
+    def constant(value: Any) -> Any:
+        if isinstance(value, float | complex) and not np.isfinite(value):
+            raise problem("a number in it is beyond what a float can hold")
+        return value
+
+    words = Vocabulary(OF_COLUMNS, named, constant, problem, list, functions)
     try:
         result = words.read(text)
     except SyntaxError as error:
@@ -212,6 +217,8 @@ def evaluate(
                 f"no {name} is called {word!r}{did_you_mean(word, closed[name])}\n    there are: "
                 f"{', '.join(closed[name])}"
             )
+    if isinstance(result, list):
+        raise problem("a list is no condition; one of several values is written x in [1, 2]")
     if np.asarray(result).dtype != bool:
         msg = f"{where}: {text!r} is no condition: it gives {np.asarray(result).dtype}, not true or false"
         raise SimkitError(msg)

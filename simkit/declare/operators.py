@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import datetime
+import enum
+import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -62,42 +66,75 @@ def equal(left: Any, right: Any) -> Any:
             msg = f"{value!r} is a list: write x in {value!r}"
             raise TypeError(msg)
     left, right = _as_times(left, right)
+    if any(type(value) is np.datetime64 and np.isnat(value) for value in (left, right)):
+        msg = "no time is equal to NaT: write isnan(x)"
+        raise TypeError(msg)
     for column, value in ((left, right), (right, left)):
         _check_kinds(column, value)
-    return np.asarray(left == right, bool)
+    return np.asarray(_whole(left) == _whole(right), bool)
+
+
+def _whole(value: Any) -> Any:
+    """A float beyond which floats are even as the whole number that it is: NumPy would round a column of integers."""
+    is_large = isinstance(value, float) and 2**53 <= abs(value) < math.inf
+    return int(value) if is_large else value
 
 
 def _as_times(left: Any, right: Any) -> tuple[Any, Any]:
-    """Text beside a column of times is the time that it says."""
-    if isinstance(right, str):
+    """Text beside a column of times is the time that it says; a time without a zone is one in the column's."""
+    if isinstance(right, (str, datetime.datetime)):
         return left, _time(left, right)
     return (_time(right, left), right) if isinstance(left, str) else (left, right)
 
 
-def _time(column: Any, text: str) -> Any:
-    """The time that a text says, of the type that the column has; the text itself beside other columns."""
+def _time(column: Any, said: Any) -> Any:
+    """The time that is said, of the type that the column has; the value itself beside other columns."""
     first: Any = _first(column)
     if isinstance(first, (np.datetime64, np.timedelta64)):
-        return _of_numpy(first, text)
+        return _of_numpy(first, said)
     if not isinstance(first, (datetime.date, datetime.time)):
-        return text
+        return said
     kind: Any = type(first)
     zone = getattr(first, "tzinfo", None)
     if hasattr(first, "tz_localize"):  # pandas' Timestamp
-        stamp = kind(text)
+        stamp = kind(said)
         return stamp if stamp.tzinfo or not zone else stamp.tz_localize(zone)
-    moment: Any = kind.fromisoformat(text)
-    return moment.replace(tzinfo=zone) if zone and not getattr(moment, "tzinfo", None) else moment
+    there: Any = kind.fromisoformat(said) if isinstance(said, str) else said
+    return there.replace(tzinfo=zone) if zone and not getattr(there, "tzinfo", None) else there
 
 
-def _of_numpy(first: Any, text: str) -> Any:
+def _of_numpy(first: Any, said: Any) -> Any:
     """A time as NumPy reads it, a duration as pandas does: ``1h``, ``2 days``."""
     if isinstance(first, np.datetime64):
-        is_missing = text.lower() in ("nat", "")
-        return np.datetime64("NaT", "s") if is_missing else np.datetime64(text)  # without a unit: deprecated
+        missing = isinstance(said, str) and said.lower() in ("nat", "")
+        return np.datetime64("NaT", "s") if missing else moment(said)  # without a unit: deprecated
+    if not isinstance(said, str):
+        return said
     from pandas import Timedelta
 
-    return Timedelta(text).to_timedelta64()
+    return Timedelta(said).to_timedelta64()
+
+
+def moment(said: Any) -> Any:
+    """A time as NumPy has it, in the unit in which it is said.
+
+    Parameters
+    ----------
+    said
+        A text as NumPy reads it, a date, or a date with its time.
+
+    Raises
+    ------
+    TypeError
+        Where it has a time zone: NumPy's times have none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # by which NumPy tells that it drops the zone
+        try:
+            return np.datetime64(said)
+        except UserWarning:
+            msg = f"{said!r} has a time zone, and the values here have none"
+            raise TypeError(msg) from None
 
 
 def _first(column: Any) -> Any:
@@ -115,35 +152,48 @@ def _check_kinds(column: Any, value: Any) -> None:
     TypeError
         Where no value of a column is of the value's kind.
     """
-    is_text = isinstance(value, _TEXT)
-    if not isinstance(column, np.ndarray) or not (is_text or value is None or _is_number(value)):
+    kind = _kind_of(value)
+    if not isinstance(column, np.ndarray) or not kind:
         return
     if column.dtype == object:
-        problem = _kind_beside(column, is_text) if value is not None else ""
+        problem = _kind_beside(column, kind)
     elif column.dtype.kind in "US":
-        problem = "" if is_text else "text"
+        problem = "" if kind == _TEXTS[column.dtype.kind] else "text"
     else:
-        problem = (
-            "" if not is_text and value is not None and column.dtype.kind not in "mM" else str(column.dtype)
-        )
+        problem = "" if kind == "a number" and column.dtype.kind not in "mM" else str(column.dtype)
     if problem:
-        what = "nothing" if value is None else "text" if is_text else "a number"
-        msg = f"{value!r} is {what}, and the values here are {problem}"
+        msg = f"{value!r} is {kind}, and the values here are {problem}"
         raise TypeError(msg)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, _NUMBERS) and not isinstance(value, np.timedelta64)
+_TEXTS = {"U": "text", "S": "bytes"}
+# A value of one of these is equal to none of another.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "bytes": (bytes,),
+    "nothing": (type(None),),
+    "a dictionary": (dict,),
+    "a number": _NUMBERS,
+    "": (enum.Enum, PurePath, datetime.date, datetime.time, datetime.timedelta),
+}
 
 
-def _kind_beside(column: Array, is_text: bool) -> str:
-    """The type of a column of objects in which no value is text, or all are; else nothing."""
-    present = (item for item in column.flat if item is not None)
+def _kind_of(value: Any) -> str | None:
+    """What a value is; empty for what is none of all that has a word here, None for what may equal anything."""
+    if isinstance(value, np.timedelta64):
+        return None
+    return next((word for word, types in _KINDS.items() if isinstance(value, types)), None)
+
+
+def _kind_beside(column: Array, kind: str) -> str:
+    """The type of a column of objects in which no value is of this kind; else nothing."""
+    if kind == "nothing":
+        return ""
     other = ""
-    for item in present:
-        if isinstance(item, _TEXT) == is_text:
+    for item in column.flat:
+        if _kind_of(item) in (None, kind):
             return ""
-        other = other or type(item).__name__
+        other = other or ("" if item is None else type(item).__name__)
     return other
 
 
@@ -180,21 +230,21 @@ def matching(column: Array, wanted: Any) -> Array:
     TypeError
         For text beside what is no text.
     """
-    several = _several(wanted)
-    if several is None:
+    values = several(wanted)
+    if values is None:
         return _rows(column, wanted)
     is_value = column.ndim > 1 or any(
         isinstance(item, (*_SEQUENCES, set, frozenset, range)) for item in column
     )
     chosen = _rows(column, wanted) if is_value else np.zeros(len(column), bool)
-    if is_value and all(_several(item) is None for item in several):
+    if is_value and all(several(item) is None for item in values):
         return chosen
-    for item in several:
+    for item in values:
         chosen = chosen | _rows(column, item)
     return chosen
 
 
-def _several(wanted: Any) -> list[Any] | None:
+def several(wanted: Any) -> list[Any] | None:
     """The values of a list of values; None for a single value."""
     if isinstance(wanted, (list, tuple, set, frozenset, range)):
         return list(wanted)
@@ -206,7 +256,10 @@ def _several(wanted: Any) -> list[Any] | None:
 
 def _rows(column: Array, wanted: Any) -> Array:
     """Which rows equal one value, as a whole."""
-    is_single = column.ndim == 1 and _several(wanted) is None and not isinstance(wanted, dict)
+    if column.ndim > 1 and _kind_of(wanted) is not None:
+        msg = f"{wanted!r} is one value, and the values here are arrays of shape {column.shape[1:]}"
+        raise TypeError(msg)
+    is_single = column.ndim == 1 and several(wanted) is None
     if is_single:
         wanted = _as_times(column, wanted)[1]
     if column.ndim == 1 and column.dtype != object:

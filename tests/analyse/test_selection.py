@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import enum
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -283,6 +286,72 @@ def test_where_by_values_knows_lists_nan_and_times(record):
         ({"status": ["done", "failed"]}, [0, 1, 2, 3]),
     ]:
         assert trajectory.where(**wanted).index.tolist() == runs, wanted
+
+
+class Kind(enum.Enum):
+    A = 1
+    B = 2
+
+
+ZONE = datetime.timezone(datetime.timedelta(hours=2))
+
+
+@pytest.fixture
+def kinds(record):
+    """Two runs of each kind of value; the second one's are missing where there is a missing one."""
+    return record(
+        lambda kind, raw, day, noon, big, pair: {"v": np.ones(2)},
+        simkit.explore(
+            kind=[Kind.A, Kind.B],
+            raw=[b"a", b"b"],
+            day=np.array(["2020-01-01", "NaT"], "M8[D]"),
+            noon=[datetime.datetime(2020, 1, day, 12, tzinfo=ZONE) for day in (1, 2)],
+            big=[2**53, 2**53 + 1],
+            pair=[(1, 2), (3, 4)],
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"kind": 1}, "1 is a number, and the values here are Kind"),
+        ({"raw": "a"}, "'a' is text, and the values here are bytes"),
+        ({"big": {"a": 1}}, "{'a': 1} is a dictionary, and the values here are int64"),
+        ({"v": 1.0}, "1.0 is one value, and the values here are arrays of shape (2,)"),
+        ({"status": None}, "no status is called None"),
+        ({"day": "2020-01-01T02:00+02:00"}, "has a time zone, and the values here have none"),
+        ({"day": datetime.datetime(2020, 1, 1, 2, tzinfo=ZONE)}, "has a time zone"),
+        ("day == 'NaT'", "no time is equal to NaT: write isnan(x)"),
+        ("day > '2020-01-01T02:00+02:00'", "has a time zone, and the values here have none"),
+        ("kind == 1", "1 is a number, and the values here are Kind"),
+    ],
+)
+def test_what_would_silently_find_nothing_or_others_is_an_error(kinds, wanted, message):
+    with pytest.raises(SimkitError) as error:
+        kinds.where(wanted) if isinstance(wanted, str) else kinds.where(**wanted)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "runs"),
+    [
+        ({"big": 2.0**53}, [0]),
+        (f"big == {2.0**53}", [0]),
+        ({"noon": datetime.datetime(2020, 1, 1, 12)}, [0]),
+        ({"noon": datetime.datetime(2020, 1, 1, 10, tzinfo=datetime.UTC)}, [0]),
+        ({"noon": "2020-01-02T12:00"}, [1]),
+        ({"day": datetime.datetime(2020, 1, 1)}, [0]),
+        ("isnan(day)", [1]),
+        ({"kind": Kind.B}, [1]),
+        ({"raw": [b"b"]}, [1]),
+        ({"v": [1.0, 1.0]}, [0, 1]),
+        ({"status": []}, []),
+    ],
+)
+def test_large_numbers_and_times_are_found_as_python_compares_them(kinds, wanted, runs):
+    found = kinds.where(wanted) if isinstance(wanted, str) else kinds.where(**wanted)
+    assert found.index.tolist() == runs
 
 
 @pytest.mark.parametrize(

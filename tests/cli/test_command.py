@@ -237,3 +237,19 @@ def test_modules_are_imported_from_the_pythonpath_of_the_project(project):
     assert project.open("f-002")["result"].tolist() == [9]
     project.file("pyproject.toml", "[tool.simkit]\npythonpath = 3\n")
     assert 'pythonpath must be a list of folders such as ["src"], not 3' in project.simkit().err
+
+
+def test_an_axis_of_ints_takes_a_float_where_the_annotation_says_float(project):
+    project.file(
+        "sim_f.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2])
+        def f(x: float):
+            return x
+        """,
+    )
+    project.ok("--product", "x=0.5,2", "-n", "0")
+    assert project.open("f-001")["result"].tolist() == [0.5, 2.0]

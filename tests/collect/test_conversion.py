@@ -53,6 +53,7 @@ Vector = TypeAliasType("Vector", list[T], type_params=(T,))
 Lookup = TypeAliasType("Lookup", dict[U, T], type_params=(T, U))
 Maybe = TypeAliasType("Maybe", T | None, type_params=(T,))
 DAY = datetime.date(2021, 2, 3)
+DAYS = np.ndarray[Any, np.dtype("M8[D]")]
 NOON = datetime.datetime(2021, 2, 3, 12, 30, tzinfo=datetime.UTC)
 UUID = "12345678-1234-5678-1234-567812345678"
 
@@ -100,6 +101,10 @@ def test_a_value_becomes_what_the_code_expects_where_nothing_is_lost(value, kind
         (2**53 + 1, complex, "x is a complex"),
         (3, list, "x is a list, and 3 is an int"),
         ([1], str, "x is a str, and [1] is a list"),
+        (1.10, str, "x is a str, and 1.1 is a float: write it in quotes"),
+        (True, str, "x is a str, and True is a bool: write it in quotes"),
+        (DAY, str, "x is a str, and datetime.date(2021, 2, 3) is a date: write it in quotes"),
+        (1e23, int, "x is an int, and 1e+23 is a float"),
         (None, float, "x is a float, and None is a NoneType"),
     ],
 )
@@ -125,7 +130,11 @@ def test_a_value_that_would_lose_something_is_an_error_with_its_source(value, ki
         ([1, 2], npt.NDArray[np.float32], np.array([1, 2], "f4")),
         ([[1], [2]], np.ndarray[Any, np.dtype("i2")], np.array([[1], [2]], "i2")),
         (["a", "long"], np.ndarray[Any, np.dtype("U1")], np.array(["a", "long"])),
-        ([DAY], np.ndarray[Any, np.dtype("M8[D]")], np.array(["2021-02-03"], "M8[D]")),
+        ([DAY], DAYS, np.array(["2021-02-03"], "M8[D]")),
+        (["2021-02-03T00:00", "NaT"], DAYS, np.array(["2021-02-03", "NaT"], "M8[D]")),
+        (1e22, int, 10**22),
+        ([1, 2.5], np.ndarray, np.array([1, 2.5])),
+        (["a", "bc"], np.ndarray, np.array(["a", "bc"])),
         ([], np.ndarray[Any, np.dtype("f8")], np.array([])),
         (0.25, np.float32, np.float32(0.25)),
         (3, np.uint8, np.uint8(3)),
@@ -163,6 +172,18 @@ def test_a_value_becomes_one_of_the_expected_type(value, kind, converted):
     [
         ("fats", Mode, "x is a member of Mode, and 'fats' is none; did you mean 'FAST'?"),
         (3, Path, "x is a Path, and 3 is an int"),
+        ([123456789012345678.0], np.ndarray[Any, np.dtype("i8")], "x is an array of int64"),
+        ([2**53 + 1, 0.5], np.ndarray[Any, np.dtype("f8")], "x is an array of float64"),
+        ([2**53 + 1, 0.5], np.ndarray, "x is an array of values of one type"),
+        ([2**64 - 1, -1], np.ndarray, "x is an array of values of one type"),
+        ([1, True], np.ndarray[Any, np.dtype("i8")], "x is an array of int64"),
+        ([1, "2"], np.ndarray, "x is an array of values of one type, and [1, '2'] has other values"),
+        ([True, 2], np.ndarray, "x is an array of values of one type"),
+        (["2021-02-03T10:20"], DAYS, "x is an array of datetime64[D], and ['2021-02-03T10:20'] has"),
+        ([datetime.datetime(2021, 2, 3, 10)], DAYS, "x is an array of datetime64[D]"),
+        (["1500-01-01"], np.ndarray[Any, np.dtype("M8[ns]")], "x is an array of datetime64[ns]"),
+        ([NOON], np.ndarray[Any, np.dtype("M8[s]")], "x is an array of datetime64[s]"),
+        (NOON, np.datetime64, "x is a datetime64"),
         ("midsummer", datetime.date, "x is a date, and 'midsummer' means none: write it as 2021-02-03"),
         (NOON, datetime.date, "x is a date"),
         (2.5, int | None, "x is an int, and 2.5 is a float"),
@@ -246,6 +267,10 @@ def test_what_is_typed_becomes_one_of_the_expected_type(text, kind, value):
         ("abc", float | None, "x is a float, and 'abc' is a str"),
         ("y", bytes, "x is a bytes, and 'y' is a str: write it as b'…'"),
         ("1e999", float, "1e999 is beyond what a float can hold"),
+        ("1e23", int, "x is an int, and 1e+23 is a float"),
+        ("[1.10]", list[str], "an item of x is a str, and 1.1 is a float: write it in quotes"),
+        ("{'a': 1, 'b': 2, 'a': 3}", dict, "{'a': 1, 'b': 2, 'a': 3} has 'a' twice"),
+        ("2021-02-03T10:20+02:00", np.datetime64, "x is a datetime64"),
         ("[1, 1e999]", np.ndarray, "1e999 is beyond what a float can hold"),
         ("1e-999", float | None, "1e-999 is beyond what a float can hold"),
         ("lwo", Literal["low", "high"], "x is one of 'low', 'high', not 'lwo'; did you mean 'low'?"),

@@ -65,6 +65,8 @@ def test_a_number_that_no_float_holds_is_no_other_number(text):
         ("fast,'slow, really'", ["fast", "slow, really"]),
         ("'a,b','c'", ["a,b", "c"]),
         ("[1,2,3]", [1, 2, 3]),
+        ("[1, 2, ]", [1, 2]),
+        ("[]", []),
         ("[1,2],[3,4]", [[1, 2], [3, 4]]),
         ("(1,2)", [(1, 2)]),
         ("1,abc", [1, "abc"]),
@@ -73,6 +75,13 @@ def test_a_number_that_no_float_holds_is_no_other_number(text):
 )
 def test_an_axis_is_values_between_commas(text, values):
     assert identical([convert(part, "x", None, "") for part in parse_axis(text)], values)
+
+
+@pytest.mark.parametrize("text", ["1,2,", "a,,b", ",1", "[a, b,, c]"])
+def test_a_comma_without_a_value_is_no_empty_text(text):
+    with pytest.raises(Unfit, match=r"no value between or behind commas of .*; an empty text is written ''"):
+        parse_axis(text)
+    assert [convert(part, "x", str, "") for part in parse_axis("a,''")] == ["a", ""]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,9 @@ def test_a_range_is_its_numbers(text, values):
         ("linspace(a, 1, 3)", "is no range"),
         ("0:1:0", "0:1:0 is a range without a value"),
         ("range(3, 0)", "is a range without a value"),
+        ("0:inf:3", "is no range"),
+        ("geomspace(-1, 1, 3)", "is no range"),
+        ("logspace(0, 400, 3)", "is no range"),
     ],
 )
 def test_what_is_no_range_is_said(text, words):
