@@ -44,7 +44,7 @@ from simkit.record.facts import (
     read_texts,
     runs_digest,
 )
-from simkit.record.file.store import Store, open_for_reading
+from simkit.record.file.store import Store, closed_at_end, open_for_reading
 from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of, problem_of_choice
 from simkit.record.readings import Content, read_inputs
@@ -74,6 +74,7 @@ class Recorded:
         self.store, self.advice = store, ""
         self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
         self.shards = self._shards()
+        closed_at_end.add(self)
 
     @classmethod
     def open(cls, path: Path, name: str | None = None, *, writable: bool = False) -> Recorded:
@@ -123,6 +124,7 @@ class Recorded:
         if self.shards is not None:
             self.shards.close()
         self.release()
+        self.__dict__.pop("sections", None)  # a virtual dataset has HDF5 keep the file, even closed
 
     def refresh(self) -> None:
         """Read what is committed by now, from a file that was closed meanwhile."""

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import time
+import weakref
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -68,6 +69,9 @@ def sweep_results(folder: Path) -> None:
             pass
         finally:
             lock.release()
+
+
+_written: weakref.WeakSet[TransactionalFile] = weakref.WeakSet()
 
 
 class Store:
@@ -139,6 +143,7 @@ class Store:
         self.medium = TransactionalFile(
             str(self.hidden or path), create=empty, uncommitted=self.created, durable=durable
         )
+        _written.add(self.medium)
         mode, extra = ("w", _CREATION) if empty else ("r+", {})
         self.lock.note_on(self.hidden or path)
         self.file = h5py.File(self.medium, mode, **_OPTIONS, **extra)
@@ -432,3 +437,25 @@ def left_log(path: Path) -> str:
     return (
         f"{shown_path(log)} is a part of it, with runs that are not in the .h5 yet, {why}: keep both together"
     )
+
+
+# At the process's end
+
+_IN_FILES = h5py.h5f.OBJ_FILE | h5py.h5f.OBJ_GROUP | h5py.h5f.OBJ_DATASET | h5py.h5f.OBJ_ATTR
+closed_at_end: weakref.WeakSet[Any] = weakref.WeakSet()  # what is open, and keeps datasets
+
+
+def _close_left() -> None:
+    """Close what something still refers to: HDF5 ends after Python, and would have it give back its files then."""
+    for medium in list(_written):
+        medium.abandon()
+    for one in list(closed_at_end):
+        one.close()
+    for thing in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, _IN_FILES):
+        if thing.valid:  # those of one file are closed together
+            file = h5py.h5i.get_file_id(thing)
+            if file.get_access_plist().get_driver() == h5py.h5fd.fileobj_driver:
+                h5py.File(file).close()
+
+
+weakref.finalize(Store, _close_left)  # after what closes each of them

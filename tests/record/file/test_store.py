@@ -382,3 +382,45 @@ def test_what_is_written_to_a_link_goes_where_it_leads(project, leads):
         assert ended.code == (4 if refused else 0), ended.err
         assert there.is_symlink()
         assert target.stat().st_size > 0 or refused
+
+
+LEFT_OPEN = {
+    "opened": 'simkit.open("results/study-001.h5"); held[0]["result"]',
+    "for additions": 'simkit.open("results/study-001.h5", mode="r+"); held[0].note("seen")',
+    "set of shards": 'simkit.open("set.h5"); held[0]["result"]; held[0].runs[0].result',
+    "result of a study": "simkit.run(f, simkit.explore(x=[1, 2]), workers=0, output='f.h5')",
+    "study that never ends": "simkit.start(f, workers=0, output='f.h5'); held.append(held[0].__enter__());"
+    " held[1].run(simkit.explore(x=[1, 2]))",
+}
+
+
+@pytest.mark.parametrize("how", ["end", "forked"])
+@pytest.mark.parametrize("statements", LEFT_OPEN.values(), ids=LEFT_OPEN)
+def test_a_process_ends_well_whatever_something_else_keeps_open(project, statements, how):
+    project.file(
+        "sim_s.py",
+        "from simkit import experiment, explore\n\n@experiment\n@explore(x=[1, 2])\ndef study(x):\n    return x\n",
+    )
+    project.ok("-n", "0", "-q")
+    project.ok("-n", "0", "-q", "--output", "set.h5", "--shard", "0/2")
+    first, _, then = statements.partition("; ")
+    child = (
+        "if os.fork():\n    _, status = os.wait()\n    assert status == 0, status\n"
+        if how == "forked"
+        else ""
+    )
+    project.file(
+        "script.py",
+        f"import ctypes, os\nimport simkit\n\ndef f(x):\n    return x\n\nheld = [{first}]\n{then}\n"
+        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))  # as a library that never lets go of it\n"
+        + child,
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "script.py"],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert simkit.open(project.path / "results/study-001.h5")["result"].tolist() == [1, 2]
