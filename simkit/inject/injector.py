@@ -24,7 +24,7 @@ from simkit.inject.baseline import Baseline
 from simkit.inject.contact import BEGAN, ENOUGH, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
-from simkit.inject.outcomes import Outcomes, ResultNames, as_columns, result_columns, said
+from simkit.inject.outcomes import Layout, Outcomes, ResultNames, Returned, as_columns, result_columns, said
 from simkit.inject.output import Log, Output
 from simkit.inject.provide import (
     Step,
@@ -110,6 +110,7 @@ class Injector:
         self.variables = Variables(plan)
         self.watch: Watch | None = Watch(plan, self.lineage, self.variables)  # until the first run is over
         self.hearing = Hearing()
+        self.layout: Layout | None = None  # of what the last run has returned
         self.failures = 0
         self.look = 0.0  # when to look next at what runs have left
         self.unseen = 0  # runs that were looked at together with others only
@@ -306,9 +307,9 @@ class Injector:
         # What another process says in shared memory takes longer to read than a list: now and then is soon enough.
         asked = beat if isinstance(beat, list) else [0.0] * (STOP + 1)
         take = output.take if output else _nothing
-        results: list[Any] = []
-        ended: list[float] = []
-        keep, end, clock = results.append, ended.append, time.perf_counter
+        returned, ended = Returned(self.layout), list[float]()
+        add, keep, results = returned.add, returned.values.append, returned.values
+        end, clock = ended.append, time.perf_counter
         begun = now = due = clock()
         deadline = now + PATIENCE
         for run, row in zip(out.runs, rows, strict=False):
@@ -320,18 +321,16 @@ class Injector:
             beat[RUN] = run
             try:
                 value = function(*row)
-                if type(value) in PLAIN:
+                if add is None or not add(value):
+                    add = returned.unpack()
                     keep(value)
-                elif type(value) is dict and PLAIN.issuperset(map(type, value.values())):
-                    keep(dict(value))
-                else:
-                    keep(value)
-                    value = None  # the list alone refers to it
-                    results[-1] = snapshot(results[-1], take_apart, fields_of, is_held=True)
+                    if type(value) not in PLAIN:
+                        value = None  # the list alone refers to it
+                        results[-1] = snapshot(results[-1], take_apart, fields_of, is_held=True)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                position = len(ended)
-                results[position:] = [None]
-                goes_on, due = self.failed(position, error, self.desk.kept, out, beat), 0.0
+                add = returned.unpack()
+                results[len(ended) :] = [None]
+                goes_on, due = self.failed(len(ended), error, self.desk.kept, out, beat), 0.0
                 self.desk.leave(error)
                 if not goes_on:
                     break
@@ -339,7 +338,8 @@ class Injector:
                 self.settle()
             end(now := clock())
         take(len(ended), now)
-        out.take(results, begun, ended)
+        out.take(returned, begun, ended)
+        self.layout = returned.next_layout()
 
     def called(self, columns: Mapping[str, Any]) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
         """The experiment, and its arguments run by run."""

@@ -11,13 +11,15 @@ import numpy as np
 from simkit.declare.forms import Array
 from simkit.declare.reflection import is_a, shown
 from simkit.declare.run import Run
+from simkit.declare.snapshot import PLAIN
 from simkit.errors import Unstorable
 from simkit.values.batch import Status
 from simkit.values.columns import Column
-from simkit.values.encode import encode, encode_table, explain, is_plain, storable_part
+from simkit.values.encode import encode, encode_cells, encode_table, explain, is_plain, storable_part
 from simkit.values.results import ONE, is_one_result, named_results
 
 Fail = Callable[[int, str], None]
+Adder = Callable[[Any], bool]
 
 
 def with_added(returned: Mapping[str, Any], run: Run) -> tuple[Mapping[str, Any], str]:
@@ -146,6 +148,84 @@ def _sparse(name: str, results: Sequence[Mapping[str, Any] | None], rows: list[i
 _DONE = int(Status.DONE)  # looking into an enum costs more than a run may
 
 
+@attrs.frozen
+class Layout:
+    """The names of the plain values in the mappings that runs return, and their types."""
+
+    names: tuple[str, ...]
+    kinds: frozenset[type]
+
+    @classmethod
+    def of(cls, returned: Any) -> Layout | None:
+        """That of what a run returned; None where it is no mapping of plain values."""
+        kinds = frozenset(map(type, returned.values())) if type(returned) is dict else frozenset()
+        return cls(tuple(returned), kinds) if kinds and kinds <= PLAIN else None
+
+    def adder(self, cells: list[Any]) -> Adder:
+        """Adds the values of what a run returned to the cells, if it has this layout; else it adds nothing."""
+        keep, names = cells.append, [*self.names]
+
+        def add_one(returned: Any) -> bool:
+            if type(returned) is dict and len(returned) == 1 and type(cell := returned.get(name)) is kind:
+                keep(cell)
+                return True
+            return False
+
+        def add_many(returned: Any) -> bool:
+            if (
+                type(returned) is dict
+                and [*returned] == names
+                and fit(map(type, values := returned.values()))
+            ):
+                more(values)
+                return True
+            return False
+
+        (name, *others), (kind, *_), fit, more = names, self.kinds, self.kinds.issuperset, cells.extend
+        return add_many if others else add_one
+
+    def mappings(self, cells: Sequence[Any]) -> list[dict[str, Any]]:
+        """What the runs returned."""
+        width = len(self.names)
+        starts = range(0, len(cells), width)
+        return [dict(zip(self.names, cells[at : at + width], strict=True)) for at in starts]
+
+
+class Returned:
+    """What runs returned one after the other, each as it was then.
+
+    Mappings of one layout are kept as their cells: such a run has neither a mapping of its own nor another look at
+    what is in it.
+
+    Parameters
+    ----------
+    layout
+        Of what a run before has returned.
+
+    Attributes
+    ----------
+    values
+        Of each run, or the cells of all.
+    add
+        Adds what a run returned as cells, if it can.
+    """
+
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.values: list[Any] = []
+        self.layout = layout
+        self.add = layout.adder(self.values) if layout else None
+
+    def unpack(self) -> Adder | None:
+        """Keep a value for each run from now on; how cells are added then."""
+        if self.layout is not None:
+            self.values[:], self.layout, self.add = self.layout.mappings(self.values), None, None
+        return self.add
+
+    def next_layout(self) -> Layout | None:
+        """That of the next runs, if they go on as the last one."""
+        return self.layout or Layout.of(self.values[-1] if self.values else None)
+
+
 @attrs.define(eq=False)
 class Outcomes:
     """A batch under way: what each run gave, and what became of it."""
@@ -159,18 +239,20 @@ class Outcomes:
     errors: dict[int, str] = attrs.field(factory=dict)
 
     executed: int = 0
+    layout: Layout | None = None  # of the results, where these are cells
 
-    def take(self, results: list[Any], begun: float, ended: list[float]) -> None:
+    def take(self, returned: Returned, begun: float, ended: list[float]) -> None:
         """Take what runs gave one after the other, from that moment on, and when each of them ended."""
         self.executed = n = len(ended)
-        self.results = results
+        self.results, self.layout = returned.values, returned.layout
         times = np.array([begun, *ended])
         self.started[:n], self.seconds[:n] = times[:-1], np.diff(times)
 
     def cut(self) -> None:
         """Leave out the runs that were not executed."""
         n = self.executed
-        self.runs, self.results, self.started = self.runs[:n], self.results[:n], self.started[:n]
+        self.runs, self.started = self.runs[:n], self.started[:n]
+        self.results = self.results if self.layout else self.results[:n]
         self.seconds, self.status = self.seconds[:n], self.status[:n]
         self.handles = None if self.handles is None else self.handles[:n]
 
@@ -183,6 +265,11 @@ class Outcomes:
 
 def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     """The columns of the results of all runs that are done."""
+    if out.layout is not None:
+        columns = _columns_of_cells(names, out)
+        if columns is not None:
+            return columns
+        out.results, out.layout = out.layout.mappings(out.results), None
     kinds = set(map(type, out.results))
     if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
         return _single_column(names, out)
@@ -199,6 +286,17 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         if problem or unnamed:
             out.fail(position, problem or unnamed)
     return as_columns(results, out.fail)
+
+
+def _columns_of_cells(names: ResultNames, out: Outcomes) -> dict[str, Column] | None:
+    """The columns of cells; None where a name or a value can't be kept, or runs have added results as well."""
+    assert out.layout is not None
+    if out.layout.names not in names.approved or any(Run.results_of(out.handles or ())):
+        return None
+    try:
+        return encode_cells(out.layout.names, out.results, out.layout.kinds)
+    except Unstorable:
+        return None
 
 
 def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | None:

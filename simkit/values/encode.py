@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -173,21 +173,35 @@ def encode_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     Unstorable
         For a value that has no lossless form.
     """
-    names, values = list(rows[0]), [row.values() for row in rows]
-    kinds = set(map(type, chain.from_iterable(values)))
-    if len(kinds) == 1 and (kind := kinds.pop()) in _FLAT:  # all numbers of all names at once
+    cells = list(chain.from_iterable(row.values() for row in rows))
+    return encode_cells(list(rows[0]), cells, set(map(type, cells)))
+
+
+def encode_cells(names: Sequence[str], cells: list[Any], kinds: Set[type]) -> dict[str, Column]:
+    """One column per name of a table that is given cell by cell, row after row.
+
+    Parameters
+    ----------
+    kinds
+        The types that its cells have.
+
+    Raises
+    ------
+    Unstorable
+        For a value that has no lossless form.
+    """
+    width = len(names)
+    kind = next(iter(kinds)) if len(kinds) == 1 else None
+    dtype = _FLAT.get(kind)  # type: ignore[arg-type]
+    if kind is not None and dtype is not None:  # all numbers of all names at once
         try:
-            block = np.fromiter(chain.from_iterable(values), _FLAT[kind], len(rows) * len(names))
+            block = np.array(cells, dtype).reshape(-1, width)
         except OverflowError:  # integers beyond 64 bits
-            return {name: encode([row[name] for row in rows]) for name in names}
-        columns = np.ascontiguousarray(block.reshape(len(rows), len(names)).T)
-        return {
-            name: whole_column(Leaf(kind.__name__, column))
-            for name, column in zip(names, columns, strict=True)
-        }
-    return {
-        name: encode(column) for name, column in zip(names, map(list, zip(*values, strict=True)), strict=True)
-    }
+            pass
+        else:
+            columns = np.ascontiguousarray(block.T)
+            return {name: whole_column(Leaf(kind.__name__, columns[at])) for at, name in enumerate(names)}
+    return {name: encode(cells[at::width]) for at, name in enumerate(names)}
 
 
 def encode_values(values: Values) -> Column:

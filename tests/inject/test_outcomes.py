@@ -13,8 +13,17 @@ import pytest
 from injected import HEAD
 
 import simkit
-from simkit import SimkitError
+from simkit import SimkitError, product
+from simkit.collect.collection import plan_of
+from simkit.execute.job import Job
+from simkit.inject.contact import local_beat
 from simkit.inject.outcomes import ResultNames
+from simkit.inject.provide import shared_values
+from simkit.testing.engines import results_of
+from simkit.values.batch import Portion
+from simkit.values.compare import same
+from simkit.values.decode import ABSENT
+from simkit.values.results import named_results
 
 # Results
 
@@ -371,3 +380,62 @@ def f(x, run):
 """)
     assert np.ravel(traj["a"]).tolist() == list(range(50))
     assert "b" not in body or traj["b"].tolist() == [-x for x in range(50)]
+
+
+BUFFER = np.zeros(1)
+
+
+def _refilled(x):
+    BUFFER[0] = x
+    return {"a": BUFFER}
+
+
+REGULAR = {
+    "one number": lambda x: {"a": x / 2},
+    "many": lambda x: {"a": x / 2, "b": float(x), "c": -1.0},
+    "many of several types": lambda x: {"a": x, "b": str(x), "c": None},
+    "integers beyond 64 bits": lambda x: {"a": x << 60},
+    "no text of HDF5's": lambda x: {"a": "\0", "b": "\ud800"},
+}
+ODD = {
+    "none": lambda x: {"a": x / 2},
+    "another name": lambda x: {"b": x / 2},
+    "another type": lambda x: {"a": x},
+    "another order": lambda x: {"c": 1.0, "b": 2.0, "a": 3.0},
+    "one more": lambda x: {"a": 0.5, "b": 1.0, "c": 2.0, "d": 3.0},
+    "one less": lambda x: {"a": 0.5, "b": 1.0},
+    "a list": lambda x: {"a": [x]},
+    "a buffer that is filled again": _refilled,
+    "a number": float,
+    "nothing": lambda x: None,
+    "nothing in a mapping": lambda x: {},
+    "a failure": lambda x: 1 / 0,
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("regular", REGULAR.values(), ids=REGULAR.keys())
+def test_runs_that_return_the_same_names_and_one_that_does_not_give_what_each_gave(regular, odd, monkeypatch):
+    """In the second batch runs are known to return what the last of the first one has."""
+
+    def returned(x):
+        return (odd if x % 40 == 39 else regular)(x)
+
+    monkeypatch.setattr(simkit.inject.injector, "PATIENCE", 1e9)
+    plan, _ = plan_of(returned, product(x=range(200)), {})
+    injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
+    injector.baseline.cared, injector.watch = 1000, None  # these are not the first runs
+    for runs in (np.arange(100), np.arange(100, 200)):
+        batch = injector.batch(Portion(runs, plan.space.at(runs)), local_beat())
+        kept = {name: results_of(batch, name) for name in batch.results}
+        assert batch.runs.tolist() == runs.tolist()
+        for x in runs.tolist():
+            recorded = {name: values[x] for name, values in kept.items() if values[x] is not ABSENT}
+            if odd is ODD["a failure"] and x % 40 == 39:
+                assert "ZeroDivisionError" in batch.errors[x]
+                assert recorded == {}
+            else:
+                expected = named_results(returned(x))
+                assert x not in batch.errors
+                assert same(recorded, {name: expected[name] for name in recorded})
+                assert recorded.keys() == expected.keys()
