@@ -36,8 +36,8 @@ class Values:
 
     def __reduce__(self) -> Any:  # half the time of attrs' own way, which messages to workers are full of
         array = self.array
-        if self.native and array.shape == (1,) and array.dtype in _NATIVE and self.present is None:
-            return _single, (array.item(),)
+        if self.native and array.shape == (1,) and array.dtype in NATIVE and self.present is None:
+            return single, (array.item(),)
         return Values, (array, self.native, self.present)
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class Values:
         return self.array if self.present is None else np.ma.MaskedArray(self.array, ~self.present)
 
 
-def _single(element: float) -> Values:
+def single(element: float) -> Values:
     """One number of Python's, which travels to a worker sooner than an array does."""
     return Values(np.array([element]), native=True)
 
@@ -465,7 +465,7 @@ def axes(form: Form) -> Iterator[tuple[str, Values]]:
         yield from atom.axes().items()
 
 
-_NATIVE = {np.array([kind()]).dtype for kind in (float, int, bool)}
+NATIVE = {np.array([kind()]).dtype for kind in (float, int, bool)}
 _SHOWN = 6  # values of an axis that is written out
 
 

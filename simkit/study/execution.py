@@ -31,7 +31,8 @@ from simkit.resume.continuing import Continuation, fingerprint
 from simkit.resume.points import explored_columns
 from simkit.study.interrupt import Interrupt, surroundings
 from simkit.study.rounds import Rounds, Trials
-from simkit.values.batch import Batch, Checkpoint, Checkpoints, RunReport, Status, one_batch
+from simkit.values.alone import gathered
+from simkit.values.batch import Batch, Checkpoint, Checkpoints, RunReport, Status
 from simkit.values.columns import Column
 
 _BLOCK = 65_536
@@ -199,7 +200,7 @@ class Execution:
 
     def gather(self, batch: Batch, writer: BatchPen) -> None:
         """Keep a small batch of done runs for the next commit, since each one written costs as much as many."""
-        if self.gathered and (self.gathered[0].seeds is None) != (batch.seeds is None):
+        if self.gathered and self.gathered[0].has_seeds != batch.has_seeds:
             self.put(writer)
         self.gathered.append(batch)
         self.gathered_bytes += batch.nbytes
@@ -215,7 +216,7 @@ class Execution:
         self.said = []
         if not self.gathered:
             return
-        batch, self.gathered, self.gathered_bytes = one_batch(self.gathered), [], 0
+        batch, self.gathered, self.gathered_bytes = gathered(self.gathered), [], 0
         put = writer.put(batch)
         writer.inputs(self.inputs.take(batch.readings))
         if self.checkpoints.known:

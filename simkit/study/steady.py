@@ -19,12 +19,15 @@ from simkit.record.recorded import Recorded
 from simkit.study.answers import owned
 from simkit.study.conversation import Conversation
 from simkit.study.growth import Growth
+from simkit.values.alone import OnePoint, OneRun
 from simkit.values.batch import Batch, Portion, RunReport, Status
 from simkit.values.decode import ABSENT, decode
 from simkit.values.instances import loaded, revived
 
 Point = Mapping[str, Any]
 Results = Mapping[str, Any] | None
+_NUMBERS = {float, int, bool}
+_MOST = 2**63
 _PLAIN = {float, int, bool, str, np.float64, np.int64}
 
 
@@ -232,11 +235,17 @@ class Steady:
         if not self.waiting or self.mistake is not None:
             return None
         run = self.waiting.popleft()
-        points = self.values(self.under_way[run])
-        return Portion(np.array([run]), points, self.growth.under_way.checkpoints.known)
+        point, known = self.under_way[run], self.growth.under_way.checkpoints.known
+        if self.fits(point) and self.fitting is not None and self.fitting[2] and is_of_numbers(point):
+            return OnePoint.of(run, point, known)
+        return Portion(np.array([run]), self.values(point), known)
 
     def settle(self, batch: Batch) -> Batch:
         """Tell the sampler what became of the runs, those aside that are tried again."""
+        if isinstance(batch, OneRun):
+            self.tell(batch.run, batch.values())
+            self.fill()
+            return batch
         retries, again = self.growth.plan.limits.retries, []
         results, statuses, done = _results(batch), batch.status.tolist(), int(Status.DONE)
         for row, run in enumerate(batch.runs.tolist()):
@@ -398,6 +407,14 @@ def space_of(points: Sequence[Any], where: str) -> Space:
         # It was not asked for where simkit was called.
         msg = f"{where}: ask() gave a wrong point: {str(problem).removeprefix(f'{caller()}: ')}"
         raise SimkitError(msg) from None
+
+
+def is_of_numbers(point: Point) -> bool:
+    """Whether a point's values are numbers of Python's that an array takes."""
+    kinds = {*map(type, point.values())}
+    return kinds <= _NUMBERS and (
+        int not in kinds or all(-_MOST <= value < _MOST for value in point.values())
+    )
 
 
 class Past:

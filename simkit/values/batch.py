@@ -127,6 +127,16 @@ class Batch:
         return Batch, _fields(self)
 
     @property
+    def count(self) -> int:
+        """How many runs there are."""
+        return len(self.runs)
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether the runs' seeds are known."""
+        return self.seeds is not None
+
+    @property
     def is_done(self) -> bool:
         """Whether all of its runs are done."""
         return self.status.tobytes().count(_DONE) == len(self.status)

@@ -24,6 +24,7 @@ from simkit.declare.tags import mark
 from simkit.execute.job import Job
 from simkit.inject.contact import local_beat
 from simkit.inject.provide import shared_values
+from simkit.values.alone import numbers_of
 from simkit.values.batch import Portion
 
 C_CALL = 10  # instructions that a call of a C function counts as
@@ -111,6 +112,21 @@ def executed(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
     return work
 
 
+def alone(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
+    """The same runs of an experiment, each as a batch of its own in a worker, and cared for as runs of 20 ms are."""
+    plan, _ = plan_of(function, product(x=[float(i) for i in range(runs)], y=[1.0]), {})
+    injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
+    injector.baseline.is_alone = True
+    portions = [Portion(np.array([run]), plan.space.at(np.array([run]))) for run in range(runs)]
+    injector.batch(portions[0], local_beat())
+
+    def work() -> None:
+        for portion in portions:
+            assert numbers_of(injector.batch(portion, local_beat())) is not None
+
+    return work
+
+
 def main() -> None:
     # Nothing that depends on the clock, which tracing slows down.
     simkit.inject.injector.PATIENCE = simkit.inject.vectorized.PATIENCE = simkit.inject.baseline._PAUSE = 1e9
@@ -118,6 +134,8 @@ def main() -> None:
     costs = {}
     for function in (returned, mapping, added, drawn, vectorized):
         costs[function.__name__] = round(between(partial(executed, function)) / per_run, 2)
+    simkit.inject.baseline._SHARE = -1  # whatever the clock says
+    costs["alone"] = round(between(partial(alone, returned)) / per_run, 2)
     print(json.dumps({**costs, "asked": round(owner.cost(counted) / per_run, 2)}))
 
 

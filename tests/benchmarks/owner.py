@@ -23,7 +23,7 @@ import attrs
 from simkit.cli.main import main
 from simkit.execute.job import Declared
 from simkit.execute.processes import pool
-from simkit.execute.processes.worker import Answer, Receiver, Sender, unpacked
+from simkit.execute.processes.worker import Answer, Receiver, Sender, reply, unpacked
 from simkit.inject.contact import local_beat
 from simkit.record.writer import Writer
 from simkit.study.execution import Execution
@@ -75,7 +75,7 @@ class Played:
                 return False
             portion = unpacked(receiver.receive())
             batch = attrs.evolve(injector.batch(portion, local_beat(), None), worker=seat.number)
-            sender.send((batch, 0.02), shared=True)
+            reply(sender, batch, 0.02)
             return True
 
         sender.send(Answer(process=1))

@@ -28,11 +28,14 @@ from simkit.execute.processes.worker import (
     Seat,
     Sender,
     packed,
+    plain,
+    plain_frames,
 )
 from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat, open_beats
 from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
 from simkit.inject.output import last_words
+from simkit.values.alone import OneRun
 from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status, Teardown
 
 _TEARDOWN = 600.0  # seconds for the fixtures of a worker to tear down
@@ -74,7 +77,10 @@ class Worker:
     def give(self, portion: Portion) -> None:
         """Hand it a portion, at once or when it has nothing else to do."""
         self.flight.append(portion)
-        frames = self.sender.frames(packed(portion), shared=True)
+        message = plain(portion)
+        frames = (
+            self.sender.frames(packed(portion), shared=True) if message is None else plain_frames(message)
+        )
         if len(self.flight) == 1 or sum(map(len, frames)) <= _ADVANCE:
             self._send(frames)
         else:
@@ -205,11 +211,11 @@ class Pool:
         SimkitError
             When a worker cannot start.
         """
-        feed = Feed(agenda)
+        feed, is_fed = Feed(agenda), False
         while True:
             if stop():
                 self.halt()
-            else:
+            elif not is_fed:
                 self._replace(feed)
                 self._feed(feed)
             if not any(worker.flight for worker in self.workers.values()) and (
@@ -217,6 +223,7 @@ class Pool:
             ):
                 return
             ready = self.ears.ready(tick)
+            fed = 0  # messages after which nobody has less to do than there is
             for connection in ready:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
@@ -225,11 +232,13 @@ class Pool:
                     try:
                         if is_small(batch) and not stop():
                             self._feed(feed)  # the worker needn't wait until this is recorded
+                            fed += 1
                     finally:
                         yield settled  # before an error of the agenda, such as a strategy's
                 elif batch is not None:
                     yield batch
                     worker.answer(batch)
+            is_fed = 0 < len(ready) == fed
             self._stop_slow()
             if not ready:
                 yield None
@@ -289,11 +298,12 @@ class Pool:
 
     def _hear(self, worker: Worker, feed: Feed) -> Batch | Checkpoint | RunReport | None:
         try:
-            answer: Answer | tuple[Batch, float] = worker.receiver.receive()
+            answer: Answer | tuple[Any, float] = worker.receiver.receive()
         except (EOFError, OSError):
             return self._lost(worker, feed)
         if isinstance(answer, tuple):
-            return self._take(worker, feed, *answer)
+            batch, seconds = answer
+            return self._take(worker, feed, OneRun.of(batch) if isinstance(batch, tuple) else batch, seconds)
         if answer.bug:
             raise RuntimeError(answer.bug)
         if worker.is_over:
@@ -311,7 +321,7 @@ class Pool:
     def _take(self, worker: Worker, feed: Feed, batch: Batch, seconds: float) -> Batch | None:
         """A worker has come to the end of its first portion."""
         worker.send()
-        executed = len(batch.runs)
+        executed = batch.count
         feed.put_back(worker.flight.pop(0), executed)
         worker.seconds = seconds
         worker.measure()

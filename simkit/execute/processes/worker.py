@@ -17,7 +17,7 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,12 @@ from simkit.inject.contact import LOGGED, Beat, open_beats, raised_by
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
-from simkit.values.batch import Checkpoint, Portion, RunReport
+from simkit.values.alone import OnePoint, element_of, numbers_of
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
 HALF = 16 << 20  # bytes of a batch that travel beside the message
+_PLAIN = b"\xff" * 4  # before a message that needs nothing but what pickle knows by itself
 _PIPE = -1  # the offset of a buffer that follows on the pipe
 
 
@@ -138,6 +140,11 @@ class Sender:
         return places
 
 
+def plain_frames(message: Any) -> list[bytes]:
+    """Numbers, texts and containers of these as `Sender.frames` makes other messages, which takes longer."""
+    return [_PLAIN + pickle.dumps(message, 5)]
+
+
 class Receiver:
     """The end that receives.
 
@@ -162,7 +169,10 @@ class Receiver:
         EOFError, OSError
             When the other process is gone.
         """
-        data = memoryview(self.connection.recv_bytes())
+        octets = self.connection.recv_bytes()
+        if octets.startswith(_PLAIN):
+            return pickle.loads(memoryview(octets)[4:])
+        data = memoryview(octets)
         size = int.from_bytes(data[:4], "little")
         if not size:
             return self.declared.loads(data[4:])
@@ -217,8 +227,21 @@ def packed(portion: Portion) -> Any:
     return _pack_runs(portion.runs), portion.points, own, portion.memory, portion.stops
 
 
+def plain(portion: Portion) -> tuple[int, Mapping[str, float]] | None:
+    """A portion of one run at a point of numbers as a plain message; None where there is more to it."""
+    if len(portion) > 1 or portion.restorable or portion.memory is not None or portion.stops is not None:
+        return None
+    if isinstance(portion, OnePoint):
+        return portion.run, portion.point
+    elements = {name: element_of(values) for name, values in portion.points.items()}
+    kept = {name: element for name, element in elements.items() if element is not None}
+    return (int(portion.runs[0]), kept) if len(kept) == len(elements) else None
+
+
 def unpacked(message: Any) -> Portion:
     """The portion of a message; arrays that are a point's value are read-only, as they were declared."""
+    if len(message) == 2:
+        return OnePoint.of(*message)
     runs, points, restorable, memory, stops = message
     for values in points.values():
         for element in values.array if values.array.dtype == object else ():
@@ -325,7 +348,16 @@ def _serve(
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()
-        sender.send((batch, time.perf_counter() - start), shared=True)
+        reply(sender, batch, time.perf_counter() - start)
+
+
+def reply(sender: Sender, batch: Batch, seconds: float) -> None:
+    """Send what a portion gave, and how long it took."""
+    numbers = numbers_of(batch)
+    if numbers is None:
+        sender.send((batch, seconds), shared=True)
+    else:
+        sender.send_frames(plain_frames((numbers, seconds)))
 
 
 def _close_input() -> None:

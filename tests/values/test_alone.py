@@ -1,0 +1,167 @@
+"""A run that travels alone is the same run as in a batch of arrays."""
+
+from __future__ import annotations
+
+import pickle
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simkit.declare.axes import from_list
+from simkit.execute.processes.worker import plain, unpacked
+from simkit.values.alone import OnePoint, OneRun, element_of, gathered, numbers_of
+from simkit.values.batch import Batch, Checkpoints, Portion, Status, one_batch
+from simkit.values.compare import same
+from simkit.values.decode import decode
+from simkit.values.encode import encode
+
+numbers = st.one_of(
+    st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.complex_numbers(),
+    st.floats().map(np.float64), st.integers(0, 2**64 - 1).map(np.uint64), st.integers(-128, 127).map(np.int8),
+)  # fmt: skip
+given_names = st.dictionaries(st.sampled_from(["z", "w", "a.b"]), numbers)
+
+
+def batch_of(run, results, parameters=(), seed=None, worker=2, **more):
+    return Batch(
+        np.array([run]), np.array([Status.DONE], "u1"), np.array([1.7e9 + run]), np.array([0.02 * run], "f4"),
+        {name: encode([value]) for name, value in dict(parameters).items()},
+        {name: encode([value]) for name, value in results.items()},
+        None if seed is None else np.array([seed], "u8"), worker=worker, **more,
+    )  # fmt: skip
+
+
+def travelled(batch):
+    """As it comes to the owner."""
+    return OneRun.of(pickle.loads(pickle.dumps(numbers_of(batch))))
+
+
+def check_same(one, other):
+    for field in attrs.fields(Batch):
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(left, dict):
+            assert list(left) == list(right)
+            for name in left:
+                assert left[name].whole.signature == right[name].whole.signature
+                assert same(decode(left[name]), decode(right[name]))
+        else:
+            assert np.asarray(left).dtype == np.asarray(right).dtype, field.name
+            assert np.array_equal(left, right), field.name
+
+
+@given(given_names, given_names, st.one_of(st.none(), st.integers(0, 2**63 - 1)))
+def test_a_run_is_the_same_at_the_other_end(results, parameters, seed):
+    batch = batch_of(7, results, parameters, seed)
+    one = travelled(batch)
+    values = {name: decode(column)[0] for name, column in {**batch.parameters, **batch.results}.items()}
+    assert same(one.values(), values)
+    assert {name: type(value) for name, value in one.values().items()} == {
+        name: type(value) for name, value in values.items()
+    }
+    assert (one.run, one.count, one.is_done, one.has_seeds) == (7, 1, True, seed is not None)
+    check_same(one, batch)
+    check_same(pickle.loads(pickle.dumps(travelled(batch))), batch)
+
+
+MORE = {
+    "text": {"results": {"z": "a"}},
+    "array": {"results": {"z": np.zeros(2)}},
+    "short floats": {"results": {"z": np.float32(1)}},
+    "many bits": {"results": {"z": 2**70}},
+    "error": {"errors": {7: "it failed"}},
+    "log": {"logs": {7: "said"}},
+    "note": {"notes": ((7, "", "diverged"),)},
+    "warning": {"warnings": (("", "remark"),)},
+    "reading": {"readings": ("file",)},
+    "again": {"again": (7,)},
+    "several workers": {"worker": np.array([2])},
+}
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_what_is_more_than_numbers_goes_as_a_batch(kind):
+    assert numbers_of(batch_of(**{"run": 7, "results": {"z": 1.0}, **MORE[kind]})) is None
+
+
+def test_what_is_not_done_or_many_goes_as_a_batch():
+    one, two = (batch_of(run, {"z": 1.0}) for run in (1, 2))
+    assert numbers_of(attrs.evolve(one, status=np.array([Status.FAILED], "u1"))) is None
+    assert numbers_of(one_batch([one, two])) is None
+
+
+@given(
+    st.permutations([3, 5, 4, 9]), st.lists(numbers, min_size=4, max_size=4), st.sampled_from(["", "z", "w"])
+)
+def test_many_are_one_batch_in_the_order_of_their_runs(runs, values, lacking):
+    """Also where they gave other names, or other types."""
+    given = [
+        batch_of(run, {"z": value, "w": run}, worker=run % 2, seed=None if lacking == "w" else run)
+        for run, value in zip(runs, values, strict=True)
+    ]
+    if lacking:
+        given[2] = batch_of(
+            runs[2], {name: value for name, value in {"z": 1.0, "w": 2}.items() if name != lacking}
+        )
+    batch, expected = gathered([travelled(one) for one in given]), one_batch(given)
+    assert type(batch) is Batch
+    assert batch.runs.tolist() == [3, 4, 5, 9]
+    for name in ("runs", "status", "started", "seconds", "worker", "seeds"):
+        assert np.array_equal(getattr(batch, name), getattr(expected, name)), name
+    assert batch.nbytes == expected.nbytes
+    for name in expected.results:
+        left, right = batch.results[name], expected.results[name]
+        assert [node.signature for _, node in left.variants] == [node.signature for _, node in right.variants]
+        assert same(decode(left), decode(right))
+
+
+def test_a_changed_copy_is_a_batch_as_any_other():
+    one = travelled(batch_of(7, {"z": 1.0}))
+    copy = attrs.evolve(one, status=np.array([Status.FAILED], "u1"), errors={7: "refused"})
+    assert type(copy) is Batch
+    assert not copy.is_done
+    with pytest.raises(AttributeError, match="nothing"):
+        one.nothing  # noqa: B018
+
+
+def test_one_run_and_arrays_are_one_batch():
+    one, other = batch_of(7, {"z": 1.0}), batch_of(3, {"z": "text"})
+    batch = gathered([travelled(one), other])
+    assert batch.runs.tolist() == [3, 7]
+    assert decode(batch.results["z"]) == ["text", 1.0]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("xyz"), st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans())
+    )
+)
+def test_a_point_of_numbers_is_the_same_in_the_worker(point):
+    portions = (
+        Portion(np.array([4]), {name: from_list([value]) for name, value in point.items()}),
+        OnePoint.of(4, point),
+    )
+    for portion in portions:
+        there = unpacked(pickle.loads(pickle.dumps(plain(portion))))
+        assert len(there) == 1
+        assert there.runs.tolist() == [4]
+        assert {name: values.elements() for name, values in there.points.items()}.keys() == point.keys()
+        for name, value in point.items():
+            (element,) = there.points[name].elements()
+            assert same(element, value)
+            assert type(element) is type(value)
+        assert there.part(0, 1).runs.tolist() == [4]
+
+
+def test_what_has_more_to_it_is_no_plain_point():
+    point = {"x": from_list([1.0])}
+    restored = Checkpoints({4: None}).known
+    assert plain(Portion(np.array([4]), {"x": from_list(["text"])})) is None
+    assert plain(Portion(np.array([4, 5]), {"x": from_list([1.0, 2.0])})) is None
+    assert plain(Portion(np.array([4]), point, memory=5)) is None
+    assert plain(Portion(np.array([4]), point, stops={})) is None
+    assert plain(Portion(np.array([4]), point, restored)) is None
+    assert plain(OnePoint.of(4, {"x": 1.0}, restored)) is None
+    assert element_of(from_list([2**64])) is None
