@@ -16,13 +16,16 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.declare.operators import FUNCTIONS, OF_COLUMNS
+from simkit.declare.operators import FUNCTIONS, OF_COLUMNS, unknown_where
 from simkit.errors import SimkitError, did_you_mean, listed
 
 _BINDING = (
     "& and | bind tighter than comparisons\n    write `x > 3 and x < 10`, or with parentheses `(x > 3) & (x < 10)`; "
     "bits of whole numbers are compared in a function, where(lambda n: n & 1 == 1)"
 )
+
+
+_JOINING = (ast.Not, ast.Invert, ast.BitAnd, ast.BitOr)
 
 
 @attrs.frozen
@@ -44,6 +47,8 @@ class Vocabulary:
         The value of a list or tuple of values; None where there are none.
     functions
         What may be called, by name.
+    absent
+        Where values of a name are absent; there a condition on it is unknown.
     """
 
     operators: Mapping[type[ast.AST], Callable[..., Any]]
@@ -52,6 +57,7 @@ class Vocabulary:
     problem: Callable[[str], SimkitError]
     sequence: Callable[[list[Any]], Any] | None = None
     functions: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)
+    absent: Callable[[str], Any] | None = None
 
     def read(self, text: str) -> Any:
         """The value of an expression.
@@ -64,9 +70,21 @@ class Vocabulary:
             For what this vocabulary does not know, and for what can't be computed.
         """
         try:
-            return self.value(ast.parse(text.strip(), mode="eval").body)
+            return self.truth(ast.parse(text.strip(), mode="eval").body)
         except (ValueError, MemoryError, RecursionError) as error:
             raise SyntaxError(str(error) or "it is too large") from None
+
+    def truth(self, node: ast.expr) -> Any:
+        """The value of a whole condition, or of one that others are joined with."""
+        value = self.value(node)
+        if (
+            self.absent is None
+            or isinstance(node, ast.BoolOp)
+            or isinstance(getattr(node, "op", None), _JOINING)
+        ):
+            return value
+        lacking = [self.absent(name) for name in _names_in(node)]
+        return unknown_where(value, np.any(lacking, axis=0)) if lacking else value
 
     def value(self, node: ast.expr) -> Any:
         """The value of one part of the expression."""
@@ -78,11 +96,10 @@ class Vocabulary:
             case ast.List() | ast.Tuple() if self.sequence is not None:
                 return self.apply(self.sequence, node, [self.value(item) for item in node.elts])
             case ast.BoolOp() if type(node.op) in self.operators:
-                return self.apply(self.operators[type(node.op)], node, [self.value(v) for v in node.values])
-            case ast.UnaryOp() if type(node.op) in self.operators:
-                return self.apply(self.operators[type(node.op)], node, self.value(node.operand))
-            case ast.BinOp() if type(node.op) in self.operators:
-                operands = self.value(node.left), self.value(node.right)
+                return self.apply(self.operators[type(node.op)], node, [self.truth(v) for v in node.values])
+            case ast.UnaryOp() | ast.BinOp() if type(node.op) in self.operators:
+                parts = [node.operand] if isinstance(node, ast.UnaryOp) else [node.left, node.right]
+                operands = map(self.truth if isinstance(node.op, _JOINING) else self.value, parts)
                 return self.apply(self.operators[type(node.op)], node, *operands)
             case ast.Compare() if all(type(op) in self.operators for op in node.ops):
                 return self.compared(node)
@@ -117,9 +134,13 @@ class Vocabulary:
 def names_of(text: str) -> list[str]:
     """The names in an expression, dotted ones as a whole; none where it can't be read."""
     try:
-        waiting: list[ast.AST] = [ast.parse(text.strip(), mode="eval").body]
+        return _names_in(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
+
+
+def _names_in(whole: ast.AST) -> list[str]:
+    waiting: list[ast.AST] = [whole]
     found: dict[str, None] = {}
     while waiting:
         node = waiting.pop(0)
@@ -165,8 +186,11 @@ def evaluate(
     where: str,
     functions: Mapping[str, Callable[..., Any]] = FUNCTIONS,
     closed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    absent: Callable[[str], Any] | None = None,
 ) -> Any:
     """The condition's value: a boolean array, or one boolean where it names no column.
+
+    A comparison with a value that is absent is neither true nor false: there the array is masked.
 
     Parameters
     ----------
@@ -182,6 +206,8 @@ def evaluate(
         What may be called, by name.
     closed
         The words that a column may hold, by name, where no others are possible.
+    absent
+        Gives where a name's values are absent, shape ``(n,)``.
 
     Raises
     ------
@@ -204,9 +230,10 @@ def evaluate(
             raise problem("a number in it is beyond what a float can hold")
         return value
 
-    words = Vocabulary(OF_COLUMNS, named, constant, problem, list, functions)
+    words = Vocabulary(OF_COLUMNS, named, constant, problem, list, functions, absent)
     try:
-        result = words.read(text)
+        with np.errstate(divide="ignore", invalid="ignore"):  # what is absent is zero, perhaps
+            result = words.read(text)
     except SyntaxError as error:
         hint = "; compare with ==" if re.search(r"[^=<>!]=[^=]", text) else ""
         msg = f"{where}: cannot read the condition {text!r}: {error.msg}{hint}"

@@ -362,7 +362,8 @@ def passing(
 ) -> Array:
     """Which points pass an expression or a function of some of the names.
 
-    A point that lacks a name in the test does not pass.
+    What an expression compares with a name that a point lacks is neither true nor false; the point passes where the
+    rest decides. A function is not asked of a point that lacks one of its names: it does not pass.
 
     Parameters
     ----------
@@ -375,20 +376,24 @@ def passing(
         For an expression that can't be read, and where a function's answer is not true or false.
     """
     if isinstance(test, str):
-        used: list[Values] = []
+        used: dict[str, Values] = {}
 
         def column(name: str) -> Array:
-            used.append(columns[name])
-            return columns[name].array
+            used.setdefault(name, columns[name])
+            return used[name].array
 
-        passed = evaluate(test, columns, column, where, closed=closed)
+        def absent(name: str) -> Array:
+            present = used[name].present
+            return np.zeros(size, bool) if present is None else ~present
+
+        passed = evaluate(test, columns, column, where, closed=closed, absent=absent)
         if np.shape(passed) not in ((), (size,)):
             msg = (
                 f"{where}: the condition {test!r} has more than one answer per run: reduce the values in a function, "
                 "as in where(lambda v: v.max() > 1)"
             )
             raise SimkitError(msg)
-        return _and_present(np.broadcast_to(passed, (size,)), used)
+        return np.broadcast_to(np.ma.filled(passed, False), (size,))
     names = _arguments(test, tuple(columns), where)
     lists = [columns[name].elements() for name in names]
     known = _and_present(np.ones(size, bool), [columns[name] for name in names])

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def _truth(value: Any) -> Array:
     """What ``and``, ``or``, ``not``, ``&``, ``|``, ``~`` join: conditions, or columns of true and false."""
-    array = np.asarray(value)
+    array: Array = np.asanyarray(value)
     if array.dtype == object and array.ndim and all(isinstance(v, (bool, np.bool_)) for v in array):
         array = array.astype(bool)
     if array.dtype != bool:
@@ -31,12 +31,28 @@ def _truth(value: Any) -> Array:
     return array
 
 
+def _joined(values: list[Any], join: Callable[..., Any]) -> Any:
+    """Conditions joined; what is unknown is masked, unless it is the same whichever way the unknown turns out."""
+    truths = [_truth(value) for value in values]
+    filled: Callable[..., Any] = np.ma.filled
+    least, most = (
+        join(np.broadcast_arrays(*(filled(truth, unknown) for truth in truths))) for unknown in (False, True)
+    )
+    return unknown_where(least, least != most)
+
+
+def unknown_where(condition: Any, unknown: Any) -> Any:
+    """A condition that is masked where nobody knows whether it is true; itself where everybody does."""
+    masked: Callable[..., Any] = np.ma.MaskedArray
+    return masked(condition, unknown) if np.any(unknown) else condition
+
+
 def _all(values: list[Any]) -> Any:
-    return np.logical_and.reduce(np.broadcast_arrays(*map(_truth, values)))
+    return _joined(values, np.logical_and.reduce)
 
 
 def _any(values: list[Any]) -> Any:
-    return np.logical_or.reduce(np.broadcast_arrays(*map(_truth, values)))
+    return _joined(values, np.logical_or.reduce)
 
 
 def _not(value: Any) -> Any:

@@ -232,6 +232,33 @@ def test_where_by_text_function_and_keywords_chained(typed, many):
     assert many.where("i != 4")["i32"].tolist() == DONE
 
 
+@pytest.mark.parametrize(
+    ("test", "runs"),
+    [
+        ("z > 15 or status == 'failed'", [1, 2]),
+        ("(x == 0) | (late == 2)", [0, 1]),
+        ("not (late == 2 and x == 2)", [0, 1]),
+        ("not (late == 2 and x == 1)", [0, 2]),
+        ("(late == 2 or z == 10) and status == 'done'", [0, 1]),
+        ("late == 2 or not late == 2", [1]),
+        ("~(late == 2) | ~flag", [0]),
+        ("1 < late < 9 or x == 2", [1, 2]),
+        ("isnan(z) or x == 0", [0]),
+        ("x == 0 or (z + late) / late > 2", [0, 1]),
+        ("True or late == 2", [0, 1, 2]),
+        ("flag", []),
+        ("not flag", [0]),
+    ],
+)
+def test_what_a_run_lacks_decides_nothing_where_the_rest_decides(record, test, runs):
+    def f(x):
+        if x == 2:
+            raise ValueError
+        return {"z": 10.0 * (x + 1), "flag": False} if x == 0 else {"z": 20.0, "late": 2}
+
+    assert record(f, product(x=[0, 1, 2])).where(test).index.tolist() == runs
+
+
 def test_where_by_trial(whole_study):
     traj = whole_study.open("columns-001")
     assert traj["trial"].tolist() == [0, 1, 0, 1]
