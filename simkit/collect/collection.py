@@ -23,7 +23,7 @@ from simkit.collect.draws import generators, streams
 from simkit.collect.effects import effects
 from simkit.collect.fields import is_group
 from simkit.collect.graph import NOTEBOOK
-from simkit.collect.listener import read_on_import
+from simkit.collect.listener import named_in_code, read_on_import
 from simkit.collect.modules import check_shared, load, simconfs
 from simkit.collect.plan import Plan, Strategy, experiment_name, node_id, ordered, providers_of
 from simkit.collect.problems import (
@@ -343,7 +343,10 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
         generators=generators(graph, code, things, candidate.path),
         captures=captures(graph, code, things, imported=imported),
         sources=sources(graph, things),
-        readings=read_on_import(graph, code.units) if imported else {},
+        readings={
+            **named_in_code(graph, code.units),
+            **(read_on_import(graph, code.units) if imported else {}),
+        },
         limits=limits if settings.timeout is None else attrs.evolve(limits, timeout=settings.timeout),
         isolate=candidate.tag.isolate,
         chdir=candidate.tag.chdir,

@@ -1,12 +1,13 @@
 """Which files does the project's code open: while it is imported, in a provider, in a run?
 
 Python tells an audit hook of each file before it is opened, of each library that is loaded, each program that is
-started and each folder that is listed. What C libraries open by themselves it does not tell: there a parameter of
-type `Path` names the file.
+started and each folder that is listed. What C libraries open by themselves (HDF5, SQLite, Arrow) it does not tell:
+there the code that the runs reach names the file, or a parameter of type `Path` does.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -38,6 +39,7 @@ _NOTICING = os.path.join(os.path.dirname(__file__), "effects.py")  # it executes
 _STARTS = ("subprocess.Popen", "os.posix_spawn")
 _WRITING = os.O_WRONLY | os.O_RDWR
 _SCRIPTS = (".py", ".sh", ".r", ".R", ".jl", ".m", ".pl", ".lua", ".js", ".hoc")
+_LONGEST = 250  # of a file's name
 _NO_DATA = (".pyc", ".lock", ".wal", ".new")
 _NO_FOLDERS = ("site-packages", "__pycache__", ".git", ".smt")
 _FOR_ITSELF = (
@@ -61,12 +63,15 @@ class OpenedFile:
         The project's code wrote it, too: then it is no input.
     is_module
         Python imported it: then it is an input only where the code does not tell that it is needed.
+    is_named
+        The code names it, and nobody saw who opened it: where it changes meanwhile it was written.
     """
 
     path: str
     state: FileState
     is_written: bool = False
     is_module: bool = False
+    is_named: bool = False
 
 
 def state_of(path: str) -> FileState:
@@ -370,6 +375,39 @@ def read_on_import(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> Mapp
             if not is_code and (unit is None or not unit.names or (path, unit) in reached):
                 found.update(_with_imports(name, reading))
     return {n: each for n, each in found.items() if not each.is_module or Path(n) not in graph.files}
+
+
+def named_in_code(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> dict[str, OpenedFile]:
+    """The files below the root that statements name: ``HERE / "data" / "cells.h5"``, ``f"{HERE}/cells.h5"``.
+
+    Parameters
+    ----------
+    units
+        The statements that the runs reach, each with its file.
+    """
+    found = {}
+    for file, unit in units:
+        for name in _names_of_files(unit.node):
+            for folder in (file.parent, graph.rootdir):
+                path = os.path.abspath(folder / name.lstrip("/"))
+                if _is_data(path) and not is_project_file(path) and os.path.isfile(path):
+                    found[path] = OpenedFile(path, state_of(path), is_named=True)
+    return {path: each for path, each in found.items() if Path(path).is_relative_to(graph.rootdir)}
+
+
+def _names_of_files(node: ast.AST) -> Iterator[str]:
+    """The texts in a statement that may be the end of a path, folders joined by ``/`` included."""
+    for part in ast.walk(node):
+        texts = [one.value for one in _joined_by_slash(part) if isinstance(one, ast.Constant)]
+        path = "/".join(text for text in texts if isinstance(text, str))
+        if "." in path and len(path) < _LONGEST and path.isprintable():
+            yield path
+
+
+def _joined_by_slash(node: ast.AST) -> list[ast.AST]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return [*_joined_by_slash(node.left), node.right]
+    return [node]
 
 
 def loaded_by_name() -> dict[str, OpenedFile]:

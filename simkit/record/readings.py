@@ -193,16 +193,19 @@ class Inputs:
                 continue
             if before is None or reading.is_written or before.state != reading.state:
                 self.readings[key] = reading
-                changed = before is not None and not reading.is_written
+                changed = before is not None and not before.is_named and not reading.is_written
                 one = Content(UNKNOWN, NO_FILE) if changed else input_of(reading)
                 if self.known.get(key) != one:
                     new[key] = self.known[key] = one
+            elif before.is_named:
+                self.readings[key] = reading  # by now it is known who opens it
         return new
 
     def settled(self) -> tuple[dict[str, Content], list[str]]:
         """What changed after runs had read it: for the record, and the files among it for people.
 
-        A folder whose names changed meanwhile is one that the runs write into.
+        A folder whose names changed meanwhile is one that the runs write into; a file that is only named is one that
+        they write.
         """
         late = {
             key: reading
@@ -210,7 +213,7 @@ class Inputs:
             if not reading.is_written and state_of(reading.path) != reading.state
         }
         rows = {
-            key: Content(WRITTEN if is_pattern(reading.path) else UNKNOWN, NO_FILE)
+            key: Content(WRITTEN if is_pattern(reading.path) or reading.is_named else UNKNOWN, NO_FILE)
             for key, reading in late.items()
         }
         files = [key for key, one in {**self.known, **rows}.items() if one.digest == UNKNOWN]

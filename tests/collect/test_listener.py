@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import py_compile
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 
+import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import simkit
@@ -15,7 +20,7 @@ from simkit import explore
 from simkit.collect.listener import NO_FILE, OpenedFiles, listener, named_files, state_of
 
 HEAD = """
-import glob, json, os, subprocess, sys
+import glob, json, os, sqlite3, subprocess, sys
 from pathlib import Path
 import numpy as np
 from simkit import experiment, explore, fixture, parameter
@@ -99,6 +104,47 @@ def test_what_a_c_library_reads_is_named_by_a_parameter_wherever_it_lies(study, 
     assert results(f) == [5, 10]
 
 
+def table_of(path, value):
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("CREATE TABLE IF NOT EXISTS t (v)")
+        base.execute("DELETE FROM t")
+        base.execute("INSERT INTO t VALUES (?)", [value])
+
+
+def dataset_of(path, value):
+    with h5py.File(path, "w") as file:
+        file["v"] = float(value)
+
+
+# What Python does not tell: the file's name, how it is made, how a run reads the number.
+UNHEARD = {
+    "SQLite": ("in/d.db", table_of, ("base = sqlite3.connect(HERE / 'in' / 'd.db')\n"
+               "    v = base.execute('SELECT v FROM t').fetchone()[0]\n    base.close()")),
+    "HDF5, by a constant": ("d.hdf5", dataset_of, "with h5py.File(DATA) as file:\n        v = float(file['v'][()])"),
+    "HDF5, by a text with the folder": ("in/d.h5", dataset_of, ("with h5py.File(f'{HERE}/in/d.h5') as file:\n"
+                                        "        v = float(file['v'][()])")),
+    "Parquet, from the root": ("d.parquet", lambda path, value: pq.write_table(pa.table({"v": [float(value)]}), path),
+                               "v = pq.read_table('d.parquet')['v'][0].as_py()"),
+    "another program": ("d.txt", lambda path, value: path.write_text(str(value)),
+                        "v = float(subprocess.run(['cat', str(HERE / 'd.txt')], capture_output=True).stdout)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", UNHEARD)
+def test_what_others_open_is_an_input_where_the_code_names_it(study, way):
+    name, make, read_it = UNHEARD[way]
+    (study.root / "in").mkdir()
+    make(study.root / name, 3)
+    study.write("sim_a.py", HEAD + "import sqlite3, h5py\nimport pyarrow.parquet as pq\nDATA = HERE / 'd.hdf5'\n"
+                f"def helper():\n    {read_it}\n    return v\ndef f(x):\n    return {{'r': x * helper()}}\n"
+                "def g(x):\n    return {'r': x}\n")  # fmt: skip
+    module = study.module("sim_a.py")
+    assert [results(module.f), results(module.f), results(module.g)] == [[3, 6], [3, 6], [1, 2]]
+    make(study.root / name, 5)
+    assert [results(module.f), results(module.f), results(module.g)] == [[5, 10], [5, 10], [1, 2]]
+    assert trajectories(study) == ["f-001.h5", "f-002.h5", "g-001.h5"]
+
+
 def test_explored_paths_and_those_that_a_parameter_makes(study):
     study.write("sim_a.py", "from pathlib import Path\nfrom simkit import parameter\n"
                 "HERE = Path(__file__).parent\n@parameter\ndef p(x):\n    return HERE / f'{x}.bin'\n"
@@ -150,6 +196,9 @@ WRITES = {
     "    return {'r': True}",
     "files into a folder that it lists": "    (HERE / 'out').mkdir(exist_ok=True)\n"
     "    (HERE / 'out' / f'{x}.txt').write_text('1')\n    return {'r': len(os.listdir(HERE / 'out')) > 0}",
+    "a file that a library writes": "    base = sqlite3.connect(HERE / 'out.db')\n    with base:\n"
+    "        base.execute('CREATE TABLE IF NOT EXISTS t (v)')\n        base.execute('INSERT INTO t VALUES (1)')\n"
+    "    base.close()\n    return {'r': True}",
     "a file named by a parameter": "    p.write_text(str(x))\n    return {'r': True}",
 }
 
