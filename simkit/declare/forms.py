@@ -43,6 +43,11 @@ class Values:
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def absent(self) -> Array:
+        """Where there is no value, shape ``(n,)``."""
+        return np.zeros(len(self), bool) if self.present is None else ~self.present
+
     def take(self, index: Index) -> Values:
         """The values at these positions."""
         present = None if self.present is None else self.present[index]
@@ -382,11 +387,7 @@ def passing(
             used.setdefault(name, columns[name])
             return used[name].array
 
-        def absent(name: str) -> Array:
-            present = used[name].present
-            return np.zeros(size, bool) if present is None else ~present
-
-        passed = evaluate(test, columns, column, where, closed=closed, absent=absent)
+        passed = evaluate(test, columns, column, where, closed=closed, absent=lambda name: used[name].absent)
         if np.shape(passed) not in ((), (size,)):
             msg = (
                 f"{where}: the condition {test!r} has more than one answer per run: reduce the values in a function, "
@@ -396,7 +397,7 @@ def passing(
         return np.broadcast_to(np.ma.filled(passed, False), (size,))
     names = _arguments(test, tuple(columns), where)
     lists = [columns[name].elements() for name in names]
-    known = _and_present(np.ones(size, bool), [columns[name] for name in names])
+    known = ~np.any([np.zeros(size, bool), *(columns[name].absent for name in names)], axis=0)
     points = zip(*lists, strict=True) if lists else iter([()] * size)
     verdicts = (
         ok and _verdict(test(*point), where) for ok, point in zip(known.tolist(), points, strict=True)
@@ -412,13 +413,6 @@ def _verdict(answer: Any, where: str) -> bool:
     cure = "say .all() or .any() of it" if is_bools else "compare it, as in where(lambda x: x.max() > 1)"
     msg = f"{where}: the function answers {_word(answer)} (a {type(answer).__name__}), not true or false: {cure}"
     raise SimkitError(msg)
-
-
-def _and_present(passed: Array, used: list[Values]) -> Array:
-    for values in used:
-        if values.present is not None:
-            passed = passed & values.present
-    return passed
 
 
 def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
