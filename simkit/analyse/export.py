@@ -7,7 +7,8 @@ import datetime
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ import numpy as np
 
 from simkit.analyse.notes import info
 from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import as_names, dataframe, magnitude, numbers_of, table_names
+from simkit.analyse.tables import TableBlocks, as_names, magnitude, numbers_of, table_names
+from simkit.declare.forms import objects
 from simkit.errors import SimkitError, TooMuch, check_replaceable, shown_path
 from simkit.inform.progress import has_unit, size
 from simkit.record.catalogue import bytes_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+_BLOCK_BYTES = 8 << 20  # of an array that is read and written at once
 _SCALARS = (bool, int, float, complex, str, np.generic, datetime.date, datetime.timedelta)
 
 
@@ -69,15 +72,15 @@ def list_problem(selection: Selection, name: str) -> str:
     return f"not one type of numbers, text or lists in all runs, {_kind(selection, name)}"
 
 
-def cube_problem(selection: Selection, name: str, array: Any) -> str:
-    """Why an array can't stand in a netCDF file; empty if it can."""
+def cube_problem(selection: Selection, name: str, array: xr.Variable) -> str:
+    """Why an array can't stand in a netCDF file; empty if it can. Numbers are not read for that."""
     if not is_netcdf_name(name):
         return "netCDF has no such names"
     if array.dtype.kind == "c" or array.dtype.char in "geGS":
         return f"it has no {array.dtype} numbers"
     if array.dtype.kind != "O":
         return ""
-    values = [value for value in array.flat if value is not None]
+    values = [value for value in array.values.flat if value is not None]
     if all(type(value) is str for value in values) or all(isinstance(v, (bool, np.bool_)) for v in values):
         return ""
     return f"no arrays of one shape and type, {_kind(selection, name)}"
@@ -215,15 +218,15 @@ def _remark_on_constants(selection: Selection, names: Sequence[str]) -> list[str
     return [f"constants are not in the table: {', '.join(constants)}"] if constants else []
 
 
-def _table(selection: Selection, wanted: Sequence[str], names: Sequence[str] | None) -> pd.DataFrame:
+def _pieces(selection: Selection, wanted: Sequence[str], names: Sequence[str] | None) -> TableBlocks:
     """The wanted columns; with trials where these tell rows apart, and what became of each run."""
     trial = ["trial"] if names is None and selection.has_run_column("trial") else []
-    return dataframe(selection, wanted, info=[*trial, "status", "seconds"])
+    return TableBlocks(selection, wanted, [*trial, "status", "seconds"])
 
 
-def _is_text(column: pd.Series) -> bool:
-    """Whether a column of a table may hold text."""
-    return str(column.dtype) in ("object", "str", "string")
+def _texts(frame: pd.DataFrame) -> list[str]:
+    """The columns of a table that may hold text."""
+    return [name for name in frame.columns if str(frame[name].dtype) in ("object", "str", "string")]
 
 
 def _without_formula(value: Any) -> Any:
@@ -237,23 +240,49 @@ def _without_formula(value: Any) -> Any:
 
 def _csv(selection: Selection, path: Path, names: Sequence[str] | None, *, safe: bool = False) -> list[str]:
     wanted = _varying(selection) if names is None else names
-    problems = {name: cell_problem(selection, name) for name in wanted}
+    large = {
+        name: f"an array per run, {_kind(selection, name)}"
+        for name in wanted
+        if _is_large_array(selection, name)
+    }
+    _refuse(selection, path, wanted, large)
+    pieces = _pieces(selection, wanted, names)
+    problems = {name: cell_problem(pieces.few, name) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = _table(selection, wanted, names)
-    texts = [name for name in frame.columns if _is_text(frame[name])]
-    shown = frame
-    if safe:
-        shown = frame.assign(
-            **{name: frame[name].map(_without_formula, na_action="ignore") for name in texts}
-        )
-        shown = shown.rename(columns=_without_formula)
+    sample = pieces.sample
+    texts = _texts(sample)
     # The csv module quotes a line feed, but not a carriage return, which ends a row for readers all the same.
-    returns = any("\r" in str(text) for name in texts for text in (name, *frame[name]))
+    returns = any("\r" in str(text) for name in texts for text in (name, *sample[name]))
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    _whole_file(path, lambda aside: shown.to_csv(aside, quoting=quoting))
-    units = [f"{name} in {unit}" for name, unit in frame.attrs["units"].items()]
+
+    def write(aside: Path) -> None:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            for number, piece in enumerate(pieces):
+                timed = _with_times(piece, sample)
+                shown = _without_formulas(timed, texts) if safe else timed
+                shown.to_csv(file, quoting=quoting, header=number == 0)
+
+    _whole_file(path, write)
+    units = [f"{name} in {unit}" for name, unit in sample.attrs["units"].items()]
     remarks = _remark_on_constants(selection, wanted) if names is None else []
     return remarks + ([f"units are not in the table: {', '.join(units)}"] if units else [])
+
+
+def _without_formulas(frame: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
+    """A table whose texts and names a spreadsheet shows rather than computes."""
+    shown = {name: objects([*map(_without_formula, frame[name])]) for name in texts}  # numbers as they are
+    return frame.assign(**shown).rename(columns=_without_formula)
+
+
+def _with_times(piece: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
+    """A piece of a table with times as text, of as many digits as any time in the whole table needs."""
+    import pandas as pd
+
+    texts: dict[Any, Any] = {}
+    for name in piece.columns:
+        if piece[name].dtype.kind in "mM":
+            texts[name] = pd.concat([sample[name], piece[name]]).astype(str)[len(sample) :]
+    return piece.assign(**texts)
 
 
 def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
@@ -264,14 +293,21 @@ def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> l
         msg = '.parquet files need pyarrow: pip install "simkit[parquet]"'
         raise SimkitError(msg) from None
     wanted = _varying(selection) if names is None else names
-    problems = {name: list_problem(selection, name) for name in wanted}
+    pieces = _pieces(selection, wanted, names)
+    problems = {name: list_problem(pieces.few, name) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
-    frame = _table(selection, wanted, names)
+    sample = pieces.sample
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=True)  # a column for those that know no index
-        table = table.select([frame.index.name, *frame.columns])
-        facts = {**(table.schema.metadata or {}), **_facts(selection, frame)}
-        _whole_file(path, lambda aside: pq.write_table(table.replace_schema_metadata(facts), aside))
+        table = pa.Table.from_pandas(sample, preserve_index=True)  # a column for those that know no index
+        table = table.select([sample.index.name, *sample.columns])
+        schema = table.schema.with_metadata({**(table.schema.metadata or {}), **_facts(selection, sample)})
+
+        def write(aside: Path) -> None:
+            with pq.ParquetWriter(aside, schema) as file:
+                for piece in pieces:
+                    file.write_table(pa.Table.from_pandas(piece, schema, preserve_index=True))
+
+        _whole_file(path, write)
     except pa.ArrowException as error:
         msg = f"{shown_path(path)}: {error}"
         raise SimkitError(msg) from None
@@ -313,10 +349,9 @@ def _as_json(value: Any) -> Any:
 def _netcdf(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:
     from simkit.analyse.xarray import dataset
 
-    made = dataset(selection, names).load()
-    made, remarks = _netcdf_constants(selection, made)
+    made, remarks = _netcdf_constants(selection, dataset(selection, names))
     wanted = [str(name) for name in made.variables if name in selection]
-    problems = {name: cube_problem(selection, name, made.variables[name].values) for name in wanted}
+    problems = {name: cube_problem(selection, name, made.variables[name]) for name in wanted}
     _refuse(selection, path, wanted, {name: why for name, why in problems.items() if why})
     plain, more = _netcdf_missing(made)
     _whole_file(path, lambda aside: _to_netcdf(plain, aside))
@@ -358,10 +393,31 @@ def _reshaped(values: list[Any], shape: tuple[int, ...]) -> Any:
 
 def _to_netcdf(made: xr.Dataset, path: Path) -> None:
     try:
-        made.to_netcdf(path)
+        with _in_blocks(made) as written:
+            written.to_netcdf(path)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         msg = f"{path.suffix}: {error}"
         raise SimkitError(msg) from None
+
+
+@contextmanager
+def _in_blocks(made: xr.Dataset) -> Iterator[xr.Dataset]:
+    """Large arrays as Dask's, read and written in blocks of runs; each at once where Dask is not installed."""
+    large = {name: made[name] for name in made.data_vars if made[name].nbytes > 2 * _BLOCK_BYTES}
+    try:
+        import dask
+    except ImportError:
+        large = {}
+    if not large:
+        yield made
+        return
+    with dask.config.set({"array.chunk-size": _BLOCK_BYTES, "scheduler": "synchronous"}):
+        yield made.assign({name: array.chunk(_whole_runs(array)) for name, array in large.items()})
+
+
+def _whole_runs(array: xr.DataArray) -> dict[Any, int | str]:
+    """How Dask divides an array that stands over the axes of the grid: no run's part of it."""
+    return {dim: -1 if str(dim).startswith(f"{array.name}_dim_") else "auto" for dim in array.dims}
 
 
 def _trajectory(selection: Selection, path: Path, names: Sequence[str] | None) -> list[str]:

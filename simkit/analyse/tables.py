@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from simkit.analyse.selection import Selection, data_of, mask_of, run_label
-from simkit.declare.forms import Array, objects
+from simkit.declare.forms import Array, Index, objects
 from simkit.errors import SimkitError
 from simkit.inform.progress import has_unit
 from simkit.values.batch import WORDS, Status
+from simkit.values.columns import Column, Leaf, Node
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +99,98 @@ def dataframe(
     if names is None:
         frame.attrs["left_out"] = left_out(selection, wanted)
     return frame
+
+
+@attrs.define(eq=False, slots=False)
+class TableBlocks:
+    """The table of the named columns in pieces that memory holds at ease, of the types that it has as a whole.
+
+    Attributes
+    ----------
+    info
+        The run columns to add.
+    """
+
+    selection: Selection
+    names: Sequence[str]
+    info: Sequence[str] = ()
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        types = self.sample.dtypes
+        for runs in self._blocks or [self.selection.runs]:
+            frame = dataframe(self.selection.at(runs), self.names, info=self.info)
+            differ = {name: types[name] for name in frame.columns if frame[name].dtype != types[name]}
+            yield frame.astype(differ) if differ else frame
+
+    @cached_property
+    def _blocks(self) -> list[Index]:
+        return self.selection.recorded.blocks(self.selection.runs, self.names)
+
+    @cached_property
+    def sample(self) -> pd.DataFrame:
+        """The table of the chosen few."""
+        return dataframe(self.few, self.names, info=self.info)
+
+    @cached_property
+    def few(self) -> Selection:
+        """Some of the runs that have between them all that tells types and forms: their table has those of all runs."""
+        recorded = self.selection.recorded
+        varying = [name for name in self.names if name in self.selection and not recorded.is_constant(name)]
+        has_several = {name: not recorded.column(name, slice(0, 0)).variants for name in varying}
+        telling: dict[Any, tuple[int, int]] = {}  # how much a run tells of something, and its number
+        for runs in self._blocks:
+            for name in varying:
+                column = recorded.rows(name, runs)
+                values = _series(magnitude(self.selection, name, self.selection.dense(name, column))[0])
+                for what, rank, row in [*_types(column, ranked=has_several[name]), *_forms(values)]:
+                    if (name, what) not in telling or telling[name, what][0] < rank:
+                        telling[name, what] = rank, int(runs[row])
+        runs = self.selection.runs
+        chosen = {run for _, run in telling.values()} | set(runs[:1].tolist())
+        return self.selection.at(np.array(sorted(chosen), np.int64))
+
+
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
+_DAY = 86_400  # seconds
+
+
+def _types(column: Column, *, ranked: bool) -> Iterator[tuple[Any, int, int]]:
+    """Each type in a column, and a row of it; of integers beside other types the largest, which floats may not hold."""
+    present = column.present()
+    if not present.all():
+        yield "absent", 0, int(np.argmin(present))
+    for positions, node in column.variants:
+        if node.n:
+            rank, row = _largest(node) if ranked else (0, 0)
+            yield node.signature, rank, row if positions is None else int(positions[row])
+
+
+def _largest(node: Node) -> tuple[int, int]:
+    """The magnitude of the largest integer, and its row."""
+    rows = node.rows if isinstance(node, Leaf) else None
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iu" or not rows.size:
+        return 0, 0
+    ends = [int(rows.argmin()), int(rows.argmax())]
+    return max((abs(int(rows.flat[end])), end * len(rows) // rows.size) for end in ends)
+
+
+def _forms(values: Any) -> Iterator[tuple[str, int, int]]:
+    """A row of times that are written with most digits; one of text that ends a line."""
+    import pandas as pd
+
+    if values.dtype.kind in "mM":
+        times: Any = pd.Series(values).array
+        ticks = _TICKS[times.unit]
+        units = (_DAY * ticks, *(ticks // coarser for coarser in _TICKS.values() if coarser < ticks))
+        digits = np.zeros(len(times), int)
+        for unit in units:
+            digits += np.where(pd.isna(times), 0, times.asi8 % unit != 0)
+        if len(digits):
+            yield "digits", int(digits.max()), int(digits.argmax())
+    elif values.dtype.kind == "O":
+        row = next((i for i, value in enumerate(values) if isinstance(value, str) and "\r" in value), None)
+        if row is not None:
+            yield "return", 0, row
 
 
 RUN_COLUMNS = (

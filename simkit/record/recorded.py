@@ -301,7 +301,7 @@ class Recorded:
         parameters, results = (
             [n for n in self.names(each) if n in names] for each in ("parameters", "results")
         )
-        for part in self._blocks(runs, (*parameters, *results)):
+        for part in self.blocks(runs, (*parameters, *results)):
             read = partial(self.rows, runs=part, packed=packed)
             yield Batch(
                 runs=part,
@@ -313,7 +313,7 @@ class Recorded:
                 seeds=self._run_rows(part, "seed"),
             )
 
-    def _blocks(self, runs: Index, names: Sequence[str]) -> list[Index]:
+    def blocks(self, runs: Index, names: Sequence[str]) -> list[Index]:
         """The runs in parts that memory holds at ease; those that are pending have explored values only."""
         full = max(1, sum(self.row_bytes(name) for name in names))
         bare = max(1, sum(self.row_bytes(name) for name in names if name in self.explored))

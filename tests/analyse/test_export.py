@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import tracemalloc
 
@@ -10,6 +11,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 from exported import PLAIN, RICH, SOURCE, exported
@@ -226,3 +228,127 @@ def test_large_arrays_are_not_read_to_see_that_no_table_holds_them(tmp_path):
         finally:
             tracemalloc.stop()
         trajectory.export(tmp_path / "a.csv", "z")
+
+
+TEXTS_OF_LATE = [None, "fine", "", 'a"b', "=1", "a,b", "x\ny", "last\r"]
+LATE = {  # what a column is seen to be only when its last rows are read
+    "some integers": [1, 2, None, 4, 5, 6, 7, 8],
+    "none at first": [None, None, None, None, 5, 6, 7, 8],
+    "truth values": [True, False, True, True, True, False, None, True],
+    "floats at last": [1, 2, 3, 4, 5, 6, 7, 0.5],
+    "too large for a float": [0.5, 1.5, 1, 2, 3, 4, 2**53 + 1, 8],
+    "text at last": [1, 2, 3, 4.5, True, 6, 7, "end"],
+    "text": TEXTS_OF_LATE,
+    "days": [np.datetime64("2026-01-01") + k for k in range(8)],
+    "seconds at last": [np.datetime64("2026-01-01T00:00:00.000") + 86_400_000 * k for k in range(7)]
+    + [np.datetime64("2026-01-01T00:00:00.250")],
+    "moments": [datetime.datetime(2026, 1, 1, 0, 0, 0, k // 7) for k in range(8)],
+    "spans": [np.timedelta64(86_400 * k + k // 7, "s") for k in range(8)],
+}
+LISTS = {
+    "lists": [np.arange(k) * 0.5 for k in range(8)],
+    "lists of one length, then of none": [np.array([k]) for k in range(7)] + [np.zeros(0, int)],
+}
+
+
+@pytest.fixture
+def in_blocks(monkeypatch):
+    """Called, it makes blocks of a run or two of what is read from now on."""
+
+    def make():
+        monkeypatch.setattr("simkit.record.recorded.BLOCK_BYTES", 1)
+
+    return make
+
+
+def columns_of(columns):
+    """A study that has these columns as results; None is absent."""
+
+    def study(k):
+        return {name: values[k] for name, values in columns.items() if values[k] is not None}
+
+    return study, simkit.product(k=range(8))
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_csv_in_blocks_is_the_table_as_a_whole(record, tmp_path, in_blocks, safe):
+    trajectory = record(*columns_of(LATE))
+    trajectory.export(tmp_path / "whole.csv", safe=safe)
+    for name in LATE:  # its first rows tell nothing of the last
+        trajectory.export(tmp_path / f"{name}, whole.csv", [name], safe=safe)
+    in_blocks()
+    trajectory.export(tmp_path / "blocks.csv", safe=safe)
+    assert (tmp_path / "blocks.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    for name in LATE:
+        trajectory.export(tmp_path / f"{name}.csv", [name], safe=safe)
+        assert (tmp_path / f"{name}.csv").read_bytes() == (tmp_path / f"{name}, whole.csv").read_bytes()
+    written = {name: cells(tmp_path / f"{name}.csv", name) for name in LATE}
+    assert written["too large for a float"][-2:] == ["9007199254740993", "8"]
+    assert written["floats at last"][-2:] == ["7.0", "0.5"]
+    assert written["some integers"][:3] == ["1", "2", ""]
+    assert written["days"][0] == "2026-01-01"
+    assert written["seconds at last"][0] == "2026-01-01 00:00:00.000"
+    assert [text.removeprefix("'") for text in written["text"]] == ["", *TEXTS_OF_LATE[1:]]
+
+
+def cells(path, name):
+    """One column of a text table, as text."""
+    with path.open(newline="") as file:
+        return [row[name] for row in csv.DictReader(file)]
+
+
+def test_parquet_in_blocks_is_the_table_as_a_whole(record, tmp_path, in_blocks):
+    mixed = ("too large for a float", "text at last")
+    trajectory = record(*columns_of({**LATE, **LISTS}))
+    names = ["k", *(name for name in (*LATE, *LISTS) if name not in mixed)]
+    trajectory.export(tmp_path / "whole.parquet", names)
+    in_blocks()
+    trajectory.export(tmp_path / "blocks.parquet", names)
+    whole, blocks = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("whole", "blocks"))
+    assert blocks.equals(whole, check_metadata=True)
+    assert pq.ParquetFile(tmp_path / "blocks.parquet").num_row_groups == 8
+    assert [str(blocks.schema.field(name).type) for name in names[:4]] == ["int64", "int64", "int64", "bool"]
+    assert blocks["lists"].to_pylist()[3] == [0, 0.5, 1]
+    assert blocks["none at first"].to_pylist() == LATE["none at first"]
+    with pytest.raises(simkit.SimkitError, match="text at last: not one type of numbers, text or lists"):
+        trajectory.export(tmp_path / "mixed.parquet", ["text at last"])
+
+
+def test_blocks_of_differing_units_are_no_column(record, tmp_path, in_blocks):
+    brian2 = pytest.importorskip("brian2")
+    trajectory = record(lambda k: {"q": k * (brian2.mV if k < 2 else brian2.ms)}, simkit.product(k=[1, 2, 3]))
+    in_blocks()
+    with pytest.raises(simkit.SimkitError, match=r"q: more than a scalar per run"):
+        trajectory.export(tmp_path / "a.csv", ["k", "q"])
+    with pytest.raises(simkit.SimkitError, match=r"q: quantities in no common array"):
+        trajectory.export(tmp_path / "a.parquet", ["k", "q"])
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_no_runs_has_its_columns(record, tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    record(lambda x: {"z": x, "t": str(x)}, simkit.product(x=[1, 2])).where("x > 5").export(path)
+    table = pd.read_csv(path, index_col="run") if ending == "csv" else pd.read_parquet(path)
+    assert table.columns.tolist() == ["x", "z", "t", "status", "seconds"]
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize(("ending", "name"), [("parquet", "rag"), ("parquet", "vec"), ("nc", "vec")])
+def test_large_results_are_exported_block_by_block(tmp_path, monkeypatch, ending, name):
+    def study(x):
+        return {"rag": np.full(20_000 + x, 0.5 + x), "vec": np.full(20_000, 0.5 + x)}
+
+    monkeypatch.setattr("simkit.record.recorded.BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("simkit.analyse.export._BLOCK_BYTES", 1 << 20)
+    path, out = tmp_path / "study.h5", tmp_path / f"out.{ending}"
+    simkit.run(study, simkit.product(x=range(150)), output=path).close()
+    with simkit.open(path) as trajectory:
+        trajectory.where("x < 2").export(tmp_path / f"small.{ending}", [name])  # imports what is needed
+        tracemalloc.start()
+        try:
+            trajectory.export(out, [name])
+            assert tracemalloc.get_traced_memory()[1] < 12_000_000  # of 24 MB
+        finally:
+            tracemalloc.stop()
+    column = pd.read_parquet(out)[name] if ending == "parquet" else xr.load_dataset(out)[name].to_numpy()
+    assert [row[-1] for row in column] == [x + 0.5 for x in range(150)]

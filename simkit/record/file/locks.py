@@ -7,15 +7,18 @@ itself, which all of its names share.
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 import re
+import threading
 import time
 from pathlib import Path
 
 from simkit.errors import BeingWritten, Damaged, SimkitError, shown_path
 from simkit.record.file.system import (
     add_note,
+    can_lock,
     identity_of,
     is_same_file,
     note_of,
@@ -29,6 +32,7 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]
 
+_FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0)
 _NOTE = "user.simkit.written_as"
 _BRIEFLY = " for a moment"  # stands behind a holder that is soon done
 _PATIENCE = 60.0  # seconds to wait for such a holder
@@ -109,6 +113,7 @@ class WriterLock:
         beating: bool = False,
     ) -> None:
         self.beating, self.beaten = beating, time.monotonic()
+        self.text = _me() + (_BRIEFLY if briefly else "") + f"\nborn {_born(os.getpid())}\n"
         deadline = time.monotonic() + (_PATIENCE if patient else 0.0)
         self.is_plain = False
         while True:
@@ -120,7 +125,7 @@ class WriterLock:
                     raise self._refused(_first_line(holder).removesuffix(_BRIEFLY))
                 time.sleep(_STEP)
             elif self.fd >= 0:
-                self._sign(_BRIEFLY if briefly else "")
+                self._sign()
                 self.note_on(self.path)
                 if written_name(path) == self.path:
                     return
@@ -148,15 +153,58 @@ class WriterLock:
 
     def _open(self) -> tuple[int, bool]:
         """The lock file, and whether it was made now; -1 where it vanished in between."""
-        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
         try:
-            return os.open(self.file, flags | os.O_CREAT | os.O_EXCL, 0o644), True
+            return self._made(), True
         except FileExistsError:
             pass
         try:
-            return os.open(self.file, flags), False
+            return os.open(self.file, _FLAGS), False
         except FileNotFoundError:
             return -1, False
+
+    def _made(self) -> int:
+        """A new lock file; where it counts by itself, it says from the first moment on who has made it.
+
+        Raises
+        ------
+        FileExistsError
+            Where there is one.
+        """
+        if fcntl is not None and not can_lock(self.file.parent):
+            try:
+                return self._linked()
+            except FileExistsError:
+                raise
+            except OSError:  # there are no links either, or there is no room
+                pass
+        return os.open(self.file, _FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
+
+    def _linked(self) -> int:
+        """A new lock file that has never been empty, nor is left so by who is killed."""
+        self._sweep()
+        own = f"{self.file}.{os.getpid()}-{threading.get_ident()}"
+        fd = os.open(own, _FLAGS | os.O_CREAT, 0o644)
+        try:
+            os.write(fd, self.text.encode())
+            os.link(own, self.file)
+        except OSError:
+            os.close(fd)
+            raise
+        finally:
+            remove(own)
+        return fd
+
+    def _sweep(self) -> None:
+        """Take away what processes that are gone were about to make the lock file of."""
+        for other in self.file.parent.glob(f"{glob.escape(self.file.name)}.*-*"):
+            process = other.suffix[1:].partition("-")[0]
+            try:
+                text = other.read_text(errors="replace").strip()
+            except OSError:
+                continue
+            is_cut = not text and _age(other) > _AT_WORK
+            if process.isdecimal() and (_is_dead(text) or is_cut):
+                remove(str(other))
 
     def _is_abandoned(self, holder: str) -> bool:
         """Where files can't be locked: take away a lock file whose process is gone; whether it was one."""
@@ -194,10 +242,10 @@ class WriterLock:
             except OSError:
                 pass  # the lock holds all the same
 
-    def _sign(self, more: str) -> None:
+    def _sign(self) -> None:
         try:
-            os.ftruncate(self.fd, 0)
-            os.write(self.fd, f"{_me()}{more}\nborn {_born(os.getpid())}\n".encode())
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            os.ftruncate(self.fd, os.write(self.fd, self.text.encode()))
         except OSError:
             pass  # no room to say who: the lock holds all the same
 

@@ -54,6 +54,18 @@ def try_lock(fd: int, *, shared: bool = False) -> bool | None:
     return True
 
 
+def can_lock(folder: str | os.PathLike[str]) -> bool:
+    """Whether there are locks where a folder lies; also where nobody can tell."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return try_lock(fd, shared=True) is not None
+    finally:
+        os.close(fd)
+
+
 def unlock(fd: int) -> None:
     """Give a lock back, where there are locks."""
     try:

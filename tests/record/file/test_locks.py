@@ -48,7 +48,10 @@ def gone():
     return process.pid
 
 
-@pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL], ids=errno.errorcode.get)
+ERRORS = [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL]
+
+
+@pytest.fixture(params=ERRORS, ids=errno.errorcode.get)
 def no_flock(request, monkeypatch):
     def flock(fd, operation):
         raise OSError(request.param, os.strerror(request.param))
@@ -279,6 +282,61 @@ def test_without_flock_who_was_killed_while_taking_a_lock_away_holds_nobody_up(n
     os.utime(guard, (0, 0))
     Store(path).close()
     assert not guard.exists()
+
+
+KILLED = """
+import errno, os, signal, sys
+from simkit.record.file import locks, system
+from simkit.record.file.locks import WriterLock
+
+def flock(fd, operation):
+    raise OSError(errno.ENOSYS, "")
+
+def deadly(action):
+    def act(*arguments, **options):
+        if sys.argv[2] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = action(*arguments, **options)
+        if ".lock" in str(arguments[0]) or action is os_write:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return act
+
+system.fcntl.flock = flock
+os_write = os.write
+setattr(os, sys.argv[1], deadly(getattr(os, sys.argv[1])))
+WriterLock(sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("no_flock", ERRORS[:1], indirect=True)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["open", "write", "link", "unlink"])
+def test_without_flock_who_is_killed_while_taking_a_lock_leaves_none_that_holds(no_flock, path, call, moment):
+    killed = subprocess.run([sys.executable, "-c", KILLED, call, moment, path], check=False)
+    assert killed.returncode == -9
+    left = set(path.parent.iterdir())
+    for file in left:
+        os.utime(file, (0, 0))
+    lock = WriterLock(path)
+    assert lock.file.read_text().startswith(f"process {os.getpid()} on ")
+    lock.release()
+    assert not list(path.parent.iterdir()), left
+
+
+def test_where_there_are_neither_locks_nor_links_a_lock_file_is_made_as_it_can_be(
+    no_flock, path, monkeypatch
+):
+    def link(*places, **options):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    lock = WriterLock(path)
+    assert lock.file.read_text().startswith(f"process {os.getpid()} on ")
+    with pytest.raises(SimkitError, match="is being written by"):
+        WriterLock(path)
+    lock.release()
+    assert not list(path.parent.iterdir())
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
