@@ -74,6 +74,7 @@ class Nursery:
 
     def start(self, seat: Seat) -> Connection:
         """Start a worker; the connection to it."""
+        self._hear(0.0)  # a line that nobody reads fills up, and the nursery would wait for ever
         self._order(Order("start", seat))
         try:
             if self.orders.poll(120):
@@ -95,13 +96,17 @@ class Nursery:
 
     def exit_code(self, number: int, patience: float = 10.0) -> int | None:
         """How a worker ended, once its connection has closed."""
+        self._hear(patience, number)
+        return self.ended.get(number)
+
+    def _hear(self, patience: float, number: int | None = None) -> None:
+        """Take what the nursery has said of workers that ended, until it has said it of this one."""
         while number not in self.ended and self.news.poll(patience):
             try:
                 end = pickle.loads(self.news.recv_bytes())
-            except EOFError:
+            except (EOFError, OSError):
                 break
             self.ended[end.number] = end.exit_code
-        return self.ended.get(number)
 
     def close(self, *, kill: bool = False) -> None:
         """End the nursery and with it all workers: in peace, or at once."""

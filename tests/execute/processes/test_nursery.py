@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+import attrs
 import pytest
 from commands import server
 from faulty import WAITING, is_alive, recorded_done
+
+import simkit
+from simkit.execute.processes import nursery
 
 
 @pytest.mark.parametrize("way", [["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"]])
@@ -58,3 +62,19 @@ def test_a_killed_nursery_is_no_hang(project):
     project.file("go")
     project.ok()
     assert project.open("waiting-001")["i2"].tolist() == [i * i for i in range(8)]
+
+
+@attrs.frozen
+class LongEnd(nursery.End):
+    """As many bytes as the ends of a few hundred workers."""
+
+    more: bytes = bytes(60_000)
+
+
+def test_what_is_said_of_workers_that_ended_is_read_though_nobody_asks(study, monkeypatch):
+    monkeypatch.setattr(nursery, "End", LongEnd)
+    study.write(
+        "sim_f.py", "from simkit import experiment\n@experiment(isolate=True)\ndef f(x):\n    return x\n"
+    )
+    with simkit.run(study.module("sim_f.py").f, simkit.product(x=range(20)), workers=1) as traj:
+        assert traj["result"].tolist() == list(range(20))
