@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +46,14 @@ class Visit:
     def wait_for(self, selector: str, text: str) -> None:
         """Wait until an element says something."""
         self.page.locator(selector, has_text=re.compile(text)).first.wait_for(state="attached")
+
+    def until(self, expression: str) -> Any:
+        """Wait until JavaScript gives something true; Playwright's own waiting is `eval`, which the page forbids."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not (value := self.page.evaluate(expression)):
+            assert time.monotonic() < deadline, expression
+            self.page.wait_for_timeout(20)
+        return value
 
     def check(self) -> None:
         """Nothing went wrong, and nobody but the page's own server was asked."""

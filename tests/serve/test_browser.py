@@ -216,7 +216,7 @@ def test_the_keyboard_reaches_the_filter_and_the_runs(browser, address):
 def test_figures_script_is_there_before_a_trajectory_is_chosen(browser, address):
     script = "performance.getEntriesByType('resource').find((each) => each.name.includes('bokeh.min.js'))"
     with visiting(browser, address) as visit:
-        visit.page.wait_for_function(f"{script}?.responseEnd")
+        visit.until(f"{script}?.responseEnd")
         assert visit.page.evaluate(f"{script}.transferSize") > 100_000
         view(visit, "/view?t=f-001.h5")
         assert visit.page.evaluate(f"{script}.transferSize") == 0  # it is the browser's own

@@ -160,6 +160,7 @@ WATCHED = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # pytest-xdist's thread, from 3.12 on
 @pytest.mark.parametrize("kind", WATCHED)
 def test_a_script_is_told_at_its_own_line_what_the_command_says(study, monkeypatch, kind):
     monkeypatch.chdir(study.root)
@@ -168,10 +169,11 @@ def test_a_script_is_told_at_its_own_line_what_the_command_says(study, monkeypat
     function = study.module("sim_a.py").f
     with pytest.warns(simkit.SimkitWarning, match=words) as caught:
         simkit.run(function, product(x=[1, 2, 3])).close()
-    assert [warning.filename for warning in caught] == [__file__]
+    told = [warning for warning in caught if warning.category is simkit.SimkitWarning]
+    assert [warning.filename for warning in told] == [__file__]
     study.write("pyproject.toml", f"[tool.simkit]\nsilence = ['{kind}']\n")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", simkit.SimkitWarning)
         simkit.run(function, product(x=[1, 2, 3]), fresh=True).close()
 
 
