@@ -1,5 +1,7 @@
 """What does Brian2 keep from one simulation to the next, and how are its devices seeded and told where to write?
 
+What is read of its groups and monitors is kept as well: Brian2 2.10 gives views of memory that goes with the network.
+
 Nothing here imports Brian2: it looks at what is loaded.
 """
 
@@ -10,6 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from simkit.declare.reflection import own_attributes
 
@@ -43,6 +47,7 @@ class DeviceHook:
             if device is not devices.runtime_device:
                 device.activate = self._activating(device, device.activate)
                 device.build = self._building(device.build)
+        _own_what_is_read(type(devices.runtime_device))
 
     def _activating(self, device: Any, activate: Callable[..., Any]) -> Callable[..., None]:
         def activated(*args: Any, **kwargs: Any) -> None:
@@ -86,6 +91,53 @@ class DeviceHook:
         for buffer, (_, kept) in zip((runtime.rand_buffer, runtime.randn_buffer), state, strict=True):
             if kept:
                 buffer[:] = memoryview(kept).cast("d")
+
+
+class _Held:
+    """Memory as NumPy is told of it, and what would free it."""
+
+    def __init__(self, values: np.ndarray[Any, Any], owner: Any) -> None:
+        self.__array_interface__, self.owner = values.__array_interface__, owner
+
+
+def _own_what_is_read(runtime: type) -> None:
+    """Let what is read stay what it was.
+
+    From 2.10 on, ``monitor.t[:]`` is a view of memory that is freed with the monitor, and moves when it grows: what a
+    function returns of its network would be other numbers. Brian2 2.9 kept it.
+    """
+    runtime.variableview_get_with_index_array = staticmethod(_read)  # type: ignore[attr-defined] # Brian2's own seam
+    monitors = sys.modules["brian2.monitors.statemonitor"]
+    for kind in (monitors.StateMonitor, monitors.StateMonitorView):
+        kind.__getattr__ = _copying(kind.__getattr__)
+
+
+def _read(view: Any, item: Any) -> Any:
+    """What a variable holds; recorded numbers are copied, others can be written through what is read."""
+    read = sys.modules["brian2.core.variables"].VariableView.get_with_index_array.original_function
+    values, variable = read(view, item), view.variable
+    if not _is_loose(values):
+        return values
+    return (
+        values.copy() if variable.read_only else np.asarray(_Held(values, variable.device.arrays[variable]))
+    )
+
+
+def _copying(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def copied(monitor: Any, name: str) -> Any:
+        value = read(monitor, name)
+        return value.copy() if _is_loose(value) else value
+
+    return copied
+
+
+def _is_loose(value: Any) -> bool:
+    """Whether an array shows memory that nothing keeps."""
+    while isinstance(value, np.ndarray):
+        if value.base is None:
+            return not value.flags.owndata
+        value = value.base
+    return False
 
 
 def device_hook() -> DeviceHook:

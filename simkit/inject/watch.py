@@ -277,7 +277,7 @@ def _hidden(before: Sequence[str], after: Sequence[str]) -> Iterable[Warned]:
 
 
 def _files() -> dict[str, Any]:
-    """The files and folders in the working directory, and when they changed."""
+    """The files and folders in the working directory, and when they changed; trajectories being written have a log."""
     found: dict[str, Any] = {}
     try:
         with os.scandir() as entries:
@@ -287,7 +287,8 @@ def _files() -> dict[str, Any]:
                     found[entry.name] = "folder" if entry.is_dir() else (status.st_mtime_ns, status.st_size)
     except OSError:  # it is gone, or may not be read
         return {}
-    return found
+    logged = {name.removesuffix(".wal") for name in found if name.endswith(".wal")}
+    return {name: found[name] for name in found if name.removesuffix(".wal") not in logged}
 
 
 def _shared(before: Mapping[str, Any]) -> Iterable[Warned]:

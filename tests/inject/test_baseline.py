@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import math
 import os
 import sys
 import warnings
@@ -153,6 +154,68 @@ def test_brians_clock_objects_and_numbers_are_those_of_a_fresh_process(project):
         for name in "vnr":
             assert [str(v) for v in one[name]] == [str(v) for v in two[name]], name
         assert len({str(value) for name in "vnr" for value in one[name]}) == 12
+
+
+READ = """
+import math
+from brian2 import *
+from simkit import experiment, explore
+
+prefs.codegen.target = "numpy"
+
+def numbers(*arrays):
+    return [math.fsum(np.asarray(array).ravel()) for array in arrays]
+
+@experiment
+@explore(tau=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+def read(tau, run):
+    G = NeuronGroup(50, "dv/dt = (1.1 - v) / (tau*ms) : 1", threshold="v > 1", reset="v = 0", method="euler")
+    S = Synapses(G, G, "w : 1")
+    S.connect(p=0.5)
+    S.w = "rand()"
+    spikes, state, rate = SpikeMonitor(G), StateMonitor(G, "v", record=True), PopulationRateMonitor(G)
+    network = Network(G, S, spikes, state, rate)
+    network.run(20*ms)
+    early = spikes.t[:], state.t[:], state[0].t, state.v_
+    expected = numbers(*early)
+    network.run(50*ms)  # what is recorded grows, and moves in memory
+    late = spikes.t[:], spikes.i[:], state.t[:], state.t_[:], state.v, state[1].v, rate.t[:], rate.rate[:]
+    late = *late, S.i[:], S.w[:]
+    expected += numbers(*late)
+    run.add(added=spikes.t[:])
+    names = "abcdefghijklmn"
+    return {**dict(zip(names, (*early, *late), strict=True)), "expected": np.array(expected)}
+"""
+
+
+def test_what_is_read_of_a_network_outlives_it(project):
+    pytest.importorskip(
+        "brian2", reason="it is about Brian2, whose memory goes with the network from 2.10 on"
+    )
+    project.file("sim_read.py", READ)
+    project.ok("-n", "0")
+    project.ok("-n", "2", "--fresh")
+    for file in ("read-001", "read-002"):
+        with project.open(file) as traj:
+            for run in range(6):
+                read = traj.runs[run]
+                found = [math.fsum(np.asarray(getattr(read, name)).ravel()) for name in "abcdefghijklmn"]
+                np.testing.assert_array_equal(found, read.expected)
+                assert math.fsum(np.asarray(read.added)) == read.expected[4]
+
+
+def test_weights_are_written_through_what_is_read_of_them(project):
+    pytest.importorskip("brian2", reason="it is about Brian2")
+    project.file(
+        "sim_through.py",
+        "from brian2 import *\nfrom simkit import experiment\n"
+        "@experiment\ndef through():\n"
+        '    G = NeuronGroup(4, "v : 1")\n    S = Synapses(G, G, "w : 1")\n    S.connect()\n'
+        "    S.w = 1\n    weights = S.w[:]\n    weights[:3] = 0\n    return float(np.sum(S.w[:]))\n",
+    )
+    project.ok("-n", "0")
+    with project.open("through-001") as traj:
+        assert traj.runs[0].result == 13
 
 
 @pytest.mark.parametrize(

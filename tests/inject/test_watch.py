@@ -328,6 +328,15 @@ def test_what_can_not_be_put_back_is_told_once(project):
     assert SILENCE.format("shared_files") in result.out
 
 
+def test_a_trajectory_that_is_being_written_beside_the_study_is_no_file_of_a_run(project):
+    text = LEAVING.replace(
+        'open("v.dat", "w")', 'open("o.h5.wal", "w"), open("o.h5", "w") as file, open("v.dat", "w")'
+    )
+    project.file("sim_leaves.py", text)
+    result = project.ok("-n", "1")
+    assert "which runs in other workers write into, too: v.dat; write into" in result.out
+
+
 def test_chdir_and_isolate_are_the_cures(project):
     text = LEAVING.replace("@experiment", "@experiment(isolate=True, chdir=True)")
     project.file(

@@ -160,7 +160,9 @@ WATCHED = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # pytest-xdist's thread, from 3.12 on
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded.*fork:DeprecationWarning"
+)  # pytest-xdist's thread, from 3.12 on
 @pytest.mark.parametrize("kind", WATCHED)
 def test_a_script_is_told_at_its_own_line_what_the_command_says(study, monkeypatch, kind):
     monkeypatch.chdir(study.root)

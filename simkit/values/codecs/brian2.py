@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import attrs
 import numpy as np
 
 from simkit.declare.forms import Array
@@ -116,27 +117,31 @@ def _vector(dimension: Any) -> tuple[Dimensions, str]:
 
 def _encode(quantity: Any) -> Parts:
     """The numbers as they are in memory; the best unit is for people only."""
-    values = np.asarray(quantity)
-    if type(quantity) is Measured:
+    return _parts(quantity, np.asarray(quantity))
+
+
+def _taken(quantity: Any) -> Parts:
+    """A copy, which its unit is chosen by, too: the run goes on with the other."""
+    return attrs.evolve(_parts(quantity, np.array(quantity)), is_own=True)
+
+
+def _parts(quantity: Any, values: Array) -> Parts:
+    if is_measured := type(quantity) is Measured:
         exponents, facts = quantity.dimensions, attributes_of(dimensions=quantity.dimensions)
     else:
         exponents, facts = _vector(quantity.dim)
     return Parts(
-        {"values": values if values.ndim else values[()]}, facts, lambda: _hints(exponents, quantity)
+        {"values": values if values.ndim else values[()]},
+        facts,
+        lambda: _hints(exponents, values, is_measured),
     )
 
 
-def _taken(quantity: Any) -> Parts:
-    parts = _encode(quantity)
-    values = parts.fields["values"]
-    return Parts({"values": values.copy()}, parts.attributes, parts.hints, is_own=True)
-
-
-def _hints(exponents: Dimensions, quantity: Any) -> Mapping[str, str]:
-    seen = np.abs(np.asarray(quantity).ravel())
+def _hints(exponents: Dimensions, values: Array, is_measured: bool) -> Mapping[str, str]:
+    seen = np.abs(values.ravel())
     seen = seen[np.isfinite(seen) & (seen > 0)]
     unit = unit_of(exponents)
-    if type(quantity) is Measured or not any(exponents) or not len(seen):
+    if is_measured or not any(exponents) or not len(seen):
         return {"unit": unit, "display_unit": unit}
     return _displayed(exponents, int(np.floor(np.log10(seen.max()))))
 
