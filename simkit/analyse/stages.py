@@ -34,7 +34,15 @@ from simkit.declare.forms import (
 from simkit.declare.reflection import is_a, pretends, shown
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
-from simkit.errors import SimkitError, SourceNotReady, caller, location, shown_path
+from simkit.errors import (
+    SimkitError,
+    SourceNotReady,
+    caller,
+    did_you_mean,
+    listed,
+    location,
+    shown_path,
+)
 from simkit.record.catalogue import Slot, existing, opened
 from simkit.record.format import DECLARED
 from simkit.record.recorded import Recorded
@@ -153,12 +161,18 @@ class Each:
 
     @property
     def feeds(self) -> tuple[Upstream, ...]:
-        """The argument that is made from these runs."""
-        if self._feed is None or not callable(self.source):
-            return () if self._feed is None else (self._feed,)
-        return (
-            attrs.evolve(self._feed, providers=_providers(self.source)),
-        )  # all of them, once it is imported
+        """The argument that is made from these runs.
+
+        Raises
+        ------
+        SimkitError
+            Where only its file could tell, and can't be read.
+        """
+        if (feed := self._feed) is None:
+            with Supply().opened(self) as (recorded, _):
+                return (self.feed(recorded),)
+        # All of its providers, once it is imported.
+        return (attrs.evolve(feed, providers=_providers(self.source)) if callable(self.source) else feed,)
 
     @cached_property
     def _feed(self) -> Upstream | None:
@@ -389,9 +403,17 @@ class Supply:
             return self.newest(each, self.settings or load_settings(self.rootdir), source), None
         path = self.rootdir / source
         if not path.is_file():
-            msg = f"{each.where}: {each.words}: there is no file {shown_path(path)}"
+            there = sorted(shown_path(other) for other in path.parent.glob("*.h5"))
+            wanted = shown_path(path)
+            msg = (
+                f"{each.where}: {each.words}: there is no file {wanted}{did_you_mean(wanted, there)}\n"
+                f"    there: {listed(wanted, there)}"
+            )
             raise SourceNotReady(msg)
-        return Recorded.open(path), None
+        try:
+            return Recorded.open(path), None
+        except SimkitError as problem:
+            raise SimkitError(f"{each.where}: {each.words}: {problem}") from None
 
     def newest(self, each: Each, project: Settings, name: str, wanted: str = "") -> Recorded:
         """What this command has recorded of an experiment, else its newest trajectory."""

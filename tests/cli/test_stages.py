@@ -41,6 +41,14 @@ def level(build):
     return float(build["mean"].mean())
 """
 
+ABSENT = """
+from simkit import each, experiment
+@each("results/built-001.h5")
+@experiment
+def use(build{default}):
+    return 1
+"""
+
 
 @pytest.fixture
 def networks(project):
@@ -302,3 +310,25 @@ def test_ctrl_c_in_the_first_stage_leaves_the_second_alone(project):
     printed = "".join(process.communicate())
     assert process.returncode == 2, printed
     assert not project.has("results/use-001.h5")
+
+
+@pytest.mark.parametrize("default", ["", "=None"])
+def test_a_source_in_a_file_that_is_missing_is_said_with_what_is_there(project, default):
+    project.file("sim_next.py", ABSENT.format(default=default))
+    project.file("results/build-001.h5")
+    result = project.simkit("sim_next.py")
+    assert result.code == 4
+    assert "sim_next.py:3: each('results/built-001.h5'): there is no file results/built-001.h5" in result.err
+    assert "did you mean 'results/build-001.h5'?\n    there: results/build-001.h5" in result.err
+    assert "provides" not in result.err
+
+
+@pytest.mark.parametrize("text", ["size,kind\n2,a\n", ""])
+def test_a_source_in_a_file_of_another_kind_is_said(project, text):
+    project.file("sim_next.py", ABSENT.format(default=""))
+    project.file("results/built-001.h5", text)
+    result = project.simkit("sim_next.py")
+    assert result.code == 4
+    said = "sim_next.py:3: each('results/built-001.h5'): results/built-001.h5: not a trajectory file"
+    assert said in result.err
+    assert "provides" not in result.err
