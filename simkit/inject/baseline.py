@@ -22,7 +22,6 @@ from simkit.collect.plan import Plan
 from simkit.declare.forms import Array
 from simkit.declare.plugins import OWN
 from simkit.inject.generators import Stream, global_streams, load_libraries, stream_of
-from simkit.inject.seeds import child_words
 
 _SHARE = 30  # runs that take so many times as long as the care for one are always cared for
 _FIRST = 64  # runs of a process that are always cared for
@@ -106,10 +105,10 @@ class Baseline:
         """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
         return surroundings.surroundings(), {**effects().fresh, **self.before[1]}
 
-    def give(self, seeds: Array | None) -> None:
-        """Take the seeds of a batch's runs; none of them has been seeded."""
+    def give(self, words: Callable[[str], Array] | None) -> None:
+        """Take what tells the words of a generator in each of a batch's runs; none of them has been seeded."""
         self.position, self.seeded, self.is_clean = -1, [], False
-        self.words = [] if seeds is None else [child_words(seeds, stream.name) for stream in self.streams]
+        self.words = [] if words is None else [words(stream.name) for stream in self.streams]
 
     def begin(self, position: int) -> None:
         """Seed the generators for a run of the batch."""

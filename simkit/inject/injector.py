@@ -35,7 +35,7 @@ from simkit.inject.provide import (
     make_shared,
     own_folder,
 )
-from simkit.inject.seeds import RANDOM_STATE, Generators, run_seeds, small_seeds
+from simkit.inject.seeds import RANDOM_STATE, Generators, Seeds, small_seeds
 from simkit.inject.watch import Hearing, Variables, Warned, Watch, left_behind
 from simkit.values.batch import Batch, Portion, Status, discard
 from simkit.values.compress import compressed
@@ -92,8 +92,8 @@ class Injector:
         save: Save | None = None,
         aside: str | None = None,
     ) -> None:
-        self.plan, self.root, self.seeds, self.on_error = plan, root, seeds, on_error
-        self.is_interrupt, self.most_failures = is_interrupt, most_failures
+        self.plan, self.root, self.seeds = plan, root, Seeds(root, plan.stream, seeds)
+        self.on_error, self.is_interrupt, self.most_failures = on_error, is_interrupt, most_failures
         self.values = dict(shared)
         self.teardown = ExitStack()
         self.names = ResultNames(parameters or tuple(plan.parameters))
@@ -279,8 +279,8 @@ class Injector:
             columns[name] = map(given, elements) if copied else elements
         careful, seeds = self.is_careful, None
         if careful or self.has_stream:
-            seeds = run_seeds(self.root, self.plan.stream, runs) if self.seeds is None else self.seeds[runs]
-        self.baseline.give(seeds if careful else None)
+            seeds = self.seeds.of(runs)
+        self.baseline.give(partial(self.seeds.words, runs) if careful else None)
         if self.has_stream and seeds is not None:
             columns["seed"] = seeds.tolist()
             columns.update({"rng": self.generators(runs, seeds)} if "rng" in self.wants else {})

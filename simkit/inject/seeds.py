@@ -21,6 +21,7 @@ _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38
 _MIX_L, _MIX_R = 0xCA01F9DD, 0x4973F715
 _POOL = 4
 _FEW = 12  # runs for which NumPy is asked one by one: 15 µs each; all together cost as much as some dozens
+_BLOCK = 512  # runs whose seeds are made together where runs come a few at a time
 RANDOM_STATE = "random_state"
 
 
@@ -89,6 +90,56 @@ def shared_seed(root: int, name: str, provider: str) -> int:
     sequence = np.random.SeedSequence(root, spawn_key=(experiment_key(name), experiment_key(provider)))
     # A third word keeps these apart from every run's spawn key.
     return int(sequence.spawn(1)[0].generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class Seeds:
+    """The seeds of an experiment's runs, and the words that their generators begin with.
+
+    Those of one run cost as much as those of dozens. Once runs come a few at a time they are made for a block of runs.
+
+    Parameters
+    ----------
+    root, name
+        The root seed, and the experiment's name.
+    own
+        By run number, where the seeds do not derive from these: merged runs bring their own.
+    """
+
+    def __init__(self, root: int, name: str, own: Array | None = None) -> None:
+        self.root, self.name, self.own = root, name, own
+        self.patience = 2 * _FEW  # how often a few are asked for until another block pays
+        self.first = -1
+        self.block: Array = np.empty(0, np.uint64)
+        self.words_of_block: dict[str, Array] = {}
+
+    def of(self, runs: Index) -> Array:
+        """Each run's seed."""
+        self.patience -= 0 < len(runs) <= _FEW
+        if self.patience <= 0 < len(runs) <= _FEW and not self.holds(runs):
+            self._begin_block(int(runs[0]) // _BLOCK * _BLOCK)
+        return self.block[runs - self.first] if self.holds(runs) else self._made(runs)
+
+    def words(self, runs: Index, name: str) -> Array:
+        """What a generator of its own name begins with in each run, as `child_words` says."""
+        if not self.holds(runs):
+            return child_words(self.of(runs), name)
+        if name not in self.words_of_block:
+            self.words_of_block[name] = child_words(self.block, name)
+        return self.words_of_block[name][runs - self.first]
+
+    def holds(self, runs: Index) -> bool:
+        """Whether these runs are a few, and of the block."""
+        few = runs.tolist() if len(runs) <= _FEW else []
+        return bool(few) and self.first <= min(few) and max(few) < self.first + len(self.block)
+
+    def _begin_block(self, start: int) -> None:
+        """Make the seeds of a block, as runs have come a few at a time for a while."""
+        stop = start + _BLOCK if self.own is None else min(start + _BLOCK, len(self.own))
+        self.patience, self.first, self.words_of_block = 2 * _FEW, start, {}
+        self.block = self._made(np.arange(start, stop))
+
+    def _made(self, runs: Index) -> Array:
+        return run_seeds(self.root, self.name, runs) if self.own is None else self.own[runs]
 
 
 class Generators:

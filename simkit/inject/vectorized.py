@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ from simkit.inject.neighbours import Neighbours, without_neighbours
 from simkit.inject.outcomes import as_columns
 from simkit.inject.output import Log
 from simkit.inject.provide import given, protected
-from simkit.inject.seeds import run_seeds, small_seeds
+from simkit.inject.seeds import small_seeds
 from simkit.inject.watch import Warned
 from simkit.values.batch import Batch, Portion, Status
 from simkit.values.columns import Column
@@ -149,8 +150,8 @@ class VectorInjector(Injector):
             iterables, seeds, _ = self.inputs(runs, portion.points)
             columns = {key: list(column) for key, column in iterables.items()}
         if seeds is None and (single or self.has_stream):
-            seeds = run_seeds(self.root, self.plan.stream, runs) if self.seeds is None else self.seeds[runs]
-        self.baseline.give(seeds if single else None)
+            seeds = self.seeds.of(runs)
+        self.baseline.give(partial(self.seeds.words, runs) if single else None)
         return Together(
             runs, portion.points, seeds, columns, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, _DONE, "u1"), np.zeros(n, bool),

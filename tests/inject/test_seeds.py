@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
-from simkit.inject.seeds import Generators, child_words, experiment_key, run_seeds, shared_seed
+from simkit.inject.seeds import Generators, Seeds, child_words, experiment_key, run_seeds, shared_seed
 
 roots = st.integers(0, 2**32) | st.integers(0, 2**200)
 seeds = st.integers(0, 2**63 - 1) | st.integers(0, 2**33)
@@ -55,6 +55,39 @@ def test_run_seeds_do_not_depend_on_the_batch():
     assert len(np.unique(whole)) == 1000
     assert whole.dtype == np.uint64
     assert int(whole.max()) < 2**63
+
+
+portions = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 14)), min_size=1, max_size=60)
+
+
+@given(portions=portions, scattered=st.booleans(), is_merged=st.booleans())
+def test_seeds_are_those_of_their_runs_however_few_come_at_a_time(portions, scattered, is_merged):
+    own = np.arange(3014, dtype=np.uint64)[::-1].copy() if is_merged else None
+    known = run_seeds(5, "f", np.arange(3014)) if own is None else own
+    seeds = Seeds(5, "f", own)
+    for first, count in portions if scattered else sorted(portions):
+        runs = np.arange(first, first + count)
+        for _ in range(4):
+            assert seeds.of(runs).tolist() == known[runs].tolist()
+            assert seeds.words(runs, "one").tolist() == child_words(known[runs], "one").tolist()
+            assert seeds.words(runs, "two").tolist() == child_words(known[runs], "two").tolist()
+
+
+@pytest.mark.parametrize(("runs", "most"), [(range(2000), 50), (range(0, 2000, 2), 50), (range(12), 12)])
+def test_seeds_of_runs_that_come_one_by_one_are_made_by_the_block(monkeypatch, runs, most):
+    asked: list[int] = []
+    plain = run_seeds
+
+    def counted(root, name, those):
+        asked.append(len(those))
+        return plain(root, name, those)
+
+    monkeypatch.setattr("simkit.inject.seeds.run_seeds", counted)
+    seeds = Seeds(5, "f")
+    for run in runs:
+        seeds.of(np.array([run]))
+    assert len(asked) <= most
+    assert max(asked) == (512 if len(runs) > 12 else 1)
 
 
 @pytest.mark.parametrize("other", [(8, "f"), (7, "g")])
