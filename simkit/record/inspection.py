@@ -76,13 +76,15 @@ def check_links(file: h5py.File, path: Path) -> None:
 
 def dataset_at(file: h5py.File, place: str, path: Path) -> h5py.h5d.DatasetID | None:
     """A dataset that is not a link's, and whose data are here, without a look at the rest of the file; else None."""
-    here, steps = file.id, place.encode().split(b"/")
-    for step in steps:
-        if not isinstance(here, (h5py.h5f.FileID, h5py.h5g.GroupID)) or step not in here:
+    steps = place.encode().split(b"/")
+    for k in range(len(steps)):
+        try:
+            link = file.id.links.get_info(b"/".join(steps[: k + 1]))
+        except (KeyError, RuntimeError):  # there is none
             return None
-        if here.links.get_info(step).type != h5py.h5l.TYPE_HARD:
+        if link.type != h5py.h5l.TYPE_HARD:
             return None
-        here = h5py.h5o.open(here, step)
+    here = h5py.h5o.open(file.id, place.encode())
     if not isinstance(here, h5py.h5d.DatasetID) or here.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
         return None
     return None if _problem(here, steps[-1], path, max(MOST_ROWS, _PLAIN * path.stat().st_size)) else here

@@ -18,6 +18,7 @@ import simkit
 from simkit import SimkitError
 from simkit.cli.main import main
 from simkit.record.file.store import Store
+from simkit.record.file.view import LoggedView
 from simkit.values.columns import Column, united
 from simkit.values.decode import ABSENT, decode
 from simkit.values.encode import encode
@@ -105,6 +106,94 @@ def test_a_file_that_is_being_written_is_read_as_it_was_committed(results):
         assert trajectory["z"][4] == 99.0
         assert trajectory.runs[4].z == 99.0
     store.close()
+
+
+LONG = """
+import numpy as np
+from simkit import experiment, explore
+
+@experiment(vectorized=True)
+@explore(x=np.arange(60_000) / 4)
+def long(x):
+    return {"z": x * 3, "v": np.stack([x, -x], axis=1).astype("f4")}
+"""
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long")
+    (folder / "pyproject.toml").write_text("[tool.simkit]\n")
+    (folder / "sim_long.py").write_text(LONG)
+    with contextlib.chdir(folder):
+        for i in range(3):
+            assert main(["--shard", f"{i}/3", "-n", "0", "-q"]) == 0
+    return folder / "results"
+
+
+X = np.arange(60_000) / 4
+
+
+def rows_of(trajectory, name, start, stop):
+    return np.stack(decode(trajectory._selection.recorded.column(name, slice(start, stop))))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 60_000), (1, 59_999), (8_191, 8_193), (19_999, 40_001), (30_000, 30_001)]
+)
+def test_numbers_are_copied_over_chunks_and_files(long, monkeypatch, start, stop):
+    sizes = []
+
+    def readinto(view, buffer, original=LoggedView.readinto):
+        sizes.append(len(memoryview(buffer).cast("B")))
+        return original(view, buffer)
+
+    with simkit.open(long / "long-001.h5") as trajectory:
+        monkeypatch.setattr(LoggedView, "readinto", readinto)
+        for name, wanted in (("z", X * 3), ("x", X), ("v", np.stack([X, -X], axis=1).astype("f4"))):
+            np.testing.assert_array_equal(rows_of(trajectory, name, start, stop), wanted[start:stop])
+    if stop - start > 20_000:
+        assert max(sizes) > 8 * 8_192  # many chunks at once
+
+
+def without_a_chunk(dataset):
+    values = np.arange(len(dataset), dtype="f8")
+    new = dataset.file.create_dataset(
+        f"{dataset.name}.new", dataset.shape, "f8", chunks=(3_000,), fillvalue=7.0
+    )
+    new[6_000:] = values[6_000:]
+    return new, np.where(values < 6_000, 7.0, values)
+
+
+def compressed(dataset):
+    values = np.arange(len(dataset), dtype="f8")
+    return dataset.file.create_dataset(
+        f"{dataset.name}.new", data=values, chunks=(3_000,), compression=1
+    ), values
+
+
+def scattered(dataset):
+    values = np.arange(len(dataset), dtype="f8")
+    new = dataset.file.create_dataset(f"{dataset.name}.new", dataset.shape, "f8", chunks=(1_000,))
+    for first in np.random.default_rng(1).permutation(20) * 1_000:  # chunks lie in any order
+        new[first : first + 1_000] = values[first : first + 1_000]
+    return new, values
+
+
+@pytest.mark.parametrize("changed", [without_a_chunk, compressed, scattered])
+def test_however_a_column_lies_in_a_file_it_is_read(long, tmp_path, changed):
+    results = shutil.copytree(long, tmp_path / "results")
+    store = Store(results / "long-001.shards/0001.h5")
+    old = store.file["long/results/z"]
+    new, values = changed(old)
+    new.attrs.update(dict(old.attrs))
+    del store.file["long/results/z"]
+    store.file.move(new.name, "long/results/z")
+    store.commit()
+    store.close()
+    with simkit.open(results / "long-001.h5") as trajectory:
+        for start, stop in ((0, 60_000), (20_000, 40_000), (26_500, 33_333)):
+            wanted = np.concatenate([X[:20_000] * 3, values, X[40_000:] * 3])[start:stop]
+            np.testing.assert_array_equal(rows_of(trajectory, "z", start, stop), wanted)
 
 
 def cut_short(path):

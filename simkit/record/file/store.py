@@ -302,15 +302,21 @@ def open_for_reading(path: Path, *, links: bool = False) -> h5py.File:
     SimkitError
         When it is missing or no HDF5 file.
     """
+    return open_with_bytes(path, links=links)[0]
+
+
+def open_with_bytes(path: Path, *, links: bool = False) -> tuple[h5py.File, LoggedView]:
+    """A recorded file as `open_for_reading` gives it, and its bytes."""
     _check_is_file(path)
     path = written_name(path)
     if _has_log(path):
         _replay(path)
     try:
-        file = h5py.File(viewed(path), "r")
+        view = viewed(path)
+        file = h5py.File(view, "r")
         if not links:
             check_links(file, path)
-        return file
+        return file, view
     except Damaged:
         raise
     except (
