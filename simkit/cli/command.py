@@ -212,10 +212,31 @@ def check_options(options: argparse.Namespace) -> None:
             "    name the new one in all of them: --output results/NAME-002.h5"
         )
         raise SimkitError(msg)
+    check_names_once(options)
     contrary = [name for name in ("fresh", "into", "lf") if getattr(options, name)]
     if len(contrary) > 1:
         msg = f"--{contrary[0]} and --{contrary[1]} contradict each other"
         raise SimkitError(msg)
+
+
+def check_names_once(options: argparse.Namespace) -> None:
+    """Refuse two options that give one name different values: the last would win, without a word."""
+    number, *sampled = options.sample or [""]
+    again = next((text for text in sampled if text.isdigit()), None)
+    if again is not None:
+        msg = f"--sample {number} and --sample {again}: give one number of points, and all names behind it"
+        raise SimkitError(msg)
+    texts = {"set": options.set, "explore": options.explore, "sample": sampled, "product": options.product}
+    given: dict[str, tuple[str, str]] = {}
+    for option, assigned in texts.items():
+        for text in assigned:
+            name = assignment(text, f"--{option}")[0]
+            first, said = given.setdefault(name, (option, text))
+            replaces = option == "product" and first in ("explore", "sample")
+            if said is not text and not replaces:
+                msg = f"--{first} {said} and --{option} {text} both give {name}: leave one of them out"
+                raise SimkitError(msg)
+            given[name] = option, text
 
 
 def engine_name(options: argparse.Namespace, project: Settings) -> str:
@@ -298,7 +319,7 @@ def from_file(file: str) -> Mapping[str, Any]:
         with open_trajectory(path) as trajectory:
             return trajectory.constants()
     try:
-        return flattened(tomllib.loads(path.read_text(encoding="utf-8")))
+        return flattened(tomllib.loads(path.read_text(encoding="utf-8")), f"--params {file}")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"--params {file}: not valid TOML: {error}"
         raise SimkitError(msg) from None

@@ -66,11 +66,7 @@ def _select(group: argparse._ArgumentGroup) -> None:
     )
     add("--where", metavar="EXPR", default="", help="only the points that pass, as in 'x > 2 and y == 7'")
     add("--co", "--collect-only", action="store_true", dest="collect_only", help="show what would run")
-    add(
-        "--parameters",
-        action="store_true",
-        help="show all parameters: value, unit, comment, where it is defined",
-    )
+    add("--parameters", action="store_true", help="show all parameters: value, unit, comment, definition")
 
 
 def _values(group: argparse._ArgumentGroup) -> None:
@@ -99,6 +95,7 @@ def _values(group: argparse._ArgumentGroup) -> None:
     add(
         "--explore",
         metavar="NAME=V,V…",
+        action="extend",
         nargs="+",
         default=[],
         help="replace the space by these axes, moving together",
@@ -106,6 +103,7 @@ def _values(group: argparse._ArgumentGroup) -> None:
     add(
         "--sample",
         metavar=("N", "NAME=LOW:HIGH"),
+        action="extend",
         nargs="+",
         default=[],
         help="replace the space by N points spread over these ranges, or lists to choose from (NAME=V,V…)",
@@ -187,9 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    exit_file = os.environ.pop(
-        "SIMKIT_EXIT_CODE", ""
-    )  # where the launcher that started this loses exit codes
+    exit_file = os.environ.pop("SIMKIT_EXIT_CODE", "")  # where this command's launcher loses exit codes
     with _outlets() as outlets:
         code = _ended(arguments)
         lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)

@@ -309,7 +309,7 @@ def load_settings(rootdir: Path) -> Settings:
         raise SimkitError(msg)
     if table.get("workers") == "auto":
         table["workers"] = cores()
-    parameters = flattened(table.pop("parameters", {}))
+    parameters = flattened(table.pop("parameters", {}), "[tool.simkit.parameters]")
     outside = {name: Outside(value, "[tool.simkit.parameters]") for name, value in parameters.items()}
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return Settings(rootdir, outside=outside, **{**table, **lists})
@@ -326,10 +326,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(table: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, Any]:
     """Nested TOML tables as dotted names: ``[parameters.neuron] tau = 1`` is ``neuron.tau``."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         name = prefix + key
-        flat.update(flattened(value, name + ".") if isinstance(value, dict) else {name: value})
+        inner = flattened(value, where, name + ".") if isinstance(value, dict) else {name: value}
+        for twice in flat.keys() & inner:
+            msg = f"{where}: {twice} is given twice: once as a name with a dot, once in a table"
+            raise SimkitError(msg)
+        flat.update(inner)
     return flat

@@ -153,16 +153,22 @@ def _names_in(whole: ast.AST) -> list[str]:
     return list(found)
 
 
-def _words_beside(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The names that are compared, each with a text that it is compared with."""
-    for node in ast.walk(ast.parse(text.strip(), mode="eval")) if names else ():
+def _constants_beside(text: str) -> Iterator[tuple[str, Any]]:
+    """The names that are compared, each with a constant that it is compared with, alone or in a list."""
+    for node in ast.walk(ast.parse(text.strip(), mode="eval")):
         if isinstance(node, ast.Compare):
             operands = (node.left, *node.comparators)
-            texts = [
+            constants = [
                 part.value for item in operands for part in ast.walk(item) if isinstance(part, ast.Constant)
             ]
-            compared = [part.id for part in operands if isinstance(part, ast.Name) and part.id in names]
-            yield from ((name, word) for name in compared for word in texts if isinstance(word, str))
+            compared = [ast.unparse(part) for part in operands if isinstance(part, ast.Name | ast.Attribute)]
+            yield from ((name, constant) for name in compared for constant in constants)
+
+
+def _is_none_nowhere(column: Any, absent: Any) -> bool:
+    """Whether a column has values, and none of them is None."""
+    there = np.asarray(column)[~np.asarray(absent)]
+    return len(there) > 0 and not any(value is None for value in there.flat)
 
 
 def compared_floats(text: str) -> Iterator[tuple[str, float]]:
@@ -225,12 +231,12 @@ def evaluate(
             raise problem(f"unknown name {name!r}{hint}\n    available: {listed(name, tuple(known))}")
         return column(name)
 
-    def constant(value: Any) -> Any:
+    def finite(value: Any) -> Any:
         if isinstance(value, float | complex) and not np.isfinite(value):
             raise problem("a number in it is beyond what a float can hold")
         return value
 
-    words = Vocabulary(OF_COLUMNS, named, constant, problem, list, functions, absent)
+    words = Vocabulary(OF_COLUMNS, named, finite, problem, list, functions, absent)
     try:
         with np.errstate(divide="ignore", invalid="ignore"):  # what is absent is zero, perhaps
             result = words.read(text)
@@ -238,15 +244,23 @@ def evaluate(
         hint = "; compare with ==" if re.search(r"[^=<>!]=[^=]", text) else ""
         msg = f"{where}: cannot read the condition {text!r}: {error.msg}{hint}"
         raise SimkitError(msg) from None
-    for name, word in _words_beside(text, closed):
-        if word not in closed[name]:
+    for name, constant in _constants_beside(text):
+        if isinstance(constant, str) and constant not in closed.get(name, (constant,)):
             raise problem(
-                f"no {name} is called {word!r}{did_you_mean(word, closed[name])}\n    there are: "
+                f"no {name} is called {constant!r}{did_you_mean(constant, closed[name])}\n    there are: "
                 f"{', '.join(closed[name])}"
             )
+        if constant is None and absent is not None and _is_none_nowhere(column(name), absent(name)):
+            raise problem(
+                f"no value of {name} is None; what is absent has no value: no condition on it is true"
+            )
+    _check_condition(result, text, where, problem)
+    return result
+
+
+def _check_condition(result: Any, text: str, where: str, problem: Callable[[str], SimkitError]) -> None:
     if isinstance(result, list):
         raise problem("a list is no condition; one of several values is written x in [1, 2]")
     if np.asarray(result).dtype != bool:
         msg = f"{where}: {text!r} is no condition: it gives {np.asarray(result).dtype}, not true or false"
         raise SimkitError(msg)
-    return result

@@ -24,9 +24,8 @@ def _truth(value: Any) -> Array:
         array = array.astype(bool)
     if array.dtype != bool:
         what = f"a column of {array.dtype}" if array.ndim else repr(value)
-        msg = (
-            f"{what} is not true or false: compare it, as in n != 0, or x in [1, 2] for one of several values"
-        )
+        cure = "compare it, as in n != 0, or x in [1, 2] for one of several values"
+        msg = f"{what} is not true or false: {cure}"
         raise TypeError(msg)
     return array
 
@@ -87,7 +86,28 @@ def equal(left: Any, right: Any) -> Any:
         raise TypeError(msg)
     for column, value in ((left, right), (right, left)):
         _check_kinds(column, value)
-    return np.asarray(_whole(left) == _whole(right), bool)
+    return np.asarray(_whole(left) == _whole(right), bool) & _apart(left, right)
+
+
+def _apart(left: Any, right: Any) -> Any:
+    """Beside numbers in one column, true and false are no numbers: there ``1`` is not ``True``."""
+    are_told = _is_mixed(left) or _is_mixed(right)
+    return _are_truths(left) == _are_truths(right) if are_told else True
+
+
+def _is_mixed(column: Any) -> bool:
+    """Whether a column of objects has both true or false, and numbers."""
+    truths = _are_truths(column)
+    return bool(np.ndim(truths) and truths.any()) and any(
+        isinstance(value, _NUMBERS) for value in column[~truths].flat
+    )
+
+
+def _are_truths(column: Any) -> Any:
+    """Where a column of objects has true or false; of anything else, whether it has."""
+    if isinstance(column, np.ndarray) and column.dtype == object:
+        return np.frompyfunc(_are_truths, 1, 1)(column).astype(bool)
+    return column.dtype == bool if isinstance(column, np.ndarray) else isinstance(column, (bool, np.bool_))
 
 
 def _whole(value: Any) -> Any:
@@ -203,11 +223,9 @@ def _kind_of(value: Any) -> str | None:
 
 def _kind_beside(column: Array, kind: str) -> str:
     """The type of a column of objects in which no value is of this kind; else nothing."""
-    if kind == "nothing":
-        return ""
     other = ""
     for item in column.flat:
-        if _kind_of(item) in (None, kind):
+        if _kind_of(item) in ((kind,) if kind == "nothing" else (None, kind)):
             return ""
         other = other or ("" if item is None else type(item).__name__)
     return other
@@ -255,9 +273,7 @@ def matching(column: Array, wanted: Any) -> Array:
     chosen = _rows(column, wanted) if is_value else np.zeros(len(column), bool)
     if is_value and all(several(item) is None for item in values):
         return chosen
-    for item in values:
-        chosen = chosen | _rows(column, item)
-    return chosen
+    return np.asarray(np.any([chosen, *(_rows(column, item) for item in values)], axis=0))
 
 
 def several(wanted: Any) -> list[Any] | None:
@@ -284,7 +300,8 @@ def _rows(column: Array, wanted: Any) -> Array:
         return np.asarray(equal(column, wanted), bool)
     if is_single:
         _check_kinds(column, wanted)
-    return np.array([_same(value, wanted) for value in column], bool)
+    chosen: Array = np.array([_same(value, wanted) for value in column], bool) & _apart(column, wanted)
+    return chosen
 
 
 def _is_missing(value: Any) -> bool:

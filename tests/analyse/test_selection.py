@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -429,3 +430,52 @@ def test_where_by_a_float_that_is_only_nearly_there_says_so(record):
     condition = str(caught[0].message).split('"')[1]
     assert trajectory.where(condition).index.tolist() == [0]
     assert trajectory.where(x=0.1 + 0.2).index.tolist() == [0]
+
+
+@pytest.fixture
+def holes(record):
+    values = [1, True, 1.0, "x", None, np.int8(2), np.True_, 0]
+
+    def f(i):
+        sometimes = {"word": "a", "path": pathlib.Path("a"), "rows": [1] * i} if i % 2 else {}
+        flag = {"flag": None if i == 2 else bool(i % 2)}
+        return {"mixed": values[i], "whole": i % 2, "maybe": "b" if i != 2 else None, **flag, **sometimes}
+
+    return record(f, product(i=range(len(values))))
+
+
+@pytest.mark.parametrize("name", ["word", "path", "rows"])
+def test_none_is_not_searched_for_where_values_are_absent(holes, name):
+    with pytest.raises(SimkitError, match="None is nothing, and the values here are"):
+        holes.where(**{name: None})
+    with pytest.raises(
+        SimkitError, match=f"no value of {name} is None; what is absent has no value: no condition"
+    ):
+        holes.where(f"run >= 0 and {name} != None")
+    assert holes.where(maybe=None).index.tolist() == [2]
+    assert holes.where("maybe == None").index.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "runs"),
+    [
+        ("mixed", 1, [0, 2]),
+        ("mixed", 1.0, [0, 2]),
+        ("mixed", True, [1, 6]),
+        ("mixed", False, []),
+        ("mixed", 0, [7]),
+        ("mixed", [True, "x", 2], [1, 3, 5, 6]),
+        ("whole", True, [1, 3, 5, 7]),  # as NumPy has it where there is nothing to take it for
+        ("flag", 1, [1, 3, 5, 7]),
+    ],
+)
+def test_among_mixed_values_true_is_no_number(holes, name, wanted, runs):
+    assert holes.where(**{name: wanted}).index.tolist() == runs
+    sign = "in" if isinstance(wanted, list) else "=="
+    assert holes.where(f"{name} {sign} {wanted!r}").index.tolist() == runs
+
+
+def test_among_mixed_points_true_is_no_number():
+    space = product(m=[1, True, "a", 1.0])
+    assert [point["m"] for point in space.where("m == True")] == [True]
+    assert [point["m"] for point in space.where("m != 1")] == [True, "a"]

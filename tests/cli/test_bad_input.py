@@ -209,6 +209,42 @@ def test_set_of_an_unknown_name(project):
     assert "--params p.toml: a does not use 'mas'; did you mean 'mass'?" in error
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--set a=1", "--set a=2"],
+        ["--set a=1", "--explore a=2,3"],
+        ["--set a=1", "--sample 2 a=2:3"],
+        ["--explore a=1,2", "--explore b=1,2 a=3,4"],
+        ["--explore b=1 a=1,2 a=3", ""],
+        ["--product a=1,2", "--product a=3,4"],
+        ["--set a=1", "--product a=3,4"],
+        ["--sample 2 a=0:1 a=3:4", ""],
+    ],
+)
+def test_a_name_with_two_values_on_the_command_line(project, options):
+    project.file("sim_a.py", HEAD + "@experiment\n@product(b=[1, 2])\ndef f(b, a=1.0):\n    pass\n")
+    error = refused(project, *" ".join(options).split())
+    values = [word for option in options for word in option.split() if word.startswith("a=")]
+    kinds = [option.split()[0] for option in options if option]
+    assert f"{kinds[0]} {values[0]} and {kinds[-1]} {values[1]} both give a: leave one of them out" in error
+    assert not (project.path / "results").exists()
+
+
+def test_two_numbers_of_points_on_the_command_line(project):
+    project.file("sim_a.py", HEAD + "@experiment\n@product(b=[1, 2])\ndef f(b, a=1.0):\n    pass\n")
+    error = refused(project, "--sample", "2", "a=0:1", "--sample", "4", "b=0:1")
+    assert "--sample 2 and --sample 4: give one number of points, and all names behind it" in error
+
+
+def test_a_dotted_name_and_a_table_give_one_name_twice(project):
+    project.file("sim_a.py", HEAD + "@experiment\n@product(b=[1, 2])\ndef f(b, a=1.0):\n    pass\n")
+    project.file("p.toml", '"n.x" = 3\n[n]\nx = 4\n')
+    assert "p.toml: n.x is given twice" in refused(project, "--params", "p.toml")
+    project.file("pyproject.toml", '[tool.simkit.parameters]\n"n.x" = 3\nn.x = 4\n')
+    assert "[tool.simkit.parameters]: n.x is given twice" in refused(project)
+
+
 SETTINGS = "[tool.simkit.parameters]\n"
 
 

@@ -253,3 +253,10 @@ def test_an_axis_of_ints_takes_a_float_where_the_annotation_says_float(project):
     )
     project.ok("--product", "x=0.5,2", "-n", "0")
     assert project.open("f-001")["result"].tolist() == [0.5, 2.0]
+
+
+def test_axes_given_in_two_explore_options_move_together(project):
+    project.file("sim_group.py", GROUPS)
+    project.ok("-n", "0", "--explore", "x=1,2", "--explore", "y=0.5,1.5")
+    traj = project.open("group-001")
+    assert (traj["x"].tolist(), traj["y"].tolist()) == ([1, 2], [0.5, 1.5])

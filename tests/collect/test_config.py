@@ -146,4 +146,4 @@ def test_invalid_toml_names_the_file(tree):
 
 
 def test_nested_tables_become_dotted_names():
-    assert flattened({"a": 1, "b": {"c": 2, "d": {"e": [3]}}}) == {"a": 1, "b.c": 2, "b.d.e": [3]}
+    assert flattened({"a": 1, "b": {"c": 2, "d": {"e": [3]}}}, "p.toml") == {"a": 1, "b.c": 2, "b.d.e": [3]}
