@@ -33,6 +33,7 @@ from simkit.execute.processes.worker import Seat, work
 from simkit.execute.resources import limit_threads
 from simkit.inject.contact import PROGRAM, open_beats
 from simkit.inject.desk import clear
+from simkit.inject.generators import global_streams
 from simkit.inject.leftovers import sweep
 from simkit.inject.lineage import signals_blocked
 
@@ -193,6 +194,9 @@ def _ready(source: Source) -> tuple[Source, Method]:
     limit_threads()
     try:
         made = source()
+        made[0].injector()  # for what is remembered of it: each child would find it out again
+        for stream in global_streams():  # as how their numbers lie in memory
+            stream.state()
     except BaseException:  # noqa: BLE001 - whatever the user's modules raise: each worker will say so
         return source, "fork"
     be_ready()
