@@ -7,8 +7,10 @@ whole batch is looked at, and done again with care if something in it has moved.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,23 @@ from simkit.inject.generators import Stream, global_streams, load_libraries, str
 _SHARE = 30  # runs that take so many times as long as the care for one are always cared for
 _FIRST = 64  # runs of a process that are always cared for
 _PAUSE = 50  # looks among short runs are so many times as rare as they are long
+
+
+class Present:
+    """What surrounds runs at present; looked for anew only once a library has come or gone."""
+
+    def __init__(self) -> None:
+        self.modules: list[Any] = []
+        self.those: list[surroundings.Surrounding] = []
+
+    def now(self) -> list[surroundings.Surrounding]:
+        """As `surroundings.surroundings` finds them."""
+        modules = [*map(sys.modules.get, surroundings.LIBRARIES)]
+        if len(modules) != len(self.modules) or not all(map(is_, modules, self.modules)):
+            self.those = surroundings.surroundings()
+            is_whole = sum(bool(one.library) for one in self.those) + modules.count(None) == len(modules)
+            self.modules = modules if is_whole else []  # else an import goes on, or it is no module
+        return self.those
 
 
 class Baseline:
@@ -65,6 +84,7 @@ class Baseline:
         self.plan = plan
         self.own = [stream_of(name, generator) for name, generator in plan.generators.items()]
         self.streams: list[Stream] = []
+        self.present = Present()
         self.before: tuple[list[Any], dict[str, Any]] = ([], {})
         self.words: list[Array] = []
         self.is_as_before = False  # nothing was changed since `note`
@@ -92,7 +112,7 @@ class Baseline:
         begun = time.perf_counter()
         self.is_as_before = False
         streams, self.streams = self.streams, [*global_streams(), *self.own]
-        those = surroundings.surroundings()
+        those = self.present.now()
         is_same = len(those) == len(self.before[1]) and len(streams) == len(self.streams)
         if self.is_for_one or (self.is_alone and self.is_clean and self.is_noted and is_same):
             return
@@ -103,7 +123,7 @@ class Baseline:
 
     def around(self) -> tuple[list[surroundings.Surrounding], dict[str, Any]]:
         """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
-        return surroundings.surroundings(), {**effects().fresh, **self.before[1]}
+        return self.present.now(), {**effects().fresh, **self.before[1]}
 
     def give(self, words: Callable[[str], Array] | None) -> None:
         """Take what tells the words of a generator in each of a batch's runs; none of them has been seeded."""

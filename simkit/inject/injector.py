@@ -280,7 +280,7 @@ class Injector:
         careful, seeds = self.is_careful, None
         if careful or self.has_stream:
             seeds = self.seeds.of(runs)
-        self.baseline.give(partial(self.seeds.words, runs) if careful else None)
+        self.baseline.give(self.seeds.words if careful else None)
         if self.has_stream and seeds is not None:
             columns["seed"] = seeds.tolist()
             columns.update({"rng": self.generators(runs, seeds)} if "rng" in self.wants else {})

@@ -108,35 +108,42 @@ class Seeds:
     def __init__(self, root: int, name: str, own: Array | None = None) -> None:
         self.root, self.name, self.own = root, name, own
         self.patience = 2 * _FEW  # how often a few are asked for until another block pays
-        self.first = -1
+        self.first = self.stop = 0
+        self.runs: Index = np.empty(0, np.int64)  # asked for last
+        self.rows: Index | None = None  # their places in the block
         self.block: Array = np.empty(0, np.uint64)
         self.words_of_block: dict[str, Array] = {}
 
     def of(self, runs: Index) -> Array:
         """Each run's seed."""
-        self.patience -= 0 < len(runs) <= _FEW
-        if self.patience <= 0 < len(runs) <= _FEW and not self.holds(runs):
-            self._begin_block(int(runs[0]) // _BLOCK * _BLOCK)
-        return self.block[runs - self.first] if self.holds(runs) else self._made(runs)
+        self.runs, self.rows = runs, self._rows(runs)
+        return self._made(runs) if self.rows is None else self.block[self.rows]
 
-    def words(self, runs: Index, name: str) -> Array:
-        """What a generator of its own name begins with in each run, as `child_words` says."""
-        if not self.holds(runs):
-            return child_words(self.of(runs), name)
+    def words(self, name: str) -> Array:
+        """What a generator of its own name begins with in each of the runs asked for last, as `child_words` says."""
+        if self.rows is None:
+            return child_words(self._made(self.runs), name)
         if name not in self.words_of_block:
             self.words_of_block[name] = child_words(self.block, name)
-        return self.words_of_block[name][runs - self.first]
+        return self.words_of_block[name][self.rows]
 
-    def holds(self, runs: Index) -> bool:
-        """Whether these runs are a few, and of the block."""
-        few = runs.tolist() if len(runs) <= _FEW else []
-        return bool(few) and self.first <= min(few) and max(few) < self.first + len(self.block)
-
-    def _begin_block(self, start: int) -> None:
-        """Make the seeds of a block, as runs have come a few at a time for a while."""
-        stop = start + _BLOCK if self.own is None else min(start + _BLOCK, len(self.own))
+    def _rows(self, runs: Index) -> Index | None:
+        """Where in the block these runs are, if they are few; for others it is made anew now and then."""
+        if not 0 < len(runs) <= _FEW:
+            return None
+        self.patience -= 1
+        few = runs.tolist()
+        first, last = (few[0], few[0]) if len(few) == 1 else (min(few), max(few))
+        if self.first <= first and last < self.stop:
+            return runs - self.first
+        start = first - first % _BLOCK
+        if self.patience > 0 or last >= start + _BLOCK:
+            return None
         self.patience, self.first, self.words_of_block = 2 * _FEW, start, {}
-        self.block = self._made(np.arange(start, stop))
+        self.stop = start + _BLOCK if self.own is None else min(start + _BLOCK, len(self.own))
+        self.block = self._made(np.arange(start, self.stop))
+        rows: Index = runs - start
+        return rows
 
     def _made(self, runs: Index) -> Array:
         return run_seeds(self.root, self.name, runs) if self.own is None else self.own[runs]

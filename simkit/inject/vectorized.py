@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import attrs
@@ -151,7 +150,7 @@ class VectorInjector(Injector):
             columns = {key: list(column) for key, column in iterables.items()}
         if seeds is None and (single or self.has_stream):
             seeds = self.seeds.of(runs)
-        self.baseline.give(partial(self.seeds.words, runs) if single else None)
+        self.baseline.give(self.seeds.words if single else None)
         return Together(
             runs, portion.points, seeds, columns, np.full(n, np.nan), np.full(n, np.nan, "f4"),
             np.full(n, _DONE, "u1"), np.zeros(n, bool),

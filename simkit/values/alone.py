@@ -22,31 +22,25 @@ from simkit.values.instances import loaded, revived
 _NAMES = tuple(field.name for field in attrs.fields(Batch))
 _fields = operator.attrgetter(*_NAMES)
 _rest = operator.attrgetter(*(name for name in _NAMES[_NAMES.index("errors") : -1] if name != "worker"))
-_KINDS = {
-    name: np.dtype(kind)
-    for name, kind in {"status": "u1", "started": "f8", "seconds": "f4", "seeds": "u8"}.items()
-}
+_STATUS, _STARTED, _SECONDS, _SEED = map(np.dtype, ("u1", "f8", "f4", "u8"))
 _EXACT = frozenset("?bhilqBHILQdD")  # types whose elements are Python's without loss
 _PYTHONS = frozenset(("float", "int", "bool", "complex"))
 _Number = tuple[str, str, Any]  # the type of a leaf, of its array, and the element
 
 
-def numbers_of(batch: Batch) -> tuple[Any, ...] | None:
-    """What `OneRun.of` takes, where a batch is of one run that is done and gave numbers, and nothing else."""
-    if len(batch.runs) != 1 or not batch.is_done:
+def numbers_of(batch: Batch, worker: int) -> tuple[Any, ...] | None:
+    """What `OneRun.of` takes, where a worker's batch is of one run that is done and gave numbers, and nothing else."""
+    started, seconds, seeds = batch.started, batch.seconds, batch.seeds
+    if len(batch.runs) != 1 or not batch.is_done or any(_rest(batch)):
         return None
-    facts = {name: array for name in _KINDS if (array := getattr(batch, name)) is not None}
-    if any(_rest(batch)) or type(batch.worker) is not int:
-        return None
-    if any(array.dtype != _KINDS[name] for name, array in facts.items()):
+    if started.dtype != _STARTED or seconds.dtype != _SECONDS or not (seeds is None or seeds.dtype == _SEED):
         return None
     parameters, results = _numbers(batch.parameters), _numbers(batch.results)
     if parameters is None or results is None:
         return None
-    told = {name: array.item() for name, array in facts.items()}
     return (
-        int(batch.runs[0]), told["started"], told["seconds"], told.get("seeds"), batch.worker, batch.nbytes,
-        parameters, results,
+        batch.runs.item(), started.item(), seconds.item(), None if seeds is None else seeds.item(), worker,
+        batch.nbytes, parameters, results,
     )  # fmt: skip
 
 
@@ -85,8 +79,10 @@ class OneRun(Batch):
     def of(cls, told: tuple[Any, ...]) -> OneRun:
         """The batch of a run: its number, when it began and how long it took, seed, worker, bytes, and what it gave."""
         one: OneRun = object.__new__(cls)
-        for name, value in (("told", told), ("nbytes", told[5]), ("files", ())):
-            object.__setattr__(one, name, value)
+        set_field = object.__setattr__
+        set_field(one, "told", told)
+        set_field(one, "nbytes", told[5])
+        set_field(one, "files", ())
         return one
 
     def __getattr__(self, name: str) -> Any:
@@ -136,12 +132,12 @@ def _made(ones: Sequence[OneRun]) -> Batch:
     )
     return Batch(
         np.array(runs),
-        np.full(len(runs), Status.DONE, _KINDS["status"]),
-        np.array(started, _KINDS["started"]),
-        np.array(seconds, _KINDS["seconds"]),
+        np.full(len(runs), Status.DONE, _STATUS),
+        np.array(started, _STARTED),
+        np.array(seconds, _SECONDS),
         _columns(parameters),
         _columns(results),
-        None if seeds[0] is None else np.array(seeds, _KINDS["seeds"]),
+        None if seeds[0] is None else np.array(seeds, _SEED),
         worker=workers[0] if len(runs) == 1 else np.array(workers),
         nbytes=sum(nbytes),
     )
@@ -197,10 +193,12 @@ class OnePoint(Portion):
     ) -> OnePoint:
         """The portion of a run."""
         one: OnePoint = object.__new__(cls)
-        known = {} if restorable is None else restorable
         set_field = object.__setattr__
-        for name, value in zip(_OF_POINT, (run, point, known, None, None), strict=True):
-            set_field(one, name, value)
+        set_field(one, "run", run)
+        set_field(one, "point", point)
+        set_field(one, "restorable", {} if restorable is None else restorable)
+        set_field(one, "memory", None)
+        set_field(one, "stops", None)
         return one
 
     def __getattr__(self, name: str) -> Any:
@@ -213,6 +211,3 @@ class OnePoint(Portion):
 
     def __len__(self) -> int:
         return 1
-
-
-_OF_POINT = ("run", "point", "restorable", "memory", "stops")

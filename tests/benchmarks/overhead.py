@@ -122,7 +122,7 @@ def alone(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
 
     def work() -> None:
         for portion in portions:
-            assert numbers_of(injector.batch(portion, local_beat())) is not None
+            assert numbers_of(injector.batch(portion, local_beat()), 1) is not None
 
     return work
 

@@ -18,8 +18,6 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from simkit.cli.main import main
 from simkit.execute.job import Declared
 from simkit.execute.processes import pool
@@ -74,8 +72,7 @@ class Played:
             if not theirs.poll(0):
                 return False
             portion = unpacked(receiver.receive())
-            batch = attrs.evolve(injector.batch(portion, local_beat(), None), worker=seat.number)
-            reply(sender, batch, 0.02)
+            reply(sender, injector.batch(portion, local_beat(), None), seat.number, 0.02)
             return True
 
         sender.send(Answer(process=1))

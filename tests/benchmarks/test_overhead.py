@@ -17,7 +17,7 @@ COUNTED = {
     "added": 17.0,
     "drawn": 13.5,
     "vectorized": 0.01,
-    "alone": 600.0,
+    "alone": 485.0,
     "asked": 275.0,
 }
 SLOWER = """

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from functools import cache
+from types import ModuleType, SimpleNamespace
 
 import attrs
 import numpy as np
@@ -21,7 +22,7 @@ from simkit.collect.collection import plan_of
 from simkit.collect.surroundings import Surrounding, Suspicion, kept
 from simkit.execute.agenda import Worklist
 from simkit.execute.engine import Here
-from simkit.inject.baseline import Baseline
+from simkit.inject.baseline import Baseline, Present
 from simkit.inject.contact import local_beat
 from simkit.testing.engines import executed, job_of
 from simkit.values.batch import Portion
@@ -346,6 +347,33 @@ def test_short_runs_are_looked_at_in_pauses():
         np.seterr(divide="raise")
         assert not baseline.has_left(100.0 + baseline.pause / 2)
         assert baseline.has_left(100.0 + baseline.pause)
+
+
+def test_what_surrounds_runs_is_found_as_libraries_come_and_go(monkeypatch):
+    whole, other, imported = ModuleType("mpmath"), ModuleType("mpmath"), ModuleType("mpmath")
+    imported.__spec__ = SimpleNamespace(_initializing=True)
+    present, found = Present(), []
+
+    def libraries():
+        return [one.library for one in present.now() if one.library == "mpmath"]
+
+    monkeypatch.delitem(sys.modules, "mpmath", raising=False)
+    for module in (None, whole, whole, other, object(), None, imported, imported):
+        monkeypatch.setitem(sys.modules, "mpmath", module)
+        found.append(libraries())
+        assert present.now() == surroundings.surroundings()
+    assert found == [[], ["mpmath"], ["mpmath"], ["mpmath"], [], [], [], []]
+    imported.__spec__._initializing = False
+    assert libraries() == ["mpmath"]
+
+
+def test_what_surrounds_runs_is_looked_for_once(monkeypatch):
+    asked = []
+    all_there_are = surroundings.surroundings
+    monkeypatch.setattr(surroundings, "surroundings", lambda: asked.append(1) or all_there_are())
+    present = Present()
+    assert all(present.now() == present.now() for _ in range(20))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(("is_alone", "looks"), [(True, 20), (False, 40)])

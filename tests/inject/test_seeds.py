@@ -69,8 +69,8 @@ def test_seeds_are_those_of_their_runs_however_few_come_at_a_time(portions, scat
         runs = np.arange(first, first + count)
         for _ in range(4):
             assert seeds.of(runs).tolist() == known[runs].tolist()
-            assert seeds.words(runs, "one").tolist() == child_words(known[runs], "one").tolist()
-            assert seeds.words(runs, "two").tolist() == child_words(known[runs], "two").tolist()
+            assert seeds.words("one").tolist() == child_words(known[runs], "one").tolist()
+            assert seeds.words("two").tolist() == child_words(known[runs], "two").tolist()
 
 
 @pytest.mark.parametrize(("runs", "most"), [(range(2000), 50), (range(0, 2000, 2), 50), (range(12), 12)])

@@ -344,18 +344,18 @@ def _serve(
         start = time.perf_counter()
         portion = unpacked(message)
         limit_memory(portion.memory or injector.plan.limits.memory)
-        batch = attrs.evolve(injector.batch(portion, beat, log), worker=number)
+        batch = injector.batch(portion, beat, log)
         if log is not None:
             log.forget()
             beat[LOGGED] = log.position()
-        reply(sender, batch, time.perf_counter() - start)
+        reply(sender, batch, number, time.perf_counter() - start)
 
 
-def reply(sender: Sender, batch: Batch, seconds: float) -> None:
-    """Send what a portion gave, and how long it took."""
-    numbers = numbers_of(batch)
+def reply(sender: Sender, batch: Batch, worker: int, seconds: float) -> None:
+    """Send what a portion gave in a worker, and how long it took."""
+    numbers = numbers_of(batch, worker)
     if numbers is None:
-        sender.send((batch, seconds), shared=True)
+        sender.send((attrs.evolve(batch, worker=worker), seconds), shared=True)
     else:
         sender.send_frames(plain_frames((numbers, seconds)))
 
