@@ -106,6 +106,11 @@ def started(bench, *words):
     return bench.command(*words) - bench.command("import", "os")
 
 
+def table(bench):
+    """Seconds from the file to a DataFrame, after imports, the file in the system's cache."""
+    return bench.study("alone -n 0", MILLION, load="table")["table seconds"]
+
+
 def memory(bench, form, n, workload):
     """Megabytes of all processes of the command."""
     return bench.study(form, n, workload, "one")["run peak"] / 1e6
@@ -128,10 +133,7 @@ ROWS = (
         lambda b: slope(b, "worked -n 0", 5000) / slope(b, "worked -n 2", 5000),
     ),
     ("10⁶ runs: file", "bytes a run", 40, lambda b: b.study("alone -n 0", MILLION)["bytes"] / MILLION),
-    (
-        "10⁶ runs: open and load a result, with imports", "s", 0.1,
-        lambda b: b.study("alone -n 0", MILLION)["load seconds"],
-    ),
+    ("10⁶ runs: parameters, status and a result into a DataFrame, warm", "s", 0.1, table),
     ("import simkit", "s", 0.1, lambda b: started(b, "import", "simkit")),
     ("simkit --help", "s", 0.15, lambda b: started(b, "simkit", "--help")),
     ("10⁶ runs, -n 2: memory", "MB", 200, lambda b: memory(b, "alone -n 2", MILLION, "red")),

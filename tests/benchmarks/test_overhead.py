@@ -1,4 +1,4 @@
-"""The guard: what a run costs beside the experiment does not grow by half without notice."""
+"""The guard: what a run costs beside the experiment does not grow by a quarter without notice."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ COUNTED = {
     "alone": 485.0,
     "asked": 275.0,
 }
+LIMIT = 1.25  # whatever grows by half is beyond it; CPython 3.12 counts up to 1.06 of it
 SLOWER = """
 import simkit.inject.injector as injector
 
@@ -50,12 +51,12 @@ def costs(before: str = "") -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def test_a_run_costs_no_more_than_half_again():
+def test_a_run_costs_no_more_than_a_quarter_again():
     counted = costs()
-    grown = {name: cost for name, cost in counted.items() if cost > 1.5 * COUNTED[name]}
-    assert not grown, f"iterations of a plain loop per run, at most {COUNTED} times 1.5: {counted}"
+    grown = {name: cost for name, cost in counted.items() if cost > LIMIT * COUNTED[name]}
+    assert not grown, f"iterations of a plain loop per run, at most {COUNTED} times {LIMIT}: {counted}"
     assert counted.keys() == COUNTED.keys()
 
 
 def test_the_guard_notices_a_few_more_instructions():
-    assert costs(SLOWER)["returned"] > 1.5 * COUNTED["returned"]
+    assert costs(SLOWER)["returned"] > LIMIT * COUNTED["returned"]

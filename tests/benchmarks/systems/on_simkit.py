@@ -64,6 +64,12 @@ def load(workload, n, folder):
         return values[:, 0, 0] if workload == "blue" else values
 
 
+def load_table(workload, n, folder):
+    """The parameters, the status and a result, as a DataFrame."""
+    with _open(folder) as traj:
+        return traj.to_dataframe(["i", "status", _name(traj)])[_name(traj)]
+
+
 def load_one(workload, n, folder, i):
     with _open(folder) as traj:
         value = getattr(traj.runs[i], _name(traj))
