@@ -84,6 +84,9 @@ def dataframe(
         if selection.recorded.section_of(name) == "summary":
             msg = f"{name!r} is one value for all runs, not a column: it is traj.summary.{name}"
             raise SimkitError(msg)
+        if name in selection.closed:
+            columns[name] = _words(selection, name)
+            continue
         values, unit = (
             _constant(selection, name) if name in selection.constants else numbers_of(selection, name)
         )
@@ -258,6 +261,13 @@ def _run_column(selection: Selection, name: str) -> Any:
         seconds = np.where(codes == Status.PENDING, np.nan, values)
         return pd.to_datetime(pd.Series(seconds), unit="s", utc=True).array
     return values
+
+
+def _words(selection: Selection, name: str) -> Any:
+    """A run column of a few words, each handed to pandas once: a text for each run takes it longer than all else."""
+    import pandas as pd
+
+    return pd.Series(list(selection.closed[name])).array.take(selection.run_column(name))
 
 
 def _with_trial(selection: Selection, columns: dict[str, Any]) -> dict[str, Any]:

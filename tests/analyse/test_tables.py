@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import tracemalloc
 from pathlib import Path
 
 import attrs
@@ -39,6 +40,24 @@ def test_to_dataframe(typed):
     assert some["z"].tolist() == [4.0, 4.0]
     with pytest.raises(KeyError, match=r"did you mean 'speed'\?"):
         typed.to_dataframe(["spead"])
+
+
+def test_a_status_that_is_asked_for_by_name_is_words_without_a_text_for_each_run(typed, tmp_path):
+    named = typed.to_dataframe(["x", "status"])
+    assert named["status"].equals(pd.Series(typed["status"], index=named.index))
+    some = typed.where("status == 'done' and x == 1")
+    assert some.to_dataframe("status")["status"].tolist() == ["done", "done"]
+    runs = 20_000
+    with simkit.run(lambda x: x, simkit.product(x=range(runs)), output=tmp_path / "f.h5") as traj:
+        traj.to_dataframe(["x", "status"])
+        tracemalloc.start()
+        try:
+            table = traj.to_dataframe(["status"])
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert table["status"].tolist() == ["done"] * runs
+    assert peak < 28 * runs  # bytes: NumPy's texts of seven letters alone are as many
 
 
 def test_to_dataframe_of_missing_values_has_nullable_types(many):
