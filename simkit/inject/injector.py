@@ -321,8 +321,8 @@ class Injector:
             beat[RUN] = run
             try:
                 value = function(*row)
-                if add is None or not add(value):
-                    add = returned.unpack()
+                if not (add and add(value)):
+                    add = add and returned.unpack()
                     keep(value)
                     if type(value) not in PLAIN:
                         value = None  # the list alone refers to it

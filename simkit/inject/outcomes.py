@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -312,7 +313,7 @@ def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | Non
 def _whole_columns(results: Sequence[Mapping[str, Any]]) -> dict[str, Column] | None:
     """The columns of runs that all have the same names, and can all be kept; else None."""
     first = results[0]
-    in_order = all(map(tuple(first).__eq__, map(tuple, results)))
+    in_order = [*chain.from_iterable(results)] == [*first] * len(results)  # as no mapping has a name twice
     if not in_order and any(result.keys() != first.keys() for result in results):
         return None
     try:

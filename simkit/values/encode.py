@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from itertools import chain
+from operator import methodcaller
 from typing import Any
 
 import attrs
@@ -173,7 +174,7 @@ def encode_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     Unstorable
         For a value that has no lossless form.
     """
-    cells = list(chain.from_iterable(row.values() for row in rows))
+    cells = list(chain.from_iterable(map(methodcaller("values"), rows)))
     return encode_cells(list(rows[0]), cells, set(map(type, cells)))
 
 

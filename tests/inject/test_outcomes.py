@@ -404,6 +404,9 @@ ODD = {
     "another order": lambda x: {"c": 1.0, "b": 2.0, "a": 3.0},
     "one more": lambda x: {"a": 0.5, "b": 1.0, "c": 2.0, "d": 3.0},
     "one less": lambda x: {"a": 0.5, "b": 1.0},
+    "some less and some more": lambda x: dict(
+        zip("abcde"[: 1 if x % 80 == 39 else 5], [0.5] * 5, strict=False)
+    ),
     "a list": lambda x: {"a": [x]},
     "a buffer that is filled again": _refilled,
     "a number": float,
