@@ -28,7 +28,6 @@ from simkit.record.damage import damage_of, listing
 from simkit.record.format import PART_OF, STREAM
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
-from simkit.record.salvage import salvage
 from simkit.resume.points import Points, continued_points, failed_only, fresh_points, points_of_set
 from simkit.resume.renaming import Renaming, is_same_but_for_names, newest_recognised, recognised
 from simkit.values.batch import Restored, Status
@@ -451,6 +450,8 @@ def mended(slot: Slot, settings: Settings) -> str:
     damage = damage_of(slot.path)
     if not damage.places:
         return ""
+    from simkit.record.salvage import salvage  # few files are damaged: each command would read it for nothing
+
     salvaged = salvage(slot.path, damage)
     lost = damage.runs(slot.group)
     words = f"{shown_path(slot.path)} was damaged: "
