@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import h5py
@@ -42,6 +43,8 @@ _GAP_BYTES = 65_536  # reading across a smaller gap is quicker than another call
 _CHUNK_BYTES = 65_536
 _FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": LEVEL}
 SKIP_FILTERS = 0b11  # the mask of a chunk that went through neither of them
+_memory_space = lru_cache(maxsize=64)(h5py.h5s.create_simple)  # to make one takes as long as a short write
+_memory_type = lru_cache(maxsize=64)(h5py.h5t.py_create)
 
 
 def stored_dtype(leaf: Leaf) -> tuple[Any, str]:
@@ -252,27 +255,24 @@ def put(dataset: h5py.Dataset, rows: Index, values: Any, stored: np.dtype[Any] |
 
 def _put_numbers(dataset: h5py.Dataset, rows: Index, values: Array) -> None:
     """The same past h5py's selections, which cost more than the writing."""
-    done = 0
+    done, plain = 0, None if values.dtype.metadata else _memory_type(values.dtype)
     for part in _stretches_of(rows, values):
         first, stop = int(part[0]), int(part[-1]) + 1
         block = values[done : done + len(part)]
         space, shape = dataset.id.get_space(), (stop - first, *values.shape[1:])
-        memory = h5py.h5s.create_simple(shape)
+        memory = _memory_space(shape)
         space.select_hyperslab((first, *(0,) * (len(shape) - 1)), shape)
         if stop - first > len(part):
             whole = np.empty(shape, values.dtype)
-            dataset.id.read(memory, space, whole)
-            whole[part - first] = block
-            block = whole
-        dataset.id.write(memory, space, np.ascontiguousarray(block))
+            dataset.id.read(memory, space, whole, plain)
+            whole[part - first], block = block, whole
+        dataset.id.write(memory, space, np.ascontiguousarray(block), plain)
         done += len(part)
 
 
 def _stretches_of(rows: Index, values: Array) -> list[Index]:
-    if not len(rows):
-        return []
-    if int(rows[-1]) - int(rows[0]) < len(rows):
-        return [rows]
+    if not len(rows) or int(rows[-1]) - int(rows[0]) < len(rows):
+        return [rows] if len(rows) else []
     return stretches(rows, max(1, values.nbytes // len(rows)))
 
 

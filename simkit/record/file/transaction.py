@@ -224,15 +224,15 @@ class TransactionalFile:
             self._changed[number] = None
 
     def _write_pages(self, view: memoryview, start: int) -> None:
-        offset = 0
-        while offset < len(view):
-            number, within = divmod(start + offset, PAGE)
-            count = min(PAGE - within, len(view) - offset)
+        number, within = divmod(start, PAGE)
+        offset, size = -within, len(view)  # where the page begins in the view
+        while offset < size:
             page = self._pages.get(number)
             if page is None:
                 page = self._page_from_file(number)
-            page[within : within + count] = view[offset : offset + count]
-            offset += count
+            part = view[max(0, offset) : offset + PAGE]
+            page[within : within + len(part)] = part
+            offset, number, within = offset + PAGE, number + 1, 0
 
     def _page_from_file(self, number: int) -> bytearray:
         self._check_own()
