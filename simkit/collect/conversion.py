@@ -317,7 +317,7 @@ def _array(value: Any, kind: Any, name: str) -> Any:
         raise _unfit(value, name, "an array")
     try:
         return _of_dtype(value, told) if isinstance(told, np.dtype) else _alike(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         what = f"an array of {told}" if isinstance(told, np.dtype) else "an array of values of one type"
         msg = f"{name} is {what}, and {value!r} has other values"
         raise Unfit(msg) from None

@@ -119,8 +119,23 @@ def _whole(value: Any) -> Any:
 def _as_times(left: Any, right: Any) -> tuple[Any, Any]:
     """Text beside a column of times is the time that it says; a time without a zone is one in the column's."""
     if isinstance(right, (str, datetime.datetime)):
-        return left, _time(left, right)
-    return (_time(right, left), right) if isinstance(left, str) else (left, right)
+        right = _time(left, right)
+    elif isinstance(left, str):
+        left = _time(right, left)
+    units = getattr(left, "dtype", None), getattr(right, "dtype", None)
+    if units[0] == units[1] or not all(unit is not None and unit.kind in "mM" for unit in units):
+        return left, right
+    finer = np.promote_types(*units)
+    return _within(left, finer), _within(right, finer)
+
+
+def _within(times: Any, unit: np.dtype[Any]) -> Any:
+    """Times or durations in a finer unit; what that can't hold is its first or last: NumPy goes round, or refuses."""
+    ends = np.array([1 - 2**63, 2**63 - 1]).view(unit)
+    ticks, most = times.astype(np.int64), ends[1].astype(times.dtype).astype(np.int64)
+    is_inside = (-most <= ticks) & (ticks <= most) | np.isnat(times)
+    inside = np.where(is_inside, times, np.zeros((), times.dtype)).astype(unit)
+    return np.where(is_inside, inside, np.where(ticks > 0, ends[1], ends[0]))[()]
 
 
 def _time(column: Any, said: Any) -> Any:
@@ -142,8 +157,7 @@ def _time(column: Any, said: Any) -> Any:
 def _of_numpy(first: Any, said: Any) -> Any:
     """A time as NumPy reads it, a duration as pandas does: ``1h``, ``2 days``."""
     if isinstance(first, np.datetime64):
-        missing = isinstance(said, str) and said.lower() in ("nat", "")
-        return np.datetime64("NaT", "s") if missing else moment(said)  # without a unit: deprecated
+        return moment(said)
     if not isinstance(said, str):
         return said
     from pandas import Timedelta
@@ -167,7 +181,10 @@ def moment(said: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # by which NumPy tells that it drops the zone
         try:
-            return np.datetime64(said)
+            is_missing = isinstance(said, str) and said.lower() in ("nat", "")
+            return (
+                np.datetime64(said, "s") if is_missing else np.datetime64(said)
+            )  # without a unit: deprecated
         except UserWarning:
             msg = f"{said!r} has a time zone, and the values here have none"
             raise TypeError(msg) from None

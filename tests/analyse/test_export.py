@@ -239,8 +239,8 @@ LATE = {  # what a column is seen to be only when its last rows are read
     "too large for a float": [0.5, 1.5, 1, 2, 3, 4, 2**53 + 1, 8],
     "text at last": [1, 2, 3, 4.5, True, 6, 7, "end"],
     "text": TEXTS_OF_LATE,
-    "days": [np.datetime64("2026-01-01") + k for k in range(8)],
-    "seconds at last": [np.datetime64("2026-01-01T00:00:00.000") + 86_400_000 * k for k in range(7)]
+    "days": [np.datetime64("2026-01-01") + np.timedelta64(k, "D") for k in range(8)],
+    "seconds at last": [np.datetime64("2026-01-01T00:00:00.000") + np.timedelta64(k, "D") for k in range(7)]
     + [np.datetime64("2026-01-01T00:00:00.250")],
     "moments": [datetime.datetime(2026, 1, 1, 0, 0, 0, k // 7) for k in range(8)],
     "spans": [np.timedelta64(86_400 * k + k // 7, "s") for k in range(8)],
