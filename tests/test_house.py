@@ -30,6 +30,7 @@ LATER = (  # came with features after the house was counted
         "cli/verbs/watch",
         "cli/verbs/list",
         "cli/mistakes",
+        "declare/times",
         "analyse/bokeh",
     ),
     *("declare/feed", "record/upstream", "analyse/stages", "study/supply"),

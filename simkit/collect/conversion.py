@@ -20,8 +20,8 @@ import numpy as np
 
 from simkit.collect.text import Typed, Unfit, is_quantity, parse, quantity, unquoted
 from simkit.declare.annotations import without_aliases
-from simkit.declare.operators import moment
 from simkit.declare.reflection import is_a
+from simkit.declare.times import moment
 from simkit.errors import SimkitError, did_you_mean, listed
 from simkit.values.instances import Stored, among, revived
 

@@ -7,12 +7,13 @@ import datetime
 import enum
 import math
 import operator
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+
+from simkit.declare.times import as_times
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,7 +81,7 @@ def equal(left: Any, right: Any) -> Any:
         if isinstance(value, list):
             msg = f"{value!r} is a list: write x in {value!r}"
             raise TypeError(msg)
-    left, right = _as_times(left, right)
+    left, right = as_times(left, right)
     if any(type(value) is np.datetime64 and np.isnat(value) for value in (left, right)):
         msg = "no time is equal to NaT: write isnan(x)"
         raise TypeError(msg)
@@ -114,87 +115,6 @@ def _whole(value: Any) -> Any:
     """A float beyond which floats are even as the whole number that it is: NumPy would round a column of integers."""
     is_large = isinstance(value, float) and 2**53 <= abs(value) < math.inf
     return int(value) if is_large else value
-
-
-def _as_times(left: Any, right: Any) -> tuple[Any, Any]:
-    """Text beside a column of times is the time that it says; a time without a zone is one in the column's."""
-    if isinstance(right, (str, datetime.datetime)):
-        right = _time(left, right)
-    elif isinstance(left, str):
-        left = _time(right, left)
-    units = getattr(left, "dtype", None), getattr(right, "dtype", None)
-    if units[0] == units[1] or not all(unit is not None and unit.kind in "mM" for unit in units):
-        return left, right
-    finer = np.promote_types(*units)
-    return _within(left, finer), _within(right, finer)
-
-
-def _within(times: Any, unit: np.dtype[Any]) -> Any:
-    """Times or durations in a finer unit; what that can't hold is its first or last: NumPy goes round, or refuses."""
-    ends = np.array([1 - 2**63, 2**63 - 1]).view(unit)
-    ticks, most = times.astype(np.int64), ends[1].astype(times.dtype).astype(np.int64)
-    is_inside = (-most <= ticks) & (ticks <= most) | np.isnat(times)
-    inside = np.where(is_inside, times, np.zeros((), times.dtype)).astype(unit)
-    return np.where(is_inside, inside, np.where(ticks > 0, ends[1], ends[0]))[()]
-
-
-def _time(column: Any, said: Any) -> Any:
-    """The time that is said, of the type that the column has; the value itself beside other columns."""
-    first: Any = _first(column)
-    if isinstance(first, (np.datetime64, np.timedelta64)):
-        return _of_numpy(first, said)
-    if not isinstance(first, (datetime.date, datetime.time)):
-        return said
-    kind: Any = type(first)
-    zone = getattr(first, "tzinfo", None)
-    if hasattr(first, "tz_localize"):  # pandas' Timestamp
-        stamp = kind(said)
-        return stamp if stamp.tzinfo or not zone else stamp.tz_localize(zone)
-    there: Any = kind.fromisoformat(said) if isinstance(said, str) else said
-    return there.replace(tzinfo=zone) if zone and not getattr(there, "tzinfo", None) else there
-
-
-def _of_numpy(first: Any, said: Any) -> Any:
-    """A time as NumPy reads it, a duration as pandas does: ``1h``, ``2 days``."""
-    if isinstance(first, np.datetime64):
-        return moment(said)
-    if not isinstance(said, str):
-        return said
-    from pandas import Timedelta
-
-    return Timedelta(said).to_timedelta64()
-
-
-def moment(said: Any) -> Any:
-    """A time as NumPy has it, in the unit in which it is said.
-
-    Parameters
-    ----------
-    said
-        A text as NumPy reads it, a date, or a date with its time.
-
-    Raises
-    ------
-    TypeError
-        Where it has a time zone: NumPy's times have none.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # by which NumPy tells that it drops the zone
-        try:
-            is_missing = isinstance(said, str) and said.lower() in ("nat", "")
-            return (
-                np.datetime64(said, "s") if is_missing else np.datetime64(said)
-            )  # without a unit: deprecated
-        except UserWarning:
-            msg = f"{said!r} has a time zone, and the values here have none"
-            raise TypeError(msg) from None
-
-
-def _first(column: Any) -> Any:
-    """A value of a column, the first that is there; None where there is none."""
-    if not isinstance(column, np.ndarray) or not column.ndim:
-        return column
-    return next((value for value in column.flat if value is not None), None)
 
 
 def _check_kinds(column: Any, value: Any) -> None:
@@ -250,7 +170,7 @@ def _kind_beside(column: Array, kind: str) -> str:
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Less or greater, times being compared with times written as text."""
-    return lambda left, right: np.asarray(compare(*_as_times(left, right)), bool)
+    return lambda left, right: np.asarray(compare(*as_times(left, right)), bool)
 
 
 def _is_in(value: Any, items: Any) -> Any:
@@ -310,7 +230,7 @@ def _rows(column: Array, wanted: Any) -> Array:
         raise TypeError(msg)
     is_single = column.ndim == 1 and several(wanted) is None
     if is_single:
-        wanted = _as_times(column, wanted)[1]
+        wanted = as_times(column, wanted)[1]
     if column.ndim == 1 and column.dtype != object:
         if _is_missing(wanted) and column.dtype.kind in "fcmM":
             return np.asarray(np.isnan(column) if column.dtype.kind in "fc" else np.isnat(column), bool)
