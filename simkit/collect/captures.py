@@ -11,17 +11,19 @@ import os
 import reprlib
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import attrs
 
 from simkit.collect.code import Reached, globals_of, is_users, value_of
-from simkit.collect.graph import Graph, Place, project_file
+from simkit.collect.graph import EVERYTHING, Graph, Place, cells_of, project_file
 from simkit.collect.objects import (
     State,
     attributes,
     carried,
+    given_to_python,
     held,
     is_loose,
     is_made,
@@ -125,8 +127,25 @@ def captures(graph: Graph, code: Reached, things: Iterable[Any], *, imported: bo
             label = f"{graph.key(place.path)}::{place.name}"
             known = bool(graph.units(place)) and (imported or not _is_bound_later(graph, place))
             values.update(_of_global(label, value, known=known))
+    for path in (place.path for place in code.places if place.name == EVERYTHING):
+        for name, value in _unwritten(graph, path).items():
+            values.update(_of_global(f"{graph.key(path)}::{name}", value, known=False))
     values.update(_outside(graph, code, imported=imported))
     return Captures(dict(sorted(values.items())), imported)  # sets have no order that stays
+
+
+def _unwritten(graph: Graph, path: Path) -> dict[str, Any]:
+    """What a module holds under names that no statement of its file gives: set through ``globals()``, by another."""
+    names, file = graph.namespaces.get(path, {}), graph.files.get(path)
+    if file is None or cells_of(names) is not None:
+        return {}
+    stars = [own_attributes(sys.modules.get(star)) for star in file.stars]
+    return {
+        name: value
+        for name, value in names.items()
+        if not (name.startswith("__") or name in file.defined or name in file.bindings)
+        if not any(star.get(name) is value for star in stars)
+    }
 
 
 def _size(value: Any) -> int:
@@ -235,12 +254,24 @@ def _captured(value: Any, *, known: bool = False) -> tuple[str, str]:
     return state.digest if state.is_whole or known else "", shown
 
 
+def _of_builtin(name: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What somebody put among Python's own names."""
+    value = given_to_python(name)
+    if is_a(value, FunctionType, type):
+        yield f"builtins.{name}", _of_code(value)
+        yield from _of_function(value)
+    elif value is not None and not _is_code(value):
+        yield f"builtins.{name}", _captured(value)
+
+
 def _outside(graph: Graph, code: Reached, *, imported: bool) -> Iterator[tuple[str, tuple[str, str]]]:
     """What the code reads of the environment, and of a script's command line."""
     for path, unit in code.units:
         for use in unit.uses:
             if use.kind != "reads":
                 continue
+            if not use.bindings and use.chain[0] not in graph.namespaces.get(path, {}):
+                yield from _of_builtin(use.chain[0])
             owner = (
                 value_of(graph, path, attrs.evolve(use, chain=use.chain[:-1])) if len(use.chain) > 1 else None
             )

@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, project_file
-from simkit.collect.objects import held, names_of, source_of
+from simkit.collect.objects import given_to_python, held, names_of, source_of
 from simkit.collect.scopes import Use, names_in
 from simkit.collect.syntax import CodeUnit, normal_form
 from simkit.declare.reflection import answered, is_a, module_of, own_attributes, qualname_of
@@ -154,6 +154,8 @@ def _mentioned(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[Place]:
     for use in uses:
         if use.kind == "reads":
             yield from graph.places(path, use.chain, use.bindings)
+            if not use.bindings and use.chain[0] not in graph.namespaces.get(path, {}):
+                yield from _held(graph, given_to_python(use.chain[0]))
             if use.chain[-1] == "__subclasses__":
                 yield from _subclasses(graph, path, use)
         if use.kind == "calls" and use.chain[-1] in ("import_module", "__import__"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import copyreg
 import enum
 import gc
@@ -104,6 +105,26 @@ def _written(kind: type) -> list[Any]:
     return [
         one for one in special if is_a(one, FunctionType) and not one.__code__.co_filename.startswith("<")
     ]
+
+
+def given_to_python(name: str) -> Any:
+    """What somebody put among Python's own names, so that every module has it; None for what belongs there."""
+    value = own_attributes(builtins).get(name)
+    if (
+        name == "_"
+        or name[:2] == "__"
+        or is_a(value, BuiltinFunctionType, type(NotImplemented), type(...), bool)
+    ):
+        return None
+    home = module_of(value if is_a(value, type, FunctionType) else type(value))
+    is_of_python = home == "builtins" and is_a(value, type)
+    # The prompt's own are `exit` and `help`, in a notebook `display` and `get_ipython`.
+    return None if is_of_python or home == "_sitebuiltins" or _is_of_prompt(value) else value
+
+
+def _is_of_prompt(value: Any) -> bool:
+    function = value.__func__ if is_a(value, MethodType) else value
+    return is_a(function, FunctionType) and module_of(function).partition(".")[0] in ("IPython", "ipykernel")
 
 
 def is_loose(module: ModuleType) -> bool:
@@ -234,6 +255,7 @@ _OF_PYTHON = {  # what a class or member has beside what its author gave it
     *("_abc_impl", "__attrs_base_of_slotted__", "_value_", "_name_", "_sort_order_", "__objclass__"),
     *("__slotnames__", "_inverted_", "gauss_next"),
 }
+_OF_LOGGERS = frozenset(own_attributes(logging.Logger("a"))) | {"_cache", "manager"}
 _METHODS = (*(FunctionType, property, classmethod, staticmethod, MemberDescriptorType, GetSetDescriptorType),)
 _MOST_BYTES = 16 << 20  # of a file that is open
 
@@ -325,8 +347,9 @@ class State:
             case ModuleType():
                 self.note(own_attributes(value).get("__name__"))
                 self.given(variables(value) if is_loose(value) else {})
-            case logging.Logger():
+            case logging.Logger():  # what it is set to say is no input
                 self.note(value.name)
+                self.given({n: one for n, one in own_attributes(value).items() if n not in _OF_LOGGERS})
             case io.IOBase():
                 self.file(value)
             case memoryview() | mmap.mmap():
@@ -346,8 +369,8 @@ class State:
             case type():
                 self.note(module_of(value), qualname_of(value))
                 self.made(value)
-            case _ if is_a(own_attributes(value).get("py_func"), FunctionType):  # compiled by numba
-                self.feed(own_attributes(value)["py_func"])
+            case _ if (told := _of_library(value)) is not None:
+                self.all(told)
             case _:
                 self.feed_made(type(value))
                 try:
@@ -416,6 +439,35 @@ class State:
         self.all(
             [form] if isinstance(form, str) else [list(p) if isinstance(p, Iterator) else p for p in form]
         )
+
+
+def _of_library(value: Any) -> list[Any] | None:
+    """What tells objects of these libraries from others; their parts and what they are pickled as do not."""
+    names = own_attributes(value)
+    if is_a(names.get("py_func"), FunctionType):  # compiled by numba
+        return [names["py_func"], names.get("targetoptions")]
+    for (module, name), told in _OF_LIBRARIES.items():
+        kind = own_attributes(sys.modules.get(module)).get(name)
+        if is_a(kind, type) and is_a(value, kind):
+            return told(value)
+    return None
+
+
+def _database(connection: Any) -> list[Any]:
+    """A database as it is seen through a connection: by what it holds, a large one by how much was changed in it."""
+    pages, size = (connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+    if pages * size > _MOST_BYTES or not hasattr(connection, "serialize"):
+        return [pages, connection.total_changes]
+    held = bytearray(connection.serialize())
+    held[24:28] = held[92:100] = b""  # how often it was written, and by which version
+    return [hashlib.sha256(held).hexdigest()]
+
+
+_OF_LIBRARIES: Mapping[tuple[str, str], Callable[[Any], list[Any]]] = {
+    ("sqlite3", "Connection"): _database,
+    ("sympy", "Basic"): lambda value: [sys.modules["sympy"].srepr(value)],
+    ("brian2", "TimedArray"): lambda value: [value.values, float(value.dt), repr(value.dim)],
+}
 
 
 def _attributes(value: Any) -> dict[str, Any]:

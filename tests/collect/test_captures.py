@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import builtins
+import importlib
 import io
 import os
 import re
@@ -29,12 +31,25 @@ def values(function):
     return found
 
 
+@pytest.fixture(autouse=True)
+def _names_of_python():
+    """What a case puts among them goes with it."""
+    before = set(vars(builtins))
+    yield
+    for name in set(vars(builtins)) - before:
+        delattr(builtins, name)
+
+
 @pytest.fixture
 def load(study):
     """Load a file of a study; what it opens is closed at the end, or another test would be told of it."""
     modules = []
 
     def loaded(source):
+        if "brian2" in source:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its parsers
+                importlib.import_module("brian2")
         study.write("sim_a.py", HEAD + source)
         modules.append(study.module("sim_a.py"))
         return modules[-1]
@@ -112,6 +127,27 @@ MADE = {
     "an attribute of a generator": "class Source(random.Random):\n    k = 0\ndef f(k):\n    m = Source(1)\n    m.k = k\n    def g(x):\n        return {'r': x * m.k}\n    return g\n",
     "functions in a table that can't be changed": "from types import MappingProxyType\ndef f(k):\n    m = MappingProxyType({'h': lambda x: x * k})\n    def g(x):\n        return {'r': m['h'](x)}\n    return g\n",
     "a lock that is held": "import threading\ndef f(k):\n    m = threading.Lock()\n    if k == 5:\n        m.acquire()\n    def g(x):\n        return {'r': x * (5 if m.locked() else 3)}\n    return g\n",
+    "a name among Python's own": "import builtins\ndef g(x):\n    return {'r': x * K17}\ndef f(k):\n    builtins.K17 = k\n    return g\n",
+    "a function among Python's own": "import builtins\ndef h(x):\n    return h17(x)\ndef g(x):\n    return {'r': h(x)}\ndef f(k):\n    builtins.h17 = lambda x: x * k\n    return g\n",
+    "an object among Python's own": "import builtins\nclass M:\n    pass\ndef f(k):\n    builtins.M17 = M()\n    M17.k = k\n    def g(x):\n        return {'r': x * M17.k}\n    return g\n",
+    "a name that no statement gives": "def g(x):\n    return {'r': x * globals()['K']}\ndef f(k):\n    globals()['K'] = k\n    return g\n",
+    "a name that no statement gives, evaluated": "def h(x):\n    return eval('x * K')\ndef g(x):\n    return {'r': h(x)}\ndef f(k):\n    setattr(sys.modules[__name__], 'K', k)\n    return g\n",
+    "an object that no statement gives": "class M:\n    pass\ndef g(x):\n    return {'r': x * vars(sys.modules[__name__])['m'].k}\ndef f(k):\n    globals()['m'] = M()\n    globals()['m'].k = k\n    return g\n",
+    "an attribute of a logger": "log = logging.getLogger('a17')\ndef g(x):\n    return {'r': x * log.k}\ndef f(k):\n    log.k = k\n    return g\n",
+    "a table of a logger": "log = logging.getLogger('b17')\nlog.about = {}\ndef g(x):\n    return {'r': x * log.about['k']}\ndef f(k):\n    log.about['k'] = k\n    return g\n",
+    "what a logger adds": "def f(k):\n    log = logging.LoggerAdapter(logging.getLogger('c17'), {'k': k})\n    def g(x):\n        return {'r': x * log.extra['k']}\n    return g\n",
+    "a database": "import sqlite3\nC = sqlite3.connect(':memory:', isolation_level=None)\nC.execute('create table t (k)')\nC.execute('insert into t values (0)')\ndef g(x):\n    return {'r': x * C.execute('select k from t').fetchone()[0]}\ndef f(k):\n    C.execute('update t set k = ?', (k,))\n    return g\n",
+    "a database that is closed over": "import sqlite3\ndef f(k, kept=[]):\n    C = sqlite3.connect(':memory:')\n    kept.append(C)\n    C.execute('create table t (k)')\n    C.execute('insert into t values (?)', (k,))\n    def g(x):\n        return {'r': x * C.execute('select k from t').fetchone()[0]}\n    return g\n",
+    "a change that is not committed": "import sqlite3\nC = sqlite3.connect(':memory:')\nC.execute('create table t (k)')\nC.execute('insert into t values (0)')\nC.commit()\ndef g(x):\n    return {'r': x * C.execute('select k from t').fetchone()[0]}\ndef f(k):\n    C.execute('update t set k = ?', (k,))\n    return g\n",
+    "a compiled function": "import numba\ndef f(k):\n    @numba.njit\n    def h(x):\n        return x * k\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "options of a compiled function": "import numba\ndef h(x):\n    return x\ndef f(k):\n    h5 = numba.njit(h, fastmath=k == 5)\n    def g(x):\n        return {'r': x * (5 if h5.targetoptions['fastmath'] else 3)}\n    return g\n",
+    "a compiled function of arrays": "import numba\ndef f(k):\n    @numba.vectorize\n    def h(x):\n        return x * k\n    def g(x):\n        return {'r': int(h(x))}\n    return g\n",
+    "a formula": "import sympy\nfrom sympy.core.cache import clear_cache\ndef f(k, made=[]):\n    clear_cache()\n    e = sympy.Symbol('y') * k\n    [hash(e) and e.is_real for _ in made]\n    made.append(e)\n    def g(x):\n        return {'r': int(e.subs('y', x))}\n    return g\n",
+    "an assumption of a formula": "import sympy\ndef f(k):\n    e = sympy.Symbol('y', positive=k == 5)\n    def g(x):\n        return {'r': x * (5 if e.is_positive else 3)}\n    return g\n",
+    "a function made of a formula": "import sympy\ndef f(k):\n    h = sympy.lambdify('y', sympy.Symbol('y') * k)\n    def g(x):\n        return {'r': h(x)}\n    return g\n",
+    "values in time": "from brian2 import TimedArray, ms\ndef f(k):\n    T = TimedArray([k, 1], dt=1 * ms)\n    def g(x):\n        return {'r': int(x * T(0 * ms))}\n    return g\n",
+    "a step of values in time": "from brian2 import TimedArray, ms\ndef f(k):\n    T = TimedArray([3, 5], dt=(6 - k) * ms)\n    def g(x):\n        return {'r': int(x * T(1.5 * ms))}\n    return g\n",
+    "a dimension of values in time": "from brian2 import TimedArray, ms, mV\ndef f(k):\n    T = TimedArray([1.0] * (mV if k == 5 else ms), dt=1 * ms)\n    def g(x):\n        return {'r': x * (5 if T.dim is mV.dim else 3)}\n    return g\n",
 }  # fmt: skip
 
 
