@@ -30,9 +30,9 @@ from simkit.collect.objects import (
     is_of_module,
     named,
     names_of,
-    source_of,
 )
 from simkit.collect.scopes import uses
+from simkit.collect.syntax import source_of
 from simkit.declare.reflection import (
     answered,
     is_a,

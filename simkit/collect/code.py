@@ -18,9 +18,9 @@ from typing import Any
 import attrs
 
 from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, project_file
-from simkit.collect.objects import given_to_python, held, names_of, source_of
+from simkit.collect.objects import given_to_python, held, names_of
 from simkit.collect.scopes import Use, names_in
-from simkit.collect.syntax import CodeUnit, normal_form
+from simkit.collect.syntax import CodeUnit, normal_form, source_of
 from simkit.declare.reflection import answered, is_a, module_of, own_attributes, qualname_of
 from simkit.errors import is_ours
 

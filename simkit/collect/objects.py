@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import copyreg
 import enum
 import gc
 import hashlib
 import io
-import linecache
 import logging
 import mmap
 import os
 import random
 import stat
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -36,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from simkit.collect.graph import project_file
-from simkit.collect.syntax import normal_form
+from simkit.collect.syntax import bytecode, normal_form, source_of
 from simkit.declare.reflection import (
     answered,
     bases_of,
@@ -199,45 +196,6 @@ def named(one: FunctionType | type) -> str:
     return f"{module_of(one)}.{qualname_of(one)}" + (normal_form(source_of(one)) if inner else "")  # type: ignore[arg-type]
 
 
-def source_of(function: FunctionType) -> str:
-    """The source of exactly this function, whatever else stands on its lines; its bytecode where there is none."""
-    code = function.__code__
-    lines = linecache.getlines(code.co_filename)
-    nodes = [node for node in _functions(tuple(lines)) if _is_of(node, code)]
-    if not nodes:
-        return _bytecode(code)
-    node = min(nodes, key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0))
-    if isinstance(node, ast.Lambda):
-        return ast.unparse(node)
-    return textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno]))
-
-
-@lru_cache(maxsize=8)
-def _functions(lines: tuple[str, ...]) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda]:
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError):
-        return []
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
-
-
-def _is_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, code: CodeType) -> bool:
-    """Whether a node is the source of this code: its name, its line and, of a lambda, the place in the line."""
-    if not isinstance(node, ast.Lambda):
-        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        return node.name == code.co_name and first == code.co_firstlineno
-    body = (node.body.lineno, node.body.col_offset), (node.body.end_lineno, node.body.end_col_offset)
-    places = [(line, column) for line, _, column, _ in code.co_positions() if line and column is not None]
-    return code.co_name == "<lambda>" and bool(places[1:]) and body[0] <= max(places) <= body[1]
-
-
-def _bytecode(code: CodeType) -> str:
-    """Code without a source, as text that differs where it does something else."""
-    constants = [_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
-
-
 _REPRS: Mapping[type, Callable[[Any], str]] = {
     kind: kind.__repr__ for kind in (str, bytes, int, float, complex)
 }
@@ -356,7 +314,7 @@ class State:
                 self.note(getattr(value, "format", None), getattr(value, "shape", None))
                 self.note(hashlib.sha256(value).hexdigest())
             case CodeType():
-                self.note(_bytecode(value))
+                self.note(bytecode(value))
             case MappingProxyType():
                 self.all(gc.get_referents(value))
             case MethodType() | BuiltinFunctionType():

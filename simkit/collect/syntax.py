@@ -7,12 +7,14 @@ means in another file; that is the question of `graph`.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import attrs
@@ -320,3 +322,42 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, ast.AnnAssign) and node.value is not None:
             node = ast.Assign([node.target], node.value)
         return self.generic_visit(node)
+
+
+def source_of(function: FunctionType) -> str:
+    """The source of exactly this function, whatever else stands on its lines; its bytecode where there is none."""
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename)
+    nodes = [node for node in _functions(tuple(lines)) if _is_of(node, code)]
+    if not nodes:
+        return bytecode(code)
+    node = min(nodes, key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0))
+    if isinstance(node, ast.Lambda):
+        return ast.unparse(node)
+    return textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno]))
+
+
+@lru_cache(maxsize=8)
+def _functions(lines: tuple[str, ...]) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda]:
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError):
+        return []
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def _is_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, code: CodeType) -> bool:
+    """Whether a node is the source of this code: its name, its line and, of a lambda, the place in the line."""
+    if not isinstance(node, ast.Lambda):
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        return node.name == code.co_name and first == code.co_firstlineno
+    body = (node.body.lineno, node.body.col_offset), (node.body.end_lineno, node.body.end_col_offset)
+    places = [(line, column) for line, _, column, _ in code.co_positions() if line and column is not None]
+    return code.co_name == "<lambda>" and bool(places[1:]) and body[0] <= max(places) <= body[1]
+
+
+def bytecode(code: CodeType) -> str:
+    """Code without a source, as text that differs where it does something else."""
+    constants = [bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_name}{code.co_varnames} {code.co_names} {constants} {code.co_code.hex()}"
