@@ -47,12 +47,15 @@ def declared(name: str, given: Any) -> Values:
     Raises
     ------
     SimkitError
-        For a scalar, a string, a mapping or an unordered set.
+        For a scalar, a string, a mapping, an unordered set or masked values.
     """
     if isinstance(given, np.ndarray):
         if given.ndim == 0:
             raise _not_an_axis(name, given)
-        copy = given.copy()
+        if given.ndim == 1 and np.any(np.ma.getmask(given)):
+            msg = f"{caller()}: {name} has masked values, and each point needs one: give {name}.compressed()"
+            raise SimkitError(msg)
+        copy = (np.ma.getdata(given) if given.ndim == 1 else given).copy()
         copy.flags.writeable = False
         return Values(copy, native=copy.dtype == object)
     if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a pandas Series or Index

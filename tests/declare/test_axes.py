@@ -70,6 +70,16 @@ def test_a_series_gives_numpy_scalars_and_a_nullable_one_its_elements():
     assert product(x=pd.Series(["a", "b"], dtype="str"))[1] == {"x": "b"}
 
 
+def test_masked_values_are_no_points():
+    with pytest.raises(
+        SimkitError, match=r"x has masked values, and each point needs one: give x\.compressed\(\)"
+    ):
+        product(x=np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0]))
+    assert [type(point["x"]) for point in product(x=np.ma.array([1.0, 2.0]))] == [np.float64] * 2
+    rows = product(x=np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]]))  # each is a masked array
+    assert [point["x"].tolist() for point in rows] == [[1.0, None], [3.0, 4.0]]
+
+
 def test_an_iterator_is_read_once():
     space = product(x=(i * i for i in range(4)), y=range(2))
     assert [p["x"] for p in space] == [0, 0, 1, 1, 4, 4, 9, 9]
