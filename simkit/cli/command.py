@@ -233,7 +233,8 @@ def check_names_once(options: argparse.Namespace) -> None:
             name = assignment(text, f"--{option}")[0]
             first, said = given.setdefault(name, (option, text))
             replaces = option == "product" and first in ("explore", "sample")
-            if said is not text and not replaces:
+            is_said_elsewhere = (first, option) == ("explore", "sample")  # whatever their names
+            if said is not text and not replaces and not is_said_elsewhere:
                 msg = f"--{first} {said} and --{option} {text} both give {name}: leave one of them out"
                 raise SimkitError(msg)
             given[name] = option, text
