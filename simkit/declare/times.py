@@ -82,10 +82,9 @@ def moment(said: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # by which NumPy tells that it drops the zone
         try:
-            is_missing = isinstance(said, str) and said.lower() in ("nat", "")
-            return (
-                np.datetime64(said, "s") if is_missing else np.datetime64(said)
-            )  # without a unit: deprecated
+            if isinstance(said, str) and said.lower() in ("nat", ""):
+                return np.datetime64("NaT", "s")  # without a unit it is deprecated
+            return np.datetime64(said)
         except UserWarning:
             msg = f"{said!r} has a time zone, and the values here have none"
             raise TypeError(msg) from None

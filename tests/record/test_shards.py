@@ -37,15 +37,19 @@ def study(x, label, run, rng):
 """
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
+def three_shards(folder, name, text):
+    """The results of a study that was executed as a set of three."""
     (folder / "pyproject.toml").write_text("[tool.simkit]\n")
-    (folder / "sim_study.py").write_text(STUDY)
+    (folder / f"sim_{name}.py").write_text(text)
     with contextlib.chdir(folder):
         for i in range(3):
             assert main(["--shard", f"{i}/3", "-n", "0", "-q", "--seed", "1"]) == 0
     return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return three_shards(tmp_path_factory.mktemp("made"), "study", STUDY)
 
 
 @pytest.fixture
@@ -121,13 +125,7 @@ def long(x):
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("long")
-    (folder / "pyproject.toml").write_text("[tool.simkit]\n")
-    (folder / "sim_long.py").write_text(LONG)
-    with contextlib.chdir(folder):
-        for i in range(3):
-            assert main(["--shard", f"{i}/3", "-n", "0", "-q"]) == 0
-    return folder / "results"
+    return three_shards(tmp_path_factory.mktemp("long"), "long", LONG)
 
 
 X = np.arange(60_000) / 4
