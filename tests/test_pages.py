@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from written_pages import DOCS, Page, blocks, commands, text_of
+from written_pages import DOCS, Page, blocks, commands, same, text_of
 
 import simkit
 from simkit.cli.main import EPILOG, parser
@@ -314,3 +314,18 @@ def test_code_that_stands_in_no_file_works(page, project):
     project.file("snippet.py", "\n".join([given, *blocks(page, "python"), asked]))
     result = project.python("snippet.py")
     assert (result.code, told in result.out) == (0, True), result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("4 passed in 14.64s", "4 passed in 61.55s (0:01:01)"),
+        ("=== 12 done in 0.36 s ===", "==== 12 done in 1:02 ===="),
+        ("=== 12 done in 0.36 s ===", "==== 12 done in 2:05:40 ===="),
+        ("eta 12 s", "eta 5:40"),
+        ("walk-001.h5, 0.21 s: finished", "walk-001.h5, 11:05: finished"),
+    ],
+)
+def test_a_slow_machine_makes_no_page_wrong(shown, told):
+    assert same(shown, told)
+    assert not same(shown, f"{told}, 1 failed")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from written_pages import normalised
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -40,14 +41,6 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     text = shown.decode("utf-8").replace("\r\n", "\n")
     assert process.wait(timeout=600) == 0, text
     return text
-
-
-def normalised(text: str) -> str:
-    """Without what differs from one time to the next: the seed, the time, the size."""
-    text = re.sub(r"\n\n+", "\n", text)  # where the live line stood, if the machine is slow enough for one
-    text = re.sub(r"seed: \d+", "seed: SEED", text)
-    text = re.sub(r"=+ (.*) in [\d.]+ s =+", r"= \1 in TIME =", text)
-    return re.sub(r"\d+(\.\d+)? kB", "SIZE", text).strip()
 
 
 @pytest.fixture

@@ -6,18 +6,13 @@ import doctest
 import re
 from pathlib import Path
 
+from written_pages import normalised
+
 PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "stages.md").read_text("utf-8")
 
 
 def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-
-
-def normalised(text):
-    """Without what differs from one time to the next: the times, the sizes, the bars of a terminal."""
-    text = re.sub(r" ━+ ", " ", text)
-    text = re.sub(r"=+ (.*) in [\d.]+ s =+", r"= \1 in TIME =", text)
-    return [" ".join(line.split()) for line in re.sub(r"[\d.]+ (kB|s)\b", "SOME", text).strip().splitlines()]
 
 
 def test_the_page(project, monkeypatch):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
+# As simkit says how long something took, however slow the machine: 0.36 s, 12 s, 1:02, 2:05:40.
+TOOK = r"(?:\d+(?:\.\d+)? s|(?:\d+:)?\d+:\d\d)"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -42,7 +44,8 @@ def normalised(text: str) -> list[str]:
     text = re.sub(r" ━+ ", " ", text)
     text = re.sub(r"seed:? \d{5,}", "seed SEED", text)
     text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "DATE", text)
-    text = re.sub(r"[\d.]+ ?(kB|MB|s)\b", "SOME", text)
+    text = re.sub(rf"(\bin|\beta|,) {TOOK}", r"\1 SOME", text)
+    text = re.sub(r"[\d.]+ ?(kB|MB|s)\b( \(\d+:\d\d:\d\d\))?", "SOME", text)  # pytest's, from a minute on
     text = re.sub(r"seconds: [\d.e-]+", "seconds: SOME", text)
     text = re.sub(r"=+ (.*?) =+", r"= \1 =", text)
     text = re.sub(r"_+ (.*?) _+", r"_ \1 _", text)
