@@ -59,8 +59,10 @@ def declared(name: str, given: Any) -> Values:
         copy.flags.writeable = False
         return Values(copy, native=copy.dtype == object)
     if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a pandas Series or Index
-        numpy_typed = isinstance(given.dtype, np.dtype)
-        return declared(name, given.to_numpy()) if numpy_typed else from_list(list(given))
+        is_plain = isinstance(given.dtype, np.dtype) or type(given.dtype).__name__ == "SparseDtype"
+        return declared(name, np.asarray(given)) if is_plain else from_list(list(given))
+    if hasattr(given, "to_pylist") and not hasattr(given, "columns"):  # an array of Arrow's
+        return from_list(given.to_pylist())
     if hasattr(type(given), "columns") or hasattr(
         type(given), "data_vars"
     ):  # a table gives the names of its columns
@@ -72,6 +74,31 @@ def declared(name: str, given: Any) -> Values:
     if isinstance(given, (str, bytes, Mapping, Set)) or not isinstance(given, Iterable):
         raise _not_an_axis(name, given)
     return from_range(given) if isinstance(given, range) else from_list(list(given))
+
+
+def labels_of(table: Any) -> list[Any] | None:
+    """The names of a table's columns, no library of tables being imported for it; None for what is no table.
+
+    Raises
+    ------
+    SimkitError
+        Where a label stands above two columns, which then can't be told apart.
+    """
+    if isinstance(table, np.ndarray):
+        return list(table.dtype.names) if table.dtype.names and table.ndim == 1 else None
+    arrow_s = getattr(table, "column_names", None)
+    is_frame = hasattr(table, "iloc") or hasattr(table, "get_columns")  # pandas' or Polars'
+    if arrow_s is None and not (is_frame and hasattr(table, "columns")):
+        return None
+    labels = list(table.columns if arrow_s is None else arrow_s)
+    twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+    if twice:
+        msg = (
+            f"{caller()}: explore() gets a table with several columns {', '.join(map(repr, twice))}\n"
+            "    rename or drop them: table.loc[:, ~table.columns.duplicated()]"
+        )
+        raise SimkitError(msg)
+    return labels
 
 
 def _not_an_axis(name: str, given: Any) -> SimkitError:

@@ -87,7 +87,14 @@ def equal(left: Any, right: Any) -> Any:
         raise TypeError(msg)
     for column, value in ((left, right), (right, left)):
         _check_kinds(column, value)
-    return np.asarray(_whole(left) == _whole(right), bool) & _apart(left, right)
+    return np.asarray(_whole(_known(left)) == _whole(_known(right)), bool) & _apart(left, right)
+
+
+def _known(value: Any) -> Any:
+    """Pandas' NA as NaN, which is equal to nothing: NA answers no comparison at all."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return np.frompyfunc(_known, 1, 1)(value)
+    return math.nan if type(value).__name__ == "NAType" else value
 
 
 def _apart(left: Any, right: Any) -> Any:
@@ -170,7 +177,12 @@ def _kind_beside(column: Array, kind: str) -> str:
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Less or greater, times being compared with times written as text."""
-    return lambda left, right: np.asarray(compare(*as_times(left, right)), bool)
+
+    def comparison(left: Any, right: Any) -> Any:
+        with np.errstate(invalid="ignore"):  # NaN in a column of objects
+            return np.asarray(compare(*map(_known, as_times(left, right))), bool)
+
+    return comparison
 
 
 def _is_in(value: Any, items: Any) -> Any:
@@ -225,6 +237,7 @@ def several(wanted: Any) -> list[Any] | None:
 
 def _rows(column: Array, wanted: Any) -> Array:
     """Which rows equal one value, as a whole."""
+    column, wanted = _known(column), _known(wanted)
     if column.ndim > 1 and _kind_of(wanted) is not None:
         msg = f"{wanted!r} is one value, and the values here are arrays of shape {column.shape[1:]}"
         raise TypeError(msg)
@@ -256,6 +269,7 @@ def _is_long(value: Any) -> bool:
 
 def _same(value: Any, wanted: Any) -> bool:
     """Whether two values are equal: sequences in length and all elements, whatever kind of sequence they are."""
+    value, wanted = _known(value), _known(wanted)
     if (
         isinstance(value, _SEQUENCES)
         and isinstance(wanted, _SEQUENCES)
@@ -277,6 +291,7 @@ _MOST_BITS = 4096  # of a whole number
 
 def _numbers(value: Any) -> Any:
     """An operand of arithmetic: true and false count as 1 and 0, integers have 64 bits, or as many as they need."""
+    value = _known(value)
     if isinstance(value, (*_TEXT, list)):
         msg = f"{value!r} is no number"
         raise TypeError(msg)
@@ -404,6 +419,12 @@ def _of_one(name: str, function: Callable[[Any], Any]) -> Callable[..., Any]:
     return call
 
 
+def _isnan(value: Any) -> Any:
+    """Whether it is NaN or NaT, among values of several types, too."""
+    is_mixed = isinstance(value, np.ndarray) and value.dtype == object
+    return np.frompyfunc(_is_missing, 1, 1)(value).astype(bool) if is_mixed else np.isnan(value)
+
+
 def _round(value: Any, decimals: Any = 0) -> Any:
     """Rounded to this many decimals."""
     return np.round(_numbers(value), operator.index(decimals))
@@ -426,9 +447,10 @@ def is_near(value: Any, wanted: Any, within: Any = None) -> Any:
         return (value == wanted) | (np.abs(value - wanted) <= _numbers(within))
 
 
-_NAMES = ("abs", "sqrt", "exp", "log", "log10", "sin", "cos", "isnan", "isfinite")
+_NAMES = ("abs", "sqrt", "exp", "log", "log10", "sin", "cos", "isfinite")
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **{name: _of_one(name, getattr(np, name)) for name in _NAMES},
+    "isnan": _of_one("isnan", _isnan),
     "round": _round,
     "near": is_near,
 }

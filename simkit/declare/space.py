@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from simkit.declare.adaptive import excluded
-from simkit.declare.axes import declared, from_list
+from simkit.declare.axes import declared, from_list, labels_of
 from simkit.declare.feed import DIGEST, Upstream, column, mixed_feeds
 from simkit.declare.forms import (
     TRIAL,
@@ -388,8 +388,8 @@ def explore(points: Any = None, /, **axes: Any) -> Space:
     Parameters
     ----------
     points
-        A mapping of (dotted) names to values, a DataFrame whose rows are the points, or a list of
-        points as dictionaries; a point that lacks a name takes its normal value.
+        A mapping of (dotted) names to values, a table (a DataFrame, a structured array) whose rows are
+        the points, or a list of points as dictionaries; a point that lacks a name takes its normal value.
     **axes
         One list or array per name, all of the same length.
 
@@ -515,8 +515,9 @@ def _columns(points: Any) -> dict[str, Values]:
         return {}
     if isinstance(points, Mapping):
         return _axes("explore", points, {})
-    if hasattr(points, "columns") and hasattr(points, "iloc"):  # a DataFrame, without importing pandas
-        return _of_table(points)
+    labels = labels_of(points)
+    if labels is not None:
+        return _axes("explore", {label: points[label] for label in labels}, {})
     is_list = isinstance(points, Sequence) and not isinstance(points, str | bytes)
     if is_list and len(points) and all(isinstance(point, Mapping) for point in points):
         return _from_points(points)
@@ -535,25 +536,6 @@ def _no_points(points: Any, *, is_list: bool) -> str:
     return (
         f"explore() gets a list with {wrong!r} in it, which is no point: it names no parameter\n    {usage}"
     )
-
-
-def _of_table(table: Any) -> dict[str, Values]:
-    """The columns of a DataFrame.
-
-    Raises
-    ------
-    SimkitError
-        Where a label stands above two columns, which then can't be told apart.
-    """
-    labels = list(table.columns)
-    twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
-    if twice:
-        msg = (
-            f"{caller()}: explore() gets a table with several columns {', '.join(map(repr, twice))}\n"
-            "    rename or drop them: table.loc[:, ~table.columns.duplicated()]"
-        )
-        raise SimkitError(msg)
-    return _axes("explore", {label: table[label] for label in labels}, {})
 
 
 def _from_points(points: Sequence[Mapping[str, Any]]) -> dict[str, Values]:

@@ -316,6 +316,42 @@ def test_where_by_values_knows_lists_nan_and_times(record):
         assert trajectory.where(**wanted).index.tolist() == runs, wanted
 
 
+def test_pandas_na_answers_no_comparison(record):
+    trajectory = record(
+        lambda x, word, pair, kind: {"double": pd.NA if x is pd.NA else 2 * x},
+        simkit.explore(
+            x=[1, pd.NA, 3],
+            word=["a", "b", pd.NA],
+            pair=[[1, pd.NA], [1, 2], pd.NA],
+            kind=[True, pd.NA, False],
+        ),
+    )
+    for wanted, runs in [
+        ({"x": 1}, [0]),
+        ({"x": [3, pd.NA]}, [1, 2]),
+        ({"x": pd.NA}, [1]),
+        ({"x": float("nan")}, [1]),
+        ({"double": 6}, [2]),
+        ({"word": "a"}, [0]),
+        ({"word": pd.NA}, [2]),
+        ({"pair": [1, 2]}, [1]),
+        ({"kind": False}, [2]),
+    ]:
+        assert trajectory.where(**wanted).index.tolist() == runs, wanted
+    for test, runs in [
+        ("x == 1", [0]),
+        ("x != 1", [1, 2]),
+        ("x > 1", [2]),
+        ("x in [1, 3]", [0, 2]),
+        ("double + 1 < 5", [0]),
+        ("word == 'a'", [0]),
+        ("isnan(x)", [1]),
+        ("near(double, 6)", [2]),
+        ("not (x > 1)", [0, 1]),
+    ]:
+        assert trajectory.where(test).index.tolist() == runs, test
+
+
 class Kind(enum.Enum):
     A = 1
     B = 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import xarray as xr
 
@@ -78,6 +80,26 @@ def test_masked_values_are_no_points():
     assert [type(point["x"]) for point in product(x=np.ma.array([1.0, 2.0]))] == [np.float64] * 2
     rows = product(x=np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]]))  # each is a masked array
     assert [point["x"].tolist() for point in rows] == [[1.0, None], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        pd.Series(pd.arrays.SparseArray([0, 0, 5], fill_value=0)),
+        pd.Index(pd.arrays.SparseArray([0, 0, 5], fill_value=0)),
+        pd.arrays.SparseArray([0, 0, 5], fill_value=0),
+    ],
+)
+def test_sparse_values_are_of_one_type_those_that_are_left_out_too(axis):
+    assert [(type(point["x"]), point["x"]) for point in product(x=axis)] == [
+        (np.int64, value) for value in (0, 0, 5)
+    ]
+
+
+def test_arrow_s_and_polars_values_are_python_s():
+    assert [point["x"] for point in product(x=pa.array([1, None, 3]))] == [1, None, 3]
+    assert [point["x"] for point in product(x=pa.chunked_array([["a"], ["b"]]))] == ["a", "b"]
+    assert [point["x"] for point in product(x=pl.Series([1, None, 3]))] == [1, None, 3]
 
 
 def test_an_iterator_is_read_once():

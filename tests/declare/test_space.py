@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,6 +59,20 @@ def test_explore_takes_the_rows_of_a_dataframe():
     space = explore(frame)
     assert points(space) == [{"x": 1, "name": "a"}, {"x": 2, "name": "b"}]
     assert type(space[0]["x"]) is np.int64
+
+
+def test_explore_takes_the_rows_of_other_tables():
+    rows, columns = [(1, "a"), (2, "b")], {"x": [1, 2], "name": ["a", "b"]}
+    structured = np.array(rows, [("x", "i4"), ("name", "U1")])
+    for table, kind in [
+        (structured, np.int32),
+        (structured.view(np.recarray), np.int32),
+        (pl.DataFrame(columns), int),
+        (pa.table(columns), int),
+    ]:
+        space = explore(table)
+        assert points(space) == [{"x": x, "name": name} for x, name in rows]
+        assert type(space[0]["x"]) is kind
 
 
 def test_explore_takes_a_list_of_points_and_a_point_may_lack_a_name():
