@@ -41,7 +41,7 @@ from simkit.collect.text import (
 )
 from simkit.declare.space import Space, explore, first_value, with_axis, with_trials
 from simkit.declare.tags import seconds
-from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady
+from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotReady, visible
 from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.terminal import Report
 from simkit.record.catalogue import Slot, experiments
@@ -85,7 +85,7 @@ def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             if not isinstance(report, Report):
                 report.uncollected(problem.where, str(problem.error))
             else:
-                print(f"simkit: {problem.error}", file=sys.stderr)
+                print(visible(f"simkit: {problem.error}"), file=sys.stderr)
         return USAGE if problems else code
     if settings.engine == "scoop" and settings.workers and not is_by_scoop():
         return launched_by_scoop(arguments, settings.workers)

@@ -16,6 +16,7 @@ from simkit.collect.signatures import MISSING, every_field
 from simkit.collect.sources import Sources
 from simkit.collect.surroundings import Suspicion
 from simkit.declare.annotations import Note, notes
+from simkit.declare.reflection import doc_of
 from simkit.declare.space import Space
 from simkit.declare.tags import Limits, tag_of
 
@@ -212,8 +213,7 @@ class Plan:
     @property
     def doc(self) -> str:
         """The experiment's docstring."""
-        told = self.function.__doc__
-        return inspect.cleandoc(told) if type(told) is str else ""
+        return inspect.cleandoc(doc_of(self.function))
 
     @property
     def parameters(self) -> dict[str, Node]:

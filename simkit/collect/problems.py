@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
-
-import attrs
 
 from simkit.collect.config import Outside
 from simkit.collect.fields import group_fields, is_group
@@ -20,6 +16,7 @@ from simkit.collect.signatures import NoField, Provider, Requester, every_field
 from simkit.declare.annotations import Note, notes
 from simkit.declare.feed import Upstream
 from simkit.declare.forms import Values
+from simkit.declare.reflection import declared_fields, is_a, tuple_fields
 from simkit.errors import SimkitError, did_you_mean, listed, location, paragraphs, shown_path
 from simkit.values.encode import explain
 from simkit.values.results import ONE, is_one_result
@@ -296,14 +293,12 @@ def _told_results(returned: Any) -> Sequence[str]:
     """The names of the results, as far as an annotation tells."""
     if typing.is_typeddict(returned):
         return list(returned.__annotations__)
-    if not inspect.isclass(returned) or issubclass(returned, (Mapping, type(None))):
+    if not is_a(returned, type) or issubclass(returned, (Mapping, type(None))):
         return ()
-    if attrs.has(returned):
-        return [field.name for field in attrs.fields(returned)]
-    if dataclasses.is_dataclass(returned):
-        return [field.name for field in dataclasses.fields(returned)]
-    if issubclass(returned, tuple) and hasattr(returned, "_fields"):
-        return list(returned._fields)
+    if (fields := declared_fields(returned)) is not None:
+        return [field.name for field in fields]
+    if (names := tuple_fields(returned)) is not None:
+        return names
     return [ONE] if is_one_result(returned) and returned not in (object, typing.Any) else ()
 
 

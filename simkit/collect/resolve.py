@@ -28,6 +28,7 @@ from simkit.collect.signatures import (
 from simkit.declare.annotations import Note, note, notes
 from simkit.declare.feed import Upstream, whole
 from simkit.declare.forms import TRIAL, axes
+from simkit.declare.reflection import doc_of
 from simkit.declare.space import Space
 from simkit.errors import SimkitError, location, together
 from simkit.values.compare import same
@@ -271,7 +272,7 @@ class Resolver:
         if provider.tag.kind == "fixture":
             return self.fixture(provider, key, needs, (*chain, asker))
         returned = notes(provider.thing).get("return", note(None))
-        comment = returned.comment or (provider.thing.__doc__ or "").strip()
+        comment = returned.comment or doc_of(provider.thing).strip()
         return Node(
             key, "derived", provider.thing, needs=needs, varying=per_run, origin=provider.where,
             comment=comment, unit=returned.unit,

@@ -6,11 +6,14 @@ metaclasses of their own. So this reads Python's records of an object and of its
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, TypeGuard, TypeVar, overload
+
+import attrs
 
 _OF_CLASSES = {
     name: type.__dict__[name].__get__ for name in ("__dict__", "__mro__", "__module__", "__qualname__")
@@ -75,6 +78,30 @@ def bases_of(kind: type) -> tuple[type, ...]:
 def is_declared(kind: type, name: str) -> bool:
     """Whether a class or one of its bases has an attribute."""
     return any(name in own_attributes(base) for base in bases_of(kind))
+
+
+def declared_fields(kind: type) -> tuple[Any, ...] | None:
+    """The fields of a class of attrs or `dataclasses`; None where it is neither, whatever stands in their place."""
+    if is_declared(kind, "__attrs_attrs__"):
+        fields: tuple[Any, ...] = answered(lambda: tuple(attrs.fields(kind)), ())
+        return fields if all(is_a(field, attrs.Attribute) for field in fields) else None
+    if is_declared(kind, "__dataclass_fields__"):
+        return answered(lambda: dataclasses.fields(kind), None)
+    return None
+
+
+def tuple_fields(kind: type) -> tuple[str, ...] | None:
+    """The names of a named tuple's fields; None where it is none."""
+    if not issubclass(kind, tuple) or not is_declared(kind, "_fields"):
+        return None
+    names: tuple[Any, ...] = answered(lambda: tuple(kind._fields), ())  # type: ignore[attr-defined]
+    return names if all(type(name) is str for name in names) else None
+
+
+def doc_of(thing: Any) -> str:
+    """The docstring of a function, or a class's own; nothing where it is no text."""
+    text = own_attributes(thing).get("__doc__") if is_a(thing, type) else answered(lambda: thing.__doc__, "")
+    return text if type(text) is str else ""
 
 
 def module_of(thing: Any) -> str:

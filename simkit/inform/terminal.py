@@ -9,13 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Protocol, TextIO
 
 from simkit._version import __version__
 from simkit.collect.config import BOOKS, Settings
 from simkit.collect.problems import how_to_explore
-from simkit.errors import location, shown_path
+from simkit.errors import location, shown_path, visible
 from simkit.inform.failures import Failure, FailureKind, ranges
 from simkit.inform.progress import (
     Progress,
@@ -157,6 +158,11 @@ def finished(progress: Progress, *, bar: bool) -> str:
     return f"{title}{share}  {tally(progress.counts) or 'none executed'}"
 
 
+def _named(path: Path) -> str:
+    """A file as it is shown: whoever chose its name has no say on the terminal."""
+    return visible(shown_path(path))
+
+
 def _bytes(progress: Progress) -> int:
     """What a trajectory takes on the disk, as its last line says."""
     return bytes_of(progress.path) if progress.target.is_set else progress.path.stat().st_size
@@ -209,13 +215,13 @@ class Report:
             return
         for remark in target.remarks:
             first, *more = remark.split("\n")
-            print("\n".join([f"{first}; starting {shown_path(target.slot.path)}", *more]))
+            print("\n".join([f"{first}; starting {_named(target.slot.path)}", *more]))
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
-            print(f"continuing {shown_path(target.slot.path)}: {done}, seed {target.root}")
+            print(f"continuing {_named(target.slot.path)}: {done}, seed {target.root}")
         if progress.plan.strategy is not None and target.points.recorded:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
-            print(f"continuing {shown_path(target.slot.path)}: {recorded}, seed {target.root}")
+            print(f"continuing {_named(target.slot.path)}: {recorded}, seed {target.root}")
         elif not progress.plan.space.form.names and progress.plan.strategy is None:
             print(f"{progress.plan.node_id} has no space, so it is one run; {how_to_explore(progress.plan)}")
         self.meter.begin()
@@ -266,7 +272,7 @@ class Report:
 
     def nothing(self, node_id: str, text: str) -> None:
         """An experiment has nothing to run."""
-        print(f"simkit: {text}", file=sys.stderr)
+        print(visible(f"simkit: {text}"), file=sys.stderr)
 
     def unstarted(self, node_id: str, text: str) -> None:
         """An experiment could not begin, for what it needs failed."""
@@ -407,7 +413,7 @@ class Report:
             if log := left_log(progress.path):
                 print(f"    {log}")
         if recorded and not self.quiet:
-            path = shown_path(recorded[-1].path)
+            path = _named(recorded[-1].path)
             name = (
                 ""
                 if recorded[-1].target.slot.path.stem.startswith(recorded[-1].plan.name)
@@ -424,7 +430,7 @@ class Report:
     def file_line(self, progress: Progress) -> str:
         """``results/multiply-001.h5   12 of 12 runs   21 kB``."""
         done = progress.recorded_done + progress.counts.get("done", 0)
-        line = f"{shown_path(progress.path)}   {done} of {progress.size} runs   {size(_bytes(progress))}"
+        line = f"{_named(progress.path)}   {done} of {progress.size} runs   {size(_bytes(progress))}"
         whole = progress.recorded_done + progress.total >= progress.size  # nothing was left out on request
         return (
             line if done == progress.size or not whole else f"{line}   the rest: type the same command again"

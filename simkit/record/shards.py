@@ -53,8 +53,8 @@ class Stretch:
 
 
 def folder_of(path: Path) -> Path:
-    """Where the files of a set stand, given its master."""
-    return path.with_name(f"{path.stem}.shards")
+    """Where the files of a set stand, given its master; nowhere for a folder, which may have no name: ``.``, ``/``."""
+    return path.parent / f"{path.stem}.shards"
 
 
 def stretches_of(root: h5py.Group, path: Path) -> tuple[Stretch, ...]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-import attrs
-
 from simkit.declare.plugins import OWN, Parts
-from simkit.declare.reflection import is_declared
+from simkit.declare.reflection import declared_fields, is_declared, tuple_fields
 from simkit.declare.snapshot import Fields, held
 from simkit.values.instances import Stored, stored_parts
 from simkit.values.registry import codec_of, is_mutable
@@ -37,19 +34,15 @@ def _structure(kind: type) -> Fields | None:
     """The items of a mapping, or the fields of a NamedTuple, an attrs class or a dataclass."""
     if issubclass(kind, Mapping):
         return lambda value: value
-    if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
-        return lambda value: _public(value._asdict(), kind)
-    names: list[str] = []
-    if is_declared(kind, "__attrs_attrs__") and attrs.has(kind):
-        names = [field.name for field in attrs.fields(kind)]
-    elif is_declared(kind, "__dataclass_fields__") and dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
+    if (known := tuple_fields(kind)) is not None and is_declared(kind, "_asdict"):
+        return lambda value: _public(value._asdict(), known)
+    names = [field.name for field in declared_fields(kind) or ()]
     return (lambda value: {name: getattr(value, name) for name in names}) if names else None
 
 
-def _public(fields: Mapping[str, Any], kind: Any) -> Mapping[str, Any]:
+def _public(fields: Mapping[str, Any], known: Collection[str]) -> Mapping[str, Any]:
     """The fields of a tuple, without what a library hides beside them."""
-    return {name: value for name, value in fields.items() if name in kind._fields or not name.startswith("_")}
+    return {name: value for name, value in fields.items() if name in known or not name.startswith("_")}
 
 
 def is_one_result(kind: type) -> bool:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import ast
 import os
 import weakref
+from collections import namedtuple
+from dataclasses import make_dataclass
 from textwrap import dedent
 from unittest.mock import Mock
 
+import attrs
 import numpy as np
 import pytest
 from commands import IMPORTED
 
 from simkit.declare.reflection import (
     bases_of,
+    declared_fields,
+    doc_of,
     is_a,
     is_declared,
     module_of,
@@ -22,6 +27,7 @@ from simkit.declare.reflection import (
     pretends,
     qualname_of,
     slots_of,
+    tuple_fields,
 )
 
 HOSTILE = """
@@ -180,6 +186,52 @@ def test_objects_that_raise_at_every_question_cost_the_runs_that_give_them(proje
     assert all(failed.error(int(number)) for number in failed.index)
 
 
+CLAIMED = ("__attrs_attrs__", "__dataclass_fields__", "_fields", "__doc__")
+CLAIMS = ("property(lambda self: {}['gone'])", "None", "5", "['a']", "{'a': 1}", "object()", "Raising()")
+CLAIMING = """
+    from simkit import experiment, parameter, product
+
+    class Raising:
+        def __get__(self, instance, owner):
+            raise SystemExit(7)
+
+    class K(BASE):
+        ATTRIBUTE = CLAIM
+
+    @experiment
+    def default(k=K()): return 1
+
+    @experiment
+    @product(k=[K(), K()])
+    def axis(k): return 1
+
+    @experiment
+    def returned(x=1): return K()
+
+    @experiment
+    def annotated(k: K = 1) -> K: return k
+
+    @parameter
+    def k(): return K()
+    k.__doc__ = "said"
+
+    @experiment
+    def derived(k): return 1
+    """
+
+
+@pytest.mark.parametrize("attribute", CLAIMED)
+def test_a_class_that_claims_fields_which_it_has_not_is_no_bug(project, attribute):
+    base = "tuple" if attribute == "_fields" else "object"
+    for number, claim in enumerate(CLAIMS):
+        source = CLAIMING.replace("BASE", base).replace("ATTRIBUTE", attribute).replace("CLAIM", claim)
+        project.file(f"sim_{number}.py", source)
+    ended = project.simkit("-n", "0", "-q")
+    assert ended.code == 4, ended.err
+    assert "bug in simkit" not in ended.err
+    assert "Traceback" not in ended.err
+
+
 INSTALLED = """
     from lab import hostile
     import os, sys, typing
@@ -308,6 +360,30 @@ def test_a_class_is_what_python_made_it():
     assert is_declared(OfMeta, "inner")
     assert not is_declared(OfMeta, "outer")
     assert (module_of(OfMeta), qualname_of(OfMeta)) == (__name__, "OfMeta")
+
+
+@attrs.define
+class Fielded:
+    """Said."""
+
+    a: int = 1
+
+
+class Claiming:
+    __attrs_attrs__ = ("a",)
+    __doc__ = 5
+
+
+def test_fields_are_those_that_attrs_and_dataclasses_made():
+    assert [field.name for field in declared_fields(Fielded)] == ["a"]
+    assert [field.name for field in declared_fields(make_dataclass("Made", ["a", "b"]))] == ["a", "b"]
+    assert declared_fields(make_dataclass("Empty", [])) == ()
+    assert declared_fields(Claiming) is None
+    assert declared_fields(int) is None
+    assert tuple_fields(namedtuple("Named", "a b")) == ("a", "b")
+    assert tuple_fields(tuple) is None
+    assert tuple_fields(type("Claiming", (tuple,), {"_fields": (1, 2)})) is None
+    assert (doc_of(Fielded), doc_of(Claiming), doc_of(is_a)) == ("Said.", "", is_a.__doc__)
 
 
 def test_what_is_gone_is_no_error():

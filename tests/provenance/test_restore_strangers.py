@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 import sys
 
 import h5py
@@ -15,7 +16,7 @@ import pytest
 
 import simkit
 from simkit import SimkitError
-from simkit.cli.main import main
+from simkit.cli.main import _VERBS, main
 
 SOURCE = """
 from simkit import experiment, product
@@ -303,24 +304,82 @@ MOVING = set("\x1b\x07\r\x9b\u202e")
 CONTROLS = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e"
 
 
-def test_no_verb_lets_a_file_move_the_cursor(crafted):
-    def change(file):
-        file["f"].attrs["node_id"] = f"sim_f.py::f{CONTROLS}"
-        file["f"].attrs["doc"] = CONTROLS
-        for name in ("command", "host", "user", "platform", "cpu", "reason", "engine"):
-            file["f/info/001"].attrs[name] = f"x{CONTROLS}"
-        file["f/parameters/label"].attrs["comment"] = CONTROLS
-        file["f/results/z"].attrs["unit"] = CONTROLS
-        file["f/results"].move("v", f"v{CONTROLS}")
-        edit("packages", lambda packages: packages.update({CONTROLS: CONTROLS}))(file)
+# Each verb with the words that show most of a file; `serve` answers a browser: tests/serve/test_app.py.
+SHOWING = {
+    "show": [("a.h5",), ("a.h5", "--run", "0"), ("a.h5", "--run", "1"), ("a.h5", "--provenance"), ("a.h5", CONTROLS),
+             ("a.h5", "--json"), (CONTROLS,)],
+    "export": [("a.h5", "o.csv"), ("a.h5", "o.h5"), ("a.h5", "o.nc"), ("a.h5", "o.parquet"), ("a.h5", "o/"),
+               ("a.h5", "p.csv", "--names", CONTROLS), ("a.h5", f"{CONTROLS}.csv"),
+               ("a.h5", "q.csv", "--where", CONTROLS)],
+    "merge": [("m.h5", "a.h5"), ("m2.h5", "a.h5", CONTROLS), (f"{CONTROLS}.h5", "a.h5")],
+    "verify": [("a.h5",), ("--file", "a.h5"), ("--file", CONTROLS), ("a.h5", "--where", CONTROLS)],
+    "diff": [("a.h5", "a.h5"), ("a.h5", "whole.h5"), ("whole.h5", "a.h5"), ("a.h5", CONTROLS)],
+    "restore": [("a.h5", "then"), ("a.h5", f"then{CONTROLS}"), (CONTROLS, "then2")],
+    "repair": [("a.h5",), (".",), (CONTROLS,)],
+    "watch": [("a.h5",), ("a.h5", "--json"), (CONTROLS,)],
+    "report": [("a.h5", "-o", "a.html"), ("a.h5", "-o", f"{CONTROLS}.html"), (CONTROLS,)],
+    "list": [("a.h5",), (), ("a.h5", "--json"), (CONTROLS,)],
+    "rename": [("a.h5", f"v{CONTROLS}", "w"), ("a.h5", "z", f"u{CONTROLS}"), ("z", f"u{CONTROLS}"),
+               (f"f{CONTROLS}", "g")],
+}  # fmt: skip
 
-    crafted(change)
-    for arguments in [*VERBS, ("verify", "a.h5"), ("restore", "a.h5", "then"), ("repair", "a.h5"),
-                      ("show", "a.h5", f"{CONTROLS}"), ("export", "a.h5", "p.csv", "--names", CONTROLS)]:  # fmt: skip
-        code, said = verb(*arguments)
-        assert code != 3, said
+
+def of_controls(file):
+    """Every text of the file that a verb may show says more than it should."""
+    file["f"].attrs["node_id"] = f"sim_f.py::f{CONTROLS}"
+    file["f"].attrs["doc"] = CONTROLS
+    for name in ("command", "host", "user", "platform", "cpu", "reason", "engine"):
+        file["f/info/001"].attrs[name] = f"x{CONTROLS}"
+    file["f/parameters/label"].attrs["comment"] = CONTROLS
+    file["f/results/z"].attrs["unit"] = CONTROLS
+    file["f/results"].move("v", f"v{CONTROLS}")
+    edit("packages", lambda packages: packages.update({CONTROLS: CONTROLS}))(file)
+    add_source(f"a{CONTROLS}.py")(file)
+
+
+@pytest.mark.parametrize("name", [*SHOWING])
+def test_no_verb_lets_a_file_or_a_word_move_the_cursor(crafted, recorded, name):
+    shutil.copy(recorded, crafted(of_controls).with_name("whole.h5"))
+    for arguments in SHOWING[name]:
+        code, said = verb(name, *arguments)
+        assert code != 3, (arguments, said)
         assert not MOVING & set(said), (arguments, said)
-    with simkit.open("a.h5") as trajectory:
+
+
+def test_every_verb_is_among_those_that_are_tried():
+    tried = [*SHOWING, "serve"]
+    assert sorted(tried) == sorted(_VERBS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--co",), ("--parameters",), ("--where", f"label == 'b{CONTROLS}'"), ("-k", CONTROLS), (CONTROLS,),
+        (f"sim_f.py::{CONTROLS}",), (f"sim_f.py::f[label={CONTROLS}]",), ("--set", f"label={CONTROLS}", "--co"),
+        ("--set", f"{CONTROLS}=1"), ("--product", f"label={CONTROLS}", "--co"), ("--params", "a.h5"),
+        ("--params", CONTROLS), ("--into", "a.h5"), ("--into", CONTROLS), ("--seed", CONTROLS), ("--engine", CONTROLS),
+        (f"--{CONTROLS}",), ("--timeout", CONTROLS), ("--shard", CONTROLS), ("-n", CONTROLS),
+        ("-n", "0", "--output", f"o{CONTROLS}.h5"), ("-n", "0", "--output", "a.h5"), ("--sample", CONTROLS, "x=0:1"),
+    ],
+    ids=lambda words: " ".join(words).replace(CONTROLS, "…"),
+)  # fmt: skip
+def test_no_study_lets_a_file_or_a_word_move_the_cursor(crafted, arguments):
+    home = crafted(of_controls).parent
+    (home / "sim_f.py").write_text(SOURCE)
+    done = subprocess.run(
+        [sys.executable, "-m", "simkit", *arguments],
+        check=False,
+        cwd=home,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode in (0, 2, 4, 5), said
+    assert not MOVING & set(said), said
+
+
+def test_no_object_lets_a_file_move_the_cursor(crafted):
+    with simkit.open(crafted(of_controls)) as trajectory:
         for text in (repr(trajectory), repr(trajectory.runs[0]), repr(trajectory.results)):
             assert not MOVING & set(text)
 

@@ -19,7 +19,7 @@ from simkit.cli.verbs.words import add_json, aligned, facts_of
 from simkit.collect.collection import collect
 from simkit.collect.config import Settings, find_rootdir, load_settings
 from simkit.collect.targets import Target
-from simkit.errors import Damaged, NothingToRun, SimkitError, listed, refused, shown_path
+from simkit.errors import Damaged, NothingToRun, SimkitError, listed, refused, shown_path, visible
 from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import bytes_of, experiments, writer_in
@@ -107,7 +107,7 @@ def main(options: argparse.Namespace) -> int:
         if options.json:
             options.json.emit("error", where="", message=str(problem))
         else:
-            print(f"simkit: {problem}", file=sys.stderr)
+            print(visible(f"simkit: {problem}"), file=sys.stderr)
     return problems[0].exit_code if problems else 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simkit.cli.verbs.words import file_at
-from simkit.errors import Damaged, SimkitError, shown_path
+from simkit.errors import Damaged, SimkitError, shown_path, visible
 from simkit.inform.progress import counted
 from simkit.record.catalogue import check_formats, files_of
 from simkit.record.file.store import repaired
@@ -45,7 +45,7 @@ def repair(files: Sequence[str]) -> int:
             check_formats(Path(file))
         except SimkitError as error:
             cure = f"\n    {_CURE}" if isinstance(error, Damaged) else ""
-            print(f"simkit: {error}{cure}", file=sys.stderr)
+            print(visible(f"simkit: {error}{cure}"), file=sys.stderr)
             code = error.exit_code
             continue
         if not replayed:

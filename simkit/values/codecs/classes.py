@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
 from simkit.declare.plugins import Codec, Parts
-from simkit.declare.reflection import is_declared, own_attributes, slots_of
+from simkit.declare.reflection import declared_fields, own_attributes, slots_of, tuple_fields
 from simkit.errors import Unstorable
 from simkit.values.instances import BASES, Stored, base_of
 from simkit.values.registry import attributes_of, path_of
@@ -46,13 +43,9 @@ def _has_fields(kind: type) -> bool:
 
 
 def _fields(kind: type) -> list[str] | None:
-    if is_declared(kind, "__attrs_attrs__") and attrs.has(kind):
-        return [field.name for field in attrs.fields(kind)]
-    if is_declared(kind, "__dataclass_fields__") and dataclasses.is_dataclass(kind):
-        return [field.name for field in dataclasses.fields(kind)]
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return list(kind._fields)
-    return None
+    fields = declared_fields(kind)
+    names = tuple_fields(kind) if fields is None else [field.name for field in fields]
+    return None if names is None else list(names)
 
 
 def _instance(value: Any) -> Parts:
