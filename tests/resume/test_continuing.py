@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import duckdb
 import h5py
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from processes import values, wrong_values
 
@@ -249,6 +252,115 @@ def test_into_keeps_done_runs_and_turns_a_changed_constant_into_a_column(study):
     traj.close()
     again = study.ok("--into", "results/study-001.h5", "--set", "offset=0.25")
     assert "nothing to do" in again.out
+
+
+GROWN = """
+    import datetime
+    import numpy as np
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=[{xs}])
+    def f(x{arguments}):
+        return {{"z": x * 0.5{results}}}
+    """
+LATER = {
+    "xs": "1, 2, 3, 4",
+    "arguments": ", k=5, gain=0.5, text='t', on=True, day=datetime.date(2026, 1, 2)",
+    "results": ", 'w': x * k, 'a': np.arange(x)",
+}
+NEW = ["k", "gain", "text", "on", "day", "w"]
+NOTHING = {"arguments": "", "results": ""}
+
+
+@pytest.fixture
+def grown(project):
+    """Runs 0 and 1 were done before there were the arguments and results of runs 2 and 3."""
+    project.file("sim_f.py", GROWN.format(xs="1, 2", **NOTHING))
+    project.ok("-n", "0")
+    project.file("sim_f.py", GROWN.format(**LATER))
+    project.ok("-n", "0", "--into", "results/f-001.h5")
+    return project
+
+
+def test_what_old_runs_never_had_is_absent_in_conditions_and_means(grown):
+    traj = grown.open("f-001")
+    for condition in [
+        "k == 5", "k != 6", "not k == 6", "k > 1", "k in [5, 6]", "gain < 1", "text == 't'", "not text == 'u'",
+        "on", "not (not on)", "day > '2025-01-01'", "w >= 15", "near(gain, 0.5)", "k + x > 0", "~(k > 5)",
+    ]:  # fmt: skip
+        assert traj.where(condition).index.tolist() == [2, 3], condition
+    assert traj.where("k == 5 or x < 2").index.tolist() == [0, 2, 3]
+    for wanted in [{"k": 5}, {"gain": [0.5]}, {"text": "t"}, {"on": True}, {"w": [15, 20]}]:
+        assert traj.where(**wanted).index.tolist() == [2, 3], wanted
+    assert np.ma.getmaskarray(traj["k"]).tolist() == [True, True, False, False]
+    assert np.ma.mean(traj["w"]) == 17.5
+    assert np.nanmean(traj["gain"]) == 0.5
+    assert traj.where("x > 2")["w"].sum() == 35
+
+
+def test_what_old_runs_never_had_is_absent_in_tables_and_arrays(grown):
+    traj = grown.open("f-001")
+    table = traj.to_dataframe()
+    assert {name: table[name].isna().tolist() for name in NEW} == {
+        key: [True, True, False, False] for key in NEW
+    }
+    assert table["w"].mean() == 17.5
+    assert table.groupby("k")["w"].mean().to_dict() == {5: 17.5}
+    assert table.groupby("k", dropna=False)["z"].sum().tolist() == [3.5, 1.5]
+    data = traj.to_xarray()
+    assert data["w"].isnull().values.tolist() == [True, True, False, False]
+    assert float(data["w"].mean()) == 17.5
+    assert data["k"].isnull().values.tolist() == [True, True, False, False]
+    assert pd.isna(data["text"].values).tolist() == [True, True, False, False]
+
+
+def test_what_old_runs_never_had_is_absent_in_files_for_other_programs(grown):
+    traj = grown.open("f-001")
+    traj.export(grown.path / "f.csv", names=["x", *NEW])
+    table = pd.read_csv(grown.path / "f.csv")
+    assert {name: table[name].isna().tolist() for name in NEW} == {
+        key: [True, True, False, False] for key in NEW
+    }
+    traj.export(grown.path / "f.parquet")
+    columns = ", ".join(f'count("{name}")' for name in [*NEW, "a", "x"])
+    counted = duckdb.sql(f"select {columns}, avg(w) from '{grown.path / 'f.parquet'}'").fetchall()
+    assert counted == [(*[2] * 7, 4, 17.5)]
+    frame = pl.read_parquet(grown.path / "f.parquet")
+    assert frame["k"].to_list() == [None, None, 5, 5]
+    assert frame["on"].to_list() == [None, None, True, True]
+    assert frame["a"].to_list() == [None, None, [0, 1, 2], [0, 1, 2, 3]]
+    assert frame["w"].mean() == 17.5
+
+
+@pytest.mark.parametrize("order", [["results/f-001.h5", "other.h5"], ["other.h5", "results/f-001.h5"]])
+def test_what_old_runs_never_had_is_absent_in_merged_and_exported_files(grown, order):
+    grown.file("sim_f.py", GROWN.format(xs="7", **NOTHING))
+    grown.ok("-n", "0", "--output", "other.h5")
+    grown.ok("merge", "merged.h5", *order)
+    grown.ok("export", "merged.h5", "part.h5", "--where", "x > 1")
+    for file, xs in [("merged.h5", [1, 2, 3, 4, 7]), ("part.h5", [2, 3, 4, 7])]:
+        traj = grown.open(file)
+        table = traj.to_dataframe().set_index("x").sort_index()
+        assert table.index.tolist() == xs
+        for name in NEW:
+            assert table.index[table[name].notna()].tolist() == [3, 4], (file, name)
+        assert sorted(traj.where("k == 5")["x"]) == [3, 4]
+
+
+def test_an_argument_that_went_is_absent_in_the_new_runs(project):
+    project.file("sim_f.py", GROWN.format(xs="1, 2", arguments=LATER["arguments"], results=""))
+    project.ok("-n", "0")
+    project.file("sim_f.py", GROWN.format(xs="1, 2, 3", **NOTHING))
+    project.ok("-n", "0", "--into", "results/f-001.h5")
+    traj = project.open("f-001")
+    assert np.ma.getmaskarray(traj["k"]).tolist() == [False, False, True]
+    table = traj.to_dataframe()
+    for name in NEW[:-1]:
+        assert table[name].isna().tolist() == [False, False, True], name
+    assert traj.where("k == 5 and x > 0").index.tolist() == [0, 1]
+    assert traj.where("on").index.tolist() == [0, 1]
+    assert traj.to_xarray()["z"].sel(x=3) == 1.5
 
 
 def test_a_column_that_was_a_constant_goes_on_in_later_sessions(study):

@@ -196,6 +196,96 @@ def test_a_loop_of_a_script_s_own_is_told_where_it_ends(study, monkeypatch):
     assert failed.startswith("f: 1 of 3 runs not done, ")
 
 
+FAILING = """
+from simkit import adaptive, each, experiment, explore, product
+
+@experiment
+@product(n=[1, 2, 3])
+def build(n):
+    return {"size": 6 // (n - 2)}
+
+@experiment
+@each(build)
+def use(build):
+    return {"z": build.size * 2}
+
+def climb(run):
+    for start in (1, 3):
+        yield explore(n=[start, 2])
+
+@experiment
+@adaptive(climb)
+def hill(n):
+    return {"size": 6 // (n - 2)}
+
+@experiment
+@product(n=[1, 2])
+def strict(n):
+    import warnings
+    warnings.warn(f"{n} is odd", UserWarning) if n % 2 else None
+    return {"size": n}
+"""
+SEE = "see it with print(traj.error({run})), and which they are with traj.where(\"status != 'done'\")"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("name", "words", "values"),
+    [
+        ("build", "build: 1 of 3 runs not done, .*; run 1 failed: ZeroDivisionError: ", [-6, None, 6]),
+        ("hill", "hill: 2 of 4 runs not done, .*; run 1 failed: ZeroDivisionError: ", [-6, None, 6, None]),
+    ],
+)
+def test_runs_that_failed_are_said_and_their_results_are_missing(
+    study, monkeypatch, workers, name, words, values
+):
+    monkeypatch.chdir(study.root)
+    study.write("sim_a.py", FAILING)
+    function = getattr(study.module("sim_a.py"), name)
+    with pytest.warns(simkit.SimkitWarning, match=words) as caught:
+        traj = simkit.run(function, workers=workers)
+    with traj:
+        assert traj["size"].tolist() == values
+        assert np.ma.mean(traj["size"]) == 0
+        assert traj.to_dataframe()["size"].isna().tolist() == [value is None for value in values]
+    (told,) = caught
+    assert told.filename == __file__
+    assert SEE.format(run=1) in str(told.message)
+
+
+def test_a_stage_over_failed_runs_is_no_study_of_the_others(study, monkeypatch):
+    monkeypatch.chdir(study.root)
+    study.write("sim_a.py", FAILING)
+    module = study.module("sim_a.py")
+    with pytest.warns(simkit.SimkitWarning, match="1 of 3 runs not done"):
+        simkit.run(module.build, workers=0).close()
+    with pytest.raises(SimkitError, match=r"build-001\.h5 is not complete: 1 failed"):
+        simkit.run(module.use, workers=0)
+    assert [path.name for path in (study.root / "results").glob("*.h5")] == ["build-001.h5"]
+    study.write("sim_b.py", FAILING.replace("[1, 2, 3]", "[1, 3]"))
+    module = study.module("sim_b.py")
+    simkit.run(module.build, workers=0).close()
+    with simkit.run(module.use, workers=0) as traj:
+        assert traj["z"].tolist() == [-12, 12]
+
+
+def test_where_warnings_are_errors_the_runs_are_kept_and_the_warning_is_raised(study, monkeypatch):
+    monkeypatch.chdir(study.root)
+    study.write("sim_a.py", FAILING)
+    module = study.module("sim_a.py")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(simkit.SimkitWarning, match=r"build: 1 of 3 runs not done"):
+            simkit.run(module.build, workers=0)
+        with pytest.raises(
+            simkit.SimkitWarning, match=r"strict: 1 of 2 .*run 0 failed: UserWarning: 1 is odd"
+        ):
+            simkit.run(module.strict, workers=0)
+    for name, statuses in [("build", ["done", "failed", "done"]), ("strict", ["failed", "done"])]:
+        with simkit.open(f"results/{name}-001.h5") as traj:
+            assert traj["status"].tolist() == statuses
+
+
 CODE = "K = {k}\ndef f(x, gain=1):\n    return x * gain * K\n"
 SCRIPT = """
 import simkit, sim_a

@@ -150,6 +150,107 @@ def test_a_file_that_is_moved_with_its_helper_is_recognised(project):
     assert "model/parts.py::FACTOR" in project.ok("-n", "0").out.partition("; starting")[0]
 
 
+MOVED = {
+    "a function and its file": (
+        {"models/sim_b.py": renamed(SOURCE, ("f", "g"))},
+        "sim_a.py::f is called models/sim_b.py::g now",
+        "rename sim_a.py::f models/sim_b.py::g results/f-001.h5",
+    ),
+    "and its helper": (
+        {"models/sim_b.py": renamed(SOURCE, ("f", "g"), ("helper", "twice"))},
+        "sim_a.py::f is called models/sim_b.py::g now",
+        "rename sim_a.py::f models/sim_b.py::g results/f-001.h5",
+    ),
+    "a file split in two": (
+        {
+            "model.py": "def helper(a):\n    return a * 2\n",
+            "sim_a.py": "from model import helper\n"
+            + SOURCE.replace("def helper(a):\n    return a * 2\n", ""),
+        },
+        "model.py::helper is new; sim_a.py::helper is gone",
+        "--into results/f-001.h5",
+    ),
+    "an argument, while another one goes": (
+        {"sim_a.py": renamed(SOURCE.replace("    gamma: float = 0.1\n", ""), ("gain", "boost"), ("gamma", "tau"))},
+        "neuron.gamma was 0.1, now not set; gain was 2.0, now not set; boost was not set, now 2.0",
+        "--into results/f-001.h5",
+    ),
+    "an argument, while another one comes": (
+        {"sim_a.py": renamed(SOURCE, ("gain", "boost")).replace("boost=2.0", "boost=2.0, extra=5")},
+        "gain was 2.0, now not set; boost was not set, now 2.0; extra was not set, now 5",
+        "--into results/f-001.h5",
+    ),
+    "two fields that change places": (
+        {"sim_a.py": renamed(SOURCE, ("gamma", "Q"), ("tau", "gamma"), ("Q", "tau"))},
+        "neuron.gamma was 0.1, now 10.0; neuron.tau was 10.0, now 0.1",
+        "--into results/f-001.h5",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_what_is_renamed_and_moved_at_once_is_never_a_beginning_without_a_word(project, recorded, name):
+    files, differs, command = MOVED[name]
+    old = project.file("results/f-001.h5")
+    old.write_bytes(recorded[0])
+    project.file("pyproject.toml", "[tool.simkit]\non_change = 'stop'\n")
+    for file, source in files.items():
+        project.file(file, source)
+    stopped = project.simkit("-n", "0")
+    assert stopped.code == 4
+    assert f"results/f-001.h5 is not continued: {differs}" in stopped.err
+    assert f"    keep its done runs and go on:  simkit {command}\n" in stopped.err
+    assert [path.name for path in old.parent.iterdir()] == ["f-001.h5"]
+    assert old.read_bytes() == recorded[0]
+
+
+LIBRARY = """
+def helper(a):
+    return a * 2
+"""
+USER = """
+from simkit import experiment, product
+{import}
+
+@experiment
+@product(x=[1, 2, 3])
+def f(x):
+    return {"z": {call}(x)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "call", "then"),
+    [
+        ("from pkg import helper", "helper", "lib"),
+        ("import pkg", "pkg.helper", "lib"),
+        ("from pkg.model import helper", "helper", "lib.core"),
+    ],
+)
+def test_a_renamed_package_is_told_and_other_code_in_it_as_well(project, line, call, then):
+    source = USER.replace("{import}", line).replace("{call}", call)
+    project.file("sim_a.py", source)
+    project.file("pkg/__init__.py", "from .model import helper\n")
+    project.file("pkg/model.py", LIBRARY)
+    project.ok("-n", "0")
+    project.path.joinpath("pkg").rename(project.path / "old")
+    for folder in {"lib", then.replace(".", "/")}:
+        project.file(
+            f"{folder}/__init__.py", "from .model import helper\n" * (folder != "lib" or then == "lib")
+        )
+    module = then.replace(".", "/") + "/model.py"
+    project.file(module, LIBRARY)
+    project.file("sim_a.py", source.replace("pkg", then))
+    out = project.ok("-n", "0").out
+    assert f"{module}::helper is new; pkg/model.py::helper is gone" in out
+    assert "keep its done runs and go on:  simkit --into results/f-001.h5" in out
+    assert "nothing to do" in project.ok("-n", "0").out
+    project.file(module, LIBRARY.replace("2", "3"))
+    assert f"{module}::helper changed" in project.ok("-n", "0").out
+    with project.open("f-003") as traj:
+        assert traj["z"].tolist() == [3, 6, 9]
+
+
 def test_a_moved_helper_with_other_code_is_no_renaming(project):
     recorded_and_gone(project)
     project.file("model/sim_a.py", HELPED)

@@ -450,3 +450,121 @@ def test_a_study_where_the_system_has_no_flock(project, tmp_path, error):
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     with simkit.open(path) as traj:
         assert traj["result"].tolist() == [x * 0.5 for x in range(40)]
+
+
+# Readers at the session's end
+
+GROWING = """
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(N))
+    def f(x):
+        return x * 0.5
+    """
+READER = """
+import sys, simkit
+traj = simkit.open(sys.argv[1])
+print(len(traj), flush=True)
+sys.stdin.read()
+"""
+
+
+def grown(project, count, *, held=True):
+    """What the session says that brings the trajectory to so many runs."""
+    project.file("sim_f.py", GROWING.replace("N", str(count)))
+    out = project.ok("-n", "0").out
+    assert ("f-001.h5.wal is a part of it" in out) is held
+    return out
+
+
+def plainly(path):
+    """The results in the .h5 alone."""
+    with h5py.File(path, "r") as file:
+        return file["f/results/result"][:].tolist()
+
+
+@pytest.fixture
+def growing(project):
+    grown(project, 2, held=False)
+    return project.path / "results" / "f-001.h5", project.path / "results" / "f-001.h5.wal"
+
+
+def test_the_last_of_two_readers_brings_in_what_the_session_had_to_leave(project, growing):
+    path, log = growing
+    first, second = simkit.open(path), simkit.open(path)
+    assert f"process {os.getpid()}" in grown(project, 4)
+    assert plainly(path) == [0, 0.5]
+    first.close()
+    assert log.exists()
+    assert second["result"].tolist() == [0, 0.5]  # what it was when it was opened
+    second.close()
+    assert not log.exists()
+    assert plainly(path) == [0, 0.5, 1, 1.5]
+
+
+def test_blocks_that_end_bring_it_in_whatever_ends_them(project, growing):
+    path, log = growing
+
+    def look(count):
+        with simkit.open(path) as traj:
+            grown(project, count)
+            return traj["y"]
+
+    with simkit.open(path):
+        with pytest.raises(KeyError, match="has no 'y'"):
+            look(3)
+        assert log.exists()
+    assert not log.exists()
+    with pytest.raises(KeyError, match="has no 'y'"):
+        look(4)
+    assert not log.exists()
+    assert plainly(path) == [0, 0.5, 1, 1.5]
+
+
+def test_a_selection_that_outlives_its_trajectory_s_name_holds_the_file_until_it_is_closed(project, growing):
+    path, log = growing
+    chosen = simkit.open(path).where("x > 0")
+    grown(project, 4)
+    assert log.exists()
+    chosen.close()
+    assert not log.exists()
+    assert plainly(path) == [0, 0.5, 1, 1.5]
+
+
+@pytest.mark.parametrize("then", ["open", "list", "repair", "run"])
+def test_what_a_killed_reader_left_in_the_log_comes_in_with_whoever_is_next(project, growing, then):
+    path, log = growing
+    script = project.file("reader.py", READER)
+    with project.start(str(script), str(path)) as reader:
+        assert reader.stdout.readline() == "2\n"
+        assert f"process {reader.pid}" in grown(project, 4)
+        reader.kill()
+    assert plainly(path) == [0, 0.5]
+    match then:
+        case "open":
+            with simkit.open(path) as traj:
+                assert traj["result"].tolist() == [0, 0.5, 1, 1.5]
+        case "list":
+            assert "4 done" in project.ok("list").out
+        case "repair":
+            project.ok("repair", "results/f-001.h5")
+        case "run":
+            grown(project, 5, held=False)
+    assert not log.exists()
+    assert plainly(path)[:4] == [0, 0.5, 1, 1.5]
+
+
+def test_one_of_two_readers_is_killed_and_the_other_brings_it_in(project, growing):
+    path, log = growing
+    script = project.file("reader.py", READER)
+    with project.start(str(script), str(path)) as reader, simkit.open(path):
+        assert reader.stdout.readline() == "2\n"
+        out = grown(project, 4)
+        assert f"process {reader.pid}" in out
+        assert f"process {os.getpid()}" in out
+        reader.kill()
+        reader.wait()
+        assert log.exists()
+    assert not log.exists()
+    assert plainly(path) == [0, 0.5, 1, 1.5]
