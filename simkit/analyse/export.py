@@ -300,7 +300,12 @@ def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> l
     try:
         table = pa.Table.from_pandas(sample, preserve_index=True)  # a column for those that know no index
         table = table.select([sample.index.name, *sample.columns])
-        schema = table.schema.with_metadata({**(table.schema.metadata or {}), **_facts(selection, sample)})
+        durations = {
+            field.name: field.type.unit for field in table.schema if pa.types.is_duration(field.type)
+        }
+        schema = table.schema.with_metadata(
+            {**(table.schema.metadata or {}), **_facts(selection, {**sample.attrs["units"], **durations})}
+        )
 
         def write(aside: Path) -> None:
             with pq.ParquetWriter(aside, schema) as file:
@@ -315,18 +320,21 @@ def _parquet(selection: Selection, path: Path, names: Sequence[str] | None) -> l
     return [f"constants are in the file's metadata: {', '.join(constants)}"] if constants else []
 
 
-def _facts(selection: Selection, frame: pd.DataFrame) -> dict[str, str]:
-    """What is known besides the columns, for a schema's metadata: texts, mappings as JSON."""
+def _facts(selection: Selection, units: Mapping[str, str]) -> dict[str, str]:
+    """What is known besides the columns and their units, for a schema's metadata: texts, mappings as JSON.
+
+    Parquet has no durations: who does not know Arrow's, as DuckDB, reads integers, and finds their unit here.
+    """
     made = info(selection.recorded)
     constants = {name: _bare(selection, name) for name in selection.constants}
-    units = {name: unit for name, (_, unit) in constants.items() if unit}
+    of_constants = {name: unit for name, (_, unit) in constants.items() if unit}
     return {
         "experiment": made.name,
         "node_id": made.node_id,
         "root_seed": str(made.root_seed),
         "created": made.created.isoformat(),
         "constants": json.dumps({name: _as_json(value) for name, (value, _) in constants.items()}),
-        "units": json.dumps({**units, **frame.attrs["units"]}),
+        "units": json.dumps({**of_constants, **units}),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import decimal
 import json
 import tracemalloc
 
@@ -77,6 +78,104 @@ def test_parquet_is_read_with_runs_and_facts_by_duckdb_and_polars(study):
         f"select value from parquet_kv_metadata('{path}') where key = 'root_seed'"
     ).fetchall()[0]
     assert int(seed) == traj.info.root_seed
+
+
+NAN, SECOND = float("nan"), datetime.timedelta(seconds=1)
+# What a run returned three times, the type that DuckDB and Polars see, and the values as both read them.
+KINDS = {
+    "bool": ([True, False, True], "BOOLEAN", pl.Boolean(), [True, False, True]),
+    "int": ([1, -(2**63), 2**63 - 1], "BIGINT", pl.Int64(), [1, -(2**63), 2**63 - 1]),
+    "int8": (list(np.array([1, -128, 127], "i1")), "TINYINT", pl.Int8(), [1, -128, 127]),
+    "int16": (list(np.array([1, -(2**15), 0], "i2")), "SMALLINT", pl.Int16(), [1, -(2**15), 0]),
+    "int32": (list(np.array([1, -(2**31), 0], "i4")), "INTEGER", pl.Int32(), [1, -(2**31), 0]),
+    "uint8": (list(np.array([1, 0, 255], "u1")), "UTINYINT", pl.UInt8(), [1, 0, 255]),
+    "uint16": (list(np.array([1, 0, 65535], "u2")), "USMALLINT", pl.UInt16(), [1, 0, 65535]),
+    "uint32": (list(np.array([1, 0, 2**32 - 1], "u4")), "UINTEGER", pl.UInt32(), [1, 0, 2**32 - 1]),
+    "uint64": (list(np.array([1, 0, 2**64 - 1], "u8")), "UBIGINT", pl.UInt64(), [1, 0, 2**64 - 1]),
+    "half": (list(np.array([0.5, -np.inf, NAN], "f2")), "FLOAT", pl.Float16(), [0.5, -np.inf, None]),
+    "single": (list(np.array([0.5, -np.inf, NAN], "f4")), "FLOAT", pl.Float32(), [0.5, -np.inf, None]),
+    "double": ([0.1, -np.inf, NAN], "DOUBLE", pl.Float64(), [0.1, -np.inf, None]),
+    "text": (["é", "", 'a,"\n'], "VARCHAR", pl.String(), ["é", "", 'a,"\n']),
+    "text or none": (["a", None, "b"], "VARCHAR", pl.String(), ["a", None, "b"]),
+    "day": (
+        [datetime.date(2026, 1, 2), datetime.date(1900, 1, 1), datetime.date(2400, 1, 1)],
+        "TIMESTAMP", pl.Datetime("ms"),
+        [datetime.datetime(2026, 1, 2), datetime.datetime(1900, 1, 1), datetime.datetime(2400, 1, 1)],
+    ),
+    "time": (
+        [datetime.datetime(2026, 1, 2, 3, 4, 5, 678), datetime.datetime(1900, 1, 1), datetime.datetime(2, 1, 1)],
+        "TIMESTAMP", pl.Datetime("us"),
+        [datetime.datetime(2026, 1, 2, 3, 4, 5, 678), datetime.datetime(1900, 1, 1), datetime.datetime(2, 1, 1)],
+    ),
+    "nanosecond": (
+        list(np.array(["2026-01-01T00:00:01", "NaT", "1970-01-01"], "M8[ns]")),
+        "TIMESTAMP_NS", pl.Datetime("ns"),
+        [datetime.datetime(2026, 1, 1, 0, 0, 1), None, datetime.datetime(1970, 1, 1)],
+    ),
+    "array": ([np.arange(2.0)] * 3, "DOUBLE[]", pl.List(pl.Float64()), [[0, 1]] * 3),
+    "ragged": ([np.arange(n) for n in (0, 2, 1)], "BIGINT[]", pl.List(pl.Int64()), [[], [0, 1], [0]]),
+    "truths": ([np.array([True, False])] * 3, "BOOLEAN[]", pl.List(pl.Boolean()), [[True, False]] * 3),
+}  # fmt: skip
+
+
+@pytest.fixture
+def returning(tmp_path):
+    """A trajectory of runs that return these values, exported."""
+
+    def export(values):
+        def f(i):
+            return {"v": values[i]}
+
+        path = tmp_path / "f.parquet"
+        with simkit.run(f, simkit.explore(i=range(len(values))), workers=0, output=tmp_path / "f.h5") as traj:
+            traj.export(path)
+        return path
+
+    return export
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_duckdb_and_polars_read_the_same_of_each_kind(returning, kind):
+    values, duck, polars, same = KINDS[kind]
+    path = returning(values)
+    assert duckdb.sql(f"select typeof(v), v from '{path}' order by run").fetchall() == [
+        (duck, value) for value in same
+    ]
+    table = pl.read_parquet(path)
+    assert table["v"].dtype == polars
+    assert table["v"].to_list() == same
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "number"),
+    [
+        ([SECOND, -SECOND], "us", 10**6),
+        (list(np.array([1, -1], "m8[s]")), "s", 1),
+        (list(np.array([10**9, -(10**9)], "m8[ns]")), "ns", 10**9),
+    ],
+)
+def test_a_duration_has_its_unit_beside_it_for_those_who_read_an_integer(returning, values, unit, number):
+    path = returning([*values, np.timedelta64("NaT", unit)][: 2 + (unit != "us")])
+    read = [value for (value,) in duckdb.sql(f"select v from '{path}' order by run").fetchall()]
+    assert read[:2] == [number, -number]
+    assert json.loads(pl.read_parquet_metadata(path)["units"]) == {"v": unit}
+    assert pl.read_parquet(path)["v"].to_list() == [SECOND, -SECOND, None][: len(read)]
+    assert pd.read_parquet(path)["v"].tolist()[:2] == [pd.Timedelta(SECOND), pd.Timedelta(-SECOND)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2**70, 1], [b"a", b"b"], [1, None], [True, None], [1.5, None], [1, "a"], [1, pd.NA], [1j, 2j], [[1], []],
+        [["a"], []], [[[1], [2, 3]], []], [np.eye(2), np.eye(2)], [{"a": 1}, {"a": 2}], [(1, "a"), (2, "b")],
+        [decimal.Decimal("1.1"), decimal.Decimal(2)], [pd.Categorical(["a", "b"])] * 2, [datetime.time(1)] * 2,
+        [pd.Timestamp("2026-01-01", tz="Europe/Berlin")] * 2,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_parquet_would_change_is_refused_by_its_name(returning, values):
+    with pytest.raises(simkit.SimkitError, match=r"\.parquet cannot hold all of f:\n    v: "):
+        returning(values)
 
 
 def test_parquet_of_a_selection_has_the_numbers_of_its_runs(study):
