@@ -15,7 +15,6 @@ from simkit.analyse.selection import Selection
 from simkit.analyse.show import caption_of_derived
 from simkit.declare.forms import Index
 from simkit.errors import SimkitError, caller, did_you_mean, listed
-from simkit.record.facts import read_reports
 from simkit.record.recorded import Recorded
 from simkit.values.batch import Status
 from simkit.values.encode import encode, explain
@@ -106,8 +105,7 @@ def _check_known(recorded: Recorded, name: str) -> None:
 def reports(selection: Selection, run: int) -> list[tuple[int, float]]:
     """What a run reported by step, in the order of the steps."""
     number = selection.number(operator.index(run))
-    everything = read_reports(selection.recorded.root["runs"])
-    said = {report.step: report.value for report in everything if report.run == number and not report.waits}
+    said = {one.step: one.value for one in selection.recorded.reports(number) if not one.waits}
     return sorted((step, value) for step, value in said.items() if value is not None)
 
 

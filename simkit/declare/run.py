@@ -21,7 +21,7 @@ from simkit.declare.external import (
     as_timeout,
     left_at_home,
 )
-from simkit.declare.forms import Index
+from simkit.declare.forms import Array, Index
 from simkit.declare.reflection import is_a, qualname_of
 from simkit.declare.snapshot import PLAIN, Other, snapshot, unchanged
 from simkit.declare.workplace import CheckpointStore, Keepers, Memory, OwnWorkplace, Workplace, rendered
@@ -33,15 +33,37 @@ _IN_MEMORY = 4 << 20  # bytes of its files that a run keeps in memory; larger on
 
 @attrs.define(eq=False)
 class _Kept:
-    """What a run has besides results: series, remarks, files, what it reported, its checkpoint."""
+    """What a run has besides results: series, remarks, files, what it reported and was answered, its checkpoint."""
 
     series: dict[str, list[Any]] = attrs.field(factory=dict)
     notes: list[tuple[str, str]] = attrs.field(factory=list)
     reports: dict[int, float] = attrs.field(factory=dict)
+    answers: dict[int, bool] = attrs.field(factory=dict)  # whether it shall stop, by step
     attached: dict[str, Attachment] = attrs.field(factory=dict)
     commands: list[Command] = attrs.field(factory=list)
     saved: dict[str, int] | None = None  # rows of each series that are in the last checkpoint
     store: CheckpointStore | None = None  # where it is the run's own
+
+    @property
+    def place(self) -> int:
+        """How many things the run has said of itself."""
+        return len(self.reports) + len(self.answers)
+
+    @property
+    def said(self) -> dict[str, Array]:
+        """These things, as a checkpoint keeps them."""
+        return {
+            "steps": np.array([*self.reports], "i8"),
+            "reports": np.array([*self.reports.values()], "f8"),
+            "asked": np.array([*self.answers], "i8"),
+            "answers": np.array([*self.answers.values()], "?"),
+        }
+
+    def resume(self, said: Mapping[str, Array]) -> None:
+        """Go on from what a checkpoint kept."""
+        if said:
+            self.reports = dict(zip(said["steps"].tolist(), said["reports"].tolist(), strict=True))
+            self.answers = dict(zip(said["asked"].tolist(), said["answers"].tolist(), strict=True))
 
 
 class Run:
@@ -206,7 +228,8 @@ class Run:
         more = self._more
         saved = more.saved or {}
         rows = {name: rows[saved.get(name, 0) :] for name, rows in more.series.items()}
-        whole = {"state": {**(state or {}), **named}, "added": self._added}
+        said = {"said": more.said} if more.place else {}
+        whole = {"state": {**(state or {}), **named}, "added": self._added, **said}
         self._store.save(self.index, whole, rows, first=more.saved is None)
         more.saved = {name: len(rows) for name, rows in more.series.items()}
 
@@ -220,7 +243,7 @@ class Run:
     def restore(self) -> dict[str, Any] | None:
         """The state of the last checkpoint if an earlier attempt of this run made one, else None.
 
-        What was added and appended until that checkpoint is there again.
+        What was added, appended and reported until that checkpoint is there again.
 
         Returns
         -------
@@ -248,10 +271,11 @@ class Run:
         saved = self._store.find(self.index)
         if saved is None:
             return None
-        state, added, series = saved
+        state, added, series, said = saved
         self._results = dict(added)
         self._more.series = {name: list(rows) for name, rows in series.items()}
         self._more.saved = {name: len(rows) for name, rows in series.items()}
+        self._more.resume(said)
         return state
 
     def report(self, value: float, step: int) -> None:
@@ -286,9 +310,10 @@ class Run:
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
             msg = f"{where} reports at step {step!r}: give a whole number that grows: run.report(loss, step)"
             raise SimkitError(msg)
-        if int(step) not in self._more.reports:
-            self._more.reports[int(step)] = number
-            self._store.report(self.index, int(step), number)
+        more = self._more
+        if int(step) not in more.reports:
+            place, more.reports[int(step)] = more.place, number
+            self._store.report(self.index, int(step), number, place)
 
     def should_stop(self) -> bool:
         """Whether the strategy, by what this run and others reported, has no use for the rest of this run.
@@ -317,8 +342,11 @@ class Run:
         >>> simkit.call(train)
         {'trained': 3}
         """
-        step = next(reversed(self._more.reports), None)
-        return False if step is None else self._store.should_stop(self.index, step)
+        more = self._more
+        step = next(reversed(more.reports), None)
+        if step is not None and step not in more.answers:
+            more.answers[step] = self._store.should_stop(self.index, step, more.place)
+        return step is not None and more.answers[step]
 
     @property
     def reports(self) -> list[tuple[int, float]]:
@@ -631,6 +659,24 @@ class Run:
         [('', 'diverged')]
         """
         return self._more.notes
+
+    @property
+    def reported(self) -> int:
+        """How many things were reported or asked so far.
+
+        Returns
+        -------
+        int
+            Each step counts once as a report, and once as a question whether the run shall stop.
+
+        Examples
+        --------
+        >>> run = simkit.Run()
+        >>> run.report(0.5, step=1)
+        >>> run.reported
+        1
+        """
+        return self._kept.place if self._kept else 0
 
     @property
     def has_more(self) -> bool:

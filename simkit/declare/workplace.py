@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from simkit.declare.forms import Array
 from simkit.declare.snapshot import Other
 from simkit.errors import SimkitError, did_you_mean, listed
 
@@ -149,19 +150,22 @@ def _as_text(value: Any, name: str, where: str) -> str:
     )
 
 
+Saved = tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], dict[str, Array]]
+
+
 class CheckpointStore(Protocol):
     """Where checkpoints are kept."""
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
         """Commit a checkpoint: the state, and the new rows of each series."""
 
-    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
-        """The state, the added results and the series of the last checkpoint."""
+    def find(self, run: int) -> Saved | None:
+        """The state, the added results, the series, and what the run had said of itself, of the last checkpoint."""
 
-    def report(self, run: int, step: int, value: float) -> None:
-        """Tell how the run gets on."""
+    def report(self, run: int, step: int, value: float, place: int) -> None:
+        """Tell how the run gets on; it had said ``place`` things before."""
 
-    def should_stop(self, run: int, step: int) -> bool:
+    def should_stop(self, run: int, step: int, place: int) -> bool:
         """Whether a run that reported this step last shall stop."""
 
 
@@ -174,18 +178,19 @@ class Memory:
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
         """Keep the state, and further rows."""
-        self.kept = {"state": dict(state["state"]), "added": dict(state["added"])}
+        self.kept = {name: dict(state.get(name, {})) for name in ("state", "added", "said")}
         for name, new in rows.items():
             self.rows.setdefault(name, []).extend(new)
 
-    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+    def find(self, run: int) -> Saved | None:
         """What was kept."""
-        return None if self.kept is None else (self.kept["state"], self.kept["added"], self.rows)
+        kept = self.kept
+        return None if kept is None else (kept["state"], kept["added"], self.rows, kept["said"])
 
-    def report(self, run: int, step: int, value: float) -> None:
+    def report(self, run: int, step: int, value: float, place: int) -> None:
         """Nobody hears it."""
 
-    def should_stop(self, run: int, step: int) -> bool:
+    def should_stop(self, run: int, step: int, place: int) -> bool:
         """Nobody decides that."""
         return False
 

@@ -22,6 +22,7 @@ import attrs
 
 from simkit.collect.graph import is_project_file
 from simkit.declare.reflection import answered, formatted
+from simkit.declare.workplace import Saved
 from simkit.errors import Unstorable, is_ours, missing, shown_path
 from simkit.inject.generators import stream_of
 from simkit.inject.seeds import RANDOM_STATE
@@ -102,15 +103,15 @@ class Vault:
         self.generators: Mapping[int, Any] = {}
         self.stops: Mapping[int, int] | None = None
 
-    def report(self, run: int, step: int, value: float) -> None:
+    def report(self, run: int, step: int, value: float, place: int) -> None:
         """Tell how a run gets on, unless that is known."""
         if self.stops is None:
-            self.hand_over(RunReport(run, step, value))
+            self.hand_over(RunReport(run, step, value, place))
 
-    def should_stop(self, run: int, step: int) -> bool:
+    def should_stop(self, run: int, step: int, place: int) -> bool:
         """Whether a run shall stop: as it was decided before, or as the owner says."""
         if self.stops is None:
-            return self.hand_over(RunReport(run, step))
+            return self.hand_over(RunReport(run, step, place=place))
         return run in self.stops and step >= self.stops[run]
 
     def save(self, run: int, state: dict[str, Any], rows: Mapping[str, list[Any]], *, first: bool) -> None:
@@ -129,17 +130,17 @@ class Vault:
             raise problem
         self.hand_over(Checkpoint(run, encode([state]), columns, first))
 
-    def find(self, run: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]] | None:
+    def find(self, run: int) -> Saved | None:
         """What an earlier attempt committed last."""
         restored = self.restorable.get(run)
         if restored is None:
             return None
-        state, added, series, streams = restored.values()
+        state, added, series, said, streams = restored.values()
         kept = dict(streams)
         if run in self.generators and _RNG in kept:
             stream_of(_RNG, self.generators[run]).resume(kept.pop(_RNG))
         self.streams.resume(kept)
-        return state, added, series
+        return state, added, series, said
 
 
 def _encoded(rows: list[Any], path: str) -> Column:

@@ -342,4 +342,5 @@ def said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
         "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
         "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
         "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+        "reported": {run: handle.reported for run, handle in numbered if handle.reported},
     }

@@ -15,7 +15,7 @@ from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import check_replaceable, shown_path
 from simkit.record.attachments import FILES, copy_files, forget
 from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
-from simkit.record.facts import session_groups
+from simkit.record.facts import session_groups, take_back_reports
 from simkit.record.file.store import Store
 from simkit.record.format import AFTER, MERGED, PART_OF, SHARDS, description, home, place
 from simkit.record.readings import INPUTS, add_inputs
@@ -122,13 +122,15 @@ def copy_facts(recorded: Recorded, source: Index, target: Index, root: h5py.Grou
                 values = values + read_rows(ours, rows)
             put(ours, rows, values)
     forget(runs, target)
+    take_back_reports(runs, target)
     for book, numbers, rows in _books(recorded, source, target):
         order = np.argsort(numbers)
         for kind, group in book.root["runs"].items():
             if kind == FILES:
                 copy_files(book.root["runs"], runs, numbers[order], rows[order])
             elif isinstance(group, h5py.Group) and "run" in group:
-                copy_entries(book, group, runs.require_group(kind), numbers[order], rows[order])
+                blank = _ORDER if earlier else ()
+                copy_entries(book, group, runs.require_group(kind), numbers[order], rows[order], blank)
 
 
 def _books(recorded: Recorded, source: Index, target: Index) -> Iterator[tuple[Any, Index, Index]]:
@@ -150,9 +152,14 @@ def _values(recorded: Recorded, name: str, source: Index) -> Any:
 
 
 def copy_entries(
-    recorded: Recorded, theirs: h5py.Group, ours: h5py.Group, source: Index, target: Index
+    recorded: Recorded,
+    theirs: h5py.Group,
+    ours: h5py.Group,
+    source: Index,
+    target: Index,
+    blank: Collection[str] = (),
 ) -> None:
-    """Errors, logs, notes: entries with a run number; ``source`` ascending."""
+    """Errors, logs, notes, reports: entries with a run number; ``source`` ascending, columns that are ``blank`` -1."""
     count = len(theirs["run"])
     step = max(
         1, BLOCK_BYTES * count // os.path.getsize(recorded.path)
@@ -165,7 +172,8 @@ def copy_entries(
         if taken.any():
             for name, dataset in theirs.items():
                 values = target[positions] if name == "run" else dataset[part]
-                extend(ours, name, dataset, values[taken])
+                chosen = values[taken]
+                extend(ours, name, dataset, np.full_like(chosen, -1) if name in blank else chosen)
 
 
 def extend(group: h5py.Group, name: str, like: h5py.Dataset, values: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 import h5py
@@ -21,7 +21,7 @@ from simkit.record.columns.layout import TEXT, append, create_flat, read, read_r
 from simkit.record.columns.write import Sink
 from simkit.record.format import MERGED
 from simkit.record.inspection import Texts, check_amount
-from simkit.values.batch import Checkpoint, Restored, RunReport, Status
+from simkit.values.batch import Batch, Checkpoint, Restored, RunReport, Status
 
 
 def write_texts(runs: h5py.Group, kind: str, texts: Mapping[int, str]) -> None:
@@ -58,35 +58,141 @@ def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None
         _append(runs.require_group("notes"), columns)
 
 
-def write_reports(runs: h5py.Group, reports: Sequence[RunReport]) -> None:
-    """Add what runs reported and were answered, in the order in which it was heard; ``stop`` is -1 for values."""
-    columns: dict[str, tuple[str, list[Any]]] = {
-        "run": ("i8", [report.run for report in reports]),
-        "step": ("i8", [report.step for report in reports]),
-        "value": ("f8", [np.nan if report.value is None else report.value for report in reports]),
-        "stop": ("i1", [int(report.stop) if report.waits else -1 for report in reports]),
-        "asked": ("i8", [report.asked for report in reports]),
-        "told": ("i8", [report.told for report in reports]),
-    }
-    _append(runs.require_group("report"), columns)
+_SAID = {"run": "i8", "step": "i8", "value": "f8", "stop": "i1", "asked": "i8", "told": "i8"}
+_TAKEN_BACK = (
+    -2
+)  # at "stop": of the run's rows before this one only the first ones count, as many as "step" says
 
 
 def read_reports(runs: h5py.Group) -> list[RunReport]:
-    """All that runs reported and were answered, in the order in which it was heard."""
+    """All that runs reported and were answered, in the order in which it was heard, whether or not it counts."""
+    return [report for report in _said(runs, None) if isinstance(report, RunReport)]
+
+
+def read_counted(runs: h5py.Group, run: int | None = None) -> dict[int, list[RunReport]]:
+    """What the last attempts of runs said, by run number, in order; of one run if it is given."""
+    group = runs.get("report")
+    rows = None if run is None or group is None else np.flatnonzero(group["run"][:] == run)
+    return _counted(_said(runs, rows))
+
+
+def _said(runs: h5py.Group, rows: Index | None) -> Iterator[RunReport | tuple[int, int]]:
+    """Each row: what was said; or a run number, and how many of its rows before this one count."""
     group = runs.get("report")
     if group is None:
-        return []
-    names = ("run", "step", "value", "stop", "asked", "told")
-    rows = zip(*(group[name][:].tolist() for name in names), strict=True)
-    return [
-        RunReport(run, step, value if stop < 0 else None, stop > 0, asked, told)
-        for run, step, value, stop, asked, told in rows
-    ]
+        return
+    columns = [group[name][:] if rows is None else read_rows(group[name], rows) for name in _SAID]
+    for run, step, value, stop, asked, told in zip(*(column.tolist() for column in columns), strict=True):
+        if stop == _TAKEN_BACK:
+            yield run, step
+        else:
+            yield RunReport(run, step, value if stop < 0 else None, stop=stop > 0, asked=asked, told=told)
+
+
+def _counted(said: Iterable[RunReport | tuple[int, int]]) -> dict[int, list[RunReport]]:
+    by_run: dict[int, list[RunReport]] = {}
+    for one in said:
+        if isinstance(one, RunReport):
+            by_run.setdefault(one.run, []).append(one)
+        else:
+            del by_run.setdefault(one[0], [])[one[1] :]
+    return by_run
 
 
 def read_stops(runs: h5py.Group) -> dict[int, int]:
     """The step at which runs were told to stop, by run number."""
-    return {report.run: report.step for report in read_reports(runs) if report.stop}
+    return {run: one.step for run, counted in read_counted(runs).items() for one in counted if one.stop}
+
+
+def take_back_reports(runs: h5py.Group, numbers: Index) -> None:
+    """What these runs said so far counts no more."""
+    if "report" in runs:
+        said = np.intersect1d(runs["report/run"][:], numbers)
+        _write_said(runs, [_taken_back(run, 0) for run in said.tolist()])
+
+
+_Row = tuple[int, int, float, int, int, int]
+
+
+def _row(report: RunReport) -> _Row:
+    value = np.nan if report.value is None else report.value
+    stop = int(report.stop) if report.waits else -1
+    return report.run, report.step, value, stop, report.asked, report.told
+
+
+def _taken_back(run: int, kept: int) -> _Row:
+    return run, kept, np.nan, _TAKEN_BACK, -1, -1
+
+
+def _write_said(runs: h5py.Group, rows: Sequence[_Row]) -> None:
+    if rows:
+        columns = zip(_SAID.items(), zip(*rows, strict=True), strict=True)
+        _append(runs.require_group("report"), {name: (dtype, values) for (name, dtype), values in columns})
+
+
+class ReportTable:
+    """What the runs of an open file say of themselves while they go on, in the order in which it is heard.
+
+    A run that is tried again says it again, from its start or its checkpoint on. What it repeats is not written; from
+    where it differs on, what earlier attempts said is taken back, and so is what the last one did not come to.
+
+    Attributes
+    ----------
+    counted
+        What counts of each run that has said anything, and is not done.
+    reached
+        How many things the attempt under way has said.
+    """
+
+    def __init__(self, runs: h5py.Group) -> None:
+        self.runs = runs
+        self.counted: dict[int, list[RunReport]] = {}
+        self.reached: dict[int, int] = {}
+        numbers = runs["report/run"][:] if "report" in runs else np.empty(0, "i8")
+        self.order = np.argsort(numbers, kind="stable")  # the rows that were there, by run
+        self.recorded = numbers[self.order]
+
+    def of(self, run: int) -> list[RunReport]:
+        """What counts of a run."""
+        if run not in self.counted:
+            start, stop = np.searchsorted(self.recorded, [run, run + 1])
+            said = _said(self.runs, self.order[start:stop]) if stop > start else ()
+            self.counted[run] = _counted(said).get(run, [])
+        return self.counted[run]
+
+    def add(self, reports: Iterable[RunReport]) -> int:
+        """Write what was said; how many rows that were."""
+        rows = []
+        for report in reports:
+            counted, place = self.of(report.run), report.place
+            self.reached[report.run] = place + 1
+            if place < len(counted) and _row(counted[place])[:4] == _row(report)[:4]:
+                continue
+            rows += [*self._cut(report.run, place), _row(report)]
+            counted.append(report)
+        _write_said(self.runs, rows)
+        return len(rows)
+
+    def settle(self, batch: Batch) -> None:
+        """Take back what runs that have ended did not come to; of one that died without a word, nobody knows."""
+        if not self.counted and not len(self.recorded):
+            return
+        rows = []
+        for run, status in zip(batch.runs.tolist(), batch.status.tolist(), strict=True):
+            reached, died = self.reached.pop(run, None), status in (Status.CRASHED, Status.TIMEOUT)
+            kept = reached if died else batch.reported.get(run, 0)
+            rows += [] if kept is None else self._cut(run, kept)
+            if status == Status.DONE:
+                self.counted.pop(run, None)
+        _write_said(self.runs, rows)
+
+    def _cut(self, run: int, kept: int) -> list[_Row]:
+        """Take back all but the first rows of a run; the row that says so, if there is anything to take back."""
+        counted = self.of(run)
+        if len(counted) <= kept:
+            return []
+        del counted[kept:]
+        return [_taken_back(run, kept)]
 
 
 def _append(group: h5py.Group, columns: Mapping[str, tuple[Any, Sequence[Any]]]) -> None:

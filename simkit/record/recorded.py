@@ -20,7 +20,7 @@ from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, shown_path
 from simkit.record.additions import Additions
 from simkit.record.attachments import RecordedFile, blocks, read_commands, read_files
-from simkit.record.book import About
+from simkit.record.book import About, ShardBook
 from simkit.record.columns.layout import (
     BLOCK_BYTES,
     Rows,
@@ -37,6 +37,7 @@ from simkit.record.facts import (
     Sessions,
     as_text,
     read_checkpoints,
+    read_counted,
     read_fact,
     read_latest_texts,
     read_origin,
@@ -49,7 +50,7 @@ from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of, problem_of_choice
 from simkit.record.readings import Content, read_inputs
 from simkit.record.shards import Shards, ShardSessions, stretches_of
-from simkit.values.batch import Batch, Restored, Status
+from simkit.values.batch import Batch, Restored, RunReport, Status
 from simkit.values.columns import Column
 from simkit.values.decode import decode
 from simkit.values.instances import Find, loaded, revived
@@ -370,11 +371,14 @@ class Recorded:
             return self.shards.run_column(name, rows, dataset)
         return np.asarray(read_rows(dataset, rows) if isinstance(rows, np.ndarray) else dataset[rows])
 
+    def home(self, run: int) -> tuple[ShardBook, int] | None:
+        """The file that holds a run, and its number there; None while a shard is missing."""
+        return (self, run) if self.shards is None else self.shards.at(run)
+
     def texts(self, kind: str, run: int) -> list[str]:
         """The errors, logs or notes of a run, the newest last."""
-        if self.shards is not None:
-            return [] if (place := self.shards.at(run)) is None else place[0].texts(kind, place[1])
-        return read_texts(self.root["runs"], kind, run)
+        home = self.home(run)
+        return [] if home is None else read_texts(home[0].root["runs"], kind, home[1])
 
     def latest_texts(self, kind: str, runs: Index) -> dict[int, str]:
         """The newest error or log of each of these runs that has one."""
@@ -384,9 +388,13 @@ class Recorded:
 
     def note_names(self, run: int) -> list[str]:
         """Which results a run's notes are on; empty for the run itself."""
-        if self.shards is not None:
-            return [] if (place := self.shards.at(run)) is None else place[0].note_names(place[1])
-        return read_texts(self.root["runs"], "notes", run, "name")
+        home = self.home(run)
+        return [] if home is None else read_texts(home[0].root["runs"], "notes", home[1], "name")
+
+    def reports(self, run: int) -> list[RunReport]:
+        """What the last attempt of a run said of itself while it went on."""
+        home = self.home(run)
+        return [] if home is None else read_counted(home[0].root["runs"], home[1]).get(home[1], [])
 
     def attached(self, runs: Index | None = None) -> Iterator[RecordedFile]:
         """The files that runs attached, of these runs only if they are given."""
@@ -402,13 +410,8 @@ class Recorded:
 
     def commands(self, run: int) -> list[Command]:
         """The programs that a run has run, in order."""
-        if self.shards is not None:
-            return (
-                []
-                if (place := self.shards.at(run)) is None
-                else read_commands(place[0].root["runs"], place[1])
-            )
-        return read_commands(self.root["runs"], run)
+        home = self.home(run)
+        return [] if home is None else read_commands(home[0].root["runs"], home[1])
 
     def checkpoints(self) -> dict[int, Restored]:
         """What runs that are not done committed last."""

@@ -19,12 +19,12 @@ from simkit.record.attachments import FileTable, forget, write_commands
 from simkit.record.columns.layout import create_column, put, read_constant, read_rows
 from simkit.record.columns.write import write_constant
 from simkit.record.facts import (
+    ReportTable,
     amend_session,
     forget_checkpoints,
     numbers,
     write_checkpoint,
     write_notes,
-    write_reports,
     write_session,
     write_texts,
 )
@@ -167,6 +167,7 @@ class Writer:
         self.grow(n)
         self.files: FileTable | None = None  # once a run has attached any
         self.has_checkpoints = "checkpoint" in self.runs.group
+        self.said = ReportTable(self.runs.group)
         self.feeds = json.loads(self.root.attrs.get(FEEDS, "{}"))
         self.session_number = 1
         self.last = time.perf_counter()
@@ -309,6 +310,7 @@ class Writer:
         runs, again = self.runs.group, self.table.status[batch.runs] != Status.PENDING
         if again.any():
             forget(runs, batch.runs[again])
+        self.said.settle(batch)
         refused = self.table.put(batch)
         status = self.table.status[batch.runs]
         if self.has_checkpoints:
@@ -353,9 +355,7 @@ class Writer:
 
     def reports(self, reports: Sequence[RunReport]) -> None:
         """Record what runs reported and were answered; it counts with the next `commit`."""
-        if reports:
-            write_reports(self.root["runs"], reports)
-            self.waiting += 48 * len(reports)
+        self.waiting += 48 * self.said.add(reports)
 
     def _count_attempts(self, rows: Index) -> None:
         """Which try of each run this is; counted once a run is tried again."""

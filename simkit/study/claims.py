@@ -321,8 +321,8 @@ def part_of(batch: Batch, rows: Index, stretch: Stretch) -> Batch:
     runs = batch.runs[rows] - stretch.first
     mine = set(runs.tolist())
 
-    def texts(of: Mapping[int, str]) -> dict[int, str]:
-        return {run - stretch.first: text for run, text in of.items() if run - stretch.first in mine}
+    def by_run(of: Mapping[int, Any]) -> dict[int, Any]:
+        return {run - stretch.first: said for run, said in of.items() if run - stretch.first in mine}
 
     return attrs.evolve(
         batch,
@@ -334,8 +334,9 @@ def part_of(batch: Batch, rows: Index, stretch: Stretch) -> Batch:
         results={name: column.take(rows) for name, column in batch.results.items()},
         seeds=None if batch.seeds is None else batch.seeds[rows],
         worker=np.broadcast_to(batch.worker, len(batch.runs))[rows],
-        errors=texts(batch.errors),
-        logs=texts(batch.logs),
+        errors=by_run(batch.errors),
+        logs=by_run(batch.logs),
+        reported=by_run(batch.reported),
         notes=tuple(
             (run - stretch.first, name, text)
             for run, name, text in batch.notes

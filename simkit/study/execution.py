@@ -68,7 +68,7 @@ class Execution:
     listen
         Called with each report; answers it.
     reports
-        The answers to the reports of each run, by step, and by whether it was a question.
+        The answers to the reports of each run that is not done, by step, and by whether it was a question.
     """
 
     plan: Plan
@@ -219,8 +219,11 @@ class Execution:
         batch, self.gathered, self.gathered_bytes = gathered(self.gathered), [], 0
         put = writer.put(batch)
         writer.inputs(self.inputs.take(batch.readings))
-        if self.checkpoints.known:
-            self.checkpoints.forget(put.runs[put.status == Status.DONE].tolist())
+        if self.checkpoints.known or self.reports:
+            done = put.runs[put.status == Status.DONE].tolist()
+            self.checkpoints.forget(done)
+            for run in done:
+                self.reports.pop(run, None)
         self.progress.take(put, self.values)
         self.heard(put)
 
@@ -249,12 +252,13 @@ class Execution:
 
     def answered(self, report: RunReport) -> bool:
         """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
-        known = self.reports.setdefault(report.run, {})
-        if (key := (report.step, report.waits)) not in known:
+        known, key = self.reports.setdefault(report.run, {}), (report.step, report.waits)
+        if key in known:
+            report.stop = known[key]
+        else:
             self.listen(report)
-            self.said.append(report)
             known[key] = report.stop
-        report.stop = known[key]
+        self.said.append(report)
         return report.stop
 
     def job(self, fixed: Mapping[str, Constant]) -> Job:

@@ -433,7 +433,7 @@ class Past:
         self.order: Index = self._ordered(known, status)
         self.next = 0
         reports = read_reports(recorded.root["runs"])
-        self.reports = deque(report for report in reports if self.asked[report.run] >= 0)
+        self.reports = deque(one for one in reports if one.told >= 0 and self.asked[one.run] >= 0)
 
     def _ordered(self, known: Index, status: Array) -> Index:
         """The answers in the order in which they were given; those that were not, at the end."""

@@ -83,6 +83,8 @@ class Batch:
         What runs attached, each with its run number.
     commands
         The programs that runs have run, each with its run number.
+    reported
+        How many things a run had said of itself when it ended, by run number; others had said nothing.
     worker
         The number of the process, or one for each run; 0 is the owner.
     warnings
@@ -109,6 +111,7 @@ class Batch:
     notes: tuple[tuple[int, str, str], ...] = ()
     files: tuple[tuple[int, Attachment], ...] = ()
     commands: tuple[tuple[int, Command], ...] = ()
+    reported: Mapping[int, int] = attrs.field(factory=dict)
     worker: int | Array = 0
     again: tuple[int, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
@@ -181,8 +184,8 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
             for name in names
         }
 
-    def texts(each: Sequence[Mapping[int, str]]) -> dict[int, str]:
-        return {run: text for one in each if one for run, text in one.items()}
+    def by_run(each: Sequence[Mapping[int, Any]]) -> dict[int, Any]:
+        return {run: said for one in each if one for run, said in one.items()}
 
     def workers() -> Array:
         if len(runs) == len(batches):
@@ -201,8 +204,9 @@ def one_batch(batches: Sequence[Batch]) -> Batch:
         columns(each["parameters"]),
         columns(each["results"]),
         ordered(seeds) if len(seeds) == len(batches) else None,
-        texts(each["errors"]),
-        texts(each["logs"]),
+        by_run(each["errors"]),
+        by_run(each["logs"]),
+        reported=by_run(each["reported"]),
         worker=workers(),
         nbytes=sum(each["nbytes"]),
         **lists,
@@ -219,18 +223,22 @@ class RunReport:
         The step of the run that it has come to; of a question, the last one that it reported.
     value
         None for a question.
+    place
+        How many things the run had said before; those of an attempt that it goes on from are counted.
     stop
         The answer to a question; whoever is given one sets it before asking for more.
     asked, told
-        How many points a strategy had asked for, and how many answers it had been given, when it heard this.
+        How many points a strategy had asked for, and how many answers it had been given, when it heard this; -1 where
+        it did not.
     """
 
     run: int
     step: int
     value: float | None = None
+    place: int = 0
     stop: bool = False
-    asked: int = 0
-    told: int = 0
+    asked: int = -1
+    told: int = -1
 
     @property
     def waits(self) -> bool:
@@ -245,7 +253,8 @@ class Checkpoint:
     Attributes
     ----------
     state
-        One row: a dictionary of ``state`` as the user gave it and of the results ``added`` so far.
+        One row: a dictionary of ``state`` as the user gave it, of the results ``added`` so far, and of what the run
+        ``said`` of itself, if anything.
     rows
         The new rows of each series.
     first
@@ -298,14 +307,14 @@ class Restored:
 
     def values(
         self,
-    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], list[tuple[str, Any]]]:
-        """The user's state, the results added, the series and generators; instances of classes that are loaded."""
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], dict[str, Array], list[tuple[str, Any]]]:
+        """The user's state, the results added, series, what was said, generators; instances of loaded classes."""
         saved = revived(decode(self.state)[0], loaded)
         series = {
             name: [revived(row, loaded) for column in columns for row in decode(column)]
             for name, columns in self.series.items()
         }
-        return saved["state"], saved["added"], series, saved.get("streams", [])
+        return saved["state"], saved["added"], series, saved.get("said", {}), saved.get("streams", [])
 
 
 @attrs.frozen(eq=False)
