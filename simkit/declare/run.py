@@ -661,24 +661,6 @@ class Run:
         return self._more.notes
 
     @property
-    def reported(self) -> int:
-        """How many things were reported or asked so far.
-
-        Returns
-        -------
-        int
-            Each step counts once as a report, and once as a question whether the run shall stop.
-
-        Examples
-        --------
-        >>> run = simkit.Run()
-        >>> run.report(0.5, step=1)
-        >>> run.reported
-        1
-        """
-        return self._kept.place if self._kept else 0
-
-    @property
     def has_more(self) -> bool:
         """Whether there may be anything besides results that were added.
 

@@ -26,7 +26,7 @@ from simkit.declare.workplace import Saved
 from simkit.errors import Unstorable, is_ours, missing, shown_path
 from simkit.inject.generators import stream_of
 from simkit.inject.seeds import RANDOM_STATE
-from simkit.values.batch import Checkpoint, Restored, RunReport
+from simkit.values.batch import Checkpoint, Portion, Restored, RunReport
 from simkit.values.columns import Column
 from simkit.values.encode import encode, explain
 
@@ -94,6 +94,8 @@ class Vault:
     ----------
     generators
         By run number each run's ``rng``.
+    said
+        By run number how many things each run of a portion said of itself, those before its checkpoint counted.
     """
 
     def __init__(self, save: Save, streams: Streams) -> None:
@@ -102,15 +104,22 @@ class Vault:
         self.restorable: Mapping[int, Restored] = {}
         self.generators: Mapping[int, Any] = {}
         self.stops: Mapping[int, int] | None = None
+        self.said: dict[int, int] = {}
+
+    def begin(self, portion: Portion) -> None:
+        """Other runs are executed from now on."""
+        self.restorable, self.stops, self.said = portion.restorable, portion.stops, {}
 
     def report(self, run: int, step: int, value: float, place: int) -> None:
         """Tell how a run gets on, unless that is known."""
         if self.stops is None:
+            self.said[run] = place + 1
             self.hand_over(RunReport(run, step, value, place))
 
     def should_stop(self, run: int, step: int, place: int) -> bool:
         """Whether a run shall stop: as it was decided before, or as the owner says."""
         if self.stops is None:
+            self.said[run] = place + 1
             return self.hand_over(RunReport(run, step, place=place))
         return run in self.stops and step >= self.stops[run]
 
@@ -140,6 +149,8 @@ class Vault:
         if run in self.generators and _RNG in kept:
             stream_of(_RNG, self.generators[run]).resume(kept.pop(_RNG))
         self.streams.resume(kept)
+        if said:
+            self.said[run] = len(said["steps"]) + len(said["asked"])
         return state, added, series, said
 
 

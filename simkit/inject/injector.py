@@ -218,7 +218,7 @@ class Injector:
     def executed(self, portion: Portion, beat: Beat, log: Log | None) -> Batch:
         """Execute these runs from where everything is now."""
         if self.vault is not None:
-            self.vault.restorable, self.vault.stops = portion.restorable, portion.stops
+            self.vault.begin(portion)
         runs, n = portion.runs, len(portion.runs)
         columns, seeds, handles = self.inputs(runs, portion.points)
         out = Outcomes(
@@ -252,8 +252,8 @@ class Injector:
         self.watch = None if out.executed else self.watch
         results = compressed(results) if self.plan.compress else results
         return Batch(
-            runs, out.status, out.started, out.seconds, parameters, results, seeds,
-            out.errors, output.texts if output else {}, warnings=tuple(self.warned), **said(out.handles, out.runs),
+            runs, out.status, out.started, out.seconds, parameters, results, seeds, out.errors,
+            output.texts if output else {}, warnings=tuple(self.warned), **said(out.handles, out.runs, self.vault),
         )  # fmt: skip
 
     @property

@@ -14,6 +14,7 @@ from simkit.declare.reflection import is_a, shown
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN
 from simkit.errors import Unstorable
+from simkit.inject.contact import Vault
 from simkit.values.batch import Status
 from simkit.values.columns import Column
 from simkit.values.encode import encode, encode_cells, encode_table, explain, is_plain, storable_part
@@ -335,12 +336,12 @@ def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         return as_columns([{ONE: value} for value in out.results], out.fail)
 
 
-def said(handles: list[Run] | None, runs: list[int]) -> dict[str, Any]:
+def said(handles: list[Run] | None, runs: list[int], vault: Vault | None) -> dict[str, Any]:
     """What the runs said through `Run`, besides results."""
     numbered = [(run, handle) for run, handle in zip(runs, handles or (), strict=False) if handle.has_more]
     return {
         "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
         "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
         "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
-        "reported": {run: handle.reported for run, handle in numbered if handle.reported},
+        "reported": {} if vault is None else vault.said,
     }
