@@ -523,6 +523,36 @@ def generated(x):
 """
 
 
+COMPILED = """
+from brian2 import NeuronGroup, ms, prefs, run, set_device
+from simkit import experiment, product
+
+prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]  # it is compiled far longer than it runs
+
+@experiment
+@product(x=range(2))
+def compiled(x):
+    set_device("cpp_standalone")
+    cells = NeuronGroup(3, "dv/dt = -v / (10*ms) + 0.1*xi/ms**0.5 : 1", method="euler")
+    cells.v = "rand()"
+    run(0.3 * ms)
+    return cells.v[:]
+"""
+
+
+def test_a_compiled_device_draws_each_runs_own_numbers_and_the_same_again(project):
+    """Two runs side by side, each with a folder of its own; then one of them is compiled once more."""
+    pytest.importorskip("brian2", reason="it is about Brian2")
+    project.file("sim_compiled.py", COMPILED)
+    project.ok("-n", "2", "--seed", "5")
+    with project.open("compiled-001") as traj:
+        first, second = traj["result"]
+        assert not set(first) & set(second)
+        assert len(set(first)) == 3
+    assert not (project.path / "output").exists()
+    project.ok("verify", "results/compiled-001.h5", "--runs", "1")
+
+
 def test_the_program_of_a_device_that_a_run_sets_has_that_runs_seed(project):
     """What is generated tells it: to compile two of them takes a minute."""
     pytest.importorskip("brian2", reason="it is about Brian2")
