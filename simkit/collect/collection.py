@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,7 @@ from simkit.collect.signatures import Level, every_field, imported, kind_of, lev
 from simkit.collect.sources import sources
 from simkit.collect.surroundings import suspicion
 from simkit.collect.targets import Selector, Target, files
-from simkit.declare.forms import times
+from simkit.declare.forms import atoms, times
 from simkit.declare.space import Space, explore, outline
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import (
@@ -275,7 +276,7 @@ def resolve(
     declared = _declared(candidate.tag)
     space = settings.reshape(declared, lambda name: kind_of(name, candidate.function, inside))
 
-    experiments = _visible(candidate, settings.rootdir, declared.feeds)
+    experiments = _visible(candidate, settings.rootdir, _fed(declared))
 
     def over(points: Space, *, asks: bool) -> Plan:
         dropped = {*declared.names} - {*points.names}
@@ -360,6 +361,18 @@ def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, i
 
 def _declared(tag: Tag) -> Space:
     return Space(times(tag.spaces)) if tag.spaces else explore()
+
+
+def _fed(declared: Space) -> set[str]:
+    """The arguments that are runs of others at each declared point, as far as their files are there to tell.
+
+    A file that is missing is said where its points are asked for: the command may have put others in their place.
+    """
+    names = set()
+    for atom in atoms(declared.form):
+        with suppress(SimkitError):
+            names |= {feed.argument for feed in atom.feeds}
+    return names
 
 
 def _nothing(settings: Settings, candidates: Sequence[Candidate], hints: Sequence[str]) -> NothingToRun:

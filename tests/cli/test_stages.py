@@ -220,6 +220,24 @@ def test_a_source_that_is_gone_or_was_changed_is_said_by_verify(networks):
     assert "build was made from run 0 of results/build-001.h5, where something else stands now" in result.err
 
 
+@pytest.mark.parametrize("points", [["--explore", "size=1,2"], ["--sample", "2", "size=0:1"]])
+@pytest.mark.parametrize("source", ['"results/gone-001.h5"', '"results/gone-001.h5", by="kind"'])
+def test_a_source_that_is_gone_is_not_needed_where_others_take_the_place_of_its_points(
+    project, points, source
+):
+    text = f"from simkit import each, experiment\n@experiment\n@each({source})\ndef f(size, kind='a'): return size\n"
+    project.file("sim_f.py", text)
+    result = project.simkit("-n", "0")
+    assert result.code == 4
+    assert "sim_f.py:3: each('results/gone-001.h5'" in result.err
+    assert "2 done" in project.ok("-n", "0", *points).out
+    result = project.simkit(
+        "-n", "0", "--product", "kind=a,b"
+    )  # points that are added leave those of the source
+    assert result.code == 4
+    assert "there is no file results/gone-001.h5" in result.err
+
+
 def test_a_circle_names_the_files(project):
     project.file("sim_a.py", 'from simkit import each, experiment\n@experiment\n@each("b")\ndef a(b): pass\n')
     project.file("sim_b.py", 'from simkit import each, experiment\n@experiment\n@each("a")\ndef b(a): pass\n')

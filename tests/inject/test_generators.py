@@ -504,6 +504,24 @@ def test_another_source_of_bits_may_take_the_place_of_a_generators():
         np.random.set_bit_generator(before)
 
 
+def test_another_source_may_have_the_same_numbers_and_one_that_the_gaussian_method_keeps():
+    before = np.random.get_bit_generator()
+    stream = next(stream for stream in global_streams() if stream.name == "numpy.random")
+    try:
+        np.random.set_bit_generator(np.random.MT19937(5))
+        np.random.normal(size=2)  # the method makes two numbers at once
+        state = stream.state()
+        np.random.set_bit_generator(np.random.MT19937(5))
+        np.random.normal()
+        assert stream.has_left(state)
+        stream.restore(state)
+        drawn = np.random.normal()
+        np.random.set_bit_generator(np.random.MT19937(5))
+        assert np.random.normal(size=3)[2] == drawn
+    finally:
+        np.random.set_bit_generator(before)
+
+
 STANDALONE = """
 import re
 from pathlib import Path

@@ -211,11 +211,11 @@ class Pool:
         SimkitError
             When a worker cannot start.
         """
-        feed, is_fed = Feed(agenda), False
+        feed = Feed(agenda)
         while True:
             if stop():
                 self.halt()
-            elif not is_fed:
+            else:
                 self._replace(feed)
                 self._feed(feed)
             if not any(worker.flight for worker in self.workers.values()) and (
@@ -223,7 +223,6 @@ class Pool:
             ):
                 return
             ready = self.ears.ready(tick)
-            fed = 0  # messages after which nobody has less to do than there is
             for connection in ready:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
@@ -232,13 +231,11 @@ class Pool:
                     try:
                         if is_small(batch) and not stop():
                             self._feed(feed)  # the worker needn't wait until this is recorded
-                            fed += 1
                     finally:
                         yield settled  # before an error of the agenda, such as a strategy's
                 elif batch is not None:
                     yield batch
                     worker.answer(batch)
-            is_fed = 0 < len(ready) == fed
             self._stop_slow()
             if not ready:
                 yield None
