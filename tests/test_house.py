@@ -53,6 +53,7 @@ LATER = (  # came with features after the house was counted
     ),
     *(
         "values/alone",
+        "record/columns/rows",
         "values/pictures",
         "values/codecs/figures",
         "values/codecs/networkx",

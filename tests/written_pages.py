@@ -78,7 +78,10 @@ class Page:
             (programs / name).chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-        self.environment = {**inherited, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1"}
+        self.environment = {
+            **inherited, "PATH": path, "COLUMNS": "80", "MPLBACKEND": "agg", "NO_COLOR": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # hypothesis's is compiled anew each time, as nothing is kept
+        }  # fmt: skip
         self.names: dict[str, object] = {"__name__": "__main__"}
         self.sessions = 0
 

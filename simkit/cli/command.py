@@ -221,6 +221,9 @@ def check_options(options: argparse.Namespace) -> None:
 
 def check_names_once(options: argparse.Namespace) -> None:
     """Refuse two options that give one name different values: the last would win, without a word."""
+    if options.explore and options.sample:
+        msg = "--explore and --sample both replace the space: give one of them, and --product to multiply it"
+        raise SimkitError(msg)
     number, *sampled = options.sample or [""]
     again = next((text for text in sampled if text.isdigit()), None)
     if again is not None:
@@ -233,8 +236,7 @@ def check_names_once(options: argparse.Namespace) -> None:
             name = assignment(text, f"--{option}")[0]
             first, said = given.setdefault(name, (option, text))
             replaces = option == "product" and first in ("explore", "sample")
-            is_said_elsewhere = (first, option) == ("explore", "sample")  # whatever their names
-            if said is not text and not replaces and not is_said_elsewhere:
+            if said is not text and not replaces:
                 msg = f"--{first} {said} and --{option} {text} both give {name}: leave one of them out"
                 raise SimkitError(msg)
             given[name] = option, text
@@ -339,9 +341,6 @@ def reshaping(
     products: Sequence[str], explored: Sequence[str], sampled: Sequence[str], repeat: int | None
 ) -> Reshape:
     """What ``--explore`` or ``--sample``, ``--product`` and ``--repeat`` make of a declared space, in this order."""
-    if explored and sampled:
-        msg = "--explore and --sample both replace the space: give one of them, and --product to multiply it"
-        raise SimkitError(msg)
     if repeat is not None and repeat < 1:
         msg = f"--repeat {repeat}: give a whole number of at least 1"
         raise SimkitError(msg)

@@ -16,7 +16,7 @@ import numpy as np
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Index
 from simkit.inject.provide import Constant
-from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.columns.rows import TEXT, append, create_flat
 from simkit.record.columns.write import annotate, write_constant, write_single
 from simkit.record.facts import amend_session, clean, session_groups, write_notes
 from simkit.record.format import ADDED, AFTER, home, names_in, place

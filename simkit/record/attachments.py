@@ -20,7 +20,7 @@ from simkit.declare.attachment import BLOCK, Attachment
 from simkit.declare.external import Command
 from simkit.declare.forms import Array, Index
 from simkit.errors import Damaged
-from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.columns.rows import TEXT, append, create_flat
 from simkit.record.inspection import Texts
 
 FILES, COMMANDS = "files", "commands"

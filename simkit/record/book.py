@@ -11,7 +11,7 @@ import h5py
 
 from simkit.declare.forms import Array, Index
 from simkit.record.additions import Additions
-from simkit.record.columns.layout import Rows
+from simkit.record.columns.rows import Rows
 from simkit.record.facts import Origin
 from simkit.values.batch import Batch, Restored
 from simkit.values.columns import Column

@@ -14,7 +14,7 @@ import numpy as np
 from simkit.declare.forms import ASKED, MARKS, TOLD, Index
 from simkit.errors import check_replaceable, shown_path
 from simkit.record.attachments import FILES, copy_files, forget
-from simkit.record.columns.layout import BLOCK_BYTES, append, create_column, is_text, put, read_rows
+from simkit.record.columns.rows import BLOCK_BYTES, append, create_column, is_text, put, read_rows
 from simkit.record.facts import session_groups, take_back_reports
 from simkit.record.file.store import Store
 from simkit.record.format import AFTER, MERGED, PART_OF, SHARDS, description, home, place

@@ -17,7 +17,7 @@ from simkit.declare.forms import Index
 from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.attachments import FILES, lost_files
 from simkit.record.catalogue import experiments
-from simkit.record.columns.layout import read_rows
+from simkit.record.columns.rows import read_rows
 from simkit.record.file.locks import written_name
 from simkit.record.file.store import viewed
 from simkit.record.recorded import Recorded

@@ -17,7 +17,8 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
-from simkit.record.columns.layout import TEXT, append, create_flat, read, read_rows
+from simkit.record.columns.layout import read
+from simkit.record.columns.rows import TEXT, append, create_flat, read_rows
 from simkit.record.columns.write import Sink
 from simkit.record.format import MERGED
 from simkit.record.inspection import Texts, check_amount

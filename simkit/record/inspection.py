@@ -74,20 +74,28 @@ def check_links(file: h5py.File, path: Path) -> None:
         raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
 
 
-def dataset_at(file: h5py.File, place: str, path: Path) -> h5py.h5d.DatasetID | None:
+def group_at(file: h5py.h5f.FileID, name: bytes) -> h5py.h5g.GroupID | None:
+    """A group that is not a link's; else None."""
+    return h5py.h5g.open(file, name) if _is_own(file, name) else None
+
+
+def dataset_at(group: h5py.h5g.GroupID, place: bytes, path: Path) -> h5py.h5d.DatasetID | None:
     """A dataset that is not a link's, and whose data are here, without a look at the rest of the file; else None."""
-    steps = place.encode().split(b"/")
-    for k in range(len(steps)):
-        try:
-            link = file.id.links.get_info(b"/".join(steps[: k + 1]))
-        except (KeyError, RuntimeError):  # there is none
-            return None
-        if link.type != h5py.h5l.TYPE_HARD:
-            return None
-    here = h5py.h5o.open(file.id, place.encode())
+    steps = place.split(b"/")
+    if not all(_is_own(group, b"/".join(steps[: k + 1])) for k in range(len(steps))):
+        return None
+    here = h5py.h5o.open(group, place)
     if not isinstance(here, h5py.h5d.DatasetID) or here.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
         return None
     return None if _problem(here, steps[-1], path, max(MOST_ROWS, _PLAIN * path.stat().st_size)) else here
+
+
+def _is_own(group: h5py.h5g.GroupID, name: bytes) -> bool:
+    """Whether there is something of this name that lies here, and is no link to it."""
+    try:
+        return bool(group.links.get_info(name).type == h5py.h5l.TYPE_HARD)
+    except (KeyError, RuntimeError):  # there is none
+        return False
 
 
 def problem_of(group: h5py.Group, path: Path) -> str:

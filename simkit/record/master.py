@@ -13,7 +13,7 @@ import numpy as np
 
 from simkit.errors import SimkitError
 from simkit.record.columns.datasets import layout_group
-from simkit.record.columns.layout import is_text
+from simkit.record.columns.rows import is_text
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import Store, open_for_reading
 from simkit.record.format import MASK, SHARDS, description, home, names_in

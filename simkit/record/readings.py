@@ -19,7 +19,7 @@ import numpy as np
 
 from simkit.collect.listener import NO_FILE, FileState, OpenedFile, is_pattern, state_of
 from simkit.errors import SimkitError
-from simkit.record.columns.layout import TEXT, append, create_flat
+from simkit.record.columns.rows import TEXT, append, create_flat
 from simkit.record.facts import runs_digest
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER

@@ -21,17 +21,8 @@ from simkit.errors import SimkitError, shown_path
 from simkit.record.additions import Additions
 from simkit.record.attachments import RecordedFile, blocks, read_commands, read_files
 from simkit.record.book import About, ShardBook
-from simkit.record.columns.layout import (
-    BLOCK_BYTES,
-    Rows,
-    is_scalar,
-    is_value,
-    kind,
-    mean_bytes,
-    read,
-    read_constant,
-    read_rows,
-)
+from simkit.record.columns.layout import is_scalar, is_value, kind, mean_bytes, read, read_constant
+from simkit.record.columns.rows import BLOCK_BYTES, Rows, read_rows
 from simkit.record.facts import (
     Origin,
     Sessions,

@@ -16,7 +16,7 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import Damaged, StorageFailed, shown_path
 from simkit.record.attachments import FILES, copy_files
 from simkit.record.catalogue import experiments
-from simkit.record.columns.layout import create_column, put, read_rows
+from simkit.record.columns.rows import create_column, put, read_rows
 from simkit.record.copy import copy_columns, copy_entries, describe_groups
 from simkit.record.damage import UNREADABLE, Damage
 from simkit.record.file.log import log_path

@@ -7,9 +7,7 @@ HDF5 tools look through the master's virtual datasets; simkit reads the files th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,11 +19,10 @@ from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError, shown_path
 from simkit.record.attachments import RecordedFile, read_files
 from simkit.record.book import ShardBook
-from simkit.record.columns.layout import Rows
+from simkit.record.columns.rows import Rows, read_plain
 from simkit.record.file.store import open_with_bytes
-from simkit.record.file.view import LoggedView
 from simkit.record.format import FIRST, MASK, SHARDS
-from simkit.record.inspection import dataset_at
+from simkit.record.inspection import dataset_at, group_at
 from simkit.values.batch import Restored, Status
 from simkit.values.columns import Column, Leaf, united
 
@@ -354,8 +351,8 @@ def gather(shards: Shards, rows: slice, columns: Sequence[h5py.Dataset]) -> list
         Of the master: their types, and what unwritten rows read as.
     """
     start, stop, _ = rows.indices(len(shards))
-    arrays = [np.full((max(0, stop - start), *c.shape[1:]), c.fillvalue, c.dtype.str) for c in columns]
-    name, kinds = columns[0].name.split("/")[1], [(c.name[1:], *_kind(c.id)) for c in columns]
+    arrays = [np.empty((max(0, stop - start), *c.shape[1:]), c.dtype.str) for c in columns]
+    likes = [_Like.of(column) for column in columns]
     for k in range(shards.position(start), len(shards.stretches)):
         stretch = shards.stretches[k]
         first, end = max(start, stretch.first), min(stop, stretch.stop)
@@ -363,88 +360,63 @@ def gather(shards: Shards, rows: slice, columns: Sequence[h5py.Dataset]) -> list
             break
         path = shards.path(stretch)
         check_place(path)
-        if not is_there(path):
-            continue
         parts = [array[first - start : end - start] for array in arrays]
+        if not is_there(path):
+            for column, part in zip(columns, parts, strict=True):
+                part[...] = column.fillvalue
+            continue
         try:
-            file, view = open_with_bytes(path, links=True)
-            with file:
-                place = _OpenShard(file, view, path, first - stretch.first)
-                is_ours = (
-                    _attribute(h5py.h5o.open(file.id, name.encode()), FIRST.encode(), np.int64)
-                    == stretch.first
-                )
-                if not (is_ours and all(map(_fill, repeat(place), kinds, parts))):
-                    return None
+            if not _is_read(path, (stretch.first, first), likes, parts):
+                return None
         except (SimkitError, OSError, KeyError, RuntimeError):
             return None  # who opens it as a whole says what is wrong
     return arrays
 
 
 @attrs.frozen
-class _OpenShard:
-    """One file of a set, its bytes, and the row in it from which on it is read."""
+class _Like:
+    """What a column of the master is, and so of each file."""
 
-    file: h5py.File
-    view: LoggedView
-    path: Path
-    first: int
+    group: bytes  # of the trajectory
+    name: bytes  # below it
+    type: h5py.h5t.TypeID
+    shape: tuple[int, ...]
+    codec: str | None
+
+    @classmethod
+    def of(cls, column: h5py.Dataset) -> _Like:
+        group, _, name = column.name[1:].encode().partition(b"/")
+        codec = _attribute(column.id, b"codec", object)
+        return cls(group, name, column.id.get_type(), column.shape[1:], codec)
+
+    def found(self, group: h5py.h5g.GroupID, path: Path, stop: int) -> h5py.h5d.DatasetID | None:
+        """The column in a file, if it is like this with so many rows, none of which is absent."""
+        dataset = dataset_at(group, self.name, path)
+        if dataset is None or dataset.shape[1:] != self.shape or dataset.shape[0] < stop:
+            return None
+        is_like = dataset.get_type() == self.type and _attribute(dataset, b"codec", object) == self.codec
+        return dataset if is_like and not group.links.exists(self.name + MASK.encode()) else None
 
 
-def _fill(place: _OpenShard, kind: tuple[Any, ...], array: Array) -> bool:
-    """Read a column's rows of one file into an array; whether they are what they are in the master."""
-    name, first = kind[0], place.first
-    dataset = dataset_at(place.file, name, place.path)
-    if dataset is None or (name, *_kind(dataset)) != kind or dataset.shape[0] < first + len(array):
-        return False
-    if f"{name}{MASK}".encode() in place.file.id:
-        return False
-    if not _is_copied(dataset, place.view, first, array):
-        space = dataset.get_space()
-        space.select_hyperslab((first, *(0,) * (array.ndim - 1)), array.shape)
-        dataset.read(h5py.h5s.create_simple(array.shape), space, array, mtype=dataset.get_type())
-    return True
+def _is_read(path: Path, begins: tuple[int, int], likes: Sequence[_Like], arrays: Sequence[Array]) -> bool:
+    """Fill arrays with rows of a file; whether its columns are what they are in the master.
 
-
-def _is_copied(dataset: h5py.h5d.DatasetID, view: LoggedView, first: int, array: Array) -> bool:
-    """Whether rows could be copied as they lie in the file, neighbouring chunks at once.
-
-    HDF5 reads each chunk by itself, which takes several times as long. Where it has to do anything else, it does all.
+    Parameters
+    ----------
+    begins
+        The runs of the file's first row and of the arrays'.
     """
-    plan, end = dataset.get_create_plist(), view.seek(0, os.SEEK_END)
-    if (
-        plan.get_layout() != h5py.h5d.CHUNKED
-        or plan.get_nfilters()
-        or plan.get_chunk()[1:] != array.shape[1:]
-    ):
-        return False
-    if dataset.dtype != array.dtype or h5py.h5i.get_file_id(dataset).get_create_plist().get_userblock():
-        return False
-    row, rows, last = array[:1].nbytes, plan.get_chunk()[0], first + len(array)
-    chunks: list[tuple[int, int]] = []
-    dataset.chunk_iter(lambda about: chunks.append((about.chunk_offset[0], about.byte_offset)))
-    pieces: list[tuple[int, int, int]] = []  # the first row, the one behind the last, and where they lie
-    for begin, address in sorted(chunks):
-        start, stop = max(begin, first), min(begin + rows, last)
-        if start >= stop:
-            continue
-        at = address + (start - begin) * row
-        if pieces and at == pieces[-1][2] + (start - pieces[-1][0]) * row:
-            start, _, at = pieces.pop()
-        pieces.append((start, stop, at))
-    if sum(stop - start for start, stop, _ in pieces) < len(array):  # some were never written
-        return False
-    if any(at + (stop - start) * row > end for start, stop, at in pieces):
-        return False
-    octets = array.view(np.uint8).reshape(-1).data
-    for start, stop, at in pieces:
-        view.seek(at)
-        view.readinto(octets[(start - first) * row : (stop - first) * row])
+    file, octets = open_with_bytes(path, links=True)
+    with file:
+        group, row = group_at(file.id, likes[0].group), begins[1] - begins[0]
+        if group is None or _attribute(group, FIRST.encode(), np.int64) != begins[0] or file.userblock_size:
+            return False
+        for like, array in zip(likes, arrays, strict=True):
+            dataset = like.found(group, path, row + len(array))
+            if dataset is None:
+                return False
+            read_plain(dataset, octets, row, array)
     return True
-
-
-def _kind(dataset: h5py.h5d.DatasetID) -> tuple[Any, ...]:
-    return dataset.dtype.str, dataset.shape[1:], _attribute(dataset, b"codec", object)
 
 
 def _attribute(thing: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, dtype: Any) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 
 from simkit.declare.annotations import Note
 from simkit.declare.forms import Array, Index
-from simkit.record.columns.layout import BLOCK_BYTES, put, read_constant
+from simkit.record.columns.layout import read_constant
+from simkit.record.columns.rows import BLOCK_BYTES, put
 from simkit.record.columns.write import Sink, annotate
 from simkit.record.format import AFTER, description, home, is_column, names_in, place
 from simkit.values.batch import Batch, Status

@@ -16,7 +16,8 @@ from simkit.declare.forms import MARKS, Index
 from simkit.errors import SimkitError
 from simkit.inject.provide import Constant
 from simkit.record.attachments import FileTable, forget, write_commands
-from simkit.record.columns.layout import create_column, put, read_constant, read_rows
+from simkit.record.columns.layout import read_constant
+from simkit.record.columns.rows import create_column, put, read_rows
 from simkit.record.columns.write import write_constant
 from simkit.record.facts import (
     ReportTable,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from simkit.declare.annotations import Note
-from simkit.record.columns.layout import create_column, read
+from simkit.record.columns.layout import read
+from simkit.record.columns.rows import create_column
 from simkit.record.columns.write import write_constant
 from simkit.record.table import Table
 from simkit.values.batch import Batch, Status

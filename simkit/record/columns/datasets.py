@@ -12,12 +12,11 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Array, Index
-from simkit.record.columns.layout import (
-    SKIP_FILTERS,
+from simkit.record.columns.layout import SKIP_FILTERS, is_chunk_each
+from simkit.record.columns.rows import (
     append,
     create_column,
     create_flat,
-    is_chunk_each,
     is_text,
     put,
     read_rows,

@@ -16,7 +16,7 @@ from simkit.declare.annotations import Note
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.columns.datasets import Held, LeafHeld, created, found
-from simkit.record.columns.layout import create_column, put, stored_dtype, to_stored
+from simkit.record.columns.rows import create_column, put, stored_dtype, to_stored
 from simkit.record.format import AFTER, MASK, description, home, place
 from simkit.values.columns import Column, Leaf, Node, Ragged, Record, whole_column
 from simkit.values.decode import decode, taken_apart

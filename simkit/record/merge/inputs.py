@@ -17,7 +17,7 @@ import numpy as np
 from simkit.declare.forms import Array
 from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import experiments
-from simkit.record.columns.layout import is_text, read_rows
+from simkit.record.columns.rows import is_text, read_rows
 from simkit.record.file.locks import WriterLock
 from simkit.record.file.store import open_for_reading
 from simkit.record.format import AFTER, FIRST, PART_OF, SHARDS

@@ -15,7 +15,7 @@ import numpy as np
 from simkit.declare.forms import Array, Index
 from simkit.errors import SimkitError
 from simkit.record.catalogue import experiments
-from simkit.record.columns.layout import create_column, put
+from simkit.record.columns.rows import create_column, put
 from simkit.record.copy import add_sessions, copy_checkpoints, copy_columns, copy_facts
 from simkit.record.facts import add_origins, forget_checkpoints, read_origins, session_groups
 from simkit.record.format import AFTER, DECLARED, MERGED, names_in, place

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import attrs
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +17,6 @@ from kinds import KINDS, NAMES, SEEDED, back, is_there, nth
 from kinds.generated import frames, indices, series, structured
 from written import Written
 
-from simkit.record.columns.layout import create_column, put
 from simkit.values.decode import ABSENT, as_array, decode
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -318,28 +316,3 @@ def test_every_kind_can_be_a_state_from_which_a_run_goes_on(shared):
         assert kind in SEEDED or identical(value, nth(kind, 1)), kind
     for kind, name in NAMES.items():
         assert kind in SEEDED or identical(back([getattr(run, f"early_{name}")])[0], nth(kind, 2)), kind
-
-
-@pytest.mark.parametrize("kind", ["f8", "i2", "c16", "?", "status", "text", ">i4"])
-@given(rows=st.sets(st.integers(0, 40_000), max_size=12), shape=st.sampled_from([(), (3,)]))
-@settings(max_examples=25)
-def test_rows_with_any_gaps_are_put_where_they_belong(kind, rows, shape):
-    types = {"status": h5py.enum_dtype({"pending": 0, "done": 1}, "u1"), "text": h5py.string_dtype()}
-    numbers = np.array(sorted(rows), np.int64)
-    with h5py.File("rows.h5", "w", driver="core", backing_store=False) as file:
-        column = create_column(
-            file, "column", 40_001, types[kind] if kind in types else np.dtype(kind), shape
-        )
-        before = column[:]
-        values = np.arange(len(numbers) * int(np.prod(shape))).reshape(-1, *shape) % 2
-        values = (
-            values.astype("u1" if kind == "status" else kind)
-            if kind != "text"
-            else values.astype(str).astype(object)
-        )
-        put(column, numbers, values)
-        after = column.asstr()[:] if kind == "text" else column[:]
-    assert (after[numbers] == values).all()
-    others = np.setdiff1d(np.arange(40_001), numbers)
-    assert after.dtype == (object if kind == "text" else before.dtype)
-    assert np.array_equal(before[others], after[others], equal_nan=kind in ("f8", "c16")) or kind == "text"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import simkit
 from simkit.errors import Damaged, SimkitError
-from simkit.record.columns.layout import Inflated, read_rows
+from simkit.record.columns.rows import Inflated, read_rows
 from simkit.record.inspection import is_inflated_here
 
 SHAPES = [

@@ -1,0 +1,82 @@
+"""Rows of one dataset: written with any gaps, read as they lie in the file."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simkit.record.columns.rows import create_column, put, read_plain
+from simkit.record.file.store import open_with_bytes
+
+
+@pytest.mark.parametrize("kind", ["f8", "i2", "c16", "?", "status", "text", ">i4"])
+@given(rows=st.sets(st.integers(0, 40_000), max_size=12), shape=st.sampled_from([(), (3,)]))
+@settings(max_examples=25)
+def test_rows_with_any_gaps_are_put_where_they_belong(kind, rows, shape):
+    types = {"status": h5py.enum_dtype({"pending": 0, "done": 1}, "u1"), "text": h5py.string_dtype()}
+    numbers = np.array(sorted(rows), np.int64)
+    with h5py.File("rows.h5", "w", driver="core", backing_store=False) as file:
+        column = create_column(
+            file, "column", 40_001, types[kind] if kind in types else np.dtype(kind), shape
+        )
+        before = column[:]
+        values = np.arange(len(numbers) * int(np.prod(shape))).reshape(-1, *shape) % 2
+        values = (
+            values.astype("u1" if kind == "status" else kind)
+            if kind != "text"
+            else values.astype(str).astype(object)
+        )
+        put(column, numbers, values)
+        after = column.asstr()[:] if kind == "text" else column[:]
+    assert (after[numbers] == values).all()
+    others = np.setdiff1d(np.arange(40_001), numbers)
+    assert after.dtype == (object if kind == "text" else before.dtype)
+    assert np.array_equal(before[others], after[others], equal_nan=kind in ("f8", "c16")) or kind == "text"
+
+
+def filled(path, dtype, tail, chunk, order):
+    """A file with a dataset whose chunks are written in this order, and another's between each two of them."""
+    with h5py.File(path, "w") as file:
+        one, other = (
+            file.create_dataset(name, (40, *tail), dtype, chunks=(chunk, *tail), fillvalue=7)
+            for name in ("one", "other")
+        )
+        values = np.arange(one.size).reshape(one.shape).astype(dtype)
+        for number, is_between in order:
+            dataset = other if is_between else one
+            if number * chunk < len(one):
+                dataset[number * chunk : (number + 1) * chunk] = values[number * chunk : (number + 1) * chunk]
+        return one[:]
+
+
+@given(
+    st.sampled_from(["f8", ">f8", "i2", "?", "c16"]), st.sampled_from([(), (3,), (2, 2)]), st.sampled_from([3, 8]),
+    st.lists(st.tuples(st.integers(0, 13), st.booleans()), max_size=30), st.integers(0, 40), st.integers(0, 40),
+)  # fmt: skip
+def test_numbers_are_read_however_their_chunks_lie(tmp_path_factory, dtype, tail, chunk, order, one, other):
+    first, stop = sorted((one, other))
+    path = tmp_path_factory.mktemp("rows") / "rows.h5"
+    wanted = filled(path, dtype, tail, chunk, order)[first:stop]
+    file, octets = open_with_bytes(path)
+    with file:
+        array = np.empty((stop - first, *tail), dtype)
+        read_plain(file["one"].id, octets, first, array)
+    np.testing.assert_array_equal(array, wanted)
+
+
+def test_what_lies_where_a_chunk_is_missing_is_not_read(tmp_path):
+    """Three chunks end to end in the file, the middle one of which is another dataset's."""
+    wanted = filled(
+        tmp_path / "rows.h5", "f8", (), 8, [(0, False), (1, True), (2, False), (3, False), (4, False)]
+    )
+    file, octets = open_with_bytes(tmp_path / "rows.h5")
+    with file:
+        places = [file["one"].id.get_chunk_info(number).byte_offset for number in range(2)]
+        assert places[1] - places[0] == 2 * 8 * 8
+        array = np.empty(40)
+        read_plain(file["one"].id, octets, 0, array)
+    assert (array[8:16] == 7).all()
+    np.testing.assert_array_equal(array, wanted)
