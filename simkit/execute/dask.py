@@ -7,6 +7,7 @@ runs in the process that holds the trajectory, and a script needs no guard for `
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -213,7 +214,25 @@ def serve() -> None:
         facts = {"address": cluster.scheduler_address, "dashboard": cluster.dashboard_link}
         print(json.dumps(facts), file=line, flush=True)
         sys.stdin.read()
+        _say_nothing()
+        if wanted["kind"] == "dask":
+            _hush(cluster)
         cluster.close()
+
+
+def _hush(cluster: Any) -> None:
+    """Let workers of this machine go without a word: some find that their scheduler does not listen any more."""
+    from distributed.protocol.pickle import dumps
+
+    message = {"op": "run", "function": dumps(_say_nothing)}
+    try:
+        cluster.sync(cluster.scheduler.broadcast, msg=message, on_error="ignore", callback_timeout=5)
+    except Exception:  # noqa: BLE001 - they don't answer: then they say what they say
+        pass
+
+
+def _say_nothing() -> None:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
 
 
 def _cluster(wanted: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import re
+import sqlite3
 import sys
 import warnings
 
@@ -149,6 +150,21 @@ MADE = {
     "a step of values in time": "from brian2 import TimedArray, ms\ndef f(k):\n    T = TimedArray([3, 5], dt=(6 - k) * ms)\n    def g(x):\n        return {'r': int(x * T(1.5 * ms))}\n    return g\n",
     "a dimension of values in time": "from brian2 import TimedArray, ms, mV\ndef f(k):\n    T = TimedArray([1.0] * (mV if k == 5 else ms), dt=1 * ms)\n    def g(x):\n        return {'r': x * (5 if T.dim is mV.dim else 3)}\n    return g\n",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def closed_databases(monkeypatch):
+    """From CPython 3.13 on a connection that is left open is warned of, in whatever test comes next."""
+    opened, connect = [], sqlite3.connect
+
+    def connected(*given, **named):
+        opened.append(connect(*given, **named))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    yield
+    for connection in opened:
+        connection.close()
 
 
 @pytest.mark.parametrize("kind", MADE)
