@@ -7,6 +7,7 @@ whole batch is looked at, and done again with care if something in it has moved.
 
 from __future__ import annotations
 
+import enum
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,22 @@ from simkit.inject.generators import Stream, global_streams, load_libraries, str
 _SHARE = 30  # runs that take so many times as long as the care for one are always cared for
 _FIRST = 64  # runs of a process that are always cared for
 _PAUSE = 50  # looks among short runs are so many times as rare as they are long
+
+
+class Company(enum.Enum):
+    """Who else executes something in this process."""
+
+    ANYBODY = enum.auto()  # between batches
+    RUNS = enum.auto()  # none but the runs of this plan: then everything stays as it was after a batch
+    NOBODY = enum.auto()  # it ends after one run, with all that this has changed
+
+
+class Trace(enum.Enum):
+    """What of the runs since the last `Baseline.note` may still be there."""
+
+    UNKNOWN = enum.auto()  # nobody has looked since the last one
+    GENERATORS = enum.auto()  # these may be elsewhere; what surrounds runs is as before
+    NOTHING = enum.auto()
 
 
 class Present:
@@ -62,14 +79,12 @@ class Baseline:
         Whether the runs of the last batch took so long that both cost nothing beside them, and are done.
     has_checkpoints
         Whether runs may ask where their generators are.
-    is_for_one
-        Whether this process ends after one run, with all that this has changed.
-    is_alone
-        Whether this process executes nothing but these runs: then everything stays as it was after a batch.
-    is_clean
-        Whether nothing was executed since everything was seen to be as before the batch.
-    is_noted
-        Whether nothing had to be put back since that was noted: what is put back may be like it, not the same.
+    company
+        Who else executes something in this process.
+    trace
+        What of the runs may still be there.
+    is_same
+        Whether nothing had to be put back since it was noted: what is put back may be like it, not the same.
     left
         What a batch of runs without care was found to have left.
     """
@@ -87,10 +102,9 @@ class Baseline:
         self.present = Present()
         self.before: tuple[list[Any], dict[str, Any]] = ([], {})
         self.words: list[Array] = []
-        self.is_as_before = False  # nothing was changed since `note`
         self.position = -1  # of the last run that was seeded
         self.has_checkpoints = False
-        self.is_for_one = self.is_alone = self.is_clean = self.is_noted = False
+        self.company, self.trace, self.is_same = Company.ANYBODY, Trace.UNKNOWN, False
         self.seeded: list[Any] = []  # the states that it began from
         self.cost = self.spent = 0.0  # seconds of the care for a run, and of what comes before it
         self.is_random = bool(plan.streams or plan.generators)
@@ -110,16 +124,16 @@ class Baseline:
     def note(self) -> None:
         """Note how everything is before a batch."""
         begun = time.perf_counter()
-        self.is_as_before = False
         streams, self.streams = self.streams, [*global_streams(), *self.own]
         those = self.present.now()
-        is_same = len(those) == len(self.before[1]) and len(streams) == len(self.streams)
-        if self.is_for_one or (self.is_alone and self.is_clean and self.is_noted and is_same):
+        is_known = len(those) == len(self.before[1]) and len(streams) == len(self.streams)
+        is_same = self.company is Company.RUNS and self.trace is Trace.NOTHING and self.is_same and is_known
+        if is_same or self.company is Company.NOBODY:
             return
         around = surroundings.look(those)
         self.pause = _PAUSE * (time.perf_counter() - begun)
         self.before = [stream.state() for stream in self.streams], around
-        self.cost, self.is_noted = 2 * (time.perf_counter() - begun), True
+        self.cost, self.is_same = 2 * (time.perf_counter() - begun), True
 
     def around(self) -> tuple[list[surroundings.Surrounding], dict[str, Any]]:
         """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
@@ -127,7 +141,7 @@ class Baseline:
 
     def give(self, words: Callable[[str], Array] | None) -> None:
         """Take what tells the words of a generator in each of a batch's runs; none of them has been seeded."""
-        self.position, self.seeded, self.is_clean = -1, [], False
+        self.position, self.seeded, self.trace = -1, [], Trace.UNKNOWN
         self.words = [] if words is None else [words(stream.name) for stream in self.streams]
 
     def begin(self, position: int) -> None:
@@ -135,7 +149,7 @@ class Baseline:
         begun = time.perf_counter()
         for stream, words in zip(self.streams, self.words, strict=False):
             stream.seed(words[position])
-        self.position, self.is_clean = position, False
+        self.position, self.trace = position, Trace.UNKNOWN
         is_asked = self.words and (self.has_checkpoints or position + 1 == len(self.words[0]))
         self.seeded = [stream.state() for stream in self.streams] if is_asked else []
         self.spent = time.perf_counter() - begun
@@ -164,21 +178,28 @@ class Baseline:
     @property
     def is_young(self) -> bool:
         """Whether these are the first runs of the process: what one of them leaves others may, too."""
-        return self.cared < _FIRST and not self.is_for_one
+        return self.cared < _FIRST and self.company is not Company.NOBODY
+
+    @property
+    def cleans(self) -> bool:
+        """Whether what a run has changed is put back after it."""
+        is_worth_it = self.cleans_each or self.is_slow or self.is_young
+        return is_worth_it and self.company is not Company.NOBODY
 
     def end(self) -> None:
         """Put back what a run has changed."""
-        if (self.cleans_each or self.is_slow or self.is_young) and not self.is_for_one:
+        if self.cleans:
             begun = time.perf_counter()
             moved = surroundings.put_back(*self.around())
-            self.cleans_each, self.is_noted = self.cleans_each or bool(moved), self.is_noted and not moved
+            self.cleans_each, self.is_same = self.cleans_each or bool(moved), self.is_same and not moved
             self.cared += 1
-            self.is_clean = not OWN.by_type  # a codec of the user's own is executed, too
+            # A codec of the user's own is executed, too.
+            self.trace = Trace.UNKNOWN if OWN.by_type else Trace.GENERATORS
             self.cost = min(self.cost, self.spent + time.perf_counter() - begun)
 
     def has_left(self, now: float) -> bool:
         """Whether runs without care have left something behind, if it is time to look."""
-        if now < self.due or self.cleans_each or self.is_slow or self.is_young or self.is_for_one:
+        if now < self.due or self.cleans or self.company is Company.NOBODY:
             return False
         self.due = now + self.pause
         return bool(surroundings.changed(*self.around()))
@@ -200,29 +221,30 @@ class Baseline:
 
     def has_moved(self) -> bool:
         """Whether runs without care drew from a generator, or left something behind; then each gets it from now on."""
-        if self.is_for_one or (self.is_clean and self.words):
+        if self.company is Company.NOBODY or (self.trace is Trace.GENERATORS and self.words):
             return False
         states = zip(self.streams, self.before[0], strict=True)
         drew = not self.words and any(stream.has_left(state) for stream, state in states)
         self.left = left = surroundings.changed(*self.around())
         self.seeds_each, self.cleans_each = self.seeds_each or drew, self.cleans_each or bool(left)
         self.is_random = self.is_random or drew
-        self.is_as_before = not (self.words or drew or left)
+        if not (self.words or drew or left):
+            self.trace = Trace.NOTHING
         return drew or bool(left)
 
     def restore(self) -> None:
         """Let everything be as it was before the batch."""
         if brian2() is not None:
             device_hook().folder = device_hook().seed = None
-        if self.is_for_one:
+        if self.company is Company.NOBODY or self.trace is Trace.NOTHING:
             return
-        if not (self.is_as_before or self.is_clean):
+        if self.trace is Trace.UNKNOWN:
             moved = surroundings.put_back(*self.around())
-            self.is_noted = self.is_noted and not moved
-        for stream, state in zip(self.streams, () if self.is_as_before else self.before[0], strict=False):
+            self.is_same = self.is_same and not moved
+        for stream, state in zip(self.streams, self.before[0], strict=False):
             if stream.has_left(state):
                 stream.restore(state)
-        self.is_clean = True
+        self.trace = Trace.NOTHING
 
     def judge(self, seconds: Array) -> None:
         """Care for each run of the next batch where most runs take so long that it does not count."""

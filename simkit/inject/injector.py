@@ -20,7 +20,7 @@ from simkit.declare.forms import TRIAL, Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.declare.workplace import Keepers
-from simkit.inject.baseline import Baseline
+from simkit.inject.baseline import Baseline, Company
 from simkit.inject.contact import BEGAN, ENOUGH, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
 from simkit.inject.desk import Desk
 from simkit.inject.lineage import Lineage
@@ -125,7 +125,7 @@ class Injector:
 
     def stand_alone(self, *, is_first: bool) -> None:
         """The process ends after one run: nothing is put back, and the first of all is watched."""
-        self.baseline.is_for_one, self.watch = True, self.watch if is_first else None
+        self.baseline.company, self.watch = Company.NOBODY, self.watch if is_first else None
 
     def prepare(self) -> None:
         """Make the fixtures that the runs share; a failing one fails every run, not the worker."""

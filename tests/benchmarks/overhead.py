@@ -116,7 +116,7 @@ def alone(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
     """The same runs of an experiment, each as a batch of its own in a worker, and cared for as runs of 20 ms are."""
     plan, _ = plan_of(function, product(x=[float(i) for i in range(runs)], y=[1.0]), {})
     injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
-    injector.baseline.is_alone = True
+    injector.baseline.company = simkit.inject.baseline.Company.RUNS
     portions = [Portion(np.array([run]), plan.space.at(np.array([run]))) for run in range(runs)]
     injector.batch(portions[0], local_beat())
 

@@ -22,7 +22,7 @@ from simkit.collect.collection import plan_of
 from simkit.collect.surroundings import Surrounding, Suspicion, kept
 from simkit.execute.agenda import Worklist
 from simkit.execute.engine import Here
-from simkit.inject.baseline import Baseline, Present
+from simkit.inject.baseline import Baseline, Company, Present
 from simkit.inject.contact import local_beat
 from simkit.testing.engines import executed, job_of
 from simkit.values.batch import Portion
@@ -293,7 +293,7 @@ def executed_here(function, *, is_shown=True, is_alone=False, parts=(range(200),
     space, job = study_of(function, is_shown)
     with kept():
         engine = Here(job)
-        engine.injector.baseline.is_alone = is_alone
+        engine.injector.baseline.company = Company.RUNS if is_alone else Company.ANYBODY
         batches = [batch for part in parts for batch in executed(engine, Worklist(part, space.at))]
         engine.close()
     values = [bool(value) for batch in batches for value in decode(batch.results["result"])]
@@ -383,7 +383,7 @@ def test_each_batch_of_one_run_is_looked_at_once_in_a_worker(monkeypatch, is_alo
     monkeypatch.setattr(surroundings, "_ALL", (one,))
     space, job = study_of(asks, True)
     injector = job.injector()
-    injector.baseline.is_alone = is_alone
+    injector.baseline.company = Company.RUNS if is_alone else Company.ANYBODY
     portions = [Portion(np.array([run]), space.at(np.array([run]))) for run in range(21)]
     injector.batch(portions[0], local_beat())
     counted.clear()

@@ -29,6 +29,7 @@ from simkit.declare.reflection import formatted
 from simkit.execute.job import Declared, Source
 from simkit.execute.processes.groups import ignore_signals, lead_group
 from simkit.execute.resources import limit_memory, limit_threads, lower_priority, see
+from simkit.inject.baseline import Company
 from simkit.inject.contact import LOGGED, Beat, open_beats, raised_by
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
@@ -317,7 +318,7 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
         job, declared = source()
         inbox = Inbox(Receiver(sender.connection, declared, copies=True), sender)
         injector = job.injector(save=inbox.save, aside=seat.aside)
-        injector.baseline.is_alone = True
+        injector.baseline.company = Company.RUNS
         if job.plan.isolate:
             injector.stand_alone(is_first=seat.number == 1)
         limit_memory(job.plan.limits.memory)
