@@ -256,7 +256,7 @@ class Runs(Sequence[Names]):
     if not TYPE_CHECKING:  # a type checker shall go on to complain
 
         def __getattr__(self, name: str) -> Any:
-            is_known = name[0] != "_" and name in self.selection.names
+            is_known = name[0] != "_" and name in self.selection
             hint = f": a column is traj[{name!r}], a run's value traj.runs[3].{name}" if is_known else ""
             msg = f"'Runs' object has no attribute {name!r}{hint}"
             raise AttributeError(msg)

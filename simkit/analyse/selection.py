@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -52,7 +52,7 @@ class Unknown(KeyError):
         return str(self.args[0])
 
 
-def holder_of(name: str, names: Collection[str]) -> str:
+def holder_of(name: str, names: Container[str]) -> str:
     """The recorded name that a name is, or lies in: ``table`` for ``table.x``; empty if there is none."""
     while name and name not in names:
         name = name.rpartition(".")[0]
@@ -190,12 +190,14 @@ class Selection:
 
     def holder(self, name: str) -> str:
         """The recorded name; ``d.a`` may be the key ``a`` of a recorded dictionary ``d``, or a table's column."""
-        return holder_of(name, self.names) or self.known(name)
+        return holder_of(name, self) or self.known(name)
 
     def about(self, name: str) -> About:
         """What is known of a name, or of a group of names."""
+        if name in self:
+            return self.recorded.about(name)
         group = next((known for known in self.names if known.startswith(f"{name}.")), None)
-        if group is None or name in self:
+        if group is None:
             return self.recorded.about(self.known(name))
         section = self.recorded.section_of(group) or ""
         comment = self.recorded.group_comment(section, name)
@@ -257,7 +259,7 @@ class Selection:
 
     def is_column(self, name: str) -> bool:
         """Whether ``traj[name]`` is a column of these runs: also a part of what is recorded."""
-        holder = holder_of(name, self.names)
+        holder = holder_of(name, self)
         if name in self.run_names or not holder or self.recorded.section_of(holder) == "summary":
             return name in self.run_names
         try:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -162,6 +163,20 @@ def _is_unused(path: Path) -> bool:
         return path.stat().st_size == 0
     except OSError:
         return False
+
+
+def node_id_of(slot: Slot) -> str:
+    """Whose runs a place holds, which costs little when it is asked again; empty where only opening it tells."""
+    try:
+        return _node_ids(slot.path, version_of(slot.path)).get(slot.group, "")
+    except (SimkitError, OSError, KeyError):
+        return ""
+
+
+@lru_cache(maxsize=_MOST)
+def _node_ids(path: Path, version: str) -> dict[str, str]:
+    with open_for_reading(path) as file:
+        return {key: str(file[key].attrs["node_id"]) for key in file if "simkit_format" in file[key].attrs}
 
 
 def opened(slot: Slot) -> Recorded | None:

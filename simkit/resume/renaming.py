@@ -16,7 +16,7 @@ from simkit.collect.config import Settings
 from simkit.collect.plan import Plan
 from simkit.collect.syntax import bare, parsed
 from simkit.errors import shown_path
-from simkit.record.catalogue import Slot, newest_of_each, opened
+from simkit.record.catalogue import Slot, newest_of_each, node_id_of, opened
 from simkit.record.format import RENAMED
 from simkit.record.recorded import Recorded
 
@@ -95,7 +95,8 @@ def newest_recognised(
 ) -> tuple[Slot, Renaming] | None:
     """The trajectory of an experiment that is gone, and whose code is that of this one."""
     for slot in newest_of_each(settings.results, settings.output):
-        recorded = opened(slot)
+        node_id = node_id_of(slot)
+        recorded = None if node_id and not _is_gone(node_id, plan) else opened(slot)
         if recorded is None:
             continue
         with closing(recorded):
