@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import simkit
-from simkit import explore, product
+from simkit import product
 from simkit.cli.main import main
 
 Work = Callable[[], Any]
@@ -140,10 +140,6 @@ def experiments(n: int) -> Work:
     return command("--quiet")
 
 
-def runs(n: int) -> Work:
-    return study(lambda x: x, explore(x=range(50 * n)))
-
-
 def checkpoints(n: int) -> Work:
     def f(x: int, run: Any) -> int:
         for i in range(n):
@@ -163,7 +159,7 @@ KINDS = {
     **dict.fromkeys([results, read_results], 100),
     **dict.fromkeys([axes, failures, files, providers], 20),
     **dict.fromkeys([variants, sessions, checkpoints, experiments], 10),
-    **dict.fromkeys([notes, remarks, runs], 50),
+    **dict.fromkeys([notes, remarks], 50),
     shards: 5,
 }
 
