@@ -7,6 +7,7 @@ import secrets
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ from simkit.errors import NothingToRun, ProviderFailed, SimkitError, SourceNotRe
 from simkit.execute.launched import is_by_scoop, launched_by_scoop, launcher
 from simkit.inform.terminal import Report
 from simkit.record.catalogue import Slot, experiments
+from simkit.record.damage import alterations
 from simkit.record.recorded import Recorded
 
 if TYPE_CHECKING:
@@ -255,9 +257,8 @@ def recorded_ids(path: Path) -> set[str]:
     """The experiments that a file holds runs of."""
     ids = set()
     for name in experiments(path):
-        recorded = Recorded.open(path, name)
-        ids.add(str(recorded.attributes["node_id"]))
-        recorded.close()
+        with alterations([path]), closing(Recorded.open(path, name)) as recorded:
+            ids.add(str(recorded.attributes["node_id"]))
     return ids
 
 

@@ -331,3 +331,15 @@ def test_what_another_program_changed_is_told_as_that(recorded, tmp_path, monkey
         if code == 4 and "another program has changed it" in err:
             assert f"{BAD}: another program" in err
             assert "take the file as it was before" in err
+
+
+def test_a_study_that_shall_go_on_in_such_a_file_tells_it_too(recorded, tmp_path, monkeypatch, capsys):
+    shutil.copy(recorded / "whole.h5", tmp_path / BAD)
+    shutil.copy(recorded / "sim_f.py", tmp_path)
+    with h5py.File(tmp_path / BAD, "r+") as file:
+        ALTERED["no node id"](file)
+    monkeypatch.chdir(tmp_path)
+    assert main(["-n", "0", "--co", "--into", BAD]) == 4
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert f"{BAD}: another program has changed it" in err
