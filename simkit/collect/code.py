@@ -205,7 +205,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str], valued: Collectio
         Those whose defaults are parameters, which are compared by their values.
     """
     words = [f"{key} is new" for key in now if key not in before]
-    words += [f"{key} is gone" for key in before if key not in now]
+    words += [f"{key} is not used any more" for key in before if key not in now]
     both = (key for key in now if key in before and before[key] != now[key])
     return sorted(
         words

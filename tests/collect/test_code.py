@@ -145,7 +145,7 @@ def test_new_and_removed_pieces_are_told(code):
         "class Model", "def RIGHT_OF(x):\n    return x\n\nclass Model"
     )
     assert changes(code(), code(sim=sim)) == [
-        "sim_a.py::LEFT is gone",
+        "sim_a.py::LEFT is not used any more",
         "sim_a.py::RIGHT_OF is new",
         "sim_a.py::f changed",
     ]

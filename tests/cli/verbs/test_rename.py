@@ -167,7 +167,7 @@ MOVED = {
             "sim_a.py": "from model import helper\n"
             + SOURCE.replace("def helper(a):\n    return a * 2\n", ""),
         },
-        "model.py::helper is new; sim_a.py::helper is gone",
+        "model.py::helper is new; sim_a.py::helper is not used any more",
         "--into results/f-001.h5",
     ),
     "an argument, while another one goes": (
@@ -242,7 +242,7 @@ def test_a_renamed_package_is_told_and_other_code_in_it_as_well(project, line, c
     project.file(module, LIBRARY)
     project.file("sim_a.py", source.replace("pkg", then))
     out = project.ok("-n", "0").out
-    assert f"{module}::helper is new; pkg/model.py::helper is gone" in out
+    assert f"{module}::helper is new; pkg/model.py::helper is not used any more" in out
     assert "keep its done runs and go on:  simkit --into results/f-001.h5" in out
     assert "nothing to do" in project.ok("-n", "0").out
     project.file(module, LIBRARY.replace("2", "3"))
