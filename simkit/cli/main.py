@@ -224,7 +224,7 @@ def _raised(error: BaseException) -> int:
     from simkit.inject.contact import raised_by
 
     words = raised_by(error)
-    if not words and not isinstance(error, Exception):
+    if not words and not issubclass(type(error), Exception):
         raise error
     if not words:
         return _bug(error)
@@ -239,8 +239,10 @@ def _interrupted() -> int:
 
 def _is_by_interrupt(error: BaseException | None) -> bool:
     """Whether it is what Ctrl-C left half done that failed, as the end of an interrupted call of another library."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
+    from simkit.declare.reflection import is_a, reason_of
+
+    while error is not None and not is_a(error, KeyboardInterrupt):
+        error = reason_of(error)
     return error is not None
 
 

@@ -243,7 +243,7 @@ def _execute(path: Path, rootdir: Path) -> ModuleType:
         raise
     except BaseException as error:
         sys.modules.pop(name, None)
-        if isinstance(error, KeyboardInterrupt):
+        if is_a(error, KeyboardInterrupt):
             raise
         raise SimkitError(f"{shown_path(path)}: cannot be imported\n{_users_part(error)}") from None
     return module
@@ -385,7 +385,7 @@ def _hooked(plugin: Any, where: str, hook: str) -> list[Any]:
         manager.check_pending()
         return list(getattr(manager.hook, hook)())
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
+        if is_a(error, KeyboardInterrupt):
             raise
         msg = f"{where}: {hook}: {told(error)}"
         raise SimkitError(msg) from error

@@ -10,11 +10,16 @@ import dataclasses
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import FunctionType, MemberDescriptorType, ModuleType, TracebackType
 from typing import Any, TypeGuard, TypeVar, overload
 
 import attrs
 
+from simkit.errors import is_ours
+
+_OF_ERRORS = {
+    name: BaseException.__dict__[name].__get__ for name in ("__traceback__", "__cause__", "__context__")
+}
 _OF_CLASSES = {
     name: type.__dict__[name].__get__ for name in ("__dict__", "__mro__", "__module__", "__qualname__")
 }
@@ -143,13 +148,26 @@ def told(error: BaseException) -> str:
     return answered(lambda: f"{kind}: {error}", kind)
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Where an error was raised; its class may answer to that name with anything."""
+    return _OF_ERRORS["__traceback__"](error)  # type: ignore[no-any-return]
+
+
+def reason_of(error: BaseException) -> BaseException | None:
+    """The error that one was raised for, or while which it was."""
+    cause: BaseException | None = _OF_ERRORS["__cause__"](error)
+    return _OF_ERRORS["__context__"](error) if cause is None else cause
+
+
 def formatted(error: BaseException, report: Callable[[], str]) -> str:
     """A report of an error, or its class and frames where what it holds raises when it is shown."""
     if text := answered(report, ""):
         return text
-    frames = "".join(traceback.format_tb(error.__traceback__))
+    frames = traceback.extract_tb(traceback_of(error))
+    theirs = [frame for frame in frames if not is_ours(frame.filename)]
+    shown_frames = "".join(traceback.format_list(theirs or frames))
     last = f"{qualname_of(type(error))}: what it says of itself can't be shown"
-    return f"Traceback (most recent call last):\n{frames}{last}"
+    return f"Traceback (most recent call last):\n{shown_frames}{last}"
 
 
 def answered(question: Callable[[], T], otherwise: T) -> T:

@@ -22,7 +22,7 @@ from simkit.execute.processes.worker import packed
 from simkit.execute.resources import Gpus
 from simkit.execute.tasks import Assignment, Reply, Task, parted, versions_of
 from simkit.execute.transports import Outcome, Transport
-from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status, Teardown
 
 TASK = PortionSize(0.25, 250_000, 16 << 20)  # some engines need 6 ms of the owner for each
 _TICK = 0.1
@@ -104,8 +104,10 @@ class Futures:
         alive, under_way = self.transport.alive(), sum(f.portion is not None for f in self.flights.values())
         return alive, min(alive, under_way)
 
-    def run(self, agenda: Agenda, stop: Callable[[], bool]) -> Iterator[Batch | Checkpoint | None]:
-        """Batches and checkpoints as they come, in any order; None when nothing came for a while.
+    def run(
+        self, agenda: Agenda, stop: Callable[[], bool]
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        """Batches, checkpoints and reports as they come, in any order; None when nothing came for a while.
 
         Raises
         ------
@@ -173,7 +175,9 @@ class Futures:
 
     # What comes back
 
-    def _heard(self, flight: Flight, outcome: Outcome, feed: Feed) -> Iterator[Batch | Checkpoint]:
+    def _heard(
+        self, flight: Flight, outcome: Outcome, feed: Feed
+    ) -> Iterator[Batch | Checkpoint | RunReport]:
         if isinstance(outcome, BaseException):
             self._check_able(outcome)
             self._renew(flight, outcome)
@@ -192,6 +196,7 @@ class Futures:
             flight.is_unknown = True
             self._send(flight)
             return
+        yield from reply.reports
         yield from reply.checkpoints
         if flight.portion is not None:
             yield from self._batches(flight.portion, reply, feed)

@@ -32,7 +32,7 @@ from simkit.execute.job import Source
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.nursery import signal_name
 from simkit.execute.resources import Gpus
-from simkit.values.batch import Checkpoint, Teardown
+from simkit.values.batch import Checkpoint, RunReport, Teardown
 
 _FOREIGN = (
     "OMPI_",
@@ -126,6 +126,8 @@ class Reply:
         How long they took.
     checkpoints
         Of runs that are not done, where they could not be handed over at once.
+    reports
+        What runs said of themselves, for the record: nobody could answer.
     remarks
         What went wrong beside the runs.
     teardown
@@ -140,6 +142,7 @@ class Reply:
     batches: tuple[tuple[Any, ...], ...] = ()
     seconds: float = 0.0
     checkpoints: tuple[Checkpoint, ...] = ()
+    reports: tuple[RunReport, ...] = ()
     remarks: tuple[str, ...] = ()
     teardown: Teardown = Teardown()
 

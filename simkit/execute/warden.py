@@ -28,7 +28,7 @@ from simkit.execute.processes.worker import LARGE, unpacked
 from simkit.execute.resources import devices_of
 from simkit.execute.tasks import Assignment, Reply, Task, elsewhere, joined, versions_of
 from simkit.inject.leftovers import SHARED, prefix
-from simkit.values.batch import Batch, Checkpoint, Portion, Status, Teardown, one_batch
+from simkit.values.batch import Batch, Checkpoint, Portion, RunReport, Status, Teardown, one_batch
 
 PATIENCE = 1.0  # seconds after which a task is answered although some of its runs are left
 _IDLE = 300.0  # seconds without a task after which what the runs share is torn down
@@ -184,6 +184,7 @@ class Post:
     def executed(self, portion: Portion, assignment: Assignment, pool: Pool) -> Reply:
         """Execute runs, until there are none or it has taken long enough."""
         mailbox, withheld = assignment.mailbox, Withheld()
+        reports: list[RunReport] = []
         if mailbox.is_halted():
             return Reply(self.name)
         agenda = Share(portion, assignment.workers)
@@ -193,6 +194,9 @@ class Post:
             if isinstance(batch, Checkpoint):
                 if not mailbox.hand_over(batch, lookout.is_idle):
                     withheld.take(batch)
+            elif isinstance(batch, RunReport):
+                batch.is_late = True
+                reports.append(batch)
             elif isinstance(batch, Batch):
                 haul.take(batch)
                 lookout.begin(batch)
@@ -208,6 +212,7 @@ class Post:
             batches=haul.whole(),
             seconds=haul.seconds,
             checkpoints=checkpoints,
+            reports=tuple(reports),
             remarks=remarks,
         )
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from simkit.collect.graph import is_project_file
-from simkit.declare.reflection import answered, formatted
+from simkit.declare.reflection import answered, formatted, traceback_of
 from simkit.declare.workplace import Saved
 from simkit.errors import Unstorable, is_ours, missing, shown_path
 from simkit.inject.generators import stream_of
@@ -181,7 +181,7 @@ def _user_traceback(error: BaseException) -> str:
 
 def raised_by(error: BaseException) -> str:
     """Which object of the user's raised this while simkit looked at it, in words; nothing if it is simkit's own."""
-    frames = [(trace.tb_frame.f_code, trace.tb_lineno) for trace in _traces(error.__traceback__)]
+    frames = [(trace.tb_frame.f_code, trace.tb_lineno) for trace in _traces(traceback_of(error))]
     last = max((i for i, (code, _) in enumerate(frames) if is_ours(code.co_filename)), default=-1)
     told = formatted(error, lambda: traceback.format_exception_only(error)[-1]).strip().rpartition("\n")[2]
     if last >= 0 and type(error) is ReferenceError:

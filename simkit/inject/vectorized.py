@@ -14,6 +14,7 @@ import numpy as np
 from simkit.collect.fields import fields_depend, group_fields, is_group, is_parameter, is_parameter_class
 from simkit.collect.plan import Node, Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
+from simkit.declare.reflection import is_a
 from simkit.declare.run import ManyRuns
 from simkit.declare.snapshot import held, unchanged
 from simkit.errors import NotForEach, Unstorable, location
@@ -190,7 +191,7 @@ class VectorInjector(Injector):
         except BaseException as error:  # noqa: BLE001 - one bad run costs one run
             if self.is_signal(error, beat):
                 return None
-            if len(rows) > 1 and not isinstance(error, NotForEach):
+            if len(rows) > 1 and not is_a(error, NotForEach):
                 self.baseline.end()
                 return rows
             rows, columns = self.fail_all(rows, error, together, beat), {}

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Index
+from simkit.declare.reflection import is_a
 from simkit.errors import Damaged, SimkitError, shown_path
 from simkit.record.attachments import FILES, lost_files
 from simkit.record.catalogue import experiments
@@ -78,7 +79,7 @@ def alterations(paths: Iterable[Path]) -> Iterator[None]:
     except SimkitError:
         raise
     except Exception as error:
-        altered = [] if isinstance(error, OSError) and error.errno else [*filter(is_altered, paths)]
+        altered = [] if is_a(error, OSError) and error.errno else [*filter(is_altered, paths)]
         if not altered:
             raise
         what = " ".join(str(error).split()) or type(error).__name__

@@ -24,7 +24,7 @@ from simkit.declare.reflection import shown
 from simkit.declare.space import outline
 from simkit.errors import NothingToRun, SimkitError, Unstorable, shown_path
 from simkit.record.catalogue import Slot, discard, existing, following, is_empty, opened
-from simkit.record.damage import damage_of, listing
+from simkit.record.damage import alterations, damage_of, listing
 from simkit.record.format import PART_OF, STREAM
 from simkit.record.readings import differences, in_words
 from simkit.record.recorded import Recorded
@@ -262,19 +262,20 @@ def matched_slot(plan: Plan, settings: Settings) -> Match:
     nearest: tuple[Slot, Mismatch, float] | None = None
     slots = existing(settings.results, plan.name, settings.output)
     for slot in () if settings.fresh else slots:
-        recorded = opened(slot)
-        if recorded is None or recorded.attributes["node_id"] != plan.node_id:
-            if recorded is not None:
-                recorded.close()
-            continue
-        found = _of_form(recorded, settings) or difference(fitted(plan, recorded), recorded, settings.seed)
-        if not found:
-            return Match(recorded, slot)
-        with closing(recorded):
-            if recorded.shards is None and is_empty(recorded):
-                empty = empty or slot
-            if nearest is None or found.distance < nearest[1].distance:
-                nearest = (slot, found, _seconds(recorded))
+        with alterations([slot.path]):
+            recorded = opened(slot)
+            if recorded is None or recorded.attributes["node_id"] != plan.node_id:
+                if recorded is not None:
+                    recorded.close()
+                continue
+            found = _difference(plan, recorded, settings)
+            if not found:
+                return Match(recorded, slot)
+            with closing(recorded):
+                if recorded.shards is None and is_empty(recorded):
+                    empty = empty or slot
+                if nearest is None or found.distance < nearest[1].distance:
+                    nearest = (slot, found, _seconds(recorded))
     is_asked_for = settings.only_failed or settings.on_change == "into"
     if nearest is not None and nearest[1].is_bridgeable and is_asked_for:
         return Match(nearest[0].open(), *nearest[:2])
@@ -294,8 +295,7 @@ def decide(plan: Plan, settings: Settings) -> Continuation:
         return _into(plan, settings, settings.into)
     match = matched_slot(plan, settings)
     if match.recorded is not None and match.slot is not None:
-        with closing(match.recorded) as recorded:
-            return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
+        return _continued(plan, match.slot, match.recorded, settings, match.mismatch)
     differing = match.nearest
     if differing is not None and differing[0] == match.empty:
         differing = None  # nothing is set aside
@@ -355,7 +355,8 @@ def named_match(plan: Plan, settings: Settings, path: Path) -> Match:
     """The trajectory that ``--into`` names."""
     slot = next((s for s in existing(path.parent, plan.name, path)), None)
     recorded = Recorded.open(path) if slot is None else slot.open()
-    found = _of_form(recorded, settings) or difference(fitted(plan, recorded), recorded, settings.seed)
+    with alterations([path]):
+        found = _difference(plan, recorded, settings)
     if not found.is_bridgeable:
         recorded.close()
         msg = f"--into {shown_path(path)}: these are other runs: {'; '.join(found.words)}"
@@ -367,8 +368,11 @@ def _into(plan: Plan, settings: Settings, path: Path) -> Continuation:
     match = named_match(plan, settings, path)
     assert match.recorded is not None
     assert match.slot is not None
-    with closing(match.recorded) as recorded:
-        return _continued(fitted(plan, recorded), match.slot, recorded, settings, match.mismatch)
+    return _continued(plan, match.slot, match.recorded, settings, match.mismatch)
+
+
+def _difference(plan: Plan, recorded: Recorded, settings: Settings) -> Mismatch:
+    return _of_form(recorded, settings) or difference(fitted(plan, recorded), recorded, settings.seed)
 
 
 def _seconds(recorded: Recorded) -> float:
@@ -414,9 +418,16 @@ def _ways(slot: Slot, settings: Settings) -> tuple[str, str]:
 def _continued(
     plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
 ) -> Continuation:
+    with alterations([slot.path]), closing(recorded):
+        return _going_on(fitted(plan, recorded), slot, recorded, settings, found)
+
+
+def _going_on(
+    plan: Plan, slot: Slot, recorded: Recorded, settings: Settings, found: Mismatch
+) -> Continuation:
     if damage := "" if settings.replay else mended(slot, settings):
         with closing(slot.open()) as whole:
-            return attrs.evolve(_continued(plan, slot, whole, settings, found), damage=damage)
+            return attrs.evolve(_going_on(plan, slot, whole, settings, found), damage=damage)
     if recorded.shards is not None:
         points, known = (
             points_of_set(plan, recorded, settings, found.constants),

@@ -11,6 +11,7 @@ from simkit.collect.collection import Item
 from simkit.collect.config import Settings
 from simkit.collect.targets import selected
 from simkit.record.catalogue import Slot
+from simkit.record.damage import alterations
 from simkit.resume.continuing import fitted, matched_slot, named_match
 from simkit.resume.points import continued_points, failed_only, fresh_points, restricted
 from simkit.values.batch import Status
@@ -58,7 +59,7 @@ def outlook(item: Item, settings: Settings) -> Outlook:
     nearest, mismatch = (None, match.mismatch) if match.nearest is None else match.nearest[:2]
     points, status = fresh_points(plan.space), np.empty(0, "u1")
     if match.recorded is not None:
-        with closing(match.recorded) as recorded:
+        with alterations([match.recorded.path]), closing(match.recorded) as recorded:
             points = continued_points(fitted(plan, recorded), recorded)
             status = np.asarray(recorded.run_column("status"))
     elif settings.only_failed:

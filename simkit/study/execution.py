@@ -253,7 +253,9 @@ class Execution:
     def answered(self, report: RunReport) -> bool:
         """Answer a report; what an earlier attempt of the run said at this step is answered as it was then."""
         known, key = self.reports.setdefault(report.run, {}), (report.step, report.waits)
-        if key in known:
+        if report.is_late and report.waits:
+            known[key] = False
+        elif key in known:
             report.stop = known[key]
         else:
             self.listen(report)

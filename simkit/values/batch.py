@@ -227,6 +227,8 @@ class RunReport:
         How many things the run had said before; those of an attempt that it goes on from are counted.
     stop
         The answer to a question; whoever is given one sets it before asking for more.
+    is_late
+        Whether it is heard only when the run is over, and was answered by nobody.
     asked, told
         How many points a strategy had asked for, and how many answers it had been given, when it heard this; -1 where
         it did not.
@@ -237,6 +239,7 @@ class RunReport:
     value: float | None = None
     place: int = 0
     stop: bool = False
+    is_late: bool = False
     asked: int = -1
     told: int = -1
 

@@ -300,6 +300,52 @@ def test_objects_of_installed_packages_are_no_bugs_wherever_they_stand(project):
     assert not wrong, ([[*PLACES][place] for place, _ in wrong], wrong, ended.err[-3000:])
 
 
+ERRORS = {
+    "length": "def __len__(self): raise ValueError('len')",
+    "truth": "def __bool__(self): raise ValueError('bool')",
+    "attributes": "def __getattribute__(self, name): raise ValueError('no')",
+    "attributes that exit": "def __getattribute__(self, name): raise SystemExit(7)",
+    "attributes without end": "def __getattribute__(self, name): return getattr(self, name)",
+    "class": "@property\n    def __class__(self): raise SystemExit(7)",
+    "text": "def __str__(self): raise SystemExit(7)",
+    "equality": "def __eq__(self, other): raise SystemExit(7)\n    __hash__ = None",
+}
+ODD = "from simkit import adaptive, after, experiment, explore, fixture, parameter\nclass Odd(Exception):\n    {}\n"
+RAISING = {
+    "run": "@experiment\n@explore(i=[1, 2])\ndef f(i):\n    raise Odd('x')\n",
+    "many": "@experiment(vectorized=True)\n@explore(i=[1, 2])\ndef f(i):\n    raise Odd('x')\n",
+    "derived": "@parameter\ndef p(i):\n    raise Odd('x')\n@experiment\n@explore(i=[1])\ndef f(i, p):\n    pass\n",
+    "shared": "@fixture(scope='experiment')\ndef p():\n    raise Odd('x')\n@experiment\ndef f(p):\n    pass\n",
+    "end": "@fixture\ndef p():\n    yield 1\n    raise Odd('x')\n@experiment\ndef f(p):\n    pass\n",
+    "strategy": "def s():\n    yield explore(i=[1])\n    raise Odd('x')\n"
+    "@experiment\n@adaptive(s)\ndef f(i):\n    pass\n",
+    "after": "@experiment\ndef f():\n    pass\n@after(f)\ndef g(trajectory):\n    raise Odd('x')\n",
+    "import": "raise Odd('x')\n",
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_that_raises_when_it_is_looked_at_is_a_failure_like_others(project, kind):
+    for place, code in RAISING.items():
+        project.file(f"sim_{place}.py", ODD.format(ERRORS[kind]) + code)
+    failed = project.simkit("-n", "0")
+    assert failed.code in (1, 4), failed.out + failed.err
+    for place in RAISING:
+        assert f"sim_{place}.py" in failed.out + failed.err
+    for place in ("run", "many", "derived", "end"):
+        assert f"FAILED sim_{place}.py::f" in failed.out
+    project.file("sim_run.py", ODD.format(ERRORS[kind]) + WHERE)
+    refused = project.simkit("sim_run.py", "-n", "0")
+    assert refused.code == 4, refused.out + refused.err
+    assert ": odd raised " in refused.err
+    for said in (failed, refused):
+        assert "lost sys.stderr" not in said.err
+        assert "simkit/inject" not in said.out + said.err
+
+
+WHERE = "def odd(i): raise Odd('x')\n@experiment\n@(explore(i=[1, 2]).where(odd))\ndef f(i):\n    pass\n"
+
+
 def test_a_remark_is_text(project):
     project.file(
         "sim_remark.py",

@@ -342,6 +342,52 @@ def test_a_strategy_asks_through_an_executor(tmp_path, pool):
     traj.close()
 
 
+class Impatient:
+    """Asks for three points, and stops whatever reports anything."""
+
+    def __init__(self):
+        self.left, self.heard = [3.0, 2.0, 1.0], []
+
+    def ask(self):
+        return {"x": self.left.pop()} if self.left else None
+
+    def tell(self, point, results):
+        self.heard.append((point["x"], results["steps"]))
+
+    def report(self, point, value, step):
+        self.heard.append((point["x"], step, value))
+
+    def should_stop(self, point):
+        return True
+
+    def result(self):
+        return {"heard": len(self.heard)}
+
+
+def test_what_runs_report_reaches_the_file_and_the_strategy_when_they_are_over(tmp_path, pool):
+    """An executor can't talk back: no run is told to stop."""
+    strategy = Impatient()
+
+    @simkit.experiment
+    @simkit.adaptive(lambda: strategy)
+    def trained(x, run):
+        steps = 0
+        for step in range(4):
+            run.report(x * step, step)
+            steps += 1
+            if run.should_stop():
+                break
+        return {"steps": steps}
+
+    with simkit.run(trained, engine=pool, output=tmp_path / "a.h5") as traj:
+        assert traj["steps"].tolist() == [4, 4, 4]
+        for run, x in enumerate(traj["x"].tolist()):
+            assert traj.reports(run) == [(step, x * step) for step in range(4)]
+            heard = [one for one in strategy.heard if one[0] == x]
+            assert heard == [*((x, step, x * step) for step in range(4)), (x, 4)]
+            assert traj.replay(run, trained) == {"steps": 4}
+
+
 def test_a_loop_of_a_scripts_own_and_a_script_as_it_is_go_through_an_executor(tmp_path, pool):
     with simkit.start(lambda x: {"y": 2 * x}, engine=pool, output=tmp_path / "a.h5") as study:
         assert study.run(simkit.explore(x=[1, 2]))["y"].tolist() == [2, 4]
