@@ -17,7 +17,6 @@ from simkit.collect.effects import effects
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Need, Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
-from simkit.declare.reflection import is_a
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.declare.workplace import Keepers
@@ -368,7 +367,7 @@ class Injector:
         """Whether an exception is a signal in the owner, and no failure: the run stays to be done."""
         if self.lineage.children:
             self.lineage.end(error)
-        if not is_a(error, KeyboardInterrupt) or not self.is_interrupt(beat):
+        if not issubclass(type(error), KeyboardInterrupt) or not self.is_interrupt(beat):
             return False
         if not beat[STOP]:
             raise error  # nobody handles signals here: it goes to the caller
