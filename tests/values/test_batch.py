@@ -20,7 +20,7 @@ def checkpoint(run, state, *, first=False, **rows):
 
 
 def restored(checkpoints, run):
-    state, _, series, _ = checkpoints.known[run].values()
+    state, _, series, *_ = checkpoints.known[run].values()
     return state, series
 
 
