@@ -60,9 +60,8 @@ def write_notes(runs: h5py.Group, notes: Sequence[tuple[int, str, str]]) -> None
 
 
 _SAID = {"run": "i8", "step": "i8", "value": "f8", "stop": "i1", "asked": "i8", "told": "i8"}
-_TAKEN_BACK = (
-    -2
-)  # at "stop": of the run's rows before this one only the first ones count, as many as "step" says
+# At "stop": of the run's rows before this one only the first ones count, as many as "step" says.
+_TAKEN_BACK = -2
 
 
 def read_reports(runs: h5py.Group) -> list[RunReport]:
