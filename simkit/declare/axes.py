@@ -86,11 +86,11 @@ def labels_of(table: Any) -> list[Any] | None:
     """
     if isinstance(table, np.ndarray):
         return list(table.dtype.names) if table.dtype.names and table.ndim == 1 else None
-    arrow_s = getattr(table, "column_names", None)
+    of_arrow = getattr(table, "column_names", None)
     is_frame = hasattr(table, "iloc") or hasattr(table, "get_columns")  # pandas' or Polars'
-    if arrow_s is None and not (is_frame and hasattr(table, "columns")):
+    if of_arrow is None and not (is_frame and hasattr(table, "columns")):
         return None
-    labels = list(table.columns if arrow_s is None else arrow_s)
+    labels = list(table.columns if of_arrow is None else of_arrow)
     twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
     if twice:
         msg = (

@@ -79,7 +79,11 @@ def version_of(path: Path) -> str:
 def experiments(path: Path) -> list[str]:
     """The names of the experiments in a file."""
     with open_for_reading(path) as file:
-        return [key for key in file if "simkit_format" in file[key].attrs]
+        return _names_in(file)
+
+
+def _names_in(file: h5py.File) -> list[str]:
+    return [key for key in file if "simkit_format" in file[key].attrs]
 
 
 def check_formats(path: Path) -> list[str]:
@@ -91,7 +95,7 @@ def check_formats(path: Path) -> list[str]:
         With the first that another simkit wrote.
     """
     with open_for_reading(path) as file:
-        names = [key for key in file if "simkit_format" in file[key].attrs]
+        names = _names_in(file)
         if problem := next(filter(None, (unreadable(path, file[name]) for name in names)), ""):
             raise SimkitError(problem)
         return names
@@ -176,7 +180,7 @@ def node_id_of(slot: Slot) -> str:
 @lru_cache(maxsize=_MOST)
 def _node_ids(path: Path, version: str) -> dict[str, str]:
     with open_for_reading(path) as file:
-        return {key: str(file[key].attrs["node_id"]) for key in file if "simkit_format" in file[key].attrs}
+        return {name: str(file[name].attrs["node_id"]) for name in _names_in(file)}
 
 
 def opened(slot: Slot) -> Recorded | None:

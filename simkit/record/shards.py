@@ -366,7 +366,7 @@ def gather(shards: Shards, rows: slice, columns: Sequence[h5py.Dataset]) -> list
                 part[...] = column.fillvalue
             continue
         try:
-            if not _is_read(path, (stretch.first, first), likes, parts):
+            if not _is_read(path, stretch.first, first, likes, parts):
                 return None
         except (SimkitError, OSError, KeyError, RuntimeError):
             return None  # who opens it as a whole says what is wrong
@@ -398,18 +398,18 @@ class _Like:
         return dataset if is_like and not group.links.exists(self.name + MASK.encode()) else None
 
 
-def _is_read(path: Path, begins: tuple[int, int], likes: Sequence[_Like], arrays: Sequence[Array]) -> bool:
+def _is_read(path: Path, begin: int, first: int, likes: Sequence[_Like], arrays: Sequence[Array]) -> bool:
     """Fill arrays with rows of a file; whether its columns are what they are in the master.
 
     Parameters
     ----------
-    begins
+    begin, first
         The runs of the file's first row and of the arrays'.
     """
     file, octets = open_with_bytes(path, links=True)
     with file:
-        group, row = group_at(file.id, likes[0].group), begins[1] - begins[0]
-        if group is None or _attribute(group, FIRST.encode(), np.int64) != begins[0] or file.userblock_size:
+        group, row = group_at(file.id, likes[0].group), first - begin
+        if group is None or _attribute(group, FIRST.encode(), np.int64) != begin or file.userblock_size:
             return False
         for like, array in zip(likes, arrays, strict=True):
             dataset = like.found(group, path, row + len(array))

@@ -24,8 +24,11 @@ KINDS = (
     "variants",
     "sessions",
     "checkpoints",
+    "experiments",
+    "notes",
+    "remarks",
+    "shards",
 )
-KINDS += ("experiments", "notes", "remarks", "shards")
 
 
 def counts(*kind: str) -> list[list[int]]:

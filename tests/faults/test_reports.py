@@ -26,12 +26,15 @@ def die(run):
 
 
 """
-GRID = (
-    HEAD
-    + """
+THREE = """
 @experiment(retries=1)
 @explore(x=[1.0, 2.0, 3.0])
 def f(x, run):
+"""
+GRID = (
+    HEAD
+    + THREE
+    + """
     if is_first(run):
         for step in range(10):
             run.report(step, step)
@@ -97,10 +100,8 @@ def test_of_two_attempts_that_died_the_second_counts(project, killed, status):
 
 CHECKPOINT = (
     HEAD
+    + THREE
     + """
-@experiment(retries=1)
-@explore(x=[1.0, 2.0, 3.0])
-def f(x, run):
     is_killed = is_first(run)
     state = run.restore()
     before = run.reports
