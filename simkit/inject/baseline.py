@@ -28,7 +28,7 @@ from simkit.inject.generators import Stream, global_streams, load_libraries, str
 
 _SHARE = 30  # runs that take so many times as long as the care for one are always cared for
 _FIRST = 64  # runs of a process that are always cared for
-_PAUSE = 50  # looks among short runs are so many times as rare as they are long
+_PAUSE = 100  # looks among short runs are so many times as rare as they are long
 
 
 class Company(enum.Enum):
