@@ -1,11 +1,11 @@
-"""What may a worker take: threads, memory, one of the GPUs?"""
+"""What may a worker take: threads, memory, one of the GPUs, and the processor from whom?"""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -38,6 +38,26 @@ def lower_priority(steps: int) -> None:
     """Let other processes of this machine go first, where the system can."""
     if steps and hasattr(os, "nice"):
         os.nice(steps)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """While entered, this thread waits until a processor is free, and takes none from whoever computes there.
+
+    Linux lets a thread that was asleep go first: that of a pool would be woken by a worker's answer, and keep that
+    worker from its next run. The share that it has of the processors is the same.
+    """
+    is_patient = False
+    with suppress(OSError):  # where it isn't allowed, as in some containers
+        if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            is_patient = True
+    try:
+        yield
+    finally:
+        if is_patient:
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 Gpus: TypeAlias = Literal["auto"] | Sequence[int | str]  # all that there are, or their numbers and names

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from simkit.execute.resources import devices_of
+from simkit.execute.resources import devices_of, patient
 
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
@@ -170,3 +172,80 @@ def test_others_keep_to_their_limit_after_it(project):
     project.ok("-n", "1")
     with project.open("a-001") as traj:
         assert traj["result"].tolist() == [2 * 10**9, 8 * 10**9, 2 * 10**9, 2 * 10**9]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's scheduler can be told so")
+WHO_WAITS = """
+    import os
+    from simkit import adaptive, experiment
+
+    class Points:
+        def __init__(self):
+            self.left, self.policies = list(range(6)), []
+
+        def ask(self):
+            self.policies.append(os.sched_getscheduler(0))
+            return {"x": self.left.pop()} if self.left else None
+
+        def tell(self, point, results):
+            self.policies.append(os.sched_getscheduler(0))
+
+        def result(self):
+            return {"first": self.policies[0], "last": self.policies[-1]}
+
+    def points():
+        return Points()
+
+    @experiment
+    @adaptive(points)
+    def policy(x):
+        if x == 2:
+            os.kill(os.getpid(), 9)
+        return {"worker": os.sched_getscheduler(0)}
+"""
+
+
+@linux
+def test_the_owner_waits_for_a_processor_while_workers_compute_and_they_do_not(project):
+    project.file("sim_a.py", WHO_WAITS)
+    assert project.simkit("-n", "2").code == 1
+    with project.open("policy-001") as traj:
+        assert traj.status.tolist().count("crashed") == 1
+        done = traj.where(status="done")["worker"]
+        assert done.tolist() == [os.SCHED_OTHER] * 5  # a worker that takes a dead one's place, too
+        assert traj.summary.last == os.SCHED_BATCH
+        assert traj.summary.first == os.SCHED_OTHER  # before there are workers
+
+
+@linux
+def test_a_thread_is_patient_for_a_while_only():
+    with patient():
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+        with patient():
+            pass
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@linux
+def test_what_the_user_chose_stays():
+    def chosen():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with patient():
+            pass
+        return os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as pool:  # whose thread it is that has it
+        assert pool.submit(chosen).result() == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@linux
+def test_a_system_that_does_not_allow_it_is_left_as_it_is(monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    with patient():
+        pass
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -31,6 +31,7 @@ from simkit.execute.processes.worker import (
     plain,
     plain_frames,
 )
+from simkit.execute.resources import patient
 from simkit.inject.contact import BEAT, BEGAN, LOGGED, PROGRAM, RUN, STOP, Beat, open_beats
 from simkit.inject.desk import clear
 from simkit.inject.leftovers import kept_folders, prefix
@@ -211,7 +212,12 @@ class Pool:
         SimkitError
             When a worker cannot start.
         """
-        feed = Feed(agenda)
+        with patient():  # the workers go first
+            yield from self._run(Feed(agenda), agenda, stop, tick)
+
+    def _run(
+        self, feed: Feed, agenda: Agenda, stop: Callable[[], bool], tick: float
+    ) -> Iterator[Batch | Checkpoint | RunReport | None]:
         while True:
             if stop():
                 self.halt()
