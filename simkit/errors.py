@@ -225,9 +225,20 @@ def listed(name: str, available: Iterable[str], most: int = 20) -> str:
 def refused(error: OSError) -> str:
     """What the system did not do: a folder may not be entered, a name is too long, a disk is full."""
     name = error.filename
+    if name is None and not has_folder():
+        return "the folder in which it was started has been removed\n    go to one that there is: cd .."
     if isinstance(name, int) or name is None:
         return error.strerror or str(error)
     return f"{shown_path(os.fsdecode(name))}: {error.strerror or error}"
+
+
+def has_folder() -> bool:
+    """Whether there is a working directory: others may remove it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:

@@ -71,7 +71,10 @@ def command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def _command(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     targets = [parse_target(argument) for argument in options.targets]
     settings = settings_of(options, arguments, targets)
-    items, problems = collect(settings)
+    try:
+        items, problems = collect(settings)
+    finally:
+        effects().leave()
     if settings.into is not None:
         items = [item for item in items if item.plan.node_id in recorded_ids(settings.into)] or items
     report = report_of(settings, options)
@@ -148,12 +151,18 @@ def run_all(
                 report.unbegun([left.plan.node_id for left in items[number:]])
                 break
     except SimkitError:
-        report.close(durations)
+        close(report, durations)
         raise
-    report.close(durations)
+    close(report, durations)
     for node_id, text in nothing:
         report.nothing(node_id, text)
     return NOTHING if len(nothing) == len(items) else code
+
+
+def close(report: Report | Announcer, durations: int) -> None:
+    """Say how it ended, where the command was typed: a file that is imported may change the working directory."""
+    effects().leave()
+    report.close(durations)
 
 
 def check_ready(item: Item, unready: Iterable[str]) -> None:

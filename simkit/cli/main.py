@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from simkit._version import __version__
 from simkit.cli.mistakes import check_word, wrong_options
-from simkit.errors import SimkitError, refused, visible
+from simkit.errors import SimkitError, has_folder, refused, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -210,7 +210,7 @@ def _ended(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and has_folder():
             return _interrupted() if _is_by_interrupt(error) else _raised(error)
         print(visible(f"simkit: {refused(error)}"), file=sys.stderr)
         return LOST if error.errno in _FULL else USAGE

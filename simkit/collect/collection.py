@@ -242,8 +242,7 @@ def _is_asked_for(item: Candidate, targets: Sequence[Target]) -> bool:
 
 
 def _covers(target: Path, path: Path) -> bool:
-    full = Path(os.path.abspath(target))
-    return path == full or (full.is_dir() and path.is_relative_to(full))
+    return path == target or (target.is_dir() and path.is_relative_to(target))
 
 
 def _runs(item: Candidate, targets: Sequence[Target]) -> tuple[Selector, ...]:

@@ -253,6 +253,11 @@ class Effects:
             self.present = self.presences.get(base, frozenset())
             put_back(self._all(), self._without_devices(state, path))
 
+    def leave(self) -> None:
+        """Let everything be as it was before the first file was imported, the working directory too."""
+        if self.origin is not None and not self.depth:
+            put_back(self._all(), self.origin)
+
     def _without_devices(self, state: dict[str, Any], path: Path) -> dict[str, Any]:
         """A state without what Brian2's devices were told before they run: that can't be told again."""
         kept = state.get(brian.NAME)

@@ -46,11 +46,18 @@ class Selector:
     values: tuple[tuple[str, str], ...] | None = None
 
 
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
 @attrs.frozen
 class Target:
-    """One argument of the command: a path, perhaps with an experiment and its runs."""
+    """One argument of the command: a path, perhaps with an experiment and its runs.
 
-    path: Path
+    Where it lies is settled at once: a file that is imported may change the working directory.
+    """
+
+    path: Path = attrs.field(converter=_absolute)
     experiment: str | None = None
     runs: Selector | None = None
 
@@ -127,7 +134,7 @@ def files(targets: Sequence[Target], patterns: Sequence[str], closed: Closed | N
     found: dict[Path, None] = {}
     for target in targets or [Target(Path.cwd())]:
         inside = _below(target.path, patterns, closed) if target.path.is_dir() else iter([target.path])
-        found.update(dict.fromkeys(Path(os.path.abspath(path)) for path in inside))
+        found.update(dict.fromkeys(inside))
     return list(found)
 
 

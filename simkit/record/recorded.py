@@ -36,7 +36,8 @@ from simkit.record.facts import (
     read_texts,
     runs_digest,
 )
-from simkit.record.file.store import Store, closed_at_end, open_for_reading
+from simkit.record.file.store import Store, closed_at_end, open_with_bytes
+from simkit.record.file.view import LoggedView
 from simkit.record.format import FEEDS, MASK, names_in, place, unreadable
 from simkit.record.inspection import problem_of, problem_of_choice
 from simkit.record.readings import Content, read_inputs
@@ -58,12 +59,15 @@ class Recorded:
         How to add to it otherwise, if not by opening it again.
     """
 
-    def __init__(self, path: Path, file: h5py.File, name: str, store: Store | None = None) -> None:
+    def __init__(
+        self, path: Path, file: h5py.File, name: str, store: Store | None = None, octets: LoggedView | None = None
+    ) -> None:  # fmt: skip
         self.path, self.file, self.name = Path(os.path.abspath(path)), file, name
         self._root: h5py.Group = file[name]
         self.classes: Find | None = None  # which of the user's classes to build instances of
         self.attributes: Mapping[str, Any] = dict(self.root.attrs)
         self.store, self.advice = store, ""
+        self._octets = None if octets is None else weakref.ref(octets)  # it ends with the file
         self.release = file.close if store is None else weakref.finalize(self, _close, store, os.getpid())
         self.shards = self._shards()
         closed_at_end.add(self)
@@ -83,14 +87,14 @@ class Recorded:
             When it is no trajectory file, or holds several experiments and none is named; when it is to be
             writable and somebody else is writing it.
         """
-        file = open_for_reading(path)
+        file, octets = open_with_bytes(path)
         names = [key for key in file if "simkit_format" in file[key].attrs]
         problem = problem_of_choice(path, names, name) or unreadable(path, file[name or names[0]])
         if problem := problem or problem_of(file[name or names[0]], path):
             file.close()
             raise SimkitError(problem)
         if not writable:
-            return cls(path, file, name or names[0])
+            return cls(path, file, name or names[0], octets=octets)
         file.close()  # no file is made, and no log replayed, where none should be
         store = Store(path)
         return cls(path, store.file, name or names[0], store)
@@ -120,8 +124,8 @@ class Recorded:
 
     def refresh(self) -> None:
         """Read what is committed by now, from a file that was closed meanwhile."""
-        self.file = open_for_reading(self.path)
-        self._root, self.release = self.file[self.name], self.file.close
+        self.file, octets = open_with_bytes(self.path)
+        self._octets, self._root, self.release = weakref.ref(octets), self.file[self.name], self.file.close
         self.attributes, self.shards = dict(self.root.attrs), self._shards()
         for known in ("sections", "_abouts", "digest"):
             self.__dict__.pop(known, None)
@@ -321,7 +325,8 @@ class Recorded:
         if self.shards is not None:
             return self.shards.column(name, rows, self._node(name), packed=packed)
         parent, _, key = place(self.section_of(name) or "", name).rpartition("/")
-        return read(self.root[parent], key, rows, self._there(name, rows), packed=packed)
+        there, octets = self._there(name, rows), None if self._octets is None else self._octets()
+        return read(self.root[parent], key, rows, there, packed=packed, octets=octets)
 
     def present(self, name: str) -> Array:
         """Which rows of a name hold a value, without reading them, shape ``(n,)``."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from simkit.declare.forms import Array, Index
 from simkit.record.columns.rows import GAP_BYTES, Rows, is_text, joined, read_rows, row_bytes
+from simkit.record.file.view import LoggedView
 from simkit.record.format import MASK
 from simkit.record.inspection import (
     MOST_ROWS,
@@ -32,8 +33,9 @@ SKIP_FILTERS = 0b11  # the mask of a chunk that went through neither of them
 
 
 def read(
-    parent: h5py.Group, name: str, rows: Rows, there: Array | None = None, *, packed: bool = False
-) -> Column:
+    parent: h5py.Group, name: str, rows: Rows, there: Array | None = None, *, packed: bool = False,
+    octets: LoggedView | None = None,
+) -> Column:  # fmt: skip
     """The column of a name.
 
     Parameters
@@ -44,6 +46,8 @@ def read(
         Which of them are present if no mask tells; None means all.
     packed
         Leave compressed arrays as they are stored, as `Packed`.
+    octets
+        As for `read_rows`.
     """
     node = parent[name]
     n = len(rows) if isinstance(rows, np.ndarray) else rows.stop - rows.start
@@ -51,15 +55,18 @@ def read(
     kinds = there if mask is None else read_rows(mask, rows)
     if node.attrs.get("layout") != "variants":
         if kinds is None or kinds.all():
-            return Column(n, ((None, read_node(node, rows, packed=packed)),))
+            return Column(n, ((None, read_node(node, rows, packed=packed, octets=octets)),))
         variants = [(np.flatnonzero(kinds), node)]
     else:
         variants = [
             (np.flatnonzero(kinds == number), node[str(number)]) for number in range(1, len(node) + 1)
         ]
-    return Column(
-        n, tuple((at, read_node(part, _chosen(rows, at), packed=packed)) for at, part in variants if len(at))
+    nodes = (
+        (at, read_node(part, _chosen(rows, at), packed=packed, octets=octets))
+        for at, part in variants
+        if len(at)
     )
+    return Column(n, tuple(nodes))
 
 
 def _chosen(rows: Rows, at: Index) -> Rows:
@@ -81,13 +88,13 @@ def read_constant(thing: Any) -> Column:
     return whole_column(Leaf(codec, np.asarray(value)[None]))
 
 
-def read_node(node: Any, rows: Rows, *, packed: bool = False) -> Node:
+def read_node(node: Any, rows: Rows, *, packed: bool = False, octets: LoggedView | None = None) -> Node:
     """Rows of one variant, whether they were written or not."""
     codec = node.attrs["codec"]
     if isinstance(node, h5py.Dataset):
         if packed and is_chunk_each(node):
             return Leaf(codec, _chunks(node, rows))
-        values = read_rows(node, rows)
+        values = read_rows(node, rows, octets)
         text = is_text(node) and "dtype" not in node.attrs
         leaf = Leaf(codec, values.tolist() if text else values)
         return compressed_node(leaf) if packed and node.compression is not None else leaf

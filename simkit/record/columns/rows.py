@@ -170,8 +170,14 @@ def stretches(rows: Index, size: int) -> list[Index]:
     return np.split(rows, np.flatnonzero(breaks) + 1)
 
 
-def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
-    """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types."""
+def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()], octets: LoggedView | None = None) -> Any:
+    """Elements as they were: text as ``str`` objects, times and fixed-width text in their own types.
+
+    Parameters
+    ----------
+    octets
+        The dataset's file, where nobody writes it: most of a column of numbers is read past HDF5 then.
+    """
     logical, text = dataset.attrs.get("dtype", ""), is_text(dataset)
     count = (
         len(rows)
@@ -183,13 +189,29 @@ def read_rows(dataset: h5py.Dataset, rows: Rows | tuple[()]) -> Any:
     check_physical(dataset)
     check_amount(dataset, count * row_bytes(dataset))
     view: Any = Texts(dataset) if text else Inflated(dataset) if _is_inflated_here(dataset) else dataset
-    elements = _gathered(view, rows, row_bytes(dataset)) if isinstance(rows, np.ndarray) else view[rows]
+    elements: Any = None
+    if isinstance(rows, np.ndarray):
+        elements = _gathered(view, rows, row_bytes(dataset))
+    elif octets is not None and isinstance(rows, slice) and view is dataset:
+        elements = _most(dataset, octets, rows, count)
+    elements = view[rows] if elements is None else elements
     if not logical:
         return elements
     if text:
         return np.asarray(elements, logical)
     order = np.dtype(logical).byteorder
     return np.asarray(elements).astype(np.dtype("i8").newbyteorder(order), copy=False).view(logical)
+
+
+def _most(dataset: h5py.Dataset, octets: LoggedView, rows: slice, count: int) -> Array | None:
+    """A column of numbers; None where it is no such column, or so few of its rows that HDF5 finds them sooner."""
+    if 2 * count < len(dataset) or count * row_bytes(dataset) < BIG or dataset.dtype.kind not in "iufc":
+        return None
+    if rows.stop > len(dataset) or dataset.file.userblock_size:
+        return None
+    array = np.empty((count, *dataset.shape[1:]), dataset.dtype)
+    read_plain(dataset.id, octets, rows.start, array)
+    return array
 
 
 def read_plain(dataset: h5py.h5d.DatasetID, octets: LoggedView, first: int, array: Array) -> None:
@@ -205,9 +227,10 @@ def read_plain(dataset: h5py.h5d.DatasetID, octets: LoggedView, first: int, arra
     pieces = _pieces(dataset, first, array)
     end, width = octets.seek(0, os.SEEK_END), array[:1].nbytes
     if pieces is None or any(at + (stop - start) * width > end for start, stop, at in pieces):
-        space = dataset.get_space()
+        space, type = dataset.get_space(), dataset.get_type()
         space.select_hyperslab((first, *(0,) * (array.ndim - 1)), array.shape)
-        dataset.read(h5py.h5s.create_simple(array.shape), space, array, mtype=dataset.get_type())
+        words = type if isinstance(type, h5py.h5t.TypeEnumID) else None
+        dataset.read(h5py.h5s.create_simple(array.shape), space, array, words)
         return
     filled = array.view(np.uint8).reshape(-1).data
     for start, stop, at in pieces:
@@ -218,7 +241,12 @@ def read_plain(dataset: h5py.h5d.DatasetID, octets: LoggedView, first: int, arra
 def _pieces(dataset: h5py.h5d.DatasetID, first: int, array: Array) -> list[tuple[int, int, int]] | None:
     """Where neighbouring rows lie, as the first, the one behind the last and the byte; None if HDF5 has to look."""
     plan, last = dataset.get_create_plist(), first + len(array)
-    if plan.get_layout() != h5py.h5d.CHUNKED or plan.get_nfilters() or dataset.dtype != array.dtype:
+    if plan.get_layout() != h5py.h5d.CHUNKED or plan.get_nfilters():
+        return None
+    type = dataset.get_type()
+    if isinstance(type, h5py.h5t.TypeEnumID):
+        type = type.get_super()
+    if type != _memory_type(array.dtype):  # numbers may stand in their bytes in other ways
         return None
     rows, *tail = plan.get_chunk()
     if tuple(tail) != array.shape[1:]:

@@ -29,7 +29,7 @@ from simkit.record.file.system import READ_WRITE, copy_at, read_parts, share, un
 _STEP = 64 << 20  # bytes that are copied at once
 _SMALL = 65_536  # bytes of a read that is served from blocks
 _LARGE = 262_144  # bytes of a read that is looked at in strides
-_STRIDE = 131_072
+_STRIDE = 524_288
 _AHEAD = 8  # blocks that are read at once where one is read after the other
 _MOST_BLOCKS = 32
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.record.columns.rows import create_column, put, read_plain
+from simkit.record.columns.rows import create_column, put, read_plain, read_rows
 from simkit.record.file.store import open_with_bytes
+from simkit.record.file.view import LoggedView
 
 
 @pytest.mark.parametrize("kind", ["f8", "i2", "c16", "?", "status", "text", ">i4"])
@@ -80,3 +81,51 @@ def test_what_lies_where_a_chunk_is_missing_is_not_read(tmp_path):
         read_plain(file["one"].id, octets, 0, array)
     assert (array[8:16] == 7).all()
     np.testing.assert_array_equal(array, wanted)
+
+
+def odd_type():
+    """Numbers of 12 bits that begin at the third one of their two bytes."""
+    type = h5py.h5t.STD_I16LE.copy()
+    type.set_precision(12)
+    type.set_offset(2)
+    return h5py.Datatype(type)
+
+
+@pytest.mark.parametrize("shape", [(60_000,), (200, 300)])
+@pytest.mark.parametrize("part", [1, 4])
+@pytest.mark.parametrize("kind", ["f8", ">f4", "i2", "c16", "?", "M8", "odd", "compressed", "block"])
+def test_a_column_is_the_same_past_hdf5(tmp_path, kind, shape, part):
+    """All of its rows or few of them, of types that are read past HDF5 and of some that are not."""
+    dtype = {"odd": odd_type(), "M8": "i8", "compressed": "f8", "block": "f8"}.get(kind, kind)
+    options = {"compression": "gzip"} if kind == "compressed" else {}
+    with h5py.File(tmp_path / "rows.h5", "w", userblock_size=512 if kind == "block" else 0) as file:
+        values = (np.arange(60_000).reshape(shape) % 2000).astype("i2" if kind == "odd" else dtype)
+        made = file.create_dataset("one", shape, dtype, chunks=(8, *shape[1:]), **options)
+        made[:] = values
+        if kind == "M8":
+            made.attrs["dtype"] = "datetime64[s]"
+            values = values.astype("M8[s]")
+    file, octets = open_with_bytes(tmp_path / "rows.h5")
+    with file:
+        read = read_rows(file["one"], slice(0, shape[0] // part), octets)
+    assert read.dtype.kind == values.dtype.kind
+    np.testing.assert_array_equal(read, values[: shape[0] // part])
+
+
+def test_most_of_a_column_of_arrays_is_read_in_few_pieces(tmp_path, monkeypatch):
+    """HDF5 reads each chunk by itself."""
+    values = np.arange(100 * 10_000.0).reshape(100, 10_000)
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file.create_dataset("one", data=values, chunks=(1, 10_000))
+    file, octets = open_with_bytes(tmp_path / "rows.h5")
+    sizes = []
+
+    def readinto(view, buffer, original=LoggedView.readinto):
+        sizes.append(memoryview(buffer).nbytes)
+        return original(view, buffer)
+
+    monkeypatch.setattr(LoggedView, "readinto", readinto)
+    with file:
+        np.testing.assert_array_equal(read_rows(file["one"], slice(10, 100), octets), values[10:])
+    assert max(sizes) > 20 * 80_000
+    assert sum(size >= 80_000 for size in sizes) < 10
