@@ -24,7 +24,8 @@ _HOOK = "_simkit_hook"
 
 def brian2() -> Any:
     """The module ``brian2.devices.device``, once Brian2 is loaded whole."""
-    is_whole = "seed" in own_attributes(sys.modules.get("brian2"))
+    package = sys.modules.get("brian2")  # asked for each run
+    is_whole = package is not None and "seed" in own_attributes(package)
     return sys.modules.get("brian2.devices.device") if is_whole else None
 
 

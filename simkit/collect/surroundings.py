@@ -82,6 +82,11 @@ def look(those: list[Surrounding]) -> dict[str, Any]:
     return {one.name: one.look() for one in those}
 
 
+def untouched(those: list[Surrounding], before: State) -> bool:
+    """Whether these are all that there were, and as they were: found sooner than which of them has changed."""
+    return not _differ(look(those), before)
+
+
 def changed(those: list[Surrounding], before: State) -> list[str]:
     """The names of those that are not as they were."""
     return [one.name for one in those if one.name in before and _differ(one.look(), before[one.name])]
@@ -339,7 +344,8 @@ def _to_limits(state: tuple[int, int]) -> None:
 
 
 def _streams() -> tuple[Any, ...]:
-    return sys.stdin, sys.stdout, sys.stderr, *(getattr(s, "closed", True) for s in (sys.stdout, sys.stderr))
+    closed = getattr(sys.stdout, "closed", True), getattr(sys.stderr, "closed", True)
+    return sys.stdin, sys.stdout, sys.stderr, *closed
 
 
 def _to_streams(state: tuple[Any, ...]) -> None:
@@ -385,7 +391,7 @@ _TIMERS = [getattr(signal, n) for n in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER
 
 def _signals() -> tuple[Any, ...]:
     """The handlers, and which timers run: one that ran before is somebody else's."""
-    running = tuple(any(signal.getitimer(timer)) for timer in _TIMERS)
+    running = tuple(map(any, map(signal.getitimer, _TIMERS)))
     return running, tuple(map(_handler, _NUMBERS))
 
 

@@ -139,6 +139,11 @@ class Baseline:
         """What surrounds the runs now, and how it was before them; of a library that one imported, when it was new."""
         return self.present.now(), {**effects().fresh, **self.before[1]}
 
+    def put_back(self) -> bool:
+        """Put back what surrounds the runs; whether anything had changed."""
+        those, before = self.around()
+        return not surroundings.untouched(those, before) and bool(surroundings.put_back(those, before))
+
     def give(self, words: Callable[[str], Array] | None) -> None:
         """Take what tells the words of a generator in each of a batch's runs; none of them has been seeded."""
         self.position, self.seeded, self.trace = -1, [], Trace.UNKNOWN
@@ -190,8 +195,8 @@ class Baseline:
         """Put back what a run has changed."""
         if self.cleans:
             begun = time.perf_counter()
-            moved = surroundings.put_back(*self.around())
-            self.cleans_each, self.is_same = self.cleans_each or bool(moved), self.is_same and not moved
+            moved = self.put_back()
+            self.cleans_each, self.is_same = self.cleans_each or moved, self.is_same and not moved
             self.cared += 1
             # A codec of the user's own is executed, too.
             self.trace = Trace.UNKNOWN if OWN.by_type else Trace.GENERATORS
@@ -239,8 +244,7 @@ class Baseline:
         if self.company is Company.NOBODY or self.trace is Trace.NOTHING:
             return
         if self.trace is Trace.UNKNOWN:
-            moved = surroundings.put_back(*self.around())
-            self.is_same = self.is_same and not moved
+            self.is_same = not self.put_back() and self.is_same
         for stream, state in zip(self.streams, self.before[0], strict=False):
             if stream.has_left(state):
                 stream.restore(state)

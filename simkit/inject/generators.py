@@ -67,7 +67,7 @@ def global_streams() -> list[Stream]:
     """The global generators of Python, NumPy, and of those libraries that are loaded."""
     # Brian2's runtime device seeds NumPy's generator, which is seeded after it.
     # None where it is blocked; any other object where somebody does without the library.
-    loaded = [name for name in LIBRARIES if is_a(sys.modules.get(name), ModuleType)]
+    loaded = [name for name in LIBRARIES if name in sys.modules and is_a(sys.modules.get(name), ModuleType)]
     pythons, numpys = random.random.__self__, np.random.normal.__self__  # type: ignore[attr-defined]
     return [*map(_of_library, loaded), _lasting_stream(RANDOM, pythons), _lasting_stream(NUMPY, numpys)]
 
