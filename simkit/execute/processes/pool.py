@@ -218,10 +218,11 @@ class Pool:
     def _run(
         self, feed: Feed, agenda: Agenda, stop: Callable[[], bool], tick: float
     ) -> Iterator[Batch | Checkpoint | RunReport | None]:
+        is_fed = False  # since the last answer
         while True:
             if stop():
                 self.halt()
-            else:
+            elif not is_fed:
                 self._replace(feed)
                 self._feed(feed)
             if not any(worker.flight for worker in self.workers.values()) and (
@@ -229,14 +230,17 @@ class Pool:
             ):
                 return
             ready = self.ears.ready(tick)
+            is_fed = False
             for connection in ready:
                 worker = self.workers[connection]
                 batch = self._hear(worker, feed)
+                is_fed = False
                 if isinstance(batch, Batch):
                     settled = agenda.settle(batch)
                     try:
                         if is_small(batch) and not stop():
                             self._feed(feed)  # the worker needn't wait until this is recorded
+                            is_fed = len(self.workers) == self.n
                     finally:
                         yield settled  # before an error of the agenda, such as a strategy's
                 elif batch is not None:

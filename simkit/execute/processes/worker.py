@@ -51,6 +51,45 @@ class _Head:
     places: Sequence[tuple[int, int]]  # offset, size
 
 
+_LENGTH, _LONGER = struct.Struct("!i"), struct.Struct("!Q")  # before each message of a `Connection`
+_SHORT = 16_384  # bytes of a message that travels together with its length
+
+
+def send_frame(connection: Any, data: Any) -> None:
+    """Send bytes as a `Connection` does, which has three times as many steps for what is short."""
+    size = len(data)
+    if os.name != "posix" or size > _SHORT:
+        connection.send_bytes(data)
+        return
+    rest = _LENGTH.pack(size) + data
+    while rest:
+        rest = rest[os.write(connection.fileno(), rest) :]
+
+
+def read_frame(connection: Any) -> bytes:
+    """Read bytes as a `Connection` does."""
+    if os.name != "posix":
+        return connection.recv_bytes()  # type: ignore[no-any-return]
+    handle = connection.fileno()
+    (size,) = _LENGTH.unpack(_read(handle, _LENGTH.size))
+    if size < 0:  # of 2 GB and more
+        (size,) = _LONGER.unpack(_read(handle, _LONGER.size))
+    return _read(handle, size)
+
+
+def _read(handle: int, size: int) -> bytes:
+    data = os.read(handle, size)
+    if len(data) == size:
+        return data
+    parts = [data]
+    while parts[-1]:
+        size -= len(parts[-1])
+        if not size:
+            return b"".join(parts)
+        parts.append(os.read(handle, size))
+    raise EOFError
+
+
 class Sender:
     """The end that sends.
 
@@ -83,7 +122,7 @@ class Sender:
     def send_frames(self, frames: Sequence[Any]) -> None:
         """Send what `frames` made; blocks while it is more than fits a pipe and nobody reads."""
         for frame in frames:
-            self.connection.send_bytes(frame)
+            send_frame(self.connection, frame)
 
     def frames(self, message: Any, *, shared: bool = False) -> list[Any]:
         """A message in the parts that go through the pipe: itself, and the buffers that found no other place."""
@@ -170,7 +209,7 @@ class Receiver:
         EOFError, OSError
             When the other process is gone.
         """
-        octets = self.connection.recv_bytes()
+        octets = read_frame(self.connection)
         if octets.startswith(_PLAIN):
             return pickle.loads(memoryview(octets)[4:])
         data = memoryview(octets)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import struct
+import threading
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
+
+from simkit.execute.processes.worker import read_frame, send_frame
 
 # Output
 
@@ -239,3 +244,43 @@ def test_of_a_progress_bar_the_log_keeps_the_last_state(project):
     traj = project.open("drawn-001")
     for i, kind in enumerate(traj["kind"].tolist()):
         assert traj.log(i) == traj["result"][i], kind
+
+
+SIZES = [0, 1, 4, 16_383, 16_384, 16_385, 65_536, 1_000_003]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_messages_are_those_of_a_connection_of_any_size(is_read):
+    """Each way the other end is Python's own; longer ones than a pipe takes at once come in parts."""
+    ours, theirs = Pipe()
+    messages = [os.urandom(size) for size in SIZES]
+
+    def send():
+        for message in messages:
+            if is_read:
+                theirs.send_bytes(message)
+            else:
+                send_frame(theirs, memoryview(message) if len(message) > 4 else message)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    got = [read_frame(ours) if is_read else ours.recv_bytes() for _ in messages]
+    sender.join()
+    assert got == messages
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are no files")
+@pytest.mark.parametrize("sent", [b"", b"\0", struct.pack("!i", 3), struct.pack("!i", 3) + b"ab"])
+def test_a_message_that_is_cut_short_is_the_end(sent):
+    ours, theirs = Pipe()
+    os.write(theirs.fileno(), sent)
+    theirs.close()
+    with pytest.raises(EOFError):
+        read_frame(ours)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are no files")
+def test_the_length_of_very_long_messages_is_understood():
+    ours, theirs = Pipe()
+    os.write(theirs.fileno(), struct.pack("!iQ", -1, 3) + b"abcd")
+    assert read_frame(ours) == b"abc"
