@@ -127,7 +127,7 @@ _MOST = 500  # files of other experiments that are looked into
 def newest_of_each(folder: Path, output: Path | None = None) -> list[Slot]:
     """The newest trajectory of each experiment, those written last first."""
     if output is not None:
-        groups = experiments(output) if output.exists() and output.stat().st_size else []
+        groups = _node_ids(output, version_of(output)) if output.exists() and output.stat().st_size else ()
         return [Slot(output, group) for group in reversed(groups)]
     newest: dict[str, tuple[int, Path]] = {}
     for path in _files_in(folder, "", ".h5"):
@@ -179,8 +179,9 @@ def node_id_of(slot: Slot) -> str:
 
 @lru_cache(maxsize=_MOST)
 def _node_ids(path: Path, version: str) -> dict[str, str]:
+    """The experiments in a file, each with its node id: a command asks several times between two commits."""
     with open_for_reading(path) as file:
-        return {name: str(file[name].attrs["node_id"]) for name in _names_in(file)}
+        return {name: str(file[name].attrs.get("node_id", "")) for name in _names_in(file)}
 
 
 def opened(slot: Slot) -> Recorded | None:
@@ -255,8 +256,7 @@ def _number(stem: str, name: str) -> int:
 
 
 def _in_file(path: Path, name: str) -> list[Slot]:
-    with open_for_reading(path) as file:
-        groups = [key for key in file if "simkit_format" in file[key].attrs]
+    groups = _node_ids(path, version_of(path))
     mine = [group for group in groups if group == name or _number(group, name)]
     return [Slot(path, group) for group in sorted(mine, key=lambda group: _number(group, name), reverse=True)]
 

@@ -12,6 +12,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 from simkit import Unit, parameter, product
+from simkit.record.recorded import Recorded
 
 DONE = [0, 1, 2, 3, 5]
 
@@ -193,3 +194,25 @@ def test_names_are_copied_as_what_they_are_and_not_pickled(record):
     empty = type(trajectory.runs[1]).__new__(type(trajectory.runs[1]))
     with pytest.raises(AttributeError):
         getattr(empty, "anything")  # noqa: B009 - asked for as Python itself does
+
+
+@pytest.mark.parametrize("size", [10, 200])
+def test_looking_at_each_name_of_a_run_asks_the_file_for_its_names_as_often_as_looking_at_one(
+    record, monkeypatch, size
+):
+    """A look at all names for each name is a square, most of which Python's own loops hide from who counts calls."""
+    names = [f"r{i}" for i in range(size)]
+    trajectory = record(lambda x: dict.fromkeys(names, x), product(x=[1, 2]))
+    asked = []
+
+    def counted(recorded, section, original=Recorded.names):
+        asked.append(section)
+        return original(recorded, section)
+
+    monkeypatch.setattr(Recorded, "names", counted)
+    for run in (0, 1):
+        assert [trajectory.runs[run][name] for name in names] == [run + 1] * size
+        assert [getattr(trajectory.runs[run], name) for name in names] == [run + 1] * size
+    assert [trajectory.results[name][1] for name in names] == [2] * size
+    assert [trajectory[name][0] for name in names] == [1] * size
+    assert len(asked) < 10
