@@ -8,6 +8,7 @@ columns (`evaluate`) have one, words of ``-k`` and quantities with units have ot
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -17,7 +18,10 @@ import attrs
 import numpy as np
 
 from simkit.declare.operators import FUNCTIONS, OF_COLUMNS, unknown_where
+from simkit.declare.reflection import shown
 from simkit.errors import SimkitError, did_you_mean, listed
+
+SHOWN = 6  # values of an axis that is written out
 
 _BINDING = (
     "& and | bind tighter than comparisons\n    write `x > 3 and x < 10`, or with parentheses `(x > 3) & (x < 10)`; "
@@ -264,3 +268,28 @@ def _check_condition(result: Any, text: str, where: str, problem: Callable[[str]
     if np.asarray(result).dtype != bool:
         msg = f"{where}: {text!r} is no condition: it gives {np.asarray(result).dtype}, not true or false"
         raise SimkitError(msg)
+
+
+def arguments_of(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
+    """The names that a function of where() takes."""
+    try:
+        parameters = inspect.signature(test).parameters.values()
+    except (TypeError, ValueError):
+        msg = f"{where}: where() takes a condition as text, or a function of the names, not {word(test)}"
+        raise SimkitError(msg) from None
+    empty = inspect.Parameter.empty  # `lambda x, k=k: x < k` brings a value of its own
+    wanted = [p.name for p in parameters if p.default is empty or p.name in names]
+    for name in wanted:
+        if name not in names:
+            msg = (
+                f"{where}: where() asks for {name!r}, which is not explored\n    explored: {', '.join(names)}"
+            )
+            raise SimkitError(msg)
+    return wanted
+
+
+def word(value: Any) -> str:
+    """A value in some characters, the same in each process."""
+    with np.printoptions(legacy="1.25", threshold=SHOWN, edgeitems=2):  # 2.0 rather than np.float64(2.0)
+        text = " ".join(shown(value).split())  # an integer of more than 4,300 digits has none
+    return text if len(text) <= 60 and " at 0x" not in text else f"<{type(value).__name__}>"

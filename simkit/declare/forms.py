@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeAlias, cast
 import attrs
 import numpy as np
 
-from simkit.declare.expressions import evaluate
+from simkit.declare.expressions import SHOWN, arguments_of, evaluate, word
 from simkit.declare.feed import Upstream
-from simkit.declare.reflection import is_a, shown
-from simkit.errors import SimkitError, caller
+from simkit.declare.reflection import is_a, told, traceback_of
+from simkit.errors import SimkitError, caller, shown_path
 
 Index: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -64,10 +64,10 @@ class Values:
     @property
     def words(self) -> str:
         """The values as a list could be written, the middle of a long one left out: ``[1, 2, 3, 4, …, 9]``."""
-        if len(self) <= _SHOWN:
-            return f"[{', '.join(map(_word, self.elements()))}]"
-        first, last = self.take(np.arange(_SHOWN - 2)), self.take(np.array([len(self) - 1]))
-        return f"[{', '.join(map(_word, first.elements()))}, …, {_word(*last.elements())}]"
+        if len(self) <= SHOWN:
+            return f"[{', '.join(map(word, self.elements()))}]"
+        first, last = self.take(np.arange(SHOWN - 2)), self.take(np.array([len(self) - 1]))
+        return f"[{', '.join(map(word, first.elements()))}, …, {word(*last.elements())}]"
 
     def shown(self) -> Array:
         """The values as an array, masked where the name is absent."""
@@ -395,14 +395,26 @@ def passing(
             )
             raise SimkitError(msg)
         return np.broadcast_to(np.ma.filled(passed, False), (size,))
-    names = _arguments(test, tuple(columns), where)
+    names = arguments_of(test, tuple(columns), where)
     lists = [columns[name].elements() for name in names]
     known = ~np.any([np.zeros(size, bool), *(columns[name].absent for name in names)], axis=0)
     points = zip(*lists, strict=True) if lists else iter([()] * size)
     verdicts = (
-        ok and _verdict(test(*point), where) for ok, point in zip(known.tolist(), points, strict=True)
+        ok and _asked(test, names, point, where) for ok, point in zip(known.tolist(), points, strict=True)
     )
     return np.fromiter(verdicts, bool, size)
+
+
+def _asked(test: Callable[..., Any], names: list[str], point: tuple[Any, ...], where: str) -> bool:
+    """What a function says of one point; where it raises, at which."""
+    try:
+        answer = test(*point)
+    except Exception as error:
+        last = traceback.extract_tb(traceback_of(error))[-1]
+        values = ", ".join(f"{name}={word(value)}" for name, value in zip(names, point, strict=True))
+        place = f"at {values}: {shown_path(last.filename)}:{last.lineno}"
+        raise SimkitError(f"{where}: the function of where() raised {told(error)}\n    {place}") from error
+    return _verdict(answer, where)
 
 
 def _verdict(answer: Any, where: str) -> bool:
@@ -411,25 +423,10 @@ def _verdict(answer: Any, where: str) -> bool:
     if is_a(answer, bool, np.bool_) or (is_bools and answer.ndim == 0):
         return bool(answer)
     cure = "say .all() or .any() of it" if is_bools else "compare it, as in where(lambda x: x.max() > 1)"
-    msg = f"{where}: the function answers {_word(answer)} (a {type(answer).__name__}), not true or false: {cure}"
+    msg = (
+        f"{where}: the function answers {word(answer)} (a {type(answer).__name__}), not true or false: {cure}"
+    )
     raise SimkitError(msg)
-
-
-def _arguments(test: Callable[..., Any], names: tuple[str, ...], where: str) -> list[str]:
-    try:
-        parameters = inspect.signature(test).parameters.values()
-    except (TypeError, ValueError):
-        msg = f"{where}: where() takes a condition as text, or a function of the names, not {_word(test)}"
-        raise SimkitError(msg) from None
-    empty = inspect.Parameter.empty  # `lambda x, k=k: x < k` brings a value of its own
-    wanted = [p.name for p in parameters if p.default is empty or p.name in names]
-    for name in wanted:
-        if name not in names:
-            msg = (
-                f"{where}: where() asks for {name!r}, which is not explored\n    explored: {', '.join(names)}"
-            )
-            raise SimkitError(msg)
-    return wanted
 
 
 def times(parts: tuple[Form, ...]) -> Form:
@@ -465,11 +462,3 @@ def axes(form: Form) -> Iterator[tuple[str, Values]]:
 
 
 NATIVE = {np.array([kind()]).dtype for kind in (float, int, bool)}
-_SHOWN = 6  # values of an axis that is written out
-
-
-def _word(value: Any) -> str:
-    """A value in some characters, the same in each process."""
-    with np.printoptions(legacy="1.25", threshold=_SHOWN, edgeitems=2):  # 2.0 rather than np.float64(2.0)
-        text = " ".join(shown(value).split())  # an integer of more than 4,300 digits has none
-    return text if len(text) <= 60 and " at 0x" not in text else f"<{type(value).__name__}>"

@@ -337,7 +337,7 @@ def test_an_error_that_raises_when_it_is_looked_at_is_a_failure_like_others(proj
     project.file("sim_run.py", ODD.format(ERRORS[kind]) + WHERE)
     refused = project.simkit("sim_run.py", "-n", "0")
     assert refused.code == 4, refused.out + refused.err
-    assert ": odd raised " in refused.err
+    assert ": the function of where() raised Odd" in refused.err
     for said in (failed, refused):
         assert "lost sys.stderr" not in said.err
         assert "simkit/inject" not in said.out + said.err

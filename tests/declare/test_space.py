@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import simkit
 from simkit import SimkitError, each, explore, morris, product, saltelli, sample
+from simkit.errors import shown_path
 
 
 def points(space: Any) -> list[dict[str, Any]]:
@@ -225,6 +226,41 @@ def test_where_of_an_unknown_name_says_which_there_are():
 def test_where_by_function_of_an_unknown_name_says_which_there_are():
     with pytest.raises(SimkitError, match=r"asks for 'z', which is not explored\n    explored: x, y"):
         len(product(x=[1], y=[1]).where(lambda z: z))
+
+
+class _Odd(Exception):
+    """One that can't be shown."""
+
+    def __str__(self):
+        raise ValueError
+
+
+def _inverse(x, y):
+    return 1 / (x - y) > 0
+
+
+def _odd(y):
+    raise _Odd
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (_inverse, "ZeroDivisionError: division by zero\n    at x=3, y=3: "),
+        (_odd, "_Odd\n    at y=3: "),
+        (lambda x: {}["z"] > x, "KeyError: 'z'\n    at x=3"),
+    ],
+)
+def test_where_by_a_function_that_raises_says_at_which_point(function, told):
+    space = product(x=[3], y=[3, 4]).where(function)
+    with pytest.raises(SimkitError) as error:
+        len(space)
+    text = str(error.value)
+    assert told in text
+    assert text.startswith(f"{shown_path(__file__)}:")
+    line = function.__code__.co_firstlineno + (function.__name__ != "<lambda>")
+    assert text.endswith(f": {shown_path(__file__)}:{line}")
+    assert error.value.__cause__ is not None
 
 
 def test_repeat_counts_trials_of_each_point():
