@@ -183,7 +183,7 @@ class Execution:
                 is_due = writer.is_due(self.gathered_bytes + len(self.said))
                 if is_due or batch is None:
                     self.put(writer)
-                if isinstance(batch, Checkpoint | RunReport):
+                if batch is not None and not isinstance(batch, Batch):
                     self.keep(batch)
                 if is_due or (batch is None and writer.waiting):
                     writer.commit()

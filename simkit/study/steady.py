@@ -156,7 +156,7 @@ class Steady:
         point: Any = self.ahead.pop() if self.ahead else self.theirs(self.sampler.ask)
         if point is None:
             self.is_over = True
-        elif not isinstance(point, Mapping):
+        elif type(point) is not dict and not isinstance(point, Mapping):
             what = "a list after single points" if isinstance(point, list) else repr(point)
             msg = f"{self.where}: ask() gave {what}\n    give a point as a dictionary of values by name, or None"
             self.mistake = SimkitError(msg)

@@ -180,6 +180,8 @@ class OnePoint(Portion):
     """
 
     __slots__ = ("point", "run")
+    memory = None
+    stops = None
     run: int
     point: Mapping[str, float]
 
@@ -197,8 +199,6 @@ class OnePoint(Portion):
         set_field(one, "run", run)
         set_field(one, "point", point)
         set_field(one, "restorable", {} if restorable is None else restorable)
-        set_field(one, "memory", None)
-        set_field(one, "stops", None)
         return one
 
     def __getattr__(self, name: str) -> Any:

@@ -269,10 +269,10 @@ def packed(portion: Portion) -> Any:
 
 def plain(portion: Portion) -> tuple[int, Mapping[str, float]] | None:
     """A portion of one run at a point of numbers as a plain message; None where there is more to it."""
+    if isinstance(portion, OnePoint):
+        return None if portion.restorable else (portion.run, portion.point)
     if len(portion) > 1 or portion.restorable or portion.memory is not None or portion.stops is not None:
         return None
-    if isinstance(portion, OnePoint):
-        return portion.run, portion.point
     elements = {name: element_of(values) for name, values in portion.points.items()}
     kept = {name: element for name, element in elements.items() if element is not None}
     return (int(portion.runs[0]), kept) if len(kept) == len(elements) else None
