@@ -344,14 +344,18 @@ def _to_limits(state: tuple[int, int]) -> None:
 
 
 def _streams() -> tuple[Any, ...]:
-    closed = getattr(sys.stdout, "closed", True), getattr(sys.stderr, "closed", True)
-    return sys.stdin, sys.stdout, sys.stderr, *closed
+    return sys.stdin, sys.stdout, sys.stderr, is_closed(sys.stdout), is_closed(sys.stderr)
+
+
+def is_closed(stream: Any) -> bool:
+    """Whether a stream says that it is closed; a run may put anything in its place."""
+    return answered(lambda: stream.closed is True, False)
 
 
 def _to_streams(state: tuple[Any, ...]) -> None:
     sys.stdin, sys.stdout, sys.stderr = state[:3]
     for name, number in (("stdout", 1), ("stderr", 2)):
-        if getattr(getattr(sys, name), "closed", False):
+        if is_closed(getattr(sys, name)):
             try:
                 file = io.FileIO(number, "w", closefd=False)
             except OSError:  # the descriptor was closed, too

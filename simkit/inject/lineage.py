@@ -64,13 +64,13 @@ class Lineage:
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
         elif error is not None:
             code = 1
-        with suppress(Exception):
+        with suppress(BaseException):
             if code and isinstance(error, SystemExit) and not isinstance(error.code, int):
                 print(error.code, file=sys.stderr)
             elif code and not isinstance(error, SystemExit):
                 traceback.print_exception(error)
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
+            with suppress(BaseException):  # whatever a run put there: nothing goes on here
                 stream.flush()
         os._exit(code & 0xFF)
 

@@ -11,8 +11,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from simkit.collect.surroundings import is_closed
 from simkit.inject.contact import RUN, STOP, Beat
 from simkit.inject.lineage import Lineage
+from simkit.record.file.system import Owned, identity_of
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -77,14 +79,28 @@ def surroundings() -> Iterator[None]:
     except OSError:  # it was removed
         folder = ""
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    written = Owned()  # what the streams write to, whatever runs close and lead elsewhere
+    kept = {number: written.add(fd) for number in (1, 2) if (fd := _another(number)) is not None}
     try:
         yield
     finally:
         if folder:
             with suppress(OSError):
                 os.chdir(folder)
+        for number, fd in kept.items():
+            if identity_of(number) != written.identities[fd] == identity_of(fd):
+                os.dup2(fd, number)
+        written.close()
         for number, (name, stream) in enumerate(streams.items(), 1):
-            setattr(sys, name, _reopened(number) if getattr(stream, "closed", False) else stream)
+            setattr(sys, name, _reopened(number) if is_closed(stream) else stream)
+
+
+def _another(number: int) -> int | None:
+    """Another descriptor of what a standard stream writes to, if it does."""
+    try:
+        return os.dup(number)
+    except OSError:
+        return None
 
 
 def _reopened(number: int) -> Any:

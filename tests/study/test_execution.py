@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import signal
 import sys
@@ -155,7 +156,36 @@ MOVED = """
     def nothing(folder):
         sys.stdout = None
 
-    KINDS = {f.__name__: f for f in (chdir, chdir_and_remove, replace, close, nothing)}
+    class Hostile:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    def raises(folder):
+        sys.stdout = sys.stderr = sys.__stdout__ = Hostile()
+
+    class Exits:
+        def write(self, text):
+            sys.exit(7)
+        flush = property(lambda self: sys.exit(8))
+        closed = property(lambda self: sys.exit(9))
+
+    def exits(folder):
+        sys.stdout = sys.stderr = Exits()
+
+    def mock(folder):
+        from unittest.mock import MagicMock
+        sys.stdout = sys.stderr = MagicMock()
+
+    def descriptors(folder):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stdout = open(os.devnull, "w")
+
+    def closed_descriptors(folder):
+        os.close(1)
+        os.close(2)
+
+    OF_STREAMS = (replace, close, nothing, raises, exits, mock, descriptors, closed_descriptors)
+    KINDS = {f.__name__: f for f in (chdir, chdir_and_remove, *OF_STREAMS)}
 
     @experiment
     @product(kind=[KIND], fails=[False, True])
@@ -176,10 +206,19 @@ MOVED = """
     """
 
 
-@pytest.mark.parametrize("kind", ["chdir", "chdir_and_remove", "replace", "close", "nothing"])
-def test_what_a_run_moves_in_the_owner_moves_neither_files_nor_report(project, kind):
+MOVES = ["chdir", "chdir_and_remove", "replace", "close", "nothing", "raises", "exits", "mock", "descriptors"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    [
+        *itertools.product(MOVES, ["0", "1"]),
+        ("closed_descriptors", "1"),
+    ],  # with -n 0 some lines are lost then
+)
+def test_what_a_run_moves_moves_neither_files_nor_report(project, kind, workers):
     project.file("sim_moved.py", MOVED.replace("[KIND]", f"[{kind!r}]"))
-    result = project.simkit("-n", "0", "--output", "o.h5")
+    result = project.simkit("-n", workers, "--output", "o.h5")
     assert result.code == 1, result.out + result.err
     assert "the run's own words" in result.out
     assert result.out.count("o.h5") >= 2

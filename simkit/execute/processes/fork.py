@@ -63,7 +63,7 @@ def _be_child(target: Callable[[], object]) -> None:
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
+            with suppress(BaseException):  # whatever a run put there: nothing goes on here
                 stream.flush()
         os._exit(code)  # the memory of a process that ends needs no tidying
 
