@@ -199,10 +199,9 @@ class Injector:
                 cared = self.baseline.cared
                 batch = self.executed(portion, beat, log)
             self.warned += self.variables.warnings()
-            self.unseen += max(0, len(batch.runs) - (self.baseline.cared - cared))
-            return self.with_preface(
-                attrs.evolve(batch, warnings=tuple(self.warned)) if self.warned else batch
-            )
+            self.unseen += max(0, batch.count - (self.baseline.cared - cared))
+            batch = attrs.evolve(batch, warnings=tuple(self.warned)) if self.warned else batch
+            return self.with_preface(batch)
         finally:
             self.baseline.restore()
 
@@ -221,10 +220,7 @@ class Injector:
             self.vault.begin(portion)
         runs, n = portion.runs, len(portion.runs)
         columns, seeds, handles = self.inputs(runs, portion.points)
-        out = Outcomes(
-            runs.tolist(), [None] * n, np.full(n, np.nan), np.full(n, np.nan, "f4"),
-            np.full(n, Status.DONE, "u1"), handles,
-        )  # fmt: skip
+        out = Outcomes.of(runs.tolist(), handles)
         self.desk.begin(out.runs, portion.points, beat)
         output = Output(log, beat, out.runs) if log else None
         epoch = time.time() - time.perf_counter()
@@ -245,6 +241,10 @@ class Injector:
         drawn = self.baseline.drawn() if self.baseline.words else []
         is_random = self.has_stream or self.baseline.is_random
         runs, seeds = runs[: out.executed], seeds[: out.executed] if seeds is not None and is_random else None
+        is_plain = not (self.watch or self.plan.compress or (output and output.texts))
+        one = out.one_run(self.names, recorded, seeds, epoch) if is_plain else None
+        if one is not None:
+            return one
         out.started += epoch
         results = result_columns(self.names, out)
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
@@ -272,10 +272,9 @@ class Injector:
         for name, values in points.items():
             elements = values.elements()
             copied = values.array.dtype == object and any(map(is_copied, elements))
-            if values.present is not None:
-                lacking = np.flatnonzero(~values.present)
-                for position in lacking.tolist():
-                    elements[position] = ABSENT
+            lacking = () if values.present is None else np.flatnonzero(~values.present).tolist()
+            for position in lacking:
+                elements[position] = ABSENT
             columns[name] = map(given, elements) if copied else elements
         careful, seeds = self.is_careful, None
         if careful or self.has_stream:

@@ -15,6 +15,7 @@ from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN
 from simkit.errors import Unstorable
 from simkit.inject.contact import Vault
+from simkit.values.alone import OneRun
 from simkit.values.batch import Status
 from simkit.values.columns import Column
 from simkit.values.encode import encode, encode_cells, encode_table, explain, is_plain, storable_part
@@ -243,6 +244,13 @@ class Outcomes:
     executed: int = 0
     layout: Layout | None = None  # of the results, where these are cells
 
+    @classmethod
+    def of(cls, runs: list[int], handles: list[Run] | None) -> Outcomes:
+        """Those of runs that begin."""
+        n = len(runs)
+        times = np.full(n, np.nan), np.full(n, np.nan, "f4")
+        return cls(runs, [None] * n, *times, np.full(n, Status.DONE, "u1"), handles)
+
     def take(self, returned: Returned, begun: float, ended: list[float]) -> None:
         """Take what runs gave one after the other, from that moment on, and when each of them ended."""
         self.executed = n = len(ended)
@@ -257,6 +265,37 @@ class Outcomes:
         self.results = self.results if self.layout else self.results[:n]
         self.seconds, self.status = self.seconds[:n], self.status[:n]
         self.handles = None if self.handles is None else self.handles[:n]
+
+    def one_run(
+        self,
+        names: ResultNames,
+        recorded: Sequence[Mapping[str, Any] | None],
+        seeds: Array | None,
+        epoch: float,
+    ) -> OneRun | None:
+        """The batch of one run, if it is done, and computed and gave nothing but numbers; else None.
+
+        Parameters
+        ----------
+        recorded
+            The parameters that were computed for it, by name.
+        epoch
+            What its clock is behind.
+        """
+        if len(self.runs) != 1 or self.errors:
+            return None
+        returned = self.results[0] if self.layout is None else self.layout.mappings(self.results)[0]
+        if self.handles:
+            run = self.handles[0]
+            if run.has_more or (run.results and returned is not None):
+                return None
+            returned = run.results if returned is None else returned
+        results = {} if returned is None else returned if type(returned) is dict else {ONE: returned}
+        if results and tuple(results) not in names.approved:
+            return None
+        started, seconds = self.started[0].item() + epoch, self.seconds[0].item()
+        seed = None if seeds is None else seeds.item()
+        return OneRun.made(self.runs[0], started, seconds, seed, (recorded and recorded[0]) or {}, results)
 
     def fail(self, position: int, text: str) -> None:
         """Make this run a failed one; the first reason stays."""

@@ -14,47 +14,37 @@ import attrs
 import numpy as np
 
 from simkit.declare.forms import NATIVE, Values, single
+from simkit.declare.plugins import OWN
 from simkit.values.batch import Batch, Portion, Restored, Status, one_batch
 from simkit.values.columns import Column, Leaf
 from simkit.values.decode import decode
 from simkit.values.instances import loaded, revived
+from simkit.values.registry import is_numpy_scalar
 
 _NAMES = tuple(field.name for field in attrs.fields(Batch))
 _fields = operator.attrgetter(*_NAMES)
-_rest = operator.attrgetter(*(name for name in _NAMES[_NAMES.index("errors") : -1] if name != "worker"))
+_MOST = 2**63
 _STATUS, _STARTED, _SECONDS, _SEED = map(np.dtype, ("u1", "f8", "f4", "u8"))
 _EXACT = frozenset("?bhilqBHILQdD")  # types whose elements are Python's without loss
-_PYTHONS = frozenset(("float", "int", "bool", "complex"))
+_CHARS: Mapping[type, str] = {float: "d", int: np.dtype("i8").char, bool: "?", complex: "D"}
+_PYTHONS = frozenset(kind.__name__ for kind in _CHARS)
 _Number = tuple[str, str, Any]  # the type of a leaf, of its array, and the element
 
 
-def numbers_of(batch: Batch, worker: int) -> tuple[Any, ...] | None:
-    """What `OneRun.of` takes, where a worker's batch is of one run that is done and gave numbers, and nothing else."""
-    started, seconds, seeds = batch.started, batch.seconds, batch.seeds
-    if len(batch.runs) != 1 or not batch.is_done or any(_rest(batch)):
+def number(value: Any) -> _Number | None:
+    """What is kept of a number: the type of a leaf, of its array, and the element; None for any other value."""
+    kind = type(value)
+    char = _CHARS.get(kind)
+    if char is not None:
+        return (kind.__name__, char, value) if kind is not int or -_MOST <= value < _MOST else None
+    if not is_numpy_scalar(kind) or kind in OWN.by_type or value.dtype.char not in _EXACT:
         return None
-    if started.dtype != _STARTED or seconds.dtype != _SECONDS or not (seeds is None or seeds.dtype == _SEED):
-        return None
-    parameters, results = _numbers(batch.parameters), _numbers(batch.results)
-    if parameters is None or results is None:
-        return None
-    return (
-        batch.runs.item(), started.item(), seconds.item(), None if seeds is None else seeds.item(), worker,
-        batch.nbytes, parameters, results,
-    )  # fmt: skip
+    return "scalar", value.dtype.char, value.item()
 
 
-def _numbers(columns: Mapping[str, Column]) -> dict[str, _Number] | None:
-    numbers: dict[str, _Number] = {}
-    for name, column in columns.items():
-        leaf = column.whole
-        rows = leaf.rows if type(leaf) is Leaf else None
-        if leaf is None or type(rows) is not np.ndarray or rows.shape != (1,):
-            return None
-        if rows.dtype.char not in _EXACT or rows.dtype.isbuiltin != 1:
-            return None
-        numbers[name] = leaf.type, rows.dtype.char, rows.item()
-    return numbers
+def _numbers(values: Mapping[str, Any]) -> dict[str, _Number]:
+    """Those of the values that are numbers, by name."""
+    return {name: one for name, value in values.items() if (one := number(value)) is not None}
 
 
 class OneRun(Batch):
@@ -74,6 +64,27 @@ class OneRun(Batch):
     def __new__(cls, *given: Any, **named: Any) -> Batch:  # type: ignore[misc]
         """For whoever changes something of one: the copy is a batch as any other."""
         return Batch(*given, **named)
+
+    @classmethod
+    def made(
+        cls,
+        run: int,
+        started: float,
+        seconds: float,
+        seed: int | None,
+        parameters: Mapping[str, Any],
+        results: Mapping[str, Any],
+    ) -> OneRun | None:
+        """The batch of a run of this process; None where it computed or gave anything but numbers."""
+        computed, gave = _numbers(parameters), _numbers(results)
+        if len(computed) < len(parameters) or len(gave) < len(results):
+            return None
+        nbytes = 24 + 16 * (len(computed) + len(gave))  # as if all were complex
+        return cls.of((run, started, seconds, seed, 0, nbytes, computed, gave))
+
+    def from_worker(self, number: int) -> tuple[Any, ...]:
+        """What `of` takes at the other end."""
+        return *self.told[:4], number, *self.told[5:]
 
     @classmethod
     def of(cls, told: tuple[Any, ...]) -> OneRun:

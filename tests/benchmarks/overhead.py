@@ -24,7 +24,7 @@ from simkit.declare.tags import mark
 from simkit.execute.job import Job
 from simkit.inject.contact import local_beat
 from simkit.inject.provide import shared_values
-from simkit.values.alone import numbers_of
+from simkit.values.alone import OneRun
 from simkit.values.batch import Portion
 
 C_CALL = 10  # instructions that a call of a C function counts as
@@ -122,7 +122,7 @@ def alone(function: Callable[..., Any], runs: int) -> Callable[[], Any]:
 
     def work() -> None:
         for portion in portions:
-            assert numbers_of(injector.batch(portion, local_beat()), 1) is not None
+            assert isinstance(injector.batch(portion, local_beat()), OneRun)
 
     return work
 

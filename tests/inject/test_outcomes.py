@@ -17,12 +17,13 @@ from simkit import SimkitError, product
 from simkit.collect.collection import plan_of
 from simkit.execute.job import Job
 from simkit.inject.contact import local_beat
-from simkit.inject.outcomes import ResultNames
+from simkit.inject.outcomes import Outcomes, ResultNames
 from simkit.inject.provide import shared_values
 from simkit.testing.engines import results_of
-from simkit.values.batch import Portion
+from simkit.values.alone import OneRun
+from simkit.values.batch import Batch, Portion
 from simkit.values.compare import same
-from simkit.values.decode import ABSENT
+from simkit.values.decode import ABSENT, decode
 from simkit.values.results import named_results
 
 # Results
@@ -442,3 +443,85 @@ def test_runs_that_return_the_same_names_and_one_that_does_not_give_what_each_ga
                 assert x not in batch.errors
                 assert same(recorded, {name: expected[name] for name in recorded})
                 assert recorded.keys() == expected.keys()
+
+
+# One run by itself
+
+
+def failing(x):
+    raise ValueError(x)
+
+
+def noting(x, run):
+    run.note("odd")
+    return x
+
+
+def reporting(x, run):
+    run.report(x, 1)
+    return x
+
+
+def both(x, run):
+    run.add(w=x)
+    return {"z": x}
+
+
+def mixed(x, rng):
+    return {"z": x, "n": 3, "b": x > 1, "f": np.float64(x), "c": 1j, "draw": rng.random()}
+
+
+ALONE = {
+    "number": (lambda x: x, True),
+    "mapping": (mixed, True),
+    "nothing": (lambda x: None, True),
+    "empty": (lambda x: {}, True),
+    "added": (lambda x, run: run.add(z=x, k=2), True),
+    "added nothing": (lambda x, run: x, True),
+    "text": (lambda x: {"z": x, "t": "a"}, False),
+    "array": (lambda x: np.zeros(3), False),
+    "added and returned": (both, False),
+    "appended": (lambda x, run: run.append(v=x), False),
+    "noted": (noting, False),
+    "reported": (reporting, False),
+    "failed": (failing, False),
+    "a wrong name": (lambda x: {"x": x}, False),
+    "of another type": (lambda x: collections.OrderedDict(z=x), True),
+}
+
+
+@pytest.mark.parametrize("cares", [False, True])
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_run_by_itself_gives_what_it_gives_in_any_batch(kind, cares, monkeypatch):
+    """Numbers travel as such; everything else, and what else a run says, as arrays and columns."""
+    function, is_of_numbers = ALONE[kind]
+    monkeypatch.setattr(
+        simkit.inject.baseline, "_SHARE", 1e9
+    )  # runs are cared for only where they have to be
+    plan, _ = plan_of(function, product(x=[1.5, 2.5, 3.5]), {})
+
+    def batches():
+        injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector(save=lambda _: False)
+        injector.baseline.cleans_each, injector.baseline.cared = cares, 1000
+        portions = [Portion(np.array([run]), plan.space.at(np.array([run]))) for run in range(3)]
+        return [injector.batch(portion, local_beat()) for portion in portions]
+
+    ours = batches()
+    assert [type(one) is OneRun for one in ours[1:]] == [is_of_numbers] * 2
+    monkeypatch.setattr(Outcomes, "one_run", lambda *_: None)
+    for one, other in zip(ours, batches(), strict=True):
+        assert type(other) is Batch
+        for name in ("runs", "status", "seeds", "worker"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        for name in ("notes", "files", "commands", "reported", "warnings", "again", "heard"):
+            assert getattr(one, name) == getattr(other, name), name
+        assert one.errors.keys() == other.errors.keys()
+        for name in ("parameters", "results"):
+            left, right = getattr(one, name), getattr(other, name)
+            assert list(left) == list(right)
+            assert all(same(decode(left[key]), decode(right[key])) for key in left)
+            assert [left[key].whole.signature for key in left] == [
+                right[key].whole.signature for key in right
+            ]
+        assert one.started == pytest.approx(other.started, abs=600)
+        assert 0 <= one.seconds[0] < 600

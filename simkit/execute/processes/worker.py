@@ -34,7 +34,7 @@ from simkit.inject.contact import LOGGED, Beat, open_beats, raised_by
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.inject.output import OutputLog
-from simkit.values.alone import OnePoint, element_of, numbers_of
+from simkit.values.alone import OnePoint, OneRun, element_of
 from simkit.values.batch import Batch, Checkpoint, Portion, RunReport
 
 LARGE = 65_536  # bytes from which a buffer does not travel in the message
@@ -393,11 +393,10 @@ def _serve(
 
 def reply(sender: Sender, batch: Batch, worker: int, seconds: float) -> None:
     """Send what a portion gave in a worker, and how long it took."""
-    numbers = numbers_of(batch, worker)
-    if numbers is None:
-        sender.send((attrs.evolve(batch, worker=worker), seconds), shared=True)
+    if isinstance(batch, OneRun):
+        sender.send_frames(plain_frames((batch.from_worker(worker), seconds)))
     else:
-        sender.send_frames(plain_frames((numbers, seconds)))
+        sender.send((attrs.evolve(batch, worker=worker), seconds), shared=True)
 
 
 def _close_input() -> None:
