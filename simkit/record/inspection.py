@@ -85,7 +85,7 @@ def dataset_at(group: h5py.h5g.GroupID, place: bytes, path: Path) -> h5py.h5d.Da
     if not all(_is_own(group, b"/".join(steps[: k + 1])) for k in range(len(steps))):
         return None
     here = h5py.h5o.open(group, place)
-    if not isinstance(here, h5py.h5d.DatasetID) or here.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
+    if not isinstance(here, h5py.h5d.DatasetID):
         return None
     return None if _problem(here, steps[-1], path, max(MOST_ROWS, _PLAIN * path.stat().st_size)) else here
 

@@ -26,6 +26,7 @@ from simkit.record.inspection import dataset_at, group_at
 from simkit.values.batch import Restored, Status
 from simkit.values.columns import Column, Leaf, united
 
+_CODEC = b"codec"
 _OPEN = 32  # files that are open at once
 _AS_ATTEMPTED = ("session", "attempt")  # columns that stand for 1 in each attempted run while there is none
 
@@ -386,7 +387,7 @@ class _Like:
     @classmethod
     def of(cls, column: h5py.Dataset) -> _Like:
         group, _, name = column.name[1:].encode().partition(b"/")
-        codec = _attribute(column.id, b"codec", object)
+        codec = _attribute(column.id, _CODEC, object) if h5py.h5a.exists(column.id, _CODEC) else None
         return cls(group, name, column.id.get_type(), column.shape[1:], codec)
 
     def found(self, group: h5py.h5g.GroupID, path: Path, stop: int) -> h5py.h5d.DatasetID | None:
@@ -394,8 +395,11 @@ class _Like:
         dataset = dataset_at(group, self.name, path)
         if dataset is None or dataset.shape[1:] != self.shape or dataset.shape[0] < stop:
             return None
-        is_like = dataset.get_type() == self.type and _attribute(dataset, b"codec", object) == self.codec
-        return dataset if is_like and not group.links.exists(self.name + MASK.encode()) else None
+        if dataset.get_type() != self.type or group.links.exists(self.name + MASK.encode()):
+            return None
+        if self.codec is None:
+            return None if h5py.h5a.exists(dataset, _CODEC) else dataset
+        return dataset if _attribute(dataset, _CODEC, object) == self.codec else None
 
 
 def _is_read(path: Path, begin: int, first: int, likes: Sequence[_Like], arrays: Sequence[Array]) -> bool:
@@ -420,9 +424,7 @@ def _is_read(path: Path, begin: int, first: int, likes: Sequence[_Like], arrays:
 
 
 def _attribute(thing: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, dtype: Any) -> Any:
-    """A single attribute, by the calls that are needed alone; None where there is none."""
-    if not h5py.h5a.exists(thing, name):
-        return None
+    """A single attribute, by the calls that are needed alone; a KeyError where there is none."""
     value = np.empty((), dtype)
     h5py.h5a.open(thing, name).read(value)
     return value[()]

@@ -124,7 +124,12 @@ class LoggedView:
         if not self._is_locked or start + size > self._end:
             self._read_checked(view, start)
         elif size <= _SMALL:
-            self._copy(view, start)
+            first = start % BLOCK
+            block = self._blocks.get(start // BLOCK)
+            if block is not None and first + size <= len(block):  # as nearly all reads
+                view[:] = block[first : first + size]
+            else:
+                self._copy(view, start)
         elif size < _LARGE or not self._read_large(view, start):
             self._read_checked(view, start)
         self._position = start + size
