@@ -104,9 +104,9 @@ class Injector:
         }
         self.wants = {need.key for need in (*plan.needs, *(x for n in plan.nodes.values() for x in n.needs))}
         self.baseline = Baseline(plan)
-        self.vault = None if save is None else Vault(save, self.baseline)
-        self.baseline.has_checkpoints = self.vault is not None and "run" in self.wants
         self.lineage = Lineage()
+        self.vault = None if save is None else Vault(self.lineage.only_here(save), self.baseline)
+        self.baseline.has_checkpoints = self.vault is not None and "run" in self.wants
         self.variables = Variables(plan)
         self.watch: Watch | None = Watch(plan, self.lineage, self.variables)  # until the first run is over
         self.hearing = Hearing()

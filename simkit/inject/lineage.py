@@ -16,10 +16,14 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 
+from simkit.errors import SimkitError
+
+T = TypeVar("T")
+U = TypeVar("U")
 Handler = Callable[[int, FrameType | None], Any] | int | None
 _FORKS = hasattr(os, "register_at_fork")
 
@@ -57,6 +61,19 @@ class Lineage:
         if self.children:
             self.end(error)
 
+    def only_here(self, act: Callable[[T], U]) -> Callable[[T], U]:
+        """The same in this process; in a child it is an error, as it would use what is the parent's."""
+
+        def acted(argument: T) -> U:
+            if self.children:
+                raise SimkitError(
+                    "run.checkpoint(), run.report() and run.should_stop() are for the run's own process, and this is"
+                    " one that it has forked\n    give the run what is found here, by a pipe or a queue"
+                )
+            return act(argument)
+
+        return acted
+
     def end(self, error: BaseException | None = None) -> NoReturn:
         """End this child, without what its parent would do at its end: removing files, closing the trajectory."""
         code = 0
@@ -92,6 +109,15 @@ class Lineage:
 # A hook of ``os.register_at_fork`` can't be taken back: there is one, for those that are alive.
 _ALIVE: weakref.WeakSet[Lineage] = weakref.WeakSet()
 _masks = threading.local()
+
+
+def end_daemons() -> None:
+    """End what runs have started by ``multiprocessing`` as daemonic, as Python does at the end of a program."""
+    for name in ("multiprocessing", "multiprocess"):
+        module = sys.modules.get(name)
+        for child in () if module is None else module.active_children():
+            if child.daemon:
+                child.terminate()
 
 
 @contextmanager

@@ -259,3 +259,82 @@ def test_a_worker_that_dies_is_not_held_by_its_children(project):
     assert project.open("dies-001").status.tolist() == ["crashed", "done"]
     child = int((project.path / "child").read_text())
     project.until(lambda: not is_alive(child))
+
+
+SAYS = """
+    import os
+    from simkit import experiment, explore
+
+    @experiment
+    @explore(x=[1, 2, 3])
+    def f(x, run):
+        run.append(step=x)
+        run.checkpoint(at=x)
+        pid = os.fork()
+        if not pid:
+            run.append(step=1000)
+            SAID
+            run.add(z=1000)
+            return {"y": 1000}
+        assert os.waitpid(pid, 0)[1] != 0
+        run.report(x / 2, step=0)
+        run.add(z=x)
+        return {"y": 10 * x}
+    """
+
+
+@pytest.mark.parametrize("said", ["run.checkpoint(at=1000)", "run.report(1000.0, step=5)"])
+@pytest.mark.parametrize("way", ["0", "1", "2"])
+def test_what_a_child_says_of_the_run_is_an_error_of_its_own(project, way, said):
+    """It has the owner's file, or the pipe to it: with ``-n 0`` it wrote there, and the file was damaged."""
+    project.file("sim_says.py", SAYS.replace("SAID", said))
+    ended = project.ok("-n", way)
+    traj = project.open("f-001")
+    logs = "".join(traj.log(i) for i in range(3))
+    assert "for the run's own process" in (ended.err if way == "0" else logs)
+    assert traj.status.tolist() == ["done"] * 3
+    assert [traj.runs[i].step.tolist() for i in range(3)] == [[1], [2], [3]]
+    assert traj["y"].tolist() == [10, 20, 30]
+    assert traj["z"].tolist() == [1, 2, 3]
+    assert [traj.reports(i) for i in range(3)] == [[(0, x / 2)] for x in (1, 2, 3)]
+    assert "undamaged" in project.ok("verify", "--file", "results/f-001.h5").out
+
+
+LEFT = """
+    import multiprocessing, time
+    from pathlib import Path
+    from simkit import experiment, explore, fixture
+
+    CONTEXT = multiprocessing.get_context("METHOD")
+
+    def sleeping():
+        process = CONTEXT.Process(target=time.sleep, args=(1000,), daemon=True)
+        process.start()
+        Path(f"{process.pid}.pid").write_text("")
+
+    @fixture(scope="experiment")
+    def shared():
+        sleeping()
+
+    @experiment(isolate=ISOLATED)
+    @explore(x=[1, 2])
+    def f(x, shared):
+        sleeping()
+        pool = CONTEXT.Pool(1)
+        for pid in pool.map(abs, [x]):
+            for child in multiprocessing.active_children():
+                Path(f"{child.pid}.pid").write_text("")
+        return x
+    """
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("way", ["0", "1"])
+def test_daemonic_children_end_with_the_study_as_with_any_program(project, way, method, isolated):
+    project.file("sim_left.py", LEFT.replace("METHOD", method).replace("ISOLATED", str(isolated)))
+    project.ok("-n", way)
+    assert project.open("f-001")["result"].tolist() == [1, 2]
+    children = [int(path.stem) for path in project.path.glob("*.pid")]
+    assert len(children) >= 3
+    project.until(lambda: not any(map(is_alive, children)))

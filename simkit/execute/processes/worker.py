@@ -33,6 +33,7 @@ from simkit.inject.baseline import Company
 from simkit.inject.contact import LOGGED, Beat, open_beats, raised_by
 from simkit.inject.injector import Injector
 from simkit.inject.leftovers import SHARED, prefix
+from simkit.inject.lineage import end_daemons
 from simkit.inject.output import OutputLog
 from simkit.values.alone import OnePoint, OneRun, element_of
 from simkit.values.batch import Batch, Checkpoint, Portion, RunReport
@@ -369,7 +370,9 @@ def _work(sender: Sender, source: Source, seat: Seat) -> None:
     sender.send(Answer(process=os.getpid()))
     try:
         _serve(inbox, sender, injector, beat, log, seat.number)
-        sender.send(Answer(problem=injector.close()))
+        problem = injector.close()
+        end_daemons()
+        sender.send(Answer(problem=problem))
     except (EOFError, OSError):
         injector.close()  # the owner is gone
     except BaseException as error:  # noqa: BLE001 - runs' errors are recorded: this is simkit's, or an object's
