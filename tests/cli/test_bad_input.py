@@ -667,6 +667,8 @@ def test_a_simconf_that_cannot_be_imported_is_told_once(project):
         (["--params", "binary.toml"], "--params binary.toml: not valid TOML"),
         (["--start-method", "thread"], "--start-method"),
         (["--where", "x >"], "--where"),
+        (["--where", "x > 3 & x < 10"], "write `x > 3 and x < 10`, or with parentheses"),
+        (["--where", "x & 1"], "a column of int64 is not true or false"),
         (["--where", "x = 1"], "=="),
         (["--where", "__import__('os').getcwd()"], "--where"),
         (["--product", "x"], "--product x: write --product NAME=VALUE"),

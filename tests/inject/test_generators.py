@@ -112,20 +112,60 @@ def kinds(x, run, rng, seed, random_state, constant, handed, network, noise, dra
 """
 SPIKING = """
 import helper
-from brian2 import Network, NeuronGroup, PoissonGroup, Hz, StateMonitor, ms, prefs, rand
-from simkit import experiment, product
+from brian2 import Network, NeuronGroup, Synapses, ms, prefs, rand
+from simkit import experiment, fixture, parameter, product
 
 prefs.codegen.target = "numpy"
 
+@parameter
+def constant():
+    return [float(rand()) for _ in range(3)]
+
+@fixture(scope="experiment")
+def network():
+    cells = NeuronGroup(20, "v : 1")
+    wired = Synapses(cells, cells, "w : 1")
+    wired.connect(p=0.2)
+    wired.w = "rand()"
+    return [float(weight) for weight in wired.w[:]]
+
 @experiment
 @product(x=range(9))
-def kinds(x):
+def kinds(x, constant, network):
     helper.killed(x)
     still = NeuronGroup(3, "v : 1")
     still.v = "rand()"
     noisy = NeuronGroup(3, "dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1", method="euler")
     Network(still, noisy).run(0.2 * ms)
-    return {**{f"initial{i}": still.v[i] for i in range(3)}, "noise": noisy.v[0], "function": float(rand())}
+    return {**{f"initial{i}": still.v[i] for i in range(3)}, "noise": noisy.v[0], "function": float(rand()),
+            "network": network}
+"""
+LIBRARIES = """
+import helper
+import networkx as nx
+import numpy as np
+from deap import tools
+from numba import njit
+from simkit import experiment, fixture, product
+
+@njit(cache=True)
+def compiled():
+    return np.random.rand()
+
+@fixture(scope="experiment")
+def network():
+    return list(nx.gnp_random_graph(30, 0.3).edges)
+
+@experiment
+@product(x=range(9))
+def kinds(x, network):
+    helper.killed(x)
+    (mutant,) = tools.mutGaussian([0.0] * 3, mu=0, sigma=1, indpb=1)
+    return {
+        "compiled": compiled(), "mutant": mutant[0], "blended": tools.cxBlend([0.0], [1.0], alpha=0.5)[0][0],
+        "graph": nx.to_numpy_array(nx.gnp_random_graph(20, 0.5)).ravel().dot(2.0 ** np.arange(400) % 1e9),
+        "placed": nx.random_layout(nx.path_graph(2))[0][0], "network": network,
+    }
 """
 TOGETHER = """
 import helper
@@ -145,7 +185,7 @@ def kinds(x, seed, random_state):
 WAYS = (
     ["-n", "0"], ["-n", "2"], ["-n", "1", "--start-method", "spawn"],
 )  # fmt: skip
-SHARED = ("network", "noise", "constant")
+SHARED = ("network", "noise", "constant")  # what all runs have
 
 
 def columns(project, name):
@@ -171,7 +211,7 @@ def drawn_everywhere(project):
     project.ok("--seed", "8", "--fresh", "sim_kinds.py::kinds[0:4]", "-n", "0")
     project.file("kill", "")
     assert project.simkit("-n", "0").code == -signal.SIGKILL
-    project.ok("-n", "2")
+    project.ok("-n", "2", "--start-method", "spawn")
     assert columns(project, f"kinds-{len(WAYS) + 2:03}") == first
     # In three shards, merged.
     for shard in range(3):
@@ -195,13 +235,55 @@ def test_all_kinds_draw_the_same_everywhere_and_nothing_twice(project):
     assert not set(np.ravel(first["constant"])) & set(drawn)
 
 
-@pytest.mark.parametrize("text", [SPIKING, TOGETHER], ids=["brian2", "vectorized"])
+@pytest.mark.parametrize(
+    "text", [SPIKING, TOGETHER, LIBRARIES], ids=["brian2", "vectorized", "networkx, DEAP, numba"]
+)
 def test_other_libraries_and_calls_draw_the_same_everywhere_and_nothing_twice(project, text):
     project.file("helper.py", HELPER)
     project.file("sim_kinds.py", text)
     first, _ = drawn_everywhere(project)
-    drawn = [value for column in first.values() for value in column]
+    drawn = [value for name, column in first.items() if name not in SHARED for value in column]
     assert len(set(drawn)) == len(drawn) >= 18
+    for name in SHARED:
+        one, *others = first.get(name, [None])
+        assert all(other == one for other in others), name
+
+
+COPIED = """
+import random
+import numpy as np
+from simkit import experiment, explore
+
+MADE = {kind.__name__: kind for kind in (np.random.default_rng, np.random.RandomState, random.Random)}
+
+@experiment
+@explore({name: [make(5), make(5), make(6), make(5)] for name, make in MADE.items()}, one=[MADE["default_rng"](5)] * 4,
+         sequence=[np.random.SeedSequence(5)] * 4)
+def copied(default_rng, RandomState, Random, one, sequence, own=np.random.default_rng(7), old=random.Random(7)):
+    spawned = np.random.default_rng(sequence.spawn(1)[0])
+    each = default_rng, RandomState, Random, one, spawned, own, old
+    return {"drawn": [float(getattr(each, "rand", each.random)()) for each in each]}
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1", "2"])
+def test_a_generator_that_is_a_parameter_is_each_runs_own_at_its_recorded_state(project, workers):
+    """What a run draws does not depend on who drew before; equal points draw the same."""
+    project.file("sim_copied.py", COPIED)
+    project.ok("-n", workers)
+    kinds = np.random.default_rng, np.random.RandomState, random.Random
+    five, six = ([float(kind(seed).random()) for kind in kinds] for seed in (5, 6))
+    (child,) = np.random.SeedSequence(5).spawn(1)
+    rest = [
+        five[0],
+        np.random.default_rng(child).random(),
+        np.random.default_rng(7).random(),
+        random.Random(7).random(),
+    ]
+    with project.open("copied-001") as traj:
+        assert list(traj["drawn"]) == [[*five, *rest], [*five, *rest], [*six, *rest], [*five, *rest]]
+        assert traj.runs[2].Random.random() == six[2]  # as it was before the run
+    assert "4 runs the same" in project.ok("verify", "copied", "-n", "0").out
 
 
 DRAWS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -138,6 +139,34 @@ def test_monitors_and_quantities_are_kept_as_they_were_when_the_network_runs_on(
     assert identical(np.asarray(got["states"].V), np.asarray(voltages))
     assert len(got["rate"].t) == 50
     assert got["q"][0] == got["many"][0][0] == 0 * brian.mV
+
+
+UNREADABLE = """
+from brian2 import NeuronGroup, StateMonitor, ms, run as simulate, set_device
+from simkit import experiment, product
+
+@experiment
+@product(x=[1, 2])
+def unreadable(x, run):
+    set_device("cpp_standalone", build_on_run=False)
+    cells = NeuronGroup(2, "v : 1")
+    never = StateMonitor(cells, "v", record=True)
+    simulate(0.1 * ms)  # which is not built, so there is nothing to read
+    run.add(added=never) if x == 2 else None
+    return {"z": 2 * x, "never": never, "deep": {"kept": x, "lost": [never]}}
+"""
+
+
+def test_a_monitor_that_can_not_be_read_names_its_result_and_costs_no_other(project):
+    project.file("sim_unreadable.py", UNREADABLE)
+    assert project.simkit("-n", "0").code == 1
+    with project.open("unreadable-001") as traj:
+        assert traj["z"].tolist() == [2, 4]
+        assert [run.deep["kept"] for run in traj.runs] == [1, 2]
+        for run, names in enumerate([["never", "deep.lost[0]"], ["never", "deep.lost[0]", "added"]]):
+            for name in names:
+                told = rf"result {re.escape(name)}: cannot store .*StateMonitor, since it can't be read: Not"
+                assert re.search(told, traj.error(run)), traj.error(run)
 
 
 STUDY = """
