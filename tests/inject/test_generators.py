@@ -137,7 +137,7 @@ def kinds(x, constant, network):
     still.v = "rand()"
     noisy = NeuronGroup(3, "dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1", method="euler")
     Network(still, noisy).run(0.2 * ms)
-    return {**{f"initial{i}": still.v[i] for i in range(3)}, "noise": noisy.v[0], "function": float(rand()),
+    return {**{f"initial{i}": still.v[i] for i in range(3)}, "driven": noisy.v[0], "function": float(rand()),
             "network": network}
 """
 LIBRARIES = """
@@ -517,6 +517,24 @@ def test_an_object_that_answers_to_every_name_is_not_asked(project):
     result = project.ok("-n", "1")
     assert "asked" not in result.out + result.err
     assert "asked" not in project.ok("--co").out
+
+
+def test_commands_say_nothing_of_brians_names_in_a_study(project):
+    """Its device, which such a line brings, warns of each name that it has not."""
+    pytest.importorskip("brian2", reason="it is about Brian2")
+    study = "from brian2 import *\nfrom simkit import *\n\n@experiment\ndef starred(x=1):\n    return x\n"
+    project.file("sim_starred.py", study)
+    for command in (
+        ["--co"],
+        ["--parameters"],
+        ["-n", "0"],
+        ["-n", "1", "--fresh"],
+        ["list"],
+        ["verify", "starred"],
+    ):
+        result = project.ok(*command)
+        assert result.err == ""
+        assert "WARN" not in result.out.upper()
 
 
 class Own(random.Random):
