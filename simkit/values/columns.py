@@ -252,7 +252,7 @@ class Column:
     ----------
     variants
         Pairs of row positions, shape ``(m,)``, and the node that holds the values there; ``None`` for the
-        positions stands for all rows. No row is in two variants.
+        positions stands for all rows. Positions ascend; no row is in two variants.
     """
 
     n: int
@@ -335,14 +335,20 @@ def concatenated(columns: Sequence[Column]) -> Column:
         for positions, node in column.variants:
             rows = np.arange(column.n) if positions is None else positions
             kinds.setdefault(_kind(node), []).append((rows + start, node))
-    variants = [
-        (np.concatenate([rows for rows, _ in parts]), _end_to_end([node for _, node in parts]))
-        for parts in kinds.values()
-    ]
+    variants = list(map(_in_order, kinds.values()))
     n = int(starts[-1])
     if len(variants) == 1 and len(variants[0][0]) == n:
         return whole_column(variants[0][1])
     return Column(n, tuple(variants))
+
+
+def _in_order(parts: Sequence[tuple[Index, Node]]) -> tuple[Index, Node]:
+    """One variant of several of its kind. Within a column, too, there may be several, whose rows take turns."""
+    rows, node = np.concatenate([rows for rows, _ in parts]), _end_to_end([node for _, node in parts])
+    if (rows[1:] > rows[:-1]).all():
+        return rows, node
+    order = np.argsort(rows)
+    return rows[order], node.take(order)
 
 
 def united(n: int, parts: Sequence[tuple[Index, Column]]) -> Column:

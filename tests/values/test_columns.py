@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storable import EXAMPLES, all_identical, values
+from storable import EXAMPLES, all_identical, identical, values
 
+import simkit
+from simkit import product
 from simkit.values.columns import Column, concatenated
 from simkit.values.decode import ABSENT, as_array, decode
 from simkit.values.encode import encode
@@ -77,6 +80,28 @@ def test_each_type_can_be_laid_end_to_end_and_lies_together(kind):
     singly = concatenated([encode([value]) for value in wanted])
     assert all_identical(decode(singly), wanted)
     assert len(singly.variants) <= len(wanted)
+
+
+ALIKE = {
+    "indices": lambda i: pd.Index([i]) if i % 2 else pd.DatetimeIndex([f"{2000 + i}"]),
+    "object arrays": lambda i: np.array([i] if i % 2 else [[i]], object),
+    "text that HDF5 can't hold": lambda i: np.array([f"{i}\0" + "x" * (1 + i % 2)]),
+    "texts of any length": lambda i: np.array([f"{i}"] if i % 2 else [[f"{i}"]], np.dtypes.StringDType()),
+    "in a list": lambda i: [np.array([i] if i % 3 else [[i]], object)] * (i % 2),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("kind", ALIKE)
+def test_each_run_has_its_own_of_values_that_are_stored_alike(tmp_path, kind, workers):
+    make = ALIKE[kind]
+
+    def f(i):
+        return {"z": make(i)}
+
+    space = product(i=range(60))
+    with simkit.run(f, space, workers=workers, output=tmp_path / "f.h5", check=True) as traj:
+        assert [run.i for run in traj.runs if not identical(run.z, make(run.i))] == []
 
 
 def test_arrays_of_several_shapes_and_absent_rows_lie_in_one_variant():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import random
 
+import numpy as np
 import pytest
 from identity import all_identical, identical
 from kinds import CHECKS, KINDS, back, conform
 from storable import EXAMPLES
 
+from simkit.values.columns import concatenated
 from simkit.values.compare import digest, same
 from simkit.values.decode import decode
 from simkit.values.encode import encode
@@ -35,6 +38,17 @@ def test_one_of_everything_under_one_name():
     wanted = [values[0] for values in KINDS.values()]
     assert all_identical(back(decode(encode(wanted))), wanted)
     assert identical(back(decode(encode([wanted])))[0], wanted)
+
+
+@pytest.mark.parametrize("size", [2, 7, 40])
+def test_values_of_all_kinds_that_take_turns_stay_at_their_rows(size):
+    """Small columns become one; several types may be stored alike, as indices of numbers and of days are."""
+    wanted = [value for values in KINDS.values() for value in values]
+    random.Random(17).shuffle(wanted)
+    parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    column = concatenated(list(map(encode, parts)))
+    assert all_identical(back(decode(column)), wanted)
+    assert all((np.diff(positions) > 0).all() for positions, _ in column.variants if positions is not None)
 
 
 def test_records_that_could_not_be_put_together_are_written_as_they_were_read():
