@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,22 +108,11 @@ class Run:
         self._kept: _Kept | None = None  # what few runs have
 
     @classmethod
-    def each(cls, runs: Iterable[int], trials: Iterable[int], keepers: Keepers) -> list[Run]:
-        """Those of these numbers, for each of very many a call less."""
-        handles = []
-        new = cls.__new__
-        for index, trial in zip(runs, trials, strict=False):
-            run = new(cls)
-            run.index, run.trial, run._keepers, run._results, run._kept = index, trial, keepers, None, None
-            handles.append(run)
-        return handles
-
-    @staticmethod
-    def results_of(runs: Iterable[Run]) -> list[dict[str, Any]]:
-        """The results of very many runs."""
-        return [
-            run._results if run._results is not None and run._kept is None else run.results for run in runs
-        ]
+    def of(cls, index: int, trial: int, keepers: Keepers) -> Run:
+        """That of this number, a call less for each of very many."""
+        run = cls.__new__(cls)
+        run.index, run.trial, run._keepers, run._results, run._kept = index, trial, keepers, None, None
+        return run
 
     def add(self, results: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Record results, as returning them does; each name once.
@@ -145,10 +134,13 @@ class Run:
         >>> run.results
         {'spikes.t': [0.1, 0.3], 'rate': 2.0}
         """
-        is_first = results is None and self._results is None and self._kept is None
-        if is_first and PLAIN.issuperset(map(type, named.values())):
-            self._results = named  # a mapping that nobody else has, of what can't change
-            return
+        if results is None and self._results is None and self._kept is None:
+            for value in named.values():
+                if type(value) not in PLAIN:
+                    break
+            else:
+                self._results = named  # a mapping that nobody else has, of what can't change
+                return
         given = {**results, **named} if results else named
         before = self._added
         series = self._kept.series if self._kept else ()

@@ -117,6 +117,12 @@ class Desk:
             self.readings.add(full)
 
 
+def kept_folder(environment: Mapping[str, Any]) -> str:
+    """Of a run that failed: where its folder is to be found."""
+    folder = environment.get("workdir")
+    return f"\n(its working directory is kept: {folder})" if folder is not None else ""
+
+
 def spool() -> str:
     """How the names of copies begin that one engine in this process makes of attached files."""
     return os.path.join(tempfile.gettempdir(), f"{prefix('files')}{secrets.token_hex(4)}-")

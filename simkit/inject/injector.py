@@ -17,15 +17,22 @@ from simkit.collect.effects import effects
 from simkit.collect.listener import OpenedFiles, listener, loaded_by_name
 from simkit.collect.plan import Need, Plan
 from simkit.declare.forms import TRIAL, Array, Index, Values
-from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN, snapshot
 from simkit.declare.workplace import Keepers
 from simkit.inject.baseline import Baseline, Company
 from simkit.inject.contact import BEGAN, ENOUGH, RUN, STOP, Beat, Save, Vault, hint, never, user_traceback
-from simkit.inject.desk import Desk
+from simkit.inject.desk import Desk, kept_folder
 from simkit.inject.lineage import Lineage
-from simkit.inject.outcomes import Layout, Outcomes, ResultNames, Returned, as_columns, result_columns, said
-from simkit.inject.output import Log, Output
+from simkit.inject.outcomes import (
+    Handed,
+    Layout,
+    Outcomes,
+    ResultNames,
+    Returned,
+    as_columns,
+    result_columns,
+)
+from simkit.inject.output import Log, Output, unheard
 from simkit.inject.provide import (
     Step,
     compiled,
@@ -111,6 +118,7 @@ class Injector:
         self.watch: Watch | None = Watch(plan, self.lineage, self.variables)  # until the first run is over
         self.hearing = Hearing()
         self.layout: Layout | None = None  # of what the last run has returned
+        self.added: Layout | None = None  # of what it has added
         self.failures = 0
         self.look = 0.0  # when to look next at what runs have left
         self.unseen = 0  # runs that were looked at together with others only
@@ -246,6 +254,7 @@ class Injector:
         if one is not None:
             return one
         out.started += epoch
+        self.added = out.handles.given.next_layout() if out.handles else None
         results = result_columns(self.names, out)
         parameters = as_columns(recorded, out.fail, "parameter") if any(recorded) else {}
         self.warned += self.watch.warnings(results, drawn) if self.watch and out.executed else ()
@@ -253,7 +262,7 @@ class Injector:
         results = compressed(results) if self.plan.compress else results
         return Batch(
             runs, out.status, out.started, out.seconds, parameters, results, seeds, out.errors,
-            output.texts if output else {}, warnings=tuple(self.warned), **said(out.handles, out.runs, self.vault),
+            output.texts if output else {}, warnings=tuple(self.warned), **out.said(self.vault),
         )  # fmt: skip
 
     @property
@@ -266,7 +275,7 @@ class Injector:
         """Whether runs ask for their random stream."""
         return "seed" in self.wants and self.plan.nodes["seed"].kind == "builtin"
 
-    def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, list[Run] | None]:
+    def inputs(self, runs: Index, points: Points) -> tuple[dict[str, Any], Array | None, Handed | None]:
         """The values that differ between runs and need no call, each an iterable over the runs."""
         columns: dict[str, Any] = {}
         for name, values in points.items():
@@ -287,9 +296,8 @@ class Injector:
         if "run" not in self.wants:
             return columns, seeds, None
         trials = points[TRIAL].elements() if TRIAL in points else repeat(0)
-        handles = Run.each(runs.tolist(), trials, Keepers(self.vault, take_apart, self.desk))
-        columns["run"] = handles
-        return columns, seeds, handles
+        handles = Handed(runs.tolist(), trials, Keepers(self.vault, take_apart, self.desk), self.added)
+        return columns | {"run": handles}, seeds, handles
 
     def generators(self, runs: Index, seeds: Array) -> Iterable[np.random.Generator]:
         """Each run's ``rng``, made when its turn comes; known to the vault where a checkpoint may keep it."""
@@ -305,7 +313,7 @@ class Injector:
         printed: Sequence[bool] = output.log.printed if output else ()
         # What another process says in shared memory takes longer to read than a list: now and then is soon enough.
         asked = beat if isinstance(beat, list) else [0.0] * (STOP + 1)
-        take = output.take if output else _nothing
+        take = output.take if output else unheard
         returned, ended = Returned(self.layout), list[float]()
         add, keep, results = returned.add, returned.values.append, returned.values
         end, clock = ended.append, time.perf_counter
@@ -343,10 +351,11 @@ class Injector:
     def called(self, columns: Mapping[str, Any]) -> tuple[Callable[..., Any], Iterator[tuple[Any, ...]]]:
         """The experiment, and its arguments run by run."""
         needs = sorted(self.plan.needs, key=lambda need: need.keyword)
-        rows, rng = self.rows(needs, columns), columns.get("rng")
-        if isinstance(rng, Generators) and "rng" in (keys := [need.key for need in needs]):
-            place = keys.index("rng")
-            rows = rng.rows(self.rows(needs[:place], columns), self.rows(needs[place + 1 :], columns))
+        rows, keys = self.rows(needs, columns), [need.key for need in needs]
+        source = columns.get("rng" if "rng" in keys else "run")
+        if isinstance(source, Generators | Handed):  # one object for many runs; a generator is the dearer one
+            place = keys.index("rng" if "rng" in keys else "run")
+            rows = source.rows(self.rows(needs[:place], columns), self.rows(needs[place + 1 :], columns))
         function, names = self.plan.function, [need.argument for need in needs if need.keyword]
         if not names:
             return function, rows
@@ -432,7 +441,7 @@ class Injector:
                     self.desk.lend(environment, folder)
                     out.results[position] = self.one(environment, teardown)
             except BaseException as error:  # noqa: BLE001 - one bad run costs one run
-                if not self.failed(position, error, _kept_folder(environment), out, beat):
+                if not self.failed(position, error, kept_folder(environment), out, beat):
                     break
             out.seconds[position] = time.perf_counter() - begun
             out.executed = position + 1
@@ -480,13 +489,3 @@ class Injector:
     def is_apart(self, name: str) -> bool:
         """Whether a name, or the group that it is a field of, stands in the points or is a constant."""
         return any(name == one or name.startswith(f"{one}.") for one in self.apart)
-
-
-def _kept_folder(environment: Mapping[str, Any]) -> str:
-    folder = environment.get("workdir")
-    return f"\n(its working directory is kept: {folder})" if folder is not None else ""
-
-
-def _nothing(executed: int, now: float) -> float:
-    """Nobody asks what was written; when to look at the clock again."""
-    return now + 1e-3

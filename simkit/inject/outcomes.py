@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from itertools import chain
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -13,6 +15,7 @@ from simkit.declare.forms import Array
 from simkit.declare.reflection import is_a, shown
 from simkit.declare.run import Run
 from simkit.declare.snapshot import PLAIN
+from simkit.declare.workplace import Keepers
 from simkit.errors import Unstorable
 from simkit.inject.contact import Vault
 from simkit.values.alone import OneRun
@@ -25,9 +28,8 @@ Fail = Callable[[int, str], None]
 Adder = Callable[[Any], bool]
 
 
-def with_added(returned: Mapping[str, Any], run: Run) -> tuple[Mapping[str, Any], str]:
+def with_added(returned: Mapping[str, Any], added: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """What a run returned together with what it added, and what is wrong with that."""
-    added = run.results
     if not added:
         return returned, ""
     twice = next((name for name in returned if name in added), None)
@@ -224,9 +226,104 @@ class Returned:
             self.values[:], self.layout, self.add = self.layout.mappings(self.values), None, None
         return self.add
 
+    def __len__(self) -> int:
+        return len(self.values) if self.layout is None else len(self.values) // len(self.layout.names)
+
     def next_layout(self) -> Layout | None:
         """That of the next runs, if they go on as the last one."""
         return self.layout or Layout.of(self.values[-1] if self.values else None)
+
+
+class Handed:
+    """The runs of a batch as they are handed out: one object for all that have said no more than results.
+
+    A run that somebody has kept is another object than the next, and is asked for its results at the end.
+
+    Parameters
+    ----------
+    layout
+        Of what a run before has added.
+    """
+
+    def __init__(
+        self, runs: Iterable[int], trials: Iterable[int], keepers: Keepers, layout: Layout | None
+    ) -> None:
+        self.runs, self.trials, self.keepers = runs, trials, keepers
+        self.given = Returned(
+            layout
+        )  # what each run has added, or the run itself where it may have more to say
+        self.last: Run | None = None
+
+    def __iter__(self) -> Iterator[Run]:
+        return map(itemgetter(0), self.rows(repeat(()), repeat(())))
+
+    def rows(
+        self, before: Iterable[tuple[Any, ...]], after: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The arguments of one call after the other, the run among them.
+
+        Parameters
+        ----------
+        before, after
+            The arguments before and after it, for each call.
+        """
+        given, keepers, alone, count = self.given, self.keepers, _ALONE, sys.getrefcount
+        add, run = given.add, None
+        for index, trial, first, last in zip(self.runs, self.trials, before, after, strict=False):
+            if run is not None and run._kept is None and count(run) <= alone:
+                if not (add and add(run._results)):
+                    add = given.unpack()
+                    given.values.append(run._results)
+                run.index, run.trial, run._results = index, trial, None
+            else:
+                if run is not None:
+                    add = given.unpack()
+                    given.values.append(run)
+                self.last = run = Run.of(index, trial, keepers)
+            yield (*first, run, *last)
+
+    def end(self, executed: int) -> None:
+        """So many runs are over: the last one has not been taken yet."""
+        run, given = self.last, self.given
+        if run is None or len(given) >= executed:
+            return
+        if run._kept is not None or not (given.add and given.add(run._results)):
+            given.unpack()
+            given.values.append(run if run._kept is not None else run._results)
+
+    @property
+    def results(self) -> list[Mapping[str, Any]]:
+        """What each run has added."""
+        self.given.unpack()
+        return [value.results if isinstance(value, Run) else value or {} for value in self.given.values]
+
+    @property
+    def with_more(self) -> list[tuple[int, Run]]:
+        """Those that may have said more, and their positions."""
+        values = self.given.values if self.given.add is None else ()
+        return [(at, run) for at, run in enumerate(values) if isinstance(run, Run) and run.has_more]
+
+
+def _calibrated() -> int:
+    """How many references there are to a run that nobody has kept.
+
+    Asked of the interpreter, in the very way in which runs are given it.
+    """
+    counts, holders = [], []
+
+    def given() -> Iterator[tuple[Any, ...]]:
+        run, count = Run(), sys.getrefcount
+        holders.append(run)  # as `Handed.last`
+        for _ in range(5):
+            counts.append(count(run))
+            yield (*(), run, *())
+
+    for _, row in zip(range(5), given(), strict=False):
+        assert row[0] in holders
+    return min(counts[1:])
+
+
+_ALONE = _calibrated()
 
 
 @attrs.define(eq=False)
@@ -238,14 +335,14 @@ class Outcomes:
     started: Array
     seconds: Array
     status: Array
-    handles: list[Run] | None
+    handles: Handed | None
     errors: dict[int, str] = attrs.field(factory=dict)
 
     executed: int = 0
     layout: Layout | None = None  # of the results, where these are cells
 
     @classmethod
-    def of(cls, runs: list[int], handles: list[Run] | None) -> Outcomes:
+    def of(cls, runs: list[int], handles: Handed | None) -> Outcomes:
         """Those of runs that begin."""
         n = len(runs)
         times = np.full(n, np.nan), np.full(n, np.nan, "f4")
@@ -264,7 +361,8 @@ class Outcomes:
         self.runs, self.started = self.runs[:n], self.started[:n]
         self.results = self.results if self.layout else self.results[:n]
         self.seconds, self.status = self.seconds[:n], self.status[:n]
-        self.handles = None if self.handles is None else self.handles[:n]
+        if self.handles is not None:
+            self.handles.end(n)
 
     def one_run(
         self,
@@ -286,10 +384,10 @@ class Outcomes:
             return None
         returned = self.results[0] if self.layout is None else self.layout.mappings(self.results)[0]
         if self.handles:
-            run = self.handles[0]
-            if run.has_more or (run.results and returned is not None):
+            (added,) = self.handles.results
+            if self.handles.with_more or (added and returned is not None):
                 return None
-            returned = run.results if returned is None else returned
+            returned = added if returned is None else returned
         results = {} if returned is None else returned if type(returned) is dict else {ONE: returned}
         if results and tuple(results) not in names.approved:
             return None
@@ -303,13 +401,24 @@ class Outcomes:
             self.status[position] = Status.FAILED
             self.errors[self.runs[position]] = text
 
+    def said(self, vault: Vault | None) -> dict[str, Any]:
+        """What the runs said through `Run`, besides results."""
+        with_more = self.handles.with_more if self.handles else ()
+        numbered = [(self.runs[at], run) for at, run in with_more]
+        return {
+            "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
+            "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
+            "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
+            "reported": {} if vault is None else vault.said,
+        }
+
 
 def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     """The columns of the results of all runs that are done."""
+    columns = _columns_of_cells(names, out)
+    if columns is not None:
+        return columns
     if out.layout is not None:
-        columns = _columns_of_cells(names, out)
-        if columns is not None:
-            return columns
         out.results, out.layout = out.layout.mappings(out.results), None
     kinds = set(map(type, out.results))
     if len(kinds) == 1 and is_one_result(next(iter(kinds))) and not out.handles and not out.errors:
@@ -319,10 +428,11 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
     if columns is not None:
         return columns
     results: list[Mapping[str, Any] | None] = [None] * len(out.runs)
+    added = out.handles.results if out.handles else ()
     for position in np.flatnonzero(out.status == _DONE).tolist():
         named, problem = named_results(out.results[position]), ""
-        if out.handles:
-            named, problem = with_added(named, out.handles[position])
+        if added:
+            named, problem = with_added(named, added[position])
         results[position], unnamed = names.kept(named)
         if problem or unnamed:
             out.fail(position, problem or unnamed)
@@ -330,21 +440,27 @@ def result_columns(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
 
 
 def _columns_of_cells(names: ResultNames, out: Outcomes) -> dict[str, Column] | None:
-    """The columns of cells; None where a name or a value can't be kept, or runs have added results as well."""
-    assert out.layout is not None
-    if out.layout.names not in names.approved or any(Run.results_of(out.handles or ())):
+    """The columns of cells, where runs gave nothing else; None where a name or a value can't be kept."""
+    layout, cells = out.layout, out.results
+    if out.handles is not None:
+        added, is_silent = out.handles.given, not out.errors and set(map(type, cells)) == {type(None)}
+        if layout is None and is_silent:
+            layout, cells = added.layout, added.values
+        elif any(out.handles.results):
+            return None
+    if layout is None or layout.names not in names.approved:
         return None
     try:
-        return encode_cells(out.layout.names, out.results, out.layout.kinds)
+        return encode_cells(layout.names, cells, layout.kinds)
     except Unstorable:
         return None
 
 
-def _dictionaries(kinds: set[type], out: Outcomes) -> list[dict[str, Any]] | None:
+def _dictionaries(kinds: set[type], out: Outcomes) -> list[Mapping[str, Any]] | None:
     """What each run gave, where all have returned dictionaries, or have added all that they gave; else None."""
     if out.errors or kinds not in ({dict}, {type(None)}):
         return None
-    added = Run.results_of(out.handles or ())
+    added = out.handles.results if out.handles else []
     if kinds == {dict}:
         return None if any(added) else out.results
     return added
@@ -373,14 +489,3 @@ def _single_column(names: ResultNames, out: Outcomes) -> Mapping[str, Column]:
         return {ONE: encode(out.results)}
     except (Unstorable, RecursionError):
         return as_columns([{ONE: value} for value in out.results], out.fail)
-
-
-def said(handles: list[Run] | None, runs: list[int], vault: Vault | None) -> dict[str, Any]:
-    """What the runs said through `Run`, besides results."""
-    numbered = [(run, handle) for run, handle in zip(runs, handles or (), strict=False) if handle.has_more]
-    return {
-        "notes": tuple((run, *note) for run, handle in numbered for note in handle.notes),
-        "files": tuple((run, one) for run, handle in numbered for one in handle.attachments),
-        "commands": tuple((run, one) for run, handle in numbered for one in handle.commands),
-        "reported": {} if vault is None else vault.said,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import os
 import unittest.mock
 import weakref
@@ -15,6 +16,7 @@ from injected import HEAD
 import simkit
 from simkit import SimkitError, product
 from simkit.collect.collection import plan_of
+from simkit.declare.snapshot import snapshot
 from simkit.execute.job import Job
 from simkit.inject.contact import local_beat
 from simkit.inject.outcomes import Outcomes, ResultNames
@@ -417,6 +419,16 @@ ODD = {
 }
 
 
+def two_batches(function, monkeypatch):
+    """A hundred runs, and a hundred more of which is known what the last one gave."""
+    monkeypatch.setattr(simkit.inject.injector, "PATIENCE", 1e9)
+    plan, _ = plan_of(function, product(x=range(200)), {})
+    injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
+    injector.baseline.cared, injector.watch = 1000, None  # these are not the first runs
+    for runs in (np.arange(100), np.arange(100, 200)):
+        yield runs, injector.batch(Portion(runs, plan.space.at(runs)), local_beat())
+
+
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
 @pytest.mark.parametrize("regular", REGULAR.values(), ids=REGULAR.keys())
 def test_runs_that_return_the_same_names_and_one_that_does_not_give_what_each_gave(regular, odd, monkeypatch):
@@ -425,12 +437,7 @@ def test_runs_that_return_the_same_names_and_one_that_does_not_give_what_each_ga
     def returned(x):
         return (odd if x % 40 == 39 else regular)(x)
 
-    monkeypatch.setattr(simkit.inject.injector, "PATIENCE", 1e9)
-    plan, _ = plan_of(returned, product(x=range(200)), {})
-    injector = Job(plan, 1, shared_values(plan, 1), tuple(plan.parameters)).injector()
-    injector.baseline.cared, injector.watch = 1000, None  # these are not the first runs
-    for runs in (np.arange(100), np.arange(100, 200)):
-        batch = injector.batch(Portion(runs, plan.space.at(runs)), local_beat())
+    for runs, batch in two_batches(returned, monkeypatch):
         kept = {name: results_of(batch, name) for name in batch.results}
         assert batch.runs.tolist() == runs.tolist()
         for x in runs.tolist():
@@ -443,6 +450,61 @@ def test_runs_that_return_the_same_names_and_one_that_does_not_give_what_each_ga
                 assert x not in batch.errors
                 assert same(recorded, {name: expected[name] for name in recorded})
                 assert recorded.keys() == expected.keys()
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["let go", "kept"])
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("regular", REGULAR.values(), ids=REGULAR.keys())
+def test_runs_that_add_the_same_names_and_one_that_does_not_give_what_each_gave(
+    regular, odd, keeps, monkeypatch
+):
+    """A run that somebody keeps takes results until its batch is over; all others may be one object."""
+    kept = []
+
+    def added(x, run):
+        while kept:
+            kept.pop().add(late=float(x))
+        if keeps and x % 50 == 20:
+            kept.append(run)
+        if x % 30 == 29:
+            run.note("odd")
+        gives = (odd if x % 40 == 39 else regular)(x)
+        if not isinstance(gives, dict):
+            return gives
+        run.add(**gives)
+        return {"more": x} if x % 70 == 69 else None
+
+    expected = {x: {} for x in range(200)}
+    for x in range(200):
+        with contextlib.suppress(ZeroDivisionError):
+            gives = named_results((odd if x % 40 == 39 else regular)(x))
+            late = {"late": x + 1.0} if keeps and x % 50 == 20 else {}
+            expected[x] = {**snapshot(gives), **late, **({"more": x} if x % 70 == 69 else {})}
+    for runs, batch in two_batches(added, monkeypatch):
+        found = {name: results_of(batch, name) for name in batch.results}
+        assert batch.errors.keys() == {x for x in runs if not expected[x] and odd is ODD["a failure"]}
+        assert {run for run, *_ in batch.notes} == {x for x in runs.tolist() if x % 30 == 29}
+        for x in runs.tolist():
+            recorded = {name: values[x] for name, values in found.items() if values[x] is not ABSENT}
+            assert same(recorded, {name: expected[x][name] for name in recorded})
+            assert recorded.keys() == expected[x].keys()
+
+
+OBJECTS = {
+    "last": lambda x, run: {"y": id(run)} if run.add(z=x) is None else {},
+    "first": lambda run, x: {"y": id(run)} if run.add(z=x) is None else {},
+    "by name": lambda x, *, run: {"y": id(run)} if run.add(z=x) is None else {},
+    "with the generator": lambda rng, x, run: (
+        {"y": 0} if run.add(z=x) is None else {}
+    ),  # which is one object then
+}
+
+
+@pytest.mark.parametrize("function", OBJECTS.values(), ids=OBJECTS.keys())
+def test_runs_that_nobody_keeps_are_one_object(function, monkeypatch):
+    for runs, batch in two_batches(function, monkeypatch):
+        assert results_of(batch, "z") == dict(zip(runs, runs, strict=True))
+        assert len(set(results_of(batch, "y").values())) == 1
 
 
 # One run by itself
