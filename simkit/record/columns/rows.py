@@ -209,6 +209,10 @@ def _most(dataset: h5py.Dataset, octets: LoggedView, rows: slice, count: int) ->
         return None
     if rows.stop > len(dataset) or dataset.file.userblock_size:
         return None
+    if (
+        dataset.chunks is None or len(dataset) % dataset.chunks[0]
+    ):  # damage behind the last row is the chunk's, too
+        return None
     array = np.empty((count, *dataset.shape[1:]), dataset.dtype)
     read_plain(dataset.id, octets, rows.start, array)
     return array
