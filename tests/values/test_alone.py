@@ -7,7 +7,7 @@ import pickle
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simkit.declare.axes import from_list
@@ -102,6 +102,7 @@ def test_a_number_that_a_codec_of_the_users_takes_goes_as_a_batch(monkeypatch):
     assert number(np.int8(1)) == ("scalar", "b", 1)
 
 
+@example([3, 5, 4, 9], [0.0, 0.0, 0.0, float("nan")], "z")
 @given(
     st.permutations([3, 5, 4, 9]), st.lists(numbers, min_size=4, max_size=4), st.sampled_from(["", "z", "w"])
 )
@@ -122,7 +123,7 @@ def test_many_are_one_batch_in_the_order_of_their_runs(runs, values, lacking):
     for name in expected.results:
         left, right = batch.results[name], expected.results[name]
         assert [node.signature for _, node in left.variants] == [node.signature for _, node in right.variants]
-        assert same(decode(left), decode(right))
+        assert all(map(same, decode(left), decode(right)))  # one by one: a list with a gap has no digest
 
 
 def test_a_changed_copy_is_a_batch_as_any_other():
@@ -140,6 +141,7 @@ def test_one_run_and_arrays_are_one_batch():
     assert decode(batch.results["z"]) == ["text", 1.0]
 
 
+@example([3, 5, 4, 9], [0.0, 0.0, 0.0, float("nan")], "z")
 @given(
     st.dictionaries(
         st.sampled_from("xyz"), st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans())
