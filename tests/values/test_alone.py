@@ -102,7 +102,6 @@ def test_a_number_that_a_codec_of_the_users_takes_goes_as_a_batch(monkeypatch):
     assert number(np.int8(1)) == ("scalar", "b", 1)
 
 
-@example([3, 5, 4, 9], [0.0, 0.0, 0.0, float("nan")], "z")
 @given(
     st.permutations([3, 5, 4, 9]), st.lists(numbers, min_size=4, max_size=4), st.sampled_from(["", "z", "w"])
 )
