@@ -102,6 +102,7 @@ def test_a_number_that_a_codec_of_the_users_takes_goes_as_a_batch(monkeypatch):
     assert number(np.int8(1)) == ("scalar", "b", 1)
 
 
+@example([3, 5, 4, 9], [0.0, 0.0, 0.0, float("nan")], "z")
 @given(
     st.permutations([3, 5, 4, 9]), st.lists(numbers, min_size=4, max_size=4), st.sampled_from(["", "z", "w"])
 )
@@ -140,7 +141,6 @@ def test_one_run_and_arrays_are_one_batch():
     assert decode(batch.results["z"]) == ["text", 1.0]
 
 
-@example([3, 5, 4, 9], [0.0, 0.0, 0.0, float("nan")], "z")
 @given(
     st.dictionaries(
         st.sampled_from("xyz"), st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans())
