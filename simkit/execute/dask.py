@@ -6,6 +6,7 @@ runs in the process that holds the trajectory, and a script needs no guard for `
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import Any
 
 import attrs
 
-from simkit.errors import SimkitError
+from simkit.errors import SimkitError, did_you_mean
 from simkit.execute.tasks import with_this_simkit
 from simkit.execute.transports import Executors, Pooled
 
@@ -209,7 +210,8 @@ def serve() -> None:
                 warnings.simplefilter("ignore")  # of a port that is taken: another is chosen
                 cluster = _cluster(wanted)
         except Exception as error:  # noqa: BLE001 - the owner says it
-            print(json.dumps({"problem": f"{type(error).__name__}: {error}"}), file=line, flush=True)
+            problem = _unknown(wanted) or f"{type(error).__name__}: {error}"
+            print(json.dumps({"problem": problem}), file=line, flush=True)
             return
         facts = {"address": cluster.scheduler_address, "dashboard": cluster.dashboard_link}
         print(json.dumps(facts), file=line, flush=True)
@@ -235,18 +237,44 @@ def _say_nothing() -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
 
 
-def _cluster(wanted: Mapping[str, Any]) -> Any:
-    options = wanted["options"]
-    if wanted["kind"] == "dask":
+def _unknown(wanted: Mapping[str, Any]) -> str:
+    """Which word of an engine's table Dask has none for, in words; nothing where it has one for all."""
+    made = _class(wanted["kind"])
+    classes = {each for whole in (made, *_given_on(made)) for each in whole.__mro__}
+    known = {name for each in classes for name in inspect.signature(each.__init__).parameters}
+    known |= {"jobs", "minimum", "maximum"}
+    for name in wanted["options"]:
+        if name not in known:
+            place = f"[tool.simkit.engines.{wanted['kind']}] {name}"
+            return f"{place}: Dask knows nothing of this name{did_you_mean(name, known)}"
+    return ""
+
+
+def _given_on(made: Any) -> tuple[Any, ...]:
+    """The classes that get what a cluster's own does not take."""
+    from distributed import Nanny, Worker
+
+    return (made.job_cls,) if hasattr(made, "job_cls") else (Nanny, Worker)
+
+
+def _class(kind: str) -> Any:
+    if kind == "dask":
         from distributed import LocalCluster
 
-        return LocalCluster(
+        return LocalCluster
+    import dask_jobqueue
+
+    return getattr(dask_jobqueue, _CLASSES[kind])
+
+
+def _cluster(wanted: Mapping[str, Any]) -> Any:
+    options, made = wanted["options"], _class(wanted["kind"])
+    if wanted["kind"] == "dask":
+        return made(
             n_workers=wanted["n_workers"],
             **{"threads_per_worker": 1, "processes": True, "memory_limit": 0, **options},
         )
-    import dask_jobqueue
-
-    cluster = getattr(dask_jobqueue, _CLASSES[wanted["kind"]])(**options)
+    cluster = made(**options)
     scale = wanted["scale"]
     (cluster.scale if "jobs" in scale else cluster.adapt)(**scale)
     return cluster

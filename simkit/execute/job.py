@@ -248,6 +248,8 @@ _SHORT = 4096  # bytes; what a buffer of its own saves on longer arrays is more 
 def _reduced(array: Array) -> Any:
     """A short array of numbers as its bytes: NumPy's own way costs four times as much, which is most of a message."""
     dtype, flags = array.dtype, array.flags
+    if dtype.kind in "mM" and not dtype.isnative:  # whose byte order NumPy's own way loses
+        return np.ndarray.view, (array.view(np.dtype("i8").newbyteorder(dtype.byteorder)), dtype.str)
     if array.nbytes > _SHORT or dtype.isbuiltin != 1 or dtype.kind not in "iufcb" or not flags.c_contiguous:
         return array.__reduce_ex__(5)
     octets = bytearray(array.tobytes()) if flags.writeable else array.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -198,6 +199,24 @@ def test_a_table_that_dask_does_not_take_is_an_error(tmp_path):
     transport = dask.local(1, {"scheduler_port": "nowhere"})
     with pytest.raises(SimkitError, match=r"engine dask: \w+: "):
         transport.start()
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "meant"),
+    [
+        ("slurm", "waltime", "walltime"),
+        ("sge", "queu", "queue"),
+        ("lsf", "us_stdin", "use_stdin"),
+        ("dask", "hots", "host"),
+    ],
+)
+def test_a_misspelt_word_of_a_table_is_named_with_the_nearest(tmp_path, kind, word, meant):
+    table = {"cores": 1, "memory": "1 GB", "jobs": 1, word: "x"}
+    engine = dask.local(1, {word: "x"}) if kind == "dask" else dask.scheduled(kind, 1, table, tmp_path)
+    place = f"engine {kind}: [tool.simkit.engines.{kind}] {word}: "
+    words = f"{place}Dask knows nothing of this name; did you mean {meant!r}?"
+    with pytest.raises(SimkitError, match=re.escape(words)):
+        engine.start()
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

@@ -152,7 +152,7 @@ def test_a_file_that_stays_open_is_a_stable_snapshot_and_delays_nothing(project,
         out, err = process.communicate(timeout=600)  # the study ends although this reader stays
         assert process.returncode == 0, err
         told = f"results/{path.name}.wal is a part of it, with runs that are not in the .h5 yet, while"
-        for words in (out, project.ok("show", str(path)).out):
+        for words in (out, project.ok("show", str(path)).out, project.ok("list").out):
             assert f"{told} process {os.getpid()} (" in words
             assert ") has it open: keep both together" in words
         z.refresh()

@@ -82,6 +82,26 @@ def test_a_value_of_any_type_is_one_result_and_comes_back(kind):
             assert identical(back(decode(encode([results["result"]])))[0], value)
 
 
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_values_of_all_types_are_what_runs_of_one_study_return(tmp_path, workers):
+    kinds = KINDS.keys() - {
+        "generator",
+        "RandomState",
+        "random.Random",
+        "SeedSequence",
+    }  # each run seeds its own
+    values = [value for kind in sorted(kinds) for value in KINDS[kind] if is_one_result(type(value))]
+
+    def f(i):
+        return values[i]
+
+    space = simkit.product(i=range(len(values)))
+    with simkit.run(f, space, workers=workers, output=tmp_path / "f.h5", check=True) as traj:
+        assert list(traj.results) == ["result"]
+        pairs = zip(back(list(traj["result"])), values, strict=True)
+        assert [i for i, (one, other) in enumerate(pairs) if not identical(one, other)] == []
+
+
 def test_mappings_give_a_result_per_item():
     named = collections.namedtuple("named", "a b")
     for value, names in [

@@ -24,6 +24,7 @@ from simkit.inform.events import Events
 from simkit.inform.progress import briefly, counted, cut, size
 from simkit.record.catalogue import bytes_of, experiments, writer_in
 from simkit.record.damage import alterations
+from simkit.record.file.store import left_log
 from simkit.record.inspection import unasked
 from simkit.record.recorded import Recorded
 from simkit.resume.continuing import matched_slot
@@ -220,6 +221,9 @@ def _print_lines(lines: Sequence[Line], settings: Settings) -> None:
         print(node_id)
         for row in aligned([_row(line, mine, continued) for line in mine]):
             print(f"    {row}")
+        for path in dict.fromkeys(line.path for line in mine):
+            if not writer_in(path) and (log := left_log(path)):
+                print(f"    {log}")
         if why:
             print(f"    {why}")
         print()
