@@ -205,7 +205,7 @@ def test_a_table_that_dask_does_not_take_is_an_error(tmp_path):
     ("kind", "word", "meant"),
     [
         ("slurm", "waltime", "walltime"),
-        ("sge", "projec", "project"),
+        ("sge", "queuee", "queue"),
         ("lsf", "us_stdin", "use_stdin"),
         ("dask", "hots", "host"),
     ],
