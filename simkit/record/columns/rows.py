@@ -209,12 +209,16 @@ def _most(dataset: h5py.Dataset, octets: LoggedView, rows: slice, count: int) ->
         return None
     if rows.stop > len(dataset) or dataset.file.userblock_size:
         return None
-    if (
-        dataset.chunks is None or len(dataset) % dataset.chunks[0]
-    ):  # damage behind the last row is the chunk's, too
+    size = dataset.chunks[0] if dataset.chunks else 1
+    whole = (
+        min(rows.stop, len(dataset) // size * size) - rows.start
+    )  # damage behind the last row is its chunk's
+    if dataset.chunks is None or 2 * whole < count:
         return None
     array = np.empty((count, *dataset.shape[1:]), dataset.dtype)
-    read_plain(dataset.id, octets, rows.start, array)
+    read_plain(dataset.id, octets, rows.start, array[:whole])
+    if whole < count:
+        array[whole:] = dataset[rows.start + whole : rows.stop]
     return array
 
 
