@@ -96,7 +96,7 @@ def restore(recorded: Recorded, session: Mapping[str, Any], folder: Path) -> Res
             continue  # checked out; recorded is only our table of it
         places[path].parent.mkdir(parents=True, exist_ok=True)
         places[path].write_bytes(text)
-    if not (folder / CONFIG).exists():  # node ids are relative to the folder that has it
+    if not os.path.lexists(folder / CONFIG):  # node ids are relative to the folder that has it
         (folder / CONFIG).write_text("[tool.simkit]\n", encoding="utf-8")
     name, by_hand = write_requirements(session, folder)
     return RestoredFiles(tuple(sources), name, by_hand)
@@ -122,9 +122,13 @@ def inside(folder: Path, path: str) -> Path:
     if is_odd or pure.is_absolute() or re.search(r'[\\:*?"<>|]', path) or not path.isprintable():
         raise SimkitError(f"the recorded path {path!r} leads out of the folder: the file was tampered with")
     place = folder.joinpath(*pure.parts)
-    home = os.path.realpath(folder)
-    if os.path.commonpath([home, os.path.realpath(place)]) != home:
-        raise SimkitError(f"{place} leads out of {folder} through a link")
+    within = os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
+    if any(
+        part.startswith(".") for part in Path(within).parts
+    ):  # `..`, and `.git` with its settings and hooks
+        raise SimkitError(
+            f"{shown_path(place)} leads out of {shown_path(folder)}, or into git's own, through a link"
+        )
     return place
 
 
@@ -149,9 +153,8 @@ def write_requirements(session: Mapping[str, Any], folder: Path) -> tuple[str, t
         else:
             lines.append(f"{name}=={version}")
     lines += [f"# not from an index, install by hand: {package}" for package in by_hand]
-    path = folder / REQUIREMENTS
-    if path.exists():  # the project's own
-        path = folder / "requirements-recorded.txt"
+    is_there = os.path.lexists(folder / REQUIREMENTS)  # the project's own, or a link of the recorded changes
+    path = inside(folder, "requirements-recorded.txt" if is_there else REQUIREMENTS)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path.name, tuple(by_hand)
 

@@ -131,6 +131,75 @@ def test_a_link_in_the_folder_leads_nowhere(crafted):
     assert verb("restore", str(file), "linked")[0] == 4
 
 
+def linked(path, target):
+    """A change of the working tree that makes a link."""
+    head = f"diff --git a/{path} b/{path}\nnew file mode 120000\n--- /dev/null\n+++ b/{path}\n"
+    return f"{head}@@ -0,0 +1 @@\n+{target}\n\\ No newline at end of file\n"
+
+
+def removed(path, text):
+    lines = text.splitlines()
+    head = f"diff --git a/{path} b/{path}\ndeleted file mode 100644\n--- a/{path}\n+++ /dev/null\n"
+    return f"{head}@@ -1,{len(lines)} +0,0 @@\n" + "".join(f"-{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    "git", ["--upload-pack=x", "HEAD", "main", "A" * 40, "a" * 39, "-" * 40, "0" * 40 + "\n"]
+)
+def test_only_a_commit_is_checked_out(repo, git):
+    path = repo.init().run()[0].path
+    with h5py.File(path, "r+") as file:
+        edit("git", lambda facts: facts.update(commit=git))(file)
+    code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
+    assert (code, "is none: the file was tampered with" in said) == (4, True)
+    assert not (repo.folder / "then").exists()
+
+
+@pytest.mark.parametrize(
+    ("links", "source"),
+    [
+        ({"requirements.txt": "../outside"}, ""),
+        ({"requirements.txt": "lib.py", "requirements-recorded.txt": "../outside"}, ""),
+        ({"requirements.txt": "lib.py", "requirements-recorded.txt": ".git/config"}, ""),
+        ({"pyproject.toml": "../outside"}, ""),
+        ({"a.py": "../outside"}, "a.py"),
+        ({"a.py": ".git/config"}, "a.py"),
+        ({"a.py": ".git/hooks/pre-commit"}, "a.py"),
+        ({"a": ".git/hooks"}, "a/b.py"),
+        ({"a": "c", "c": ".git"}, "a/config.py"),
+        ({"a": "."}, "a"),
+    ],
+)
+def test_recorded_changes_lead_no_source_elsewhere(repo, links, source):
+    """A link that the changes make is there before what is written beside it, or through it."""
+    path = repo.init().run()[0].path
+    changes = (
+        removed("pyproject.toml", (repo.folder / "pyproject.toml").read_text())
+        if "pyproject.toml" in links
+        else ""
+    )
+    changes += "".join(linked(*link) for link in links.items())
+    with h5py.File(path, "r+") as file:
+        add_source("changes", changes)(file)
+        edit("sources", lambda sources: [sources.pop(name, None) for name in ("changes", "pyproject.toml")])(
+            file
+        )
+        texts = json.loads(file["f/info/001"].attrs.get("texts", "{}"))
+        texts["diff"] = hashlib.sha256(changes.encode()).hexdigest()
+        file["f/info/001"].attrs["texts"] = json.dumps(texts)
+        if source:
+            add_source(source, "# [core]\n")(file)
+    code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
+    assert code in (0, 4), said
+    assert all((repo.folder / "then" / name).is_symlink() for name in links)  # the changes were made
+    assert not (repo.folder / "outside").exists()
+    assert not [path for path in (repo.folder / "then/.git").rglob("*") if path.is_file() and is_ours(path)]
+
+
+def is_ours(path):
+    return path.read_bytes().startswith((b"# [core]", b"# as recorded by simkit"))
+
+
 PACKAGES = [
     ("evil", "1\n--index-url http://x"), ("evil", "1\n./folder"), ("evil", "1 ; --hash"), ("evil", "1\r./x"),
     ("-r", "1"), ("evil\n./x", "1"), ("evil @ file:///x", "1"), ("evil", "@ file:///x"), ("../evil", "1"),
