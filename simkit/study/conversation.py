@@ -46,6 +46,8 @@ class Conversation:
         What ended the study, beside the strategy's own mistakes.
     recorded
         What the strategy looks at, while no run is executed.
+    shut
+        Why no points are taken, in words; empty while they are.
     """
 
     growth: Growth
@@ -56,6 +58,7 @@ class Conversation:
     broken: BaseException | None = None
     recorded: Recorded | None = None
     thread: int = attrs.field(factory=threading.get_ident)
+    shut: str = ""
 
     def run(self, space: Space, where: str) -> Answers:
         """What these points give.
@@ -68,7 +71,7 @@ class Conversation:
         Raises
         ------
         SimkitError
-            For points that the experiment can't have.
+            For points that the experiment can't have, and once the study is over.
         KeyboardInterrupt
             When no further run shall start.
         """
@@ -77,6 +80,8 @@ class Conversation:
                 f"{where}: points were asked for from another thread: ask from the one that runs the strategy"
             )
             raise SimkitError(msg)
+        if self.shut:
+            raise SimkitError(f"{where}: {self.shut}")
         with self.owner():
             self.check_stop()
             space = self.growth.fitted(space, where)
@@ -252,6 +257,7 @@ class Conversation:
 
     def finish(self) -> None:
         """The session is over."""
+        self.shut = "the study is over, and takes no more points"
         self.growth.finish()
         if self.recorded is not None:
             self.recorded.close()

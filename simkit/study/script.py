@@ -17,7 +17,7 @@ from simkit.collect.collection import plan_of
 from simkit.collect.program import experiment_of, with_code
 from simkit.declare.forms import TRIAL
 from simkit.declare.space import Space, product
-from simkit.errors import caller
+from simkit.errors import SimkitError, caller
 from simkit.inform.notebook import fitting_reporter
 from simkit.resume.points import continued_points
 from simkit.study.after import call_afters
@@ -26,6 +26,9 @@ from simkit.study.conversation import Conversation
 from simkit.study.session import StudyOptions, outside_of, studied, tell, transported
 from simkit.study.strategies import prepared
 from simkit.study.supply import supplied
+
+
+_WITH = "points are taken in its block: with simkit.start(…) as study: …"
 
 
 class ScriptedStudy:
@@ -39,6 +42,7 @@ class ScriptedStudy:
 
     def __init__(self, conversation: Conversation, engine: ExitStack) -> None:
         self._conversation, self._engine = conversation, engine
+        conversation.shut = _WITH
         self.path = conversation.growth.target.slot.path
 
     def run(self, space: Space) -> Answers:
@@ -57,7 +61,7 @@ class ScriptedStudy:
         Raises
         ------
         SimkitError
-            For points that the experiment can't have.
+            For points that the experiment can't have, and outside of the ``with`` block.
         KeyboardInterrupt
             On Ctrl-C, once the runs under way are finished and recorded.
         """
@@ -65,6 +69,10 @@ class ScriptedStudy:
             return self._conversation.run(space, f"{caller()}: study.run()")
 
     def __enter__(self) -> ScriptedStudy:
+        if self._conversation.shut != _WITH:
+            msg = f"{caller()}: a study is entered once\n    call simkit.start again: it goes on where it was"
+            raise SimkitError(msg)
+        self._conversation.shut = ""
         return self
 
     def __exit__(
@@ -78,6 +86,7 @@ class ScriptedStudy:
             raise
         finally:
             self._conversation.finish()
+            self._conversation.shut += "\n    call simkit.start again: it goes on where it was"
             self._engine.close()
         growth.reporter.end(growth.progress)
         if error is None and growth.n:

@@ -53,3 +53,29 @@ def test_a_mistake_names_the_line_that_asked(tmp_path):
     assert "test_script.py" in str(error.value)
     assert "study.run() asks for points of x, y" in str(error.value)
     assert not study.path.exists()
+
+
+AGAIN = "\n    call simkit.start again: it goes on where it was"
+IN_ITS_BLOCK = "study.run(): points are taken in its block: with simkit.start(…) as study: …"
+
+
+def test_points_are_taken_in_the_block_of_a_study_only(tmp_path):
+    study = simkit.start(f, output=tmp_path / "f.h5")
+    with pytest.raises(SimkitError) as error:
+        study.run(explore(x=[1.0]))
+    assert IN_ITS_BLOCK in str(error.value)
+    assert not study.path.exists()
+    with study:
+        study.run(explore(x=[1.0]))
+    with pytest.raises(SimkitError) as error:
+        study.run(explore(x=[2.0]))
+    assert "test_script.py" in str(error.value)
+    assert f"study.run(): the study is over, and takes no more points{AGAIN}" in str(error.value)
+    with pytest.raises(SimkitError, match="test_script.py:.*: a study is entered once") as error, study:
+        pass
+    assert AGAIN in str(error.value)
+    with simkit.start(f, output=study.path) as study:  # nobody holds the file
+        study.run(explore(x=[1.0]))
+        study.run(explore(x=[2.0]))
+    with simkit.open(study.path) as traj:
+        assert traj["x"].tolist() == [1.0, 2.0]

@@ -575,7 +575,27 @@ def test_points_are_asked_for_from_one_thread(go):
         evaluate(x=2.0)
 
     assert len(go(adapted(ask))) == 1
-    assert "strategy ask: points were asked for from another thread" in problems[0]
+    line = ask.__code__.co_firstlineno
+    assert (
+        f"test_strategies.py:{line}: strategy ask: points were asked for from another thread" in problems[0]
+    )
+
+
+def test_points_that_are_asked_for_when_the_strategy_is_over_are_refused(go, tmp_path):
+    kept = []
+
+    def ask(evaluate):
+        kept.append(evaluate)
+        evaluate(x=1.0)
+
+    function = adapted(ask)
+    go(function).close()
+    line = ask.__code__.co_firstlineno
+    words = rf"test_strategies.py:{line}: strategy ask: the study is over, and takes no more points"
+    with pytest.raises(SimkitError, match=words):
+        kept[0](x=2.0)
+    with simkit.open(tmp_path / "f.h5", mode="r+") as traj:  # nobody holds the file
+        assert traj["x"].tolist() == [1.0]
 
 
 def test_evaluate_can_not_be_sent_to_other_processes(go):
