@@ -43,6 +43,7 @@ from simkit.errors import (
     location,
     shown_path,
 )
+from simkit.inform.progress import counted
 from simkit.record.catalogue import Slot, existing, opened
 from simkit.record.format import DECLARED
 from simkit.record.recorded import Recorded
@@ -459,7 +460,7 @@ class Supply:
     def note(self, each: Each, recorded: Recorded, points: int) -> None:
         """Say which trajectory is taken where this command did not record it."""
         if Slot(recorded.path, recorded.name) not in self.slots.values():
-            self.remarks.append(f"{each.title}: {points} runs of {shown_path(recorded.path)}")
+            self.remarks.append(f"{each.title}: {counted(points, 'run')} of {shown_path(recorded.path)}")
 
 
 def _lacking(each: Each, recorded: Recorded, index: Index | None) -> str:

@@ -27,7 +27,6 @@ from simkit.study.session import StudyOptions, outside_of, studied, tell, transp
 from simkit.study.strategies import prepared
 from simkit.study.supply import supplied
 
-
 _WITH = "points are taken in its block: with simkit.start(…) as study: …"
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import clean_environment
 from processes import alive, guards_below, kill_all, wrong_values
 
 pytest.importorskip("distributed", reason="Dask is not installed")
@@ -224,3 +227,43 @@ def test_without_dask_the_extra_is_named(monkeypatch):
     with pytest.raises(SimkitError, match="engine dask needs the package distributed") as caught:
         dask.local(1, {})
     assert 'pip install "simkit[dask]"' in str(caught.value)
+
+
+CERTIFIED = """
+    import sys
+    from distributed import LocalCluster
+
+    if __name__ == "__main__":
+        with LocalCluster(n_workers=1, threads_per_worker=1, protocol="tls", dashboard_address=None) as cluster:
+            print(cluster.scheduler_address, flush=True)
+            sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_scheduler_with_tls_is_one_for_those_who_have_its_certificate(project):
+    project.file("sim_study.py", STUDY)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=project.path, check=True, capture_output=True,
+    )  # fmt: skip
+    certificate, key = str(project.path / "cert.pem"), str(project.path / "key.pem")
+    table = {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": certificate}
+    for role in ("CLIENT", "SCHEDULER", "WORKER"):
+        table |= {
+            f"DASK_DISTRIBUTED__COMM__TLS__{role}__{k}": v for k, v in (("CERT", certificate), ("KEY", key))
+        }
+    project.file("certified.py", CERTIFIED)
+    environment = {**clean_environment(), **table}
+    with project.start("certified.py", env=environment) as process:
+        address = process.stdout.readline().strip()
+        assert address.startswith("tls://127.0.0.1:"), address
+        arguments = ("sim_study.py::second", "--engine", f"dask:{address}")
+        assert "20 done" in project.ok(*arguments, env=environment).out
+        refused = project.simkit(*arguments, "--fresh")
+        process.communicate("", timeout=600)
+    assert project.open("second-001")["result"].tolist() == list(range(20))
+    assert refused.code == 4, refused.out + refused.err
+    assert f"engine dask:{address}: no scheduler answers: " in refused.err
+    assert not project.has("results/second-002.h5")

@@ -71,7 +71,7 @@ def test_points_are_taken_in_the_block_of_a_study_only(tmp_path):
         study.run(explore(x=[2.0]))
     assert "test_script.py" in str(error.value)
     assert f"study.run(): the study is over, and takes no more points{AGAIN}" in str(error.value)
-    with pytest.raises(SimkitError, match="test_script.py:.*: a study is entered once") as error, study:
+    with pytest.raises(SimkitError, match=r"test_script.py:.*: a study is entered once") as error, study:
         pass
     assert AGAIN in str(error.value)
     with simkit.start(f, output=study.path) as study:  # nobody holds the file
