@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simkit.inform.progress import assignments, briefly, counted, duration, rule, size, tally
+from simkit.inform.progress import Progress, assignments, briefly, counted, duration, rule, size, tally
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,14 @@ def test_the_numbers_of_a_study_are_those_of_its_record(project):
     again = project.simkit("-n", "0").out
     assert "5 failed" in again
     assert (project.open("f-001").status == "done").sum() == 45
+
+
+@pytest.mark.parametrize(
+    ("crew", "words"),
+    [((4, 4), ["4/4 busy"]), ((4, 1), ["1/4 busy"]), ((1, 0), ["0/1 busy"]), ((1, 1), []), ((0, 0), [])],
+)
+def test_workers_that_live_and_those_that_have_something_to_do_are_said_while_runs_are_left(crew, words):
+    progress = Progress(plan=None, total=10, target=None, size=10, crew=lambda: crew)
+    assert [part for part in progress.pace.split("  ") if "busy" in part] == words
+    progress.counts["done"] = 10
+    assert "busy" not in progress.pace
