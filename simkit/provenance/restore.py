@@ -123,12 +123,9 @@ def inside(folder: Path, path: str) -> Path:
         raise SimkitError(f"the recorded path {path!r} leads out of the folder: the file was tampered with")
     place = folder.joinpath(*pure.parts)
     within = os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
-    if any(
-        part.startswith(".") for part in Path(within).parts
-    ):  # `..`, and `.git` with its settings and hooks
-        raise SimkitError(
-            f"{shown_path(place)} leads out of {shown_path(folder)}, or into git's own, through a link"
-        )
+    if any(part.startswith(".") for part in Path(within).parts):  # `..`, and `.git` with its hooks
+        out = f"{shown_path(place)} leads out of {shown_path(folder)}, or into git's own, through a link"
+        raise SimkitError(out)
     return place
 
 

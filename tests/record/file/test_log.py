@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import random
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from transactional import after_a_kill, get, put
 
+import simkit
 from simkit.errors import Damaged
 from simkit.record.file.log import log_path, overlay, recover
 from simkit.record.file.sums import BLOCK
@@ -149,6 +151,38 @@ def test_a_log_is_only_replayed_upon_its_own_file(file, path, reader, tmp_path):
         assert Path(log_path(str(copy))).read_bytes() == log
     copy.write_bytes(newest)
     assert recover(str(copy)) == 1
+
+
+@pytest.fixture
+def under_way(tmp_path, monkeypatch):
+    """A study of three sessions, as it was while the third one stood in the log."""
+    monkeypatch.chdir(tmp_path)
+
+    def f(x):
+        return x * x
+
+    simkit.run(f, simkit.product(x=[1, 2]), output="f.h5").close()
+    simkit.run(f, simkit.product(x=[1, 2, 3]), into="f.h5").close()
+    with open("f.h5", "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        simkit.run(f, simkit.product(x=[1, 2, 3, 4]), into="f.h5").close()
+        shutil.copy("f.h5", "kept.h5")
+        shutil.copy("f.h5.wal", "kept.h5.wal")
+    return f
+
+
+def test_a_kill_between_the_two_renames_of_a_new_file_costs_nothing(under_way, tmp_path):
+    """The file has its name by then, and its log is still called after what it was before."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    os.replace("kept.h5", folder / "f-001.h5")
+    os.replace("kept.h5.wal", folder / ".f-001.h5.new.wal")
+    with simkit.run(under_way, simkit.product(x=[1, 2, 3, 4]), into=folder / "f-001.h5") as traj:
+        assert traj["result"].tolist() == [1, 4, 9, 16]
+        began = [session["started"] for session in traj.info.sessions]
+    with simkit.open("f.h5") as undisturbed:
+        assert began == [session["started"] for session in undisturbed.info.sessions]
+    assert os.listdir(folder) == ["f-001.h5"]
 
 
 def test_opening_replays_the_log(file, path, reader, tmp_path):
