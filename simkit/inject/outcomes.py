@@ -249,9 +249,7 @@ class Handed:
         self, runs: Iterable[int], trials: Iterable[int], keepers: Keepers, layout: Layout | None
     ) -> None:
         self.runs, self.trials, self.keepers = runs, trials, keepers
-        self.given = Returned(
-            layout
-        )  # what each run has added, or the run itself where it may have more to say
+        self.given = Returned(layout)  # what each run has added, or the run itself where it may say more
         self.last: Run | None = None
 
     def __iter__(self) -> Iterator[Run]:

@@ -210,9 +210,8 @@ def _most(dataset: h5py.Dataset, octets: LoggedView, rows: slice, count: int) ->
     if rows.stop > len(dataset) or dataset.file.userblock_size:
         return None
     size = dataset.chunks[0] if dataset.chunks else 1
-    whole = (
-        min(rows.stop, len(dataset) // size * size) - rows.start
-    )  # damage behind the last row is its chunk's
+    # The last chunk goes by HDF5 unless it is full: what is damaged behind its last row is damaged.
+    whole = min(rows.stop, len(dataset) // size * size) - rows.start
     if dataset.chunks is None or 2 * whole < count:
         return None
     array = np.empty((count, *dataset.shape[1:]), dataset.dtype)
