@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,9 @@ MOST_LISTED = 1000
 _MOST_DIFF = 8 << 20
 _SUBMODULE = {"C": "another commit", "M": "changed files", "U": "untracked files"}
 # Set within a hook; there they name an index and a folder that are not the user's.
-_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+_INHERITED = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+)  # fmt: skip
 _UNDER_WAY = {
     "MERGE_HEAD": "a merge",
     "rebase-merge": "a rebase",
@@ -105,17 +107,20 @@ class Repository:
         Where git keeps the commits.
     working_tree_dir
         The top of the working tree.
+    environment
+        Further variables for the commands.
     """
 
     folder: str
     git_dir: str = ""
     working_tree_dir: str = ""
+    environment: Mapping[str, str] = attrs.field(factory=dict)
     interface: git.Git | None = None
 
     def begin(self, *words: str) -> GitCommand:
         """Start a command; others may be started before its answer is read."""
         process = subprocess.Popen(
-            [_executable(), *words], cwd=self.folder, env={**os.environ, **_ENGLISH, **_QUIET},
+            [_executable(), *words], cwd=self.folder, env={**os.environ, **_ENGLISH, **_QUIET, **self.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         return GitCommand(process)
@@ -177,12 +182,19 @@ def repository(folder: Path) -> Iterator[Repository]:
     top = next(filter(_is_repository, [folder.resolve(), *folder.resolve().parents]), None)
     if top is None:
         raise GitProblem(f"{folder} is in no git repository", expected=True)
+    with told_as_problems(top):
+        yield _opened(folder, top)
+
+
+@contextmanager
+def told_as_problems(folder: Path) -> Iterator[None]:
+    """Git works where it is told to, though a hook started simkit; what it says becomes a `GitProblem`."""
     inherited = {name: os.environ.pop(name) for name in _INHERITED if name in os.environ}
     try:
-        yield _opened(folder, top)
+        yield
     except Exception as error:
         if isinstance(error, (OSError, ValueError, GitFailed, *_foreign_errors())):
-            raise GitProblem(reason(error, top)) from None
+            raise GitProblem(reason(error, folder)) from None
         raise
     finally:
         os.environ.update(inherited)

@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from simkit.collect.config import CONFIG
 from simkit.errors import SimkitError, shown_path
-from simkit.provenance.git import GitProblem, reason, repository, root
+from simkit.provenance.git import GitProblem, Repository, repository, root, told_as_problems
 from simkit.record.recorded import Recorded
 
 REQUIREMENTS = "requirements.txt"
@@ -24,6 +25,7 @@ _ORIGIN = re.compile(  # no option, no user, no other program's transport: `git+
     r"(git|hg|bzr|svn)\+(https|http|ssh|file)://([A-Za-z0-9][\w.:-]*@)?[\w./~+%:-]*@[A-Za-z0-9][\w.-]*",
     re.ASCII,
 )
+_NO_FILES = ("120000", "160000")  # git's modes of links and submodules
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows
 
 
@@ -179,7 +181,9 @@ def _version(version: Any) -> str:
         return "?"
 
 
-def checkout(session: Mapping[str, Any], diff: bytes, origin: str, folder: Path) -> str:
+def checkout(
+    session: Mapping[str, Any], diff: bytes, origin: str, folder: Path
+) -> tuple[str, tuple[str, ...]]:
     """Clone a repository into a new folder, at the recorded snapshot or commit, and apply the recorded diff.
 
     Parameters
@@ -193,6 +197,8 @@ def checkout(session: Mapping[str, Any], diff: bytes, origin: str, folder: Path)
     -------
     str
         What was checked out, for people.
+    tuple of str
+        The links and submodules among the recorded changes: these were not made.
 
     Raises
     ------
@@ -210,7 +216,9 @@ def checkout(session: Mapping[str, Any], diff: bytes, origin: str, folder: Path)
         raise SimkitError(f"the recorded commit {commit!r} is none: the file was tampered with")
     is_whole = bool(told.get("snapshot"))
     try:
-        _fetch(origin, commit, b"" if is_whole else diff, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with told_as_problems(folder):
+            left = _fetch(origin, commit, b"" if is_whole else diff, folder)
     except GitProblem as problem:
         there = f"\n    it was recorded with the remote {told['remote']}" if told.get("remote") else ""
         msg = f"--git: {commit[:7]} could not be checked out from {origin}: {problem}{there}"
@@ -218,8 +226,8 @@ def checkout(session: Mapping[str, Any], diff: bytes, origin: str, folder: Path)
             f"{msg}\n    name another repository with --git=REPOSITORY, or leave out --git"
         ) from None
     if is_whole:
-        return f"the snapshot {commit[:7]}"
-    return f"commit {commit[:7]}" + (" and what differed from it" if diff else "")
+        return f"the snapshot {commit[:7]}", left
+    return f"commit {commit[:7]}" + (" and what differed from it" if diff else ""), left
 
 
 def project_folder(session: Mapping[str, Any], folder: Path) -> Path:
@@ -228,41 +236,67 @@ def project_folder(session: Mapping[str, Any], folder: Path) -> Path:
     return folder if within == "." else inside(folder, within)
 
 
-def found_repository(*folders: Path) -> str:
-    """The repository that one of these folders is in.
+def found_repository(folder: Path, file: Path) -> str:
+    """The repository that a folder is in; the one that a file is in may have come with it from a stranger.
 
     Raises
     ------
     SimkitError
-        When none is.
+        When the folder is in none.
     """
-    for folder in folders:
-        try:
-            with repository(folder) as repo:
-                return str(root(repo))
-        except GitProblem:
-            continue
-    raise SimkitError(
-        f"--git: {folders[0]} is in no git repository; name the project's with --git=REPOSITORY"
-    )
+    try:
+        with repository(folder) as repo:
+            return str(root(repo))
+    except GitProblem as problem:
+        cure = f"name the project's with --git=REPOSITORY (--git={shown_path(file.parent)}, if that one is yours)"
+        raise SimkitError(f"--git: {problem}; {cure}") from None
 
 
-def _fetch(origin: str, commit: str, diff: bytes, folder: Path) -> None:
-    import git
-
+def _fetch(origin: str, commit: str, diff: bytes, folder: Path) -> tuple[str, ...]:
+    """A new repository with this commit checked out and the changes made; the paths that were left out."""
+    # A repository that lacks an object is not to get it, by whatever program its settings name for that.
+    repo = Repository(str(folder), environment={"GIT_NO_LAZY_FETCH": "1", "GIT_LITERAL_PATHSPECS": "1"})
     # A snapshot, or a commit that a rebase left behind, is on no branch: it is asked for by its name.
     serve = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
     local = ["--upload-pack", serve] if Path(origin).exists() else []
-    try:
-        repo = git.Repo.init(folder)
-        with repo:
-            repo.git.update_environment(GIT_TERMINAL_PROMPT="0")
-            repo.git.fetch("-q", "--no-tags", *local, "--", origin, commit)
-            repo.git.checkout("-q", "--detach", commit)
-            if diff:
-                with tempfile.TemporaryDirectory(prefix="simkit-") as aside:
-                    patch = Path(aside) / "diff"
-                    patch.write_bytes(diff)
-                    repo.git.apply("--whitespace=nowarn", str(patch))
-    except (git.GitError, OSError, ValueError) as error:
-        raise GitProblem(reason(error, folder)) from None
+    repo.told("init", "-q", "--template=")  # hooks of a template would be started by the checkout
+    repo.told("fetch", "-q", "--no-tags", *local, "--", origin, commit)
+    repo.told("checkout", "-q", "--detach", commit)
+    return _make_changes(repo, diff) if diff else ()
+
+
+def _make_changes(repo: Repository, diff: bytes) -> tuple[str, ...]:
+    """Make the recorded changes, links and submodules aside: whoever made the file chose where these lead."""
+    with _nothing_started(repo), tempfile.TemporaryDirectory(prefix="simkit-") as aside:
+        patch = Path(aside) / "diff"
+        patch.write_bytes(diff)
+        own_index = {**repo.environment, "GIT_INDEX_FILE": str(Path(aside) / "index")}
+        index = attrs.evolve(repo, environment=own_index)
+        index.told("read-tree", "HEAD")
+        index.told("apply", "--cached", "--whitespace=nowarn", str(patch))
+        entries = index.told("diff", "--cached", "--raw", "-z", "--no-renames", "HEAD").split("\0")
+        modes = zip(entries[1::2], (entry.split(" ")[1] for entry in entries[:-1:2]), strict=True)
+        left = tuple(path for path, mode in modes if mode in _NO_FILES)
+        if left:
+            index.told("reset", "-q", "--", *left)
+        repo.told("read-tree", "-m", "-u", "HEAD", index.told("write-tree").strip())
+        repo.told("reset", "-q")
+    return left
+
+
+@contextmanager
+def _nothing_started(repo: Repository) -> Iterator[None]:
+    """Git starts no program for this while.
+
+    A filter of the user's may fetch what the changes name, and hooks may be looked for in the working tree.
+    """
+    attributes = Path(repo.folder) / ".git/info/attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("* -filter\n", encoding="utf-8")
+    settings = {"core.hooksPath": os.devnull, "core.fsmonitor": "false"}
+    for key, value in settings.items():
+        repo.told("config", key, value)
+    yield
+    for key in settings:
+        repo.told("config", "--unset", key)
+    attributes.unlink()

@@ -13,6 +13,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from repositories import LIB
 
 import simkit
 from simkit import SimkitError
@@ -155,6 +156,15 @@ def test_only_a_commit_is_checked_out(repo, git):
     assert not (repo.folder / "then").exists()
 
 
+def with_changes(file, changes):
+    """Make this what differs from the commit."""
+    add_source("changes", changes)(file)
+    edit("sources", lambda sources: [sources.pop(name, None) for name in ("changes", "pyproject.toml")])(file)
+    texts = json.loads(file["f/info/001"].attrs.get("texts", "{}"))
+    texts["diff"] = hashlib.sha256(changes.encode()).hexdigest()
+    file["f/info/001"].attrs["texts"] = json.dumps(texts)
+
+
 @pytest.mark.parametrize(
     ("links", "source"),
     [
@@ -168,32 +178,147 @@ def test_only_a_commit_is_checked_out(repo, git):
         ({"a": ".git/hooks"}, "a/b.py"),
         ({"a": "c", "c": ".git"}, "a/config.py"),
         ({"a": "."}, "a"),
+        ({"*": "..", "lib?": ".."}, ""),
     ],
 )
-def test_recorded_changes_lead_no_source_elsewhere(repo, links, source):
-    """A link that the changes make is there before what is written beside it, or through it."""
+def test_recorded_changes_make_no_links(repo, links, source):
+    """A link would be there before what is written beside it, or through it."""
     path = repo.init().run()[0].path
     changes = (
         removed("pyproject.toml", (repo.folder / "pyproject.toml").read_text())
         if "pyproject.toml" in links
         else ""
     )
-    changes += "".join(linked(*link) for link in links.items())
+    changes += "".join(linked(*link) for link in links.items()) + added("beside.txt", "made\n")
     with h5py.File(path, "r+") as file:
-        add_source("changes", changes)(file)
-        edit("sources", lambda sources: [sources.pop(name, None) for name in ("changes", "pyproject.toml")])(
-            file
-        )
-        texts = json.loads(file["f/info/001"].attrs.get("texts", "{}"))
-        texts["diff"] = hashlib.sha256(changes.encode()).hexdigest()
-        file["f/info/001"].attrs["texts"] = json.dumps(texts)
+        with_changes(file, changes)
         if source:
             add_source(source, "# [core]\n")(file)
     code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
     assert code in (0, 4), said
-    assert all((repo.folder / "then" / name).is_symlink() for name in links)  # the changes were made
+    then = repo.folder / "then"
+    assert (then / "beside.txt").read_text() == "made\n"  # the changes were made
+    assert not [path for path in then.rglob("*") if path.is_symlink()]
+    for name in links:
+        assert f"{name}: a link or a submodule among what differed; it is not made" in said
     assert not (repo.folder / "outside").exists()
-    assert not [path for path in (repo.folder / "then/.git").rglob("*") if path.is_file() and is_ours(path)]
+    assert not [path for path in (then / ".git").rglob("*") if path.is_file() and is_ours(path)]
+
+
+def added(path, text, mode="100644"):
+    head = f"diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n"
+    return f"{head}@@ -0,0 +1,{text.count(chr(10))} @@\n" + "".join(
+        f"+{line}\n" for line in text.splitlines()
+    )
+
+
+def test_recorded_changes_make_no_submodules_nor_turn_files_into_links(repo):
+    """What was a file, or a link of the project's own, stays what it is in the commit."""
+    (repo.folder / "own").symlink_to("lib.py")
+    repo.init(committed=False).git("add", "own")
+    repo.git("add", "sim_a.py", "lib.py", "pyproject.toml")
+    repo.commit("first")
+    path = repo.run()[0].path
+    sub = added("sub", f"Subproject commit {'1' * 40}\n", "160000")
+    tail = "\\ No newline at end of file\n"
+    other = f"diff --git a/own b/own\n--- a/own\n+++ b/own\n@@ -1 +1 @@\n-lib.py\n{tail}+../outside\n{tail}"
+    turned = removed("lib.py", (repo.folder / "lib.py").read_text()) + linked("lib.py", "../outside")
+    with h5py.File(path, "r+") as file:
+        with_changes(file, sub + other.replace("b/own\n---", "b/own\nindex 0..1 120000\n---") + turned)
+    code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
+    assert code == 0, said
+    then = repo.folder / "then"
+    assert (then / "own").readlink().name == "lib.py"
+    assert not (then / "lib.py").is_symlink()
+    assert not (then / "sub").exists()
+    assert [word for word in ("sub", "own", "lib.py") if f"{word}: a link or a submodule among" in said] == [
+        "sub", "own", "lib.py",
+    ]  # fmt: skip
+    assert repo.git("status", "--porcelain", "-uno", folder=then) == ""
+
+
+def test_git_starts_nothing_for_recorded_changes(repo, tmp_path):
+    """The user's own settings may look for programs in the working tree, or have filters that fetch."""
+    path = repo.init().run()[0].path
+    mark = tmp_path / "ran"
+    program = f'#!/bin/sh\necho "$0 $*" >> {mark}\ncat\n'
+    for hook in ("post-index-change", "post-checkout", "reference-transaction", "fsmonitor"):
+        with (tmp_path / "gitconfig").open("a") as settings:
+            settings.write(f'[core]\nhooksPath = .hooks\nfsmonitor = .hooks/fsmonitor\n[filter "{hook}"]\n')
+            settings.write(f"smudge = .hooks/{hook}\nclean = .hooks/{hook}\nrequired = false\n")
+    changes = "".join(
+        added(f".hooks/{hook}", program, "100755")
+        for hook in ("post-index-change", "post-checkout", "reference-transaction", "fsmonitor")
+    )
+    changes += added(".gitattributes", "*.txt filter=fsmonitor\n") + added("a.txt", "text\n")
+    with h5py.File(path, "r+") as file:
+        with_changes(file, changes)
+    code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
+    assert code == 0, said
+    assert (repo.folder / "then/a.txt").read_text() == "text\n"
+    assert not mark.exists(), mark.read_text()
+
+
+def test_a_repository_that_came_with_a_file_is_not_taken(repo, tmp_path, monkeypatch):
+    """An archive of a stranger's may hold a repository whose settings are programs."""
+    path = repo.init().run()[0].path
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    code, said = verb("restore", str(path), "then", "--git")
+    assert code == 4
+    assert f"{elsewhere} is in no git repository; name the project's with --git=REPOSITORY" in said
+    assert not (elsewhere / "then").exists()
+    assert verb("restore", str(path), "then", "--git", str(repo.folder))[0] == 0
+
+
+@pytest.mark.parametrize("program", ["ext::{mark} ext", "ssh://host/folder"])
+def test_nothing_that_a_repository_names_is_started(repo, tmp_path, monkeypatch, program):
+    """Hooks, filters, the program that fetches what is missing: also where one stands in it."""
+    (repo.folder / ".gitattributes").write_text("*.py filter=evil diff=evil\n")
+    repo.init(committed=False).git("add", ".gitattributes")
+    repo.git("add", "sim_a.py", "lib.py", "pyproject.toml")
+    repo.commit("first")
+    path = repo.run()[0].path
+    mark = tmp_path / "mark"
+    mark.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    mark.chmod(0o755)
+    for hook in ("post-checkout", "reference-transaction", "post-index-change", "pre-receive", "update"):
+        (repo.folder / ".git/hooks" / hook).symlink_to(mark)
+    for key in (
+        "core.fsmonitor", "core.sshCommand", "core.pager", "core.askPass", "core.alternateRefsCommand",
+        "uploadpack.packObjectsHook", "filter.evil.smudge", "filter.evil.clean", "filter.evil.process",
+        "diff.evil.textconv", "diff.evil.command", "diff.external", "credential.helper", "alias.fetch",
+    ):  # fmt: skip
+        repo.git("config", key, str(mark))
+    monkeypatch.chdir(repo.folder)
+    code, said = verb("restore", str(path), "whole", "--git")
+    assert (code, (repo.folder / "whole/lib.py").exists()) == (0, True), said
+    for key, value in (
+        ("core.repositoryformatversion", "1"), ("extensions.partialClone", "evil"), ("remote.evil.promisor", "true"),
+        ("protocol.ext.allow", "always"), ("remote.evil.url", program.format(mark=mark)),
+    ):  # fmt: skip
+        repo.git("config", key, value)
+    blob = repo.git("rev-parse", "HEAD:lib.py")
+    (repo.folder / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    code, said = verb("restore", str(path), "then", "--git")
+    assert (code, "could not be checked out from" in said) == (4, True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_restore_within_a_hook_works_in_its_own_folder(repo, monkeypatch):
+    """Git tells a hook its repository by the environment: it was that one that was checked out anew."""
+    path = repo.init().run()[0].path
+    (repo.folder / "lib.py").write_text("# under way\n")
+    repo.git("add", "lib.py")
+    repo.commit("second")
+    monkeypatch.setenv("GIT_DIR", str(repo.folder / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repo.folder / ".git/index"))
+    code, said = verb("restore", str(path), "then", "--git", str(repo.folder))
+    assert code == 0, said
+    monkeypatch.undo()
+    assert (repo.folder / "then/lib.py").read_text() == LIB
+    assert repo.git("symbolic-ref", "HEAD") == "refs/heads/main"
 
 
 def is_ours(path):

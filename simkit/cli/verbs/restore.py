@@ -60,10 +60,12 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
         number, facts = session_of(recorded, session)
         home = folder
         if git is not None:
-            origin = git or found_repository(Path.cwd(), recorded.path.parent)
-            words = checkout(facts, recorded.diff(number), origin, folder)
+            origin = git or found_repository(Path.cwd(), recorded.path)
+            words, left = checkout(facts, recorded.diff(number), origin, folder)
             home = project_folder(facts, folder)
             print(f"{shown_path(folder)}: {words}, from {origin}")
+            for path in left:
+                print(f"{path}: a link or a submodule among what differed; it is not made, do so by hand")
         written = restore(recorded, facts, home)
     print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
     for path in written.files:
