@@ -23,6 +23,8 @@ from simulations import MULTIPLY
 from studies import Study
 
 import simkit
+from simkit.collect.effects import effects
+from simkit.declare.plugins import OWN
 
 TIMEOUT = 600  # that a command hangs; how long one takes says more of the load
 Record = Callable[..., simkit.Trajectory]
@@ -178,6 +180,14 @@ class Project:
     def text(self, name: str) -> str:
         """What a file says; nothing as long as nobody has written it, though it may be there."""
         return (self.path / name).read_text() if self.has(name) else ""
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """What a study made this process know, codecs and libraries as they were when new, no later test meets."""
+    by_type, by_name, new = dict(OWN.by_type), dict(OWN.by_name), dict(effects().fresh)
+    yield
+    OWN.by_type, OWN.by_name, effects().fresh = by_type, by_name, new
 
 
 @pytest.fixture

@@ -381,8 +381,6 @@ def test_each_batch_of_one_run_is_looked_at_once_in_a_worker(monkeypatch, is_alo
     counted = []
     one = Surrounding("counted", lambda: counted.append(0), lambda state: None)
     monkeypatch.setattr(surroundings, "_ALL", (one,))
-    # Whether runs are slow beside the care for them is decided by the clock.
-    monkeypatch.setattr(Baseline, "judge", lambda baseline, seconds: None)
     space, job = study_of(asks, True)
     injector = job.injector()
     injector.baseline.company = Company.RUNS if is_alone else Company.ANYBODY
