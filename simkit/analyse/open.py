@@ -192,7 +192,8 @@ def recorded_at(target: str, name: str | None = None, *, codecs: bool = True) ->
     wanted, path = name or inside or None, Path(file)
     there = experiments(path) if wanted is None and os.path.isfile(path) else []
     if len(there) > 1:
-        msg = f"{shown_path(path)} holds several experiments: {', '.join(there)}\n    name one: {file}::{there[0]}"
+        shown = shown_path(path)
+        msg = f"{shown} holds several experiments: {', '.join(there)}\n    name one: {shown}::{there[0]}"
         raise SimkitError(msg)
     recorded = _recorded(file, wanted)
     if codecs:

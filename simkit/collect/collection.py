@@ -46,6 +46,7 @@ from simkit.errors import (
     SimkitError,
     caller,
     did_you_mean,
+    is_ours,
     listed,
     location,
     refused,
@@ -313,9 +314,10 @@ def _strategy(tag: Tag, made: Plan, resolver: Resolver, over: Callable[..., Plan
     if tag.strategy is None:
         return None
     start = None if tag.start is None else made.rootdir / tag.start
-    return Strategy(
-        strategy_plan(tag.strategy, made, resolver), lambda points: over(points, asks=True), start
-    )
+    # What an adapter made stands where it is used.
+    place = location(made.function if is_ours(tag.strategy.__code__.co_filename) else tag.strategy)
+    chosen = strategy_plan(tag.strategy, made, resolver)
+    return Strategy(chosen, lambda points: over(points, asks=True), place, start)
 
 
 def _resolved(candidate: Candidate, resolver: Resolver, settings: Settings, *, imported: bool) -> Plan:

@@ -16,7 +16,7 @@ from simkit.collect.resolve import Resolver
 from simkit.collect.signatures import Requester, requests
 from simkit.collect.surroundings import suspicion
 from simkit.declare.space import explore
-from simkit.errors import SimkitError, did_you_mean, location, paragraphs
+from simkit.errors import SimkitError, did_you_mean, is_ours, location, paragraphs
 
 TRAJECTORY = "trajectory"
 EVALUATE = "evaluate"
@@ -109,7 +109,10 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
 
 def _file(function: Callable[..., Any], plan: Plan) -> Path:
     path = Path(os.path.abspath(function.__code__.co_filename))
-    return path if path.exists() else plan.path  # a cell of a notebook
+    is_users = path.exists() and not is_ours(
+        str(path)
+    )  # neither a cell of a notebook, nor made by an adapter
+    return path if is_users else plan.path
 
 
 def _unknown(name: str, problem: SimkitError, advice: str) -> SimkitError:

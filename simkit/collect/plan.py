@@ -272,13 +272,21 @@ class Strategy:
         Of the function, without a space.
     over
         The experiment's plan where the names of a space are explored.
+    place
+        ``file:line`` in the user's code.
     start
         The trajectory that it learns from before it asks for anything.
     """
 
     plan: Plan
     over: Callable[[Space], Plan]
+    place: str
     start: Path | None = None
+
+    @property
+    def words(self) -> str:
+        """The strategy, and where it stands, for messages."""
+        return f"{self.place}: strategy {self.plan.name}"
 
 
 def _supplying(over: Callable[[Space], Plan], suppliers: Mapping[str, Supplier]) -> Callable[[Space], Plan]:

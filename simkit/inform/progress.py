@@ -128,6 +128,9 @@ class Progress:
 
     stages: list[Stage] = attrs.field(factory=list)  # what was called after the runs
     remarks: list[str] = attrs.field(factory=list)  # what was done besides, for people
+    departures: list[str] = attrs.field(
+        factory=list
+    )  # of a strategy from what is recorded; scripts are told them
     notices: list[str] = attrs.field(factory=list)  # what people want to know while runs are executed
     crew: Callable[[], tuple[int, int]] = lambda: (0, 0)  # workers, and those that have something to do
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known
@@ -193,7 +196,7 @@ class Progress:
         most_failures
             After how many failures no further run was started; 0 for never.
         """
-        node_id, words = self.plan.node_id, list(self.remarks)
+        node_id, words = self.plan.node_id, [*self.remarks, *self.departures]
         if self.counts.get(Status.DONE.word) and not self.gave_anything:
             give = 'return a number, or a dict such as {"z": z}, or call run.add(z=z)'
             words.append(

@@ -259,7 +259,9 @@ class Report:
             print(f"{stage.plan.node_id}  {role} {progress.plan.name}  {stage.status}{took}", flush=True)
         if stage.text:
             debug = shlex.join(["simkit", progress.plan.node_id, "--pdb", *self.again])
-            kept = f"{location(stage.plan.function)}: it failed; all runs are kept"
+            strategy = progress.plan.strategy if stage.role == "strategy" else None
+            place = strategy.place if strategy else location(stage.plan.function)
+            kept = f"{place}: it failed; all runs are kept"
             text = f"{kept}\n\n{clean(stage.text)}\n\ndebug: {debug}"
             self.problems.append((stage.plan.node_id, text))
 

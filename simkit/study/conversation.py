@@ -152,7 +152,7 @@ class Conversation:
         gone = self.history.forget(run)
         for name in (ASKED, TOLD, GENERATION):
             self.growth.mark(name, gone.tolist(), [-1] * len(gone))
-        self.growth.progress.remarks.append(
+        self.growth.progress.departures.append(
             f"{where} does not repeat itself: instead of the point of run {run} it asks for "
             f"{assignments(point)}; what was recorded from there on stays, and is not asked for any more"
         )

@@ -382,7 +382,13 @@ def tell(progress: Progress, settings: Settings, *, check: bool = False) -> None
         if kind not in settings.silence:
             warn(text if kind in BOOKS else f"{name}: {text}")
     failed = [] if check else [*_not_done(progress), *_failed(progress, "after")]
-    for words in (*progress.problems, progress.target.damage, left_log(progress.path), *failed):
+    for words in (
+        *progress.departures,
+        *progress.problems,
+        progress.target.damage,
+        left_log(progress.path),
+        *failed,
+    ):
         if words:
             warn(words)
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
+from simkit.analyse.open import recorded_at
 from simkit.analyse.trajectory import Trajectory
 from simkit.collect.companions import EVALUATE, TRAJECTORY
 from simkit.collect.config import Settings
 from simkit.collect.listener import OpenedFiles, listener
-from simkit.collect.plan import Plan
-from simkit.declare.space import Space, explore
-from simkit.errors import SimkitError, location, shown_path
-from simkit.inform.progress import Progress, Reporter, Stage
+from simkit.collect.plan import Plan, Strategy
+from simkit.declare.space import Space, explore, outline
+from simkit.errors import SimkitError, shown_path
+from simkit.inform.progress import Progress, Reporter, Stage, counted
 from simkit.inject.contact import local_beat
 from simkit.inject.provide import shared_values
 from simkit.record.readings import Inputs
@@ -54,13 +56,20 @@ def study_adaptively(plan: Plan, settings: Settings, reporter: Reporter) -> Prog
 
 
 def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Conversation, bool]:
-    """The conversation before its first question, and whether its strategy has ended and would again."""
+    """The conversation before its first question, and whether its strategy has ended and would again.
+
+    Raises
+    ------
+    SimkitError
+        For a trajectory that the strategy can't start from.
+    """
     target = decide(plan, settings)
     recorded = None if target.status is None else target.slot.open()
     try:
         plan = plan if recorded is None else fitted(plan, recorded)
         plan = attrs.evolve(plan, stream_name=target.stream)
         history = History(recorded)
+        _check_start(plan, target.slot.path)
         is_over = recorded is not None and _is_over(plan, recorded)
     finally:
         if recorded is not None:
@@ -96,27 +105,28 @@ def _play(conversation: Conversation) -> None:
     finally:
         conversation.finish()
     progress.interrupted = interrupt.requested
+    if outcome is None and progress.interrupted:
+        words = _chooser(growth).words
+        progress.remarks.append(f"{words} was stopped before its end: the same command goes on from there")
     growth.reporter.end(progress)
     if growth.n:
         outcome = _recorded(growth, outcome)
     if outcome is not None and outcome.error:
-        stage = Stage(_strategy(growth), "failed", outcome.seconds, outcome.error, role="strategy")
+        stage = Stage(_chooser(growth).plan, "failed", outcome.seconds, outcome.error, role="strategy")
         progress.stages.append(stage)
         growth.reporter.stage(progress, stage)
 
 
-def _strategy(growth: Growth) -> Plan:
+def _chooser(growth: Growth) -> Strategy:
     assert growth.plan.strategy is not None
-    return growth.plan.strategy.plan
+    return growth.plan.strategy
 
 
 def _called(conversation: Conversation) -> Outcome | None:
     """Call the strategy's function; None where Ctrl-C, or too many failures, ended it."""
     growth = conversation.growth
-    strategy, settings = _strategy(growth), growth.settings
-    assert growth.plan.strategy is not None
-    where = f"{location(strategy.function)}: strategy {strategy.name}"
-    asker = Asker(conversation, where, growth.plan.strategy.start)
+    strategy, settings = _chooser(growth).plan, growth.settings
+    asker = Asker(conversation, _chooser(growth).words, _chooser(growth).start)
     given: dict[str, Any] = {EVALUATE: Evaluate(asker), TRAJECTORY: None}
     if TRAJECTORY in strategy.nodes:
         given[TRAJECTORY] = Trajectory(conversation.look())
@@ -143,15 +153,41 @@ def _basis(plan: Plan, recorded: Recorded) -> dict[str, str]:
     }
 
 
-def _digest(start: Path | None) -> str:
-    """What the trajectory that a strategy starts from holds; nothing for one that is not there."""
-    if start is None or not start.exists():
-        return ""
-    recorded = Recorded.open(start)
+def _check_start(plan: Plan, path: Path) -> None:
+    """Refuse to start from what is no trajectory of an experiment with these parameters.
+
+    Parameters
+    ----------
+    path
+        Of the strategy's own trajectory.
+    """
+    strategy = plan.strategy
+    if strategy is None or strategy.start is None:
+        return
     try:
+        with closing(recorded_at(str(strategy.start), codecs=False)) as recorded:
+            where = f"{strategy.words} starts from {shown_path(strategy.start)}"
+            names = recorded.explored
+            is_own = recorded.path == path and recorded.name == plan.name
+    except SimkitError as problem:
+        raise SimkitError(f"{strategy.words} starts from another trajectory: {problem}") from None
+    if is_own:
+        msg = f"{where}, which is its own trajectory\n    leave out start=: it goes on there in any case"
+        raise SimkitError(msg)
+    try:
+        strategy.over(outline(names, ()))
+    except SimkitError as problem:
+        raise SimkitError(
+            f"{where}, whose points are of {', '.join(names) or 'no name'}\n{problem}"
+        ) from None
+
+
+def _digest(start: Path | None) -> str:
+    """What the trajectory that a strategy starts from holds."""
+    if start is None:
+        return ""
+    with closing(recorded_at(str(start), codecs=False)) as recorded:
         return recorded.digest
-    finally:
-        recorded.close()
 
 
 def _is_over(plan: Plan, recorded: Recorded) -> bool:
@@ -172,7 +208,7 @@ def _recorded(growth: Growth, outcome: Outcome | None) -> Outcome | None:
     if outcome is None:
         return None
     progress.warnings.update({text: name for name, text in outcome.warnings})
-    return record_outcome(_strategy(growth), plan, slot, outcome, basis, durable=growth.settings.durable)
+    return record_outcome(_chooser(growth).plan, plan, slot, outcome, basis, durable=growth.settings.durable)
 
 
 @attrs.define(eq=False)
@@ -215,11 +251,14 @@ class Asker:
     def sampled(self, sampler: Any) -> Any:
         """Ask an object for points, and tell it what became of them; its ``result()``, if it has that."""
         if self.start is not None:
-            recorded = Recorded.open(self.start)
-            try:
-                learn_from(recorded, sampler.learn)
-            finally:
-                recorded.close()
+            with closing(recorded_at(str(self.start), codecs=False)) as recorded:
+                count, node_id = learn_from(recorded, sampler.learn), str(recorded.attributes["node_id"])
+            growth = self.conversation.growth
+            if node_id != growth.plan.node_id:
+                what = f"{counted(count, 'run')} of {shown_path(self.start)}"
+                growth.progress.departures.append(
+                    f"{self.where} learned {what}, which is of another experiment: {node_id}"
+                )
         points = sampler.ask()
         if points is None:
             raise SimkitError(f"{self.where} asked for no point: ask() gave None at once")

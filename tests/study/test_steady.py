@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 from types import SimpleNamespace
 
@@ -55,6 +56,9 @@ def adapted(kind=Walk, f=None, start=None):
         return {"z": x * x}
 
     return experiment(adaptive(walk, start=start)(f or square)), made
+
+
+WALK = rf"test_steady\.py:{adapted.__code__.co_firstlineno + 3}: strategy walk"
 
 
 def test_each_point_is_told_before_the_next_is_asked_for_without_workers(go):
@@ -180,7 +184,10 @@ def test_points_may_explore_further_names_later(go):
 def test_a_sampler_that_asks_for_other_points_goes_on_with_these(go):
     function, made = adapted()
     first = go(function)["x"].tolist()
-    traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
+    with pytest.warns(
+        simkit.SimkitWarning, match=rf"{WALK} does not repeat itself: instead of the point of run 0 "
+    ):
+        traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
     assert traj["x"][:12].tolist() == first
     assert len(traj) == 16
     assert [kind for kind, *_ in made[-1].log] == ["ask", "tell"] * 4
@@ -189,7 +196,8 @@ def test_a_sampler_that_asks_for_other_points_goes_on_with_these(go):
 def test_a_sampler_that_learns_takes_what_it_did_not_ask_for(go):
     function, made = adapted(Learner)
     first = go(function)
-    traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
+    with pytest.warns(simkit.SimkitWarning, match="does not repeat itself"):
+        traj = go(function, set={"seed_of_walk": 0.5, "n": 4})
     assert [kind for kind, *_ in made[-1].log] == ["ask"] + ["learn"] * 12 + ["tell"] + ["ask", "tell"] * 3
     learned = [x for kind, x, *_ in made[-1].log if kind == "learn"]
     assert learned == first["x"].tolist()
@@ -216,11 +224,117 @@ def test_starting_needs_a_sampler_that_learns(go, tmp_path):
     function, _ = adapted(Learner)
     go(function, "old.h5")
     with pytest.raises(
-        RunFailed, match=r"strategy walk can't start from .*old.h5: it returns no object with learn"
+        RunFailed, match=rf"{WALK} can't start from .*old.h5: it returns no object with learn"
     ):
         go(adapted(Walk, start=tmp_path / "old.h5")[0])
-    with pytest.raises(RunFailed, match="no such file"):
-        go(adapted(Learner, start=tmp_path / "nowhere.h5")[0])
+
+
+def stretched(x: float, width: float):
+    return {"z": x * width}
+
+
+def foreign(x: float, scale: float):
+    return {"z": x * scale}
+
+
+def test_it_may_start_from_one_of_several_experiments_in_a_file(go, tmp_path):
+    for f in (stretched, foreign):
+        simkit.run(
+            f, simkit.explore({"x": [1.0], f.__code__.co_varnames[1]: [2.0]}), output=tmp_path / "old.h5"
+        )
+    function, made = adapted(Learner, lambda x, width=1.0: {"z": x}, start=tmp_path / "old.h5::stretched")
+    with pytest.warns(simkit.SimkitWarning, match="of another experiment: .*::stretched"):
+        go(function, set={"n": 1}).close()
+    assert made[-1].log[0] == ("learn", 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [
+        ("nowhere.h5", r"another trajectory: no such file: .*nowhere.h5"),
+        ("old.txt", r"another trajectory: .*old.txt: not a trajectory file"),
+        (
+            "old.h5",
+            r"another trajectory: .*old.h5 holds several .*: stretched, foreign\n    name one: .*old.h5::str",
+        ),
+        (
+            "old.h5::walk",
+            r"another trajectory: .*old.h5 has no experiment 'walk'\n .* there: foreign, stretched",
+        ),
+        (
+            "old.h5::foreign",
+            r".*::foreign, whose points are of x, scale\n.*: 'scale' is explored, but nothing in",
+        ),
+        ("lacking.h5", r".*lacking.h5, whose points are of width\n(.|\n)*'x'"),
+        ("f.h5", r".*f.h5, which is its own trajectory\n    leave out start="),
+    ],
+)
+def test_where_it_can_not_start_is_told_with_the_strategys_line_before_anything_runs(
+    go, tmp_path, start, text
+):
+    def started(**options):
+        def square(x, width=1.0):
+            return {"z": x * x * width}
+
+        return adapted(Learner, square, **options)
+
+    (tmp_path / "old.txt").write_text("no trajectory")
+    for f in (stretched, foreign):
+        simkit.run(
+            f, simkit.explore({"x": [1.0], f.__code__.co_varnames[1]: [2.0]}), output=tmp_path / "old.h5"
+        )
+    simkit.run(stretched, simkit.explore(width=[2.0]), output=tmp_path / "lacking.h5", set={"x": 1.0})
+    go(started()[0], set={"n": 2}).close()
+    function, made = started(start=tmp_path / start)
+    with pytest.raises(SimkitError, match=rf"{WALK} starts from {text}"):
+        go(function)
+    assert not made
+
+
+def test_what_it_learns_of_another_experiment_is_said(project):
+    project.file(
+        "sim_old.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1.0, 2.0])
+        def old(x):
+            return {"z": x}
+        """,
+    )
+    project.file(
+        "sim_new.py",
+        """
+        from simkit import adaptive, experiment
+
+        class Learner:
+            learned = 0
+
+            def ask(self):
+                self.learned -= 1
+                return {"x": 0.0} if self.learned >= 0 else None
+
+            def tell(self, point, results):
+                pass
+
+            def learn(self, point, results):
+                self.learned += 1
+
+        def learner():
+            return Learner()
+
+        @experiment
+        @adaptive(learner, start="results/old-001.h5")
+        def new(x):
+            return {"z": x}
+        """,
+    )
+    project.ok("sim_old.py", "-n", "0")
+    out = project.ok("sim_new.py", "-n", "0").out
+    said = "strategy learner learned 2 runs of results/old-001.h5, which is of another experiment: sim_old.py::old"
+    assert f"sim_new.py:17: {said}" in " ".join(out.split())
+    assert len(project.open("new-001")) == 2
 
 
 def test_a_list_of_points_is_a_generation(go):
@@ -271,7 +385,11 @@ def test_a_sampler_that_fails_is_told_and_what_is_done_is_kept(go, tmp_path, how
     with pytest.raises(RunFailed) as error:
         go(function, workers=workers)
     assert text in str(error.value)
-    assert "test_steady.py" in str(error.value)
+    line = mistaken.__code__.co_firstlineno + {"ask": 4, "tell": 9}.get(how, 0)
+    place = f'test_steady.py", line {line}, in {how}\n' if how != "number" else "test_steady.py:"
+    assert place in str(error.value)
+    if how == "number":
+        assert re.search(WALK, str(error.value))
     with simkit.open(tmp_path / "f.h5") as traj:
         assert (traj.status == "done").sum() >= 1
         assert set(traj.status) <= {"done", "pending"}

@@ -431,8 +431,9 @@ def test_ctrl_c_keeps_everything_of_a_strategy_that_asks_for_ever(project):
     with project.under_way("-n", "1") as process:
         project.until(lambda: project.has("asked"))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=600)
+        out, _ = process.communicate(timeout=600)
     assert process.returncode == 2
+    assert "sim_f.py:5: strategy ask was stopped before its end: the same command goes on from there" in out
     traj = project.open("f-001")
     assert len(traj) >= 2
     assert set(traj.status) <= {"done", "pending"}
