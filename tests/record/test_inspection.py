@@ -8,6 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from peaks import growth
 
 import simkit
 from simkit.cli.main import main
@@ -127,6 +128,43 @@ def test_what_is_declared_many_times_over_is_refused(copy, change, capsys):
     for verb in (["export", str(copy), "out.h5"], ["diff", str(copy), str(copy)]):
         assert main(verb) == 4, verb
         assert "damaged" in capsys.readouterr().err
+
+
+VERBS = """show FILE
+show FILE --run 0
+show FILE --provenance
+list FILE
+verify --file FILE
+repair FILE
+report FILE -o FILE.html
+restore FILE FILE.out
+export FILE FILE.csv
+export FILE FILE.nc
+export FILE FILE.parquet
+export FILE FILE-out.h5
+diff FILE FILE
+merge FILE-merged.h5 FILE"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiny") / "tiny-001.h5"
+    simkit.run(lambda x: {"t": "a", "s": float(x)}, simkit.explore(x=[1, 2]), output=path, workers=0).close()
+    return path
+
+
+def verbs(path):
+    return [line.replace("FILE", str(path)).split() for line in VERBS.splitlines()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's own peak")
+@pytest.mark.parametrize("change", READ, ids=lambda change: change.__name__)
+def test_no_verb_takes_more_memory_than_ten_times_the_file(tiny, copy, change):
+    """Beyond a process in which each verb has looked at something small."""
+    change(copy)
+    codes, taken, said = growth(verbs(tiny), verbs(copy), copy.parent)
+    assert set(codes) == {0, 4}, said
+    assert taken <= 10 * copy.stat().st_size, (taken, said)
 
 
 def test_what_was_recorded_is_read(whole):

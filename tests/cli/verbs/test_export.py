@@ -171,3 +171,30 @@ def test_mistakes(study):
     assert (study.path / "here.csv").read_text() == before
     study.ok("export", PLAIN, "here.csv", "--force")
     assert (study.path / "here.csv").read_text() != before
+
+
+def test_a_table_for_spreadsheets_is_asked_for_by_an_option(project):
+    """What a cell says is not computed: whoever made the file chose what it says."""
+    project.file(
+        "sim_f.py",
+        """
+        from simkit import experiment, explore
+
+        @experiment
+        @explore(word=["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "fine", "'=1"])
+        def f(word):
+            return {"said": word, "z": -1.5}
+        """,
+    )
+    project.ok("-n", "0")
+    project.ok("export", "results/f-001.h5", "plain.csv")
+    project.ok("export", "results/f-001.h5", "safe.csv", "--safe")
+    plain, safe = (pd.read_csv(project.path / name) for name in ("plain.csv", "safe.csv"))
+    words = ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "fine", "'=1"]
+    assert plain["said"].tolist() == words
+    for name in ("word", "said"):
+        assert safe[name].tolist() == [f"'{word}" for word in words[:4]] + words[4:]
+    assert safe["z"].tolist() == [-1.5] * 6
+    refused = project.simkit("export", "results/f-001.h5", "a.parquet", "--safe")
+    assert (refused.code, "only text tables (.csv) need to be safe" in refused.err) == (4, True)
+    assert not project.has("a.parquet")
