@@ -80,6 +80,19 @@ def sessions(n: int) -> Work:
     return study(f, product(x=range(n)))
 
 
+def read_sessions(n: int) -> Work:
+    sessions(n)()
+    shown = [command("show", "new.h5"), command("list", "new.h5"), command("show", "new.h5", "--provenance")]
+
+    def read() -> None:
+        with simkit.open("new.h5") as trajectory:
+            repr(trajectory), trajectory.to_dataframe(), trajectory.info
+        for act in shown:
+            act()
+
+    return read
+
+
 def notes(n: int) -> Work:
     def f(x: int, run: Any) -> int:
         for i in range(n):
@@ -158,7 +171,7 @@ def squared(n: int) -> Work:
 KINDS = {
     **dict.fromkeys([results, read_results], 100),
     **dict.fromkeys([axes, failures, files, providers], 20),
-    **dict.fromkeys([variants, sessions, checkpoints, experiments], 10),
+    **dict.fromkeys([variants, sessions, read_sessions, checkpoints, experiments], 10),
     **dict.fromkeys([notes, remarks], 50),
     shards: 5,
 }

@@ -23,6 +23,7 @@ KINDS = (
     "providers",
     "variants",
     "sessions",
+    "read_sessions",
     "checkpoints",
     "experiments",
     "notes",

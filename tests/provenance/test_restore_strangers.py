@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -575,6 +576,65 @@ def test_no_study_lets_a_file_or_a_word_move_the_cursor(crafted, arguments):
     said = (done.stdout + done.stderr).decode()
     assert done.returncode in (0, 2, 4, 5), said
     assert not MOVING & set(said), said
+
+
+WATCH = """
+import os, sys
+
+def seen(event, arguments):
+    is_asked = event.split(".")[0] in ("socket", "urllib", "http", "ftplib", "smtplib")
+    is_asked &= event not in ("socket.__new__", "socket.bind")
+    is_asked &= not (event == "socket.connect" and isinstance(arguments[1], (str, bytes)))  # our own processes
+    starts = event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.startfile")
+    program = os.path.basename(os.fsdecode(arguments[0])) if starts else ""
+    is_known = program.startswith("python") or program == "uname"  # by the standard library's `platform`
+    if is_asked or (starts and not is_known):
+        with open(os.environ["SEEN"], "a") as file:
+            file.write(f"{event} {arguments!r}\\n")
+
+sys.addaudithook(seen)
+"""
+ADDRESS = "http://127.0.0.1:9/x"
+
+
+def of_addresses(file):
+    """Every text of the file that could be taken for a place to fetch something from."""
+    of_controls(file)
+    file["f"].attrs["node_id"] = f"{ADDRESS}.py::f"
+    file["f"].attrs["doc"] = f"![a]({ADDRESS}) <img src={ADDRESS}>"
+    for name in ("command", "host", "user", "platform", "cpu", "reason", "engine"):
+        file["f/info/001"].attrs[name] = ADDRESS
+    file["f/info/001"].attrs["engine"] = "dask"
+    edit("packages", lambda packages: packages.update(evil="1.0"))(file)
+    edit("origins", lambda origins: origins.update(evil=f"git+{ADDRESS}@abc"))(file)
+    edit("git", lambda git: git.update(commit="1" * 40, remote=ADDRESS, snapshot="2" * 40))(file)
+    file["f/results/z"].attrs["codec"] = ADDRESS
+
+
+@pytest.mark.parametrize("name", [*SHOWING])
+@pytest.mark.parametrize("change", [of_addresses, edit("sources", dict.clear)], ids=["all", "few"])
+def test_no_verb_fetches_anything_or_starts_another_program(crafted, recorded, tmp_path, name, change):
+    """Sockets and programs of the verb's process and of those that it starts; only Python may be started."""
+    home = crafted(change).parent
+    shutil.copy(recorded, home / "whole.h5")
+    (home / "watch").mkdir()
+    (home / "watch/sitecustomize.py").write_text(WATCH)
+    lines = [words for words in SHOWING[name] if CONTROLS not in "".join(words)]
+    script = f"from simkit.cli.main import main\nprint([main(['{name}', *words]) for words in {lines!r}])"
+    environment = {**os.environ, "PYTHONPATH": str(home / "watch"), "SEEN": str(home / "seen")}
+    watched = "import socket; socket.getaddrinfo('localhost', 9)"  # that the hook hears is seen
+    for code in (watched, script):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "[" in done.stdout
+    assert [line.split(" ")[0] for line in (home / "seen").read_text().splitlines()] == ["socket.getaddrinfo"]
 
 
 def test_no_object_lets_a_file_move_the_cursor(crafted):

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import xxhash
 
 import simkit
 from simkit.cli.main import main
@@ -31,9 +32,9 @@ os.kill(os.getpid(), 9)
 """
 
 
-def killed(project):
+def killed(project, *words):
     """A file whose second commit is still in its log."""
-    with project.start("-c", WRITER) as process:
+    with project.start(*words or ("-c", WRITER)) as process:
         assert process.stdout.readline() == "committed\n"
         with (project.path / "f.h5").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -52,6 +53,30 @@ def test_the_log_is_replayed_once(project):
     assert project.ok("repair", "f.h5").out == "f.h5: replayed 1 commit\n"
     assert values(project) == [7.0] * 4
     assert project.ok("repair", "f.h5").out == "f.h5: nothing to repair\n"
+
+
+def test_each_block_has_its_checksum_again(project):
+    """Of what the log brought in, not of what stood there before; and bytes that nobody committed are gone."""
+    project.file(
+        "writer.py",
+        WRITER.replace("np.zeros(4)", "np.zeros(20_000)").replace(
+            "os.kill", "store.file['never'] = np.ones(50_000); store.file.flush()\nos.kill"
+        ),
+    )
+    killed(project, "writer.py")
+    assert project.ok("repair", "f.h5").out == "f.h5: replayed 1 commit\n"
+    data = (project.path / "f.h5").read_bytes()
+    magic, end = data[-40:-32], int.from_bytes(data[-16:-8], "little")
+    sums = np.frombuffer(data[end:-40], "<u4")
+    assert (magic, len(sums)) == (b"SKSUMS1\0", -(-end // 16_384))
+    assert sums.tolist() == [
+        xxhash.xxh3_64_intdigest(data[n * 16_384 : min(end, (n + 1) * 16_384)]) % 2**32
+        for n in range(len(sums))
+    ]
+    at = data.index(np.full(1000, 7.0).tobytes()) + 4001
+    (project.path / "f.h5").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert project.simkit("verify", "--file", "f.h5").code == 1
+    assert "f.h5 is damaged near byte " in project.simkit("show", "f.h5").err
 
 
 def test_several_files_at_once(project):
