@@ -185,6 +185,7 @@ class Rows:
         self.recorded = recorded
         self.blocks: dict[str, tuple[range, list[Any]]] = {}
         self.constants: dict[str, Column] = {}
+        self.sizes: dict[str, int] = {}  # of blocks, in rows: to ask for it looks at all of a name's types
 
     @cached_property
     def names(self) -> dict[str, None]:
@@ -235,7 +236,9 @@ class Rows:
 
     def _block(self, name: str, run: int) -> tuple[range, list[Any]]:
         """The run and its neighbours: about a megabyte."""
-        size = max(1, min(_COLUMN_ROWS, _BLOCK_BYTES // self.recorded.row_bytes(name)))
+        if name not in self.sizes:
+            self.sizes[name] = max(1, min(_COLUMN_ROWS, _BLOCK_BYTES // self.recorded.row_bytes(name)))
+        size = self.sizes[name]
         start = run - run % size
         rows = range(start, min(start + size, len(self.recorded)))
         if self.recorded.shards is not None:  # of one file, so that a broken one costs no run of another

@@ -16,6 +16,8 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import simkit
 from simkit import product
 from simkit.cli.main import main
@@ -69,6 +71,27 @@ def axes(n: int) -> Work:
 def variants(n: int) -> Work:
     kinds = [make_dataclass(f"K{i}", [f"a{i}"]) for i in range(n)]
     return study(lambda x: {"z": kinds[x](x)}, product(x=range(n)))
+
+
+DTYPES = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "c16", "?")
+
+
+def read_variants(n: int) -> Work:
+    """Each run's value by itself, every one of another type, and too large to be read with its neighbours'."""
+
+    def f(x: int) -> Any:
+        value = np.zeros((5000,) + (1,) * (x % 8), DTYPES[x // 8])
+        return {"z": value, "l": [value]}
+
+    study(f, product(x=range(n)))()
+
+    def read() -> None:
+        with simkit.open("new.h5") as trajectory:
+            assert [run.z.dtype.str[1:] for run in trajectory.runs] == [
+                run.l[0].dtype.str[1:] for run in trajectory.runs
+            ]
+
+    return read
 
 
 def sessions(n: int) -> Work:
@@ -173,6 +196,7 @@ KINDS = {
     **dict.fromkeys([axes, failures, files, providers], 20),
     **dict.fromkeys([variants, sessions, read_sessions, checkpoints, experiments], 10),
     **dict.fromkeys([notes, remarks], 50),
+    read_variants: 25,
     shards: 5,
 }
 

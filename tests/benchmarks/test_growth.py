@@ -22,6 +22,7 @@ KINDS = (
     "files",
     "providers",
     "variants",
+    "read_variants",
     "sessions",
     "read_sessions",
     "checkpoints",

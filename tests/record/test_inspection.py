@@ -130,6 +130,26 @@ def test_what_is_declared_many_times_over_is_refused(copy, change, capsys):
         assert "damaged" in capsys.readouterr().err
 
 
+def test_a_row_of_a_type_that_is_not_there_is_damage(tmp_path):
+    """It was taken for a run that had no such result."""
+    path = tmp_path / "mixed.h5"
+    simkit.run(lambda x: {"v": [1, "a", 2.5][x]}, simkit.explore(x=range(3)), output=path, workers=0).close()
+    with h5py.File(path, "r+") as file:
+        (mask,) = [name for name in file["lambda/results"] if name.startswith("v") and name != "v"]
+        file[f"lambda/results/{mask}"][1] = 9
+    with simkit.open(path) as traj:
+        for read in (lambda: traj["v"], lambda: traj.runs[1].v):
+            with pytest.raises(Damaged, match="v is damaged: a row is of type 9 of 3"):
+                read()
+    with h5py.File(path, "r+") as file:
+        del file[f"lambda/results/{mask}"]
+    with (
+        simkit.open(path) as traj,
+        pytest.raises(Damaged, match="v is damaged: nothing tells of which of 3 types a row is"),
+    ):
+        traj["v"]
+
+
 VERBS = """show FILE
 show FILE --run 0
 show FILE --provenance

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from simkit.declare.forms import Array, Index
+from simkit.errors import Damaged
 from simkit.record.columns.rows import GAP_BYTES, Rows, is_text, joined, read_rows, row_bytes
 from simkit.record.file.view import LoggedView
 from simkit.record.format import MASK
@@ -58,9 +59,12 @@ def read(
             return Column(n, ((None, read_node(node, rows, packed=packed, octets=octets)),))
         variants = [(np.flatnonzero(kinds), node)]
     else:
-        variants = [
-            (np.flatnonzero(kinds == number), node[str(number)]) for number in range(1, len(node) + 1)
-        ]
+        if mask is None:
+            raise Damaged(f"{name} is damaged: nothing tells of which of {len(node)} types a row is")
+        numbers = np.unique(np.asarray(kinds)).tolist()  # of these rows: there may be many more
+        if numbers and numbers[-1] > len(node):
+            raise Damaged(f"{name} is damaged: a row is of type {numbers[-1]} of {len(node)}")
+        variants = [(np.flatnonzero(kinds == number), node[str(number)]) for number in numbers if number]
     nodes = (
         (at, read_node(part, _chosen(rows, at), packed=packed, octets=octets))
         for at, part in variants
@@ -174,7 +178,9 @@ def _pieces(dataset: h5py.Dataset, bounds: Index) -> Array:
 
 
 def _items(group: h5py.Group, codec: str, rows: Rows, *, packed: bool) -> Items:
-    bounds = _bounds(group, rows, _length(group["items"]) if "items" in group else 0, 8)
+    mask = group.get(f"items{MASK}")  # items of many types need not all be looked at
+    length = len(mask) if mask is not None else _length(group["items"]) if "items" in group else 0
+    bounds = _bounds(group, rows, length, 8)
     counts = bounds[:, 1] - bounds[:, 0]
     used = bounds[counts > 0]
     if not len(used):
