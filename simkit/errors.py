@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from types import CodeType
 from typing import Any
 
+COMMAND = "the command line"
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -163,7 +164,7 @@ def caller() -> str:
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<attrs")):
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<frozen") or _is_command(frame.f_code.co_filename):
-        return "the command line"
+        return COMMAND
     return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from simkit.collect.collection import candidate_of
 from simkit.collect.config import Settings, find_rootdir, load_settings
-from simkit.collect.listener import state_of
+from simkit.collect.listener import listener, state_of
 from simkit.collect.plan import experiment_name, node_id
 from simkit.collect.signatures import levels
 from simkit.declare.expressions import names_of
@@ -35,6 +35,7 @@ from simkit.declare.reflection import is_a, pretends, shown
 from simkit.declare.space import Space
 from simkit.declare.tags import Tag, tag_of
 from simkit.errors import (
+    COMMAND,
     SimkitError,
     SourceNotReady,
     caller,
@@ -44,7 +45,7 @@ from simkit.errors import (
     shown_path,
 )
 from simkit.inform.progress import counted
-from simkit.record.catalogue import Slot, existing, opened
+from simkit.record.catalogue import Slot, existing, experiments, opened
 from simkit.record.format import DECLARED
 from simkit.record.recorded import Recorded
 from simkit.record.upstream import digest_of_all, run_digests, shown_slot
@@ -378,7 +379,8 @@ class Supply:
     @contextmanager
     def opened(self, each: Each) -> Iterator[tuple[Recorded, Index | None]]:
         """The trajectory, open, and which of its runs are meant where these are not all."""
-        recorded, index = self.found(each)
+        with listener().away():  # which of its runs were used is recorded: as a whole it is no input
+            recorded, index = self.found(each)
         recorded.classes = loaded
         with closing(recorded):
             yield recorded, index
@@ -450,10 +452,16 @@ class Supply:
         if self.settings.allow_incomplete:
             self.remarks.append(f"{each.title}: {lacking} of {file} are left out")
             return
+        again = [str(recorded.attributes["node_id"])]
+        if recorded.path.parent != self.settings.results:
+            again += ["--output", file]
+        name = f', "{recorded.name}"' if len(experiments(recorded.path)) > 1 else ""
+        done = f"each(simkit.open({file!r}{name}).where(status='done'), …)"
+        allow = "simkit --allow-incomplete" if caller() == COMMAND else done
         msg = (
             f"{each.where}: {each.words}: {file} is not complete: {lacking}\n"
-            f"    complete it:                  simkit {shlex.quote(str(recorded.attributes['node_id']))}\n"
-            "    go on with those that are done: simkit --allow-incomplete"
+            f"    complete it:                  simkit {shlex.join(again)}\n"
+            f"    go on with those that are done: {allow}"
         )
         raise SourceNotReady(msg)
 

@@ -396,12 +396,27 @@ def named_in_code(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> dict[
 
 
 def _names_of_files(node: ast.AST) -> Iterator[str]:
-    """The texts in a statement that may be the end of a path, folders joined by ``/`` included."""
+    """The texts in a statement that may be the end of a path, folders joined by ``/`` included.
+
+    What ``each`` goes over and a strategy starts from are no inputs: it is recorded which of their runs were used.
+    """
+    others = {part for call in ast.walk(node) if isinstance(call, ast.Call) for part in _trajectories(call)}
     for part in ast.walk(node):
+        if part in others:
+            continue
         texts = [one.value for one in _joined_by_slash(part) if isinstance(one, ast.Constant)]
         path = "/".join(text for text in texts if isinstance(text, str))
         if "." in path and len(path) < _LONGEST and path.isprintable():
             yield path
+
+
+def _trajectories(call: ast.Call) -> Iterator[ast.AST]:
+    """All that stands where a call of ``each`` or ``adaptive`` names another experiment's trajectory."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    named = call.args[:1] if name == "each" else []
+    named += [word.value for word in call.keywords if (name, word.arg) == ("adaptive", "start")]
+    for argument in named:
+        yield from ast.walk(argument)
 
 
 def _joined_by_slash(node: ast.AST) -> list[ast.AST]:

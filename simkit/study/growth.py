@@ -98,6 +98,14 @@ class Growth:
             msg = f"{where} asks for {space!r}\n    ask for a space, such as explore(x=[1.0, 2.0]), without until="
             raise SimkitError(msg)
         known = self.plan.space
+        if space.feeds:
+            fed = ", ".join(feed.words for feed in space.feeds.values())
+            msg = (
+                f"{where} asks for {fed}: each(…) gives an experiment its points before the first run\n"
+                "    ask for values, and open that trajectory by simkit.open; or give each(…) to simkit.run, "
+                "or decorate the experiment with it instead of a strategy"
+            )
+            raise SimkitError(msg)
         lacking = [name for name in known.names if name not in space.names]
         if not self.fits(space):
             wanted = dict.fromkeys((*known.names, *(name for name in space.names if name != TRIAL)))

@@ -106,6 +106,12 @@ def test_only_done_runs_count_and_a_run_that_is_missing_is_said(record):
     assert list(each(source)) == [{"x": 4}]
     with pytest.raises(SimkitError, match="is not complete: 1 failed\n    complete it: "):
         record(use, each(source))
+    with pytest.raises(SimkitError) as refused:  # there is no command that could go on all the same
+        record(use, each(source.path, where="x > 0"))
+    assert f"are done: each(simkit.open('{source.path}').where(status='done'), …)" in str(refused.value)
+    assert f"simkit {source.info.node_id} --output {source.path}\n" in str(refused.value)
+    done = simkit.open(source.path).where(status="done")
+    assert record(use, each(done, where="x > 0"))["sum"].tolist() == [12.0]
     assert record(use, each(source, where="x < 5"))["sum"].tolist() == [12.0]
     assert record(use, each(source.where(status="done")))["sum"].tolist() == [12.0]
     with pytest.raises(SimkitError, match="is not complete"):  # nobody knows whether it would match

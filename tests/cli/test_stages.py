@@ -157,6 +157,65 @@ def test_a_source_with_failures_stops_what_depends_on_it_unless_that_is_allowed(
     assert traj["kind"].tolist() == ["a", "a", "b", "b"] * 2
 
 
+OVER_A_FILE = """
+from pathlib import Path
+from simkit import each, experiment, product
+
+@experiment
+@product(size=[2, 3, 4], kind=["a", "b"])
+def build(size, kind):
+    if kind == "b" and (Path(__file__).parent / "broken").exists():
+        raise ValueError("broken")
+    return {"mean": 2 * size}
+
+@experiment
+@each(FILE)
+def single(build):
+    return build.mean
+
+@experiment
+@each(FILE, where="size < 4")
+def small(build):
+    return build.mean
+
+@experiment
+@each(FILE, by="kind")
+def groups(build):
+    return len(build)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "gave", "new"),
+    [("single", 3, [4, 6, 8], 3), ("small", 2, [4, 6], 2), ("groups", 3, [3], 1)],
+)
+@pytest.mark.parametrize("file", ["study.h5", "results/build-001.h5"])
+def test_an_incomplete_source_in_a_file_is_refused_with_what_completes_it_or_allowed(
+    project, name, lacking, gave, new, file
+):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_next.py", OVER_A_FILE.replace("FILE", repr(file)))
+    project.file("broken")
+    output = ("--output", file) if file == "study.h5" else ()
+    stage = (f"sim_next.py::{name}", "-n", "0")
+    assert project.simkit("sim_next.py::build", "-n", "0", *output).code == 1
+    result = project.simkit(*stage)
+    assert result.code == 4
+    complete = " ".join(["simkit", "sim_next.py::build", *output])
+    assert f"{file} is not complete: {lacking} failed\n" in result.out
+    assert f"complete it:                  {complete}\n" in result.out
+    assert "go on with those that are done: simkit --allow-incomplete\n" in result.out
+    out = project.ok(*stage, "--allow-incomplete").out
+    assert f"{lacking} failed of {file} are left out" in out
+    assert project.open(f"{name}-001")["result"].tolist() == gave
+    project.close()
+    (project.path / "broken").unlink()
+    project.ok(*complete.split()[1:], "-n", "0")
+    assert f"sim_next.py::{name}  {new} run" in project.ok(*stage).out  # the others hold what they held
+    traj = project.open(f"{name}-001").where(declared=True)
+    assert sorted(traj["result"].tolist()) == sorted(2 * gave)
+
+
 def test_a_parameter_of_all_runs_is_computed_again_where_the_runs_it_asks_for_changed(networks):
     networks.ok("-n", "0", "-k", "build or report")
     networks.file(

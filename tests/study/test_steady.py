@@ -335,6 +335,12 @@ def test_what_it_learns_of_another_experiment_is_said(project):
     said = "strategy learner learned 2 runs of results/old-001.h5, which is of another experiment: sim_old.py::old"
     assert f"sim_new.py:17: {said}" in " ".join(out.split())
     assert len(project.open("new-001")) == 2
+    project.close()
+    project.ok("sim_old.py", "-n", "0", "--product", "x=1.0,2.0,3.0")
+    assert "learned 3 runs" in project.ok("sim_new.py", "-n", "0").out
+    assert (
+        len(project.open("new-001")) == 3
+    )  # as the strategy itself, what it starts from is no input of the runs
 
 
 def test_a_list_of_points_is_a_generation(go):

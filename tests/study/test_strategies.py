@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import differential_evolution, minimize
 
 import simkit
-from simkit import SimkitError, adaptive, experiment, explore, product
+from simkit import SimkitError, adaptive, each, experiment, explore, product
 from simkit.errors import RunFailed
 
 
@@ -483,6 +483,15 @@ def idle(evaluate):
     return {"z": 1}
 
 
+def runs_of_another():
+    yield each(go_over)
+
+
+@experiment
+def go_over(y=1.0):
+    return y
+
+
 def no_strategy(sigma=1.0):
     return 3.0
 
@@ -499,6 +508,7 @@ def no_strategy(sigma=1.0):
         (later, "'wdth' is explored, but nothing in experiment f uses it; did you mean 'width'?"),
         (until, "without until="),
         (idle, "strategy idle asked for no point: it never called evaluate"),
+        (runs_of_another, "asks for the runs of go_over"),
         (no_strategy, "strategy no_strategy asked for no point: its function returned 3.0 at once"),
     ],
 )
