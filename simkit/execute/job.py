@@ -35,7 +35,7 @@ from simkit.inject.contact import Beat, Save, never
 from simkit.inject.injector import Injector, OnError
 
 Method = Literal["fork", "spawn", "forkserver"]
-Beside = Callable[[pickle.PickleBuffer], bool] | None
+Beside = Callable[[pickle.PickleBuffer], object] | None
 
 
 @attrs.frozen(eq=False)
@@ -159,8 +159,6 @@ def portable(job: Job, declared: Declared) -> Source:
     SimkitError
         When something that the experiment needs can't be sent.
     """
-    import dill  # only where something is sent: it takes as long to import as a small study runs
-
     declared_space = job.plan.space
     plan, elements = job.plan, declared.elements
     feeds = [feed.bare for feed in declared_space.feeds.values()]
@@ -173,11 +171,9 @@ def portable(job: Job, declared: Declared) -> Source:
                 plan, space=space, code={}, afters=(), strategy=None, sources=Sources(), over=None
             )
             whole = attrs.evolve(job, plan=bare, shared=dict(job.shared), outside={})
-            return Parcel(dill.dumps((whole, elements, codecs), recurse=True))
+            return Parcel(_with_code((whole, elements, codecs)))
         rest = attrs.evolve(job, plan=None, shared=dict(job.shared))  # type: ignore[arg-type]  # made anew
-        payload = dill.dumps(
-            (rest, space, plan.compress, plan.stream_name, elements, suppliers), recurse=True
-        )
+        payload = _with_code((rest, space, plan.compress, plan.stream_name, elements, suppliers))
     except Exception as error:  # noqa: BLE001 - pickling raises anything
         cure = "run it with -n 0, or with --start-method fork"
         raise SimkitError(
@@ -226,20 +222,61 @@ class Declared:
         beside
             Called with each buffer; where it gives false, the buffer travels beside the message.
         """
-        file = io.BytesIO()
-        if self.elements:
-            pickler: pickle.Pickler = _Pickler(file, self.numbers, beside)
-        else:
-            pickler = pickle.Pickler(file, 5, buffer_callback=beside)  # older protocols lose byte order
-        pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduced}
-        pickler.dump(message)
-        return file.getvalue()
+        return pickled(message, beside, self.numbers)
 
     def loads(self, data: bytes | memoryview, buffers: Sequence[Any] = ()) -> Any:
         """What `dumps` pickled."""
         if not self.elements and len(data) > _SHORT:
             return pickle.loads(data, buffers=buffers)
         return _Unpickler(io.BytesIO(data), self.elements, buffers).load()
+
+
+def pickled(message: Any, beside: Beside = None, numbers: Mapping[int, int] | None = None) -> bytes:
+    """Pickle what goes to another process; arrays keep their byte order.
+
+    Parameters
+    ----------
+    beside
+        Called with each buffer; where it gives false, the buffer travels beside the message.
+    numbers
+        Those of objects that the other process has, by their ids.
+    """
+    file = io.BytesIO()
+    if numbers:
+        pickler: pickle.Pickler = _Pickler(file, numbers, beside)
+    else:
+        pickler = pickle.Pickler(file, 5, buffer_callback=beside)  # older protocols lose byte order
+    pickler.dispatch_table = _reductions()
+    pickler.dump(message)
+    return file.getvalue()
+
+
+def _with_code(message: Any) -> bytes:
+    """The same with the functions and classes that a message needs: no module of the other process has them."""
+    import dill  # only where something is sent: it takes as long to import as a small study runs
+
+    file = io.BytesIO()
+    pickler = dill.Pickler(file, 5, recurse=True)
+    pickler.reducer_override = _override  # dill has its own way for arrays, which loses their order, too
+    pickler.dump(message)
+    return file.getvalue()
+
+
+def _override(thing: Any) -> Any:
+    kind = type(thing)
+    if kind not in (np.ndarray, np.ma.MaskedArray) or thing.dtype.isnative or thing.dtype.hasobject:
+        return NotImplemented
+    if kind is np.ndarray and thing.dtype.names is None:
+        return _turned, (thing.astype(thing.dtype.newbyteorder("=")), thing.dtype.str)
+    return _reductions()[kind](thing)
+
+
+def _turned(array: Array, dtype: str) -> Array:
+    return array.astype(dtype)
+
+
+def _reductions() -> dict[Any, Any]:
+    return {**copyreg.dispatch_table, np.ndarray: _reduced, np.ma.MaskedArray: _reduced_masked}
 
 
 _SHORT = 4096  # bytes; what a buffer of its own saves on longer arrays is more than what this takes
@@ -256,6 +293,14 @@ def _reduced(array: Array) -> Any:
     if array.ndim == 1 and len(array):
         return np.frombuffer, (octets, dtype.char)
     return _array, (octets, dtype.char, array.shape)
+
+
+def _reduced_masked(array: Any) -> Any:
+    """A masked array; in another byte order its parts, since NumPy's own way loses the order of times."""
+    dtype, data = array.dtype, array.data
+    if dtype.isnative or dtype.names is not None or dtype.hasobject or type(data) is not np.ndarray:
+        return array.__reduce_ex__(5)
+    return np.ma.MaskedArray, (data, np.ma.getmaskarray(array), None, False, True, 0, array.fill_value)
 
 
 def _array(octets: bytes | bytearray, char: str, shape: tuple[int, ...]) -> Array:

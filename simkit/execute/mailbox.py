@@ -21,6 +21,7 @@ from pathlib import Path
 import attrs
 
 from simkit.errors import shown_path
+from simkit.execute.job import pickled
 from simkit.inject.leftovers import SHARED, prefix
 from simkit.values.batch import Checkpoint
 
@@ -108,7 +109,7 @@ class Mailbox:
         file = self.path / f"{time.time_ns():020}-{os.getpid()}{_ENDING}"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file.with_suffix(".part").write_bytes(pickle.dumps(checkpoint, 5))
+            file.with_suffix(".part").write_bytes(pickled(checkpoint))
             file.with_suffix(".part").replace(file)
         except OSError as error:
             self.problem = (

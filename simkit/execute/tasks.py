@@ -28,7 +28,7 @@ import attrs
 from simkit._version import __version__
 from simkit.declare.tags import Limits
 from simkit.errors import SimkitError
-from simkit.execute.job import Source
+from simkit.execute.job import Source, pickled
 from simkit.execute.mailbox import Mailbox
 from simkit.execute.processes.nursery import signal_name
 from simkit.execute.resources import Gpus
@@ -150,7 +150,7 @@ class Reply:
 def joined(reply: Reply) -> list[Any]:
     """The parts of a reply as bytes: the sizes of those that follow, itself, and what lies beside it."""
     beside: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(reply, 5, buffer_callback=beside.append)
+    head = pickled(reply, beside.append)
     parts = [memoryview(head), *(buffer.raw() for buffer in beside)]
     numbers = [len(parts), *(part.nbytes for part in parts)]
     return [b"".join(map(_NUMBER.pack, numbers)), *parts]

@@ -20,7 +20,7 @@ import numpy as np
 
 from simkit.declare.reflection import formatted
 from simkit.errors import SimkitError
-from simkit.execute.job import Declared, start_method
+from simkit.execute.job import Declared, pickled, start_method
 from simkit.execute.mailbox import Mailbox, Withheld
 from simkit.execute.processes.groups import ignore_signals, lead_session
 from simkit.execute.processes.pool import Pool
@@ -306,7 +306,7 @@ def _pickled(batch: Batch, arena: Arena) -> tuple[pickle.PickleBuffer, ...]:
 
     measured: Any = attrs.NOTHING  # anew
     whole = attrs.evolve(batch, files=files, nbytes=measured) if files else batch
-    data = pickle.dumps(whole, 5, buffer_callback=beside)
+    data = pickled(whole, beside)
     return tuple(map(pickle.PickleBuffer, (data, *arrays)))
 
 

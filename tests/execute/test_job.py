@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import attrs
+import dill
 import numpy as np
 import pytest
 
@@ -65,6 +67,36 @@ def test_a_subclass_of_arrays_arrives_as_one():
     back = Declared().loads(Declared().dumps({"z": masked}))["z"]
     assert type(back) is np.ma.MaskedArray
     assert back.mask.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [">M8[s]", "<M8[s]", ">m8[D]", ">f8", ">i2", ">U3"])
+@pytest.mark.parametrize("how", ["plain", "with elements", "with code"])
+def test_masked_arrays_keep_their_byte_order(dtype, how):
+    """By each way in which simkit pickles; NumPy's own, and dill's, lose that of times."""
+    from simkit.execute.job import _with_code
+
+    values = np.array([1, 2, 3]).astype(dtype.replace(">", "<")).astype(dtype)
+    masked = np.ma.MaskedArray(values, [False, True, False], fill_value=values[2])
+    declared = Declared((Odd(),) if how == "with elements" else ())
+    message = {"bare": values, "in": [masked], "free": np.ma.MaskedArray(values)}
+    back = dill.loads(_with_code(message)) if how == "with code" else declared.loads(declared.dumps(message))
+    (other,) = back["in"]
+    assert {array.dtype.str for array in (back["bare"], other, back["free"])} == {dtype}
+    assert (back["bare"] == values).all()
+    assert (type(other), other.mask.tolist()) == (np.ma.MaskedArray, [False, True, False])
+    assert other.data.tolist() == values.tolist()
+    assert other.fill_value == values[2]
+    assert not np.ma.getmaskarray(back["free"]).any()
+
+
+def test_what_runs_share_keeps_its_byte_order_on_the_way_to_a_spawned_worker():
+    times = np.array(["2026-01-01", "NaT"], "M8[s]").astype(">M8[s]")
+    shared = {"p": {"times": times, "masked": [np.ma.MaskedArray(times, [True, False])]}}
+    job = attrs.evolve(job_of(squares, product(x=[0.0])), shared=shared)
+    arrived = portable(job, Declared())()[0].shared["p"]
+    assert [array.dtype.str for array in (arrived["times"], arrived["masked"][0])] == [">M8[s]"] * 2
+    assert arrived["times"].tolist() == times.tolist()
+    assert arrived["masked"][0].mask.tolist() == [True, False]
 
 
 def test_a_space_of_a_million_points_is_not_sent_to_a_spawned_worker():
