@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import math
 import os
 import runpy
 import select
@@ -182,6 +183,9 @@ if __name__ == "__main__":
     for module in sys.argv[1:]:
         import_module(module)
     del sys.argv[1:]
+    # That a study is not done after ten seconds says more of the load than of simkit.
+    lines = import_module("simkit.inform.terminal").Lines
+    lines.first = lines.interval = math.inf
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=line_number) as asked:

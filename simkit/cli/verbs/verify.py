@@ -35,6 +35,7 @@ from simkit.declare.forms import Index
 from simkit.errors import NothingToRun, SimkitError, shown_path
 from simkit.inform.events import MOST, Events
 from simkit.inform.progress import briefly, counted, duration, rule, size
+from simkit.inform.terminal import Lines
 from simkit.record.catalogue import check_formats
 from simkit.record.damage import damage_of, files_of_set, listing
 from simkit.record.recorded import Recorded
@@ -42,7 +43,6 @@ from simkit.replay.comparison import Deviation
 from simkit.replay.verify import Verification, verify
 
 _MOST, _MOST_VERBOSE = 20, 200
-_INTERVAL = 10.0  # seconds between lines that say how far it is
 
 
 def parser() -> argparse.ArgumentParser:
@@ -175,9 +175,9 @@ class Clock:
         self.last = self.started
 
     def advance(self, executed: int) -> None:
-        """A line at most every ten seconds."""
+        """A line now and then, as rarely as a study says it in a pipe."""
         now = time.perf_counter()
-        if now - self.last > _INTERVAL:
+        if now - self.last > Lines.interval:
             self.last = now
             print(f"{executed}/{self.total}  {100 * executed // self.total}%", file=sys.stderr, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ from conftest import Project
 from verified import SOURCE, changed, squeezed
 
 from simkit.cli.main import main
+from simkit.cli.verbs.verify import Clock
+from simkit.inform.terminal import Lines
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +220,11 @@ def test_a_script_that_would_run_its_study_is_not_imported(project):
     result = project.simkit("verify", "results/g-001.h5")
     assert result.code == 4
     assert "'g' was defined in a notebook or typed in" in result.err
+
+
+def test_it_says_now_and_then_how_far_it_is(capsys, monkeypatch):
+    clock = Clock(4)
+    for interval, executed in ((math.inf, 1), (-1.0, 2), (math.inf, 3), (-1.0, 4)):
+        monkeypatch.setattr(Lines, "interval", interval)
+        clock.advance(executed)
+    assert capsys.readouterr().err == "2/4  50%\n4/4  100%\n"
