@@ -153,3 +153,42 @@ def guards_below(processes: Sequence[int]) -> list[int]:
         if parent in processes and any("simkit.execute.warden" in word for word in words):
             own.append(int(entry.name))
     return own
+
+
+WAITING = """
+    import time
+    from pathlib import Path
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(40))
+    def slow(x):
+        Path(f"began-{x}").touch()
+        while x > 2 and not Path("heard").exists():
+            time.sleep(0.01)
+        return x
+"""
+
+
+# To a process group, as by a terminal: all of an engine's processes hear it; to the command alone, as by a scheduler.
+CTRL_C, SIGTERM = (os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)
+
+
+def check_ctrl_c(project: Any, process: subprocess.Popen[str], tell: Any = CTRL_C) -> None:
+    """A command that executes `WAITING` is told to end: what runs is finished, and nothing else begins."""
+    project.until(lambda: project.has("began-3"))
+    send, number = tell
+    send(process.pid, number)
+    out = ""
+    while "finishing the runs under way" not in out:
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, out
+        out += line
+    (project.path / "heard").touch()
+    rest, err = process.communicate(timeout=600)
+    assert process.returncode == 2, out + rest + err
+    began = len(list(project.path.glob("began-*")))
+    with project.open("slow-001") as trajectory:
+        assert (trajectory.status == "done").sum() == began < 40
+        assert set(trajectory.status.tolist()) == {"done", "pending"}
+    assert list((project.path / "results").glob(".simkit-*")) == []

@@ -185,16 +185,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see ``simkit --help``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    exit_file = os.environ.pop("SIMKIT_EXIT_CODE", "")  # where this command's launcher loses exit codes
     with _outlets() as outlets:
         code = _ended(arguments)
         lost = next((outlet.error for outlet in outlets if outlet.error is not None), None)
         if lost is not None and not isinstance(lost, BrokenPipeError):  # the reader of a pipe has seen enough
             print(f"simkit: what was said could not be written: {lost}", file=sys.stderr)
             code = code or LOST
-    if exit_file:
-        with open(exit_file, "w", encoding="utf-8") as file:
-            file.write(str(code))
     return code
 
 

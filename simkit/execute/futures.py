@@ -44,7 +44,7 @@ class Flight:
     is_alone: bool = False
     is_unknown: bool = False  # its guard asked for the assignment
     accused: Batch | None = None  # to be given if there is somebody: a run that was lost alone
-    nbytes: int = 0
+    nbytes: int = 0  # of the task
     generation: int = 0  # of the transport that carries it
 
 
@@ -150,20 +150,21 @@ class Futures:
             self._send(Flight(self.suspects.pop(0), is_alone=True))
 
     def _has_room(self) -> bool:
-        waiting, under_way = 0, 0
+        waiting = under_way = runs = 0
         for flight in self.flights.values():
             if flight.is_alone:
                 return False
             waiting += flight.nbytes
+            runs += 0 if flight.portion is None else len(flight.portion)
             under_way += 1
+        waiting += int(self.run_bytes * runs)  # as is known by now, of tasks too that were sent before
         return waiting < _FLIGHT and under_way < 2 * self.transport.width()
 
     def _send(self, flight: Flight) -> None:
         assignment = self.assignment if flight.is_unknown or len(self.assignment) <= _SMALL else b""
         portion = b"" if flight.portion is None else self.declared.dumps(packed(flight.portion))
         task = pickle.dumps(Task(self.study, assignment, portion), 5)
-        runs = 0 if flight.portion is None else len(flight.portion)
-        flight.nbytes, flight.generation = len(task) + int(self.run_bytes * runs), self.generation
+        flight.nbytes, flight.generation = len(task), self.generation
         self.flights[self.transport.submit(task)] = flight
 
     def _recall(self) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,24 +81,54 @@ def launched_by_scoop(arguments: Sequence[str], workers: int) -> int:
     SCOOP's own is always 0.
     """
     _check_installed("scoop", "scoop")
+    from simkit.execute.processes.groups import STOPPING, lead_group
+
     handle, path = tempfile.mkstemp(prefix="simkit-scoop-")
     os.close(handle)
     main = Path(__file__).parents[1] / "__main__.py"
     command = [sys.executable, "-m", "scoop", "-q", "-n", str(workers + 1), str(main), *arguments]
+    signals: list[int] = []
+    previous = {}
     try:
-        with subprocess.Popen(command, env={**os.environ, EXIT_CODE: path}) as process:
-            while process.poll() is None:
-                try:
-                    process.wait()
-                except KeyboardInterrupt:  # the command itself decides
-                    continue
+        # SCOOP's own processes would end at Ctrl-C: they are in another process group than this one.
+        with subprocess.Popen(
+            command,
+            env={**os.environ, EXIT_CODE: path},
+            preexec_fn=partial(lead_group, "SIGTERM") if hasattr(os, "setpgid") else None,  # noqa: PLW1509 - no threads
+        ) as process:
+
+            def hand_on(number: int, frame: Any) -> None:
+                signals.append(number)
+                told, _, host = Path(path).read_text("utf-8").partition(" on ")
+                if host == platform.node():  # the command there, which decides
+                    os.kill(int(told), number)
+                else:
+                    process.terminate()
+
+            previous = {number: signal.signal(number, hand_on) for number in STOPPING}
         code = Path(path).read_text("utf-8")
+        with suppress(OSError, AttributeError):
+            os.killpg(process.pid, signal.SIGTERM)  # what is left where SCOOP itself was killed
     finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         Path(path).unlink(missing_ok=True)
-    if not code:
-        msg = "engine scoop: it ended without a word\n    what is committed is safe: type the same command again"
-        raise SimkitError(msg)
-    return int(code)
+    if code.isdecimal():
+        return int(code)
+    if signals:
+        raise KeyboardInterrupt
+    msg = "engine scoop: it ended without a word\n    what is committed is safe: type the same command again"
+    raise SimkitError(msg)
+
+
+def leave_process(file: str) -> None:
+    """Tell the launcher in a file which process decides what to do at a signal."""
+    Path(file).write_text(f"{os.getpid()} on {platform.node()}", "utf-8")
+
+
+def leave_code(file: str, code: int) -> None:
+    """Tell the launcher in a file what came of it."""
+    Path(file).write_text(str(code), "utf-8")
 
 
 class Scoop:
@@ -110,7 +145,7 @@ class Scoop:
 
     def __init__(self, share: int) -> None:
         _check_installed("scoop", "scoop")
-        self.share = share
+        self.share, self.launcher = share, os.getppid()
         self.futures: dict[int, Any] = {}
         self.count = 0
         self.asked = 0.0
@@ -149,8 +184,12 @@ class Scoop:
 
         self.count += 1
         self.asked = time.monotonic()
-        self.futures[self.count] = futures.submit(execute, task)
+        self.futures[self.count] = None if self._is_gone() else futures.submit(execute, task)
         return self.count
+
+    def _is_gone(self) -> bool:
+        """Whether SCOOP's launcher has ended: its broker has, too, and who sends it anything waits for ever."""
+        return os.getppid() != self.launcher
 
     def cancel(self, ticket: int) -> bool:
         """Nothing that was handed over is taken back."""
@@ -162,6 +201,9 @@ class Scoop:
 
         deadline, pause = time.monotonic() + seconds, 0.0005
         while True:
+            if self._is_gone():
+                lost, self.futures = list(self.futures), {}
+                return [(ticket, BrokenExecutor("its launcher is gone")) for ticket in lost]
             futures.wait(list(self.futures.values()), timeout=0)
             done = [ticket for ticket, future in self.futures.items() if future._ended()]
             if done or time.monotonic() >= deadline:

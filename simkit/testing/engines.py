@@ -12,15 +12,16 @@ through all checks::
             check(engines.by_executor(executor, tmp_path))
 
 The checks may follow each other in one executor. `SUPERVISED` ones kill runs: they are for engines that execute runs
-in processes of their own, as all those by executors do.
+in processes of their own, as all those by executors do. What other experiments gave lies in the folder of temporary
+files: where workers are on other machines, set ``TMPDIR`` to one that they reach.
 """
 
 from __future__ import annotations
 
-import inspect
+import math
 import os
 import signal
-import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,21 @@ from typing import Any
 import attrs
 import numpy as np
 
-from simkit.collect.collection import Candidate, plan
+import simkit
+from simkit.analyse.stages import Supply, each
+from simkit.collect.collection import candidate_of, plan
 from simkit.collect.config import Settings
-from simkit.collect.plan import node_id
-from simkit.declare.forms import Index, Values
+from simkit.declare.forms import Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.space import Space, product
-from simkit.declare.tags import Limits, Tag
+from simkit.declare.tags import Limits, experiment
 from simkit.execute.agenda import Agenda, Worklist
 from simkit.execute.engine import Engine, Here
 from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.execute.transports import Executors, Pooled
 from simkit.inject.provide import constants, reserved, shared_values
+from simkit.study.supply import supplied
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Portion, Status
 from simkit.values.decode import decode
 
@@ -73,10 +76,9 @@ def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
     **fields
         Further fields of the `Job`.
     """
-    path = Path(inspect.getfile(function))
-    module = sys.modules[function.__module__]
-    candidate = Candidate(function, Tag("experiment"), path, module, node_id(path, function, path.parent))
-    made = plan(candidate, Settings(path.parent, reshape=lambda *_: space))
+    candidate, _ = candidate_of(function)
+    settings = Settings(candidate.path.parent, reshape=lambda *_: space)
+    made = supplied(plan(candidate, settings), Supply(settings))
     shared = shared_values(made, SEED)
     return Job(made, SEED, shared, reserved(made, constants(made, shared)), **fields)
 
@@ -139,20 +141,10 @@ def executed(engine: Engine, agenda: Agenda, stop: Callable[[], bool] = lambda: 
 def check_that_each_run_is_executed_once_at_its_point(make: Make) -> None:
     """500 runs of a declared space, in any order."""
     space = product(x=np.linspace(0, 1, 50), label=[f"label {i}" for i in range(10)])
-    engine = make(job_of(squares, space))
-    runs: list[int] = []
-    values: dict[int, float] = {}
-    texts: dict[int, str] = {}
-    for batch in executed(engine, Worklist(range(500), space.at)):
-        runs += batch.runs.tolist()
-        assert (batch.status == Status.DONE).all(), batch.errors
-        values.update(results_of(batch, "y"))
-        texts.update(results_of(batch, "text"))
-    assert not engine.close().problems
-    assert sorted(runs) == list(range(500)), "each run is to be executed once"
-    for run in range(500):
-        point = space[run]
-        assert (values[run], texts[run]) == (point["x"] ** 2 + 0.5, point["label"]), f"run {run}"
+    heard = _heard(make(job_of(squares, space)), Worklist(range(500), space.at), "y", "text")
+    assert {*heard.statuses.values()} == {Status.DONE}, heard.errors
+    points = {run: space[run] for run in range(500)}
+    assert heard.values == {run: (point["x"] ** 2 + 0.5, point["label"]) for run, point in points.items()}
 
 
 def check_that_points_may_come_while_runs_are_executed(make: Make) -> None:
@@ -255,19 +247,106 @@ def check_that_large_arrays_arrive(make: Make) -> None:
     assert runs == 12
 
 
-# Engines that execute runs in processes
+def check_that_a_call_may_compute_many_runs(make: Make) -> None:
+    """A vectorized experiment: its calls get arrays, and one run that fails costs no other."""
+
+    @experiment(vectorized=True)
+    def together(x: Array, seed: Array) -> dict[str, Any]:
+        if (x == 333).any():
+            msg = f"{len(x)} at once"
+            raise ValueError(msg)
+        return {"y": x * x, "calls": np.full(len(x), len(x)), "its_seed": seed}
+
+    space = product(x=range(500))
+    names = ("y", "its_seed", "calls")
+    heard = _heard(make(job_of(together, space)), Worklist(range(500), space.at), *names)
+    done = {*range(500)} - {333}
+    assert heard.statuses == {333: Status.FAILED, **dict.fromkeys(done, Status.DONE)}, heard.errors
+    assert "1 at once" in heard.errors[333], heard.errors
+    assert {run: values[:2] for run, values in heard.values.items()} == {
+        run: (run * run, heard.seeds[run]) for run in done
+    }
+    assert len({seed for _, seed, _ in heard.values.values()}) == len(done), "runs share a seed"
+    assert max(calls for *_, calls in heard.values.values()) > 1, "no call computed more than one run"
 
 
-def _statuses(engine: Engine, agenda: Agenda) -> tuple[dict[int, int], dict[int, str]]:
-    statuses: dict[int, int] = {}
-    errors: dict[int, str] = {}
+def check_that_runs_get_the_runs_of_another_experiment(make: Make) -> None:
+    """With `each` a run as an argument, or with ``by`` a group of runs."""
+
+    def build(n: int, w: float) -> dict[str, Any]:
+        return {"weights": np.arange(3.0) * w + n}
+
+    def used(build: Any, drive: float) -> dict[str, Any]:
+        return {"y": drive * build.weights.sum() + build.n}
+
+    def compared(build: Any) -> dict[str, Any]:
+        return {"y": float(sum(build["n"])), "runs": len(build)}
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "build.h5")
+        simkit.run(build, product(n=range(5), w=[0.5, 1.5, 2.5]), output=path).close()
+        one = job_of(used, each(path, where="w > 1") * product(drive=[1.0, 2.0]))
+        heard = _heard(make(one), Worklist(range(20), one.plan.space.at), "y")
+        expected = [drive * (3 * w + 3 * n) + n for n in range(5) for w in (1.5, 2.5) for drive in (1.0, 2.0)]
+        assert heard.values == {run: (y,) for run, y in enumerate(expected)}, heard.errors
+        group = job_of(compared, each(path, by="w"))
+        heard = _heard(make(group), Worklist(range(3), group.plan.space.at), "y", "runs")
+        assert heard.values == dict.fromkeys(range(3), (10.0, 5)), heard.errors
+
+
+_CELL = """
+import math
+from dataclasses import dataclass
+
+factor = 3.0
+
+@dataclass
+class Model:
+    x: int
+
+    def value(self):
+        return factor * math.sqrt(self.x)
+
+def told(x):
+    return {"y": Model(x).value()}
+"""
+
+
+def check_that_functions_of_a_notebook_are_executed(make: Make) -> None:
+    """A cell's function, with a class and a number of the notebook's: no file holds them."""
+    notebook: dict[str, Any] = {"__name__": "__main__", "In": ["", _CELL]}
+    exec(compile(_CELL, "<ipython-input-1>", "exec"), notebook)
+    space = product(x=range(40))
+    heard = _heard(make(job_of(notebook["told"], space)), Worklist(range(40), space.at), "y")
+    assert heard.values == {run: (3.0 * math.sqrt(run),) for run in range(40)}, heard.errors
+
+
+@attrs.frozen
+class Executions:
+    """What became of runs, each of which was executed once; ``values`` are the results asked for of those done."""
+
+    statuses: dict[int, int] = attrs.field(factory=dict)
+    errors: dict[int, str] = attrs.field(factory=dict)
+    seeds: dict[int, int] = attrs.field(factory=dict)
+    values: dict[int, tuple[Any, ...]] = attrs.field(factory=dict)
+
+
+def _heard(engine: Engine, agenda: Agenda, *names: str) -> Executions:
+    heard = Executions()
     for batch in executed(engine, agenda):
         runs = batch.runs.tolist()
-        assert not statuses.keys() & {*runs}, "a run was executed twice"
-        statuses.update(zip(runs, batch.status.tolist(), strict=True))
-        errors.update(batch.errors)
+        assert not heard.statuses.keys() & {*runs}, "a run was executed twice"
+        heard.statuses.update(zip(runs, batch.status.tolist(), strict=True))
+        heard.errors.update(batch.errors)
+        heard.seeds.update({} if batch.seeds is None else dict(zip(runs, batch.seeds.tolist(), strict=True)))
+        columns = [results_of(batch, name) for name in names if name in batch.results]
+        done = [run for run in runs if heard.statuses[run] == Status.DONE]
+        heard.values.update({run: tuple(column[run] for column in columns) for run in done})
     assert not engine.close().problems
-    return statuses, errors
+    return heard
+
+
+# Engines that execute runs in processes
 
 
 def check_that_a_run_that_dies_costs_one_run(make: Make) -> None:
@@ -279,10 +358,9 @@ def check_that_a_run_that_dies_costs_one_run(make: Make) -> None:
         return x
 
     space = product(x=range(100))
-    statuses, errors = _statuses(make(job_of(deadly, space)), Worklist(range(100), space.at))
-    assert {run for run, status in statuses.items() if status != Status.DONE} == {37}, errors
-    assert statuses[37] == Status.CRASHED
-    assert len(statuses) == 100
+    heard = _heard(make(job_of(deadly, space)), Worklist(range(100), space.at))
+    expected = {run: Status.CRASHED if run == 37 else Status.DONE for run in range(100)}
+    assert heard.statuses == expected, heard.errors
 
 
 def check_that_a_run_that_takes_too_long_is_stopped(make: Make) -> None:
@@ -296,9 +374,10 @@ def check_that_a_run_that_takes_too_long_is_stopped(make: Make) -> None:
     space = product(x=range(8))
     job = job_of(waiting, space)
     limited = attrs.evolve(job, plan=attrs.evolve(job.plan, limits=Limits(timeout=1.0)))
-    statuses, errors = _statuses(make(limited), Worklist(range(8), space.at))
-    assert statuses == {run: Status.TIMEOUT if run == 3 else Status.DONE for run in range(8)}, errors
-    assert "its timeout is 1 s" in errors[3]
+    heard = _heard(make(limited), Worklist(range(8), space.at))
+    expected = {run: Status.TIMEOUT if run == 3 else Status.DONE for run in range(8)}
+    assert heard.statuses == expected, heard.errors
+    assert "its timeout is 1 s" in heard.errors[3]
 
 
 def check_that_a_run_goes_on_from_its_checkpoint(make: Make) -> None:
@@ -324,10 +403,65 @@ def check_that_a_run_goes_on_from_its_checkpoint(make: Make) -> None:
     assert values == {0: 0.0, 1: 0.5, 2: 1.0}
 
 
+def check_that_ctrl_c_finishes_what_runs(make: Make) -> None:
+    """The first one: what runs is finished, nothing else begins; the second: that is given up; two studies follow."""
+
+    def waiting(x: int, is_endless: bool, run: Run) -> int:
+        run.checkpoint(began=True)  # so that the owner hears of it
+        while is_endless:
+            signal.pause()
+        return x
+
+    for is_endless in (False, True):
+        space = product(x=range(10_000), is_endless=[is_endless])
+        engine = make(job_of(waiting, space))
+        begun: set[int] = set()
+        done: set[int] = set()
+        for event in engine.run(Worklist(range(10_000), space.at), lambda begun=begun: bool(begun)):  # type: ignore[misc]
+            if isinstance(event, Checkpoint):
+                begun.add(event.run)
+                engine.halt()
+                if is_endless:
+                    break
+            elif isinstance(event, Batch):
+                assert (event.status == Status.DONE).all(), event.errors
+                done.update(event.runs.tolist())
+        assert not engine.close(now=is_endless).problems
+        assert begun, "no run told its state"
+        assert begun <= done or is_endless, f"{sorted(begun - done)} began, and are not finished"
+        assert len(done) < 5_000, "a halted engine executed further runs"
+    for _ in range(2):
+        check_that_each_run_is_executed_once_at_its_point(make)
+
+
+def check_that_the_crew_is_counted(make: Make) -> None:
+    """Who watches a study is told how many workers there are, and that one is busy while there is one run."""
+
+    def telling(x: int, run: Run) -> int:
+        run.checkpoint(began=True)
+        return x
+
+    space = product(x=[1])
+    engine = make(job_of(telling, space))
+    crews = [
+        engine.crew()
+        for event in engine.run(Worklist(range(1), space.at), bool)
+        if isinstance(event, Checkpoint)
+    ]
+    alive, busy = engine.crew()
+    assert not engine.close().problems
+    assert [during for _, during in crews] == [1], "while a run is under way, one worker is busy"
+    assert busy == 0, "when all runs are done, no worker is busy"
+    assert alive >= 1
+    assert crews[0][0] >= 1
+
+
 SUPERVISED: tuple[Callable[[Make], None], ...] = (
     check_that_a_run_that_dies_costs_one_run,
     check_that_a_run_that_takes_too_long_is_stopped,
     check_that_a_run_goes_on_from_its_checkpoint,
+    check_that_ctrl_c_finishes_what_runs,
+    check_that_the_crew_is_counted,
 )
 
 CHECKS: tuple[Callable[[Make], None], ...] = (
@@ -338,4 +472,7 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     check_that_nothing_is_started_after_a_halt,
     check_that_each_run_has_its_own_stream,
     check_that_large_arrays_arrive,
+    check_that_a_call_may_compute_many_runs,
+    check_that_runs_get_the_runs_of_another_experiment,
+    check_that_functions_of_a_notebook_are_executed,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import clean_environment
-from processes import alive, guards_below, kill_all, wrong_values
+from processes import WAITING, alive, check_ctrl_c, guards_below, kill_all, wrong_values
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -110,6 +110,14 @@ def test_the_command_gives_the_same_file_and_says_where_the_dashboard_is(project
     here, there = project.open("study-001"), project.open("study-002")
     assert there.status.tolist() == here.status.tolist()
     assert wrong_values(there, here) == []
+    assert not alive(folder=project.path)
+
+
+def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
+    project.file("sim_slow.py", WAITING)
+    with project.under_way("--engine", "dask", "-n", "2") as process:
+        check_ctrl_c(project, process)
+    assert "40 of 40 runs" in project.ok("--engine", "dask", "-n", "2").out
     assert not alive(folder=project.path)
 
 

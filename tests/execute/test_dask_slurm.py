@@ -8,7 +8,7 @@ import tomllib
 from importlib.util import find_spec
 
 import pytest
-from processes import wrong_values
+from processes import WAITING, check_ctrl_c, wrong_values
 
 from simkit.execute import dask
 from simkit.execute.futures import Futures
@@ -89,3 +89,12 @@ def test_jobs_execute_a_study_and_one_that_is_cancelled_costs_no_run(project):
     assert wrong_values(there, here) == []
     assert there.info.sessions[-1]["engine"] == "slurm"
     project.until(lambda: not jobs("running,pending"))
+
+
+def test_ctrl_c_finishes_what_runs_and_ends_the_jobs(project):
+    project.file("sim_slow.py", WAITING)
+    project.file("pyproject.toml", CONFIG.replace("simkit-test", "simkit-ctrl-c"))
+    with project.under_way("--engine", "slurm") as process:
+        check_ctrl_c(project, process)
+    project.until(lambda: not slurm("squeue", "-h", "-n", "simkit-ctrl-c", "-o", "%i").stdout)
+    assert "40 of 40 runs" in project.ok("-n", "2").out

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import guards_below, kill_all, wrong_values
+from processes import WAITING, check_ctrl_c, guards_below, kill_all, wrong_values
 
 import simkit
 from simkit.declare.external import descendants
 from simkit.declare.space import product
 from simkit.errors import SimkitError
+from simkit.execute import futures
 from simkit.execute.agenda import Worklist
 from simkit.execute.futures import Futures
 from simkit.execute.mailbox import Mailbox
@@ -148,6 +149,72 @@ def test_a_run_that_kills_its_guard_is_found(tmp_path, pool):
     )
     assert "SIGKILL" in errors[13]
     assert len(status) == 40
+
+
+class Weighing:
+    """An executor that notes what was handed over and not read yet, in bytes of the replies."""
+
+    def __init__(self, pool, width):
+        self.pool, self._max_workers = pool, width
+        self.events, self.sizes = [], {}
+
+    def submit(self, function, argument):
+        number = len(self.sizes)
+        self.sizes[number] = 0
+        self.events.append((number, 1))
+        future = self.pool.submit(function, argument)
+        read = future.result
+
+        def result(timeout=None):
+            reply = read(timeout)
+            self.sizes[number] = len(reply)
+            self.events.append((number, -1))
+            return reply
+
+        future.result = result
+        return future
+
+    @property
+    def most(self):
+        """The most that was under way at once."""
+        under_way = np.cumsum([sign * self.sizes[number] for number, sign in self.events])
+        return int(under_way.max())
+
+
+def test_bytes_under_way_are_bounded_however_many_workers_there_are(pool, tmp_path, monkeypatch):
+    """300 results of a megabyte by what says that it has 10 workers; a task has 16 MB of them at most."""
+    monkeypatch.setattr(futures, "_FLIGHT", 24_000_000)
+    monkeypatch.setattr(Mailbox, "open", lambda self: None)  # all of them come through the executor
+    executor, space = Weighing(pool, 10), product(x=range(300))
+
+    def megabyte(x):
+        return {"y": np.full(125_000, float(x))}
+
+    engine = by_executor(executor, tmp_path)(job_of(megabyte, space))
+    sums = {}
+    for batch in executed(engine, Worklist(range(300), space.at)):
+        sums.update({run: float(y.sum()) for run, y in engines.results_of(batch, "y").items()})
+    assert not engine.close().problems
+    assert sums == {run: run * 125_000.0 for run in range(300)}
+    assert sum(executor.sizes.values()) > 300_000_000
+    assert executor.most < 24_000_000 + 18_000_000
+
+
+def test_a_run_is_told_of_no_mpi_job_that_its_worker_is_part_of(tmp_path, monkeypatch):
+    names = [f"{prefix}RANK" for prefix in ("OMPI_COMM_WORLD_", "PMIX_", "PMI_", "MPI4PY_", "PRTE_")]
+    for name in (*names, "MY_OMPI_RANK"):
+        monkeypatch.setenv(name, "1")
+
+    def told(x):
+        return {"y": ",".join(sorted(name for name in os.environ if name.endswith("RANK")))}
+
+    space, told_of = product(x=[1]), {}
+    with ThreadPoolExecutor(1) as executor:
+        engine = by_executor(executor, tmp_path)(job_of(told, space))
+        for batch in executed(engine, Worklist(range(1), space.at)):
+            told_of |= engines.results_of(batch, "y")
+        engine.close()
+    assert told_of == {0: "MY_OMPI_RANK"}
 
 
 class Refusing:
@@ -428,32 +495,10 @@ def test_files_of_runs_and_calls_of_many_runs_travel_too(tmp_path, pool):
 
 
 def test_ctrl_c_finishes_what_runs_and_the_next_session_the_rest(project):
-    project.file(
-        "sim_slow.py",
-        """
-        import pathlib, time
-        from simkit import experiment, product
-
-        @experiment
-        @product(x=range(40))
-        def slow(x):
-            pathlib.Path(f"began-{x}").touch()
-            time.sleep(0.1)
-            return x
-        """,
-    )
+    project.file("sim_slow.py", WAITING)
     project.file("ours.py", OURS)
     with project.under_way("--engine", "ours:make") as process:
-        project.until(lambda: project.has("began-3"))
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the pool's processes hear it, too
-        out, err = process.communicate(timeout=600)
-    assert process.returncode == 2, out + err
-    began = len(list(project.path.glob("began-*")))
-    traj = project.open("slow-001")
-    assert (traj.status == "done").sum() == began < 40
-    assert set(traj.status.tolist()) == {"done", "pending"}
-    traj.close()
-    assert list((project.path / "results").glob(".simkit-*")) == []
+        check_ctrl_c(project, process)
     assert "40 of 40 runs" in project.ok("--engine", "ours:make").out
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from conftest import clean_environment
-from processes import wrong_values
+from processes import CTRL_C, SIGTERM, WAITING, alive, check_ctrl_c, recorded_runs, wrong_values
 
+from simkit.declare.external import descendants
 from simkit.testing.engines import CHECKS, SUPERVISED
 
 STUDY = """
@@ -45,6 +49,7 @@ CHECKED = """
             print("passed", check.__name__)
         transport.close()
 """
+MPIEXEC, FUTURES = ("mpiexec", "--oversubscribe"), (sys.executable, "-m", "mpi4py.futures")
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 needs_mpi = pytest.mark.skipif(
     shutil.which("mpiexec") is None or find_spec("mpi4py") is None, reason="mpiexec or mpi4py is missing"
@@ -53,10 +58,10 @@ needs_scoop = pytest.mark.skipif(find_spec("scoop") is None, reason="SCOOP is no
 
 
 def by_mpi(project, *arguments, program=("-m", "simkit"), processes=3):
-    command = ["mpiexec", "--oversubscribe", "-n", str(processes), sys.executable, "-m", "mpi4py.futures"]
     return subprocess.run(
-        [*command, *program, *arguments], cwd=project.path, env={**clean_environment(), **AS_ROOT},
-        capture_output=True, text=True, timeout=120, check=False,
+        [*MPIEXEC, "-n", str(processes), *FUTURES, *program, *arguments],
+        cwd=project.path, env={**clean_environment(), **AS_ROOT},
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 
@@ -81,6 +86,32 @@ def test_mpi(project):
     result = by_mpi(project, "sim_study.py::second", "--engine", "mpi", "--fresh")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "20 done" in result.stdout
+
+
+@needs_mpi
+def test_runs_are_told_of_no_mpi_job(project):
+    """What they start, as an MPI program of their own, would take itself for a part of it."""
+    source = """
+        import os
+        from pathlib import Path
+        from simkit import experiment, product
+
+        def told():
+            return sorted(name for name in os.environ if name.startswith(("OMPI_", "PMIX_", "PMI_", "PRTE_")))
+
+        Path(f"imported-{os.getpid()}").write_text(" ".join(told()))
+
+        @experiment
+        @product(x=range(6))
+        def study(x):
+            return " ".join(told())
+    """
+    project.file("sim_study.py", source)
+    result = by_mpi(project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert project.open("study-001")["result"].tolist() == [""] * 6
+    imported = [file.read_text() for file in project.path.glob("imported-*")]
+    assert [words for words in imported if "OMPI_COMM_WORLD_RANK" in words] != [], "the owner is told"
 
 
 @needs_mpi
@@ -125,3 +156,53 @@ def test_scoop_started_by_hand(project):
     result = project.python("-m", "scoop", "-q", "-n", "2", main.__file__, "sim_study.py::second")
     assert "20 done" in result.out, result.out + result.err
     assert project.open("second-001").info.sessions[-1]["engine"] == "scoop"
+
+
+@needs_scoop
+@pytest.mark.parametrize("tell", [CTRL_C, SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_scoop_finishes_what_runs_when_it_is_told_to_end_and_the_next_session_the_rest(tell, project):
+    project.file("sim_slow.py", WAITING)
+    with project.under_way("--engine", "scoop", "-n", "2") as process:
+        check_ctrl_c(project, process, tell)
+    assert "40 of 40 runs" in project.ok("--engine", "scoop", "-n", "2").out
+    assert not alive(folder=project.path)
+
+
+@needs_scoop
+def test_scoop_that_is_killed_ends_the_command_and_leaves_nothing(project):
+    project.file("sim_slow.py", WAITING)
+    with project.under_way("--engine", "scoop", "-n", "2") as process:
+        project.until(lambda: project.has("began-3"))
+        os.kill(descendants(process.pid)[0], signal.SIGKILL)
+        (project.path / "heard").touch()
+        out, err = process.communicate(timeout=600)
+    assert process.returncode == 4, out + err
+    assert "engine scoop: it ended without a word" in err
+    project.until(lambda: not alive(folder=project.path))
+    assert "40 of 40 runs" in project.ok("-n", "2").out
+
+
+@needs_mpi
+def test_ctrl_c_at_mpi_keeps_what_is_committed(project):
+    """Its launcher hears it and ends all processes, within seconds."""
+    project.file("sim_slow.py", WAITING)
+    with subprocess.Popen(
+        [*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"],
+        cwd=project.path, env={**clean_environment(), **AS_ROOT}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        file = project.path / "results" / "slow-001.h5"
+        done = project.until(lambda: file.exists() and recorded_runs(file))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=600) != 0
+    project.until(lambda: not alive(folder=project.path))
+    (project.path / "heard").touch()
+    for file in project.path.glob("began-*"):
+        file.unlink()
+    with project.open("slow-001") as trajectory:
+        kept = set(np.flatnonzero(trajectory.status == "done").tolist())
+        assert done <= kept < {*range(40)}
+    result = by_mpi(project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {file.name for file in project.path.glob("began-*")} == {f"began-{x}" for x in {*range(40)} - kept}
+    assert project.open("slow-001")["result"].tolist() == list(range(40))

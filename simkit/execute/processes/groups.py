@@ -53,11 +53,11 @@ def lead_session() -> None:
             os.setsid()
 
 
-def lead_group() -> None:
-    """Lead a process group, and die with the process that started this one, where the system can."""
+def lead_group(last: str = "SIGKILL") -> None:
+    """Lead a process group; the end of the process that started this one is a signal to it, where the system can."""
     if hasattr(os, "setpgid"):
         with suppress(OSError):
             os.setpgid(0, 0)
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, getattr(signal, last))
