@@ -60,7 +60,8 @@ def bytes_of(path: Path) -> int:
 
 def writer_in(path: Path) -> str:
     """Who writes a trajectory now, or any file of its set, as ``process 12 on host``; empty where nobody does."""
-    writers = list(filter(None, map(writer_of, files_of(path))))
+    own, *shards = files_of(path)
+    writers = list(filter(None, [writer_of(own), *(writer_of(shard, beating=True) for shard in shards)]))
     others = f" and {len(writers) - 1} more" if writers[1:] else ""
     return writers[0] + others if writers else ""
 

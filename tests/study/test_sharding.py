@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from conftest import clean_environment
-from processes import wrong_values
+from processes import SIGTERM, WAITING, check_ctrl_c, wrong_values
 
 import simkit
 from simkit.cli.main import main
@@ -139,6 +139,34 @@ def test_a_stretch_that_another_task_has_is_left_to_it(small, capsys):
     assert verb(small, "-n", "0", "--shard", "auto/3") == 0
     assert done(small) == [0, 1, 2, 3, 8, 9, 10, 11]
     lock.release()  # as when it dies
+    assert verb(small, "-n", "0", "--shard", "auto/3") == 0
+    assert done(small) == list(range(12))
+
+
+def test_a_stretch_of_a_task_that_died_on_another_machine_is_free_after_a_while(small, capsys):
+    """Though nobody here can tell whether its process lives; job 4711_1 started again need not wait."""
+    for number in range(3):  # run 4 n of each stretch is done
+        first = f"sim_study.py::study[{4 * number}]"
+        assert verb(small, first, "-n", "0", "--shard", f"{number}/3", "-q") == 0
+    holder = "process 12 on node-far (job 4711_1)"
+    job = {"SLURM_JOB_ID": "4711_1", "SLURM_RESTART_COUNT": "1"}
+    for number, environment, seconds in ((1, {}, 400), (2, job, 0)):
+        lock = small.path / f"results/study-001.shards/000{number}.h5.lock"
+        lock.write_text(f"{holder}\nborn 5\nstart 0\n")
+        capsys.readouterr()
+        assert verb(small, "-n", "0", "--shard", f"{number}/3") == 0
+        out = capsys.readouterr().out
+        assert f"runs {4 * number} to {4 * number + 3} left to another task" in out
+        assert f"000{number}.h5 is being written by {holder}" in out
+        assert verb(small, "show", "results/study-001.h5") == 0
+        assert f"{holder} is writing it" in capsys.readouterr().out
+        now = lock.stat().st_mtime
+        os.utime(lock, (now, now - seconds))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            assert verb(small, "-n", "0", "--shard", f"{number}/3") == 0
+        assert not lock.exists()
     assert verb(small, "-n", "0", "--shard", "auto/3") == 0
     assert done(small) == list(range(12))
 
@@ -307,7 +335,7 @@ from simkit import experiment, explore
 def study(x, run):
     if x == 2 and not Path("told").exists():
         Path("told").touch()
-        os.kill(os.getppid() if os.environ.get("WORKER") else os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
     return x
 """
 
@@ -321,6 +349,16 @@ def test_sigterm_before_the_walltime_ends_finishes_the_run_and_exits_2(project):
     assert sorted(path.name for path in project.path.glob("results/*/*")) == ["0000.h5"]
     assert project.ok("--shard", "0/1", "-n", "0").out.count("3 done") == 2
     assert done(project) == list(range(6))
+
+
+def test_sigterm_to_a_task_with_workers_finishes_their_runs_and_exits_2(project):
+    project.file("pyproject.toml", "[tool.simkit]\n")
+    project.file("sim_slow.py", WAITING)
+    with project.under_way("--shard", "auto/4", "-n", "2") as process:
+        check_ctrl_c(project, process, SIGTERM)
+    assert not list(project.path.glob("results/*/*.lock"))
+    project.ok("--shard", "auto/4", "-n", "2")
+    assert done(project, "slow-001") == list(range(40))
 
 
 KILLED = """

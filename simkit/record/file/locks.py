@@ -11,11 +11,12 @@ import glob
 import os
 import platform
 import re
+import tempfile
 import threading
 import time
 from pathlib import Path
 
-from simkit.errors import BeingWritten, Damaged, SimkitError, shown_path
+from simkit.errors import BeingWritten, Damaged, SimkitError, StorageFailed, shown_path
 from simkit.record.file.system import (
     add_note,
     can_lock,
@@ -37,7 +38,7 @@ _NOTE = "user.simkit.written_as"
 _BRIEFLY = " for a moment"  # stands behind a holder that is soon done
 _PATIENCE = 60.0  # seconds to wait for such a holder
 _STEP = 0.02
-_HOLDER = r"process (\d+) on (\S+)( .*)?(?:\nborn (\d+))?"
+_HOLDER = r"process (\d+) on (\S+)( .*)?(?:\nborn ?(\d*))?(?:\nstart (\d+))?"
 _BEAT = 10.0  # seconds between signs of life
 _AT_WORK = 10.0  # seconds after which who was to take a lock file away is gone itself
 _STALE = 300.0  # seconds without one after which a process of another machine counts as gone
@@ -91,7 +92,8 @@ class WriterLock:
         Wait for one that holds it briefly.
     beating
         The holder calls `beat` now and then. Then a holder on another machine counts as alive while it does, though
-        this machine could lock the file: some network file systems lock within each machine only.
+        this machine could lock the file: some network file systems lock within each machine only. It counts as gone
+        when it has not done so for `_STALE` seconds, or when this process is a later start of the same job.
 
     Attributes
     ----------
@@ -113,7 +115,8 @@ class WriterLock:
         beating: bool = False,
     ) -> None:
         self.beating, self.beaten = beating, time.monotonic()
-        self.text = _me() + (_BRIEFLY if briefly else "") + f"\nborn {_born(os.getpid())}\n"
+        words = _BRIEFLY if briefly else ""
+        self.text = f"{_me()}{words}\nborn {_born(os.getpid())}\nstart {_start()}\n"
         deadline = time.monotonic() + (_PATIENCE if patient else 0.0)
         self.is_plain = False
         while True:
@@ -138,10 +141,10 @@ class WriterLock:
         if fd < 0:
             return ""
         locked = try_lock(fd)
-        if locked and self.beating and not is_mine and _beats(fd):
+        if locked and self.beating and not is_mine and _is_elsewhere(_text(fd)):
             holder = _text(fd)
             os.close(fd)
-            return holder
+            return "" if self._is_abandoned(holder) else holder
         if is_mine if locked is None else locked and is_same_file(self.file, os.fstat(fd)):
             self.fd, self.identity = fd, identity_of(fd)
             return ""
@@ -163,14 +166,14 @@ class WriterLock:
             return -1, False
 
     def _made(self) -> int:
-        """A new lock file; where it counts by itself, it says from the first moment on who has made it.
+        """A new lock file; where it may count by itself, it says from the first moment on who has made it.
 
         Raises
         ------
         FileExistsError
             Where there is one.
         """
-        if fcntl is not None and not can_lock(self.file.parent):
+        if fcntl is not None and (self.beating or not can_lock(self.file.parent)):
             try:
                 return self._linked()
             except FileExistsError:
@@ -207,14 +210,14 @@ class WriterLock:
                 remove(str(other))
 
     def _is_abandoned(self, holder: str) -> bool:
-        """Where files can't be locked: take away a lock file whose process is gone; whether it was one."""
+        """Where locks of files don't tell: take away a lock file whose process is gone; whether it was one."""
         if fcntl is None:  # there a file that somebody has open can't be removed
             try:
                 self.file.unlink(missing_ok=True)
             except OSError:
                 return False
             return True
-        if not (_is_dead(holder) or (self.beating and not _beats_at(self.file))):
+        if not (_is_dead(holder) or (self.beating and _is_silent(self.file, holder))):
             return False
         guard = Path(f"{self.file}.gone")
         try:
@@ -234,13 +237,26 @@ class WriterLock:
         return True
 
     def beat(self) -> None:
-        """Show a sign of life, unless the last one is quite new."""
-        if time.monotonic() - self.beaten > _BEAT:
-            self.beaten = time.monotonic()
-            try:
-                os.utime(self.fd if os.utime in os.supports_fd else self.file)
-            except OSError:
-                pass  # the lock holds all the same
+        """Show a sign of life, unless the last one is quite new.
+
+        Raises
+        ------
+        StorageFailed
+            When another process holds the lock by now, as this one has shown none for too long.
+        """
+        if time.monotonic() - self.beaten <= _BEAT:
+            return
+        self.beaten = time.monotonic()
+        if self.file.exists() and not is_same_file(self.file, os.fstat(self.fd)):
+            raise StorageFailed(
+                f"{shown_path(self.path)} is being written by {writer_of(self.path) or 'another process'} by now: this"
+                f" one showed no sign of life for {_STALE:.0f} s, or its job was started again\n"
+                "    what was committed is kept; type the same command again"
+            )
+        try:
+            os.utime(self.fd if os.utime in os.supports_fd else self.file)
+        except OSError:
+            pass  # the lock holds all the same
 
     def _sign(self) -> None:
         try:
@@ -301,53 +317,86 @@ def _born(process: int) -> str:
 
 
 def _age(file: Path) -> float:
-    """Seconds since a file was written; 0 where there is none."""
+    """Seconds since a file was written or touched; 0 where there is none."""
     try:
-        return time.time() - file.stat().st_mtime
+        return _clock(file.parent) - file.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _clock(folder: Path) -> float:
+    """The time by which the files of a folder are stamped: a server's clock may differ from this machine's."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if os.utime in os.supports_fd:
+                os.utime(file.fileno())
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
 
 
 def _me() -> str:
     return f"process {os.getpid()} on {platform.node()}{_job()}"
 
 
+# Of the schedulers Slurm, SGE, LSF and PBS: the job and the task of an array, or the job alone.
+_JOBS = (
+    ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+    ("SLURM_JOB_ID",),
+    ("JOB_ID", "SGE_TASK_ID"),
+    ("JOB_ID",),
+    ("LSB_JOBID", "LSB_JOBINDEX"),
+    ("PBS_JOBID",),
+)
+_STARTS = ("SLURM_RESTART_COUNT", "RESTARTED")  # Slurm's and SGE's
+
+
 def _job() -> str:
     """The job of a cluster's scheduler that this process is part of, as people know it there."""
-    array = [os.environ.get(name) for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")]
-    names = ["_".join(map(str, array))] if all(array) else []
-    names += [os.environ[name] for name in ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID") if os.environ.get(name)]
-    return f" (job {names[0]})" if names and names[0].isprintable() else ""
+    for names in _JOBS:
+        parts = [os.environ.get(name, "") for name in names]
+        if all(part and part.isprintable() and part != "undefined" for part in parts):
+            return f" (job {'_'.join(parts)})"
+    return ""
 
 
-def _beats(fd: int) -> bool:
-    """Whether the holder is a process of another machine that has shown a sign of life lately."""
-    match = re.fullmatch(_HOLDER, _text(fd))
-    elsewhere = match is not None and match[2] != platform.node()
-    return elsewhere and time.time() - os.fstat(fd).st_mtime < _STALE
+def _start() -> int:
+    """How often the scheduler has started this job again."""
+    counts = [os.environ.get(name, "") for name in _STARTS]
+    return next((int(count) for count in counts if count.isdecimal()), 0)
 
 
-def _beats_at(file: Path) -> bool:
-    try:
-        fd = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return True  # nobody knows
-    try:
-        return re.fullmatch(_HOLDER, _text(fd)) is None or _beats(fd)
-    finally:
-        os.close(fd)
+def _is_elsewhere(holder: str) -> bool:
+    """Whether a holder is a process of another machine."""
+    match = re.fullmatch(_HOLDER, holder)
+    return match is not None and match[2] != platform.node()
 
 
-def writer_of(path: str | os.PathLike[str]) -> str:
+def _is_former(holder: str) -> bool:
+    """Whether a holder was this job, before the scheduler started it again: that ends it first."""
+    match = re.fullmatch(_HOLDER, holder)
+    return match is not None and match[3] == _job() != "" and int(match[5] or 0) < _start()
+
+
+def _is_silent(file: Path, holder: str) -> bool:
+    """Whether the holder of a lock file that is to beat is a process of another machine that is gone."""
+    return _is_elsewhere(holder) and (_is_former(holder) or _age(file) >= _STALE)
+
+
+def writer_of(path: str | os.PathLike[str], *, beating: bool = False) -> str:
     """Who writes a file now, as ``process 12 on host``; empty where nobody does. No lock is taken for it.
 
-    A process on another machine counts as alive while its ``FILE.lock`` stands.
+    A process on another machine counts as alive while its ``FILE.lock`` stands, or with ``beating`` while that shows
+    signs of life.
     """
+    file = Path(f"{written_name(path)}.lock")
     try:
-        holder = Path(f"{written_name(path)}.lock").read_text(errors="replace").strip()
+        holder = file.read_text(errors="replace").strip()
     except OSError:
         return ""
-    return "" if _is_dead(holder) else _first_line(holder).removesuffix(_BRIEFLY)
+    if _is_dead(holder) or (beating and _is_silent(file, holder)):
+        return ""
+    return _first_line(holder).removesuffix(_BRIEFLY)
 
 
 def _is_dead(holder: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import h5py
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 
 import simkit
 from simkit import SimkitError
-from simkit.errors import Damaged
+from simkit.errors import BeingWritten, Damaged, StorageFailed
 from simkit.record.file import locks, system
 from simkit.record.file.locks import WriterLock, readers_of, writer_of, written_name
 from simkit.record.file.store import Store, left_log, open_for_reading
@@ -222,6 +224,134 @@ def test_the_processes_that_read_a_file_are_named(recorded):
 
 
 # Without flock
+
+
+# Claims: locks whose holders show signs of life, for file systems that lock within each machine only
+
+
+@pytest.fixture(params=["locks within each machine", "locks nothing"])
+def machines(request, monkeypatch):
+    """Become another machine of a cluster that shares a file system."""
+    if request.param == "locks nothing":
+        monkeypatch.setattr(system.fcntl, "flock", missing_flock)
+    for name in JOB:
+        monkeypatch.delenv(name, raising=False)
+
+    def become(machine, **job):
+        monkeypatch.setattr(locks.platform, "node", lambda: machine)
+        if request.param != "locks nothing":
+            monkeypatch.setattr(locks, "try_lock", lambda fd: True)
+        for name in JOB:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in job.items():
+            monkeypatch.setenv(name, value)
+
+    return become
+
+
+JOB = (
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_RESTART_COUNT",
+    "JOB_ID",
+    "SGE_TASK_ID",
+)
+JOB += ("LSB_JOBID", "LSB_JOBINDEX", "PBS_JOBID", "RESTARTED")
+
+
+def missing_flock(fd, operation):
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def age(path, seconds):
+    """Let the last sign of life of a file's writer be so old, by the clock of the file system."""
+    lock = path.with_name(f"{path.name}.lock")
+    os.utime(lock, (now := locks._clock(path.parent) - seconds, now))
+
+
+@pytest.mark.parametrize("skew", [-10_000, 0, 10_000])
+def test_a_claim_of_another_machine_holds_while_it_shows_signs_of_life(machines, path, skew, monkeypatch):
+    """By the clock of the file system: this machine's may be hours off."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + skew)
+    machines("node-a", SLURM_ARRAY_JOB_ID="4711", SLURM_ARRAY_TASK_ID="3")
+    first = WriterLock(path, beating=True)
+    held = f"process {os.getpid()} on node-a (job 4711_3)"
+    machines("node-b", SLURM_ARRAY_JOB_ID="4711", SLURM_ARRAY_TASK_ID="4")
+    for seconds in (0, 200):
+        age(path, seconds)
+        with pytest.raises(BeingWritten, match=re.escape(f"is being written by {held}: wait")):
+            WriterLock(path, beating=True)
+        assert writer_of(path, beating=True) == held
+    age(path, 200)
+    monkeypatch.setattr(first, "beaten", first.beaten - 11)
+    first.beat()
+    assert locks._age(first.file) < 200
+    age(path, 301)
+    assert writer_of(path, beating=True) == ""
+    assert writer_of(path) == held  # of a file whose writer need not show any
+    second = WriterLock(path, beating=True)
+    assert writer_of(path, beating=True) == f"process {os.getpid()} on node-b (job 4711_4)"
+    monkeypatch.setattr(first, "beaten", first.beaten - 11)
+    with pytest.raises(
+        StorageFailed, match=r"is being written by process \d+ on node-b \(job 4711_4\) by now"
+    ):
+        first.beat()
+    first.release()
+    assert second.file.exists(), "who has lost a claim takes nobody's lock away"
+    second.release()
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_free"),
+    [
+        ({"SLURM_JOB_ID": "7"}, {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}, True),
+        (
+            {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"},
+            {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2"},
+            True,
+        ),
+        (
+            {"JOB_ID": "7", "SGE_TASK_ID": "3", "RESTARTED": "0"},
+            {"JOB_ID": "7", "SGE_TASK_ID": "3", "RESTARTED": "1"},
+            True,
+        ),
+        ({"SLURM_JOB_ID": "7"}, {"SLURM_JOB_ID": "7"}, False),  # two tasks of one job, by srun
+        ({"SLURM_JOB_ID": "7"}, {"SLURM_JOB_ID": "8", "SLURM_RESTART_COUNT": "1"}, False),
+        (
+            {"JOB_ID": "7", "SGE_TASK_ID": "3", "RESTARTED": "0"},
+            {"JOB_ID": "7", "SGE_TASK_ID": "4", "RESTARTED": "1"},
+            False,
+        ),
+        ({"PBS_JOBID": "7[1]"}, {"PBS_JOBID": "7[1]"}, False),  # PBS does not count
+        ({}, {"SLURM_RESTART_COUNT": "1"}, False),
+    ],
+)
+def test_a_job_that_is_started_again_elsewhere_has_what_it_claimed_before(
+    machines, path, before, after, is_free
+):
+    machines("node-a", **before)
+    first = WriterLock(path, beating=True)
+    machines("node-b", **after)
+    if is_free:
+        WriterLock(path, beating=True).release()
+    else:
+        with pytest.raises(BeingWritten):
+            WriterLock(path, beating=True)
+    first.release()
+
+
+def test_a_lock_of_a_system_that_tells_no_births_is_that_of_its_process(no_flock, path, gone, monkeypatch):
+    monkeypatch.setattr(locks, "_born", lambda process: "")
+    lock = WriterLock(path)
+    with pytest.raises(SimkitError, match=HERE):
+        WriterLock(path)
+    lock.release()
+    for words in ("\nborn \nstart 0\n", "\nborn \n"):  # the second as it was written before
+        path.with_name("f-001.h5.lock").write_text(f"process {gone} on {socket.gethostname()}{words}")
+        WriterLock(path).release()
 
 
 def test_without_flock_a_plain_lock_file_keeps_others_out(no_flock, path, gone):
