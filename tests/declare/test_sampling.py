@@ -61,12 +61,15 @@ def test_points_across_blocks_are_the_same_in_any_order(method):
         np.testing.assert_array_equal(picked[name].array, together[name][index])
 
 
-def test_a_million_points_have_the_discrepancy_of_scipys_own():
+def test_a_million_points_are_scipys_own_and_so_is_their_discrepancy():
     space = sample(2**20, **dict.fromkeys("abcdef", (0, 1)), seed=4)
-    here = np.stack(list(space.columns(2**19, 2**19 + 512).values()), 1)
-    engine = qmc.Sobol(6, rng=4)
-    engine.fast_forward(2**19)
-    assert qmc.discrepancy(here) == qmc.discrepancy(engine.random(512))
+    here = np.stack(list(space.columns(0, 2**20).values()), 1)
+    theirs = qmc.Sobol(6, rng=4).random(2**20)
+    np.testing.assert_array_equal(here, theirs)
+    middle = slice(
+        2**19, 2**19 + 4096
+    )  # that of all would take SciPy hours: it compares each point with each
+    assert qmc.discrepancy(here[middle]) == qmc.discrepancy(theirs[middle]) < 1e-4
 
 
 def test_a_sobol_sample_of_any_size_gives_no_warning_and_one_remark():

@@ -16,17 +16,17 @@ MAXIMUM = 10.0
 
 def test_it_climbs_by_the_same_points_for_any_number_of_workers(project: Project, python: Python) -> None:
     shutil.copytree(EXAMPLE, project.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("results"))
-    for workers, ngen in ((0, 30), (2, 8)):
-        arguments = ("-n", str(workers), "--seed", "1", "--set", f"ngen={ngen}")
+    for workers in (0, 2):
+        arguments = ("-n", str(workers), "--seed", "1")
         output = project.ok(".", *arguments, "--output", f"results/hill-{workers}.h5").out
-        assert f"{200 * ngen} done" in output
+        assert "6000 done" in output
     with (
         simkit.open(project.path / "results" / "hill-0.h5") as alone,
         simkit.open(project.path / "results" / "hill-2.h5") as both,
     ):
         for name in ("x", "y", "z", "generation"):
-            assert np.array_equal(alone[name][:1600], both[name])
-        assert np.array_equal(alone.summary.best_z[:8], both.summary.best_z)
+            assert np.array_equal(alone[name], both[name])
+        assert np.array_equal(alone.summary.best_z, both.summary.best_z)
         assert alone["generation"].tolist() == np.repeat(np.arange(30), 200).tolist()
         best = alone.summary.best_z
     assert (np.diff(best) >= 0).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from simkit.analyse.diff import diff
 from simkit.collect.collection import plan_of
 from simkit.errors import SimkitError
 from simkit.record.recorded import Recorded
+from simkit.resume.continuing import decide
 from simkit.resume.points import continued_points
+from simkit.study.session import StudyOptions
 
 
 @pytest.fixture
@@ -49,6 +52,34 @@ def test_nothing_new_runs_nothing(go):
 def test_points_at_the_end_are_appended(go):
     go(product(x=[1, 2]))
     assert go(product(x=[1, 2, 3, 4])) == ([1, 2, 3, 4], ["done"] * 4, [3, 4])
+
+
+def test_planning_many_sampled_points_takes_the_memory_of_a_block(tmp_path):
+    """That of a million in six dimensions was asked to be below 200 MB."""
+
+    def f(a, b, c, d, e, f):
+        return a
+
+    vectorized = simkit.experiment(vectorized=True)(f)
+
+    def planned(count):
+        plan, project = plan_of(vectorized, sample(count, **dict.fromkeys("abcdef", (0, 1)), seed=4), {})
+        options = StudyOptions(0, None, tmp_path / "f.h5", False, None, None)
+        tracemalloc.start()
+        try:
+            points = decide(plan, options.settings(project, "test")).points
+            return len(points.todo), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    todo, peak = planned(2**20)
+    assert todo == 2**20
+    assert peak < 1e6  # none is drawn
+    space = sample(2**17, **dict.fromkeys("abcdef", (0, 1)), seed=4)
+    simkit.run(vectorized, space, output=tmp_path / "f.h5").close()
+    todo, peak = planned(2**17 + 100)
+    assert todo == 100
+    assert peak < 25e6  # of a million 18e6: they are compared by blocks
 
 
 def test_points_in_the_middle_are_appended_too(go):
