@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,21 @@ def guards_below(processes: Sequence[int]) -> list[int]:
         if parent in processes and any("simkit.execute.warden" in word for word in words):
             own.append(int(entry.name))
     return own
+
+
+def slurm(*command: str) -> subprocess.CompletedProcess[str]:
+    """One of Slurm's commands; what it says."""
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def has_slurm() -> bool:
+    """Whether a Slurm answers, and simkit can ask it for workers; `.ci/slurm start` starts one on this machine."""
+    if shutil.which("sinfo") is None or find_spec("dask_jobqueue") is None:
+        return False
+    try:
+        return bool(slurm("sinfo", "-h").stdout)
+    except subprocess.TimeoutExpired:
+        return False
 
 
 WAITING = """

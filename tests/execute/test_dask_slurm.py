@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tomllib
-from importlib.util import find_spec
 
 import pytest
-from processes import WAITING, check_ctrl_c, wrong_values
+from processes import WAITING, check_ctrl_c, has_slurm, slurm, wrong_values
 
 from simkit.execute import dask
 from simkit.execute.futures import Futures
 from simkit.testing import engines
-
-
-def slurm(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-
-
-def has_slurm():
-    if shutil.which("sinfo") is None or find_spec("dask_jobqueue") is None:
-        return False
-    try:
-        return bool(slurm("sinfo", "-h").stdout)
-    except subprocess.TimeoutExpired:
-        return False
-
 
 pytestmark = pytest.mark.skipif(
     not has_slurm(), reason="no Slurm answers here, or dask-jobqueue is not installed"
