@@ -110,7 +110,14 @@ def put(dataset: h5py.Dataset, rows: Index, values: Any, stored: np.dtype[Any] |
     ----------
     stored
         The dataset's type, from those who write often: h5py makes it anew for each who asks.
+
+    Raises
+    ------
+    ValueError
+        For row numbers in another order: values would come to stand in other rows without a word.
     """
+    if len(rows) > 1 and not (rows[1:] > rows[:-1]).all():
+        raise ValueError(f"{dataset.name}: rows are written in ascending order, these are {rows[:9]} …")
     stored = dataset.dtype if stored is None else stored
     if isinstance(values, np.ndarray) and values.dtype == stored and stored.kind in "iufcb":
         _put_numbers(dataset, rows, values.view(stored))  # with the file's words for some of them

@@ -71,6 +71,18 @@ def test_numbers_are_read_however_their_chunks_lie(tmp_path_factory, dtype, tail
     np.testing.assert_array_equal(array, wanted)
 
 
+@pytest.mark.parametrize("dtype", ["f8", h5py.string_dtype()], ids=["numbers", "texts"])
+@pytest.mark.parametrize("rows", [[2, 0, 1], [0, 1, 3, 2], [1, 1], [5, 0]])
+def test_rows_in_another_order_are_not_written(tmp_path, dtype, rows):
+    """Their values would come to stand in each other's place, or in rows that nobody meant."""
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        dataset = create_column(file, "z", 6, dtype)
+        before = dataset[:].tolist()
+        with pytest.raises(ValueError, match="/z: rows are written in ascending order, these are "):
+            put(dataset, np.array(rows), np.arange(len(rows)).astype(dtype if dtype == "f8" else object))
+        assert repr(dataset[:].tolist()) == repr(before)
+
+
 def test_what_lies_where_a_chunk_is_missing_is_not_read(tmp_path):
     """Three chunks end to end in the file, the middle one of which is another dataset's."""
     begun = [(4, False), (4, True), (3, False), (3, True)]
