@@ -75,6 +75,7 @@ def outlook_lines(view: Outlook, settings: Settings) -> Iterator[str]:
     yield "; ".join([f"{view.done} of {view.runs} done, {todo}", *view.differences])
     if view.slot is not None:
         yield f"continues {shown_path(view.slot.path)}"
+        yield from view.remarks
     elif view.nearest is not None and not view.is_bridgeable:
         yield f"does not continue {shown_path(view.nearest.path)}: begins the next one"
     elif view.nearest is not None:

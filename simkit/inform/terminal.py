@@ -203,6 +203,7 @@ class Report:
         self.has_header = False
         self.noticed: set[str] = set()
         self.left_out: list[str] = []
+        self.remarked: set[str] = set()  # said before the runs
 
     def begin(self, progress: Progress) -> None:
         """Header before the first experiment; then what is special about this one."""
@@ -218,7 +219,15 @@ class Report:
             print("\n".join([f"{first}; starting {_named(target.slot.path)}", *more]))
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
-            print(f"continuing {_named(target.slot.path)}: {done}, seed {target.root}")
+            print(
+                "\n".join(
+                    [
+                        f"continuing {_named(target.slot.path)}: {done}, seed {target.root}",
+                        *target.points.remarks,
+                    ]
+                )
+            )
+            self.remarked.update(target.points.remarks)
         if progress.plan.strategy is not None and target.points.recorded:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"
             print(f"continuing {_named(target.slot.path)}: {recorded}, seed {target.root}")
@@ -350,7 +359,8 @@ class Report:
         most = self.settings.most_failures
         said = [text for progress in self.studied for text in progress.said_at_end(most)]
         for text in () if self.quiet else dict.fromkeys([*said, *self.left_out]):
-            print(text)
+            if text not in self.remarked:
+                print(text)
         self.show_heard()
         heard: set[str] = set()  # of git and the like it is enough to hear once
         for progress in self.studied:

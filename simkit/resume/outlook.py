@@ -33,6 +33,8 @@ class Outlook:
         How that trajectory differs from the present code and values, for people.
     runs, done, to_run
         How many runs are selected, are done already, and would run.
+    remarks
+        What else there is to say of the recorded points.
     """
 
     slot: Slot | None
@@ -42,6 +44,7 @@ class Outlook:
     runs: int
     done: int
     to_run: int
+    remarks: tuple[str, ...] = ()
 
 
 def outlook(item: Item, settings: Settings) -> Outlook:
@@ -71,4 +74,5 @@ def outlook(item: Item, settings: Settings) -> Outlook:
     done = int((mine[: len(status)] & (status == Status.DONE)).sum())
     to_run = len(restricted(points, chosen))
     bridgeable = mismatch.is_bridgeable
-    return Outlook(match.slot, nearest, bridgeable, tuple(mismatch.words), int(mine.sum()), done, to_run)
+    words, remarks = tuple(mismatch.words), points.remarks
+    return Outlook(match.slot, nearest, bridgeable, words, int(mine.sum()), done, to_run, remarks)

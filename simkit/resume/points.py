@@ -14,7 +14,8 @@ from simkit.collect.fields import is_parameter, leaves
 from simkit.collect.plan import Plan
 from simkit.declare.axes import from_list
 from simkit.declare.feed import Upstream
-from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, axes, objects
+from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, atoms, axes, objects
+from simkit.declare.sampling import Sampled
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable, shown_path
@@ -182,7 +183,7 @@ def _matched(plan: Plan, recorded: Recorded) -> Points:
     todo = np.concatenate(
         [np.flatnonzero((status != Status.DONE) & (rows >= 0)), np.arange(size, size + len(new))]
     )
-    remarks = (*_gone_points(int((rows < 0).sum())), *_near_points(plan, recorded, new, size))
+    remarks = (*_gone_points(int((rows < 0).sum()), space.form), *_near_points(plan, recorded, new, size))
     return Points(space.take(order), todo, size, size + len(new), declared, remarks, unplaced)
 
 
@@ -194,14 +195,20 @@ def _unplaced(recorded: Recorded, status: Array) -> Index:
     return np.flatnonzero(bare) if recorded.explored else np.empty(0, np.int64)
 
 
-def _gone_points(number: int) -> Iterator[str]:
+def _gone_points(number: int, form: Form) -> Iterator[str]:
     if number:
         told, them = (
             ("1 recorded run is not declared any more, and stays", "it")
             if number == 1
             else (f"{number} recorded runs are not declared any more, and stay", "them")
         )
-        yield f"{told} in the file: traj.where(declared=True) leaves {them} out of means"
+        cubes = [atom.cube for atom in atoms(form) if isinstance(atom, Sampled)]
+        is_hypercube = "lhs" in [getattr(cube, "method", "") for cube in cubes]
+        why = (
+            "; a Latin hypercube of another size has other points: sobol and halton keep theirs"
+            * is_hypercube
+        )
+        yield f"{told} in the file: traj.where(declared=True) leaves {them} out of means{why}"
 
 
 _MOST_COMPARED = 200_000  # points

@@ -34,6 +34,30 @@ def test_a_larger_sample_runs_the_new_points_only(project):
     assert len(project.open("f-001")) == 40
 
 
+def test_a_larger_latin_hypercube_says_beforehand_why_all_its_points_are_new(project):
+    text = """
+    from simkit import experiment, sample
+
+    @experiment
+    @sample(SIZE, x=(0, 1), method="lhs", seed=1)
+    def f(x):
+        print("computed")
+        return x
+    """
+    project.file("sim_f.py", text.replace("SIZE", "4"))
+    project.ok("-n", "0")
+    project.file("sim_f.py", text.replace("SIZE", "8"))
+    words = (
+        "4 recorded runs are not declared any more, and stay in the file: traj.where(declared=True) leaves them out "
+        "of means; a Latin hypercube of another size has other points: sobol and halton keep theirs\n"
+    )
+    assert words in project.ok("--co").out
+    out = project.ok("-n", "0", "-s").out
+    assert out.count(words) == 1
+    assert out.index(words) < out.index("computed")
+    assert len(project.open("f-001")) == 12
+
+
 def test_a_sample_that_is_no_power_of_two_is_explained_once(project):
     project.file(
         "sim_a.py",
