@@ -25,6 +25,7 @@ from simkit.declare.feed import DIGEST, FILE, RUN, RUNS, Upstream, column
 from simkit.declare.forms import Array, Index, Values, objects
 from simkit.errors import SimkitError, shown_path
 from simkit.record.catalogue import Slot
+from simkit.record.format import AFTER, place
 from simkit.record.readings import key_of
 from simkit.record.recorded import Recorded
 from simkit.values.compare import keys, scrambled
@@ -44,9 +45,11 @@ def feeds_of(recorded: Recorded) -> dict[str, Upstream]:
 def run_digests(recorded: Recorded, runs: Index) -> Array:
     """What runs hold, each as a number: equal for the same parameters and results, shape ``(n,)``, uint64.
 
-    Where a value stands in the file, and when it was computed, does not count.
+    Where a value stands in the file, and when it was computed, does not count; nor does what only an ``@after`` or the
+    strategy asked for, as how many points it is to choose.
     """
     left = {f"{name}.{leaf}" for name in recorded.all_feeds for leaf in (FILE, RUN, RUNS)}
+    left |= {n for n in recorded.names("parameters") if AFTER in recorded.root[place("parameters", n)].attrs}
     names = [n for each in ("parameters", "results") for n in recorded.names(each) if n not in left]
     parts = [np.empty(0, "u8")]
     for batch in recorded.batches(runs, names):

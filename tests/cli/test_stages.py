@@ -157,6 +157,36 @@ def test_a_source_with_failures_stops_what_depends_on_it_unless_that_is_allowed(
     assert traj["kind"].tolist() == ["a", "a", "b", "b"] * 2
 
 
+def test_a_strategy_or_an_after_of_the_source_with_other_arguments_leaves_its_runs_the_same(project):
+    text = """
+    from simkit import adaptive, after, each, experiment, explore
+
+    def ask(ngen=2):
+        for i in range(ngen):
+            yield explore(x=[i])
+
+    @experiment
+    @adaptive(ask)
+    def build(x):
+        return {"z": x}
+
+    @after(build)
+    def total(trajectory, scale=1.0):
+        return {"total": scale * trajectory["z"].sum()}
+
+    @experiment
+    @each(build)
+    def use(build):
+        return build.z
+    """
+    project.file("sim_f.py", text)
+    assert "4 done" in project.ok("-n", "0").out
+    out = project.ok("-n", "0", "--set", "ngen=3", "--set", "scale=2.0").out
+    assert "sim_f.py::use  1 run " in out
+    assert "not declared any more" not in out
+    assert project.open("use-001")["result"].tolist() == [0, 1, 2]
+
+
 OVER_A_FILE = """
 from pathlib import Path
 from simkit import each, experiment, product
