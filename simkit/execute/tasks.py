@@ -278,9 +278,16 @@ class GuardedChild:
             self.connection.close()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
-            why = signal_name(self.process.poll())
-            words = f"the guarded child on {socket.gethostname()} died: {why}"
-            died = Reply(lost=words) if self.has_started else Reply(problem=f"{words} before it was ready")
+            code = self.process.poll()
+            words = f"the guarded child on {socket.gethostname()} died: {signal_name(code)}"
+            is_killed = (
+                code is not None and code < 0
+            )  # by somebody, whatever it was doing: another one may do better
+            died = (
+                Reply(lost=words)
+                if self.has_started or is_killed
+                else Reply(problem=f"{words} before it was ready")
+            )
             return b"".join(joined(died))
 
 

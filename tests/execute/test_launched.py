@@ -12,7 +12,17 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from conftest import clean_environment
-from processes import CTRL_C, SIGTERM, WAITING, alive, check_ctrl_c, recorded_runs, wrong_values
+from processes import (
+    CTRL_C,
+    SIGTERM,
+    WAITING,
+    alive,
+    check_ctrl_c,
+    guards_below,
+    kill_all,
+    recorded_runs,
+    wrong_values,
+)
 
 from simkit.declare.external import descendants
 from simkit.testing.engines import CHECKS, SUPERVISED
@@ -166,6 +176,39 @@ def test_scoop_finishes_what_runs_when_it_is_told_to_end_and_the_next_session_th
         check_ctrl_c(project, process, tell)
     assert "40 of 40 runs" in project.ok("--engine", "scoop", "-n", "2").out
     assert not alive(folder=project.path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param([*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"], id="mpi", marks=needs_mpi),
+        pytest.param(
+            [sys.executable, "-m", "simkit", "--engine", "scoop", "-n", "2"], id="scoop", marks=needs_scoop
+        ),
+    ],
+)
+def test_guards_that_are_killed_cost_no_run(command, project, pytestconfig):
+    """``--deaths 60`` is the long version: 20 rounds."""
+    project.file("sim_slow.py", WAITING)
+    for number in range(1, max(1, pytestconfig.getoption("--deaths") // 3) + 1):
+        with subprocess.Popen(
+            [*command, "--fresh"], cwd=project.path, env={**clean_environment(), **AS_ROOT}, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            try:
+                project.until(lambda: project.has("began-3"))
+                family = guards_below(descendants(process.pid))  # their nurseries and workers, too
+                guards = {*family} - {*guards_below(family)}
+                kill_all(list(guards))
+                (project.path / "heard").touch()
+                assert process.wait(timeout=600) == 0
+            finally:
+                process.kill()
+        assert guards
+        with project.open(f"slow-{number:03d}") as trajectory:
+            assert trajectory["result"].tolist() == list(range(40))
+        for file in [*project.path.glob("began-*"), project.path / "heard"]:
+            file.unlink()
 
 
 @needs_scoop

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit
-from simkit.execute import warden
+from simkit.execute import tasks, warden
 from simkit.execute.mailbox import Mailbox
-from simkit.execute.tasks import Reply, joined, parted
+from simkit.execute.tasks import Reply, Task, joined, parted
 
 
 @given(st.lists(st.lists(st.binary(max_size=200), min_size=1, max_size=4), max_size=4), st.text(max_size=20))
@@ -108,3 +108,21 @@ def test_large_results_are_those_of_this_machine_and_a_strategy_may_write_to_the
         assert simkit.run(small, engine=executor, output=tmp_path / "small.h5").summary["result"]
     here.close()
     there.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "lost", "problem"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "died: it was killed by SIGKILL", ""),
+        ("raise SystemExit(3)", "", "before it was ready"),
+    ],
+)
+def test_a_child_that_is_killed_while_it_starts_is_lost_and_one_that_can_not_start_is_a_problem(
+    code, lost, problem, monkeypatch
+):
+    monkeypatch.setattr(tasks, "_CHILD", code)
+    reply = parted(tasks.GuardedChild().ask(pickle.dumps(Task("a study"))))
+    assert lost in reply.lost
+    assert bool(lost) == bool(reply.lost)
+    assert problem in reply.problem
+    assert bool(problem) == bool(reply.problem)
