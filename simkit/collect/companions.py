@@ -109,10 +109,8 @@ def _plan(function: Callable[..., Any], plan: Plan, resolver: Resolver, role: st
 
 def _file(function: Callable[..., Any], plan: Plan) -> Path:
     path = Path(os.path.abspath(function.__code__.co_filename))
-    is_users = path.exists() and not is_ours(
-        str(path)
-    )  # neither a cell of a notebook, nor made by an adapter
-    return path if is_users else plan.path
+    # Else it is a cell of a notebook, or an adapter made it.
+    return path if path.exists() and not is_ours(str(path)) else plan.path
 
 
 def _unknown(name: str, problem: SimkitError, advice: str) -> SimkitError:

@@ -128,9 +128,7 @@ class Progress:
 
     stages: list[Stage] = attrs.field(factory=list)  # what was called after the runs
     remarks: list[str] = attrs.field(factory=list)  # what was done besides, for people
-    departures: list[str] = attrs.field(
-        factory=list
-    )  # of a strategy from what is recorded; scripts are told them
+    departures: list[str] = attrs.field(factory=list)  # of a strategy, which scripts hear of
     notices: list[str] = attrs.field(factory=list)  # what people want to know while runs are executed
     crew: Callable[[], tuple[int, int]] = lambda: (0, 0)  # workers, and those that have something to do
     problems: list[str] = attrs.field(factory=list)  # that cost no run, but must be known

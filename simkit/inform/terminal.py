@@ -219,14 +219,9 @@ class Report:
             print("\n".join([f"{first}; starting {_named(target.slot.path)}", *more]))
         if progress.total and target.points.recorded:
             done = f"{progress.recorded_done} of {progress.size} runs are done"
-            print(
-                "\n".join(
-                    [
-                        f"continuing {_named(target.slot.path)}: {done}, seed {target.root}",
-                        *target.points.remarks,
-                    ]
-                )
-            )
+            print(f"continuing {_named(target.slot.path)}: {done}, seed {target.root}")
+            for remark in target.points.remarks:
+                print(remark)
             self.remarked.update(target.points.remarks)
         if progress.plan.strategy is not None and target.points.recorded:
             recorded = f"{progress.recorded_done} of {counted(progress.size, 'recorded run')} done"

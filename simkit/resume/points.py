@@ -204,11 +204,9 @@ def _gone_points(number: int, form: Form) -> Iterator[str]:
         )
         cubes = [atom.cube for atom in atoms(form) if isinstance(atom, Sampled)]
         is_hypercube = "lhs" in [getattr(cube, "method", "") for cube in cubes]
-        why = (
-            "; a Latin hypercube of another size has other points: sobol and halton keep theirs"
-            * is_hypercube
-        )
-        yield f"{told} in the file: traj.where(declared=True) leaves {them} out of means{why}"
+        why = "; a Latin hypercube of another size has other points: sobol and halton keep theirs"
+        words = f"{told} in the file: traj.where(declared=True) leaves {them} out of means"
+        yield words + why if is_hypercube else words
 
 
 _MOST_COMPARED = 200_000  # points
