@@ -28,6 +28,7 @@ PLENTY = 64 << 20  # bytes that may be asked for in any case
 MOST_ROWS = 1_000_000  # that a small file may have, none of them written yet
 _MOST_DEFLATED = 1100  # zeros are compressed to so small a part
 _PLAIN = 10
+_DEEPEST = 1000  # groups within groups
 _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 _FILTERS = (_SHUFFLE, _DEFLATE, h5py.h5z.FILTER_FLETCHER32)  # each once at most
 _INFLATED_HERE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
@@ -65,11 +66,13 @@ def check_links(file: h5py.File, path: Path) -> None:
     """
     elsewhere: list[str] = []
 
-    def look(name: bytes, about: h5py.h5l.LinkInfo) -> None:
+    def look(name: bytes, about: h5py.h5l.LinkInfo) -> bytes | None:
         if about.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             elsewhere.append(name.decode(errors="backslashreplace"))
+        return name if name.count(b"/") > _DEEPEST else None  # HDF5 would go on until its stack is full
 
-    file.id.links.visit(look, info=True)
+    if file.id.links.visit(look, info=True) is not None:
+        raise _refused(path, f"groups within groups, more than {_DEEPEST} deep")
     if elsewhere:
         raise _refused(path, f"{elsewhere[0]!r} is a link to another file")
 

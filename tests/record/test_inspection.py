@@ -150,6 +150,20 @@ def test_a_row_of_a_type_that_is_not_there_is_damage(tmp_path):
         traj["v"]
 
 
+def test_groups_within_groups_do_not_fill_the_stack(tiny, tmp_path):
+    """HDF5 visits them by recursion: twelve thousand ended the interpreter."""
+    path = tmp_path / "deep.h5"
+    path.write_bytes(tiny.read_bytes())
+    with h5py.File(path, "r+") as file:
+        group = file["lambda/results"]
+        for _ in range(12_000):
+            group = group.create_group("g")
+    show = [sys.executable, "-m", "simkit", "show", str(path)]
+    done = subprocess.run(show, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done
+    assert "groups within groups, more than 1000 deep" in done.stderr
+
+
 VERBS = """show FILE
 show FILE --run 0
 show FILE --provenance
