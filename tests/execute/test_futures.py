@@ -128,7 +128,10 @@ def test_a_killed_guard_pool_or_worker_costs_no_run(victim, tmp_path, pytestconf
             assert status == dict.fromkeys(range(300), Status.DONE)
     finally:
         transport.close()
-    assert len(pools) == (1 + len(killed) if victim == "worker" else 1)
+    if victim == "worker":  # none is made anew for one that is killed when nothing is left to do
+        assert 1 < len(pools) <= 1 + len(killed)
+    else:
+        assert len(pools) == 1
 
 
 def test_a_run_that_kills_its_guard_is_found(tmp_path, pool):
