@@ -147,7 +147,10 @@ def test_what_it_did_not_ask_for_can_be_learned(project, library):
 
 
 class Client:
-    """Ax's client as the recipe uses it: Ax itself needs torch, which is too large to be installed for a test."""
+    """Ax's client as the recipe uses it: Ax itself needs torch, which is too large to be installed for a test.
+
+    Its methods take what those of ax-platform 1.3.1 take, with which the recipe was run by hand.
+    """
 
     def __init__(self, random_seed):
         self.rng, self.trials = np.random.default_rng(random_seed), {}
