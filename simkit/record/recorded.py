@@ -6,7 +6,7 @@ import json
 import os
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -88,15 +88,18 @@ class Recorded:
             writable and somebody else is writing it.
         """
         file, octets = open_with_bytes(path)
-        names = [key for key in file if "simkit_format" in file[key].attrs]
-        problem = problem_of_choice(path, names, name) or unreadable(path, file[name or names[0]])
-        if problem := problem or problem_of(file[name or names[0]], path):
-            file.close()
-            raise SimkitError(problem)
-        if not writable:
-            return cls(path, file, name or names[0], octets=octets)
-        file.close()  # no file is made, and no log replayed, where none should be
-        store = Store(path)
+        with ExitStack() as refused:
+            refused.callback(octets.close)
+            refused.callback(file.close)
+            names = [key for key in file if "simkit_format" in file[key].attrs]
+            problem = problem_of_choice(path, names, name) or unreadable(path, file[name or names[0]])
+            if problem := problem or problem_of(file[name or names[0]], path):
+                raise SimkitError(problem)
+            if not writable:
+                recorded = cls(path, file, name or names[0], octets=octets)
+                refused.pop_all()
+                return recorded
+        store = Store(path)  # only now: no file is made, and no log replayed, where none should be
         return cls(path, store.file, name or names[0], store)
 
     def __len__(self) -> int:

@@ -249,3 +249,47 @@ def test_one_that_can_not_be_read_is_not_passed_over(study):
     os.utime(newest, ns=(0, 0))
     assert gamma_of("a") == 0.1  # it is older than the one that is asked for
     oldest.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def turned(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+
+
+def changed(path, change):
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+REFUSED = {
+    "cut short": cut,
+    "damaged checksums": turned,
+    "no HDF5": lambda path: path.write_bytes(b"text" * 1000),
+    "a link elsewhere": lambda path: changed(
+        path, lambda file: file.__setitem__("away", h5py.ExternalLink("a.h5", "/"))
+    ),
+    "nothing of simkit's": lambda path: changed(path, lambda file: file.move("f", "g/f")),
+    "of a later format": lambda path: changed(path, lambda f: f["f"].attrs.modify("simkit_format", 99)),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_file_that_is_refused_is_let_go(kind, tmp_path):
+    """Though a notebook keeps the error and its frames: ``simkit repair`` in a terminal needs the file."""
+    fcntl = pytest.importorskip("fcntl", reason="elsewhere HDF5 locks no files")
+    path = tmp_path / "f.h5"
+
+    def f(x):
+        return x
+
+    simkit.run(f, simkit.explore(x=[1, 2]), output=path).close()
+    REFUSED[kind](path)
+    with pytest.raises(simkit.SimkitError) as kept:
+        simkit.open(path)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert kept.tb is not None

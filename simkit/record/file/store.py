@@ -8,6 +8,7 @@ import re
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -311,21 +312,21 @@ def open_with_bytes(path: Path, *, links: bool = False) -> tuple[h5py.File, Logg
     path = written_name(path)
     if _has_log(path):
         _replay(path)
-    try:
-        view = viewed(path)
-        file = h5py.File(view, "r")
-        if not links:
-            check_links(file, path)
-        return file, view
-    except Damaged:
-        raise
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-    ) as error:  # as HDF5 and h5py say that they can't make sense of it
-        msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
-        raise SimkitError(msg) from None
+    with ExitStack() as refused:
+        try:
+            view = viewed(path)
+            refused.callback(view.close)
+            file = h5py.File(view, "r")
+            refused.callback(file.close)
+            if not links:
+                check_links(file, path)
+        except Damaged:
+            raise
+        except (OSError, RuntimeError, KeyError) as error:  # as HDF5 and h5py say that it makes no sense
+            msg = f"{shown_path(path)}: not a trajectory file: {_reason(error)}"
+            raise SimkitError(msg) from None
+        refused.pop_all()
+    return file, view
 
 
 def _check_is_file(path: Path) -> None:

@@ -58,11 +58,16 @@ class LoggedView:
 
     def __init__(self, path: str, leave: Callable[[str], None] | None = None) -> None:
         self._path, self._fd = path, os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._fd).atexit = False  # the system does it then
-        self._is_locked = share(self._fd)
-        if leave is not None:  # called before the other
-            weakref.finalize(self, _leave, path, self._fd, os.getpid(), leave)
-        log, checksums = _state(path, self._fd)
+        self._ends = [weakref.finalize(self, os.close, self._fd)]
+        self._ends[0].atexit = False  # the system does it then
+        try:
+            self._is_locked = share(self._fd)
+            if leave is not None:  # called before the other
+                self._ends.insert(0, weakref.finalize(self, _leave, path, self._fd, os.getpid(), leave))
+            log, checksums = _state(path, self._fd)
+        except BaseException:
+            self.close()
+            raise
         self._pages = {} if log is None else log.pages
         self._end = os.fstat(self._fd).st_size if checksums is None else checksums.end
         self._position = 0
@@ -70,6 +75,11 @@ class LoggedView:
         self.checksums = checksums
         beside = "" if log is None else log_path(path)
         self.guard = BlockCheck(path, checksums, again=not self._is_locked, beside=beside)
+
+    def close(self) -> None:
+        """Let the file go, as when this object ceases to exist: what refuses a file may be kept with its traceback."""
+        for end in self._ends:
+            end()
 
     def damaged(self) -> list[tuple[int, int]]:
         """Compare all blocks with their checksums: the first byte of each damaged one, and the byte behind it."""
