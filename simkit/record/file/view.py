@@ -58,8 +58,9 @@ class LoggedView:
 
     def __init__(self, path: str, leave: Callable[[str], None] | None = None) -> None:
         self._path, self._fd = path, os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self._ends = [weakref.finalize(self, os.close, self._fd)]
-        self._ends[0].atexit = False  # the system does it then
+        closing = weakref.finalize(self, os.close, self._fd)
+        closing.atexit = False  # the system does it then
+        self._ends: list[Callable[[], object]] = [closing]
         try:
             self._is_locked = share(self._fd)
             if leave is not None:  # called before the other
