@@ -33,6 +33,7 @@ import simkit
 from simkit.analyse.stages import Supply, each
 from simkit.collect.collection import candidate_of, plan
 from simkit.collect.config import Settings
+from simkit.collect.plan import node_id
 from simkit.declare.forms import Array, Index, Values
 from simkit.declare.run import Run
 from simkit.declare.space import Space, product
@@ -76,8 +77,9 @@ def job_of(function: Callable[..., Any], space: Space, **fields: Any) -> Job:
     **fields
         Further fields of the `Job`.
     """
-    candidate, _ = candidate_of(function)
-    settings = Settings(candidate.path.parent, reshape=lambda *_: space)
+    found, _ = candidate_of(function)
+    settings = Settings(found.path.parent, reshape=lambda *_: space)
+    candidate = attrs.evolve(found, node_id=node_id(found.path, function, settings.rootdir))
     made = supplied(plan(candidate, settings), Supply(settings))
     shared = shared_values(made, SEED)
     return Job(made, SEED, shared, reserved(made, constants(made, shared)), **fields)

@@ -194,8 +194,9 @@ def squared(n: int) -> Work:
 KINDS = {
     **dict.fromkeys([results, read_results], 100),
     **dict.fromkeys([axes, failures, files, providers], 20),
-    **dict.fromkeys([variants, sessions, read_sessions, checkpoints, experiments], 10),
+    **dict.fromkeys([variants, sessions, read_sessions, experiments], 10),
     **dict.fromkeys([notes, remarks], 50),
+    checkpoints: 40,  # the log is brought into the file by the clock, too: a megabyte more or less
     read_variants: 25,
     shards: 5,
 }
