@@ -15,7 +15,6 @@ from simkit.collect.plan import Plan
 from simkit.declare.axes import from_list
 from simkit.declare.feed import Upstream
 from simkit.declare.forms import MARKS, TRIAL, Array, Form, Index, Subset, Values, atoms, axes, objects
-from simkit.declare.sampling import Sampled
 from simkit.declare.space import Space
 from simkit.declare.trials import Until
 from simkit.errors import SimkitError, Unstorable, shown_path
@@ -197,6 +196,8 @@ def _unplaced(recorded: Recorded, status: Array) -> Index:
 
 def _gone_points(number: int, form: Form) -> Iterator[str]:
     if number:
+        from simkit.declare.sampling import Sampled  # which a study of no samples needs not
+
         told, them = (
             ("1 recorded run is not declared any more, and stays", "it")
             if number == 1
