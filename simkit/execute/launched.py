@@ -101,7 +101,8 @@ def launched_by_scoop(arguments: Sequence[str], workers: int) -> int:
                 signals.append(number)
                 told, _, host = Path(path).read_text("utf-8").partition(" on ")
                 if host == platform.node():  # the command there, which decides
-                    os.kill(int(told), number)
+                    with suppress(ProcessLookupError):  # it has just ended
+                        os.kill(int(told), number)
                 else:
                     process.terminate()
 

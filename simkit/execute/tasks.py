@@ -280,14 +280,9 @@ class GuardedChild:
                 self.process.wait(10)
             code = self.process.poll()
             words = f"the guarded child on {socket.gethostname()} died: {signal_name(code)}"
-            is_killed = (
-                code is not None and code < 0
-            )  # by somebody, whatever it was doing: another one may do better
-            died = (
-                Reply(lost=words)
-                if self.has_started or is_killed
-                else Reply(problem=f"{words} before it was ready")
-            )
+            # Where somebody killed it, whatever it was doing, another one may do better.
+            is_lost = self.has_started or (code is not None and code < 0)
+            died = Reply(lost=words) if is_lost else Reply(problem=f"{words} before it was ready")
             return b"".join(joined(died))
 
 
