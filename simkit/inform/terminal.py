@@ -415,8 +415,9 @@ class Report:
             print("replayed without recording")
             return
         recorded = [each for each in self.studied if each.path.exists() and not each.is_gone]
+        experiments = Counter(each.path for each in recorded)
         for progress in recorded:
-            print(self.file_line(progress))
+            print(self.file_line(progress, alone=experiments[progress.path] == 1))
             if log := left_log(progress.path):
                 print(f"    {log}")
         if recorded and not self.quiet:
@@ -434,10 +435,11 @@ class Report:
         ends = {"experiment": "could not start", "file": "could not be collected"}
         return [f"{counted(number, thing)} {ends[thing]}" for thing, number in self.unstarted_counts.items()]
 
-    def file_line(self, progress: Progress) -> str:
-        """``results/multiply-001.h5   12 of 12 runs   21 kB``."""
+    def file_line(self, progress: Progress, *, alone: bool) -> str:
+        """``results/multiply-001.h5   12 of 12 runs   21 kB``; named where one file holds several experiments."""
         done = progress.recorded_done + progress.counts.get("done", 0)
-        line = f"{_named(progress.path)}   {done} of {progress.size} runs   {size(_bytes(progress))}"
+        place = f"{_named(progress.path)}{'' if alone else f'   {progress.target.slot.group}'}"
+        line = f"{place}   {done} of {progress.size} runs   {size(_bytes(progress))}"
         whole = progress.recorded_done + progress.total >= progress.size  # nothing was left out on request
         return (
             line if done == progress.size or not whole else f"{line}   the rest: type the same command again"

@@ -200,6 +200,32 @@ def test_a_summary_has_a_limited_number_of_lines(project):
     assert "… and 25 more failures: traj.error(i)" in out
 
 
+def test_each_experiment_of_one_file_is_named_with_it(project):
+    project.file(
+        "sim_two.py",
+        """
+        from simkit import experiment, product
+
+        @experiment
+        @product(x=[1, 2])
+        def first(x):
+            return x
+
+        @experiment
+        @product(x=[1, 2, 3])
+        def second(x):
+            return x
+        """,
+    )
+    lines = project.ok("-n", "0", "--output", "both.h5").out.splitlines()
+    assert [line.rpartition("   ")[0] for line in lines if line.startswith("both.h5")] == [
+        "both.h5   first   2 of 2 runs",
+        "both.h5   second   3 of 3 runs",
+    ]
+    alone = project.ok("sim_two.py::first", "-n", "0", "--output", "both.h5").out
+    assert "both.h5   2 of 2 runs" in alone
+
+
 # On a terminal
 
 
