@@ -202,10 +202,20 @@ def settings_of(options: argparse.Namespace, arguments: Sequence[str], targets: 
         replay=options.pdb and any(target.runs is not None for target in targets),
         allow_incomplete=options.allow_incomplete,
         argv=("simkit", *arguments),
+        shaping=shaping(options),
         sumatra=project.sumatra or options.sumatra,
         reason=options.reason,
         every_package=options.verbose > 0,
     )
+
+
+def shaping(options: argparse.Namespace) -> tuple[str, ...]:
+    """The options that give values and points: a command that is suggested repeats them."""
+    given = {name: getattr(options, name) for name in ("params", "set", "product")}
+    words = [word for name, texts in given.items() for text in texts for word in (f"--{name}", text)]
+    for name in ("explore", "sample"):
+        words += [f"--{name}", *getattr(options, name)] if getattr(options, name) else []
+    return (*words, *(["--repeat", str(options.repeat)] if options.repeat is not None else []))
 
 
 def check_options(options: argparse.Namespace) -> None:

@@ -80,7 +80,8 @@ def outlook_lines(view: Outlook, settings: Settings) -> Iterator[str]:
         yield f"does not continue {shown_path(view.nearest.path)}: begins the next one"
     elif view.nearest is not None:
         file = shown_path(view.nearest.path)
-        yield f"does not continue {file}; this does: simkit --into {shlex.quote(file)}"
+        command = shlex.join(["simkit", "--into", file, *settings.shaping])
+        yield f"does not continue {file}; this does: {command}"
 
 
 def emit_experiment(item: Item, settings: Settings, events: Events, runs: Index) -> None:

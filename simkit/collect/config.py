@@ -112,6 +112,8 @@ class Settings:
         Execute the selected runs without recording, done ones too.
     argv
         The command, for the record.
+    shaping
+        Those of its words that give values and points.
     reason
         Why this is run.
     allow_incomplete
@@ -160,6 +162,7 @@ class Settings:
     allow_incomplete: bool = False
 
     argv: tuple[str, ...] = ()
+    shaping: tuple[str, ...] = ()
     reason: str = ""
     every_package: bool = False
 

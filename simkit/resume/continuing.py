@@ -409,9 +409,10 @@ def _remarks(plan: Plan, slot: Slot, found: Mismatch, settings: Settings) -> tup
 def _ways(slot: Slot, settings: Settings) -> tuple[str, str]:
     """How to go on with the recorded runs, and how anew."""
     path = shown_path(slot.path)
-    keep, anew = (f"simkit --into {shlex.quote(path)}", "simkit --fresh") if settings.is_typed else (
-        f"into={path!r}", "fresh=True"
-    )  # fmt: skip
+    keep, anew = f"into={path!r}", "fresh=True"
+    if settings.is_typed:
+        keep = shlex.join(["simkit", "--into", path, *settings.shaping])
+        anew = shlex.join(["simkit", "--fresh", *settings.shaping])
     return f"    keep its done runs and go on:  {keep}", f"    begin the next trajectory:     {anew}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from types import SimpleNamespace
 
@@ -60,7 +61,31 @@ def test_into_is_named_only_where_it_can_continue_the_file(recorded, capsys):
     told = capsys.readouterr().out
     assert "does not continue results/queue-001.h5: begins the next one" in told
     assert main(["--set", "server.mu=2", "--co"]) == 0
-    assert "this does: simkit --into results/queue-001.h5" in capsys.readouterr().out
+    assert "this does: simkit --into results/queue-001.h5 --set server.mu=2\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "shaping",
+    [
+        ["--set", "server.mu=2"],
+        ["--params", "values.toml"],
+        ["--set", "server.mu=2", "--product", "k=1,2,3"],
+        ["--set", "server.mu=2", "--explore", "lam=0.5,0.9", "k=1,4", "--repeat", "2"],
+        ["--set", "server.mu=2", "--sample", "3", "lam=0:1", "k=1,2", "--repeat", "2"],
+        ["--set", "server.mu=2", "--repeat", "3"],
+    ],
+)
+def test_a_command_that_is_suggested_gives_the_values_and_points_that_were_typed(recorded, capsys, shaping):
+    recorded.write("values.toml", "[server]\nmu = 2.0\n")
+    assert main([*shaping, "--co"]) == 0
+    listed = re.search(r"this does: simkit (.*)\n", capsys.readouterr().out)[1]
+    assert main(["-n", "0", *shaping]) == 0
+    told = re.search(r"keep its done runs and go on:  simkit (.*)\n", capsys.readouterr().out)[1]
+    assert listed == told
+    assert main(["-n", "0", *shlex.split(told)]) == 0
+    old, new = (simkit.open(f"results/queue-00{i}.h5").to_dataframe() for i in (1, 2))
+    points = [name for name in ("lam", "k", "trial") if name in new]
+    assert {*new[points].itertuples(index=False, name=None)} <= {*old[points].itertuples(index=False, name=None)}
 
 
 def test_the_table_of_a_file_has_its_trials_and_stands_apart(recorded, capsys):
