@@ -85,7 +85,8 @@ def test_a_command_that_is_suggested_gives_the_values_and_points_that_were_typed
     assert main(["-n", "0", *shlex.split(told)]) == 0
     old, new = (simkit.open(f"results/queue-00{i}.h5").to_dataframe() for i in (1, 2))
     points = [name for name in ("lam", "k", "trial") if name in new]
-    assert {*new[points].itertuples(index=False, name=None)} <= {*old[points].itertuples(index=False, name=None)}
+    wanted, got = ({*table[points].itertuples(index=False, name=None)} for table in (new, old))
+    assert wanted <= got
 
 
 def test_the_table_of_a_file_has_its_trials_and_stands_apart(recorded, capsys):
