@@ -179,6 +179,7 @@ class Pool:
         os.truncate(self.beats, n * BEAT)
         os.close(handle)
         self.show, self.count, self.isolate, self.devices = show, 0, isolate, devices
+        self.not_begun: set[int] = set()  # runs that were lost before they began, or once they had ended
         self.problems: dict[str, None] = {}  # of workers that tore down their fixtures
         self.printed: list[str] = []  # by them meanwhile
         self.nursery = Nursery(source, method, isolate=isolate)
@@ -364,7 +365,7 @@ class Pool:
             raise SimkitError(msg)
         run, began = worker.beat[RUN], worker.beat[BEGAN]
         held = [run for portion in worker.flight for run in portion.runs.tolist()]
-        culprit = int(run) if run in held else held[0] if len(held) == 1 else -1
+        culprit = int(run) if run in held else self._not_begun(held)
         if worker.doomed not in (None, (run, began)):
             culprit = -1  # it had only just begun: the slow one was before it
         if self.together is not None and worker.flight:
@@ -383,6 +384,14 @@ class Pool:
             return _ended(culprit, Status.TIMEOUT, text, elapsed, worker)
         text = f"the worker that executed this run died: {why}{kept}"
         return _ended(culprit, Status.CRASHED, text, elapsed, worker)
+
+    def _not_begun(self, held: Sequence[int]) -> int:
+        """The run that a worker held which died in none: blamed the second time that it was the only one, else -1."""
+        if len(held) != 1:
+            return -1
+        culprit = held[0] if held[0] in self.not_begun else -1
+        self.not_begun.add(held[0])
+        return culprit
 
     def _halve(self, worker: Worker, feed: Feed, culprit: int) -> int:
         """Keep what a worker held when it died in a call of many runs; the culprit once it is alone, else -1."""
