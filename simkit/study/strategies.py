@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -69,8 +70,10 @@ def prepared(plan: Plan, settings: Settings, reporter: Reporter) -> tuple[Conver
         plan = plan if recorded is None else fitted(plan, recorded)
         plan = attrs.evolve(plan, stream_name=target.stream)
         history = History(recorded)
-        _check_start(plan, target.slot.path)
-        is_over = recorded is not None and _is_over(plan, recorded)
+        is_over = recorded is not None and _was_over(plan, recorded)
+        if not is_over:
+            _check_start(plan, target.slot.path)
+            is_over = recorded is not None and _is_over(plan, recorded)
     finally:
         if recorded is not None:
             recorded.close()
@@ -141,15 +144,22 @@ def _called(conversation: Conversation) -> Outcome | None:
     )  # fmt: skip
 
 
-def _basis(plan: Plan, recorded: Recorded) -> dict[str, str]:
-    """What a strategy's end depends on: its code and constants, and the runs."""
+def _basis(plan: Plan, recorded: Recorded, before: str | None = None) -> dict[str, str]:
+    """What a strategy's end depends on: its code and constants, the runs, and what it learned first.
+
+    Parameters
+    ----------
+    before
+        What the trajectory that it starts from held; None looks.
+    """
     assert plan.strategy is not None
-    strategy = plan.strategy.plan
+    strategy, start = plan.strategy.plan, plan.strategy.start
     return {
         "code": json.dumps(strategy.code),
         "constants": json.dumps(fingerprint(strategy)["constants"]),
         "runs": recorded.digest,
-        "before": _digest(plan.strategy.start),
+        "before": _digest(start) if before is None else before,
+        **({} if start is None else {"start": os.path.relpath(start, plan.rootdir)}),
     }
 
 
@@ -194,6 +204,16 @@ def _is_over(plan: Plan, recorded: Recorded) -> bool:
     """Whether the strategy came to its end, and would again."""
     assert plan.strategy is not None
     return is_current(recorded.additions.state(plan.strategy.plan.name), _basis(plan, recorded))
+
+
+def _was_over(plan: Plan, recorded: Recorded) -> bool:
+    """Whether the strategy came to its end, and the trajectory that it started from is gone since."""
+    assert plan.strategy is not None
+    start, state = plan.strategy.start, recorded.additions.state(plan.strategy.plan.name)
+    if start is None or os.path.exists(str(start).partition("::")[0]):
+        return False
+    basis = _basis(plan, recorded, str(state.get("before", "")))
+    return state.get("start") == basis["start"] and is_current(state, basis)
 
 
 def _recorded(growth: Growth, outcome: Outcome | None) -> Outcome | None:

@@ -220,6 +220,28 @@ def test_it_may_start_from_what_another_trajectory_knows(go, tmp_path):
     assert made[-1].log[:18] == log
 
 
+def test_what_it_started_from_may_be_gone_when_nothing_is_left_to_do(go, tmp_path):
+    function, _ = adapted(Learner)
+    go(function, "old.h5").close()
+    started, made = adapted(Learner, start=tmp_path / "old.h5")
+    first = go(started, set={"n": 3})
+    points = first["x"].tolist()
+    first.close()
+    (tmp_path / "old.h5").rename(tmp_path / "moved.h5")
+    again = go(started, set={"n": 3})
+    assert (again["x"].tolist(), len(made)) == (points, 1)
+    again.close()
+    gone = rf"{WALK} starts from another trajectory: no such file: .*old.h5"
+    with pytest.raises(SimkitError, match=gone):
+        go(started, set={"n": 4})  # it learns anew, and goes on
+    with pytest.raises(SimkitError, match=gone.replace("old.h5", "odl.h5")):
+        go(adapted(Learner, start=tmp_path / "odl.h5")[0], set={"n": 3})
+    moved, made = adapted(Learner, start=tmp_path / "moved.h5")
+    go(moved, set={"n": 3}).close()
+    assert not made
+    assert len(go(moved, set={"n": 4})) == 4
+
+
 def test_starting_needs_a_sampler_that_learns(go, tmp_path):
     function, _ = adapted(Learner)
     go(function, "old.h5")
