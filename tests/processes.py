@@ -148,13 +148,20 @@ def guards_below(processes: Sequence[int]) -> list[int]:
     own = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((entry / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
             words = (entry / "cmdline").read_text().split("\0")
         except OSError:
             continue
-        if parent in processes and any("simkit.execute.warden" in word for word in words):
+        if parent(int(entry.name)) in processes and any("simkit.execute.warden" in word for word in words):
             own.append(int(entry.name))
     return own
+
+
+def parent(process: int) -> int:
+    """Who started a process; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text("latin-1").rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def slurm(*command: str) -> subprocess.CompletedProcess[str]:

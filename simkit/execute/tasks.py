@@ -305,6 +305,10 @@ def _clean_environment() -> dict[str, str]:
 def _undisturbed() -> Iterator[None]:
     """Ctrl-C in the terminal reaches the owner, who decides; not a worker that waits for its runs."""
     is_main = threading.current_thread() is threading.main_thread()
+    if is_main and "mpi4py.futures" in sys.modules:
+        # A scheduler tells all processes of an MPI job to end, and the death of one would be the job's: for good.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _ignored)
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from processes import (
     check_ctrl_c,
     guards_below,
     kill_all,
+    parent,
     recorded_runs,
     wrong_values,
 )
@@ -178,37 +181,49 @@ def test_scoop_finishes_what_runs_when_it_is_told_to_end_and_the_next_session_th
     assert not alive(folder=project.path)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param([*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"], id="mpi", marks=needs_mpi),
-        pytest.param(
-            [sys.executable, "-m", "simkit", "--engine", "scoop", "-n", "2"], id="scoop", marks=needs_scoop
-        ),
-    ],
+MPI = pytest.param([*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"], id="mpi", marks=needs_mpi)
+SCOOP = pytest.param(
+    [sys.executable, "-m", "simkit", "--engine", "scoop", "-n", "2"], id="scoop", marks=needs_scoop
 )
-def test_guards_that_are_killed_cost_no_run(command, project, pytestconfig):
-    """``--deaths 60`` is the long version: 20 rounds."""
+
+
+def check_deaths(project, command, rounds, choose):
+    """Processes are killed while two runs wait, and all runs are done."""
     project.file("sim_slow.py", WAITING)
-    for number in range(1, max(1, pytestconfig.getoption("--deaths") // 3) + 1):
+    for number in range(1, rounds + 1):
         with subprocess.Popen(
             [*command, "--fresh"], cwd=project.path, env={**clean_environment(), **AS_ROOT}, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             try:
-                project.until(lambda: project.has("began-3"))
+                project.until(lambda: len([*project.path.glob("began-*")]) > 4)
                 family = guards_below(descendants(process.pid))  # their nurseries and workers, too
-                guards = {*family} - {*guards_below(family)}
-                kill_all(list(guards))
+                victims = choose({*family} - {*guards_below(family)})
+                kill_all(victims)
                 (project.path / "heard").touch()
                 assert process.wait(timeout=600) == 0
             finally:
                 process.kill()
-        assert guards
+        assert victims
         with project.open(f"slow-{number:03d}") as trajectory:
             assert trajectory["result"].tolist() == list(range(40))
         for file in [*project.path.glob("began-*"), project.path / "heard"]:
             file.unlink()
+
+
+@pytest.mark.parametrize("command", [MPI, SCOOP])
+def test_guards_that_are_killed_cost_no_run(command, project, pytestconfig):
+    """``--deaths 60`` is the long version: 20 rounds."""
+    check_deaths(project, command, max(1, pytestconfig.getoption("--deaths") // 3), list)
+
+
+@needs_scoop
+def test_one_of_scoops_processes_that_is_killed_costs_no_run(project, pytestconfig):
+    """What it was doing is asked for again; ``--deaths 60`` is the long version: 20 rounds."""
+    command = [sys.executable, "-m", "simkit", "--engine", "scoop", "-n", "2"]
+    rounds = max(1, pytestconfig.getoption("--deaths") // 3)
+    check_deaths(project, command, rounds, lambda guards: [parent(min(guards))])
+    project.until(lambda: not alive(folder=project.path))
 
 
 @needs_scoop
@@ -225,19 +240,60 @@ def test_scoop_that_is_killed_ends_the_command_and_leaves_nothing(project):
     assert "40 of 40 runs" in project.ok("-n", "2").out
 
 
+def tell_all(launcher, number):
+    """As a scheduler does, at the end of a job's time or when it is cancelled."""
+    for process in descendants(launcher):
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 @needs_mpi
-def test_ctrl_c_at_mpi_keeps_what_is_committed(project):
-    """Its launcher hears it and ends all processes, within seconds."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_mpi_job_whose_processes_are_told_to_end_finishes_what_runs(number, project):
+    project.file("sim_slow.py", WAITING)
+    with subprocess.Popen(
+        [*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"], cwd=project.path, env={**clean_environment(), **AS_ROOT},
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            project.until(lambda: len([*project.path.glob("began-*")]) > 4)  # both execute a run that waits
+            check_ctrl_c(project, process, (tell_all, number))
+        finally:
+            process.kill()
+    project.until(lambda: not alive(folder=project.path))
+    assert "40 of 40 runs" in project.ok("-n", "2").out
+
+
+def ranks(launcher):
+    """The processes of an MPI job by their rank."""
+    found = {}
+    for process in descendants(launcher):
+        with suppress(OSError):  # it has just ended
+            for word in Path(f"/proc/{process}/environ").read_text("latin-1").split("\0"):
+                if word.startswith("OMPI_COMM_WORLD_RANK="):
+                    found[int(word.partition("=")[2])] = process
+    return found
+
+
+@needs_mpi
+@pytest.mark.parametrize("rank", [None, 0, 1], ids=["Ctrl-C", "rank 0", "rank 1"])
+def test_an_mpi_job_that_ends_keeps_what_is_committed(rank, project):
+    """At Ctrl-C, or where one of its processes dies, the launcher ends them all, within seconds, and says so."""
     project.file("sim_slow.py", WAITING)
     with subprocess.Popen(
         [*MPIEXEC, "-n", "3", *FUTURES, "-m", "simkit"],
         cwd=project.path, env={**clean_environment(), **AS_ROOT}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         file = project.path / "results" / "slow-001.h5"
         done = project.until(lambda: file.exists() and recorded_runs(file))
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=600) != 0
+        if rank is None:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            os.kill(ranks(process.pid)[rank], signal.SIGKILL)
+        err = process.communicate(timeout=600)[1]
+    assert process.returncode != 0
+    assert rank is None or f"process rank {rank} " in err, err
     project.until(lambda: not alive(folder=project.path))
     (project.path / "heard").touch()
     for file in project.path.glob("began-*"):
