@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,19 +11,15 @@ from pathlib import Path
 
 import pytest
 from conftest import clean_environment
-from processes import WAITING, alive, check_ctrl_c, guards_below, kill_all, wrong_values
+from deaths import check_that_no_innocent_is_blamed
+from processes import WAITING, alive, check_ctrl_c, wrong_values
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
-from simkit.declare.external import descendants
-from simkit.declare.space import product
 from simkit.errors import SimkitError
 from simkit.execute import dask
-from simkit.execute.agenda import Worklist
 from simkit.execute.futures import Futures
 from simkit.testing import engines
-from simkit.testing.engines import executed, job_of
-from simkit.values.batch import Status
 
 ALL = [*engines.CHECKS, *engines.SUPERVISED]
 
@@ -47,39 +42,8 @@ def test_dasks_processes_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_pa
     ``--deaths 60`` is the long version: 20 rounds.
     """
 
-    def slow(x):
-        import time
-
-        time.sleep(0.005)
-        return x
-
-    space = product(x=range(200))
     rounds = max(1, pytestconfig.getoption("--deaths") // 3)
-    for victim in (*("worker", "pool", "scheduler") * rounds, "nobody"):
-        status, errors, killed = {}, {}, []
-        engine = Futures(job_of(slow, space), cluster, folder=tmp_path)
-        for batch in executed(engine, Worklist(range(200), space.at)):
-            status.update(zip(batch.runs.tolist(), batch.status.tolist(), strict=True))
-            errors.update(batch.errors)
-            if len(status) > 50 and not killed and victim != "nobody":
-                killed += processes_of(victim, cluster)
-                kill_all(killed)
-        assert not engine.close().problems
-        assert (victim == "nobody") != bool(killed)
-        assert errors == {}
-        assert status == dict.fromkeys(range(200), Status.DONE)
-
-
-def processes_of(victim, cluster):
-    """The process of a Dask worker, all those of a guarded child, or the scheduler's."""
-    client = cluster.pooled.executor._client
-    if victim == "scheduler":
-        return [client.run_on_scheduler(os.getpid)]
-    workers = list(client.run(os.getpid).values())
-    if victim == "worker":
-        return workers[:1]
-    guard = guards_below(workers)[0]
-    return [guard, *descendants(guard)]
+    check_that_no_innocent_is_blamed(cluster, tmp_path, ("worker", "pool", "scheduler") * rounds)
 
 
 STUDY = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from deaths import check_that_no_innocent_is_blamed
 from processes import WAITING, check_ctrl_c, has_slurm, slurm, wrong_values
 
 from simkit.execute import dask
@@ -50,6 +51,12 @@ def cluster(tmp_path_factory):
 @pytest.mark.parametrize("check", [*engines.CHECKS, *engines.SUPERVISED])
 def test_jobs_pass_the_public_checks(check, cluster, tmp_path):
     check(lambda job: Futures(job, cluster, folder=tmp_path))
+
+
+def test_processes_of_jobs_may_be_killed_and_no_innocent_is_blamed(cluster, tmp_path, pytestconfig):
+    """A worker in one study, a pool in the next; then nothing. ``--deaths 60`` is the long version: 20 rounds."""
+    rounds = max(1, pytestconfig.getoption("--deaths") // 3)
+    check_that_no_innocent_is_blamed(cluster, tmp_path, ("worker", "pool") * rounds)
 
 
 def test_jobs_execute_a_study_and_one_that_is_cancelled_costs_no_run(project):
