@@ -22,7 +22,7 @@ import math
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from simkit.analyse.stages import Supply, each
 from simkit.collect.collection import candidate_of, plan
 from simkit.collect.config import Settings
 from simkit.collect.plan import node_id
-from simkit.declare.forms import Array, Index, Values
+from simkit.declare.forms import Array, Values
 from simkit.declare.run import Run
 from simkit.declare.space import Space, product
 from simkit.declare.tags import Limits, experiment
@@ -43,6 +43,7 @@ from simkit.execute.engine import Engine, Here
 from simkit.execute.futures import Futures
 from simkit.execute.job import Job
 from simkit.execute.transports import Executors, Pooled
+from simkit.inform.progress import Progress
 from simkit.inject.provide import constants, reserved, shared_values
 from simkit.study.supply import supplied
 from simkit.values.batch import Batch, Checkpoint, Checkpoints, Portion, Status
@@ -183,16 +184,12 @@ def check_that_a_failing_run_costs_one_run_and_is_tried_again(make: Make) -> Non
 
 def check_that_several_agendas_follow_each_other(make: Make) -> None:
     """An engine that came to an agenda's end executes the next one."""
-    engine = make(job_of(squares, product(x=[0.0])))
+    space = product(x=np.arange(10.0))
+    engine = make(job_of(squares, space))
     for first in (0, 7):
-        points = _only(float(first))
-        (batch,) = executed(engine, Worklist(np.array([first]), points))
+        (batch,) = executed(engine, Worklist(np.array([first]), space.at))
         assert results_of(batch, "y") == {first: first**2 + 0.5}
     assert not engine.close().problems
-
-
-def _only(point: float) -> Callable[[Index], Mapping[str, Values]]:
-    return lambda runs: {"x": Values(np.full(len(runs), point), native=True)}
 
 
 def check_that_nothing_is_started_after_a_halt(make: Make) -> None:
@@ -443,19 +440,21 @@ def check_that_the_crew_is_counted(make: Make) -> None:
         run.checkpoint(began=True)
         return x
 
-    space = product(x=[1])
-    engine = make(job_of(telling, space))
-    crews = [
-        engine.crew()
-        for event in engine.run(Worklist(range(1), space.at), bool)
-        if isinstance(event, Checkpoint)
-    ]
-    alive, busy = engine.crew()
+    def counted() -> tuple[int, int]:
+        crews.append(engine.crew())
+        return crews[-1]
+
+    space, target = product(x=[1]), None  # type: tuple[Space, Any]
+    job, crews = job_of(telling, space), list[tuple[int, int]]()
+    engine = make(job)
+    progress = Progress(job.plan, total=1, target=target, size=1, crew=counted)
+    events = engine.run(Worklist(range(1), space.at), bool)
+    lines = [progress.pace for event in events if isinstance(event, Checkpoint)]
+    (alive, during), (rest, after) = *crews, counted()
     assert not engine.close().problems
-    assert [during for _, during in crews] == [1], "while a run is under way, one worker is busy"
-    assert busy == 0, "when all runs are done, no worker is busy"
-    assert alive >= 1
-    assert crews[0][0] >= 1
+    assert (during, after) == (1, 0), "one worker is busy while a run is under way, and none in the end"
+    assert min(alive, rest) >= 1
+    assert lines == [f"1/{alive} busy" if alive > 1 else ""]
 
 
 SUPERVISED: tuple[Callable[[Make], None], ...] = (
