@@ -142,23 +142,28 @@ def _other_runs(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _changed_constants(
     plan: Plan, recorded: Recorded, known: Mapping[str, str], now: Mapping[str, str]
 ) -> list[str]:
-    words = []
-    values = dict(_constants(plan))
-    for name in [*known, *(name for name in now if name not in known)]:
+    words, values = [], dict(_constants(plan))
+    for name in {**known, **now}:
         if known.get(name) == now.get(name):
             continue
-        before = (
-            _shown(decode(recorded.constant(name))[0])
-            if name in recorded.names("parameters") and recorded.is_constant(name)
-            else "not set"
-        )
-        group, _, leaf = name.rpartition(".")
-        if leaf == DIGEST and group in plan.feeds:
+        before = "not set"
+        if name in recorded.names("parameters"):
+            is_one = recorded.is_constant(name)
+            before = _shown(decode(recorded.constant(name))[0]) if is_one else "not the same in all runs"
+        if (group := name.removesuffix(f".{DIGEST}")) != name and group in plan.feeds:
             words.append(f"{name} changed: {plan.feeds[group].origin} hold something else")
             continue
         after = _shown(values[name]) if name in values else "not set"
         words.append(f"{name} was {before}, now {after}")
     return words
+
+
+def other_constants(plan: Plan, recorded: Recorded) -> list[str]:
+    """The constants of a plan that a trajectory, of whichever experiment, has with other values, for people."""
+    known, now = json.loads(recorded.attributes["fingerprint"])["constants"], fingerprint(plan)["constants"]
+    both = [name for name in recorded.names("parameters") if name in {*now} & {*known} - {*recorded.explored}]
+    same = {name: known[name] for name in both if recorded.is_constant(name)}
+    return _changed_constants(plan, recorded, same, {name: now[name] for name in both})
 
 
 def _shown(value: Any) -> str:

@@ -26,7 +26,7 @@ from simkit.inject.contact import local_beat
 from simkit.inject.provide import shared_values
 from simkit.record.readings import Inputs
 from simkit.record.recorded import Recorded
-from simkit.resume.continuing import decide, fingerprint, fitted
+from simkit.resume.continuing import decide, fingerprint, fitted, other_constants
 from simkit.resume.points import continued_points
 from simkit.study.after import Outcome, call_afters, call_companion, is_current, record_outcome
 from simkit.study.answers import Answers, History
@@ -271,14 +271,7 @@ class Asker:
     def sampled(self, sampler: Any) -> Any:
         """Ask an object for points, and tell it what became of them; its ``result()``, if it has that."""
         if self.start is not None:
-            with closing(recorded_at(str(self.start), codecs=False)) as recorded:
-                count, node_id = learn_from(recorded, sampler.learn), str(recorded.attributes["node_id"])
-            growth = self.conversation.growth
-            if node_id != growth.plan.node_id:
-                what = f"{counted(count, 'run')} of {shown_path(self.start)}"
-                growth.progress.departures.append(
-                    f"{self.where} learned {what}, which is of another experiment: {node_id}"
-                )
+            self.learned(sampler, self.start)
         points = sampler.ask()
         if points is None:
             raise SimkitError(f"{self.where} asked for no point: ask() gave None at once")
@@ -289,6 +282,18 @@ class Asker:
             limit = workers + 1 if workers else 1
             Steady(sampler, self.conversation, self.where, limit, ahead=[points]).play()
         return sampler.result() if hasattr(sampler, "result") else None
+
+    def learned(self, sampler: Any, start: Path) -> None:
+        """Let an object learn from a trajectory, and say what of it is otherwise here."""
+        plan, progress = self.conversation.growth.plan, self.conversation.growth.progress
+        with closing(recorded_at(str(start), codecs=False)) as recorded:
+            count, node_id = learn_from(recorded, sampler.learn), str(recorded.attributes["node_id"])
+            others = other_constants(plan, recorded)
+        words = f"{self.where} learned {counted(count, 'run')} of {shown_path(start)}, which"
+        if node_id != plan.node_id:
+            progress.departures.append(f"{words} is of another experiment: {node_id}")
+        if others:
+            progress.departures.append(f"{words} has other constants: {'; '.join(others)}\n    {_TO_AGREE}")
 
     def by_generations(self, sampler: Any, points: list[Any] | None) -> None:
         """Compute the points of each list before the next is asked for."""
@@ -318,6 +323,10 @@ class Asker:
 
 
 _NO_LEARN = "it returns no object with learn(point, results)"
+_TO_AGREE = (
+    "what it learned may not hold here: compute with these values (--set NAME=VALUE, set={…} in a script), "
+    "or leave out start="
+)
 _FORMS = "a strategy yields spaces, calls its argument evaluate, or returns an object with ask() and tell()"
 
 

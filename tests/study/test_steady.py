@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import signal
+import warnings
 from types import SimpleNamespace
 
 import h5py
@@ -13,7 +14,7 @@ import pytest
 
 import simkit
 from simkit import adaptive, experiment
-from simkit.errors import RunFailed, SimkitError
+from simkit.errors import RunFailed, SimkitError, SimkitWarning
 from simkit.study.growth import Growth
 from simkit.study.steady import Steady
 from simkit.values.batch import RunReport
@@ -240,6 +241,43 @@ def test_what_it_started_from_may_be_gone_when_nothing_is_left_to_do(go, tmp_pat
     go(moved, set={"n": 3}).close()
     assert not made
     assert len(go(moved, set={"n": 4})) == 4
+
+
+def widened(**options):
+    def wide(x, width=1.0, depth=1.0, label="a"):
+        return {"z": x * width * depth}
+
+    return adapted(Learner, wide, **options)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ({"width": 2.0}, {"width": 2.0}, ""),
+        ({}, {"width": 2.0}, r"width was 1\.0, now 2\.0"),
+        ({"width": 3.0, "label": "b"}, {}, r"width was 3\.0, now 1\.0; label was 'b', now 'a'"),
+    ],
+)
+def test_constants_that_what_it_learns_was_not_computed_with_are_said(go, tmp_path, old, new, words):
+    go(widened()[0], "old.h5", set={"n": 2, **old}).close()
+    started, made = widened(start=tmp_path / "old.h5")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        go(started, set={"n": 1, **new}).close()
+    assert len(made[-1].log) == 4
+    assert len(said) == bool(words)
+    for one in said:
+        text = rf".*strategy walk learned 2 runs of .*old\.h5, which has other constants: {words}\n    what it .*--set"
+        assert re.match(text, str(one.message))
+
+
+def test_a_constant_that_changed_between_sessions_is_not_the_same_in_all_runs(go, tmp_path):
+    go(widened()[0], "old.h5", set={"n": 2}).close()
+    again = {"n": 3, "width": 2.0}
+    simkit.run(widened()[0], set=again, into=tmp_path / "old.h5").close()
+    started, _ = widened(start=tmp_path / "old.h5")
+    with pytest.warns(SimkitWarning, match=r"constants: width was not the same in all runs, now 2\.0\n"):
+        go(started, set={"n": 1, "width": 2.0})
 
 
 def test_starting_needs_a_sampler_that_learns(go, tmp_path):
