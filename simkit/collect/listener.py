@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path, PurePath
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import attrs
@@ -387,7 +387,7 @@ def named_in_code(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> dict[
     """
     found = {}
     for file, unit in units:
-        for name in _names_of_files(unit.node):
+        for name in _names_of_files(unit.node, graph.namespaces.get(file, {})):
             for folder in (file.parent, graph.rootdir):
                 path = os.path.abspath(folder / name.lstrip("/"))
                 if _is_data(path) and not is_project_file(path) and os.path.isfile(path):
@@ -395,12 +395,18 @@ def named_in_code(graph: Graph, units: Iterable[tuple[Path, CodeUnit]]) -> dict[
     return {path: each for path, each in found.items() if Path(path).is_relative_to(graph.rootdir)}
 
 
-def _names_of_files(node: ast.AST) -> Iterator[str]:
+def _names_of_files(node: ast.AST, values: Mapping[str, Any]) -> Iterator[str]:
     """The texts in a statement that may be the end of a path, folders joined by ``/`` included.
 
     What ``each`` goes over and a strategy starts from are no inputs: it is recorded which of their runs were used.
+
+    Parameters
+    ----------
+    values
+        What the names of its file stand for.
     """
-    others = {part for call in ast.walk(node) if isinstance(call, ast.Call) for part in _trajectories(call)}
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    others = {part for call in calls for part in _trajectories(call, values)}
     for part in ast.walk(node):
         if part in others:
             continue
@@ -410,9 +416,12 @@ def _names_of_files(node: ast.AST) -> Iterator[str]:
             yield path
 
 
-def _trajectories(call: ast.Call) -> Iterator[ast.AST]:
+def _trajectories(call: ast.Call, values: Mapping[str, Any]) -> Iterator[ast.AST]:
     """All that stands where a call of ``each`` or ``adaptive`` names another experiment's trajectory."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    value = values.get(name)
+    if is_a(value, FunctionType) and is_ours(value.__code__.co_filename):
+        name = value.__name__  # it was imported under another
     named = call.args[:1] if name == "each" else []
     named += [word.value for word in call.keywords if (name, word.arg) == ("adaptive", "start")]
     for argument in named:

@@ -419,6 +419,25 @@ def test_ctrl_c_in_the_first_stage_leaves_the_second_alone(project):
     assert not project.has("results/use-001.h5")
 
 
+@pytest.mark.parametrize("source", ["over(simkit.open('old.h5'))", "over('old.h5')"])
+def test_a_source_in_a_file_is_no_input_by_whichever_name_each_is_called(project, source):
+    project.file(
+        "sim_old.py",
+        "from simkit import experiment, product\n"
+        "@experiment\n@product(x=[1.0, 2.0, 3.0])\ndef old(x):\n    return 2 * x\n",
+    )
+    project.file(
+        "sim_next.py",
+        "import simkit\nfrom simkit import each as over\n"
+        f"@simkit.experiment\n@{source}\ndef after(old):\n    return old.result\n",
+    )
+    project.ok("sim_old.py", "-n", "0", "--output", "old.h5", "--product", "x=1.0,2.0")
+    project.ok("sim_next.py", "-n", "0")
+    project.ok("sim_old.py", "-n", "0", "--output", "old.h5")
+    assert "sim_next.py::after  1 run " in project.ok("sim_next.py", "-n", "0").out
+    assert project.open("after-001")["result"].tolist() == [2.0, 4.0, 6.0]
+
+
 @pytest.mark.parametrize("default", ["", "=None"])
 def test_a_source_in_a_file_that_is_missing_is_said_with_what_is_there(project, default):
     project.file("sim_next.py", ABSENT.format(default=default))
