@@ -19,7 +19,7 @@ import attrs
 
 from simkit.collect.graph import EVERYTHING, Graph, Place, is_project_file, project_file
 from simkit.collect.objects import given_to_python, held, names_of
-from simkit.collect.scopes import Use, names_in
+from simkit.collect.scopes import SPACES, Use, names_in
 from simkit.collect.syntax import CodeUnit, normal_form, source_of
 from simkit.declare.reflection import answered, is_a, module_of, own_attributes, qualname_of
 from simkit.errors import is_ours
@@ -144,7 +144,9 @@ def _decorators(graph: Graph, path: Path, unit: CodeUnit) -> Iterator[tuple[ast.
     from simkit.declare.space import Space
 
     for decorator, uses in unit.uses_of_decorators:
-        if not is_a(graph.value(Place(path, names_in(decorator)[-1])), Space):
+        value = graph.value(Place(path, names_in(decorator)[-1]))
+        is_imported = is_a(value, FunctionType) and is_ours(value.__code__.co_filename)  # under another name
+        if not is_a(value, Space) and not (is_imported and value.__name__ in SPACES):
             yield decorator, uses
 
 

@@ -19,10 +19,10 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_SPACES = frozenset(
+SPACES = frozenset(
     {"explore", "product", "sample", "saltelli", "morris", "each", "adaptive", "after", "report"}
 )
-DECORATORS = _SPACES | {"experiment", "parameter", "fixture"}
+DECORATORS = SPACES | {"experiment", "parameter", "fixture"}
 # Methods that change their object, wherever they are called; others count where nothing is made of their result.
 _CHANGING = frozenset(
     {
@@ -300,4 +300,4 @@ def names_in(decorator: ast.expr) -> list[str]:
 
 def is_space(decorator: ast.expr) -> bool:
     """Whether a decorator says which points to visit, or what is followed: that is no part of the code."""
-    return not _SPACES.isdisjoint(names_in(decorator))
+    return not SPACES.isdisjoint(names_in(decorator))

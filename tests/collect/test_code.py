@@ -111,6 +111,16 @@ def test_comments_docstrings_layout_decorators_and_the_space_are_no_change(code,
 
 
 @pytest.mark.parametrize(
+    "new", ["@grid(x=[1, 2, 3])\n", "@grid(x=WIDTHS).repeat(3)\n", "@(grid() * grid(x=[9]))\n"]
+)
+def test_a_space_is_no_code_by_whichever_name_its_function_was_imported(code, new):
+    sim = SIM.replace("class Model", "from simkit import product as grid\n\nclass Model")
+    before = code(sim=sim)
+    assert changes(before, code("@product(x=WIDTHS)\n", "@grid(x=WIDTHS)\n", sim=sim)) == []
+    assert changes(before, code("@product(x=WIDTHS)\n", new, sim=sim)) == []
+
+
+@pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("helper.shift(dt) + LEFT", "helper.shift(dt) - LEFT", "sim_a.py::f changed"),
