@@ -215,6 +215,7 @@ class ShardPen:
         for shard in self.shards:
             rows = np.flatnonzero((batch.runs >= shard.stretch.first) & (batch.runs < shard.stretch.stop))
             if len(rows):
+                shard.store.lock.beat()  # nothing is written where another task goes on by now
                 part = part_of(batch, rows, shard.stretch)
                 recorded = shard.writer.put(part)
                 status[rows] = recorded.status
@@ -267,7 +268,8 @@ class ShardPen:
                 self.commit_shard(shard)
 
     def commit_shard(self, shard: OpenShard) -> None:
-        """Commit one file, after its master knows of all columns in it."""
+        """Commit one file that is still this task's, after its master knows of all columns in it."""
+        shard.store.lock.beat()
         table, runs = shard.writer.table, shard.writer.runs
         inputs = {**self.read, **self.execution.inputs.known}
         facts: set[tuple[Any, ...]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -436,3 +437,34 @@ def test_the_job_scripts_of_the_page_run_as_pasted(small, scheduler, variable, f
     assert done(small)[-1] == 11
     assert 0 < len(done(small)) <= 2
     assert simkit.open(small.path / "results/study-001.h5")["x"].mask.any()
+
+
+LOST = """
+    import fcntl, os, subprocess
+    from pathlib import Path
+    from simkit import experiment, product
+
+    @experiment
+    @product(x=range(40))
+    def lost(x):
+        if x == 5:  # as if this task had stood still for minutes
+            (lock,) = Path("results/lost-001.shards").glob("*.lock")
+            os.unlink(lock)
+            lock.write_text("process 1 on node-b\\nborn 1\\nstart 0\\n")
+            fcntl.flock(os.open(lock, os.O_RDWR), fcntl.LOCK_EX)
+            subprocess.run(["cp", "-r", lock.parent, "kept"], check=True)
+        return x
+"""
+
+
+def test_a_task_whose_stretch_another_machine_has_taken_writes_nothing_more(project):
+    """Not only at its next sign of life, which may be seconds away."""
+    project.file("sim_lost.py", LOST)
+    result = project.simkit("--shard", "0/1", "-n", "0")
+    assert result.code == 1, result.out + result.err
+    assert re.search(r"000\d\.h5 is being written by process 1 on node-b by now", result.err), result.err
+    there, kept = project.path / "results" / "lost-001.shards", project.path / "kept"
+    names = {file.name for file in kept.iterdir()}
+    assert any(name.endswith(".lock") for name in names)
+    for name in names:
+        assert (there / name).read_bytes() == (kept / name).read_bytes(), name

@@ -237,26 +237,35 @@ class WriterLock:
         return True
 
     def beat(self) -> None:
-        """Show a sign of life, unless the last one is quite new.
+        """Look whether the lock is still held, and show a sign of life, unless the last one is quite new.
 
         Raises
         ------
         StorageFailed
-            When another process holds the lock by now, as this one has shown none for too long.
+            When another process holds it by now, or held it, as this one has shown none for too long.
         """
-        if time.monotonic() - self.beaten <= _BEAT:
-            return
-        self.beaten = time.monotonic()
-        if self.file.exists() and not is_same_file(self.file, os.fstat(self.fd)):
+        if self.is_lost():
             raise StorageFailed(
                 f"{shown_path(self.path)} is being written by {writer_of(self.path) or 'another process'} by now: this"
                 f" one showed no sign of life for {_STALE:.0f} s, or its job was started again\n"
                 "    what was committed is kept; type the same command again"
             )
+        if time.monotonic() - self.beaten <= _BEAT:
+            return
+        self.beaten = time.monotonic()
         try:
             os.utime(self.fd if os.utime in os.supports_fd else self.file)
         except OSError:
             pass  # the lock holds all the same
+
+    def is_lost(self) -> bool:
+        """Whether another process took the lock, as this one showed no sign of life; it may have ended since."""
+        try:
+            return self.beating and not os.path.samestat(os.stat(self.file), os.fstat(self.fd))
+        except FileNotFoundError:
+            return self.beating
+        except OSError:  # the file system does not answer
+            return False
 
     def _sign(self) -> None:
         try:

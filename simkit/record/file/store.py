@@ -256,7 +256,7 @@ class Store:
         except OSError as error:
             raise self._failed(error) from None
         finally:
-            self.medium.close()
+            self.medium.close(is_ours=not self.lock.is_lost())
             if self.hidden is not None:
                 self.hidden.unlink(missing_ok=True)
             self.lock.release()

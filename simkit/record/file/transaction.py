@@ -467,10 +467,10 @@ class TransactionalFile:
         """Forget everything since the last commit; what HDF5 still writes stays in memory."""
         self._give_up(OSError("abandoned"))
 
-    def close(self) -> None:
-        """Close the file; a log that could not be applied stays for the next one to open it."""
+    def close(self, *, is_ours: bool = True) -> None:
+        """Close the file; a log that could not be applied stays for the next to open it, another process's as it is."""
         end = self._committed_end if self._truncate_to is None else self._truncate_to
-        applied = not self._waits and self._fd >= 0 and self._owned.are_open()
+        applied = is_ours and not self._waits and self._fd >= 0 and self._owned.are_open()
         if applied:
             applied = self._write_trailer(end)
         self._owned.close()

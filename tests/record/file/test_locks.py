@@ -293,7 +293,6 @@ def test_a_claim_of_another_machine_holds_while_it_shows_signs_of_life(machines,
     assert writer_of(path) == held  # of a file whose writer need not show any
     second = WriterLock(path, beating=True)
     assert writer_of(path, beating=True) == f"process {os.getpid()} on node-b (job 4711_4)"
-    monkeypatch.setattr(first, "beaten", first.beaten - 11)
     with pytest.raises(
         StorageFailed, match=r"is being written by process \d+ on node-b \(job 4711_4\) by now"
     ):
@@ -302,6 +301,18 @@ def test_a_claim_of_another_machine_holds_while_it_shows_signs_of_life(machines,
     assert second.file.exists(), "who has lost a claim takes nobody's lock away"
     second.release()
     assert os.listdir(path.parent) == []
+
+
+def test_a_claim_is_lost_to_one_that_has_ended_since(machines, path):
+    machines("node-a")
+    first = WriterLock(path, beating=True)
+    first.beat()
+    age(path, 301)
+    machines("node-b")
+    WriterLock(path, beating=True).release()
+    with pytest.raises(StorageFailed, match="is being written by another process by now"):
+        first.beat()
+    first.release()
 
 
 @pytest.mark.parametrize(
