@@ -17,7 +17,14 @@ import numpy as np
 
 from simkit.analyse.notes import info
 from simkit.analyse.selection import Selection, data_of, mask_of
-from simkit.analyse.tables import TableBlocks, as_names, magnitude, numbers_of, table_names
+from simkit.analyse.tables import (
+    TableBlocks,
+    as_names,
+    magnitude,
+    numbers_of,
+    table_names,
+    times_in_pandas_units,
+)
 from simkit.declare.forms import objects
 from simkit.errors import SimkitError, TooMuch, check_replaceable, shown_path
 from simkit.inform.progress import has_unit, size
@@ -58,6 +65,8 @@ def list_problem(selection: Selection, name: str) -> str:
     column = numbers_of(selection, name)[0]
     if column.dtype.kind == "c" or column.dtype.char in "gS":
         return f"it has no {column.dtype} numbers"
+    if column.dtype.kind in "mM" and times_in_pandas_units(data_of(column)).dtype == object:
+        return f"it has no times like these, {column.dtype}"
     if column.dtype.kind != "O":
         return f"more than one dimension per run, {_kind(selection, name)}" if column.ndim > 2 else ""
     values = _values(column)
@@ -78,6 +87,9 @@ def cube_problem(selection: Selection, name: str, array: xr.Variable) -> str:
         return "netCDF has no such names"
     if array.dtype.kind == "c" or array.dtype.char in "geGS":
         return f"it has no {array.dtype} numbers"
+    if array.dtype.kind == "M":
+        years = array.values[~np.isnat(array.values)].astype("M8[Y]").astype(int) + 1970
+        return "its times are of the years 1 to 9999" if ((years < 1) | (years > 9999)).any() else ""
     if array.dtype.kind != "O":
         return ""
     values = [value for value in array.values.flat if value is not None]
@@ -404,7 +416,7 @@ def _to_netcdf(made: xr.Dataset, path: Path) -> None:
         with _in_blocks(made) as written:
             written.to_netcdf(path)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
-        msg = f"{path.suffix}: {error}"
+        msg = f".nc: {error}"
         raise SimkitError(msg) from None
 
 

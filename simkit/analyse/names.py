@@ -224,8 +224,7 @@ class Rows:
         """The value, or `ABSENT`; what can be changed is the caller's own."""
         kept = self.blocks.get(name)
         if kept is not None and run in kept[0]:
-            value = kept[1][run - kept[0].start]
-            return value if isinstance(value, _SHAREABLE) else copy.deepcopy(value)
+            return self._own(kept[1][run - kept[0].start], name, run)
         if name in self.constants:
             return self.recorded.values(self.constants[name])[0]
         if self.recorded.is_constant(name):
@@ -233,6 +232,13 @@ class Rows:
         else:
             self.blocks[name] = self._block(name, run)
         return self.value(name, run)
+
+    def _own(self, value: Any, name: str, run: int) -> Any:
+        """A value that nobody else has; one that can't be copied is read anew."""
+        try:
+            return value if isinstance(value, _SHAREABLE) else copy.deepcopy(value)
+        except Exception:  # noqa: BLE001 - objects of the user's own types may raise anything
+            return self.recorded.values(self.recorded.column(name, slice(run, run + 1)))[0]
 
     def _block(self, name: str, run: int) -> tuple[range, list[Any]]:
         """The run and its neighbours: about a megabyte."""

@@ -97,7 +97,9 @@ def dataframe(
     for name in (RUN_COLUMNS if info else ()) if isinstance(info, bool) else info:
         if selection.has_run_column(name) and not (name == "trial" and names is None):
             columns[run_label(name, columns)] = _run_column(selection, name)
-    frame = pd.DataFrame(columns, index=_index(selection, run_label("run", columns)), copy=False)
+    index = _index(selection, run_label("run", columns))
+    of_runs = {n: c.set_axis(index) if isinstance(c, pd.Series) else c for n, c in columns.items()}
+    frame = pd.DataFrame(of_runs, index=index, copy=False)
     frame.attrs["units"] = units
     if names is None:
         frame.attrs["left_out"] = left_out(selection, wanted)
@@ -155,6 +157,8 @@ class TableBlocks:
 
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
 _DAY = 86_400  # seconds
+_WHOLE_SECONDS = ("m", "h", "D", "W")
+_CALENDAR = ("M", "Y")  # a date has these in seconds, a duration has not
 
 
 def _types(column: Column, *, ranked: bool) -> Iterator[tuple[Any, int, int]]:
@@ -299,6 +303,9 @@ def _series(column: Any) -> Any:
             return pd.array(values, dtype="str")
         is_time = kinds and all(issubclass(kind, (datetime.datetime, datetime.timedelta)) for kind in kinds)
         return pd.Series(values).infer_objects().array if is_time else values
+    if column.dtype.kind in "mM":
+        times = times_in_pandas_units(data_of(column))
+        return pd.Series(times, dtype=object) if times.dtype == object else times  # else pandas rounds them
     if not isinstance(column, np.ma.MaskedArray):
         return column
     nullable = {"i": "Int", "u": "UInt"}.get(column.dtype.kind)
@@ -308,6 +315,22 @@ def _series(column: Any) -> Any:
     values = pd.array(column.filled(0), dtype=dtype)
     values[mask_of(column)] = pd.NA
     return values
+
+
+def times_in_pandas_units(times: Array) -> Array:
+    """Times in a unit that pandas and xarray have, which round others without a word.
+
+    Objects, NumPy's own and None, where there is none that has them all: picoseconds, months of no year.
+    """
+    unit = np.datetime_data(times.dtype)[0]
+    coarse = (*_WHOLE_SECONDS, *(_CALENDAR if times.dtype.kind == "M" else ()))
+    missing = np.isnat(times)
+    if unit in _TICKS or unit in coarse:
+        fitting = times.astype(f"{times.dtype.kind}8[{'s' if unit in coarse else unit}]")
+        if (missing | (fitting.astype(times.dtype) == times)).all():  # else it is too long
+            return fitting
+    values = times.ravel()
+    return _with_none(objects(list(values)), missing.ravel()).reshape(times.shape)
 
 
 def _missing(column: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from simkit.analyse.grid import Axis, Placement, placed, placement
 from simkit.analyse.notes import info as info_of
 from simkit.analyse.selection import Selection, data_of, mask_of, missing, run_label
-from simkit.analyse.tables import as_names, magnitude, numbers_of
+from simkit.analyse.tables import as_names, magnitude, numbers_of, times_in_pandas_units
 from simkit.declare.forms import TRIAL, Array, Index, objects
 from simkit.errors import SimkitError
 from simkit.values.batch import WORDS
@@ -60,6 +60,9 @@ class _Backend(BackendEntrypoint):
         return made if drop_variables is None else made.drop_vars(drop_variables)
 
 
+_UNITS = [(unit, 1) for unit in ("s", "ms", "us", "ns")]  # of times that can be read when they are touched
+
+
 class _Variables:
     """Makes the variables of one trajectory."""
 
@@ -99,7 +102,7 @@ class _Variables:
         coordinates = {}
         for name, values in axis.coordinates.items():
             plain, unit = magnitude(self.selection, name, values)
-            array = _text_or(filled(plain))
+            array = _plain(filled(plain))
             inner = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
             about = self.about(name, unit) if axis.is_parameter else {}
             coordinates[self.label(axis, name)] = xr.Variable((dim, *inner), array, about)
@@ -137,7 +140,7 @@ class _Variables:
             values, unit = magnitude(self.selection, name, self.selection.parameter(name))
             array = _constant(values)
             inner = [f"{name}_dim_{i}" for i in range(array.ndim)]
-            return xr.Variable(inner, array, self.about(name, unit))
+            return xr.Variable(inner, _plain(array), self.about(name, unit))
         array, unit = self.column(name)
         inner = [f"{name}_dim_{i}" for i in range(array.ndim - len(self.dims))]
         return xr.Variable((*self.dims, *inner), array, self.about(name, unit))
@@ -149,6 +152,9 @@ class _Variables:
         values, unit = magnitude(
             self.selection, name, as_array(probe) if known else self.selection.array(name)
         )
+        if values.dtype.kind in "mM" and np.datetime_data(values.dtype) not in _UNITS:
+            times = numbers_of(self.selection, name)[0]
+            return _times(filled(placed(times, self.rows))), unit
         runs = self.selection.runs
         holes = bool((self.rows < 0).any()) or not self.recorded.present(name)[runs].all()
         if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and holes:
@@ -220,10 +226,21 @@ def _with_holes(values: Array, holes: bool) -> np.dtype[Any]:
     return np.dtype("f8" if exact else object)
 
 
-def _text_or(array: Array) -> Array:
-    """Text in an array of its own kind; anything else as it is."""
+def _plain(array: Array) -> Array:
+    """Text in an array of its own kind, times as `_times` has them; anything else as it is."""
+    if array.dtype.kind in "mM":
+        return _times(array)
     is_text = array.dtype == object and array.size and all(type(value) is str for value in array.flat)
-    return array.astype(str) if is_text else array
+    # An array of texts drops NULs at their ends.
+    return array.astype(str) if is_text and not any(text.endswith("\0") for text in array.flat) else array
+
+
+def _times(array: Array) -> Array:
+    """Times in a unit that xarray has; in words where there is none that has them all."""
+    fitting = times_in_pandas_units(array)
+    if fitting.dtype != object:
+        return fitting
+    return np.array([str(time) for time in array.flat], str).reshape(array.shape)
 
 
 def _constant(value: Any) -> Array:

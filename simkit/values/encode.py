@@ -104,7 +104,7 @@ def scalars(values: Sequence[Any]) -> list[Part]:
     if kind == "U":  # each has a dtype of its own length
         return [
             (at, attrs.evolve(node, type={Leaf: "scalar", Ragged: "np.str"}[type(node)]))
-            for at, node in strings(list(map(str, values)))
+            for at, node in strings(list(map(str.__str__, values)))  # NumPy's own drops NULs at the end
         ]
     if kind == "S":
         return [(None, byte_strings("scalar", values))]

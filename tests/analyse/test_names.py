@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import types
 from typing import Annotated
 
 import numpy as np
@@ -216,3 +217,19 @@ def test_looking_at_each_name_of_a_run_asks_the_file_for_its_names_as_often_as_l
     assert [trajectory.results[name][1] for name in names] == [2] * size
     assert [trajectory[name][0] for name in names] == [1] * size
     assert len(asked) < 10
+
+
+def test_a_value_that_can_not_be_copied_is_ones_own_all_the_same(record):
+    inner = [1, 2]
+    traj = record(lambda x: {"r": types.MappingProxyType({"a": inner, "x": x})}, product(x=[0, 1]))
+    one = traj.runs[1].r
+    assert one == {"a": inner, "x": 1}
+    one["a"].append(3)
+    assert traj.runs[1].r == {"a": inner, "x": 1}
+
+
+@pytest.mark.parametrize("text", ["q\0", "\0", "a\0b", "a\0b\0\0"])
+def test_nuls_at_the_end_of_numpys_texts_are_kept(record, text):
+    value = record(lambda x: {"r": np.str_(text)}, product(x=[0, 1])).runs[1].r
+    assert type(value) is np.str_
+    assert str.__str__(value) == text

@@ -12,8 +12,10 @@ import attrs
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import simkit
+from simkit import product
 
 # Tables
 
@@ -210,3 +212,70 @@ def test_info_adds_what_is_known_of_each_run(record):
     assert (table["started"] > pd.Timestamp("2020-01-01", tz="UTC")).all()
     named = trajectory.to_dataframe(["z", "seconds"])
     assert named.columns.tolist() == ["z", "seconds"]
+
+
+def times(unit: str) -> dict[str, np.generic]:
+    """A duration and a date of this unit."""
+    return {"t": np.array(5, f"m8[{unit}]")[()], "d": np.array(5, f"M8[{unit}]")[()]}
+
+
+@pytest.mark.parametrize("unit", ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "7h", "3Y", "25ms"])
+@pytest.mark.parametrize("kind", ["t", "d"])
+def test_times_of_any_unit_are_what_they_were(record, tmp_path, unit, kind):
+    time = times(unit)[kind]
+    traj = record(lambda x: {"r": time} if x else {}, product(x=[0, 1]))
+    missing, shown = traj.to_dataframe()["r"]
+    assert pd.isna(missing)
+    assert getattr(shown, "asm8", shown) == time
+    for data in (traj.to_xarray()["r"], traj.to_xarray().load()["r"]):
+        assert str(data.values[0]) == "NaT"
+        assert data.values[1] == time or data.values[1] == str(time)
+    if kind == "d" or unit[-1] not in "YM":
+        for name in ("o.nc", "o.parquet", "o.csv"):
+            traj.export(tmp_path / name)
+        assert pd.read_parquet(tmp_path / "o.parquet")["r"][1].asm8 == time
+        with xr.open_dataset(tmp_path / "o.nc", decode_timedelta=True) as data:
+            assert data["r"].values[1] == time
+        text = pd.read_csv(tmp_path / "o.csv")["r"][1]
+        assert (pd.Timedelta(text) if kind == "t" else pd.Timestamp(text)) == shown
+
+
+TOO_FINE = {
+    "picoseconds": np.timedelta64(5, "ps"), "attoseconds": np.timedelta64(5, "as"),
+    "dates of picoseconds": np.datetime64(5, "ps"), "dates of attoseconds": np.datetime64(5, "as"),
+    "months": np.timedelta64(5, "M"), "no unit": np.timedelta64(5), "too long": np.timedelta64(10**15, "D"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOO_FINE)
+def test_times_that_pandas_would_round_stay_numpys_own(record, tmp_path, what):
+    time = TOO_FINE[what]
+    traj = record(lambda x: {"r": time} if x else {}, product(x=[0, 1]))
+    missing, shown = traj.to_dataframe()["r"]
+    assert missing is None
+    assert repr(shown) == repr(time)
+    assert traj.to_xarray()["r"].values.tolist() == ["NaT", str(time)]
+    traj.export(tmp_path / "o.csv")
+    assert pd.read_csv(tmp_path / "o.csv")["r"][1] == str(time)
+    with pytest.raises(simkit.SimkitError, match=r"r: it has no times like these, timedelta64|datetime64"):
+        traj.export(tmp_path / "o.parquet")
+
+
+def test_points_that_differ_in_less_than_pandas_sees_are_coordinates_of_their_own(record):
+    for points in (
+        [np.timedelta64(i, "ps") for i in (1, 5, 2000)],
+        [np.datetime64(i, "as") for i in (1, 5, 9)],
+    ):
+        data = record(lambda x, points=points: {"z": points.index(x)}, product(x=points)).to_xarray()
+        for i, point in enumerate(points):
+            assert data["z"].sel(x=str(point)).item() == i
+    texts = ["a", "a\0", "b"]
+    assert record(lambda x: {"z": 1}, product(x=texts)).to_xarray()["x"].values.tolist() == texts
+
+
+def test_dates_that_no_netcdf_file_has_are_named(record, tmp_path):
+    for year in ("30000", "-0044"):
+        date = np.datetime64(year)
+        traj = record(lambda x, date=date: {"r": date}, product(x=[0, 1]))
+        with pytest.raises(simkit.SimkitError, match="r: its times are of the years 1 to 9999"):
+            traj.export(tmp_path / "o.nc")
