@@ -330,7 +330,8 @@ def times_in_pandas_units(times: Array) -> Array:
         if (missing | (fitting.astype(times.dtype) == times)).all():  # else it is too long
             return fitting
     values = times.ravel()
-    return _with_none(objects(list(values)), missing.ravel()).reshape(times.shape)
+    own: Array = _with_none(objects(list(values)), missing.ravel())
+    return own.reshape(times.shape)
 
 
 def _missing(column: Any) -> Any:
