@@ -9,6 +9,7 @@ import gc
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ from simkit.declare.reflection import is_a, is_one_of, own_attributes, package_o
 RANDOM, NUMPY = "random", "numpy.random"
 BRIAN2, NUMBA, TORCH = "brian2", "numba", "torch"
 LIBRARIES = (BRIAN2, NUMBA, TORCH, "tensorflow", "cupy")  # with generators of their own, once they are loaded
-_KINDS = (
+GENERATORS = (
     np.random.Generator,
     np.random.BitGenerator,
     np.random.RandomState,
@@ -32,6 +33,7 @@ _KINDS = (
     random.Random,
 )
 _GLOBAL: tuple[Any, Any] = (random.random.__self__, np.random.normal.__self__)  # type: ignore[attr-defined]
+CACHE = type(lru_cache(int))  # what it keeps are none of its attributes
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None))
 _WITHOUT = ("brian2", "pandas", "xarray", "simkit")  # packages whose objects are large, and hold no generator
 _MOST = 2_000  # objects that are looked at from one name
@@ -122,7 +124,7 @@ def generators_in(value: Any, label: str, given: Sequence[Any] = ()) -> Iterator
         if pretends(one) or is_a(one, *_PLAIN) or id(one) in seen:
             continue
         seen.add(id(one))
-        if is_a(one, *_KINDS) or _is_torchs(one):
+        if is_a(one, *GENERATORS) or _is_torchs(one):
             if not is_a(one, random.SystemRandom):
                 yield name, one
         else:
@@ -163,7 +165,8 @@ def _of_instance(one: Any) -> Iterable[tuple[object, Any]]:
     if package_of(type(one)) in _WITHOUT:
         return ()
     inner = own_attributes(one)
-    parts = inner.items() if inner else enumerate(gc.get_referents(one))
+    is_opaque = not inner or is_a(one, CACHE)
+    parts = enumerate(gc.get_referents(one)) if is_opaque else inner.items()
     return [*parts, ("class", type(one))]
 
 
@@ -184,4 +187,4 @@ def _of_module(module: ModuleType) -> Iterable[tuple[str, Any]]:
         or top in ("numpy", "scipy", "simkit")
     ):
         return ()
-    return [(name, value) for name, value in names.items() if is_a(value, *_KINDS)]
+    return [(name, value) for name, value in names.items() if is_a(value, *GENERATORS)]

@@ -306,6 +306,9 @@ def _blank(default: ast.expr) -> ast.expr:
     return default if is_factory else ast.Constant(None)
 
 
+_BY_TYPE = ("register", "dispatch")  # functools.singledispatch's, and those of plum
+
+
 class _Bare(ast.NodeTransformer):
     """Leaves out what does not change the meaning."""
 
@@ -313,6 +316,12 @@ class _Bare(ast.NodeTransformer):
         """A node without its docstring, annotations and simkit's decorators."""
         if isinstance(node, DEFINITIONS):
             node.decorator_list = [d for d in node.decorator_list if DECORATORS.isdisjoint(names_in(d))]
+            if isinstance(node, FUNCTIONS) and any(names_in(d)[0] in _BY_TYPE for d in node.decorator_list):
+                for argument in ast.walk(node.args):
+                    if isinstance(argument, ast.arg) and argument.annotation is not None:
+                        argument.type_comment = ast.dump(
+                            argument.annotation
+                        )  # it is what the function is chosen by
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         if isinstance(node, FUNCTIONS):

@@ -7,14 +7,14 @@ import sys
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import Any
 
 import attrs
 import numpy as np
 
 from simkit.collect.code import globals_of
-from simkit.collect.draws import LIBRARIES
+from simkit.collect.draws import CACHE, GENERATORS, LIBRARIES, generators_in
 from simkit.collect.plan import Plan, providers_of
 from simkit.declare.forms import Index
 from simkit.declare.reflection import is_a, is_one_of, module_of, own_attributes
@@ -43,11 +43,13 @@ class Watch:
         self.files: Mapping[str, Any] = {}
         self.libraries: frozenset[str] = frozenset()
         self.processes: Sequence[str] = ()
+        self.generators: Mapping[int, str] = {}
 
     def begin(self) -> None:
         """The first run is about to start."""
         self.files, self.libraries = _files(), _libraries()
         self.variables.note()
+        self.generators = _generators(self.plan)
         self.processes = self.started()
 
     def started(self) -> list[str]:
@@ -86,6 +88,7 @@ class Watch:
             *_unequal(self.plan.unequal),
             *_shared(self.files),
             *self.variables.warnings(),
+            *_made(self.generators, self.plan),
             *_hidden(self.processes, self.started()),
             *_large(results),
         )
@@ -265,6 +268,41 @@ def _unseeded(names: Sequence[str]) -> Iterable[Warned]:
     if names:
         text = f"a run imported {', '.join(names)}, too late to seed the generator there for this run: "
         yield "unseeded_random", text + "import it at the top of the file"
+
+
+def _generators(plan: Plan) -> dict[int, str]:
+    """The generators of random numbers that the experiment's modules hold, by the way that leads to them.
+
+    None are looked for where each run has a process of its own.
+    """
+    spaces, found = [] if plan.isolate else _modules(plan), dict[int, str]()
+    own = {name for space in spaces if is_a(name := space.get("__name__"), str)}
+    for space in spaces:
+        looked = {name: value for name, value in list(space.items()) if _may_keep(name, value, own)}
+        for name, generator in generators_in(looked, str(space.get("__name__", ""))):
+            found[id(generator)] = name
+    return found
+
+
+def _may_keep(name: str, value: Any, modules: Set[str]) -> bool:
+    """Whether a variable may come to hold a generator: it is one, a table or an object of the project's."""
+    if name.startswith("__"):
+        return False
+    if is_a(value, *GENERATORS, GeneratorType, CACHE):
+        return True
+    if is_one_of(type(value), *_SIZED, tuple):
+        return len(value) <= _SMALL
+    return module_of(value if is_a(value, type, FunctionType) else type(value)) in modules
+
+
+def _made(before: Mapping[int, str], plan: Plan) -> Iterable[Warned]:
+    names = [name for number, name in _generators(plan).items() if number not in before]
+    if names:
+        text = f"a run made {', '.join(names)}, from which later runs of the same worker draw, too: "
+        cure = (
+            "their random numbers depend on who ran what; make it as the module is imported, or draw from rng"
+        )
+        yield "unseeded_random", text + cure
 
 
 def _hidden(before: Sequence[str], after: Sequence[str]) -> Iterable[Warned]:

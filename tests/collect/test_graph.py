@@ -285,6 +285,18 @@ def test_a_change_is_seen(changed, kind):
     )
 
 
+@pytest.mark.parametrize("decorator", ["run.register", "dispatch"])
+def test_the_type_that_a_function_is_chosen_by_is_code(changed, decorator):
+    library = "from functools import singledispatch\n@singledispatch\ndef run(x):\n    return 0\ndispatch = run.register\n"
+    files = {
+        "sim_a.py": sim("return run(x)", "import k\nfrom j import run"),
+        "j.py": library,
+        "k.py": f"from j import run, dispatch\n@{decorator}\ndef _(x: int) -> int:\n    return 1\n",
+    }
+    assert changed(files, "k.py", "x: int", "x: float")
+    assert not changed(files, "k.py", "-> int", "-> float")
+
+
 # A constant and the statements that make it what it is.
 FILLED = {
     "an item": "P = {}\nP['k'] = 1\n",

@@ -329,6 +329,87 @@ def test_what_can_not_be_put_back_is_told_once(project):
     assert SILENCE.format("shared_files") in result.out
 
 
+LAZY = """
+from functools import cached_property, lru_cache
+import random
+import numpy as np
+from simkit import experiment, product
+
+@lru_cache
+def made_once():
+    return np.random.default_rng(1)
+
+class Model:
+    rng = None
+
+    @cached_property
+    def cached(self):
+        return np.random.RandomState(1)
+
+    def draw(self):
+        if self.rng is None:
+            self.rng = np.random.default_rng(1)
+        return self.rng.random()
+
+def numbers():
+    own = random.Random(1)
+    while True:
+        yield own.random()
+
+_kept, table, model, stream = None, {}, Model(), numbers()
+
+def lazily():
+    global _kept
+    if _kept is None:
+        _kept = np.random.default_rng(1)
+    return _kept.random()
+
+def of_table(key):
+    return table.setdefault(key, np.random.default_rng(1)).random()
+
+@experiment
+@product(x=range(4))
+def draws(x):
+    return DRAW
+"""
+
+
+@pytest.mark.parametrize(
+    ("draw", "place"),
+    [
+        ("made_once().random()", "made_once."),
+        ("model.cached.rand()", "model.cached,"),
+        ("model.draw()", "model.rng,"),
+        ("next(stream)", "stream."),
+        ("lazily()", "_kept,"),
+        ("of_table('a')", "table.a,"),
+    ],
+)
+def test_a_generator_that_a_run_makes_and_later_ones_draw_from_is_told(project, draw, place):
+    project.file("sim_lazy.py", LAZY.replace("DRAW", draw))
+    told = "from which later runs of the same worker draw, too: their random numbers depend on who ran what"
+    out = project.ok("-n", "1").out
+    assert f"warning: sim_lazy.py::draws: a run made sim_lazy.{place}" in out, out
+    assert out.count(told) == 1
+    assert SILENCE.format("unseeded_random") in out
+
+
+@pytest.mark.parametrize(
+    "draw", ["np.random.default_rng(x).random()", "random.Random(x).random()", "len(table)"]
+)
+def test_a_generator_that_ends_with_its_run_is_no_matter(project, draw):
+    project.file("sim_lazy.py", LAZY.replace("DRAW", draw))
+    assert "a run made" not in project.ok("-n", "1").out
+
+
+def test_isolated_runs_may_make_generators_where_they_like(project):
+    project.file(
+        "sim_lazy.py", LAZY.replace("DRAW", "lazily()").replace("@experiment", "@experiment(isolate=True)")
+    )
+    assert "a run made" not in project.ok("-n", "1").out
+    assert len(set(project.open("draws-001")["result"])) == 1
+
+
 def test_a_trajectory_that_is_being_written_beside_the_study_is_no_file_of_a_run(project):
     text = LEAVING.replace(
         'open("v.dat", "w")', 'open("o.h5.wal", "w"), open("o.h5", "w") as file, open("v.dat", "w")'
