@@ -438,8 +438,8 @@ class Report:
     def file_line(self, progress: Progress, *, alone: bool) -> str:
         """``results/multiply-001.h5   12 of 12 runs   21 kB``; named where one file holds several experiments."""
         done = progress.recorded_done + progress.counts.get("done", 0)
-        place = f"{_named(progress.path)}{'' if alone else f'   {progress.target.slot.group}'}"
-        line = f"{place}   {done} of {progress.size} runs   {size(_bytes(progress))}"
+        line = f"{_named(progress.path)}   {done} of {progress.size} runs   {size(_bytes(progress))}"
+        line += "" if alone else f"   {progress.target.slot.group}"
         whole = progress.recorded_done + progress.total >= progress.size  # nothing was left out on request
         return (
             line if done == progress.size or not whole else f"{line}   the rest: type the same command again"

@@ -218,9 +218,10 @@ def test_each_experiment_of_one_file_is_named_with_it(project):
         """,
     )
     lines = project.ok("-n", "0", "--output", "both.h5").out.splitlines()
-    assert [line.rpartition("   ")[0] for line in lines if line.startswith("both.h5")] == [
-        "both.h5   first   2 of 2 runs",
-        "both.h5   second   3 of 3 runs",
+    told = [line.split("   ") for line in lines if line.startswith("both.h5")]
+    assert [(file, runs, name) for file, runs, _, name in told] == [
+        ("both.h5", "2 of 2 runs", "first"),
+        ("both.h5", "3 of 3 runs", "second"),
     ]
     alone = project.ok("sim_two.py::first", "-n", "0", "--output", "both.h5").out
     assert "both.h5   2 of 2 runs" in alone
