@@ -70,13 +70,17 @@ def cycle(name: str, chain: Sequence[Requester]) -> SimkitError:
 def unused(name: str, asker: Requester, used: Iterable[str], fields: Iterable[str]) -> SimkitError:
     """An explored name that nothing asks for."""
     names = [n for n in used if n not in ("run", "rng", "workdir")]
-    near = did_you_mean(name, [*names, *fields])
+    near, known = "", list(fields)
+    if name in known:
+        needed = name.partition(".")[0]  # the group, which this experiment does not ask for
+    else:
+        needed, near = name, did_you_mean(name, [*names, *known])
     return SimkitError(
         paragraphs(
             [
                 f"{asker.where}: {name!r} is explored, but nothing in {asker.words} uses it{near}",
                 f"used: {listed(name, names)}",
-                f"add {name!r} to the arguments of the experiment or of a provider that it needs",
+                f"add {needed!r} to the arguments of the experiment or of a provider that it needs",
             ]
         )
     )

@@ -132,6 +132,23 @@ def test_verify_diff_export_and_merge(study):
     assert (z["name"], z["differing"], z["examples"][0]["values"]) == ("z", 1, [0.2, 0.3])
 
 
+def test_repair_restore_and_report(study):
+    (one,) = objects(study.ok("repair", "f", "--json"))
+    assert (Path(one["file"]).name, one["commits"]) == ("f-001.h5", 0)
+    (study.path / "no.h5").write_bytes(b"no trajectory")
+    broken = study.simkit("repair", "no.h5", "f", "--json")
+    wrong, whole = objects(broken)
+    assert (broken.code, wrong["type"], wrong["where"], whole["type"]) == (4, "error", "no.h5", "repaired")
+    assert wrong["message"] in broken.err
+    (one,) = objects(study.ok("restore", "f", "again", "--session", "1", "--json"))
+    assert (one["folder"], one["files"], one["session"]) == (str(study.path / "again"), ["sim_f.py"], 1)
+    assert Path(one["requirements"]).exists()
+    assert one["command"].startswith("simkit -n 0 --json --seed ")
+    (one,) = objects(study.ok("report", "f", "--json"))
+    assert (one["file"], one["runs"]) == (str(study.path / "f-001.html"), 6)
+    assert Path(one["file"]).stat().st_size == one["bytes"]
+
+
 def test_errors_are_objects_and_are_said_to_people_too(study, project):
     result = study.simkit("show", "g", "--json")
     (one,) = objects(result)

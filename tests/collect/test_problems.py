@@ -87,6 +87,14 @@ def f(width, grid):
     assert "write a @parameter or @fixture named 'widht'" in message
 
 
+def test_a_field_of_a_group_that_the_experiment_does_not_ask_for_is_no_misspelt_name(study):
+    text = f"{GROUP}\n@experiment\n@product({{'neuron.tau': [1.0, 2.0]}})\ndef f(k: int = 3):\n    return k\n"
+    message = problem(study, text)
+    assert "'neuron.tau' is explored, but nothing in experiment f uses it\n" in message
+    assert "add 'neuron' to the arguments of the experiment or of a provider that it needs" in message
+    assert "did you mean" not in message
+
+
 def test_a_cycle_shows_its_ring(study):
     text = """
 @parameter

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from simkit.cli.verbs.serve import replayed
-from simkit.cli.verbs.words import FILE, file_at
+from simkit.cli.verbs.words import FILE, add_json, file_at
 from simkit.errors import shown_path
 from simkit.inform.progress import size
 from simkit.record.inspection import unasked
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     add("file", metavar="FILE", help=FILE)
     add("-o", metavar="OUT.html", dest="out", help="by default the name of FILE, in this folder")
     add("--force", action="store_true", help="write over OUT even if it is no report")
+    add_json(top)
     return top
 
 
@@ -38,5 +39,9 @@ def main(options: argparse.Namespace) -> int:
     out = Path(options.out or f"{entry.path.stem}{suffix}.html")
     with Reader().reading(entry) as reading:
         write(reading, out, replayed, force=options.force)
-    print(f"{shown_path(out)}   {size(out.stat().st_size)}")
+        runs, nbytes = len(reading), out.stat().st_size
+    if options.json:
+        options.json.emit("written", file=out.absolute(), runs=runs, bytes=nbytes, remarks=[])
+    else:
+        print(f"{shown_path(out)}   {size(nbytes)}")
     return 0

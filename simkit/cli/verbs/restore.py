@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from simkit.analyse.open import recorded_at
-from simkit.cli.verbs.words import FILE
+from simkit.cli.verbs.words import FILE, add_json
 from simkit.errors import shown_path
 from simkit.inform.progress import counted
 from simkit.provenance.restore import (
+    RestoredFiles,
     check_target,
     checkout,
     found_repository,
@@ -43,31 +44,46 @@ def parser() -> argparse.ArgumentParser:
         const="",
         help="check out the recorded commit and apply the recorded changes; by default from the repository here",
     )
+    add_json(top)
     return top
 
 
 @unasked()
 def main(options: argparse.Namespace) -> int:
-    """Restore what the options ask for."""
-    return restore_file(options.file, options.folder, options.name, options.session, options.git)
-
-
-def restore_file(file: str, target: str, name: str | None, session: int | None, git: str | None) -> int:
     """Write a session's sources and requirements to a new folder; say how to go on."""
-    folder = Path(target)
+    folder = Path(options.folder)
     check_target(folder)
-    with closing(recorded_at(file, name, codecs=False)) as recorded:
-        number, facts = session_of(recorded, session)
+    done: list[str] = []
+    with closing(recorded_at(options.file, options.name, codecs=False)) as recorded:
+        number, facts = session_of(recorded, options.session)
         home = folder
-        if git is not None:
-            origin = git or found_repository(Path.cwd(), recorded.path)
+        if options.git is not None:
+            origin = options.git or found_repository(Path.cwd(), recorded.path)
             words, left = checkout(facts, recorded.diff(number), origin, folder)
             home = project_folder(facts, folder)
-            print(f"{shown_path(folder)}: {words}, from {origin}")
-            for path in left:
-                print(f"{path}: a link or a submodule among what differed; it is not made, do so by hand")
+            done = [f"{shown_path(folder)}: {words}, from {origin}"]
+            done += [
+                f"{path}: a link or a submodule among what differed; it is not made, do so by hand"
+                for path in left
+            ]
         written = restore(recorded, facts, home)
-    print(f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}")
+    if options.json:
+        options.json.emit(
+            "restored", folder=home.absolute(), name=recorded.name, session=number, files=written.files,
+            requirements=(home / written.requirements).absolute(), by_hand=written.by_hand,
+            python=facts["python"], command=f"{facts['command']}{_seed(facts)}", remarks=done,
+        )  # fmt: skip
+    else:
+        done.append(
+            f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}"
+        )
+        print("\n".join(done))
+        tell(written, home, facts)
+    return 0
+
+
+def tell(written: RestoredFiles, home: Path, facts: Mapping[str, Any]) -> None:
+    """Say what was written, and how to go on."""
     for path in written.files:
         print(f"    {path}")
     for package in written.by_hand:
@@ -75,7 +91,6 @@ def restore_file(file: str, target: str, name: str | None, session: int | None, 
     requirements = shlex.quote(shown_path(home / written.requirements))
     print(f"the same packages (Python {facts['python']}):  pip install -r {requirements}")
     print(f"in that folder, the runs were made by:  {facts['command']}{_seed(facts)}")
-    return 0
 
 
 def _seed(facts: Mapping[str, Any]) -> str:
