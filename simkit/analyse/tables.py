@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -326,9 +327,10 @@ def times_in_pandas_units(times: Array) -> Array:
     coarse = (*_WHOLE_SECONDS, *(_CALENDAR if times.dtype.kind == "M" else ()))
     missing = np.isnat(times)
     if unit in _TICKS or unit in coarse:
-        fitting = times.astype(f"{times.dtype.kind}8[{'s' if unit in coarse else unit}]")
-        if (missing | (fitting.astype(times.dtype) == times)).all():  # else it is too long
-            return fitting
+        with suppress(OverflowError):  # NumPy before 2.5 goes on with other numbers
+            fitting = times.astype(f"{times.dtype.kind}8[{'s' if unit in coarse else unit}]")
+            if (missing | (fitting.astype(times.dtype) == times)).all():  # else it is too long
+                return fitting
     values = times.ravel()
     own: Array = _with_none(objects(list(values)), missing.ravel())
     return own.reshape(times.shape)

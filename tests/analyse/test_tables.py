@@ -243,8 +243,10 @@ def test_times_of_any_unit_are_what_they_were(record, tmp_path, unit, kind):
 TOO_FINE = {
     "picoseconds": np.timedelta64(5, "ps"), "attoseconds": np.timedelta64(5, "as"),
     "dates of picoseconds": np.datetime64(5, "ps"), "dates of attoseconds": np.datetime64(5, "as"),
-    "months": np.timedelta64(5, "M"), "no unit": np.array([5]).view("m8")[0], "too long": np.timedelta64(10**15, "D"),
+    "months": np.timedelta64(5, "M"), "too long": np.timedelta64(10**15, "D"),
 }  # fmt: skip
+if np.lib.NumpyVersion(np.__version__) < "2.5.0":  # later ones end them
+    TOO_FINE["no unit"] = np.timedelta64(5)
 
 
 @pytest.mark.parametrize("what", TOO_FINE)
