@@ -53,7 +53,8 @@ def main(options: argparse.Namespace) -> int:
     """Write a session's sources and requirements to a new folder; say how to go on."""
     folder = Path(options.folder)
     check_target(folder)
-    done: list[str] = []
+    remarks: list[str] = []
+    say = remarks.append if options.json else print  # at once: what follows may be refused
     with closing(recorded_at(options.file, options.name, codecs=False)) as recorded:
         number, facts = session_of(recorded, options.session)
         home = folder
@@ -61,23 +62,20 @@ def main(options: argparse.Namespace) -> int:
             origin = options.git or found_repository(Path.cwd(), recorded.path)
             words, left = checkout(facts, recorded.diff(number), origin, folder)
             home = project_folder(facts, folder)
-            done = [f"{shown_path(folder)}: {words}, from {origin}"]
-            done += [
-                f"{path}: a link or a submodule among what differed; it is not made, do so by hand"
-                for path in left
-            ]
+            say(f"{shown_path(folder)}: {words}, from {origin}")
+            for path in left:
+                say(f"{path}: a link or a submodule among what differed; it is not made, do so by hand")
         written = restore(recorded, facts, home)
     if options.json:
         options.json.emit(
             "restored", folder=home.absolute(), name=recorded.name, session=number, files=written.files,
             requirements=(home / written.requirements).absolute(), by_hand=written.by_hand,
-            python=facts["python"], command=f"{facts['command']}{_seed(facts)}", remarks=done,
+            python=facts["python"], command=f"{facts['command']}{_seed(facts)}", remarks=remarks,
         )  # fmt: skip
     else:
-        done.append(
+        print(
             f"{shown_path(home)}: {counted(len(written.files), 'source')} of {recorded.name}, session {number}"
         )
-        print("\n".join(done))
         tell(written, home, facts)
     return 0
 
