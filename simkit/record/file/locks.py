@@ -36,6 +36,7 @@ except ImportError:
 _FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0)
 _NOTE = "user.simkit.written_as"
 _BRIEFLY = " for a moment"  # stands behind a holder that is soon done
+_UNKNOWN = "another process"
 _PATIENCE = 60.0  # seconds to wait for such a holder
 _STEP = 0.02
 _HOLDER = r"process (\d+) on (\S+)( .*)?(?:\nborn ?(\d*))?(?:\nstart (\d+))?"
@@ -117,14 +118,14 @@ class WriterLock:
         self.beating, self.beaten = beating, time.monotonic()
         words = _BRIEFLY if briefly else ""
         self.text = f"{_me()}{words}\nborn {_born(os.getpid())}\nstart {_start()}\n"
-        deadline = time.monotonic() + (_PATIENCE if patient else 0.0)
+        began = time.monotonic()
         self.is_plain = False
         while True:
             self.path = written_name(path)
             self.file = Path(f"{self.path}.lock")
             holder = self._take()
             if holder:
-                if not _first_line(holder).endswith(_BRIEFLY) or time.monotonic() >= deadline:
+                if not patient or time.monotonic() - began >= self._patience(holder):
                     raise self._refused(_first_line(holder).removesuffix(_BRIEFLY))
                 time.sleep(_STEP)
             elif self.fd >= 0:
@@ -133,6 +134,12 @@ class WriterLock:
                 if written_name(path) == self.path:
                     return
                 self.release()  # somebody else writes it by another name
+
+    def _patience(self, holder: str) -> float:
+        """How many seconds to wait for a holder: one that has not said yet who it is has only just begun."""
+        if holder == _UNKNOWN and not self.is_plain:
+            return _AT_WORK
+        return _PATIENCE if _first_line(holder).endswith(_BRIEFLY) else 0.0
 
     def _take(self) -> str:
         """Try to lock: who holds it instead, or nothing; without either (``fd`` is -1) it has to be tried again."""
@@ -148,7 +155,7 @@ class WriterLock:
         if is_mine if locked is None else locked and is_same_file(self.file, os.fstat(fd)):
             self.fd, self.identity = fd, identity_of(fd)
             return ""
-        holder = _text(fd) or "another process"
+        holder = _text(fd) or _UNKNOWN
         os.close(fd)
         self.is_plain = locked is None
         is_free = locked or (self.is_plain and self._is_abandoned(holder))

@@ -365,6 +365,29 @@ def test_a_lock_of_a_system_that_tells_no_births_is_that_of_its_process(no_flock
         WriterLock(path).release()
 
 
+@pytest.mark.skipif(locks.fcntl is None, reason="needs locks of files")
+def test_a_process_that_has_just_taken_a_lock_for_a_moment_is_waited_for(path, monkeypatch):
+    """It holds the lock before it has written who it is."""
+    lock = path.with_name("f-001.h5.lock")
+    lock.touch()
+    other = lock.open("r+")
+    locks.fcntl.flock(other, locks.fcntl.LOCK_EX)
+    waited = []
+
+    def sleep(_):
+        waited.append(lock.read_text())
+        if len(waited) == 1:
+            other.write(f"process {os.getppid()} on {socket.gethostname()} for a moment\n")
+            other.flush()
+        else:
+            lock.unlink()
+            other.close()
+
+    monkeypatch.setattr(locks.time, "sleep", sleep)
+    WriterLock(path, patient=True).release()
+    assert [text.endswith(" for a moment\n") for text in waited] == [False, True]
+
+
 def test_without_flock_a_plain_lock_file_keeps_others_out(no_flock, path, gone):
     store = Store(path)
     store.file["z"] = np.arange(5)
