@@ -309,6 +309,13 @@ def _blank(default: ast.expr) -> ast.expr:
 _BY_TYPE = ("register", "dispatch")  # functools.singledispatch's, and those of plum
 
 
+def _keep_types(arguments: ast.arguments) -> None:
+    """Have the types that a function is chosen by count, where other annotations do not."""
+    for argument in ast.walk(arguments):
+        if isinstance(argument, ast.arg) and argument.annotation is not None:
+            argument.type_comment = ast.dump(argument.annotation)
+
+
 class _Bare(ast.NodeTransformer):
     """Leaves out what does not change the meaning."""
 
@@ -317,11 +324,7 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, DEFINITIONS):
             node.decorator_list = [d for d in node.decorator_list if DECORATORS.isdisjoint(names_in(d))]
             if isinstance(node, FUNCTIONS) and any(names_in(d)[0] in _BY_TYPE for d in node.decorator_list):
-                for argument in ast.walk(node.args):
-                    if isinstance(argument, ast.arg) and argument.annotation is not None:
-                        argument.type_comment = ast.dump(
-                            argument.annotation
-                        )  # it is what the function is chosen by
+                _keep_types(node.args)
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         if isinstance(node, FUNCTIONS):

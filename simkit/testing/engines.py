@@ -444,10 +444,11 @@ def check_that_the_crew_is_counted(make: Make) -> None:
         crews.append(engine.crew())
         return crews[-1]
 
-    space, target = product(x=[1]), None  # type: tuple[Space, Any]
+    space = product(x=[1])
+    nowhere: Any = None  # nothing is recorded
     job, crews = job_of(telling, space), list[tuple[int, int]]()
     engine = make(job)
-    progress = Progress(job.plan, total=1, target=target, size=1, crew=counted)
+    progress = Progress(job.plan, total=1, target=nowhere, size=1, crew=counted)
     events = engine.run(Worklist(range(1), space.at), bool)
     lines = [progress.pace for event in events if isinstance(event, Checkpoint)]
     (alive, during), (rest, after) = *crews, counted()

@@ -253,7 +253,7 @@ class WriterLock:
         """
         if self.is_lost():
             raise StorageFailed(
-                f"{shown_path(self.path)} is being written by {writer_of(self.path) or 'another process'} by now: this"
+                f"{shown_path(self.path)} is being written by {writer_of(self.path) or _UNKNOWN} by now: this"
                 f" one showed no sign of life for {_STALE:.0f} s, or its job was started again\n"
                 "    what was committed is kept; type the same command again"
             )
